@@ -1,0 +1,193 @@
+/** The settings: environment variables, checked together at the start. */
+import * as v from "valibot";
+import { LOG_LEVELS } from "./logger.ts";
+import manifest from "./package.json" with { type: "json" };
+
+export const VERSION = manifest.version;
+
+const SIZES: Record<string, number> = { "": 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 };
+const TIMES: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
+/** A number with a unit from a table; `NaN` for what is none. */
+function measured(text: string, units: Record<string, number>): number {
+  const [, number, unit = ""] = /^(\d+)([A-Za-z]*)$/.exec(text) ?? [];
+  return Number(number) * (units[unit] ?? Number.NaN);
+}
+
+function number(rule: string, min: number, max = Number.MAX_SAFE_INTEGER) {
+  const inRange = (value: number) => value >= min && value <= max;
+  return v.pipe(v.string(), v.regex(/^\d+(\.\d+)?$/, rule), v.toNumber(), v.check(inRange, rule));
+}
+
+function whole(rule: string, min: number, max = Number.MAX_SAFE_INTEGER) {
+  return v.pipe(number(rule, min, max), v.integer(rule));
+}
+
+function bytes(min: number) {
+  const rule = `must be a size of at least ${min} bytes, such as 500000, 512KiB, 16MiB or 1GiB`;
+  return v.pipe(
+    v.string(),
+    v.transform((text) => measured(text, SIZES)),
+    v.check((size) => Number.isSafeInteger(size) && size >= min, rule),
+  );
+}
+
+const durationRule = "must be a time such as 500ms, 30s, 5m or 2h, or 0, or forever";
+const duration = v.pipe(
+  v.string(),
+  v.transform((text) => {
+    if (text === "forever") return Number.POSITIVE_INFINITY;
+    return text === "0" ? 0 : measured(text, TIMES);
+  }),
+  v.check((time) => !Number.isNaN(time), durationRule),
+);
+
+const originsRule = "must be * or origins such as https://app.example, separated by commas";
+const origins = v.pipe(
+  v.string(),
+  v.transform((text): "*" | string[] =>
+    text === "*" ? text : text.split(",").map((origin) => origin.trim()),
+  ),
+  v.check(
+    // Not only http: the pages inside an app have origins such as capacitor://localhost.
+    (list) =>
+      list === "*" || list.every((origin) => /^[a-z][a-z0-9+.-]*:\/\/[^/\s]+$/.test(origin)),
+    originsRule,
+  ),
+);
+
+const portRule = "must be a port from 0 to 65535; 0 picks a free one";
+const storageRule = "must be the path of a folder, or memory:";
+
+const Settings = v.object({
+  HOST: v.optional(
+    v.pipe(
+      v.string(),
+      v.minLength(1, "must be a host name or an address"),
+      v.description("host name or address to listen on; 0.0.0.0 is every IPv4 address"),
+    ),
+    "localhost",
+  ),
+  PORT: v.optional(
+    v.pipe(whole(portRule, 0, 65_535), v.description("port to listen on; 0 picks a free one")),
+    "8080",
+  ),
+  STORAGE: v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(/^(memory:|(?![A-Za-z][A-Za-z0-9+.-]+:).+)$/s, storageRule),
+      v.description("where operations are kept: the path of a folder; memory: keeps nothing"),
+    ),
+    "./data",
+  ),
+  LISTING_TTL: v.optional(
+    v.pipe(
+      duration,
+      v.description(
+        "how long what another process writes to the same storage may stay unseen; " +
+          "0 lists storage for every request, forever is for one process alone",
+      ),
+    ),
+    "30s",
+  ),
+  LISTING_CACHE_RUNS: v.optional(
+    v.pipe(
+      whole("must be a whole number of at least 1", 1),
+      v.description("how many stored runs the listing cache holds, over all users"),
+    ),
+    "1000000",
+  ),
+  OBJECT_CACHE_BYTES: v.optional(
+    v.pipe(bytes(0), v.description("how many bytes of payloads are cached; 0 caches none")),
+    "64MiB",
+  ),
+  RATE_LIMIT: v.optional(
+    v.pipe(
+      number("must be a number of at least 0, such as 20 or 0.5; 0 turns the limit off", 0),
+      v.description(
+        "tokens a user gains in a second: a request costs 1, and 1 for each MiB moved; " +
+          "0 turns the limit off",
+      ),
+    ),
+    "20",
+  ),
+  RATE_BURST: v.optional(
+    v.pipe(
+      number("must be a number of at least 1", 1),
+      v.description("tokens that a user can save up"),
+    ),
+    "200",
+  ),
+  MAX_BODY: v.optional(v.pipe(bytes(1024), v.description("largest request body")), "16MiB"),
+  CORS_ORIGIN: v.optional(
+    v.pipe(
+      origins,
+      v.description("origins whose web pages may sync, separated by commas; * is all of them"),
+    ),
+    "*",
+  ),
+  LOG: v.optional(
+    v.pipe(
+      v.picklist(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`),
+      v.description("how much goes to standard error, one JSON object a line"),
+    ),
+    "info",
+  ),
+});
+
+/** The settings as the server uses them: times in milliseconds, sizes in bytes. */
+export type Config = v.InferOutput<typeof Settings>;
+
+/** Settings that break their rule. The message has a line for each. */
+export class InvalidConfig extends Error {
+  override name = "InvalidConfig";
+}
+
+/** Reads the settings from environment variables. Throws `InvalidConfig` with every fault. */
+export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
+  const given = Object.fromEntries(
+    Object.keys(Settings.entries)
+      .map((name) => [name, environment[name]] as const)
+      .filter(([, value]) => value !== undefined),
+  );
+  const result = v.safeParse(Settings, given);
+  if (result.success) return result.output;
+  const faults = result.issues.map((issue) => {
+    const name = v.getDotPath(issue) ?? "";
+    return `${name}=${given[name] ?? ""}: ${name} ${issue.message}`;
+  });
+  throw new InvalidConfig([...new Set(faults)].join("\n"));
+}
+
+/** The text of `--help`. */
+export function helpText(): string {
+  const table = Object.entries(Settings.entries).flatMap(([name, { wrapped, default: value }]) => {
+    const [first, ...rest] = wrap(v.getDescription(wrapped) ?? "", 56);
+    return [
+      `  ${name.padEnd(20)}${value.padEnd(12)}${first}`,
+      ...rest.map((line) => " ".repeat(34) + line),
+    ];
+  });
+  return `Sync-Server ${VERSION}: an end-to-end encrypted sync server
+
+Usage: start it without arguments; settings are environment variables.
+  --help       show this text
+  --version    show the version
+
+Setting               Default     Meaning
+${table.join("\n")}
+`;
+}
+
+function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(" ")) {
+    if (line !== "" && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = "";
+    }
+    line += line === "" ? word : ` ${word}`;
+  }
+  return [...lines, line];
+}

@@ -1,0 +1,103 @@
+import { StorageUnavailable } from "../storage/driver.ts";
+import { OperationConflict, OperationGap } from "../sync/log.ts";
+import type { Fault } from "../sync/protocol.ts";
+import { BodyCut } from "./body.ts";
+import { Problem, type ProblemOptions } from "./problem.ts";
+
+/** What a client is told of an error. Of the server's own errors it is told no more than that. */
+export function problemOf(error: unknown): ProblemOptions {
+  if (error instanceof Problem) return error.options;
+  if (error instanceof OperationGap) {
+    return {
+      status: 409,
+      type: "operation-gap",
+      title: "Operation gap",
+      detail: `Operations are missing before this one: ${error.message}. Nothing was stored. Send on from next_index.`,
+      members: { next_index: error.nextIndex },
+    };
+  }
+  if (error instanceof OperationConflict) {
+    return {
+      status: 409,
+      type: "operation-conflict",
+      title: "Operation conflict",
+      detail: `Nothing was stored: ${error.message}. This client id is in use twice; take a new one.`,
+      members: { operation_index: error.index },
+    };
+  }
+  if (error instanceof StorageUnavailable) return storageUnavailable;
+  if (error instanceof BodyCut) {
+    return {
+      status: 400,
+      type: "invalid-request",
+      title: "Invalid request",
+      detail: "The body ended early. Send the request again.",
+    };
+  }
+  return {
+    status: 500,
+    type: "internal-error",
+    title: "Internal error",
+    detail: "The server failed in a way it did not expect. Its log says how. Try again later.",
+  };
+}
+
+const storageUnavailable: ProblemOptions = {
+  status: 503,
+  type: "storage-unavailable",
+  title: "Storage unavailable",
+  detail: "The server's storage does not answer, so nothing is acknowledged. Send it again later.",
+  headers: { "Retry-After": "5" },
+};
+
+export const stopping: ProblemOptions = {
+  status: 503,
+  type: "stopping",
+  title: "Stopping",
+  detail: "The server is being stopped. Send the request again in a moment.",
+  headers: { "Retry-After": "1", Connection: "close" },
+};
+
+export function invalidRequest(faults: readonly Fault[]): Problem {
+  const first = faults[0];
+  const more = faults.length > 1 ? ` (and ${faults.length - 1} more in "errors")` : "";
+  return new Problem({
+    status: 400,
+    type: "invalid-request",
+    title: "Invalid request",
+    detail: `${first?.pointer ?? "#"} ${first?.detail ?? "is not right"}${more}. Nothing was stored.`,
+    members: { errors: faults },
+  });
+}
+
+export function notFound(path: string): Problem {
+  return new Problem({
+    status: 404,
+    type: "not-found",
+    title: "Not found",
+    detail: `There is nothing at ${path}. There are POST /sync, GET /health, GET /ready and GET /metrics.`,
+  });
+}
+
+export function methodNotAllowed(method: string, path: string, allow: string): Problem {
+  return new Problem({
+    status: 405,
+    type: "method-not-allowed",
+    title: "Method not allowed",
+    detail: `${path} does not answer ${method}, only ${allow}.`,
+    headers: { Allow: allow },
+  });
+}
+
+export function rateLimited(
+  retryAfter: number,
+  headers: Readonly<Record<string, string>>,
+): Problem {
+  return new Problem({
+    status: 429,
+    type: "rate-limited",
+    title: "Too many requests",
+    detail: `This user has used up the rate limit. Nothing was stored. Try again in ${retryAfter} s.`,
+    headers: { ...headers, "Retry-After": String(retryAfter) },
+  });
+}

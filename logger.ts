@@ -1,0 +1,41 @@
+export const LOG_LEVELS = ["silent", "error", "info", "debug"] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** Writes one JSON object a line. */
+export interface Logger {
+  readonly error: (message: string, fields?: Fields) => void;
+  readonly info: (message: string, fields?: Fields) => void;
+  readonly debug: (message: string, fields?: Fields) => void;
+}
+
+/** @param write takes one line, its end included; standard error unless told */
+export function createLogger(
+  level: LogLevel,
+  write: (line: string) => void = (line) => process.stderr.write(line),
+): Logger {
+  const at = (own: LogLevel) =>
+    LOG_LEVELS.indexOf(own) > LOG_LEVELS.indexOf(level)
+      ? () => undefined
+      : (message: string, fields: Fields = {}) => {
+          const entry = { time: new Date().toISOString(), level: own, message, ...fields };
+          write(`${shortenFingerprints(JSON.stringify(entry, errorsAsText))}\n`);
+        };
+  return { error: at("error"), info: at("info"), debug: at("debug") };
+}
+
+/** An error with its stack and its cause, in full: the log is where the inner detail goes. */
+function errorsAsText(_key: string, value: unknown): unknown {
+  if (!(value instanceof Error)) return value;
+  const { stack, cause } = value;
+  return cause === undefined ? { stack } : { stack, cause };
+}
+
+/**
+ * Cuts every fingerprint to its first 8 characters. Done to the finished line, since the messages
+ * of a file system or a storage service quote object names.
+ */
+function shortenFingerprints(line: string): string {
+  return line.replace(/(?<![\w-])([\w-]{8})[\w-]{35}(?![\w-])/g, "$1…");
+}

@@ -1,0 +1,132 @@
+/** The numbers behind `GET /metrics`, in Prometheus text format. None of them names a user. */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { CountedDriver } from "./storage/counted.ts";
+import type { Listings } from "./storage/listings.ts";
+import type { Objects } from "./storage/objects.ts";
+import type { Limiter } from "./sync/limiter.ts";
+import type { Log } from "./sync/log.ts";
+
+export interface MetricSources {
+  readonly driver: CountedDriver;
+  readonly listings: Listings;
+  readonly objects: Objects;
+  readonly log: Log;
+  readonly limiter: Limiter | undefined;
+  /** Requests that are being answered right now. */
+  readonly running: () => number;
+}
+
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #requests: Histogram<"route" | "status">;
+  readonly #damage: Counter<"kind">;
+
+  constructor({ driver, listings, objects, log, limiter, running }: MetricSources) {
+    const registers = [this.#registry];
+    collectDefaultMetrics({ register: this.#registry });
+    this.#requests = new Histogram({
+      name: "sync_request_seconds",
+      help: "Time from a request's arrival to the head of its response.",
+      labelNames: ["route", "status"],
+      buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5],
+      registers,
+    });
+    this.#damage = new Counter({
+      name: "sync_log_damage_total",
+      help: "Irregular logs met while listing: forks (an index with two payloads), holes (operations missing), foreign objects.",
+      labelNames: ["kind"],
+      registers,
+    });
+    this.#gauge("sync_requests_running", "Requests being answered.", running);
+    this.#counters("sync_operations_total", "Operations by what became of them.", "result", {
+      stored: () => log.counts.stored,
+      retried: () => log.counts.retried,
+      delivered: () => log.counts.delivered,
+      gap: () => log.counts.gaps,
+      conflict: () => log.counts.conflicts,
+    });
+    this.#counters("sync_storage_requests_total", "Requests to storage.", "kind", {
+      list: () => driver.requests.list,
+      get: () => driver.requests.get,
+      put: () => driver.requests.put,
+      delete: () => driver.requests.delete,
+    });
+    this.#counters("sync_storage_failures_total", "Failed requests to storage.", "kind", {
+      list: () => driver.failures.list,
+      get: () => driver.failures.get,
+      put: () => driver.failures.put,
+      delete: () => driver.failures.delete,
+    });
+    this.#counters("sync_storage_bytes_total", "Bytes moved from and to storage.", "direction", {
+      read: () => driver.bytes.read,
+      written: () => driver.bytes.written,
+    });
+    this.#counters("sync_listing_cache_total", "What the listing cache did.", "event", {
+      hit: () => listings.counts.hits,
+      load: () => listings.counts.loads,
+      drop: () => listings.counts.drops,
+    });
+    this.#counters("sync_object_cache_total", "What the payload cache did.", "event", {
+      hit: () => objects.counts.hits,
+      miss: () => objects.counts.misses,
+      damaged: () => objects.counts.damaged,
+    });
+    this.#counters("sync_rate_limited_total", "Requests refused with 429.", undefined, {
+      "": () => limiter?.counts.refused ?? 0,
+    });
+    this.#gauge("sync_listing_cache_runs", "Runs in the listing cache.", () => listings.cachedRuns);
+    this.#gauge(
+      "sync_object_cache_bytes",
+      "Bytes in the payload cache.",
+      () => objects.cachedBytes,
+    );
+  }
+
+  /** Takes note of an answered request. */
+  answered(route: string, status: number, seconds: number): void {
+    this.#requests.observe({ route, status }, seconds);
+  }
+
+  /** Takes note of `count` irregularities of a log. */
+  damaged(kind: "forks" | "holes" | "foreign", count: number): void {
+    this.#damage.inc({ kind }, count);
+  }
+
+  async response(): Promise<Response> {
+    return new Response(await this.#registry.metrics(), {
+      headers: { "Content-Type": this.#registry.contentType, "Cache-Control": "no-store" },
+    });
+  }
+
+  #gauge(name: string, help: string, read: () => number): void {
+    new Gauge({
+      name,
+      help,
+      registers: [this.#registry],
+      collect() {
+        this.set(read());
+      },
+    });
+  }
+
+  /** A counter whose values are kept where things happen, and read when they are asked for. */
+  #counters(
+    name: string,
+    help: string,
+    label: string | undefined,
+    read: Readonly<Record<string, () => number>>,
+  ): void {
+    new Counter({
+      name,
+      help,
+      labelNames: label === undefined ? [] : [label],
+      registers: [this.#registry],
+      collect() {
+        this.reset();
+        for (const [key, value] of Object.entries(read)) {
+          this.inc(label === undefined ? {} : { [label]: key }, value());
+        }
+      },
+    });
+  }
+}

@@ -1,0 +1,288 @@
+/**
+ * The server: its routes, and, when this file is run, config → storage → serve.
+ *
+ * What a request means is in `sync/`, what is stored and how in `storage/`, the wire in `http/`.
+ */
+import { realpathSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { Router } from "itty-router";
+import { serve } from "srvx";
+import { type Config, helpText, InvalidConfig, readConfig, VERSION } from "./config.ts";
+import { readJson } from "./http/body.ts";
+import { corsFor } from "./http/cors.ts";
+import {
+  invalidRequest,
+  methodNotAllowed,
+  notFound,
+  problemOf,
+  rateLimited,
+  stopping,
+} from "./http/errors.ts";
+import { problemResponse } from "./http/problem.ts";
+import { streamOf } from "./http/stream.ts";
+import { createLogger, type Logger } from "./logger.ts";
+import { Metrics } from "./metrics.ts";
+import { CountedDriver } from "./storage/counted.ts";
+import type { Driver } from "./storage/driver.ts";
+import type { Listing } from "./storage/listing.ts";
+import { Listings } from "./storage/listings.ts";
+import type { Fingerprint } from "./storage/names.ts";
+import { Objects } from "./storage/objects.ts";
+import { openStorage } from "./storage/open.ts";
+import { Limiter, type Verdict } from "./sync/limiter.ts";
+import { Log } from "./sync/log.ts";
+import { parseRequest } from "./sync/protocol.ts";
+
+/** Answers requests, on any runtime that has `Request` and `Response`. */
+export interface Handler {
+  readonly fetch: (request: Request) => Promise<Response>;
+  /** From now on, new requests are refused; those being answered go on. */
+  readonly stop: () => void;
+}
+
+export interface HandlerOptions {
+  readonly config: Config;
+  readonly driver: Driver;
+  readonly logger: Logger;
+  /** Milliseconds of a clock that never goes back. */
+  readonly now?: () => number;
+}
+
+/** How long an answer of `GET /ready` is kept: asking costs the server next to nothing. */
+const READY_FOR_MS = 1000;
+
+/** How long a stop waits for running requests. */
+const STOP_WITHIN_MS = 10_000;
+
+/** Bun ends a connection on which nothing has moved for this long; 255 is the most it takes. */
+const BUN_IDLE_SECONDS = 255;
+
+export function createHandler(options: HandlerOptions): Handler {
+  const { config, logger, now = () => performance.now() } = options;
+  const driver = new CountedDriver(options.driver);
+  const listings = new Listings(driver, {
+    ttl: config.LISTING_TTL,
+    maxRuns: config.LISTING_CACHE_RUNS,
+    now,
+    onLoad: reportDamage,
+  });
+  const objects = new Objects(driver, config.OBJECT_CACHE_BYTES);
+  const log = new Log(listings, objects);
+  const limiter =
+    config.RATE_LIMIT > 0
+      ? new Limiter({ rate: config.RATE_LIMIT, burst: config.RATE_BURST, now })
+      : undefined;
+  const cors = corsFor(config.CORS_ORIGIN);
+  const ready = keptFor(READY_FOR_MS, now, () => driver.list("ready."));
+  let running = 0;
+  let stopped = false;
+  const metrics = new Metrics({
+    driver,
+    listings,
+    objects,
+    log,
+    limiter,
+    running: () => running,
+  });
+
+  const router = Router<Request>()
+    .post("/sync", sync)
+    .options("/sync", cors.preflight)
+    .all("/sync", refuse("POST, OPTIONS"))
+    .get("/health", lives)
+    .head("/health", lives)
+    .all("/health", refuse("GET, HEAD"))
+    .get("/ready", answers)
+    .head("/ready", answers)
+    .all("/ready", refuse("GET, HEAD"))
+    .get("/metrics", () => metrics.response())
+    .all("/metrics", refuse("GET"))
+    .all("*", ({ url }) => {
+      throw notFound(new URL(url).pathname);
+    });
+
+  async function sync(request: Request): Promise<Response> {
+    const { json, bytes } = await readJson(request, config.MAX_BODY);
+    const parsed = parseRequest(json);
+    if ("faults" in parsed) throw invalidRequest(parsed.faults);
+    const { user, client, append, aware } = parsed;
+
+    const verdict = limiter?.admit(user, bytes);
+    const headers = {
+      "Content-Type": "application/x-ndjson",
+      "Cache-Control": "no-store",
+      ...rateHeaders(config, verdict),
+    };
+    if (verdict?.admitted === false)
+      throw rateLimited(verdict.retryAfter, rateHeaders(config, verdict));
+
+    if (append !== undefined) await log.append(user, client, append.first, append.payloads);
+    const reading = await log.read(user, aware);
+    // Charged in advance, so that downloads side by side count; what is not sent is paid back.
+    limiter?.charge(user, reading.bytes);
+    running++;
+    const body = await streamOf(reading.lines, ({ sent, error }) => {
+      running--;
+      limiter?.charge(user, Math.min(0, sent - reading.bytes));
+      if (error !== undefined) logger.error("a response was cut", { user, sent, error });
+    });
+    return new Response(body, {
+      headers: { ...headers, "Operation-Count": String(reading.count) },
+    });
+  }
+
+  function lives(): Response {
+    return Response.json({ status: "ok" }, { headers: { "Cache-Control": "no-store" } });
+  }
+
+  async function answers(): Promise<Response> {
+    await ready();
+    return Response.json({ status: "ready" }, { headers: { "Cache-Control": "no-store" } });
+  }
+
+  function reportDamage(user: Fingerprint, { clients, foreign }: Listing): void {
+    if (foreign > 0) metrics.damaged("foreign", foreign);
+    for (const [client, { forks, holes }] of clients) {
+      if (forks > 0) metrics.damaged("forks", forks);
+      if (holes.length > 0) {
+        metrics.damaged("holes", holes.length);
+        logger.error("operations are missing from storage: those after them are held back", {
+          user,
+          client,
+          holes: holes.slice(0, 10),
+        });
+      }
+    }
+  }
+
+  async function fetch(request: Request): Promise<Response> {
+    const startedAt = now();
+    running++;
+    const response = await answer(request);
+    running--;
+    cors.allow(request, response);
+    const { pathname } = new URL(request.url);
+    const route = routes.has(pathname) ? pathname : "other";
+    metrics.answered(route, response.status, (now() - startedAt) / 1000);
+    logger.debug("answered", { method: request.method, route, status: response.status });
+    return response;
+  }
+
+  async function answer(request: Request): Promise<Response> {
+    if (stopped) return problemResponse(stopping);
+    try {
+      return await router.fetch(request);
+    } catch (error) {
+      const problem = problemOf(error);
+      if (problem.status >= 500)
+        logger.error("a request failed", { status: problem.status, error });
+      return problemResponse(problem);
+    }
+  }
+
+  return {
+    fetch,
+    stop: () => {
+      stopped = true;
+    },
+  };
+}
+
+const routes = new Set(["/sync", "/health", "/ready", "/metrics"]);
+
+function refuse(allow: string) {
+  return ({ method, url }: Request): never => {
+    throw methodNotAllowed(method, new URL(url).pathname, allow);
+  };
+}
+
+/** The fields of draft-ietf-httpapi-ratelimit-headers, for the one policy there is. */
+function rateHeaders(config: Config, verdict: Verdict | undefined): Record<string, string> {
+  if (verdict === undefined) return {};
+  const window = Math.ceil(config.RATE_BURST / config.RATE_LIMIT);
+  return {
+    "RateLimit-Policy": `"user";q=${Math.floor(config.RATE_BURST)};w=${window}`,
+    RateLimit: `"user";r=${verdict.remaining};t=${verdict.fullIn}`,
+  };
+}
+
+/** Work whose outcome, good or bad, is handed out again for a while. */
+function keptFor<Result>(
+  ms: number,
+  now: () => number,
+  work: () => Promise<Result>,
+): () => Promise<Result> {
+  let outcome: Promise<Result> | undefined;
+  let at = 0;
+  return () => {
+    if (outcome === undefined || now() - at > ms) {
+      outcome = work();
+      at = now();
+    }
+    return outcome;
+  };
+}
+
+/** Runs the server until it is told to stop. */
+async function main(): Promise<void> {
+  const config = readConfig(process.env);
+  const logger = createLogger(config.LOG);
+  const driver = await openStorage(config.STORAGE);
+  const handler = createHandler({ config, driver, logger });
+  const server = serve({
+    fetch: handler.fetch,
+    hostname: config.HOST,
+    port: config.PORT,
+    silent: true,
+    // Its own handling prints a countdown and does nothing where CI is set.
+    gracefulShutdown: false,
+    bun: {
+      idleTimeout: BUN_IDLE_SECONDS,
+      // The limit is enforced where it can be answered with a problem.
+      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+      development: false,
+    },
+  });
+  await server.ready();
+  console.log(`Sync-Server ${VERSION} listens on ${server.url}, storage ${config.STORAGE}`);
+
+  const stop = async (signal: string) => {
+    logger.info("stopping", { signal });
+    handler.stop();
+    await Promise.race([
+      server.close(),
+      new Promise((resolve) => setTimeout(resolve, STOP_WITHIN_MS)),
+    ]);
+    await driver.close();
+    process.exit(0);
+  };
+  process.once("SIGTERM", stop);
+  process.once("SIGINT", stop);
+}
+
+/** True when this file was started, not imported. Node tells before 24.2 only by its arguments. */
+function isMain(): boolean {
+  const started = process.argv[1];
+  return (
+    import.meta.main ??
+    (started !== undefined && realpathSync(started) === fileURLToPath(import.meta.url))
+  );
+}
+
+if (isMain()) {
+  const [argument] = process.argv.slice(2);
+  if (argument === "--help") console.log(helpText());
+  else if (argument === "--version") console.log(VERSION);
+  else if (argument !== undefined) {
+    console.error(
+      `There is no argument ${argument}. Settings are environment variables: see --help.`,
+    );
+    process.exitCode = 2;
+  } else {
+    await main().catch((error: unknown) => {
+      const known = error instanceof InvalidConfig || error instanceof Error;
+      console.error(known ? error.message : error);
+      process.exit(1);
+    });
+  }
+}

@@ -1,0 +1,49 @@
+import type { Driver, StoredObject } from "./driver.ts";
+
+/** A driver that counts what passes through it; read by the metrics and by tests. */
+export class CountedDriver implements Driver {
+  readonly requests = { list: 0, get: 0, put: 0, delete: 0 };
+  readonly failures = { list: 0, get: 0, put: 0, delete: 0 };
+  readonly bytes = { read: 0, written: 0 };
+  readonly #driver: Driver;
+
+  constructor(driver: Driver) {
+    this.#driver = driver;
+  }
+
+  list(prefix: string): Promise<StoredObject[]> {
+    return this.#count("list", this.#driver.list(prefix));
+  }
+
+  async get(name: string): Promise<Uint8Array> {
+    const body = await this.#count("get", this.#driver.get(name));
+    this.bytes.read += body.byteLength;
+    return body;
+  }
+
+  async put(name: string, body: Uint8Array): Promise<void> {
+    await this.#count("put", this.#driver.put(name, body));
+    this.bytes.written += body.byteLength;
+  }
+
+  delete(name: string): Promise<void> {
+    return this.#count("delete", this.#driver.delete(name));
+  }
+
+  close(): Promise<void> {
+    return this.#driver.close();
+  }
+
+  async #count<Result>(
+    kind: keyof CountedDriver["requests"],
+    request: Promise<Result>,
+  ): Promise<Result> {
+    this.requests[kind]++;
+    try {
+      return await request;
+    } catch (error) {
+      this.failures[kind]++;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,55 @@
+/** What a listing says of one stored object. `size` is in bytes. */
+export interface StoredObject {
+  readonly name: string;
+  readonly size: number;
+}
+
+/**
+ * The interface every storage driver implements. `tests/driver-contract.ts` is this contract as a
+ * suite: a driver that passes it may hold a user's only copy.
+ *
+ * - Names are flat, 1 to 255 characters of `A-Z a-z 0-9 . _ -`, and do not begin with a dot. A
+ *   driver refuses any other (`checkName`), so no name can leave the place it stores in.
+ * - Names are immutable: a body never changes under its name.
+ * - Durable means durable: what `put` returned for, and what `list` shows, survives power loss.
+ * - Visible means whole: neither `list` nor `get` ever shows a half-written object.
+ * - An error is thrown, never hidden: `ObjectMissing` for a name that is not there, and
+ *   `StorageUnavailable` for everything that asking again later may mend.
+ */
+export interface Driver {
+  /**
+   * All objects whose name begins with `prefix`, in byte order of their names. The list is whole
+   * or it throws; it is never cut short. An object put or deleted meanwhile may or may not show.
+   */
+  list(prefix: string): Promise<StoredObject[]>;
+  /** The body. The caller does not change it. Throws `ObjectMissing` when there is none. */
+  get(name: string): Promise<Uint8Array>;
+  /** Stores the body, durably. A name that exists already is left as it is. */
+  put(name: string, body: Uint8Array): Promise<void>;
+  /** Removes the object. A name that is not there is removed already. */
+  delete(name: string): Promise<void>;
+  /** Ends the driver's work; nothing is called after it. */
+  close(): Promise<void>;
+}
+
+/** No object has this name: it was never stored, or it was deleted. */
+export class ObjectMissing extends Error {
+  override name = "ObjectMissing";
+  constructor(object: string, options?: ErrorOptions) {
+    super(`there is no object ${object}`, options);
+  }
+}
+
+/** The storage did not do what was asked; nothing is known to be wrong with the request. */
+export class StorageUnavailable extends Error {
+  override name = "StorageUnavailable";
+}
+
+const validName = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}$/;
+
+/** Throws a `TypeError` for a name that no driver may store. */
+export function checkName(name: string): void {
+  if (!validName.test(name)) {
+    throw new TypeError("an object name is 1 to 255 of A-Z a-z 0-9 . _ - and starts with no dot");
+  }
+}

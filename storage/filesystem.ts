@@ -1,0 +1,231 @@
+import { randomUUID } from "node:crypto";
+import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { LRUCache } from "lru-cache";
+import {
+  checkName,
+  type Driver,
+  ObjectMissing,
+  StorageUnavailable,
+  type StoredObject,
+} from "./driver.ts";
+import { userPart } from "./names.ts";
+
+/** How many `stat` calls a list has under way at once. */
+const STATS_AT_ONCE = 64;
+
+/** How many folders are remembered as durable, so that their parent is not synced again. */
+const FOLDERS_REMEMBERED = 100_000;
+
+/** A put gives up after its temporary file was swept, or its folder removed, this many times. */
+const PUT_ATTEMPTS = 5;
+
+/**
+ * Keeps each object as a file, the objects of one user in one folder:
+ *
+ *     data/[PUBLIC_KEY]/[PUBLIC_KEY].[CLIENT_ID].[OPERATION_INDEX].[PAYLOAD_MD5_HASH]
+ *     data/.tmp/[random]      a put that has not finished
+ *
+ * Several processes may share a folder. They run as one account: files are its alone (0600).
+ */
+export class FilesystemDriver implements Driver {
+  readonly #root: string;
+  readonly #temporary: string;
+  readonly #durableFolders = new LRUCache<string, true>({ max: FOLDERS_REMEMBERED });
+
+  private constructor(root: string) {
+    this.#root = root;
+    this.#temporary = join(root, ".tmp");
+  }
+
+  /**
+   * Opens a folder, makes it where there is none, and sweeps what puts cut short by a crash have
+   * left. A put of another process that loses its temporary file to the sweep writes it anew.
+   */
+  static async open(path: string): Promise<FilesystemDriver> {
+    const driver = new FilesystemDriver(resolve(path));
+    await guarded(`open the storage folder ${path}`, async () => {
+      const made = await mkdir(driver.#temporary, { recursive: true, mode: 0o700 });
+      if (made !== undefined) await syncUpTo(dirname(made), driver.#temporary);
+      for (const leftover of await readdir(driver.#temporary)) {
+        await rm(join(driver.#temporary, leftover), { force: true });
+      }
+    });
+    return driver;
+  }
+
+  async list(prefix: string): Promise<StoredObject[]> {
+    if (prefix !== "") checkName(prefix);
+    return guarded("list the storage folder", async () => {
+      const { part, whole } = userPart(prefix);
+      const folders = whole ? [part] : await this.#folders(part);
+      const found: StoredObject[] = [];
+      for (const folder of folders) found.push(...(await this.#listFolder(folder, prefix)));
+      return found.sort((a, b) => (a.name < b.name ? -1 : 1));
+    });
+  }
+
+  async get(name: string): Promise<Uint8Array> {
+    checkName(name);
+    return guarded("read an object", async () => {
+      try {
+        return await readFile(this.#path(name));
+      } catch (error) {
+        if (isNotFound(error)) throw new ObjectMissing(name, { cause: error });
+        throw error;
+      }
+    });
+  }
+
+  async put(name: string, body: Uint8Array): Promise<void> {
+    checkName(name);
+    await guarded("store an object", async () => {
+      const folder = userPart(name).part;
+      for (let attempt = 1; ; attempt++) {
+        await this.#makeFolder(folder);
+        if (await this.#exists(name)) break;
+        if (await this.#write(name, body)) break;
+        // Another process has swept the temporary file or removed the user's folder.
+        this.#durableFolders.delete(folder);
+        if (attempt === PUT_ATTEMPTS) throw new Error(`${PUT_ATTEMPTS} attempts were undone`);
+      }
+      // For a name that exists as well: whoever wrote it may not have got as far as this.
+      await syncFolder(join(this.#root, folder));
+    });
+  }
+
+  async delete(name: string): Promise<void> {
+    checkName(name);
+    await guarded("delete an object", () => rm(this.#path(name), { force: true }));
+  }
+
+  async close(): Promise<void> {
+    this.#durableFolders.clear();
+  }
+
+  #path(name: string): string {
+    return join(this.#root, userPart(name).part, name);
+  }
+
+  async #folders(start: string): Promise<string[]> {
+    const entries = await readdir(this.#root, { withFileTypes: true });
+    return entries
+      .filter((entry) => entry.isDirectory() && entry.name !== ".tmp")
+      .map((entry) => entry.name)
+      .filter((name) => name.startsWith(start));
+  }
+
+  async #listFolder(folder: string, prefix: string): Promise<StoredObject[]> {
+    const path = join(this.#root, folder);
+    let names: string[];
+    try {
+      names = (await readdir(path)).filter(
+        (name) => userPart(name).part === folder && name.startsWith(prefix),
+      );
+      // What the list shows must be durable: a retry is acknowledged on its word alone, and the
+      // process that renamed a file into place may have died before it synced the folder.
+      await syncFolder(path);
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+      // No folder, no objects; but where the storage itself is gone (a volume that is not
+      // mounted), nothing is known, and an empty list would be a lie.
+      await stat(this.#temporary);
+      return [];
+    }
+    const found: StoredObject[] = [];
+    for (let start = 0; start < names.length; start += STATS_AT_ONCE) {
+      const some = names.slice(start, start + STATS_AT_ONCE);
+      const sizes = await Promise.all(some.map((name) => sizeOf(join(path, name))));
+      some.forEach((name, i) => {
+        const size = sizes[i];
+        if (size !== undefined) found.push({ name, size });
+      });
+    }
+    return found;
+  }
+
+  async #exists(name: string): Promise<boolean> {
+    return (await sizeOf(this.#path(name))) !== undefined;
+  }
+
+  /** Makes a user's folder; returns once its entry in the root survives power loss. */
+  async #makeFolder(folder: string): Promise<void> {
+    if (this.#durableFolders.has(folder)) return;
+    await mkdir(join(this.#root, folder), { mode: 0o700 }).catch((error: unknown) => {
+      if (codeOf(error) !== "EEXIST") throw error;
+    });
+    await syncFolder(this.#root);
+    this.#durableFolders.set(folder, true);
+  }
+
+  /** Writes the file aside and renames it into place; false if its path was taken away under it. */
+  async #write(name: string, body: Uint8Array): Promise<boolean> {
+    const aside = join(this.#temporary, randomUUID());
+    try {
+      const file = await open(aside, "wx", 0o600);
+      try {
+        await file.writeFile(body);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+    } catch (error) {
+      await rm(aside, { force: true });
+      throw error;
+    }
+    try {
+      await rename(aside, this.#path(name));
+      return true;
+    } catch (error) {
+      await rm(aside, { force: true });
+      if (isNotFound(error)) return false;
+      throw error;
+    }
+  }
+}
+
+/** Makes renames into a folder durable. Not every system lets a folder be synced; Linux does. */
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, "r");
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+/** Makes new folders durable: `folder`, and all above it up to and including `top`. */
+async function syncUpTo(top: string, folder: string): Promise<void> {
+  await syncFolder(folder);
+  if (folder !== top) await syncUpTo(top, dirname(folder));
+}
+
+/** The size of a file in bytes; `undefined` when there is none. */
+async function sizeOf(path: string): Promise<number | undefined> {
+  try {
+    const entry = await stat(path);
+    return entry.isFile() ? entry.size : undefined;
+  } catch (error) {
+    if (isNotFound(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Runs a piece of work; what the system refuses becomes `StorageUnavailable`, with the cause. */
+async function guarded<Result>(what: string, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof ObjectMissing) throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new StorageUnavailable(`could not ${what}: ${reason}`, { cause: error });
+  }
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && "code" in error ? error.code : undefined;
+}
+
+function isNotFound(error: unknown): boolean {
+  return codeOf(error) === "ENOENT";
+}

@@ -1,0 +1,126 @@
+import { LRUCache } from "lru-cache";
+import type { Driver, StoredObject } from "./driver.ts";
+import { Listing } from "./listing.ts";
+import { type Fingerprint, formatName, type ObjectName, userPrefix } from "./names.ts";
+
+export interface ListingsOptions {
+  /** How long a cached listing may be served, in milliseconds; 0 never, Infinity for ever. */
+  readonly ttl: number;
+  /** How many runs are cached, over all users. */
+  readonly maxRuns: number;
+  /** Milliseconds of a clock that never goes back. */
+  readonly now: () => number;
+  /** Told of every listing that was loaded from storage. */
+  readonly onLoad?: (user: Fingerprint, listing: Listing) => void;
+}
+
+/** What a user with an empty listing counts for, in runs: the memory of an entry is not nothing. */
+const RUNS_PER_USER = 4;
+
+interface Entry {
+  readonly listing: Listing;
+  readonly loadedAt: number;
+}
+
+interface Load {
+  readonly startedAt: number;
+  readonly listing: Promise<Listing>;
+  /** Own appends that landed since the load began; storage may have listed too early for them. */
+  readonly appended: StoredObject[];
+}
+
+/** The listing cache: a copy of the truth, never older than it may be. */
+export class Listings {
+  /** What the cache has done so far; read by the metrics. */
+  readonly counts = { hits: 0, loads: 0, drops: 0 };
+  readonly #driver: Driver;
+  readonly #options: ListingsOptions;
+  readonly #entries: LRUCache<Fingerprint, Entry>;
+  readonly #loads = new Map<Fingerprint, Load>();
+
+  constructor(driver: Driver, options: ListingsOptions) {
+    this.#driver = driver;
+    this.#options = options;
+    this.#entries = new LRUCache({
+      maxSize: options.maxRuns,
+      sizeCalculation: ({ listing }) => RUNS_PER_USER + listing.runs,
+    });
+  }
+
+  /** How many runs are cached. */
+  get cachedRuns(): number {
+    return this.#entries.calculatedSize;
+  }
+
+  /** The user's listing as it was no longer than `LISTING_TTL` ago. */
+  get(user: Fingerprint): Promise<Listing> {
+    return this.#get(user, this.#options.ttl);
+  }
+
+  /** The user's listing, read from storage after this call. */
+  fresh(user: Fingerprint): Promise<Listing> {
+    return this.#get(user, 0);
+  }
+
+  /** Takes note of an own append that is now in storage. */
+  appended(name: ObjectName, size: number): void {
+    this.#loads.get(name.user)?.appended.push({ name: formatName(name), size });
+    const entry = this.#entries.get(name.user);
+    if (entry === undefined || entry.listing.has(name)) return;
+    if (entry.listing.extend(name, size)) {
+      // A new entry, because the cache measures only those.
+      this.#entries.set(name.user, { ...entry });
+    } else {
+      this.#entries.delete(name.user);
+      this.counts.drops++;
+    }
+  }
+
+  async #get(user: Fingerprint, maxAge: number): Promise<Listing> {
+    // A listing is as old as the moment its load began: storage may have been read right then.
+    const notBefore = this.#options.now() - maxAge;
+    for (;;) {
+      const entry = this.#entries.get(user);
+      if (entry !== undefined && entry.loadedAt > notBefore) {
+        this.counts.hits++;
+        return entry.listing;
+      }
+      const load = this.#loads.get(user);
+      if (load === undefined) return this.#load(user);
+      if (load.startedAt > notBefore) return load.listing;
+      // It began too early to count for this caller, but there is one load per user at a time.
+      await Promise.allSettled([load.listing]);
+    }
+  }
+
+  #load(user: Fingerprint): Promise<Listing> {
+    this.counts.loads++;
+    const startedAt = this.#options.now();
+    const appended: StoredObject[] = [];
+    const read = async () => {
+      try {
+        const objects = await this.#driver.list(userPrefix(user));
+        const listing = new Listing(withAppended(objects, appended));
+        this.#entries.set(user, { listing, loadedAt: startedAt });
+        this.#options.onLoad?.(user, listing);
+        return listing;
+      } finally {
+        this.#loads.delete(user);
+      }
+    };
+    // Begun a moment later, so that the load is on record before it can end.
+    const listing = Promise.resolve().then(read);
+    this.#loads.set(user, { startedAt, listing, appended });
+    return listing;
+  }
+}
+
+/** The objects in byte order of their names, with those that are not among them yet. */
+function withAppended(
+  objects: StoredObject[],
+  appended: readonly StoredObject[],
+): Iterable<StoredObject> {
+  if (appended.length === 0) return objects;
+  const byName = new Map([...objects, ...appended].map((object) => [object.name, object]));
+  return [...byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+}

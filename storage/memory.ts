@@ -1,0 +1,33 @@
+import { checkName, type Driver, ObjectMissing, type StoredObject } from "./driver.ts";
+
+/** Keeps objects in this process, for tests and for trying things out. All is gone at its end. */
+export class MemoryDriver implements Driver {
+  readonly #objects = new Map<string, Uint8Array>();
+
+  async list(prefix: string): Promise<StoredObject[]> {
+    const found: StoredObject[] = [];
+    for (const [name, body] of this.#objects) {
+      if (name.startsWith(prefix)) found.push({ name, size: body.byteLength });
+    }
+    return found.sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  async get(name: string): Promise<Uint8Array> {
+    const body = this.#objects.get(name);
+    if (body === undefined) throw new ObjectMissing(name);
+    return body;
+  }
+
+  async put(name: string, body: Uint8Array): Promise<void> {
+    checkName(name);
+    if (!this.#objects.has(name)) this.#objects.set(name, Uint8Array.from(body));
+  }
+
+  async delete(name: string): Promise<void> {
+    this.#objects.delete(name);
+  }
+
+  async close(): Promise<void> {
+    this.#objects.clear();
+  }
+}

@@ -1,0 +1,119 @@
+/**
+ * A user's public key, in any spelling, to the user's fingerprint.
+ *
+ * The key is read here and not by the runtime's own crypto, because the runtimes differ in what
+ * they take (trailing bytes, other encodings of a length, keys above 4096 bits), and a key with
+ * two encodings would be two users. DER is read strictly, so that a key has exactly one encoding:
+ * SubjectPublicKeyInfo of RFC 5280, with the RSA algorithm and key of RFC 3279 and RFC 8017.
+ */
+import { createHash } from "node:crypto";
+import type { Fingerprint } from "../storage/names.ts";
+
+const MIN_BITS = 2048;
+const MAX_BITS = 8192;
+
+/** Crypto libraries refuse longer exponents: they make each use of the key dear. */
+const MAX_EXPONENT_BITS = 32;
+
+/** `rsaEncryption` with its NULL parameters: the only algorithm identifier that is taken. */
+const RSA_ENCRYPTION = Buffer.from("300d06092a864886f70d0101010500", "hex");
+
+const SEQUENCE = 0x30;
+const BIT_STRING = 0x03;
+const INTEGER = 0x02;
+
+/** The text is not an RSA public key. The message says what it is instead, never what it holds. */
+export class InvalidPublicKey extends Error {
+  override name = "InvalidPublicKey";
+}
+
+/**
+ * The fingerprint of an RSA public key of 2048 to 8192 bits, given as SPKI in PEM, or as base64 or
+ * base64url of the DER. Throws `InvalidPublicKey`.
+ */
+export function fingerprintOf(publicKey: string): Fingerprint {
+  const der = decode(publicKey);
+  checkSpki(der);
+  return createHash("sha256").update(der).digest("base64url") as Fingerprint;
+}
+
+function decode(text: string): Buffer {
+  const label = /-----BEGIN ([A-Z0-9 ]+)-----/.exec(text)?.[1];
+  if (label?.includes("PRIVATE KEY")) {
+    throw new InvalidPublicKey(
+      "this is a private key: it must never leave the device; send the public key",
+    );
+  }
+  if (label !== undefined && label !== "PUBLIC KEY") {
+    throw new InvalidPublicKey(`PEM must hold a PUBLIC KEY (SPKI), not a ${label}`);
+  }
+  if (text.startsWith("ssh-")) {
+    throw new InvalidPublicKey(
+      "this is an OpenSSH key: make it SPKI with ssh-keygen -e -m PKCS8 -f KEY.pub",
+    );
+  }
+  const base64 = /^\s*-----BEGIN PUBLIC KEY-----([^-]*)-----END PUBLIC KEY-----\s*$/.exec(
+    text,
+  )?.[1];
+  const compact = (base64 ?? text).replace(/\s+/g, "").replace(/=+$/, "");
+  if (!/^[A-Za-z0-9+/_-]+$/.test(compact)) {
+    throw new InvalidPublicKey("this is not PEM, base64 or base64url of an RSA public key (SPKI)");
+  }
+  return Buffer.from(compact, "base64");
+}
+
+function checkSpki(der: Buffer): void {
+  const spki = element(der, 0, SEQUENCE, der.length);
+  const algorithmEnd = spki.start + RSA_ENCRYPTION.length;
+  if (!der.subarray(spki.start, algorithmEnd).equals(RSA_ENCRYPTION)) {
+    throw new InvalidPublicKey("this is not an RSA public key in SPKI form (rsaEncryption)");
+  }
+  const bits = element(der, algorithmEnd, BIT_STRING, spki.end);
+  if (der[bits.start] !== 0) throw malformed();
+  const key = element(der, bits.start + 1, SEQUENCE, bits.end);
+  const modulus = positiveInteger(der, key.start);
+  const exponent = positiveInteger(der, modulus.end);
+  if (exponent.end !== key.end) throw malformed();
+
+  if (modulus.bits < MIN_BITS || modulus.bits > MAX_BITS) {
+    throw new InvalidPublicKey(
+      `an RSA key of ${MIN_BITS} to ${MAX_BITS} bits is needed, this one has ${modulus.bits}`,
+    );
+  }
+  if (!modulus.odd || !exponent.odd || exponent.bits < 2 || exponent.bits > MAX_EXPONENT_BITS) {
+    throw new InvalidPublicKey("no RSA key has this modulus and exponent");
+  }
+}
+
+/** Where an element's contents lie. With `mustEndAt`, it is the last one in what encloses it. */
+function element(der: Buffer, at: number, tag: number, mustEndAt?: number) {
+  const head = der[at + 1];
+  if (der[at] !== tag || head === undefined) throw malformed();
+  const lengthBytes = head < 0x80 ? 0 : head - 0x80;
+  // Two bytes of length are ample for 8192 bits, and 0x80 (no length given) is not DER.
+  if (head === 0x80 || lengthBytes > 2 || at + 2 + lengthBytes > der.length) throw malformed();
+  const length = lengthBytes === 0 ? head : der.readUIntBE(at + 2, lengthBytes);
+  const shortest = length < 0x80 ? 0 : length < 0x100 ? 1 : 2;
+  const start = at + 2 + lengthBytes;
+  const end = start + length;
+  if (lengthBytes !== shortest || end > (mustEndAt ?? der.length)) throw malformed();
+  if (mustEndAt !== undefined && end !== mustEndAt) throw malformed();
+  return { start, end };
+}
+
+function positiveInteger(der: Buffer, at: number) {
+  const { start, end } = element(der, at, INTEGER);
+  const lead = der[start];
+  const second = der[start + 1] ?? 0;
+  const last = der[end - 1] ?? 0;
+  // A set top bit would be a negative number; a zero in front is there only to prevent that.
+  if (end === start || lead === undefined || lead >= 0x80) throw malformed();
+  if (lead === 0 && second < 0x80) throw malformed();
+  const first = lead === 0 ? start + 1 : start;
+  const bits = (end - first) * 8 - (Math.clz32(der[first] ?? 0) - 24);
+  return { end, bits, odd: last % 2 === 1 };
+}
+
+function malformed(): InvalidPublicKey {
+  return new InvalidPublicKey("this is not the DER encoding (SPKI) of an RSA public key");
+}

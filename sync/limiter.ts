@@ -1,0 +1,108 @@
+import { LRUCache } from "lru-cache";
+
+export interface LimiterOptions {
+  /** Tokens a bucket gains in a second. */
+  readonly rate: number;
+  /** Tokens a full bucket holds. */
+  readonly burst: number;
+  /** How many buckets are kept. */
+  readonly maxBuckets?: number;
+  /** Milliseconds of a clock that never goes back. */
+  readonly now: () => number;
+}
+
+/** What the limiter says of a request. Times are in whole seconds. */
+export interface Verdict {
+  readonly admitted: boolean;
+  /** Whole tokens left. */
+  readonly remaining: number;
+  /** Until the bucket is full again. */
+  readonly fullIn: number;
+  /** Until a request will be admitted; 0 when this one is. */
+  readonly retryAfter: number;
+}
+
+interface Bucket {
+  /** Below zero after work that was dearer than what was left: it is paid back before the next. */
+  tokens: number;
+  at: number;
+}
+
+const BYTES_PER_TOKEN = 1024 * 1024;
+
+/** How many of the least recently used buckets are looked at for one that may be forgotten. */
+const EVICTION_TRIES = 8;
+
+/**
+ * A token bucket per user, charged for work: a request costs 1 token, and 1 for each MiB moved.
+ * A user is let in while a whole token is left, whatever the request will turn out to cost.
+ */
+export class Limiter {
+  /** What has been refused so far; read by the metrics. */
+  readonly counts = { refused: 0 };
+  readonly #options: LimiterOptions;
+  readonly #maxBuckets: number;
+  readonly #buckets: LRUCache<string, Bucket>;
+
+  constructor(options: LimiterOptions) {
+    this.#options = options;
+    this.#maxBuckets = options.maxBuckets ?? 100_000;
+    this.#buckets = new LRUCache({ max: this.#maxBuckets });
+  }
+
+  /** Admits a request that has brought `bytes`, and charges for it; or refuses it, for nothing. */
+  admit(user: string, bytes: number): Verdict {
+    const { rate, burst } = this.#options;
+    const bucket = this.#bucket(user);
+    const admitted = bucket !== undefined && bucket.tokens >= 1;
+    if (admitted) bucket.tokens -= 1 + bytes / BYTES_PER_TOKEN;
+    else this.counts.refused++;
+    const tokens = bucket?.tokens ?? 0;
+    return {
+      admitted,
+      remaining: Math.max(0, Math.floor(tokens)),
+      fullIn: Math.ceil((burst - tokens) / rate),
+      retryAfter: admitted ? 0 : Math.max(1, Math.ceil((1 - tokens) / rate)),
+    };
+  }
+
+  /** Charges an admitted user for `bytes` about to be sent; negative bytes are paid back. */
+  charge(user: string, bytes: number): void {
+    const bucket = this.#bucket(user);
+    if (bucket === undefined) return;
+    bucket.tokens = Math.min(this.#options.burst, bucket.tokens - bytes / BYTES_PER_TOKEN);
+  }
+
+  /** A user's bucket, filled up to now; `undefined` when there is no room for another. */
+  #bucket(user: string): Bucket | undefined {
+    const bucket = this.#buckets.get(user);
+    if (bucket !== undefined) {
+      this.#refill(bucket);
+      return bucket;
+    }
+    if (!this.#makeRoom()) return undefined;
+    const full = { tokens: this.#options.burst, at: this.#options.now() };
+    this.#buckets.set(user, full);
+    return full;
+  }
+
+  /** Only a full bucket is forgotten: forgetting any other would be a gift to its user. */
+  #makeRoom(): boolean {
+    for (let tries = 0; tries < EVICTION_TRIES; tries++) {
+      if (this.#buckets.size < this.#maxBuckets) return true;
+      const [oldest] = this.#buckets.rkeys();
+      const bucket = oldest === undefined ? undefined : this.#buckets.get(oldest);
+      if (oldest === undefined || bucket === undefined) return true;
+      this.#refill(bucket);
+      if (bucket.tokens >= this.#options.burst) this.#buckets.delete(oldest);
+    }
+    return this.#buckets.size < this.#maxBuckets;
+  }
+
+  #refill(bucket: Bucket): void {
+    const now = this.#options.now();
+    const gained = ((now - bucket.at) / 1000) * this.#options.rate;
+    bucket.tokens = Math.min(this.#options.burst, bucket.tokens + gained);
+    bucket.at = now;
+  }
+}

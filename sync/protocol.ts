@@ -1,0 +1,151 @@
+/** All that crosses the wire: the request's schema and the response's lines (PROTOCOL.md). */
+import * as v from "valibot";
+import type { Fingerprint } from "../storage/names.ts";
+import { fingerprintOf, InvalidPublicKey } from "./identity.ts";
+
+/** A request, checked and put in order. */
+export interface SyncRequest {
+  readonly user: Fingerprint;
+  /** Lower case. */
+  readonly client: string;
+  /** The operations to append: their payloads, and the operation index of the first. */
+  readonly append: { readonly first: number; readonly payloads: readonly string[] } | undefined;
+  /** For each client, the last operation index the sender is aware of; its own included. */
+  readonly aware: ReadonlyMap<string, number>;
+}
+
+const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+const uuidRule = "must be a UUID such as 5f0c1a52-7f7e-4d35-a9a5-0d8b8c1d8b11";
+const indexRule = "must be a whole number from 0 to 9007199254740991";
+const payloadRule = "must be a string that is not empty and has no lone surrogates";
+
+const User = v.pipe(
+  v.string("must be a string: the user's RSA public key"),
+  v.rawTransform(({ dataset, addIssue, NEVER }) => {
+    try {
+      return fingerprintOf(dataset.value);
+    } catch (error) {
+      if (!(error instanceof InvalidPublicKey)) throw error;
+      addIssue({ message: error.message });
+      return NEVER;
+    }
+  }),
+);
+
+const ClientId = v.pipe(v.string(uuidRule), v.regex(uuidPattern, uuidRule), v.toLowerCase());
+
+const OperationIndex = v.pipe(
+  v.number(indexRule),
+  v.safeInteger(indexRule),
+  v.minValue(0, indexRule),
+);
+
+const Payload = v.pipe(
+  v.string(payloadRule),
+  v.check((text) => text !== "" && text.isWellFormed(), payloadRule),
+);
+
+const Payloads = v.union(
+  [v.pipe(v.array(Payload), v.minLength(1, "must not be empty")), Payload],
+  (issue) => (Array.isArray(issue.input) ? `each of them ${payloadRule}` : payloadRule),
+);
+
+// Not v.record: it passes over keys such as "constructor", and nothing may go unread.
+const SyncStatus = v.pipe(
+  v.custom<Record<string, unknown>>(isObject, "must be an object of client id to operation index"),
+  v.rawTransform(({ dataset, addIssue }) => {
+    const aware = new Map<string, number>();
+    for (const [key, value] of Object.entries(dataset.value)) {
+      const client = key.toLowerCase();
+      const wrong = (message: string) =>
+        addIssue({
+          message,
+          path: [{ type: "object", origin: "value", input: dataset.value, key, value }],
+        });
+      if (!uuidPattern.test(key)) wrong(`the key ${uuidRule}`);
+      else if (aware.has(client)) wrong("this client is named twice");
+      if (v.is(OperationIndex, value)) aware.set(client, value);
+      else wrong(indexRule);
+    }
+    return aware;
+  }),
+);
+
+const Request = v.pipe(
+  v.objectWithRest(
+    {
+      user: User,
+      client_id: ClientId,
+      operation_index: v.optional(OperationIndex),
+      sync_status: v.optional(SyncStatus),
+      payload: v.optional(Payloads),
+    },
+    v.never("is not a member of a sync request"),
+    (issue) => (issue.expected === "Object" ? "must be a JSON object" : "is missing"),
+  ),
+  v.forward(
+    v.partialCheck(
+      [["operation_index"], ["payload"]],
+      ({ operation_index, payload }) => payload === undefined || operation_index !== undefined,
+      "is missing: a payload needs the operation index it is stored under",
+    ),
+    ["operation_index"],
+  ),
+  v.forward(
+    v.partialCheck(
+      [["operation_index"], ["payload"]],
+      ({ operation_index = 0, payload }) =>
+        !Array.isArray(payload) || Number.isSafeInteger(operation_index + payload.length - 1),
+      "is too high: the last operation's index would be above 9007199254740991",
+    ),
+    ["operation_index"],
+  ),
+  v.transform(({ user, client_id, operation_index, sync_status, payload }): SyncRequest => {
+    const aware = sync_status ?? new Map<string, number>();
+    const payloads = typeof payload === "string" ? [payload] : payload;
+    if (operation_index !== undefined) {
+      // The client holds what it sends, so none of it is sent back.
+      const last = operation_index + (payloads?.length ?? 1) - 1;
+      aware.set(client_id, Math.max(last, aware.get(client_id) ?? -1));
+    }
+    const append =
+      payloads !== undefined && operation_index !== undefined
+        ? { first: operation_index, payloads }
+        : undefined;
+    return { user, client: client_id, append, aware };
+  }),
+);
+
+/** What is wrong with a request, and where: a JSON pointer as RFC 9457 shows it. */
+export interface Fault {
+  readonly pointer: string;
+  readonly detail: string;
+}
+
+/** More are not listed: a body may hold a fault in every few bytes. */
+const MAX_FAULTS = 100;
+
+/** Checks a request's JSON. */
+export function parseRequest(json: unknown): SyncRequest | { readonly faults: readonly Fault[] } {
+  const result = v.safeParse(Request, json);
+  if (result.success) return result.output;
+  const faults = result.issues.slice(0, MAX_FAULTS).map((issue) => ({
+    pointer: `#${(issue.path ?? []).map(({ key }) => `/${escapePointer(String(key))}`).join("")}`,
+    detail: issue.message,
+  }));
+  return { faults };
+}
+
+/** One line of a response: what a client is sent of one operation. */
+export function operationLine(client: string, index: number, payload: string): string {
+  return `{"client_id":"${client}","operation_index":${index},"payload":${JSON.stringify(payload)}}\n`;
+}
+
+function isObject(input: unknown): boolean {
+  return typeof input === "object" && input !== null && !Array.isArray(input);
+}
+
+/** RFC 6901, section 3. */
+function escapePointer(key: string): string {
+  return key.replaceAll("~", "~0").replaceAll("/", "~1");
+}

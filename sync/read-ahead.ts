@@ -1,0 +1,45 @@
+export interface ReadAheadOptions<Item, Result> {
+  /** Reads one item. */
+  readonly read: (item: Item) => Promise<Result>;
+  /** What an item will take in memory, in bytes. */
+  readonly bytes: (item: Item) => number;
+  /** How many reads are under way or done and not taken yet. */
+  readonly maxItems: number;
+  /** How many bytes they may come to; a larger item is read alone. */
+  readonly maxBytes: number;
+}
+
+type Outcome<Result> = { readonly value: Result } | { readonly error: unknown };
+
+/**
+ * Reads items side by side within a bound, and yields the results in the order of the items. When
+ * the caller stops taking them, no further read begins.
+ */
+export async function* readAhead<Item, Result>(
+  items: Iterator<Item>,
+  { read, bytes, maxItems, maxBytes }: ReadAheadOptions<Item, Result>,
+): AsyncGenerator<Result, void, void> {
+  const queue: { outcome: Promise<Outcome<Result>>; size: number }[] = [];
+  let ahead = 0;
+  let next = items.next();
+  for (;;) {
+    while (!next.done && queue.length < maxItems) {
+      const size = bytes(next.value);
+      if (queue.length > 0 && ahead + size > maxBytes) break;
+      // An outcome, not a bare promise: a read that fails after the caller has left is nobody's.
+      const outcome = read(next.value).then(
+        (value) => ({ value }),
+        (error: unknown) => ({ error }),
+      );
+      queue.push({ outcome, size });
+      ahead += size;
+      next = items.next();
+    }
+    const head = queue.shift();
+    if (head === undefined) return;
+    const outcome = await head.outcome;
+    ahead -= head.size;
+    if ("error" in outcome) throw outcome.error;
+    yield outcome.value;
+  }
+}
