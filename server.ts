@@ -6,7 +6,7 @@
 import { realpathSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Router } from "itty-router";
-import { serve } from "srvx";
+import { type Server, serve } from "srvx";
 import { type Config, helpText, InvalidConfig, readConfig, VERSION } from "./config.ts";
 import { readJson } from "./http/body.ts";
 import { corsFor } from "./http/cors.ts";
@@ -23,7 +23,7 @@ import { streamOf } from "./http/stream.ts";
 import { createLogger, type Logger } from "./logger.ts";
 import { Metrics } from "./metrics.ts";
 import { CountedDriver } from "./storage/counted.ts";
-import type { Driver } from "./storage/driver.ts";
+import { type Driver, StorageUnavailable } from "./storage/driver.ts";
 import type { Listing } from "./storage/listing.ts";
 import { Listings } from "./storage/listings.ts";
 import type { Fingerprint } from "./storage/names.ts";
@@ -161,6 +161,8 @@ export function createHandler(options: HandlerOptions): Handler {
     const response = await answer(request);
     running--;
     cors.allow(request, response);
+    // An idle connection would hold up the stop for as long as it is kept alive.
+    if (stopped) response.headers.set("Connection", "close");
     const { pathname } = new URL(request.url);
     const route = routes.has(pathname) ? pathname : "other";
     metrics.answered(route, response.status, (now() - startedAt) / 1000);
@@ -229,21 +231,7 @@ async function main(): Promise<void> {
   const logger = createLogger(config.LOG);
   const driver = await openStorage(config.STORAGE);
   const handler = createHandler({ config, driver, logger });
-  const server = serve({
-    fetch: handler.fetch,
-    hostname: config.HOST,
-    port: config.PORT,
-    silent: true,
-    // Its own handling prints a countdown and does nothing where CI is set.
-    gracefulShutdown: false,
-    bun: {
-      idleTimeout: BUN_IDLE_SECONDS,
-      // The limit is enforced where it can be answered with a problem.
-      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-      development: false,
-    },
-  });
-  await server.ready();
+  const server = await listen(handler, config.HOST, config.PORT);
   console.log(`Sync-Server ${VERSION} listens on ${server.url}, storage ${config.STORAGE}`);
 
   const stop = async (signal: string) => {
@@ -258,6 +246,37 @@ async function main(): Promise<void> {
   };
   process.once("SIGTERM", stop);
   process.once("SIGINT", stop);
+}
+
+/** Starts to listen. The runtimes tell of a port that is taken in different ways. */
+export async function listen(handler: Handler, hostname: string, port: number): Promise<Server> {
+  try {
+    const server = serve({
+      fetch: handler.fetch,
+      hostname,
+      port,
+      silent: true,
+      // Its own handling prints a countdown, and does nothing where CI is set.
+      gracefulShutdown: false,
+      bun: {
+        idleTimeout: BUN_IDLE_SECONDS,
+        // The limit is enforced where it can be answered with a problem.
+        maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+        development: false,
+        // Bun shares the port when not in development: two servers would split the requests.
+        reusePort: false,
+      },
+    });
+    return await server.ready();
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new CannotStart(`could not listen on ${hostname}:${port}: ${reason}; set HOST or PORT`);
+  }
+}
+
+/** The server cannot be started as it is set up. The message is for the person who starts it. */
+class CannotStart extends Error {
+  override name = "CannotStart";
 }
 
 /** True when this file was started, not imported. Node tells before 24.2 only by its arguments. */
@@ -280,8 +299,10 @@ if (isMain()) {
     process.exitCode = 2;
   } else {
     await main().catch((error: unknown) => {
-      const known = error instanceof InvalidConfig || error instanceof Error;
-      console.error(known ? error.message : error);
+      const expected = [InvalidConfig, StorageUnavailable, CannotStart].some(
+        (kind) => error instanceof kind,
+      );
+      console.error(expected && error instanceof Error ? error.message : error);
       process.exit(1);
     });
   }

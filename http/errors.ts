@@ -55,7 +55,7 @@ export const stopping: ProblemOptions = {
   type: "stopping",
   title: "Stopping",
   detail: "The server is being stopped. Send the request again in a moment.",
-  headers: { "Retry-After": "1", Connection: "close" },
+  headers: { "Retry-After": "1" },
 };
 
 export function invalidRequest(faults: readonly Fault[]): Problem {

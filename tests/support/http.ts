@@ -1,0 +1,71 @@
+import { type Config, readConfig } from "../../config.ts";
+import { createLogger } from "../../logger.ts";
+import { createHandler, listen } from "../../server.ts";
+import type { Driver } from "../../storage/driver.ts";
+import { MemoryDriver } from "../../storage/memory.ts";
+
+export interface Operation {
+  readonly client_id: string;
+  readonly operation_index: number;
+  readonly payload: string;
+}
+
+/** A response of `POST /sync`, read to its end. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  /** The lines of a 200. */
+  readonly operations: Operation[];
+  /** The document of anything else. */
+  readonly problem: Record<string, unknown>;
+}
+
+/** Sends a sync request; checks on the way that a 200 has as many lines as it says. */
+export async function sync(url: string, body: unknown): Promise<Answer> {
+  const response = await fetch(new URL("/sync", url), {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: typeof body === "string" ? body : JSON.stringify(body),
+  });
+  const text = await response.text();
+  const { status, headers } = response;
+  if (status !== 200) {
+    return { status, headers, text, operations: [], problem: JSON.parse(text) };
+  }
+  const operations = text
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line): Operation => JSON.parse(line));
+  if (Number(headers.get("operation-count")) !== operations.length) {
+    throw new Error(
+      `Operation-Count is ${headers.get("operation-count")}, not ${operations.length}`,
+    );
+  }
+  return { status, headers, text, operations, problem: {} };
+}
+
+export interface Serving {
+  readonly url: string;
+  readonly port: number;
+  /** All that was logged so far, one JSON object a line. */
+  readonly log: string[];
+  readonly close: () => Promise<void>;
+}
+
+/** Serves the real handler in this process, on a free port. The rate limit is off unless set. */
+export async function serveHere(
+  settings: Readonly<Record<string, string>> = {},
+  driver: Driver = new MemoryDriver(),
+): Promise<Serving> {
+  const config: Config = readConfig({ RATE_LIMIT: "0", LOG: "debug", ...settings });
+  const log: string[] = [];
+  const handler = createHandler({
+    config,
+    driver,
+    logger: createLogger(config.LOG, (line) => log.push(line)),
+  });
+  const server = await listen(handler, "localhost", 0);
+  const url = server.url ?? "";
+  return { url, port: Number(new URL(url).port), log, close: () => server.close(true) };
+}

@@ -1,0 +1,79 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+
+export const projectFolder = fileURLToPath(new URL("../..", import.meta.url));
+
+/** How a TypeScript file of the project is started on the runtime that runs this test. */
+export function commandFor(file: string): [string, ...string[]] {
+  if (process.versions.bun !== undefined) return [process.execPath, file];
+  if (process.versions.deno !== undefined) return [process.execPath, "run", "--allow-all", file];
+  return [process.execPath, "--import", "tsx", file];
+}
+
+/** A server in a process of its own, on the runtime that runs this test. */
+export interface ServerProcess {
+  readonly url: string;
+  readonly port: number;
+  readonly pid: number;
+  /** What it has printed to standard output and standard error. */
+  readonly output: () => string;
+  /** Sends a signal, and waits for the end: the exit code, or the signal that ended it. */
+  readonly end: (signal: NodeJS.Signals) => Promise<number | string | null>;
+}
+
+/** Starts the server and waits until it says where it listens. */
+export async function startServer(
+  settings: Readonly<Record<string, string>>,
+): Promise<ServerProcess> {
+  const { child, output } = run("server.ts", [], { PORT: "0", RATE_LIMIT: "0", ...settings });
+  const ended = once(child, "close");
+  const url = await new Promise<string>((resolve, reject) => {
+    const look = () => {
+      const found = /listens on (http:\/\/\S+?),/.exec(output())?.[1];
+      if (found !== undefined) resolve(found);
+    };
+    child.stdout?.on("data", look);
+    child.once("close", (code) => reject(new Error(`it ended with ${code}: ${output()}`)));
+  });
+  return {
+    url,
+    port: Number(new URL(url).port),
+    pid: child.pid ?? 0,
+    output,
+    end: async (signal) => {
+      // Not child.kill: Deno then reports the signal, whatever code the process ended with.
+      process.kill(child.pid ?? 0, signal);
+      const [code, by] = await ended;
+      return code ?? by;
+    },
+  };
+}
+
+/** Runs the server with arguments to its end. */
+export async function runToEnd(
+  args: readonly string[],
+  settings: Readonly<Record<string, string>> = {},
+): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  const { child, stdout, stderr } = run("server.ts", args, settings);
+  const [code] = await once(child, "close");
+  return { code, stdout: stdout(), stderr: stderr() };
+}
+
+function run(file: string, args: readonly string[], settings: Readonly<Record<string, string>>) {
+  const [command, ...rest] = commandFor(file);
+  const child: ChildProcess = spawn(command, [...rest, ...args], {
+    cwd: projectFolder,
+    env: { ...process.env, NO_COLOR: "1", ...settings },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let out = "";
+  let err = "";
+  child.stdout?.on("data", (data) => {
+    out += data;
+  });
+  child.stderr?.on("data", (data) => {
+    err += data;
+  });
+  return { child, stdout: () => out, stderr: () => err, output: () => out + err };
+}
