@@ -17,13 +17,17 @@ export interface ListingsOptions {
 /** What a user with an empty listing counts for, in runs: the memory of an entry is not nothing. */
 const RUNS_PER_USER = 4;
 
-interface Entry {
-  readonly listing: Listing;
-  readonly loadedAt: number;
+/** When a load began: its number among all loads, and the time. A listing is as old as that. */
+interface Begun {
+  readonly order: number;
+  readonly at: number;
 }
 
-interface Load {
-  readonly startedAt: number;
+interface Entry extends Begun {
+  readonly listing: Listing;
+}
+
+interface Load extends Begun {
   readonly listing: Promise<Listing>;
   /** Own appends that landed since the load began; storage may have listed too early for them. */
   readonly appended: StoredObject[];
@@ -54,12 +58,14 @@ export class Listings {
 
   /** The user's listing as it was no longer than `LISTING_TTL` ago. */
   get(user: Fingerprint): Promise<Listing> {
-    return this.#get(user, this.#options.ttl);
+    const { ttl, now } = this.#options;
+    return ttl === 0 ? this.fresh(user) : this.#get(user, ({ at }) => now() - at < ttl);
   }
 
   /** The user's listing, read from storage after this call. */
   fresh(user: Fingerprint): Promise<Listing> {
-    return this.#get(user, 0);
+    const before = this.counts.loads;
+    return this.#get(user, ({ order }) => order > before);
   }
 
   /** Takes note of an own append that is now in storage. */
@@ -76,32 +82,29 @@ export class Listings {
     }
   }
 
-  async #get(user: Fingerprint, maxAge: number): Promise<Listing> {
-    // A listing is as old as the moment its load began: storage may have been read right then.
-    const notBefore = this.#options.now() - maxAge;
+  async #get(user: Fingerprint, isNewEnough: (load: Begun) => boolean): Promise<Listing> {
     for (;;) {
       const entry = this.#entries.get(user);
-      if (entry !== undefined && entry.loadedAt > notBefore) {
+      if (entry !== undefined && isNewEnough(entry)) {
         this.counts.hits++;
         return entry.listing;
       }
       const load = this.#loads.get(user);
       if (load === undefined) return this.#load(user);
-      if (load.startedAt > notBefore) return load.listing;
+      if (isNewEnough(load)) return load.listing;
       // It began too early to count for this caller, but there is one load per user at a time.
       await Promise.allSettled([load.listing]);
     }
   }
 
   #load(user: Fingerprint): Promise<Listing> {
-    this.counts.loads++;
-    const startedAt = this.#options.now();
+    const begun = { order: ++this.counts.loads, at: this.#options.now() };
     const appended: StoredObject[] = [];
     const read = async () => {
       try {
         const objects = await this.#driver.list(userPrefix(user));
         const listing = new Listing(withAppended(objects, appended));
-        this.#entries.set(user, { listing, loadedAt: startedAt });
+        this.#entries.set(user, { listing, ...begun });
         this.#options.onLoad?.(user, listing);
         return listing;
       } finally {
@@ -110,7 +113,7 @@ export class Listings {
     };
     // Begun a moment later, so that the load is on record before it can end.
     const listing = Promise.resolve().then(read);
-    this.#loads.set(user, { startedAt, listing, appended });
+    this.#loads.set(user, { listing, appended, ...begun });
     return listing;
   }
 }

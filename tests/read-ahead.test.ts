@@ -1,0 +1,100 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { readAhead } from "../sync/read-ahead.ts";
+import { Turns } from "../sync/turns.ts";
+import { gate } from "./support/drivers.ts";
+
+/** Reads the numbers 0 … count−1, each ended by hand. */
+function numbers(count: number, options: { maxItems?: number; maxBytes?: number; bytes?: number }) {
+  const gates = Array.from({ length: count }, () => gate());
+  const begun: number[] = [];
+  const results = readAhead(Array.from({ length: count }, (_, i) => i).values(), {
+    read: async (item) => {
+      begun.push(item);
+      await gates[item]?.opened;
+      if (item === 13) throw new Error("thirteen");
+      return item * 10;
+    },
+    bytes: () => options.bytes ?? 1,
+    maxItems: options.maxItems ?? 4,
+    maxBytes: options.maxBytes ?? 1000,
+  });
+  return { gates, begun, results };
+}
+
+describe("reading ahead", () => {
+  it("delivers in order, whatever order the reads end in, and begins no more than it may", async () => {
+    const { gates, begun, results } = numbers(10, {});
+    for (const { open } of gates.toReversed()) open();
+    const taken: number[] = [];
+    for await (const result of results) {
+      taken.push(result);
+      assert.ok(begun.length <= taken.length + 4);
+    }
+    assert.deepEqual(taken, [0, 10, 20, 30, 40, 50, 60, 70, 80, 90]);
+  });
+
+  it("delivers the first before the last is begun", async () => {
+    const { gates, begun, results } = numbers(10, {});
+    gates[0]?.open();
+    assert.equal((await results.next()).value, 0);
+    assert.ok(!begun.includes(9));
+  });
+
+  it("bounds the bytes it holds, and reads an item alone that is larger", async () => {
+    const bounded = numbers(10, { maxBytes: 3 });
+    bounded.gates[0]?.open();
+    await bounded.results.next();
+    assert.deepEqual(bounded.begun, [0, 1, 2]);
+    const large = numbers(3, { maxBytes: 3, bytes: 100 });
+    large.gates[0]?.open();
+    await large.results.next();
+    assert.deepEqual(large.begun, [0]);
+  });
+
+  it("begins nothing more once the reader has stopped", async () => {
+    const { gates, begun, results } = numbers(100, {});
+    for (const { open } of gates) open();
+    await results.next();
+    const atStop = begun.length;
+    await results.return();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    assert.equal(begun.length, atStop);
+  });
+
+  it("throws the error of a read in its place, after all that came before", async () => {
+    const { gates, results } = numbers(20, {});
+    for (const { open } of gates.toReversed()) open();
+    const taken: number[] = [];
+    await assert.rejects(async () => {
+      for await (const result of results) taken.push(result);
+    }, /thirteen/);
+    assert.equal(taken.length, 13);
+  });
+});
+
+describe("turns", () => {
+  it("run one after the other under one key, in the order they came, also after a failure", async () => {
+    const turns = new Turns();
+    const order: string[] = [];
+    const first = gate();
+    const work = (name: string, wait?: Promise<void>) => async () => {
+      order.push(`${name} begins`);
+      await wait;
+      order.push(`${name} ends`);
+      if (name === "b") throw new Error("b failed");
+      return name;
+    };
+    const a = turns.take("key", work("a", first.opened));
+    const b = turns.take("key", work("b"));
+    const c = turns.take("key", work("c"));
+    await turns.take("another key", work("d"));
+    first.open();
+    assert.equal(await a, "a");
+    await assert.rejects(b, /b failed/);
+    assert.equal(await c, "c");
+    const inKey = order.filter((entry) => !entry.startsWith("d"));
+    assert.deepEqual(inKey, ["a begins", "a ends", "b begins", "b ends", "c begins", "c ends"]);
+    assert.ok(order.indexOf("d ends") < order.indexOf("a ends"));
+  });
+});

@@ -1,0 +1,63 @@
+import type { Driver, StoredObject } from "../../storage/driver.ts";
+
+export interface Call {
+  readonly kind: "list" | "get" | "put" | "delete";
+  /** The object's name, or the prefix. */
+  readonly name: string;
+}
+
+type Hook = (call: Call) => void | Promise<void>;
+
+/** A real driver with something done before and after each call: waiting, counting, failing. */
+export class HookedDriver implements Driver {
+  before: Hook = () => undefined;
+  after: Hook = () => undefined;
+  readonly calls: Call[] = [];
+  readonly #driver: Driver;
+
+  constructor(driver: Driver) {
+    this.#driver = driver;
+  }
+
+  /** How many calls of a kind there have been. */
+  count(kind: Call["kind"]): number {
+    return this.calls.filter((call) => call.kind === kind).length;
+  }
+
+  list(prefix: string): Promise<StoredObject[]> {
+    return this.#around({ kind: "list", name: prefix }, () => this.#driver.list(prefix));
+  }
+
+  get(name: string): Promise<Uint8Array> {
+    return this.#around({ kind: "get", name }, () => this.#driver.get(name));
+  }
+
+  put(name: string, body: Uint8Array): Promise<void> {
+    return this.#around({ kind: "put", name }, () => this.#driver.put(name, body));
+  }
+
+  delete(name: string): Promise<void> {
+    return this.#around({ kind: "delete", name }, () => this.#driver.delete(name));
+  }
+
+  close(): Promise<void> {
+    return this.#driver.close();
+  }
+
+  async #around<Result>(call: Call, work: () => Promise<Result>): Promise<Result> {
+    this.calls.push(call);
+    await this.before(call);
+    const result = await work();
+    await this.after(call);
+    return result;
+  }
+}
+
+/** Something to wait for, and what ends the wait. */
+export function gate(): { readonly opened: Promise<void>; readonly open: () => void } {
+  let open: () => void = () => undefined;
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { opened, open };
+}
