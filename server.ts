@@ -266,6 +266,8 @@ export async function listen(handler: Handler, hostname: string, port: number): 
         // Bun shares the port when not in development: two servers would split the requests.
         reusePort: false,
       },
+      // Deno reports here the responses that were cut, and would print them; they are in the log.
+      deno: { onError: () => problemResponse(problemOf(undefined)) },
     });
     return await server.ready();
   } catch (error) {

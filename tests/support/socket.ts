@@ -1,0 +1,56 @@
+import net from "node:net";
+
+/** A sync request over a bare socket: the response's bytes as they come, and how it ends. */
+export interface RawResponse {
+  readonly socket: net.Socket;
+  /** Bytes received so far, the head included. */
+  readonly received: () => number;
+  /** The first bytes received, the head among them. */
+  readonly start: () => string;
+  /** Resolves at the end: true if the response said itself that it was complete. */
+  readonly complete: Promise<boolean>;
+}
+
+const LAST_CHUNK = "0\r\n\r\n";
+
+/** Sends the request and reads on; the caller may pause, resume or destroy the socket. */
+export function postRaw(port: number, body: unknown): RawResponse {
+  const text = JSON.stringify(body);
+  const socket = net.connect(port, "localhost");
+  let received = 0;
+  let start = "";
+  let end = "";
+  socket.on("connect", () => {
+    socket.write(
+      `POST /sync HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
+    );
+  });
+  socket.on("data", (data) => {
+    received += data.byteLength;
+    if (start.length < 2000) start += data.toString("latin1");
+    end = (end + data.subarray(-LAST_CHUNK.length).toString("latin1")).slice(-LAST_CHUNK.length);
+  });
+  const complete = new Promise<boolean>((resolve) => {
+    const finish = () => resolve(end === LAST_CHUNK);
+    // A connection that is broken may show as an error; it always closes.
+    socket.on("error", finish);
+    socket.on("close", finish);
+  });
+  return { socket, received: () => received, start: () => start, complete };
+}
+
+/** Waits until a condition holds; the test's own time limit ends a wait in vain. */
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 10));
+}
+
+/** Waits until a number has not changed for half a second, and returns it. */
+export async function settled(read: () => number): Promise<number> {
+  let value = Number.NaN;
+  let since = performance.now();
+  await until(() => {
+    if (read() !== value) [value, since] = [read(), performance.now()];
+    return performance.now() - since > 500;
+  });
+  return value;
+}
