@@ -2,6 +2,7 @@
 import * as v from "valibot";
 import { LOG_LEVELS } from "./logger.ts";
 import manifest from "./package.json" with { type: "json" };
+import { isStorage, STORAGE_FORMS } from "./storage/open.ts";
 
 export const VERSION = manifest.version;
 
@@ -57,7 +58,6 @@ const origins = v.pipe(
 );
 
 const portRule = "must be a port from 0 to 65535; 0 picks a free one";
-const storageRule = "must be the path of a folder, or memory:";
 
 const Settings = v.object({
   HOST: v.optional(
@@ -75,7 +75,7 @@ const Settings = v.object({
   STORAGE: v.optional(
     v.pipe(
       v.string(),
-      v.regex(/^(memory:|(?![A-Za-z][A-Za-z0-9+.-]+:).+)$/s, storageRule),
+      v.check(isStorage, `must be ${STORAGE_FORMS}`),
       v.description("where operations are kept: the path of a folder; memory: keeps nothing"),
     ),
     "./data",

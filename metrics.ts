@@ -1,6 +1,7 @@
 /** The numbers behind `GET /metrics`, in Prometheus text format. None of them names a user. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { CountedDriver } from "./storage/counted.ts";
+import type { Damage } from "./storage/damage.ts";
 import type { Listings } from "./storage/listings.ts";
 import type { Objects } from "./storage/objects.ts";
 import type { Limiter } from "./sync/limiter.ts";
@@ -87,9 +88,11 @@ export class Metrics {
     this.#requests.observe({ route, status }, seconds);
   }
 
-  /** Takes note of `count` irregularities of a log. */
-  damaged(kind: "forks" | "holes" | "foreign", count: number): void {
-    this.#damage.inc({ kind }, count);
+  /** Takes note of a log that is irregular. */
+  damaged({ forks, holes, foreign }: Damage): void {
+    this.#damage.inc({ kind: "fork" }, forks);
+    this.#damage.inc({ kind: "hole" }, holes);
+    this.#damage.inc({ kind: "foreign" }, foreign);
   }
 
   async response(): Promise<Response> {

@@ -23,10 +23,9 @@ import { streamOf } from "./http/stream.ts";
 import { createLogger, type Logger } from "./logger.ts";
 import { Metrics } from "./metrics.ts";
 import { CountedDriver } from "./storage/counted.ts";
+import { DamageWatch } from "./storage/damage.ts";
 import { type Driver, StorageUnavailable } from "./storage/driver.ts";
-import type { Listing } from "./storage/listing.ts";
 import { Listings } from "./storage/listings.ts";
-import type { Fingerprint } from "./storage/names.ts";
 import { Objects } from "./storage/objects.ts";
 import { openStorage } from "./storage/open.ts";
 import { Limiter, type Verdict } from "./sync/limiter.ts";
@@ -60,11 +59,15 @@ const BUN_IDLE_SECONDS = 255;
 export function createHandler(options: HandlerOptions): Handler {
   const { config, logger, now = () => performance.now() } = options;
   const driver = new CountedDriver(options.driver);
+  const damage = new DamageWatch((user, found) => {
+    metrics.damaged(found);
+    logger.error("a log is irregular", { user, ...found });
+  });
   const listings = new Listings(driver, {
     ttl: config.LISTING_TTL,
     maxRuns: config.LISTING_CACHE_RUNS,
     now,
-    onLoad: reportDamage,
+    onLoad: damage.look,
   });
   const objects = new Objects(driver, config.OBJECT_CACHE_BYTES);
   const log = new Log(listings, objects);
@@ -138,21 +141,6 @@ export function createHandler(options: HandlerOptions): Handler {
   async function answers(): Promise<Response> {
     await ready();
     return Response.json({ status: "ready" }, { headers: { "Cache-Control": "no-store" } });
-  }
-
-  function reportDamage(user: Fingerprint, { clients, foreign }: Listing): void {
-    if (foreign > 0) metrics.damaged("foreign", foreign);
-    for (const [client, { forks, holes }] of clients) {
-      if (forks > 0) metrics.damaged("forks", forks);
-      if (holes.length > 0) {
-        metrics.damaged("holes", holes.length);
-        logger.error("operations are missing from storage: those after them are held back", {
-          user,
-          client,
-          holes: holes.slice(0, 10),
-        });
-      }
-    }
   }
 
   async function fetch(request: Request): Promise<Response> {

@@ -71,18 +71,19 @@ const SyncStatus = v.pipe(
   }),
 );
 
+const Members = v.object(
+  {
+    user: User,
+    client_id: ClientId,
+    operation_index: v.optional(OperationIndex),
+    sync_status: v.optional(SyncStatus),
+    payload: v.optional(Payloads),
+  },
+  "is missing",
+);
+
 const Request = v.pipe(
-  v.objectWithRest(
-    {
-      user: User,
-      client_id: ClientId,
-      operation_index: v.optional(OperationIndex),
-      sync_status: v.optional(SyncStatus),
-      payload: v.optional(Payloads),
-    },
-    v.never("is not a member of a sync request"),
-    (issue) => (issue.expected === "Object" ? "must be a JSON object" : "is missing"),
-  ),
+  Members,
   v.forward(
     v.partialCheck(
       [["operation_index"], ["payload"]],
@@ -127,13 +128,21 @@ const MAX_FAULTS = 100;
 
 /** Checks a request's JSON. */
 export function parseRequest(json: unknown): SyncRequest | { readonly faults: readonly Fault[] } {
+  if (!isObject(json)) return { faults: [{ pointer: "#", detail: "must be a JSON object" }] };
+  // Refused, and not passed over: a payload under a misspelt name would be lost without a word.
+  const unknown = Object.keys(json)
+    .filter((name) => !Object.hasOwn(Members.entries, name))
+    .map((name) => ({
+      pointer: pointerTo([name]),
+      detail: "is not a member of a sync request",
+    }));
   const result = v.safeParse(Request, json);
-  if (result.success) return result.output;
-  const faults = result.issues.slice(0, MAX_FAULTS).map((issue) => ({
-    pointer: `#${(issue.path ?? []).map(({ key }) => `/${escapePointer(String(key))}`).join("")}`,
-    detail: issue.message,
+  if (result.success && unknown.length === 0) return result.output;
+  const known = (result.issues ?? []).map(({ path, message }) => ({
+    pointer: pointerTo((path ?? []).map(({ key }) => String(key))),
+    detail: message,
   }));
-  return { faults };
+  return { faults: [...known, ...unknown].slice(0, MAX_FAULTS) };
 }
 
 /** One line of a response: what a client is sent of one operation. */
@@ -141,11 +150,11 @@ export function operationLine(client: string, index: number, payload: string): s
   return `{"client_id":"${client}","operation_index":${index},"payload":${JSON.stringify(payload)}}\n`;
 }
 
-function isObject(input: unknown): boolean {
+function isObject(input: unknown): input is Readonly<Record<string, unknown>> {
   return typeof input === "object" && input !== null && !Array.isArray(input);
 }
 
-/** RFC 6901, section 3. */
-function escapePointer(key: string): string {
-  return key.replaceAll("~", "~0").replaceAll("/", "~1");
+/** A JSON pointer as a URI fragment (RFC 6901). */
+function pointerTo(keys: readonly string[]): string {
+  return `#${keys.map((key) => `/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`).join("")}`;
 }

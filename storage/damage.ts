@@ -1,0 +1,43 @@
+import { LRUCache } from "lru-cache";
+import type { Listing } from "./listing.ts";
+import type { Fingerprint } from "./names.ts";
+
+/** What is irregular about a log, counted. */
+export interface Damage {
+  /** Payloads under an index that has another one: a client id was in use twice. */
+  readonly forks: number;
+  /** Gaps in the operations of a client: what lies behind them is held back. */
+  readonly holes: number;
+  /** Objects whose names mean nothing to this version. */
+  readonly foreign: number;
+}
+
+/** How many irregular logs are remembered, so as not to be told of again. */
+const REMEMBERED = 10_000;
+
+/** Looks at every listing that is loaded, and tells of damage when it shows or changes. */
+export class DamageWatch {
+  readonly #known = new LRUCache<Fingerprint, Damage>({ max: REMEMBERED });
+  readonly #tell: (user: Fingerprint, damage: Damage) => void;
+
+  constructor(tell: (user: Fingerprint, damage: Damage) => void) {
+    this.#tell = tell;
+  }
+
+  readonly look = (user: Fingerprint, { clients, foreign }: Listing): void => {
+    const damage = { forks: 0, holes: 0, foreign };
+    for (const { forks, holes } of clients.values()) {
+      damage.forks += forks;
+      damage.holes += holes.length;
+    }
+    const { forks, holes } = damage;
+    if (forks + holes + foreign === 0) {
+      this.#known.delete(user);
+      return;
+    }
+    const known = this.#known.get(user);
+    this.#known.set(user, damage);
+    const same = known?.forks === forks && known.holes === holes && known.foreign === foreign;
+    if (!same) this.#tell(user, damage);
+  };
+}

@@ -1,0 +1,195 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { type Config, helpText, InvalidConfig, readConfig, VERSION } from "../config.ts";
+import manifest from "../package.json" with { type: "json" };
+
+const DEFAULTS: { [Name in keyof Config]: [text: string, value: Config[Name]] } = {
+  HOST: ["localhost", "localhost"],
+  PORT: ["8080", 8080],
+  STORAGE: ["./data", "./data"],
+  LISTING_TTL: ["30s", 30_000],
+  LISTING_CACHE_RUNS: ["1000000", 1_000_000],
+  OBJECT_CACHE_BYTES: ["64MiB", 67_108_864],
+  RATE_LIMIT: ["20", 20],
+  RATE_BURST: ["200", 200],
+  MAX_BODY: ["16MiB", 16_777_216],
+  CORS_ORIGIN: ["*", "*"],
+  LOG: ["info", "info"],
+};
+
+const accepted: { [Name in keyof Config]: [text: string, value: Config[Name]][] } = {
+  HOST: [
+    ["0.0.0.0", "0.0.0.0"],
+    ["::1", "::1"],
+  ],
+  PORT: [
+    ["0", 0],
+    ["65535", 65_535],
+  ],
+  STORAGE: [
+    ["memory:", "memory:"],
+    ["/var/lib/sync server", "/var/lib/sync server"],
+    ["data", "data"],
+    ["C:\\data", "C:\\data"],
+    ["./a:b", "./a:b"],
+  ],
+  LISTING_TTL: [
+    ["0", 0],
+    ["500ms", 500],
+    ["30s", 30_000],
+    ["5m", 300_000],
+    ["2h", 7_200_000],
+    ["forever", Number.POSITIVE_INFINITY],
+  ],
+  LISTING_CACHE_RUNS: [
+    ["1", 1],
+    ["20000000", 20_000_000],
+  ],
+  OBJECT_CACHE_BYTES: [
+    ["0", 0],
+    ["500000", 500_000],
+    ["512KiB", 524_288],
+    ["2GiB", 2_147_483_648],
+  ],
+  RATE_LIMIT: [
+    ["0", 0],
+    ["0.5", 0.5],
+    ["1000", 1000],
+  ],
+  RATE_BURST: [
+    ["1", 1],
+    ["1.5", 1.5],
+  ],
+  MAX_BODY: [
+    ["1024", 1024],
+    ["1KiB", 1024],
+    ["3MiB", 3_145_728],
+  ],
+  CORS_ORIGIN: [
+    ["https://app.example", ["https://app.example"]],
+    [
+      "https://app.example, http://localhost:5173,capacitor://localhost",
+      ["https://app.example", "http://localhost:5173", "capacitor://localhost"],
+    ],
+  ],
+  LOG: [
+    ["silent", "silent"],
+    ["error", "error"],
+    ["debug", "debug"],
+  ],
+};
+
+const size = /must be a size of at least \d+ bytes, such as 500000, 512KiB, 16MiB or 1GiB/;
+const notSizes = ["", "-1", "1.5MiB", "16MB", "16 MiB", "16mib", "MiB", "1e6", "0x10", "1TiB"];
+const unsafeSizes = ["9007199254740993", "99999999GiB", "5constructor"];
+
+const refused: { [Name in keyof Config]: [texts: string[], rule: RegExp] } = {
+  HOST: [[""], /must be a host name or an address/],
+  PORT: [
+    ["", "-1", "65536", "80.5", "http", "0x50", " 80", "1e3"],
+    /must be a port from 0 to 65535; 0 picks a free one/,
+  ],
+  STORAGE: [
+    ["", "ftp://host/folder", "nonsense:", "MEMORY:", "memory:x"],
+    /must be the path of a folder/,
+  ],
+  LISTING_TTL: [
+    ["", "30", "-1s", "1.5s", "30 s", "30S", "1d", "s", "Forever", "never", "5constructor"],
+    /must be a time such as 500ms, 30s, 5m or 2h, or 0, or forever/,
+  ],
+  LISTING_CACHE_RUNS: [
+    ["", "0", "-5", "1.5", "1e6", "many", "9007199254740993"],
+    /must be a whole number of at least 1/,
+  ],
+  OBJECT_CACHE_BYTES: [[...notSizes, ...unsafeSizes], size],
+  RATE_LIMIT: [
+    ["", "-1", "1e3", ".5", "5.", "Infinity", "NaN", "many", "9".repeat(400)],
+    /must be a number of at least 0, such as 20 or 0.5; 0 turns the limit off/,
+  ],
+  RATE_BURST: [["", "0", "0.5", "-1", "Infinity"], /must be a number of at least 1/],
+  MAX_BODY: [[...notSizes, ...unsafeSizes, "0", "1023"], size],
+  CORS_ORIGIN: [
+    [
+      "",
+      ",",
+      "app.example",
+      "https://",
+      "https://app.example/",
+      "https://app.example/page",
+      "https://a.example,",
+      "https://a.example https://b.example",
+      "*,https://a.example",
+      "null",
+    ],
+    /must be \* or origins such as https:\/\/app.example, separated by commas/,
+  ],
+  LOG: [["", "INFO", "warn", "verbose"], /must be one of silent, error, info, debug/],
+};
+
+/** The lines of the refusal of some settings. */
+function faultsOf(settings: Record<string, string>): string[] {
+  try {
+    readConfig(settings);
+  } catch (error) {
+    assert.ok(error instanceof InvalidConfig, String(error));
+    return error.message.split("\n");
+  }
+  assert.fail(`${JSON.stringify(settings)} was taken`);
+}
+
+describe("the settings", () => {
+  it("have defaults", () => {
+    const expected = Object.entries(DEFAULTS).map(([name, [, value]]) => [name, value]);
+    assert.deepEqual(readConfig({}), Object.fromEntries(expected));
+  });
+
+  it("leave other environment variables alone", () => {
+    assert.deepEqual(readConfig({ PATH: "/bin", port: "x", LOG: undefined }), readConfig({}));
+  });
+
+  for (const [name, rows] of Object.entries(accepted)) {
+    it(`take ${name} as ${rows.map(([text]) => text).join(" | ")}`, () => {
+      for (const [text, value] of rows) {
+        assert.deepEqual(readConfig({ [name]: text }), { ...readConfig({}), [name]: value });
+      }
+    });
+  }
+
+  for (const [name, [texts, rule]] of Object.entries(refused)) {
+    it(`refuse ${name} that breaks its rule, and quote it with the rule`, () => {
+      for (const text of texts) {
+        const [fault = "", ...more] = faultsOf({ [name]: text });
+        assert.ok(fault.startsWith(`${name}=${text}: ${name} must be `), fault);
+        assert.match(fault, rule);
+        assert.deepEqual(more, []);
+      }
+    });
+  }
+
+  it("say at once all that is wrong with them", () => {
+    const wrong = Object.fromEntries(Object.keys(refused).map((name) => [name, ""]));
+    const faults = faultsOf(wrong);
+    assert.deepEqual(
+      faults.map((line) => line.split("=")[0]),
+      Object.keys(refused),
+    );
+  });
+});
+
+describe("the help text", () => {
+  it("has every setting with its default, and nothing that is too wide for a terminal", () => {
+    const help = helpText();
+    for (const [name, [text]] of Object.entries(DEFAULTS)) {
+      const line = help.split("\n").find((line) => line.startsWith(`  ${name} `)) ?? "";
+      const [, shown = "", meaning = ""] = line.trim().split(/\s{2,}/);
+      assert.equal(shown, text, `the default of ${name}`);
+      assert.match(meaning, /^\w/, `the meaning of ${name}`);
+    }
+    for (const line of help.split("\n")) assert.ok(line.length <= 100, line);
+  });
+
+  it("has the version", () => {
+    assert.equal(VERSION, manifest.version);
+    assert.match(helpText(), new RegExp(`^Sync-Server ${VERSION.replaceAll(".", "\\.")}:`));
+  });
+});

@@ -1,0 +1,142 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import {
+  type Fingerprint,
+  formatName,
+  isFingerprint,
+  type ObjectName,
+  parseName,
+  userPart,
+  userPrefix,
+} from "../storage/names.ts";
+
+const LAST_INDEX = Number.MAX_SAFE_INTEGER;
+
+const fingerprint = fc
+  .uint8Array({ minLength: 32, maxLength: 32 })
+  .map((bytes) => Buffer.from(bytes).toString("base64url"))
+  .filter(isFingerprint);
+const client = fc.uuid();
+const index = fc.oneof(
+  fc.constantFrom(0, 1, 9, 10, 99, 2 ** 31, 2 ** 32, LAST_INDEX - 1, LAST_INDEX),
+  fc.integer({ min: 0, max: LAST_INDEX }),
+);
+const md5 = fc
+  .uint8Array({ minLength: 16, maxLength: 16 })
+  .map((bytes) => Buffer.from(bytes).toString("hex"));
+
+function nameOf(users: fc.Arbitrary<Fingerprint>, clients = client): fc.Arbitrary<ObjectName> {
+  return fc
+    .record({ user: users, client: clients, first: index, md5 })
+    .map((name) => ({ ...name, last: name.first }));
+}
+
+const USER = "Zk3vN0s-xA_b9cD1eF2gH3iJ4kL5mN6oP7qR8sT9uV0";
+const CLIENT = "5f0c1a52-7f7e-4d35-a9a5-0d8b8c1d8b11";
+const INDEX = "0000000000000007";
+const MD5 = "9e107d9d372bb6826bd81d3542a419d6";
+const NAME = `${USER}.${CLIENT}.${INDEX}.${MD5}`;
+
+describe("object names", () => {
+  it("are the user's fingerprint, the client, the padded index and the MD5", () => {
+    const name = parseName(NAME);
+    assert.deepEqual(name, { user: USER, client: CLIENT, first: 7, last: 7, md5: MD5 });
+    assert.equal(name && formatName(name), NAME);
+  });
+
+  it("come back from text as they went in", () => {
+    fc.assert(
+      fc.property(nameOf(fingerprint), (name) => {
+        assert.deepEqual(parseName(formatName(name)), name);
+      }),
+    );
+  });
+
+  it("of one user are in byte order when they are in the order of client and index", () => {
+    const pair = fingerprint.chain((user) => {
+      const someName = nameOf(fc.constant(user), fc.oneof(client, fc.constantFrom(CLIENT)));
+      return fc.tuple(someName, someName);
+    });
+    fc.assert(
+      fc.property(pair, ([a, b]) => {
+        const byName = Buffer.compare(Buffer.from(formatName(a)), Buffer.from(formatName(b)));
+        const byClient = Buffer.compare(Buffer.from(a.client), Buffer.from(b.client));
+        const expected = byClient || Math.sign(a.first - b.first);
+        // Two payloads under one index are in the order of their hashes.
+        assert.equal(byName, expected || Buffer.compare(Buffer.from(a.md5), Buffer.from(b.md5)));
+      }),
+    );
+  });
+
+  const malformed: [string, string][] = [
+    ["nothing", ""],
+    ["a fingerprint that is one character short", NAME.slice(1)],
+    ["a fingerprint that is one character long", `A${NAME}`],
+    ["a character that is not base64url", NAME.replace("Z", "+")],
+    ["a leading dot", `.${NAME}`],
+    ["a leading folder", `data/${NAME}`],
+    ["a client id in upper case", NAME.replace(CLIENT, CLIENT.toUpperCase())],
+    ["a client id without dashes", NAME.replace(CLIENT, CLIENT.replaceAll("-", ""))],
+    ["a client id that is one digit short", NAME.replace(CLIENT, CLIENT.slice(1))],
+    ["no client id", `${USER}.${INDEX}.${MD5}`],
+    ["an index of 15 digits", NAME.replace(INDEX, INDEX.slice(1))],
+    ["an index of 17 digits", NAME.replace(INDEX, `0${INDEX}`)],
+    ["an index that is not padded", NAME.replace(INDEX, "7")],
+    ["an index in hex", NAME.replace(INDEX, "000000000000000a")],
+    ["a negative index", NAME.replace(INDEX, "-000000000000007")],
+    ["an index with a space", NAME.replace(INDEX, " 000000000000007")],
+    ["index 2^53", NAME.replace(INDEX, "9007199254740992")],
+    ["the highest index of 16 digits", NAME.replace(INDEX, "9999999999999999")],
+    ["an MD5 in upper case", NAME.replace(MD5, MD5.toUpperCase())],
+    ["an MD5 that is one digit short", NAME.slice(0, -1)],
+    ["an MD5 that is one digit long", `${NAME}0`],
+    ["no MD5", `${USER}.${CLIENT}.${INDEX}`],
+    ["a further part", `${NAME}.tmp`],
+    ["a trailing dot", `${NAME}.`],
+    ["a trailing newline", `${NAME}\n`],
+    ["a trailing space", `${NAME} `],
+    ["another separator", NAME.replaceAll(".", "/")],
+    ["two names in one", `${NAME}\n${NAME}`],
+  ];
+  for (const [what, text] of malformed) {
+    it(`are not parsed with ${what}`, () => {
+      assert.equal(parseName(text), undefined);
+    });
+  }
+
+  it("are parsed with the last index there is", () => {
+    assert.equal(parseName(NAME.replace(INDEX, "9007199254740991"))?.first, LAST_INDEX);
+  });
+});
+
+describe("the prefix of a user", () => {
+  it("begins all names of the user, and no name of another", () => {
+    fc.assert(
+      fc.property(nameOf(fingerprint), (name) => {
+        const { user } = name;
+        // Alike up to the last character.
+        const other = user.slice(0, -1) + (user.endsWith("A") ? "E" : "A");
+        assert.ok(formatName(name).startsWith(userPrefix(user)));
+        assert.ok(isFingerprint(other) && !formatName(name).startsWith(userPrefix(other)));
+      }),
+    );
+  });
+
+  it("tells the user of a name and of a prefix, and when the prefix ends before that", () => {
+    assert.deepEqual(userPart(NAME), { part: USER, whole: true });
+    assert.deepEqual(userPart(`${USER}.`), { part: USER, whole: true });
+    assert.deepEqual(userPart(USER), { part: USER, whole: false });
+    assert.deepEqual(userPart(USER.slice(0, 5)), { part: USER.slice(0, 5), whole: false });
+    assert.deepEqual(userPart(""), { part: "", whole: false });
+  });
+});
+
+describe("a fingerprint", () => {
+  it("is 43 characters of base64url and nothing else", () => {
+    assert.ok(isFingerprint(USER));
+    for (const text of ["", USER.slice(1), `${USER}A`, `${USER}\n`, USER.replace("Z", "=")]) {
+      assert.ok(!isFingerprint(text), JSON.stringify(text));
+    }
+  });
+});
