@@ -90,7 +90,7 @@ const refused: { [Name in keyof Config]: [texts: string[], rule: RegExp] } = {
     /must be a port from 0 to 65535; 0 picks a free one/,
   ],
   STORAGE: [
-    ["", "ftp://host/folder", "nonsense:", "MEMORY:", "memory:x"],
+    ["", "ftp://host/folder", "nonsense:", "MEMORY:", "memory:x", "constructor:x"],
     /must be the path of a folder/,
   ],
   LISTING_TTL: [
