@@ -117,7 +117,7 @@ const refused: { [Name in keyof Config]: [texts: string[], rule: RegExp] } = {
       "https://app.example/",
       "https://app.example/page",
       "https://a.example,",
-      "https://a.example https://b.example",
+      "https://app example",
       "*,https://a.example",
       "null",
     ],

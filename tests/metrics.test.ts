@@ -4,6 +4,7 @@ import { readConfig } from "../config.ts";
 import { createLogger } from "../logger.ts";
 import { createHandler } from "../server.ts";
 import { CountedDriver } from "../storage/counted.ts";
+import type { Driver } from "../storage/driver.ts";
 import { MemoryDriver } from "../storage/memory.ts";
 import { openStorage } from "../storage/open.ts";
 import { fingerprintOf } from "../sync/identity.ts";
@@ -33,6 +34,30 @@ function valuesIn(text: string): Values {
       return [line.slice(0, blank), Number(line.slice(blank + 1))];
     }),
   );
+}
+
+/** Serves for as long as some work takes, however that ends. */
+async function serving(
+  work: (server: Serving) => Promise<void>,
+  settings?: Record<string, string>,
+  driver?: Driver,
+): Promise<void> {
+  const server = await serveHere(settings, driver);
+  try {
+    await work(server);
+  } finally {
+    await server.close();
+  }
+}
+
+/** Serves from a folder that is taken away. */
+async function servingWithoutFolder(
+  work: (server: Serving, path: string) => Promise<void>,
+): Promise<void> {
+  const { path, remove } = temporaryFolder();
+  const driver = await openStorage(path);
+  remove();
+  await serving((server) => work(server, path), {}, driver);
 }
 
 describe("GET /metrics", () => {
@@ -112,37 +137,40 @@ describe("GET /metrics", () => {
   it("counts answers by route and status, and knows no route that is not one", async () => {
     await sync(server.url, { user });
     await (await fetch(new URL(`/nothing/${client}`, server.url))).text();
+    await (await fetch(new URL(`/health?${client}`, server.url))).text();
     assert.deepEqual(await moved("sync_request_seconds_count"), {
       'sync_request_seconds_count{route="/sync",status="400"}': 1,
       'sync_request_seconds_count{route="other",status="404"}': 1,
+      'sync_request_seconds_count{route="/health",status="200"}': 1,
       // The one that the test began with.
       'sync_request_seconds_count{route="/metrics",status="200"}': 1,
     });
   });
 
   it("counts the requests that are refused with 429", async () => {
-    const limited = await serveHere({ RATE_LIMIT: "0.001", RATE_BURST: "1" });
-    const poll = { user, client_id: client };
-    const statuses = [1, 2, 3].map(async () => (await sync(limited.url, poll)).status);
-    assert.deepEqual((await Promise.all(statuses)).sort(), [200, 429, 429]);
-    const values = valuesIn(await metricsOf(limited.url));
-    assert.equal(values.get("sync_rate_limited_total"), 2);
-    await limited.close();
+    const work = async ({ url }: Serving) => {
+      const statuses = [];
+      for (let i = 0; i < 3; i++)
+        statuses.push((await sync(url, { user, client_id: client })).status);
+      assert.deepEqual(statuses, [200, 429, 429]);
+      assert.equal(valuesIn(await metricsOf(url)).get("sync_rate_limited_total"), 2);
+    };
+    await serving(work, { RATE_LIMIT: "0.001", RATE_BURST: "1" });
   });
 
   it("counts what the caches spare storage, and what they hold", async () => {
-    const cached = await serveHere();
-    await sync(cached.url, { ...append, operation_index: 0 });
-    for (let i = 0; i < 3; i++) await sync(cached.url, { user, client_id: newClient() });
-    const values = valuesIn(await metricsOf(cached.url));
-    assert.equal(values.get(requests("list")), 1);
-    assert.equal(values.get(requests("get")), 0);
-    assert.equal(values.get('sync_listing_cache_total{event="load"}'), 1);
-    assert.equal(values.get('sync_listing_cache_total{event="hit"}'), 4);
-    assert.equal(values.get('sync_object_cache_total{event="hit"}'), 3);
-    assert.ok((values.get("sync_listing_cache_runs") ?? 0) > 0);
-    assert.ok((values.get("sync_object_cache_bytes") ?? 0) >= append.payload.length);
-    await cached.close();
+    await serving(async ({ url }) => {
+      await sync(url, { ...append, operation_index: 0 });
+      for (let i = 0; i < 3; i++) await sync(url, { user, client_id: newClient() });
+      const values = valuesIn(await metricsOf(url));
+      assert.equal(values.get(requests("list")), 1);
+      assert.equal(values.get(requests("get")), 0);
+      assert.equal(values.get('sync_listing_cache_total{event="load"}'), 1);
+      assert.equal(values.get('sync_listing_cache_total{event="hit"}'), 4);
+      assert.equal(values.get('sync_object_cache_total{event="hit"}'), 3);
+      assert.ok((values.get("sync_listing_cache_runs") ?? 0) > 0);
+      assert.ok((values.get("sync_object_cache_bytes") ?? 0) >= append.payload.length);
+    });
   });
 
   it("names no user, no client and no payload", async () => {
@@ -157,49 +185,43 @@ describe("GET /metrics", () => {
 
 describe("GET /health", () => {
   it("says that the process lives, whether storage answers or not", async () => {
-    const folder = temporaryFolder();
-    const server = await serveHere({}, await openStorage(folder.path));
-    folder.remove();
-    const response = await fetch(new URL("/health", server.url));
-    assert.equal(response.status, 200);
-    assert.equal(response.headers.get("cache-control"), "no-store");
-    assert.deepEqual(await response.json(), { status: "ok" });
-    await server.close();
+    await servingWithoutFolder(async ({ url }) => {
+      const response = await fetch(new URL("/health", url));
+      assert.equal(response.status, 200);
+      assert.equal(response.headers.get("cache-control"), "no-store");
+      assert.deepEqual(await response.json(), { status: "ok" });
+    });
   });
 });
 
 describe("GET /ready", () => {
   it("says that storage answers", async () => {
-    const server = await serveHere();
-    const response = await fetch(new URL("/ready", server.url));
-    assert.equal(response.status, 200);
-    assert.equal(response.headers.get("cache-control"), "no-store");
-    assert.deepEqual(await response.json(), { status: "ready" });
-    await server.close();
+    await serving(async ({ url }) => {
+      const response = await fetch(new URL("/ready", url));
+      assert.equal(response.status, 200);
+      assert.equal(response.headers.get("cache-control"), "no-store");
+      assert.deepEqual(await response.json(), { status: "ready" });
+    });
   });
 
   it("is a 503 when storage does not answer, and only the log says why", async () => {
-    const folder = temporaryFolder();
-    const server = await serveHere({}, await openStorage(folder.path));
-    folder.remove();
-    const response = await fetch(new URL("/ready", server.url));
-    assert.equal(response.status, 503);
-    assert.equal(response.headers.get("content-type"), "application/problem+json");
-    assert.equal(response.headers.get("retry-after"), "5");
-    const text = await response.text();
-    const { type, status }: { type: string; status: number } = JSON.parse(text);
-    assert.deepEqual(
-      { type, status },
-      { type: "urn:sync-server:storage-unavailable", status: 503 },
-    );
-    assert.doesNotMatch(text, /ENOENT|no such file/);
-    assert.ok(!text.includes(folder.path));
-    const reason = server.log.find((line) => JSON.parse(line).level === "error") ?? "";
-    assert.match(reason, /StorageUnavailable.*ENOENT/);
-    assert.ok(reason.includes(folder.path));
-    const values = valuesIn(await metricsOf(server.url));
-    assert.equal(values.get('sync_storage_failures_total{kind="list"}'), 1);
-    await server.close();
+    await servingWithoutFolder(async ({ url, log }, path) => {
+      const response = await fetch(new URL("/ready", url));
+      assert.equal(response.status, 503);
+      assert.equal(response.headers.get("content-type"), "application/problem+json");
+      assert.equal(response.headers.get("retry-after"), "5");
+      const text = await response.text();
+      const problem: Record<string, unknown> = JSON.parse(text);
+      assert.equal(problem.type, "urn:sync-server:storage-unavailable");
+      assert.equal(problem.status, 503);
+      assert.doesNotMatch(text, /ENOENT|no such file/);
+      assert.ok(!text.includes(path));
+      const reason = log.find((line) => JSON.parse(line).level === "error") ?? "";
+      assert.match(reason, /StorageUnavailable.*ENOENT/);
+      assert.ok(reason.includes(path));
+      const values = valuesIn(await metricsOf(url));
+      assert.equal(values.get('sync_storage_failures_total{kind="list"}'), 1);
+    });
   });
 
   it("asks storage at most once a second, however many ask", async () => {

@@ -69,11 +69,26 @@ async function overSocket(port: number, bytes: string, leave = false): Promise<s
     // A connection that the server breaks closes as well.
     socket.on("error", () => resolve());
   });
+  // A server that would wait for more must not keep the test waiting.
+  socket.setTimeout(10_000, () => socket.destroy());
   socket.write(bytes);
   if (leave) socket.end();
   await answered;
   socket.destroy();
   return answer;
+}
+
+/** Serves for as long as some work takes, however that ends. */
+async function serving(
+  settings: Record<string, string>,
+  work: (url: string) => Promise<void>,
+): Promise<void> {
+  const server = await serveHere(settings);
+  try {
+    await work(server.url);
+  } finally {
+    await server.close();
+  }
 }
 
 const POST = "POST /sync HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
@@ -159,6 +174,7 @@ describe("a request that breaks a rule", () => {
   const index = /^must be a whole number from 0 to 9007199254740991$/;
   const map = /^must be an object of client id to operation index$/;
   const text = /^must be a string that is not empty and has no lone surrogates$/;
+  const tooHigh = /^is too high: the last operation's index would be above 9007199254740991$/;
   const unknown = /^is not a member of a sync request$/;
   const status = (entries: Record<string, unknown>) => body({ sync_status: entries });
 
@@ -201,9 +217,14 @@ describe("a request that breaks a rule", () => {
     ["a lone surrogate", body({ payload: "\ud800" }), ["#/payload", text]],
     ["one in a batch", body({ payload: ["ok", "a\udc00b"] }), ["#/payload/1", text]],
     [
-      "a batch beyond the last index",
+      "a batch of which one is beyond the last index",
       body({ operation_index: LAST_INDEX, payload: ["a", "b"] }),
-      ["#/operation_index", /too high: the last operation's index would be above 900719925474099/],
+      ["#/operation_index", tooHigh],
+    ],
+    [
+      "a batch of which two are",
+      body({ operation_index: LAST_INDEX, payload: ["a", "b", "c"] }),
+      ["#/operation_index", tooHigh],
     ],
     ["an array as status", body({ sync_status: [] }), ["#/sync_status", map]],
     ["null as status", body({ sync_status: null }), ["#/sync_status", map]],
@@ -331,12 +352,13 @@ describe("a request that breaks a rule", () => {
 
   it("is answered with 404 when there is nothing at its path", async () => {
     for (const path of ["/", "/nothing", "/syncs", "/sync/more", "/Sync", "/health.json"]) {
-      const response = await fetch(new URL(path, server.url), { method: "POST", body: body() });
+      const url = new URL(`${path}?user=secret`, server.url);
+      const response = await fetch(url, { method: "POST", body: body() });
       assert.equal(response.status, 404);
       const text = await response.text();
-      const problem = problemIn(404, response.headers, text, [user, payload]);
-      assert.equal(problem.type, "urn:sync-server:not-found");
-      assert.match(problem.detail, /There are POST \/sync, GET \/health, /);
+      const { type, detail } = problemIn(404, response.headers, text, [user, payload]);
+      assert.equal(type, "urn:sync-server:not-found");
+      assert.ok(detail.startsWith(`There is nothing at ${path}. There are POST /sync, `), detail);
     }
     await nothingStored();
   });
@@ -403,25 +425,19 @@ describe("a request at the edge of the rules", () => {
 describe("a request of a web page", () => {
   const EXPOSED = "Operation-Count, Retry-After, RateLimit, RateLimit-Policy";
 
-  /** The CORS headers of a preflight, of an answer and of a refusal. */
-  async function corsHeaders(CORS_ORIGIN: string, origin?: string) {
-    const server = await serveHere({ CORS_ORIGIN });
+  /** The CORS headers of a preflight, of an answer and of refusals. */
+  async function corsHeaders(url: string, origin?: string) {
     const headers: Record<string, string> = { "Content-Type": "application/json" };
     if (origin !== undefined) headers.Origin = origin;
-    const send = (method: string, path: string) =>
-      fetch(new URL(path, server.url), {
-        method,
-        headers,
-        ...(method === "POST" && { body: body() }),
-      });
+    const send = (method: string, path: string, content?: string) =>
+      fetch(new URL(path, url), { method, headers, body: content ?? null });
     const answers = [
       await send("OPTIONS", "/sync"),
-      await send("POST", "/sync"),
+      await send("POST", "/sync", body()),
       await send("GET", "/sync"),
       await send("GET", "/nothing"),
     ];
     for (const answer of answers) await answer.text();
-    await server.close();
     return answers.map(({ status, headers }) => ({
       status,
       allowed: headers.get("access-control-allow-origin"),
@@ -436,30 +452,33 @@ describe("a request of a web page", () => {
     ["an origin in the list", `https://a.example,${page}`, page, page, "Origin"],
     ["an origin that is not in the list", "https://a.example", page, null, "Origin"],
     ["an origin that only begins alike", page, `${page}.evil`, null, "Origin"],
-    ["no origin", page, undefined, null, "Origin"],
+    ["no origin, where there is a list", page, undefined, null, "Origin"],
+    ["no origin, where all are allowed", "*", undefined, null, null],
   ];
   for (const [what, setting, origin, allowed, vary] of cases) {
     it(`with ${what} is ${allowed === null ? "not " : ""}let read every answer`, async () => {
       const exposed = allowed === null ? null : EXPOSED;
-      assert.deepEqual(
-        await corsHeaders(setting, origin),
-        [204, 200, 405, 404].map((status) => ({ status, allowed, exposed, vary })),
-      );
+      await serving({ CORS_ORIGIN: setting }, async (url) => {
+        assert.deepEqual(
+          await corsHeaders(url, origin),
+          [204, 200, 405, 404].map((status) => ({ status, allowed, exposed, vary })),
+        );
+      });
     });
   }
 
   it("is let send JSON by the preflight, and not asked about again for a day", async () => {
-    const server = await serveHere();
-    const { status, headers } = await fetch(new URL("/sync", server.url), {
-      method: "OPTIONS",
-      headers: { Origin: page, "Access-Control-Request-Method": "POST" },
+    await serving({}, async (url) => {
+      const { status, headers } = await fetch(new URL("/sync", url), {
+        method: "OPTIONS",
+        headers: { Origin: page, "Access-Control-Request-Method": "POST" },
+      });
+      assert.equal(status, 204);
+      assert.equal(headers.get("allow"), "POST, OPTIONS");
+      assert.equal(headers.get("access-control-allow-methods"), "POST");
+      assert.equal(headers.get("access-control-allow-headers"), "Content-Type");
+      assert.equal(headers.get("access-control-max-age"), "86400");
     });
-    await server.close();
-    assert.equal(status, 204);
-    assert.equal(headers.get("allow"), "POST, OPTIONS");
-    assert.equal(headers.get("access-control-allow-methods"), "POST");
-    assert.equal(headers.get("access-control-allow-headers"), "Content-Type");
-    assert.equal(headers.get("access-control-max-age"), "86400");
   });
 });
 
@@ -482,7 +501,7 @@ describe("a request of a user whose tokens are used up", () => {
 
     const first = await send(0);
     assert.equal(first.status, 200);
-    // The bytes of the body are some hundredths of a token.
+    // The bytes of the body are less than a thousandth of a token.
     assert.equal(first.headers.get("ratelimit"), '"user";r=0;t=101');
     assert.equal(first.headers.get("ratelimit-policy"), '"user";q=1;w=100');
     assert.equal(first.headers.get("retry-after"), null);
@@ -503,14 +522,14 @@ describe("a request of a user whose tokens are used up", () => {
   });
 
   it("is not there when the limit is off, and no header tells of one", async () => {
-    const server = await serveHere({ RATE_LIMIT: "0", RATE_BURST: "1" });
-    for (let i = 0; i < 5; i++) {
-      const { status, headers } = await sync(server.url, { user, client_id: client });
-      assert.equal(status, 200);
-      assert.equal(headers.get("ratelimit"), null);
-      assert.equal(headers.get("ratelimit-policy"), null);
-    }
-    await server.close();
+    await serving({ RATE_LIMIT: "0", RATE_BURST: "1" }, async (url) => {
+      for (let i = 0; i < 5; i++) {
+        const { status, headers } = await sync(url, { user, client_id: client });
+        assert.equal(status, 200);
+        assert.equal(headers.get("ratelimit"), null);
+        assert.equal(headers.get("ratelimit-policy"), null);
+      }
+    });
   });
 });
 
