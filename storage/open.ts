@@ -7,10 +7,12 @@ type Open = (location: string) => Promise<Driver>;
 /** The drivers, by the scheme of the `STORAGE` setting. What has no scheme is a folder. */
 const drivers: Readonly<Record<string, Open>> = {
   memory: async () => new MemoryDriver(),
+  // Loaded when it is wanted: the AWS SDK is larger than all the rest.
+  s3: async (location) => (await import("./s3.ts")).S3Driver.open(location),
 };
 
 /** What the `STORAGE` setting may be, for a message. */
-export const STORAGE_FORMS = "the path of a folder, or memory:";
+export const STORAGE_FORMS = "the path of a folder, s3://bucket/prefix, or memory:";
 
 /** How a location is opened; `undefined` where no driver answers to its scheme. */
 function openerOf(location: string): Open | undefined {
