@@ -195,16 +195,16 @@ function explain(error: unknown): { reason: string; advice: string } {
       advice: "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE.",
     };
   }
-  if (error instanceof Error && error.message.includes("Region is missing")) {
+  if (error instanceof Error && /^Region (is missing|not accepted)/.test(error.message)) {
     return {
       reason: "there is no region",
       advice: "Set AWS_REGION; a service of another make usually takes us-east-1 or auto.",
     };
   }
-  if (status === undefined) {
+  if (code === "TimeoutError" || (error instanceof Error && "code" in error)) {
     return { reason: "it is not reachable", advice: "Check AWS_ENDPOINT_URL and the network." };
   }
-  return { reason: "it does not answer as it should", advice: `The status is ${status}.` };
+  return { reason: "it does not answer as it should", advice: "Is it an S3 service at all?" };
 }
 
 function codeOf(error: unknown): string | undefined {
