@@ -5,6 +5,10 @@
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 port=${S3_PORT:-7480}
+# The next ones where something listens there already.
+while (: >"/dev/tcp/127.0.0.1/$port" || : >"/dev/tcp/127.0.0.1/$((port + 1))") 2>/dev/null; do
+  port=$((port + 2))
+done
 dir=$(mktemp -d "${TMPDIR:-/tmp}/sync-server-s3.XXXXXX")
 key=AKIATEST
 secret=secretsecret
