@@ -32,10 +32,13 @@ function errorsAsText(_key: string, value: unknown): unknown {
   return cause === undefined ? { stack } : { stack, cause };
 }
 
+/** 43 characters of base64url that stand alone; before them, what JSON escapes ends a word too. */
+const fingerprints = /(?<=\\(?:[bfnrt]|u[0-9a-f]{4})|(?<![\w-]))([\w-]{8})[\w-]{35}(?![\w-])/g;
+
 /**
  * Cuts every fingerprint to its first 8 characters. Done to the finished line, since the messages
  * of a file system or a storage service quote object names.
  */
 function shortenFingerprints(line: string): string {
-  return line.replace(/(?<![\w-])([\w-]{8})[\w-]{35}(?![\w-])/g, "$1…");
+  return line.replace(fingerprints, "$1…");
 }

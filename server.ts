@@ -86,8 +86,8 @@ export function createHandler(options: HandlerOptions): Handler {
     running: () => running,
   });
 
-  const router = Router<Request>()
-    .post("/sync", sync)
+  const router = Router<Routed>()
+    .post("/sync", ({ request }) => sync(request))
     .options("/sync", cors.preflight)
     .all("/sync", refuse("POST, OPTIONS"))
     .get("/health", lives)
@@ -98,8 +98,8 @@ export function createHandler(options: HandlerOptions): Handler {
     .all("/ready", refuse("GET, HEAD"))
     .get("/metrics", () => metrics.response())
     .all("/metrics", refuse("GET"))
-    .all("*", ({ url }) => {
-      throw notFound(new URL(url).pathname);
+    .all("*", ({ path }) => {
+      throw notFound(path);
     });
 
   async function sync(request: Request): Promise<Response> {
@@ -149,27 +149,28 @@ export function createHandler(options: HandlerOptions): Handler {
 
   async function fetch(request: Request): Promise<Response> {
     const startedAt = now();
+    const { method } = request;
+    const path = pathOf(request.url);
     running++;
-    const response = await answer(request);
+    const response = await answer({ method, path, url: `http://localhost${path}`, request });
     running--;
     cors.allow(request, response);
     // An idle connection would hold up the stop for as long as it is kept alive.
     if (stopped) response.headers.set("Connection", "close");
-    const { pathname } = new URL(request.url);
-    const route = routes.has(pathname) ? pathname : "other";
+    const route = routes.has(path) ? path : "other";
     metrics.answered(route, response.status, (now() - startedAt) / 1000);
-    logger.debug("answered", { method: request.method, route, status: response.status });
+    logger.debug("answered", { method, route, status: response.status });
     return response;
   }
 
-  async function answer(request: Request): Promise<Response> {
+  async function answer(routed: Routed): Promise<Response> {
     if (stopped) return problemResponse(stopping);
     try {
-      return await router.fetch(request);
+      return await router.fetch(routed);
     } catch (error) {
       const problem = problemOf(error);
-      if (problem.status >= 500)
-        logger.error("a request failed", { status: problem.status, error });
+      const { status } = problem;
+      if (status >= 500) logger.error("a request failed", { status, error });
       return problemResponse(problem);
     }
   }
@@ -184,9 +185,24 @@ export function createHandler(options: HandlerOptions): Handler {
 
 const routes = new Set(["/sync", "/health", "/ready", "/metrics"]);
 
+/** A request as the router sees it. */
+interface Routed {
+  readonly method: string;
+  readonly path: string;
+  /** For the router alone: whatever the Host header says, this one can be parsed. */
+  readonly url: string;
+  readonly request: Request;
+}
+
+/** The path of a request's URL; without a Host header, some runtimes give nothing but the path. */
+function pathOf(url: string): string {
+  const start = url.startsWith("/") ? 0 : url.indexOf("/", url.indexOf("://") + 3);
+  return start === -1 ? "/" : url.slice(start).replace(/[?#].*$/s, "");
+}
+
 function refuse(allow: string) {
-  return ({ method, url }: Request): never => {
-    throw methodNotAllowed(method, new URL(url).pathname, allow);
+  return ({ method, path }: Routed): never => {
+    throw methodNotAllowed(method, path, allow);
   };
 }
 

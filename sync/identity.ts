@@ -12,6 +12,12 @@ import type { Fingerprint } from "../storage/names.ts";
 const MIN_BITS = 2048;
 const MAX_BITS = 8192;
 
+/** Characters that a key may have in any spelling: some 1,500 are needed. */
+const MAX_LENGTH = 8192;
+
+/** What people take for a public key in PEM. */
+const OTHER_LABELS = ["RSA PUBLIC KEY", "CERTIFICATE", "SSH2 PUBLIC KEY", "PGP PUBLIC KEY BLOCK"];
+
 /** Crypto libraries refuse longer exponents: they make each use of the key dear. */
 const MAX_EXPONENT_BITS = 32;
 
@@ -38,6 +44,9 @@ export function fingerprintOf(publicKey: string): Fingerprint {
 }
 
 function decode(text: string): Buffer {
+  if (text.length > MAX_LENGTH) {
+    throw new InvalidPublicKey(`this is too long for an RSA key of ${MAX_BITS} bits`);
+  }
   const label = /-----BEGIN ([A-Z0-9 ]+)-----/.exec(text)?.[1];
   if (label?.includes("PRIVATE KEY")) {
     throw new InvalidPublicKey(
@@ -45,7 +54,9 @@ function decode(text: string): Buffer {
     );
   }
   if (label !== undefined && label !== "PUBLIC KEY") {
-    throw new InvalidPublicKey(`PEM must hold a PUBLIC KEY (SPKI), not a ${label}`);
+    // Only a label that is known is quoted: the text may be anything.
+    const what = OTHER_LABELS.includes(label) ? `a ${label}` : "something else";
+    throw new InvalidPublicKey(`PEM must hold a PUBLIC KEY (SPKI), not ${what}`);
   }
   if (text.startsWith("ssh-")) {
     throw new InvalidPublicKey(

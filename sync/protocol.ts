@@ -14,6 +14,9 @@ export interface SyncRequest {
   readonly aware: ReadonlyMap<string, number>;
 }
 
+/** More are not listed: a body may hold a fault in every few bytes. */
+const MAX_FAULTS = 100;
+
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 const uuidRule = "must be a UUID such as 5f0c1a52-7f7e-4d35-a9a5-0d8b8c1d8b11";
 const indexRule = "must be a whole number from 0 to 9007199254740991";
@@ -40,14 +43,22 @@ const OperationIndex = v.pipe(
   v.minValue(0, indexRule),
 );
 
-const Payload = v.pipe(
-  v.string(payloadRule),
-  v.check((text) => text !== "" && text.isWellFormed(), payloadRule),
-);
-
-const Payloads = v.union(
-  [v.pipe(v.array(Payload), v.minLength(1, "must not be empty")), Payload],
-  (issue) => (Array.isArray(issue.input) ? `each of them ${payloadRule}` : payloadRule),
+const Payloads = v.pipe(
+  v.custom<unknown>((input) => typeof input === "string" || Array.isArray(input), payloadRule),
+  v.rawTransform(({ dataset: { value: input }, addIssue }) => {
+    const batch: readonly unknown[] = Array.isArray(input) ? input : [input];
+    const payloads: string[] = [];
+    if (batch.length === 0) addIssue({ message: "must not be empty" });
+    for (const [key, value] of batch.entries()) {
+      if (isPayload(value)) payloads.push(value);
+      else if (batch === input) {
+        const path = { type: "array", origin: "value", input: batch, key, value } as const;
+        addIssue({ message: payloadRule, path: [path] });
+      } else addIssue({ message: payloadRule });
+      if (key - payloads.length >= MAX_FAULTS) break;
+    }
+    return payloads;
+  }),
 );
 
 // Not v.record: it passes over keys such as "constructor", and nothing may go unread.
@@ -55,13 +66,15 @@ const SyncStatus = v.pipe(
   v.custom<Record<string, unknown>>(isObject, "must be an object of client id to operation index"),
   v.rawTransform(({ dataset, addIssue }) => {
     const aware = new Map<string, number>();
+    let faults = 0;
     for (const [key, value] of Object.entries(dataset.value)) {
+      if (faults >= MAX_FAULTS) break;
       const client = key.toLowerCase();
-      const wrong = (message: string) =>
-        addIssue({
-          message,
-          path: [{ type: "object", origin: "value", input: dataset.value, key, value }],
-        });
+      const wrong = (message: string) => {
+        const path = { type: "object", origin: "value", input: dataset.value, key, value } as const;
+        addIssue({ message, path: [path] });
+        faults++;
+      };
       if (!uuidPattern.test(key)) wrong(`the key ${uuidRule}`);
       else if (aware.has(client)) wrong("this client is named twice");
       if (v.is(OperationIndex, value)) aware.set(client, value);
@@ -95,23 +108,23 @@ const Request = v.pipe(
   v.forward(
     v.partialCheck(
       [["operation_index"], ["payload"]],
-      ({ operation_index = 0, payload }) =>
-        !Array.isArray(payload) || Number.isSafeInteger(operation_index + payload.length - 1),
+      ({ operation_index = 0, payload = [] }) =>
+        !Number.isSafeInteger(operation_index) ||
+        operation_index <= Number.MAX_SAFE_INTEGER - (payload.length - 1),
       "is too high: the last operation's index would be above 9007199254740991",
     ),
     ["operation_index"],
   ),
   v.transform(({ user, client_id, operation_index, sync_status, payload }): SyncRequest => {
     const aware = sync_status ?? new Map<string, number>();
-    const payloads = typeof payload === "string" ? [payload] : payload;
     if (operation_index !== undefined) {
       // The client holds what it sends, so none of it is sent back.
-      const last = operation_index + (payloads?.length ?? 1) - 1;
+      const last = operation_index + (payload?.length ?? 1) - 1;
       aware.set(client_id, Math.max(last, aware.get(client_id) ?? -1));
     }
     const append =
-      payloads !== undefined && operation_index !== undefined
-        ? { first: operation_index, payloads }
+      payload !== undefined && operation_index !== undefined
+        ? { first: operation_index, payloads: payload }
         : undefined;
     return { user, client: client_id, append, aware };
   }),
@@ -122,9 +135,6 @@ export interface Fault {
   readonly pointer: string;
   readonly detail: string;
 }
-
-/** More are not listed: a body may hold a fault in every few bytes. */
-const MAX_FAULTS = 100;
 
 /** Checks a request's JSON. */
 export function parseRequest(json: unknown): SyncRequest | { readonly faults: readonly Fault[] } {
@@ -148,6 +158,10 @@ export function parseRequest(json: unknown): SyncRequest | { readonly faults: re
 /** One line of a response: what a client is sent of one operation. */
 export function operationLine(client: string, index: number, payload: string): string {
   return `{"client_id":"${client}","operation_index":${index},"payload":${JSON.stringify(payload)}}\n`;
+}
+
+function isPayload(value: unknown): value is string {
+  return typeof value === "string" && value !== "" && value.isWellFormed();
 }
 
 function isObject(input: unknown): input is Readonly<Record<string, unknown>> {

@@ -213,7 +213,7 @@ if (s3 !== undefined && target?.startsWith("http://")) {
         /not reachable .*AWS_ENDPOINT_URL/,
       ],
       ["no region", { AWS_REGION: "" }, /there is no region .*AWS_REGION/],
-      ["no bucket name", { STORAGE: "s3://" }, /s3:\/\/bucket/],
+      ["no bucket name", { STORAGE: "s3://" }, /STORAGE must be .*s3:\/\/bucket/],
     ] as const;
     for (const [what, settings, message] of rows) {
       it(`says in one line what to check, and ends: ${what}`, async () => {
