@@ -6,7 +6,6 @@
 import { realpathSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Router } from "itty-router";
-import { type Server, serve } from "srvx";
 import { type Config, helpText, InvalidConfig, readConfig, VERSION } from "./config.ts";
 import { readJson } from "./http/body.ts";
 import { corsFor } from "./http/cors.ts";
@@ -17,7 +16,9 @@ import {
   problemOf,
   rateLimited,
   stopping,
+  storageNotReady,
 } from "./http/errors.ts";
+import { CannotListen, listen } from "./http/listen.ts";
 import { problemResponse } from "./http/problem.ts";
 import { streamOf } from "./http/stream.ts";
 import { createLogger, type Logger } from "./logger.ts";
@@ -52,9 +53,6 @@ const READY_FOR_MS = 1000;
 
 /** How long a stop waits for running requests. */
 const STOP_WITHIN_MS = 10_000;
-
-/** Bun ends a connection on which nothing has moved for this long; 255 is the most it takes. */
-const BUN_IDLE_SECONDS = 255;
 
 export function createHandler(options: HandlerOptions): Handler {
   const { config, logger, now = () => performance.now() } = options;
@@ -139,7 +137,13 @@ export function createHandler(options: HandlerOptions): Handler {
   }
 
   async function answers(): Promise<Response> {
-    await ready();
+    try {
+      await ready();
+    } catch (error) {
+      if (!(error instanceof StorageUnavailable)) throw error;
+      logger.error("storage is not ready", { error });
+      throw storageNotReady(error.reason);
+    }
     return Response.json({ status: "ready" }, { headers: { "Cache-Control": "no-store" } });
   }
 
@@ -235,7 +239,7 @@ async function main(): Promise<void> {
   const logger = createLogger(config.LOG);
   const driver = await openStorage(config.STORAGE);
   const handler = createHandler({ config, driver, logger });
-  const server = await listen(handler, config.HOST, config.PORT);
+  const server = await listen(handler.fetch, config.HOST, config.PORT);
   console.log(`Sync-Server ${VERSION} listens on ${server.url}, storage ${config.STORAGE}`);
 
   const stop = async (signal: string) => {
@@ -250,39 +254,6 @@ async function main(): Promise<void> {
   };
   process.once("SIGTERM", stop);
   process.once("SIGINT", stop);
-}
-
-/** Starts to listen. The runtimes tell of a port that is taken in different ways. */
-export async function listen(handler: Handler, hostname: string, port: number): Promise<Server> {
-  try {
-    const server = serve({
-      fetch: handler.fetch,
-      hostname,
-      port,
-      silent: true,
-      // Its own handling prints a countdown, and does nothing where CI is set.
-      gracefulShutdown: false,
-      bun: {
-        idleTimeout: BUN_IDLE_SECONDS,
-        // The limit is enforced where it can be answered with a problem.
-        maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-        development: false,
-        // Bun shares the port when not in development: two servers would split the requests.
-        reusePort: false,
-      },
-      // Deno reports here the responses that were cut, and would print them; they are in the log.
-      deno: { onError: () => problemResponse(problemOf(undefined)) },
-    });
-    return await server.ready();
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new CannotStart(`could not listen on ${hostname}:${port}: ${reason}; set HOST or PORT`);
-  }
-}
-
-/** The server cannot be started as it is set up. The message is for the person who starts it. */
-class CannotStart extends Error {
-  override name = "CannotStart";
 }
 
 /** True when this file was started, not imported. Node tells before 24.2 only by its arguments. */
@@ -305,7 +276,7 @@ if (isMain()) {
     process.exitCode = 2;
   } else {
     await main().catch((error: unknown) => {
-      const expected = [InvalidConfig, StorageUnavailable, CannotStart].some(
+      const expected = [InvalidConfig, StorageUnavailable, CannotListen].some(
         (kind) => error instanceof kind,
       );
       console.error(expected && error instanceof Error ? error.message : error);

@@ -50,6 +50,11 @@ const storageUnavailable: ProblemOptions = {
   headers: { "Retry-After": "5" },
 };
 
+/** @param reason of a `StorageUnavailable` */
+export function storageNotReady(reason: string): Problem {
+  return new Problem({ ...storageUnavailable, detail: `Storage is not ready: ${reason}.` });
+}
+
 export const stopping: ProblemOptions = {
   status: 503,
   type: "stopping",

@@ -18,7 +18,7 @@ const CHUNK_MS = 10;
 export async function streamOf(
   lines: AsyncGenerator<Uint8Array, void, void>,
   onEnd: (end: StreamEnd) => void,
-): Promise<Uint8Array | ReadableStream<Uint8Array>> {
+): Promise<Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>>> {
   let sent = 0;
   let ended = false;
   const end = (error?: unknown) => {
@@ -36,7 +36,7 @@ export async function streamOf(
     return first.chunk;
   }
   let ahead: Gathered | undefined = first;
-  return new ReadableStream<Uint8Array>(
+  return new ReadableStream<Uint8Array<ArrayBuffer>>(
     {
       async pull(controller) {
         try {
@@ -64,7 +64,7 @@ export async function streamOf(
 }
 
 interface Gathered {
-  readonly chunk: Uint8Array;
+  readonly chunk: Uint8Array<ArrayBuffer>;
   readonly done: boolean;
 }
 

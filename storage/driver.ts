@@ -24,7 +24,10 @@ export interface Driver {
   list(prefix: string): Promise<StoredObject[]>;
   /** The body. The caller does not change it. Throws `ObjectMissing` when there is none. */
   get(name: string): Promise<Uint8Array>;
-  /** Stores the body, durably. A name that exists already is left as it is. */
+  /**
+   * Stores the body, durably. A name that exists already is left as it is. Where a name has the
+   * MD5 of its body, as the names of operations do, a body that does not match may be refused.
+   */
   put(name: string, body: Uint8Array): Promise<void>;
   /** Removes the object. A name that is not there is removed already. */
   delete(name: string): Promise<void>;
@@ -40,9 +43,17 @@ export class ObjectMissing extends Error {
   }
 }
 
-/** The storage did not do what was asked; nothing is known to be wrong with the request. */
+/**
+ * The storage did not do what was asked; nothing is known to be wrong with the request. The message
+ * is for the log. `reason` is for everybody: it says what is wrong, and names nothing of the inside.
+ */
 export class StorageUnavailable extends Error {
   override name = "StorageUnavailable";
+  readonly reason: string;
+  constructor(message: string, options: ErrorOptions & { readonly reason?: string } = {}) {
+    super(message, options);
+    this.reason = options.reason ?? "it does not answer as it should";
+  }
 }
 
 const validName = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}$/;

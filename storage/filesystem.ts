@@ -218,7 +218,10 @@ async function guarded<Result>(what: string, work: () => Promise<Result>): Promi
   } catch (error) {
     if (error instanceof ObjectMissing) throw error;
     const reason = error instanceof Error ? error.message : String(error);
-    throw new StorageUnavailable(`could not ${what}: ${reason}`, { cause: error });
+    throw new StorageUnavailable(`could not ${what}: ${reason}`, {
+      cause: error,
+      reason: `could not ${what}`,
+    });
   }
 }
 

@@ -149,7 +149,12 @@ export class Listing {
       sequence = new Sequence();
       this.clients.set(client, sequence);
     }
-    sequence.add({ first, last, md5, size });
+    sequence.add({ first, last, md5: copyOf(md5), size });
     this.#runs++;
   }
+}
+
+/** A text of its own: engines keep the whole name in memory for a part that was cut out of it. */
+function copyOf(text: string): string {
+  return Buffer.from(text, "latin1").toString("latin1");
 }

@@ -17,6 +17,12 @@ const kinds: readonly Kind[] = [
     pattern: /^(?![A-Za-z][A-Za-z0-9+.-]+:)./s,
     open: FilesystemDriver.open,
   },
+  {
+    form: "s3://bucket/prefix",
+    pattern: /^s3:\/\/[a-z0-9][a-z0-9._-]*(\/.*)?$/i,
+    // Loaded when it is wanted: the AWS SDK is larger than all the rest.
+    open: async (location) => (await import("./s3.ts")).S3Driver.open(location),
+  },
   { form: "memory:", pattern: /^memory:$/, open: async () => new MemoryDriver() },
 ];
 

@@ -28,6 +28,8 @@ const accepted: { [Name in keyof Config]: [text: string, value: Config[Name]][] 
   ],
   STORAGE: [
     ["memory:", "memory:"],
+    ["s3://bucket", "s3://bucket"],
+    ["s3://my.bucket-1/a prefix/of two", "s3://my.bucket-1/a prefix/of two"],
     ["/var/lib/sync server", "/var/lib/sync server"],
     ["data", "data"],
     ["C:\\data", "C:\\data"],
@@ -90,7 +92,17 @@ const refused: { [Name in keyof Config]: [texts: string[], rule: RegExp] } = {
     /must be a port from 0 to 65535; 0 picks a free one/,
   ],
   STORAGE: [
-    ["", "ftp://host/folder", "nonsense:", "MEMORY:", "memory:x", "constructor:x"],
+    [
+      "",
+      "ftp://host/folder",
+      "nonsense:",
+      "MEMORY:",
+      "memory:x",
+      "constructor:x",
+      "s3://",
+      "s3:bucket",
+      "s3:///x",
+    ],
     /must be the path of a folder/,
   ],
   LISTING_TTL: [

@@ -2,8 +2,10 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, before, describe, it } from "node:test";
-import { type Driver, ObjectMissing } from "../storage/driver.ts";
-import { someFingerprint } from "./support/users.ts";
+import { type Driver, ObjectMissing, StorageUnavailable } from "../storage/driver.ts";
+import { formatName } from "../storage/names.ts";
+import { md5Of } from "../storage/objects.ts";
+import { newClient, someFingerprint } from "./support/users.ts";
 
 export interface Opened {
   readonly driver: Driver;
@@ -139,9 +141,14 @@ export function driverContract(name: string, open: () => Promise<Opened>): void 
     });
 
     it("leaves an object as it is when its name is put again", async () => {
-      const name = `${someFingerprint()}.a`;
+      const [user, client] = [someFingerprint(), newClient()];
+      const name = formatName({ user, client, first: 0, last: 0, md5: md5Of(text("first")) });
       await driver.put(name, text("first"));
-      await driver.put(name, text("second, longer"));
+      await driver.put(name, text("first"));
+      // Not what the name says: passed over, or refused.
+      await driver.put(name, text("second, longer")).catch((error: unknown) => {
+        assert.ok(error instanceof StorageUnavailable, String(error));
+      });
       assert.deepEqual(Buffer.from(await driver.get(name)), Buffer.from("first"));
       assert.deepEqual(await driver.list(name), [{ name, size: 5 }]);
     });

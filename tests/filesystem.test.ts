@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, it } from "node:test";
+import { after, afterEach, beforeEach, describe, it } from "node:test";
 import { StorageUnavailable } from "../storage/driver.ts";
 import { FilesystemDriver } from "../storage/filesystem.ts";
+import { crashSuite } from "./crash-suite.ts";
 import { driverContract } from "./driver-contract.ts";
+import { protocolSuite } from "./protocol-suite.ts";
 import { temporaryFolder } from "./support/folder.ts";
 import { someFingerprint } from "./support/users.ts";
 
@@ -16,6 +18,12 @@ driverContract("a folder", async () => {
     remove: async () => remove(),
   };
 });
+
+const shared = temporaryFolder();
+after(() => shared.remove());
+
+protocolSuite("a folder", () => FilesystemDriver.open(join(shared.path, "protocol")));
+crashSuite("a folder", () => join(shared.path, "crash"));
 
 describe("the filesystem driver", () => {
   let folder: ReturnType<typeof temporaryFolder>;

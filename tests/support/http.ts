@@ -1,6 +1,7 @@
 import { type Config, readConfig } from "../../config.ts";
+import { listen } from "../../http/listen.ts";
 import { createLogger } from "../../logger.ts";
-import { createHandler, listen } from "../../server.ts";
+import { createHandler } from "../../server.ts";
 import type { Driver } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 
@@ -65,7 +66,7 @@ export async function serveHere(
     driver,
     logger: createLogger(config.LOG, (line) => log.push(line)),
   });
-  const server = await listen(handler, "localhost", 0);
-  const url = server.url ?? "";
+  const server = await listen(handler.fetch, "localhost", 0);
+  const { url } = server;
   return { url, port: Number(new URL(url).port), log, close: () => server.close(true) };
 }

@@ -11,6 +11,14 @@ export function commandFor(file: string): [string, ...string[]] {
   return [process.execPath, "--import", "tsx", file];
 }
 
+/** What is run to start the server, and in which folder. */
+export interface Program {
+  readonly command: readonly [string, ...string[]];
+  readonly folder: string;
+}
+
+const fromSource: Program = { command: commandFor("server.ts"), folder: projectFolder };
+
 /** A server in a process of its own, on the runtime that runs this test. */
 export interface ServerProcess {
   readonly url: string;
@@ -25,8 +33,9 @@ export interface ServerProcess {
 /** Starts the server and waits until it says where it listens. */
 export async function startServer(
   settings: Readonly<Record<string, string>>,
+  program = fromSource,
 ): Promise<ServerProcess> {
-  const { child, output } = run("server.ts", [], { PORT: "0", RATE_LIMIT: "0", ...settings });
+  const { child, output } = run(program, [], { PORT: "0", RATE_LIMIT: "0", ...settings });
   const ended = once(child, "close");
   const url = await new Promise<string>((resolve, reject) => {
     const look = () => {
@@ -54,16 +63,21 @@ export async function startServer(
 export async function runToEnd(
   args: readonly string[],
   settings: Readonly<Record<string, string>> = {},
+  program = fromSource,
 ): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  const { child, stdout, stderr } = run("server.ts", args, settings);
+  const { child, stdout, stderr } = run(program, args, settings);
   const [code] = await once(child, "close");
   return { code, stdout: stdout(), stderr: stderr() };
 }
 
-function run(file: string, args: readonly string[], settings: Readonly<Record<string, string>>) {
-  const [command, ...rest] = commandFor(file);
+function run(
+  program: Program,
+  args: readonly string[],
+  settings: Readonly<Record<string, string>>,
+) {
+  const [command, ...rest] = program.command;
   const child: ChildProcess = spawn(command, [...rest, ...args], {
-    cwd: projectFolder,
+    cwd: program.folder,
     env: { ...process.env, NO_COLOR: "1", ...settings },
     stdio: ["ignore", "pipe", "pipe"],
   });

@@ -1,0 +1,61 @@
+import { problemOf } from "./errors.ts";
+import { problemResponse } from "./problem.ts";
+
+/** Bun ends a connection on which nothing has moved for this long; 255 is the most it takes. */
+const BUN_IDLE_SECONDS = 255;
+
+/** The server cannot listen where it should. The message is for the person who starts it. */
+export class CannotListen extends Error {
+  override name = "CannotListen";
+}
+
+/** A server that listens. */
+export interface Listening {
+  readonly url: string;
+  /** Takes no new connections, and resolves once the last one is closed, or at once by `force`. */
+  readonly close: (force?: boolean) => Promise<void>;
+}
+
+/** Starts to listen. The runtimes tell of a port that is taken in different ways. */
+export async function listen(
+  fetch: (request: Request) => Promise<Response>,
+  hostname: string,
+  port: number,
+): Promise<Listening> {
+  try {
+    const { serve } = await adapter();
+    const server = serve({
+      fetch,
+      hostname,
+      port,
+      silent: true,
+      // Its own handling prints a countdown, and does nothing where CI is set.
+      gracefulShutdown: false,
+      bun: {
+        idleTimeout: BUN_IDLE_SECONDS,
+        // The limit is enforced where it can be answered with a problem.
+        maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+        development: false,
+        // Bun shares the port when not in development: two servers would split the requests.
+        reusePort: false,
+      },
+      // Deno reports here the responses that were cut, and would print them; they are in the log.
+      deno: { onError: () => problemResponse(problemOf(undefined)) },
+    });
+    const { url = "" } = await server.ready();
+    return { url, close: (force) => server.close(force) };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new CannotListen(`could not listen on ${hostname}:${port}: ${reason}; set HOST or PORT`);
+  }
+}
+
+/**
+ * The runtime's own server. Chosen when it runs, and not by `import "srvx"`, which is settled when
+ * the server is packed into one file: that file is for every runtime.
+ */
+function adapter() {
+  if (process.versions.bun !== undefined) return import("srvx/bun");
+  if (process.versions.deno !== undefined) return import("srvx/deno");
+  return import("srvx/node");
+}

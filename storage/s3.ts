@@ -1,0 +1,220 @@
+import {
+  DeleteObjectCommand,
+  GetObjectCommand,
+  ListObjectsV2Command,
+  type ListObjectsV2CommandOutput,
+  PutObjectCommand,
+  S3Client,
+} from "@aws-sdk/client-s3";
+import {
+  checkName,
+  type Driver,
+  ObjectMissing,
+  StorageUnavailable,
+  type StoredObject,
+} from "./driver.ts";
+import { parseName } from "./names.ts";
+import { md5Of } from "./objects.ts";
+
+/** Connections at most. Further requests wait for one of them. */
+const MAX_SOCKETS = 128;
+
+/** How long a connection may take to open, and how long an answer may be silent. */
+const CONNECT_WITHIN_MS = 5_000;
+const SILENT_AT_MOST_MS = 30_000;
+
+/**
+ * Keeps each object under the key `prefix/name` in a bucket. Works with AWS and with what speaks
+ * its protocol: it needs no conditional writes, no newer checksums and no batch deletes.
+ *
+ * Credentials, region, endpoint and retries are those of the AWS SDK's own environment and profile:
+ * AWS_ACCESS_KEY_ID, AWS_REGION, AWS_ENDPOINT_URL, AWS_PROFILE, AWS_MAX_ATTEMPTS and so on.
+ */
+export class S3Driver implements Driver {
+  readonly #client: S3Client;
+  readonly #bucket: string;
+  readonly #prefix: string;
+
+  private constructor(client: S3Client, bucket: string, prefix: string) {
+    this.#client = client;
+    this.#bucket = bucket;
+    this.#prefix = prefix;
+  }
+
+  /** Opens `s3://bucket` or `s3://bucket/prefix`, and makes sure that it answers. */
+  static async open(location: string): Promise<S3Driver> {
+    const [, bucket, path = ""] =
+      /^s3:\/\/([a-z0-9][a-z0-9._-]*)(?:\/(.*))?$/i.exec(location) ?? [];
+    if (bucket === undefined) {
+      throw new StorageUnavailable(`${location} is not s3://bucket or s3://bucket/prefix`);
+    }
+    const prefix = path.replace(/\/+$/, "");
+    const client = new S3Client({
+      // The newer defaults add checksums in a form that many services refuse.
+      requestChecksumCalculation: "WHEN_REQUIRED",
+      responseChecksumValidation: "WHEN_REQUIRED",
+      requestHandler: {
+        connectionTimeout: CONNECT_WITHIN_MS,
+        requestTimeout: SILENT_AT_MOST_MS,
+        throwOnRequestTimeout: true,
+        httpAgent: { maxSockets: MAX_SOCKETS },
+        httpsAgent: { maxSockets: MAX_SOCKETS },
+      },
+    });
+    // A service at an address of its own seldom has a host name for each bucket.
+    client.config.forcePathStyle =
+      (await client.config.serviceConfiguredEndpoint?.()) !== undefined;
+    const driver = new S3Driver(client, bucket, prefix === "" ? "" : `${prefix}/`);
+    await driver.#list("ready.", { MaxKeys: 1 });
+    return driver;
+  }
+
+  async list(prefix: string): Promise<StoredObject[]> {
+    if (prefix !== "") checkName(prefix);
+    const found: StoredObject[] = [];
+    let token: string | undefined;
+    do {
+      const page = await this.#list(
+        prefix,
+        token === undefined ? {} : { ContinuationToken: token },
+      );
+      for (const { Key, Size } of page.Contents ?? []) {
+        const name = this.#nameOf(Key);
+        const last = found.at(-1)?.name;
+        if (name === undefined || Size === undefined || (last !== undefined && name <= last)) {
+          throw this.#unavailable("list", new Error("a page of the list is out of order"));
+        }
+        found.push({ name, size: Size });
+      }
+      const next = page.NextContinuationToken;
+      if (page.IsTruncated === true && (next === undefined || next === token)) {
+        throw this.#unavailable("list", new Error("a page of the list leads to no other"));
+      }
+      token = page.IsTruncated === true ? next : undefined;
+    } while (token !== undefined);
+    return found;
+  }
+
+  async get(name: string): Promise<Uint8Array> {
+    checkName(name);
+    try {
+      const { Body } = await this.#client.send(new GetObjectCommand(this.#at(name)));
+      if (Body === undefined) throw new Error("an answer has no body");
+      // Read to its end at once: a body that is left alone keeps its connection.
+      return await Body.transformToByteArray();
+    } catch (error) {
+      if (codeOf(error) === "NoSuchKey") throw new ObjectMissing(name, { cause: error });
+      throw this.#unavailable("get", error);
+    }
+  }
+
+  /**
+   * A put of a name that exists writes the same bytes again: the name has their MD5, and S3 itself
+   * refuses others, because it is told that MD5.
+   */
+  async put(name: string, body: Uint8Array): Promise<void> {
+    checkName(name);
+    const md5 = parseName(name)?.md5 ?? md5Of(body);
+    const ContentMD5 = Buffer.from(md5, "hex").toString("base64");
+    await this.#send("put", () =>
+      this.#client.send(new PutObjectCommand({ ...this.#at(name), Body: body, ContentMD5 })),
+    );
+  }
+
+  async delete(name: string): Promise<void> {
+    checkName(name);
+    await this.#send("delete", () => this.#client.send(new DeleteObjectCommand(this.#at(name))));
+  }
+
+  async close(): Promise<void> {
+    this.#client.destroy();
+  }
+
+  #at(name: string): { Bucket: string; Key: string } {
+    return { Bucket: this.#bucket, Key: this.#prefix + name };
+  }
+
+  /** The name of a listed key; `undefined` for a key that was not asked for. */
+  #nameOf(key: string | undefined): string | undefined {
+    return key?.startsWith(this.#prefix) ? key.slice(this.#prefix.length) : undefined;
+  }
+
+  #list(
+    prefix: string,
+    page: { MaxKeys?: number; ContinuationToken?: string },
+  ): Promise<ListObjectsV2CommandOutput> {
+    const request = { Bucket: this.#bucket, Prefix: this.#prefix + prefix, ...page };
+    return this.#send("list", () => this.#client.send(new ListObjectsV2Command(request)));
+  }
+
+  async #send<Output>(what: string, request: () => Promise<Output>): Promise<Output> {
+    try {
+      return await request();
+    } catch (error) {
+      throw this.#unavailable(what, error);
+    }
+  }
+
+  #unavailable(what: string, error: unknown): StorageUnavailable {
+    const { reason, advice } = explain(error);
+    const said = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    return new StorageUnavailable(
+      `could not ${what} in the bucket ${this.#bucket}: ${reason} (${said}). ${advice}`,
+      { cause: error, reason },
+    );
+  }
+}
+
+/** What an error of the SDK means, and what to look at. */
+function explain(error: unknown): { reason: string; advice: string } {
+  const code = codeOf(error);
+  const status = statusOf(error);
+  if (code === "NoSuchBucket" || status === 404) {
+    return {
+      reason: "the bucket does not exist",
+      advice: "Check the name in STORAGE, and AWS_REGION or AWS_ENDPOINT_URL.",
+    };
+  }
+  if (status === 301 || code === "AuthorizationHeaderMalformed") {
+    return { reason: "the bucket lies in another region", advice: "Check AWS_REGION." };
+  }
+  if (status === 401 || status === 403) {
+    return {
+      reason: "access is refused",
+      advice:
+        "Check the credentials (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE), and " +
+        "that they may list, get, put and delete in this bucket.",
+    };
+  }
+  if (status === 429 || status === 503 || code === "SlowDown") {
+    return { reason: "it asks to slow down", advice: "The SDK has tried AWS_MAX_ATTEMPTS times." };
+  }
+  if (code === "CredentialsProviderError") {
+    return {
+      reason: "there are no credentials",
+      advice: "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE.",
+    };
+  }
+  if (error instanceof Error && /^Region (is missing|not accepted)/.test(error.message)) {
+    return {
+      reason: "there is no region",
+      advice: "Set AWS_REGION; a service of another make usually takes us-east-1 or auto.",
+    };
+  }
+  if (code === "TimeoutError" || (error instanceof Error && "code" in error)) {
+    return { reason: "it is not reachable", advice: "Check AWS_ENDPOINT_URL and the network." };
+  }
+  return { reason: "it does not answer as it should", advice: "Is it an S3 service at all?" };
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof Error ? error.name : undefined;
+}
+
+function statusOf(error: unknown): number | undefined {
+  if (typeof error !== "object" || error === null || !("$metadata" in error)) return undefined;
+  const metadata = error.$metadata;
+  if (typeof metadata !== "object" || metadata === null) return undefined;
+  const status = "httpStatusCode" in metadata ? metadata.httpStatusCode : undefined;
+  return typeof status === "number" ? status : undefined;
+}

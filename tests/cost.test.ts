@@ -1,0 +1,158 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { promisify } from "node:util";
+import {
+  costOf,
+  listsPerListing,
+  objectsPerUser,
+  PRICES,
+  PROFILES,
+  type Prices,
+  type Profile,
+  SETUPS,
+  type Usage,
+  usageOf,
+} from "../scripts/cost-model.ts";
+import { serveHere, sync } from "./support/http.ts";
+import { commandFor, projectFolder } from "./support/process.ts";
+import { newClient, newUser } from "./support/users.ts";
+
+/** Two devices that are always on, and 24 operations a day. A month has 365 / 12 days. */
+const profile: Profile = {
+  name: "by hand",
+  users: 12,
+  devicesPerUser: 2,
+  operationsPerDay: 24,
+  hoursOnPerDay: 24,
+  pollsPerHour: 1,
+  payloadBytes: 1000,
+  monthsStored: 1.5,
+  newDevicesPerYear: 1,
+  listingCacheRuns: 1_000_000,
+  objectCacheBytes: 64 * 2 ** 20,
+};
+
+const none: Usage = { put: 0, get: 0, list: 0, stored: 0, sentByGet: 0, sentByList: 0 };
+
+describe("the requests of the cost model", () => {
+  it("has one object for each operation, and a LIST for each 1000 of them", () => {
+    assert.equal(objectsPerUser(profile), 1095); // 24 × 365 ÷ 12 × 1.5
+    assert.equal(listsPerListing(profile), 2);
+    assert.equal(usageOf(profile, "without caches").stored, 12 * 1095 * 1000);
+    assert.equal(listsPerListing({ ...profile, operationsPerDay: 0 }), 1);
+  });
+
+  it("makes one PUT for each operation, whatever the caches do", () => {
+    // 12 users × 24 × 365 ÷ 12
+    for (const setup of SETUPS) assert.equal(round(usageOf(profile, setup).put), 8760);
+  });
+
+  it("without caches, lists for each poll, twice for each operation, and gets what is new", () => {
+    const usage = usageOf(profile, "without caches");
+    // Of 12 users in a month: 24 × 2 polls and 24 × 2 looks a day, and one first sync; 2 LISTs each.
+    assert.equal(round(usage.list), (96 * 365 + 1) * 2);
+    // Each operation once for the other device, and the 1095 of one user for the new one.
+    assert.equal(round(usage.get), 8760 + 1095);
+    assert.equal(round(usage.sentByGet), (8760 + 1095) * 1000);
+    assert.equal(round(usage.sentByList), (96 * 365 + 1) * 1095 * 400);
+  });
+
+  it("without caches, counts as the server does", async () => {
+    const { url, close } = await serveHere({ LISTING_TTL: "0", OBJECT_CACHE_BYTES: "0" });
+    try {
+      const user = newUser().base64;
+      const [a, b] = [newClient(), newClient()];
+      await sync(url, { user, client_id: a, operation_index: 0, payload: "sealed" });
+      assert.deepEqual(await asked(url), { list: 2, get: 0, put: 1 });
+      await sync(url, { user, client_id: b });
+      assert.deepEqual(await asked(url), { list: 3, get: 1, put: 1 });
+      await sync(url, { user, client_id: b, sync_status: { [a]: 0 } });
+      assert.deepEqual(await asked(url), { list: 4, get: 1, put: 1 });
+    } finally {
+      await close();
+    }
+  });
+
+  it("with a warm cache, asks nothing for a poll and gets nothing twice", () => {
+    const usage = usageOf(profile, "LISTING_TTL=forever");
+    assert.equal(usage.list, 12 * 2); // One listing of each user, after the start.
+    assert.equal(round(usage.get), 1095);
+  });
+
+  it("with a time limit, lists once for each request, or once in that time if there are more", () => {
+    assert.equal(round(usageOf(profile, "LISTING_TTL=30s").list), (72 * 365 + 1) * 2);
+    const busy = { ...profile, pollsPerHour: 1000 };
+    assert.equal(round(usageOf(busy, "LISTING_TTL=30s").list), (120 * 24 * 365 + 1) * 2);
+  });
+
+  it("gets again what the payload cache did not keep until a device came back", () => {
+    // 12 × 1256 bytes are written in an hour, so the cache keeps the last 4 hours.
+    const small = { ...profile, hoursOnPerDay: 12, objectCacheBytes: 4 * 12 * 1256 };
+    // Of 24 hours a device is off for 12, and comes too late for 8 of these.
+    assert.equal(round(usageOf(small, "LISTING_TTL=forever").get), 8760 / 3 + 1095);
+  });
+
+  it("holds for caches that are large enough only", () => {
+    const large = { ...profile, listingCacheRuns: 12 * 1099 - 1 };
+    assert.throws(() => usageOf(large, "LISTING_TTL=forever"), /LISTING_CACHE_RUNS/);
+  });
+});
+
+describe("the prices of the cost model", () => {
+  it("charges what is above the free allowances", () => {
+    const usage = {
+      put: 1_000_000,
+      list: 2_000_000,
+      get: 20_000_000,
+      stored: 100e9,
+      sentByGet: 350e9,
+      sentByList: 50e9,
+    };
+    // 100 × 0.023 + 3 × 5 + 20 × 0.4, and elsewhere (400 - 100) × 0.09
+    assert.equal(round(costOf(usage, pricesOf("AWS S3, server in its region"))), 25.3);
+    assert.equal(round(costOf(usage, pricesOf("AWS S3, server elsewhere"))), 52.3);
+    // 90 × 0.015 + 2 × 4.50 + 10 × 0.36
+    assert.equal(round(costOf(usage, pricesOf("Cloudflare R2"))), 13.95);
+    // 90 × 0.00695 + (350 - 300) × 0.01
+    assert.equal(round(costOf(usage, pricesOf("Backblaze B2"))), 1.1255);
+  });
+
+  it("charges nothing for nothing", () => {
+    for (const prices of PRICES) assert.equal(costOf(none, prices), 0);
+  });
+});
+
+describe("npm run cost", () => {
+  it("prints what README.md says", async () => {
+    const [command, ...args] = commandFor("scripts/cost.ts");
+    const { stdout } = await promisify(execFile)(command, args, { cwd: projectFolder });
+    const readme = readFileSync(join(projectFolder, "README.md"), "utf8");
+    const told = /^<!-- npm run cost -->\n\n(.*?)\n\n<!-- end -->$/ms.exec(readme)?.[1];
+    assert.equal(told, stdout.trimEnd());
+    for (const { name } of PROFILES) assert.ok(told?.includes(name));
+  });
+});
+
+function pricesOf(service: string): Prices {
+  const found = PRICES.find((prices) => prices.service === service);
+  assert.ok(found, service);
+  return found;
+}
+
+/** What a server has asked of its storage so far. */
+async function asked(url: string): Promise<Record<string, number>> {
+  const metrics = await (await fetch(new URL("/metrics", url))).text();
+  const count = (kind: string) =>
+    Number(
+      new RegExp(`^sync_storage_requests_total{kind="${kind}"} (\\d+)$`, "m").exec(metrics)?.[1],
+    );
+  return { list: count("list"), get: count("get"), put: count("put") };
+}
+
+/** Without the noise of floating point. */
+function round(value: number): number {
+  return Math.round(value * 1e6) / 1e6;
+}

@@ -1,0 +1,112 @@
+/** What is left after kill -9, and what two servers see of each other, on every storage. */
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { describe, it } from "node:test";
+import { sync } from "./support/http.ts";
+import { type ServerProcess, startServer } from "./support/process.ts";
+import { until } from "./support/socket.ts";
+import { newClient, newUser } from "./support/users.ts";
+
+const CLIENTS = 16;
+const CRASHES = 3;
+
+/** A client that appends until its server is gone, and remembers what it was promised. */
+class Device {
+  readonly client = newClient();
+  readonly user: string;
+  readonly acknowledged: string[] = [];
+  #sending: string[] = [];
+
+  constructor(user: string) {
+    this.user = user;
+  }
+
+  /** Sends again what was on its way, then one batch after another, until a request fails. */
+  async append(server: ServerProcess, onAcknowledged: () => void): Promise<void> {
+    for (;;) {
+      if (this.#sending.length === 0) {
+        const size = 1 + Math.floor(Math.random() * 4);
+        this.#sending = Array.from({ length: size }, () => randomBytes(600).toString("base64"));
+      }
+      const answer = await sync(server.url, {
+        user: this.user,
+        client_id: this.client,
+        operation_index: this.acknowledged.length,
+        payload: this.#sending,
+      }).catch(() => undefined);
+      if (answer === undefined) return;
+      assert.equal(answer.status, 200, answer.text);
+      this.acknowledged.push(...this.#sending);
+      this.#sending = [];
+      onAcknowledged();
+    }
+  }
+
+  /** Everything of this client that the server may hold: more than this was never sent. */
+  get sent(): string[] {
+    return [...this.acknowledged, ...this.#sending];
+  }
+}
+
+/** Declares the suite. `location` is asked for when the tests run. */
+export function crashSuite(name: string, location: () => string): void {
+  describe(`a server on ${name} that is killed under load`, () => {
+    it("has every acknowledged operation when it is started again, and nothing by halves", async () => {
+      const users = [newUser().base64, newUser().base64];
+      const devices = Array.from({ length: CLIENTS }, (_, i) => new Device(users[i % 2] ?? ""));
+      for (let crash = 0; crash < CRASHES; crash++) {
+        const server = await startServer({ STORAGE: location() });
+        let acknowledged = 0;
+        const work = devices.map((device) =>
+          device.append(server, () => {
+            acknowledged++;
+          }),
+        );
+        await until(() => acknowledged > 100);
+        assert.equal(await server.end("SIGKILL"), "SIGKILL");
+        await Promise.all(work);
+      }
+
+      const server = await startServer({ STORAGE: location() });
+      for (const user of users) {
+        const { operations } = await sync(server.url, { user, client_id: newClient() });
+        const own = devices.filter((device) => device.user === user);
+        for (const { client, acknowledged, sent } of own) {
+          const stored = operations.filter(({ client_id }) => client_id === client);
+          assert.ok(stored.length >= acknowledged.length);
+          stored.forEach(({ operation_index, payload }, i) => {
+            assert.equal(operation_index, i);
+            assert.equal(payload, sent[i]);
+          });
+        }
+        assert.ok(
+          operations.every(({ client_id }) => own.some(({ client }) => client === client_id)),
+        );
+      }
+      assert.equal(await server.end("SIGTERM"), 0);
+    });
+  });
+
+  describe(`two servers on ${name}`, () => {
+    it("show each other's writes within LISTING_TTL, and never refuse what the other has made way for", async () => {
+      const user = newUser().base64;
+      const [a, b] = [newClient(), newClient()];
+      const settings = { STORAGE: location(), LISTING_TTL: "500ms" };
+      const servers = await Promise.all([startServer(settings), startServer(settings)]);
+      const [first, second] = servers.map(({ url }) => url) as [string, string];
+      const poll = async () => (await sync(second, { user, client_id: b })).operations;
+
+      assert.deepEqual(await poll(), []);
+      const append = (url: string, operation_index: number) =>
+        sync(url, { user, client_id: a, operation_index, payload: `${operation_index}` });
+      assert.equal((await append(first, 0)).status, 200);
+      await until(async () => (await poll()).length === 1);
+      // In turns, so that each of them meets an index that its own listing does not reach.
+      for (let index = 1; index < 10; index++) {
+        assert.equal((await append(index % 2 === 0 ? first : second, index)).status, 200);
+      }
+      await until(async () => (await poll()).length === 10);
+      for (const server of servers) assert.equal(await server.end("SIGTERM"), 0);
+    });
+  });
+}

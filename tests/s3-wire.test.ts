@@ -1,0 +1,231 @@
+/** What goes over the wire between a server and its S3: how often, what, and what if it fails. */
+import assert from "node:assert/strict";
+import { after, afterEach, before, beforeEach, describe, it } from "node:test";
+import { ObjectMissing, StorageUnavailable } from "../storage/driver.ts";
+import { formatName } from "../storage/names.ts";
+import { md5Of } from "../storage/objects.ts";
+import { S3Driver } from "../storage/s3.ts";
+import { type CountingProxy, countingProxy } from "./support/counting-proxy.ts";
+import { sync } from "./support/http.ts";
+import { runToEnd, type ServerProcess, startServer } from "./support/process.ts";
+import { newPlace, s3 } from "./support/s3.ts";
+import { postRaw, settled, until } from "./support/socket.ts";
+import { newClient, newUser, someFingerprint } from "./support/users.ts";
+
+const target = process.env.AWS_ENDPOINT_URL;
+
+// The proxy speaks plain HTTP: an S3 behind TLS is tested by the other suites alone.
+if (s3 !== undefined && target?.startsWith("http://")) {
+  let proxy: CountingProxy;
+  before(async () => {
+    proxy = await countingProxy(target);
+  });
+  after(() => proxy.close());
+  beforeEach(() => {
+    proxy.meddleRequest = (_seen, body) => body;
+    proxy.meddleAnswer = (_seen, answer) => answer;
+  });
+
+  describe("the requests to S3", () => {
+    const user = newUser().base64;
+    const [a, b] = [newClient(), newClient()];
+    let place: string;
+    let server: ServerProcess;
+    const start = async (settings: Record<string, string> = {}) => {
+      server = await startServer({ STORAGE: place, AWS_ENDPOINT_URL: proxy.url, ...settings });
+      proxy.seen.length = 0;
+    };
+    const post = async (body: Record<string, unknown>) => {
+      const answer = await sync(server.url, { user, ...body });
+      assert.equal(answer.status, 200, answer.text);
+      return answer.operations;
+    };
+
+    beforeEach(async () => {
+      place = newPlace();
+      await start();
+    });
+    afterEach(() => server.end("SIGTERM"));
+
+    it("are none for a poll on a warm cache", async () => {
+      await post({ client_id: a, operation_index: 0, payload: ["zero", "one"] });
+      await post({ client_id: b });
+      proxy.seen.length = 0;
+      await post({ client_id: b });
+      await post({ client_id: b, sync_status: { [a]: 1 } });
+      assert.deepEqual(proxy.count(), {});
+    });
+
+    it("are one PUT for an append on a warm listing, and none more for the poll of another device", async () => {
+      await post({ client_id: b });
+      proxy.seen.length = 0;
+      await post({ client_id: a, operation_index: 0, payload: "zero" });
+      assert.deepEqual(proxy.count(), { put: 1 });
+      assert.equal((await post({ client_id: b })).length, 1);
+      assert.deepEqual(proxy.count(), { put: 1 });
+    });
+
+    it("are one LIST and one PUT for an append on a cold listing", async () => {
+      await post({ client_id: a, operation_index: 0, payload: "zero" });
+      assert.deepEqual(proxy.count(), { list: 1, put: 1 });
+    });
+
+    it("are one LIST for a cold poll that brings nothing, and one GET for each operation that it brings", async () => {
+      await post({ client_id: a, operation_index: 0, payload: ["zero", "one", "two"] });
+      await server.end("SIGTERM");
+      await start();
+      await post({ client_id: b, sync_status: { [a]: 2 } });
+      assert.deepEqual(proxy.count(), { list: 1 });
+      await server.end("SIGTERM");
+      await start();
+      assert.equal((await post({ client_id: b, sync_status: { [a]: 0 } })).length, 2);
+      assert.deepEqual(proxy.count(), { list: 1, get: 2 });
+    });
+
+    it("are one LIST for each 1,000 operations and one GET for each for a new device on a cold server, and none on a warm one", async () => {
+      const payloads = Array.from({ length: 1100 }, (_, i) => `${i}`);
+      await post({ client_id: a, operation_index: 0, payload: payloads });
+      assert.deepEqual(proxy.count(), { list: 1, put: 1100 });
+      await server.end("SIGTERM");
+      await start();
+      assert.equal((await post({ client_id: newClient() })).length, 1100);
+      assert.deepEqual(proxy.count(), { list: 2, get: 1100 });
+      assert.equal((await post({ client_id: newClient() })).length, 1100);
+      assert.deepEqual(proxy.count(), { list: 2, get: 1100 });
+      assert.ok(proxy.most() > 4, "reads go side by side");
+    });
+
+    it("are those that /metrics counts", async () => {
+      await post({ client_id: a, operation_index: 0, payload: ["zero", "one"] });
+      const { list, put } = proxy.count();
+      const metrics = await (await fetch(new URL("/metrics", server.url))).text();
+      assert.match(metrics, new RegExp(`sync_storage_requests_total{kind="list"} ${list}\n`));
+      assert.match(metrics, new RegExp(`sync_storage_requests_total{kind="put"} ${put}\n`));
+      assert.match(metrics, /sync_storage_bytes_total{direction="written"} 7\n/);
+    });
+
+    it("stop when the reader goes away", async () => {
+      const payloads = Array.from({ length: 1000 }, () => "p".repeat(12_000));
+      await post({ client_id: a, operation_index: 0, payload: payloads });
+      await server.end("SIGTERM");
+      await start({ OBJECT_CACHE_BYTES: "0" });
+      const response = postRaw(server.port, { user, client_id: b });
+      await until(() => response.received() > 10_000);
+      response.socket.destroy();
+      const gets = await settled(() => proxy.count().get ?? 0);
+      assert.ok(gets < 1000, `${gets}`);
+    });
+  });
+
+  describe("the S3 driver", () => {
+    let driver: S3Driver;
+    const body = new TextEncoder().encode("payload");
+    const user = someFingerprint();
+    const client = newClient();
+    const name = formatName({ user, client, first: 0, last: 0, md5: md5Of(body) });
+
+    before(async () => {
+      // One attempt: how often the SDK tries is its own affair.
+      Object.assign(process.env, { AWS_ENDPOINT_URL: proxy.url, AWS_MAX_ATTEMPTS: "1" });
+      driver = await S3Driver.open(newPlace());
+    });
+    after(async () => {
+      await driver.close();
+      delete process.env.AWS_MAX_ATTEMPTS;
+      Object.assign(process.env, { AWS_ENDPOINT_URL: target });
+    });
+
+    it("sends the MD5 of the name along, and none of the checksums that others refuse", async () => {
+      proxy.seen.length = 0;
+      await driver.put(name, body);
+      const headers = proxy.seen[0]?.headers ?? {};
+      assert.equal(headers["content-md5"], Buffer.from(md5Of(body), "hex").toString("base64"));
+      assert.deepEqual(
+        Object.keys(headers).filter((header) => /checksum|trailer|content-encoding/.test(header)),
+        [],
+      );
+    });
+
+    it("does not take a put for done whose body was damaged on its way", async () => {
+      const other = formatName({ user, client, first: 1, last: 1, md5: md5Of(body) });
+      proxy.meddleRequest = (_seen, sent) =>
+        Buffer.from(sent.map((byte, i) => (i === 3 ? 0 : byte)));
+      await assert.rejects(driver.put(other, body), StorageUnavailable);
+      proxy.meddleRequest = (_seen, sent) => sent;
+      await assert.rejects(driver.get(other), ObjectMissing);
+    });
+
+    it("throws for a body that breaks off, and never returns a part of it", async () => {
+      proxy.meddleAnswer = ({ kind }, answer) => (kind === "get" ? "cut" : answer);
+      await assert.rejects(driver.get(name), StorageUnavailable);
+    });
+
+    it("throws for a list that is cut short, leads nowhere or goes round in circles", async () => {
+      for (let i = 0; i < 1001; i++) {
+        const index = String(i).padStart(16, "0");
+        await driver.put(`${user}.x.${index}`, body);
+      }
+      assert.equal((await driver.list(`${user}.x.`)).length, 1001);
+      const rewrite = (change: (xml: string) => string) => {
+        proxy.meddleAnswer = (_seen, { status, body }) => ({
+          status,
+          body: Buffer.from(change(body.toString())),
+        });
+        return assert.rejects(driver.list(`${user}.x.`), StorageUnavailable);
+      };
+      await rewrite((xml) => xml.replace(/<NextContinuationToken>.*<\/NextContinuationToken>/, ""));
+      let first: string | undefined;
+      await rewrite((xml) => {
+        first ??= xml;
+        return first;
+      });
+      proxy.meddleAnswer = () => "cut";
+      await assert.rejects(driver.list(`${user}.x.`), StorageUnavailable);
+    });
+
+    it("tells a client to come back later when S3 asks to slow down", async () => {
+      const server = await startServer({ STORAGE: newPlace(), AWS_MAX_ATTEMPTS: "1" });
+      proxy.meddleAnswer = () => ({
+        status: 503,
+        body: Buffer.from("<Error><Code>SlowDown</Code><Message>slow</Message></Error>"),
+      });
+      const answer = await sync(server.url, { user: newUser().base64, client_id: newClient() });
+      assert.equal(answer.status, 503);
+      assert.equal(answer.headers.get("retry-after"), "5");
+      const ready = await fetch(new URL("/ready", server.url));
+      assert.equal(ready.status, 503);
+      assert.match(await ready.text(), /it asks to slow down/);
+      await server.end("SIGTERM");
+    });
+  });
+
+  describe("a server that cannot use its bucket", () => {
+    const rows = [
+      ["no bucket", { STORAGE: "s3://no-such-bucket/x" }, /the bucket does not exist .*STORAGE/],
+      [
+        "a wrong secret",
+        { AWS_SECRET_ACCESS_KEY: "wrong" },
+        /access is refused .*AWS_SECRET_ACCESS/,
+      ],
+      [
+        "nobody there",
+        { AWS_ENDPOINT_URL: "http://127.0.0.1:9" },
+        /not reachable .*AWS_ENDPOINT_URL/,
+      ],
+      ["no region", { AWS_REGION: "" }, /there is no region .*AWS_REGION/],
+      ["no bucket name", { STORAGE: "s3://" }, /STORAGE must be .*s3:\/\/bucket/],
+    ] as const;
+    for (const [what, settings, message] of rows) {
+      it(`says in one line what to check, and ends: ${what}`, async () => {
+        const environment = { PORT: "0", STORAGE: newPlace(), AWS_MAX_ATTEMPTS: "1", ...settings };
+        const { code, stderr } = await runToEnd([], environment);
+        const lines = stderr
+          .split("\n")
+          .filter((line) => line.startsWith("could not") || message.test(line));
+        assert.equal(code, 1, stderr);
+        assert.equal(lines.length, 1, stderr);
+        assert.match(lines[0] ?? "", message);
+      });
+    }
+  });
+}

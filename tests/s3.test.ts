@@ -1,0 +1,23 @@
+import { S3Driver } from "../storage/s3.ts";
+import { crashSuite } from "./crash-suite.ts";
+import { driverContract } from "./driver-contract.ts";
+import { protocolSuite } from "./protocol-suite.ts";
+import { newPlace, s3 } from "./support/s3.ts";
+
+if (s3 !== undefined) {
+  const place = newPlace();
+  driverContract("S3", async () => {
+    const driver = await S3Driver.open(place);
+    return {
+      driver,
+      reopen: () => S3Driver.open(place),
+      remove: async () => {
+        const own = await S3Driver.open(place);
+        for (const { name } of await own.list("")) await own.delete(name);
+        await own.close();
+      },
+    };
+  });
+  protocolSuite("S3", () => S3Driver.open(newPlace()));
+  crashSuite("S3", () => place);
+}

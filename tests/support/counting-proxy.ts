@@ -1,0 +1,99 @@
+import { once } from "node:events";
+import http from "node:http";
+
+/** One request as it passed, at the wire. */
+export interface Seen {
+  readonly kind: "list" | "get" | "put" | "delete";
+  readonly path: string;
+  readonly headers: http.IncomingHttpHeaders;
+}
+
+export interface Answered {
+  status: number;
+  body: Buffer;
+}
+
+/** Stands between a server and its S3, counts what passes, and may meddle with it. */
+export interface CountingProxy {
+  readonly url: string;
+  readonly seen: Seen[];
+  /** How many requests were under way at once, at most. */
+  readonly most: () => number;
+  /** Changes a request's body on its way there. */
+  meddleRequest: (seen: Seen, body: Buffer) => Buffer;
+  /** Changes an answer on its way back; with `cut`, it breaks off in the middle. */
+  meddleAnswer: (seen: Seen, answer: Answered) => Answered | "cut" | Promise<Answered>;
+  /** Requests seen by now, by kind; kinds that were not seen are left out. */
+  readonly count: () => Partial<Record<Seen["kind"], number>>;
+  readonly close: () => Promise<void>;
+}
+
+/** @param target the S3 server's address, `http://…` */
+export async function countingProxy(target: string): Promise<CountingProxy> {
+  const { hostname, port } = new URL(target);
+  const agent = new http.Agent({ keepAlive: true });
+  let running = 0;
+  let most = 0;
+
+  const server = http.createServer(async (request, response) => {
+    const seen = seenOf(request);
+    proxy.seen.push(seen);
+    most = Math.max(most, ++running);
+    const sent = proxy.meddleRequest(seen, await bodyOf(request));
+    // The Host header goes along as it is: the signature is over it.
+    const { method, url: path, headers } = request;
+    const onward = http.request({ hostname, port, agent, method, path, headers });
+    onward.end(sent);
+    const [answer] = (await once(onward, "response")) as [http.IncomingMessage];
+    const whole = { status: answer.statusCode ?? 0, body: await bodyOf(answer) };
+    const meddled = await proxy.meddleAnswer(seen, whole);
+    running--;
+    const { status, body } = meddled === "cut" ? whole : meddled;
+    const length = method === "HEAD" ? answer.headers["content-length"] : body.byteLength;
+    const { "transfer-encoding": _, ...rest } = answer.headers;
+    response.writeHead(status, { ...rest, "content-length": length ?? 0 });
+    if (meddled !== "cut") response.end(body);
+    else response.write(body.subarray(0, body.byteLength / 2), () => response.destroy());
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  const listening = typeof address === "object" ? address?.port : undefined;
+
+  const proxy: CountingProxy = {
+    url: `http://127.0.0.1:${listening}`,
+    seen: [],
+    most: () => most,
+    meddleRequest: (_seen, body) => body,
+    meddleAnswer: (_seen, answer) => answer,
+    count: () => {
+      const counts: Partial<Record<Seen["kind"], number>> = {};
+      for (const { kind } of proxy.seen) counts[kind] = (counts[kind] ?? 0) + 1;
+      return counts;
+    },
+    close: async () => {
+      agent.destroy();
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+  return proxy;
+}
+
+function seenOf({ method, url = "", headers }: http.IncomingMessage): Seen {
+  const kind =
+    method === "PUT"
+      ? "put"
+      : method === "DELETE"
+        ? "delete"
+        : url.includes("list-type=2")
+          ? "list"
+          : "get";
+  return { kind, path: url, headers };
+}
+
+async function bodyOf(stream: http.IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of stream) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
