@@ -49,13 +49,15 @@ const origins = v.pipe(
   v.transform((text): "*" | string[] =>
     text === "*" ? text : text.split(",").map((origin) => origin.trim()),
   ),
-  v.check(
-    // Not only http: the pages inside an app have origins such as capacitor://localhost.
-    (list) =>
-      list === "*" || list.every((origin) => /^[a-z][a-z0-9+.-]*:\/\/[^/\s]+$/.test(origin)),
-    originsRule,
-  ),
+  v.check((list) => list === "*" || list.every(isOrigin), originsRule),
 );
+
+/** True for an origin as browsers spell it. Pages inside an app have such as capacitor://localhost. */
+function isOrigin(text: string): boolean {
+  if (!/^[a-z][a-z0-9+.-]*:\/\/[^/\s]+$/.test(text) || !URL.canParse(text)) return false;
+  const { origin } = new URL(text);
+  return origin === text || origin === "null";
+}
 
 const portRule = "must be a port from 0 to 65535; 0 picks a free one";
 
@@ -156,7 +158,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     const name = v.getDotPath(issue) ?? "";
     return `${name}=${given[name] ?? ""}: ${name} ${issue.message}`;
   });
-  throw new InvalidConfig([...new Set(faults)].join("\n"));
+  throw new InvalidConfig(faults.join("\n"));
 }
 
 /** The text of `--help`. */

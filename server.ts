@@ -19,7 +19,7 @@ import {
   storageNotReady,
 } from "./http/errors.ts";
 import { CannotListen, listen } from "./http/listen.ts";
-import { problemResponse } from "./http/problem.ts";
+import { Problem, problemResponse } from "./http/problem.ts";
 import { streamOf } from "./http/stream.ts";
 import { createLogger, type Logger } from "./logger.ts";
 import { Metrics } from "./metrics.ts";
@@ -74,7 +74,14 @@ export function createHandler(options: HandlerOptions): Handler {
       ? new Limiter({ rate: config.RATE_LIMIT, burst: config.RATE_BURST, now })
       : undefined;
   const cors = corsFor(config.CORS_ORIGIN);
-  const ready = keptFor(READY_FOR_MS, now, () => driver.list("ready."));
+  const ready = keptFor(READY_FOR_MS, now, async () => {
+    try {
+      await driver.list("ready.");
+    } catch (error) {
+      logger.error("storage is not ready", { error });
+      throw error instanceof StorageUnavailable ? storageNotReady(error.reason) : error;
+    }
+  });
   let running = 0;
   let stopped = false;
   const metrics = new Metrics({
@@ -137,13 +144,7 @@ export function createHandler(options: HandlerOptions): Handler {
   }
 
   async function answers(): Promise<Response> {
-    try {
-      await ready();
-    } catch (error) {
-      if (!(error instanceof StorageUnavailable)) throw error;
-      logger.error("storage is not ready", { error });
-      throw storageNotReady(error.reason);
-    }
+    await ready();
     return Response.json({ status: "ready" }, { headers: { "Cache-Control": "no-store" } });
   }
 
@@ -170,7 +171,10 @@ export function createHandler(options: HandlerOptions): Handler {
     } catch (error) {
       const problem = problemOf(error);
       const { status } = problem;
-      if (status >= 500) logger.error("a request failed", { status, error });
+      // A `Problem` was made on purpose, and told of where it was made.
+      if (status >= 500 && !(error instanceof Problem)) {
+        logger.error("a request failed", { status, error });
+      }
       return problemResponse(problem);
     }
   }

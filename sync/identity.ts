@@ -101,8 +101,8 @@ function element(der: Buffer, at: number, tag: number, mustEndAt?: number) {
   const head = der[at + 1];
   if (der[at] !== tag || head === undefined) throw malformed();
   const lengthBytes = head < 0x80 ? 0 : head - 0x80;
-  // Two bytes of length are ample for 8192 bits, and 0x80 (no length given) is not DER.
-  if (head === 0x80 || lengthBytes > 2 || at + 2 + lengthBytes > der.length) throw malformed();
+  // Two bytes of length are ample for 8192 bits.
+  if (lengthBytes > 2 || at + 2 + lengthBytes > der.length) throw malformed();
   const length = lengthBytes === 0 ? head : der.readUIntBE(at + 2, lengthBytes);
   const shortest = length < 0x80 ? 0 : length < 0x100 ? 1 : 2;
   const start = at + 2 + lengthBytes;

@@ -131,6 +131,8 @@ const refused: { [Name in keyof Config]: [texts: string[], rule: RegExp] } = {
       "https://a.example,",
       "https://app example",
       "*,https://a.example",
+      "https://App.example",
+      "https://app.example:443",
       "null",
     ],
     /must be \* or origins such as https:\/\/app.example, separated by commas/,

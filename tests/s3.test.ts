@@ -13,7 +13,11 @@ if (s3 !== undefined) {
       reopen: () => S3Driver.open(place),
       remove: async () => {
         const own = await S3Driver.open(place);
-        for (const { name } of await own.list("")) await own.delete(name);
+        const objects = (await own.list("")).values();
+        const deleting = async () => {
+          for (const { name } of objects) await own.delete(name);
+        };
+        await Promise.all(Array.from({ length: 32 }, deleting));
         await own.close();
       },
     };

@@ -81,6 +81,10 @@ function run(
     env: { ...process.env, NO_COLOR: "1", ...settings },
     stdio: ["ignore", "pipe", "pipe"],
   });
+  // A test that fails leaves none behind.
+  const kill = () => child.kill("SIGKILL");
+  process.once("exit", kill);
+  child.once("close", () => process.off("exit", kill));
   let out = "";
   let err = "";
   child.stdout?.on("data", (data) => {
