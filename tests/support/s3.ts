@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { it } from "node:test";
 import { projectFolder } from "./process.ts";
 
 /** What `npm run s3:up` leaves, so that tests find the server it has started. */
@@ -24,11 +25,10 @@ function findServer(): string | undefined {
  */
 export const s3 = findServer();
 
-if (s3 === undefined) {
-  console.log(
-    "S3 tests are skipped: there is no S3 server. `npm run s3:up` starts one (Debian's Ceph, " +
-      "installed if need be); or set TEST_S3=s3://bucket and the AWS_ variables of another.",
-  );
+/** Says in the results that the S3 tests were skipped, and how to get them. */
+export function skipS3(): void {
+  const how = "`npm run s3:up` starts one, or set TEST_S3=s3://bucket and the AWS_ variables";
+  it(`the S3 tests are skipped, because there is no S3 server: ${how}`, { skip: true });
 }
 
 /** A place in the bucket that nothing else uses. */
