@@ -7,20 +7,12 @@ import { realpathSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Router } from "itty-router";
 import { type Config, helpText, InvalidConfig, readConfig, VERSION } from "./config.ts";
-import { readJson } from "./http/body.ts";
 import { corsFor } from "./http/cors.ts";
-import {
-  invalidRequest,
-  methodNotAllowed,
-  notFound,
-  problemOf,
-  rateLimited,
-  stopping,
-  storageNotReady,
-} from "./http/errors.ts";
+import { methodNotAllowed, notFound, problemOf, stopping } from "./http/errors.ts";
 import { CannotListen, listen } from "./http/listen.ts";
 import { Problem, problemResponse } from "./http/problem.ts";
-import { streamOf } from "./http/stream.ts";
+import { Readiness } from "./http/ready.ts";
+import { SyncEndpoint } from "./http/sync.ts";
 import { createLogger, type Logger } from "./logger.ts";
 import { Metrics } from "./metrics.ts";
 import { CountedDriver } from "./storage/counted.ts";
@@ -29,9 +21,8 @@ import { type Driver, StorageUnavailable } from "./storage/driver.ts";
 import { Listings } from "./storage/listings.ts";
 import { Objects } from "./storage/objects.ts";
 import { openStorage } from "./storage/open.ts";
-import { Limiter, type Verdict } from "./sync/limiter.ts";
+import { Limiter } from "./sync/limiter.ts";
 import { Log } from "./sync/log.ts";
-import { parseRequest } from "./sync/protocol.ts";
 
 /** Answers requests, on any runtime that has `Request` and `Response`. */
 export interface Handler {
@@ -47,9 +38,6 @@ export interface HandlerOptions {
   /** Milliseconds of a clock that never goes back. */
   readonly now?: () => number;
 }
-
-/** How long an answer of `GET /ready` is kept: asking costs the server next to nothing. */
-const READY_FOR_MS = 1000;
 
 /** How long a stop waits for running requests. */
 const STOP_WITHIN_MS = 10_000;
@@ -74,14 +62,8 @@ export function createHandler(options: HandlerOptions): Handler {
       ? new Limiter({ rate: config.RATE_LIMIT, burst: config.RATE_BURST, now })
       : undefined;
   const cors = corsFor(config.CORS_ORIGIN);
-  const ready = keptFor(READY_FOR_MS, now, async () => {
-    try {
-      await driver.list("ready.");
-    } catch (error) {
-      logger.error("storage is not ready", { error });
-      throw error instanceof StorageUnavailable ? storageNotReady(error.reason) : error;
-    }
-  });
+  const endpoint = new SyncEndpoint({ config, log, limiter, logger });
+  const readiness = new Readiness(driver, logger, now);
   let running = 0;
   let stopped = false;
   const metrics = new Metrics({
@@ -90,11 +72,11 @@ export function createHandler(options: HandlerOptions): Handler {
     objects,
     log,
     limiter,
-    running: () => running,
+    running: () => running + endpoint.streaming,
   });
 
   const router = Router<Routed>()
-    .post("/sync", ({ request }) => sync(request))
+    .post("/sync", ({ request }) => endpoint.answer(request))
     .options("/sync", cors.preflight)
     .all("/sync", refuse("POST, OPTIONS"))
     .get("/health", lives)
@@ -109,42 +91,12 @@ export function createHandler(options: HandlerOptions): Handler {
       throw notFound(path);
     });
 
-  async function sync(request: Request): Promise<Response> {
-    const { json, bytes } = await readJson(request, config.MAX_BODY);
-    const parsed = parseRequest(json);
-    if ("faults" in parsed) throw invalidRequest(parsed.faults);
-    const { user, client, append, aware } = parsed;
-
-    const verdict = limiter?.admit(user, bytes);
-    const headers = {
-      "Content-Type": "application/x-ndjson",
-      "Cache-Control": "no-store",
-      ...rateHeaders(config, verdict),
-    };
-    if (verdict?.admitted === false)
-      throw rateLimited(verdict.retryAfter, rateHeaders(config, verdict));
-
-    if (append !== undefined) await log.append(user, client, append.first, append.payloads);
-    const reading = await log.read(user, aware);
-    // Charged in advance, so that downloads side by side count; what is not sent is paid back.
-    limiter?.charge(user, reading.bytes);
-    running++;
-    const body = await streamOf(reading.lines, ({ sent, error }) => {
-      running--;
-      limiter?.charge(user, Math.min(0, sent - reading.bytes));
-      if (error !== undefined) logger.error("a response was cut", { user, sent, error });
-    });
-    return new Response(body, {
-      headers: { ...headers, "Operation-Count": String(reading.count) },
-    });
-  }
-
   function lives(): Response {
     return Response.json({ status: "ok" }, { headers: { "Cache-Control": "no-store" } });
   }
 
   async function answers(): Promise<Response> {
-    await ready();
+    await readiness.check();
     return Response.json({ status: "ready" }, { headers: { "Cache-Control": "no-store" } });
   }
 
@@ -207,33 +159,6 @@ function pathOf(url: string): string {
 function refuse(allow: string) {
   return ({ method, path }: Routed): never => {
     throw methodNotAllowed(method, path, allow);
-  };
-}
-
-/** The fields of draft-ietf-httpapi-ratelimit-headers, for the one policy there is. */
-function rateHeaders(config: Config, verdict: Verdict | undefined): Record<string, string> {
-  if (verdict === undefined) return {};
-  const window = Math.ceil(config.RATE_BURST / config.RATE_LIMIT);
-  return {
-    "RateLimit-Policy": `"user";q=${Math.floor(config.RATE_BURST)};w=${window}`,
-    RateLimit: `"user";r=${verdict.remaining};t=${verdict.fullIn}`,
-  };
-}
-
-/** Work whose outcome, good or bad, is handed out again for a while. */
-function keptFor<Result>(
-  ms: number,
-  now: () => number,
-  work: () => Promise<Result>,
-): () => Promise<Result> {
-  let outcome: Promise<Result> | undefined;
-  let at = 0;
-  return () => {
-    if (outcome === undefined || now() - at > ms) {
-      outcome = work();
-      at = now();
-    }
-    return outcome;
   };
 }
 

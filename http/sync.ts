@@ -1,0 +1,68 @@
+import type { Config } from "../config.ts";
+import type { Logger } from "../logger.ts";
+import type { Limiter, Verdict } from "../sync/limiter.ts";
+import type { Log } from "../sync/log.ts";
+import { parseRequest } from "../sync/protocol.ts";
+import { readJson } from "./body.ts";
+import { invalidRequest, rateLimited } from "./errors.ts";
+import { streamOf } from "./stream.ts";
+
+export interface SyncOptions {
+  readonly config: Config;
+  readonly log: Log;
+  /** Absent where the limit is turned off. */
+  readonly limiter: Limiter | undefined;
+  readonly logger: Logger;
+}
+
+/** What answers `POST /sync`: check, limit, append, then read. */
+export class SyncEndpoint {
+  /** Responses that are being sent. */
+  streaming = 0;
+  readonly #options: SyncOptions;
+
+  constructor(options: SyncOptions) {
+    this.#options = options;
+  }
+
+  /** Throws what `problemOf` makes an answer of. */
+  async answer(request: Request): Promise<Response> {
+    const { config, log, limiter, logger } = this.#options;
+    const { json, bytes } = await readJson(request, config.MAX_BODY);
+    const parsed = parseRequest(json);
+    if ("faults" in parsed) throw invalidRequest(parsed.faults);
+    const { user, client, append, aware } = parsed;
+
+    const verdict = limiter?.admit(user, bytes);
+    const rate = verdict === undefined ? {} : rateHeaders(config, verdict);
+    if (verdict?.admitted === false) throw rateLimited(verdict.retryAfter, rate);
+
+    if (append !== undefined) await log.append(user, client, append.first, append.payloads);
+    const reading = await log.read(user, aware);
+    // Charged in advance, so that downloads side by side count; what is not sent is paid back.
+    limiter?.charge(user, reading.bytes);
+    this.streaming++;
+    const body = await streamOf(reading.lines, ({ sent, error }) => {
+      this.streaming--;
+      limiter?.charge(user, Math.min(0, sent - reading.bytes));
+      if (error !== undefined) logger.error("a response was cut", { user, sent, error });
+    });
+    return new Response(body, {
+      headers: {
+        "Content-Type": "application/x-ndjson",
+        "Cache-Control": "no-store",
+        "Operation-Count": String(reading.count),
+        ...rate,
+      },
+    });
+  }
+}
+
+/** The fields of draft-ietf-httpapi-ratelimit-headers, for the one policy there is. */
+function rateHeaders(config: Config, { remaining, fullIn }: Verdict): Record<string, string> {
+  const window = Math.ceil(config.RATE_BURST / config.RATE_LIMIT);
+  return {
+    "RateLimit-Policy": `"user";q=${Math.floor(config.RATE_BURST)};w=${window}`,
+    RateLimit: `"user";r=${remaining};t=${fullIn}`,
+  };
+}
