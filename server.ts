@@ -62,8 +62,15 @@ export function createHandler(options: HandlerOptions): Handler {
       ? new Limiter({ rate: config.RATE_LIMIT, burst: config.RATE_BURST, now })
       : undefined;
   const cors = corsFor(config.CORS_ORIGIN);
-  const endpoint = new SyncEndpoint({ config, log, limiter, logger });
-  const readiness = new Readiness(driver, logger, now);
+  const endpoint = new SyncEndpoint({
+    maxBody: config.MAX_BODY,
+    log,
+    limiter,
+    onCut: (user, sent, error) => logger.error("a response was cut", { user, sent, error }),
+  });
+  const readiness = new Readiness(driver, now, (error) =>
+    logger.error("storage is not ready", { error }),
+  );
   let running = 0;
   let stopped = false;
   const metrics = new Metrics({

@@ -1,4 +1,3 @@
-import type { Logger } from "../logger.ts";
 import { type Driver, StorageUnavailable } from "../storage/driver.ts";
 import { storageNotReady } from "./errors.ts";
 
@@ -8,15 +7,18 @@ const KEPT_FOR_MS = 1000;
 /** Tells whether storage answers. */
 export class Readiness {
   readonly #driver: Driver;
-  readonly #logger: Logger;
+  readonly #onFailure: (error: unknown) => void;
   readonly #now: () => number;
   #outcome: Promise<void> | undefined;
   #askedAt = 0;
 
-  /** @param now milliseconds of a clock that never goes back */
-  constructor(driver: Driver, logger: Logger, now: () => number) {
+  /**
+   * @param now milliseconds of a clock that never goes back
+   * @param onFailure told when storage was asked and did not answer
+   */
+  constructor(driver: Driver, now: () => number, onFailure: (error: unknown) => void) {
     this.#driver = driver;
-    this.#logger = logger;
+    this.#onFailure = onFailure;
     this.#now = now;
   }
 
@@ -33,7 +35,7 @@ export class Readiness {
     try {
       await this.#driver.list("ready.");
     } catch (error) {
-      this.#logger.error("storage is not ready", { error });
+      this.#onFailure(error);
       throw error instanceof StorageUnavailable ? storageNotReady(error.reason) : error;
     }
   }

@@ -1,5 +1,4 @@
-import type { Config } from "../config.ts";
-import type { Logger } from "../logger.ts";
+import type { Fingerprint } from "../storage/names.ts";
 import type { Limiter, Verdict } from "../sync/limiter.ts";
 import type { Log } from "../sync/log.ts";
 import { parseRequest } from "../sync/protocol.ts";
@@ -8,11 +7,13 @@ import { invalidRequest, rateLimited } from "./errors.ts";
 import { streamOf } from "./stream.ts";
 
 export interface SyncOptions {
-  readonly config: Config;
+  /** In bytes. */
+  readonly maxBody: number;
   readonly log: Log;
   /** Absent where the limit is turned off. */
   readonly limiter: Limiter | undefined;
-  readonly logger: Logger;
+  /** Told of a response that was cut because its operations could not be read to their end. */
+  readonly onCut: (user: Fingerprint, sent: number, error: unknown) => void;
 }
 
 /** What answers `POST /sync`: check, limit, append, then read. */
@@ -27,14 +28,14 @@ export class SyncEndpoint {
 
   /** Throws what `problemOf` makes an answer of. */
   async answer(request: Request): Promise<Response> {
-    const { config, log, limiter, logger } = this.#options;
-    const { json, bytes } = await readJson(request, config.MAX_BODY);
+    const { maxBody, log, limiter, onCut } = this.#options;
+    const { json, bytes } = await readJson(request, maxBody);
     const parsed = parseRequest(json);
     if ("faults" in parsed) throw invalidRequest(parsed.faults);
     const { user, client, append, aware } = parsed;
 
     const verdict = limiter?.admit(user, bytes);
-    const rate = verdict === undefined ? {} : rateHeaders(config, verdict);
+    const rate = rateHeaders(limiter, verdict);
     if (verdict?.admitted === false) throw rateLimited(verdict.retryAfter, rate);
 
     if (append !== undefined) await log.append(user, client, append.first, append.payloads);
@@ -45,7 +46,7 @@ export class SyncEndpoint {
     const body = await streamOf(reading.lines, ({ sent, error }) => {
       this.streaming--;
       limiter?.charge(user, Math.min(0, sent - reading.bytes));
-      if (error !== undefined) logger.error("a response was cut", { user, sent, error });
+      if (error !== undefined) onCut(user, sent, error);
     });
     return new Response(body, {
       headers: {
@@ -59,10 +60,14 @@ export class SyncEndpoint {
 }
 
 /** The fields of draft-ietf-httpapi-ratelimit-headers, for the one policy there is. */
-function rateHeaders(config: Config, { remaining, fullIn }: Verdict): Record<string, string> {
-  const window = Math.ceil(config.RATE_BURST / config.RATE_LIMIT);
+function rateHeaders(
+  limiter: Limiter | undefined,
+  verdict: Verdict | undefined,
+): Record<string, string> {
+  if (limiter === undefined || verdict === undefined) return {};
+  const { quota, window } = limiter.policy;
   return {
-    "RateLimit-Policy": `"user";q=${Math.floor(config.RATE_BURST)};w=${window}`,
-    RateLimit: `"user";r=${remaining};t=${fullIn}`,
+    "RateLimit-Policy": `"user";q=${quota};w=${window}`,
+    RateLimit: `"user";r=${verdict.remaining};t=${verdict.fullIn}`,
   };
 }

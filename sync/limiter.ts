@@ -38,6 +38,8 @@ const EVICTION_TRIES = 8;
  * A user is let in while a whole token is left, whatever the request will turn out to cost.
  */
 export class Limiter {
+  /** The whole tokens that a full bucket holds, and the seconds in which an empty one fills up. */
+  readonly policy: { readonly quota: number; readonly window: number };
   /** What has been refused so far; read by the metrics. */
   readonly counts = { refused: 0 };
   readonly #options: LimiterOptions;
@@ -46,6 +48,8 @@ export class Limiter {
 
   constructor(options: LimiterOptions) {
     this.#options = options;
+    const { rate, burst } = options;
+    this.policy = { quota: Math.floor(burst), window: Math.ceil(burst / rate) };
     this.#maxBuckets = options.maxBuckets ?? 100_000;
     this.#buckets = new LRUCache({ max: this.#maxBuckets });
   }
