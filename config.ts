@@ -78,7 +78,9 @@ const Settings = v.object({
     v.pipe(
       v.string(),
       v.check(isStorage, `must be ${STORAGE_FORMS}`),
-      v.description("where operations are kept: the path of a folder; memory: keeps nothing"),
+      v.description(
+        "where operations are kept: the path of a folder, or s3://bucket/prefix; memory: keeps nothing",
+      ),
     ),
     "./data",
   ),

@@ -32,8 +32,9 @@ function errorsAsText(_key: string, value: unknown): unknown {
   return cause === undefined ? { stack } : { stack, cause };
 }
 
-/** 43 characters of base64url that stand alone; before them, what JSON escapes ends a word too. */
-const fingerprints = /(?<=\\(?:[bfnrt]|u[0-9a-f]{4})|(?<![\w-]))([\w-]{8})[\w-]{35}(?![\w-])/g;
+/** 43 characters of base64url that stand alone; what JSON or a URL escapes before them ends a word. */
+const fingerprints =
+  /(?<=\\(?:[bfnrt]|u[0-9a-f]{4})|(?<=%[0-9A-Fa-f]{2})|(?<![\w-]))([\w-]{8})[\w-]{35}(?![\w-])/g;
 
 /**
  * Cuts every fingerprint to its first 8 characters. Done to the finished line, since the messages

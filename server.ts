@@ -45,8 +45,8 @@ const STOP_WITHIN_MS = 10_000;
 export function createHandler(options: HandlerOptions): Handler {
   const { config, logger, now = () => performance.now() } = options;
   const driver = new CountedDriver(options.driver);
-  const damage = new DamageWatch((user, found) => {
-    metrics.damaged(found);
+  const damage = new DamageWatch((user, found, added) => {
+    metrics.damaged(added);
     logger.error("a log is irregular", { user, ...found });
   });
   const listings = new Listings(driver, {

@@ -1,14 +1,17 @@
-import type { Driver, StoredObject } from "./driver.ts";
+import type { Driver, RequestCounts, StoredObject } from "./driver.ts";
 
 /** A driver that counts what passes through it; read by the metrics and by tests. */
 export class CountedDriver implements Driver {
-  readonly requests = { list: 0, get: 0, put: 0, delete: 0 };
-  readonly failures = { list: 0, get: 0, put: 0, delete: 0 };
+  /** The driver's own count, where it has one. */
+  readonly requests: Readonly<RequestCounts>;
+  readonly failures: RequestCounts = { list: 0, get: 0, put: 0, delete: 0 };
   readonly bytes = { read: 0, written: 0 };
+  readonly #calls: RequestCounts = { list: 0, get: 0, put: 0, delete: 0 };
   readonly #driver: Driver;
 
   constructor(driver: Driver) {
     this.#driver = driver;
+    this.requests = driver.requests ?? this.#calls;
   }
 
   list(prefix: string): Promise<StoredObject[]> {
@@ -34,11 +37,8 @@ export class CountedDriver implements Driver {
     return this.#driver.close();
   }
 
-  async #count<Result>(
-    kind: keyof CountedDriver["requests"],
-    request: Promise<Result>,
-  ): Promise<Result> {
-    this.requests[kind]++;
+  async #count<Result>(kind: keyof RequestCounts, request: Promise<Result>): Promise<Result> {
+    this.#calls[kind]++;
     try {
       return await request;
     } catch (error) {

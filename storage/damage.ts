@@ -15,12 +15,13 @@ export interface Damage {
 /** How many irregular logs are remembered, so as not to be told of again. */
 const REMEMBERED = 10_000;
 
-/** Looks at every listing that is loaded, and tells of damage when it shows or changes. */
+/** Looks at every listing that is loaded, and tells of damage when it shows or changes: what it is
+ * in all, and what of it is new. */
 export class DamageWatch {
   readonly #known = new LRUCache<Fingerprint, Damage>({ max: REMEMBERED });
-  readonly #tell: (user: Fingerprint, damage: Damage) => void;
+  readonly #tell: (user: Fingerprint, damage: Damage, added: Damage) => void;
 
-  constructor(tell: (user: Fingerprint, damage: Damage) => void) {
+  constructor(tell: (user: Fingerprint, damage: Damage, added: Damage) => void) {
     this.#tell = tell;
   }
 
@@ -38,6 +39,11 @@ export class DamageWatch {
     const known = this.#known.get(user);
     this.#known.set(user, damage);
     const same = known?.forks === forks && known.holes === holes && known.foreign === foreign;
-    if (!same) this.#tell(user, damage);
+    if (same) return;
+    this.#tell(user, damage, {
+      forks: Math.max(0, forks - (known?.forks ?? 0)),
+      holes: Math.max(0, holes - (known?.holes ?? 0)),
+      foreign: Math.max(0, foreign - (known?.foreign ?? 0)),
+    });
   };
 }

@@ -4,6 +4,14 @@ export interface StoredObject {
   readonly size: number;
 }
 
+/** Requests by kind. */
+export interface RequestCounts {
+  list: number;
+  get: number;
+  put: number;
+  delete: number;
+}
+
 /**
  * The interface every storage driver implements. `tests/driver-contract.ts` is this contract as a
  * suite: a driver that passes it may hold a user's only copy.
@@ -17,6 +25,8 @@ export interface StoredObject {
  *   `StorageUnavailable` for everything that asking again later may mend.
  */
 export interface Driver {
+  /** What was really asked of a service, page by page and try by try, where a call may be several. */
+  readonly requests?: Readonly<RequestCounts>;
   /**
    * All objects whose name begins with `prefix`, in byte order of their names. The list is whole
    * or it throws; it is never cut short. An object put or deleted meanwhile may or may not show.

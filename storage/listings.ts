@@ -31,6 +31,8 @@ interface Load extends Begun {
   readonly listing: Promise<Listing>;
   /** Own appends that landed since the load began; storage may have listed too early for them. */
   readonly appended: StoredObject[];
+  /** False once something happened that it may have missed. */
+  kept: boolean;
 }
 
 /** The listing cache: a copy of the truth, never older than it may be. */
@@ -66,6 +68,16 @@ export class Listings {
   fresh(user: Fingerprint): Promise<Listing> {
     const before = this.counts.loads;
     return this.#get(user, ({ order }) => order > before);
+  }
+
+  /**
+   * Forgets what is known of a user: a put has failed, and may have stored its object all the same.
+   * A load that is running may have missed it, and is not kept.
+   */
+  forget(user: Fingerprint): void {
+    this.#entries.delete(user);
+    const load = this.#loads.get(user);
+    if (load !== undefined) load.kept = false;
   }
 
   /** Takes note of an own append that is now in storage. */
@@ -104,7 +116,7 @@ export class Listings {
       try {
         const objects = await this.#driver.list(userPrefix(user));
         const listing = new Listing(withAppended(objects, appended));
-        this.#entries.set(user, { listing, ...begun });
+        if (load.kept) this.#entries.set(user, { listing, ...begun });
         this.#options.onLoad?.(user, listing);
         return listing;
       } finally {
@@ -112,9 +124,9 @@ export class Listings {
       }
     };
     // Begun a moment later, so that the load is on record before it can end.
-    const listing = Promise.resolve().then(read);
-    this.#loads.set(user, { listing, appended, ...begun });
-    return listing;
+    const load: Load = { listing: Promise.resolve().then(read), appended, kept: true, ...begun };
+    this.#loads.set(user, load);
+    return load.listing;
   }
 }
 

@@ -10,6 +10,7 @@ import {
   checkName,
   type Driver,
   ObjectMissing,
+  type RequestCounts,
   StorageUnavailable,
   type StoredObject,
 } from "./driver.ts";
@@ -19,9 +20,23 @@ import { md5Of } from "./objects.ts";
 /** Connections at most. Further requests wait for one of them. */
 const MAX_SOCKETS = 128;
 
-/** How long a connection may take to open, and how long an answer may be silent. */
+/** How long a connection may take to open, and the head of an answer to come. */
 const CONNECT_WITHIN_MS = 5_000;
-const SILENT_AT_MOST_MS = 30_000;
+const ANSWER_WITHIN_MS = 30_000;
+
+/**
+ * How long a request may take in all, its retries and the body of the answer included. Without it,
+ * an answer that stops in the middle would be waited for, and whoever shares the wait, for ever.
+ */
+const END_WITHIN_MS = 120_000;
+
+/** The commands of the SDK, as the metrics count them. */
+const KINDS: Readonly<Record<string, keyof RequestCounts>> = {
+  ListObjectsV2Command: "list",
+  GetObjectCommand: "get",
+  PutObjectCommand: "put",
+  DeleteObjectCommand: "delete",
+};
 
 /**
  * Keeps each object under the key `prefix/name` in a bucket. Works with AWS and with what speaks
@@ -31,18 +46,35 @@ const SILENT_AT_MOST_MS = 30_000;
  * AWS_ACCESS_KEY_ID, AWS_REGION, AWS_ENDPOINT_URL, AWS_PROFILE, AWS_MAX_ATTEMPTS and so on.
  */
 export class S3Driver implements Driver {
+  /** Every page and every try counts: each is on the bill. */
+  readonly requests: RequestCounts = { list: 0, get: 0, put: 0, delete: 0 };
   readonly #client: S3Client;
   readonly #bucket: string;
   readonly #prefix: string;
+  readonly #endWithin: number;
 
-  private constructor(client: S3Client, bucket: string, prefix: string) {
+  private constructor(client: S3Client, bucket: string, prefix: string, endWithin: number) {
     this.#client = client;
     this.#bucket = bucket;
     this.#prefix = prefix;
+    this.#endWithin = endWithin;
+    client.middlewareStack.add(
+      (next, { commandName }) =>
+        (args) => {
+          const kind = KINDS[commandName ?? ""];
+          if (kind !== undefined) this.requests[kind]++;
+          return next(args);
+        },
+      // Behind the retries, so that it is passed on every try.
+      { step: "finalizeRequest", priority: "low" },
+    );
   }
 
-  /** Opens `s3://bucket` or `s3://bucket/prefix`, and makes sure that it answers. */
-  static async open(location: string): Promise<S3Driver> {
+  /**
+   * Opens `s3://bucket` or `s3://bucket/prefix`, and makes sure that it answers.
+   * @param endWithin how long a request may take in all, in milliseconds
+   */
+  static async open(location: string, endWithin = END_WITHIN_MS): Promise<S3Driver> {
     const [, bucket, path = ""] =
       /^s3:\/\/([a-z0-9][a-z0-9._-]*)(?:\/(.*))?$/i.exec(location) ?? [];
     if (bucket === undefined) {
@@ -55,7 +87,7 @@ export class S3Driver implements Driver {
       responseChecksumValidation: "WHEN_REQUIRED",
       requestHandler: {
         connectionTimeout: CONNECT_WITHIN_MS,
-        requestTimeout: SILENT_AT_MOST_MS,
+        requestTimeout: ANSWER_WITHIN_MS,
         throwOnRequestTimeout: true,
         httpAgent: { maxSockets: MAX_SOCKETS },
         httpsAgent: { maxSockets: MAX_SOCKETS },
@@ -64,7 +96,7 @@ export class S3Driver implements Driver {
     // A service at an address of its own seldom has a host name for each bucket.
     client.config.forcePathStyle =
       (await client.config.serviceConfiguredEndpoint?.()) !== undefined;
-    const driver = new S3Driver(client, bucket, prefix === "" ? "" : `${prefix}/`);
+    const driver = new S3Driver(client, bucket, prefix === "" ? "" : `${prefix}/`, endWithin);
     await driver.#list("ready.", { MaxKeys: 1 });
     return driver;
   }
@@ -98,10 +130,13 @@ export class S3Driver implements Driver {
   async get(name: string): Promise<Uint8Array> {
     checkName(name);
     try {
-      const { Body } = await this.#client.send(new GetObjectCommand(this.#at(name)));
-      if (Body === undefined) throw new Error("an answer has no body");
-      // Read to its end at once: a body that is left alone keeps its connection.
-      return await Body.transformToByteArray();
+      return await this.#inTime(async (abortSignal) => {
+        const command = new GetObjectCommand(this.#at(name));
+        const { Body } = await this.#client.send(command, { abortSignal });
+        if (Body === undefined) throw new Error("an answer has no body");
+        // Read to its end at once: a body that is left alone keeps its connection.
+        return Body.transformToByteArray();
+      });
     } catch (error) {
       if (codeOf(error) === "NoSuchKey") throw new ObjectMissing(name, { cause: error });
       throw this.#unavailable("get", error);
@@ -116,14 +151,19 @@ export class S3Driver implements Driver {
     checkName(name);
     const md5 = parseName(name)?.md5 ?? md5Of(body);
     const ContentMD5 = Buffer.from(md5, "hex").toString("base64");
-    await this.#send("put", () =>
-      this.#client.send(new PutObjectCommand({ ...this.#at(name), Body: body, ContentMD5 })),
+    const command = new PutObjectCommand({ ...this.#at(name), Body: body, ContentMD5 });
+    const { ETag } = await this.#send("put", (abortSignal) =>
+      this.#client.send(command, { abortSignal }),
     );
+    // A 200 of anybody else (a proxy, a page of maintenance) stores nothing.
+    if (ETag === undefined)
+      throw this.#unavailable("put", new NoS3("the answer to a put has no ETag"));
   }
 
   async delete(name: string): Promise<void> {
     checkName(name);
-    await this.#send("delete", () => this.#client.send(new DeleteObjectCommand(this.#at(name))));
+    const command = new DeleteObjectCommand(this.#at(name));
+    await this.#send("delete", (abortSignal) => this.#client.send(command, { abortSignal }));
   }
 
   async close(): Promise<void> {
@@ -139,19 +179,50 @@ export class S3Driver implements Driver {
     return key?.startsWith(this.#prefix) ? key.slice(this.#prefix.length) : undefined;
   }
 
-  #list(
+  async #list(
     prefix: string,
     page: { MaxKeys?: number; ContinuationToken?: string },
   ): Promise<ListObjectsV2CommandOutput> {
     const request = { Bucket: this.#bucket, Prefix: this.#prefix + prefix, ...page };
-    return this.#send("list", () => this.#client.send(new ListObjectsV2Command(request)));
+    const command = new ListObjectsV2Command(request);
+    const answer = await this.#send("list", (abortSignal) =>
+      this.#client.send(command, { abortSignal }),
+    );
+    const { IsTruncated, Name, KeyCount, Contents = [] } = answer;
+    // A 200 of anybody else has none of these, and would pass for a list of nothing.
+    const whole = KeyCount === undefined || KeyCount === Contents.length;
+    if (typeof IsTruncated !== "boolean" || Name !== this.#bucket || !whole) {
+      throw this.#unavailable("list", new NoS3("what came is no list of this bucket"));
+    }
+    return answer;
   }
 
-  async #send<Output>(what: string, request: () => Promise<Output>): Promise<Output> {
+  async #send<Output>(
+    what: string,
+    request: (abortSignal: AbortSignal) => Promise<Output>,
+  ): Promise<Output> {
     try {
-      return await request();
+      return await this.#inTime(request);
     } catch (error) {
       throw this.#unavailable(what, error);
+    }
+  }
+
+  /** Runs a request, and gives it up, body and all, when it takes too long. */
+  async #inTime<Output>(request: (abortSignal: AbortSignal) => Promise<Output>): Promise<Output> {
+    const limit = new AbortController();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    // Raced as well as aborted: not every runtime ends the reading of a body with its request.
+    const late = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => {
+        reject(new OutOfTime(`nothing came of it in ${this.#endWithin} ms`));
+        limit.abort();
+      }, this.#endWithin);
+    });
+    try {
+      return await Promise.race([request(limit.signal), late]);
+    } finally {
+      clearTimeout(timer);
     }
   }
 
@@ -163,6 +234,16 @@ export class S3Driver implements Driver {
       { cause: error, reason },
     );
   }
+}
+
+/** The answer is not that of an S3 service. */
+class NoS3 extends Error {
+  override name = "NoS3";
+}
+
+/** A request was given up. */
+class OutOfTime extends Error {
+  override name = "TimeoutError";
 }
 
 /** What an error of the SDK means, and what to look at. */

@@ -104,7 +104,10 @@ export class Log {
       this.counts.retried += operations.length - missing.length;
       // One after the other: a crash between two of them leaves no hole.
       for (const { name, body } of missing) {
-        await this.#objects.put(name, body);
+        await this.#objects.put(name, body).catch((error: unknown) => {
+          this.#listings.forget(user);
+          throw error;
+        });
         this.#listings.appended(name, body.byteLength);
         this.counts.stored++;
       }

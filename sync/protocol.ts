@@ -14,6 +14,9 @@ export interface SyncRequest {
   readonly aware: ReadonlyMap<string, number>;
 }
 
+/** Operations that one request may append: each is work, however short its payload. */
+const MAX_OPERATIONS = 10_000;
+
 /** More are not listed: a body may hold a fault in every few bytes. */
 const MAX_FAULTS = 100;
 
@@ -49,6 +52,10 @@ const Payloads = v.pipe(
     const batch: readonly unknown[] = Array.isArray(input) ? input : [input];
     const payloads: string[] = [];
     if (batch.length === 0) addIssue({ message: "must not be empty" });
+    if (batch.length > MAX_OPERATIONS) {
+      addIssue({ message: `must have at most ${MAX_OPERATIONS} operations: send them in parts` });
+      return payloads;
+    }
     for (const [key, value] of batch.entries()) {
       if (isPayload(value)) payloads.push(value);
       else if (batch === input) {

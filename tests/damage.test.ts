@@ -29,11 +29,16 @@ describe("watching for damage", () => {
 
   it("tells of the same damage once, and again when it changes or comes back", () => {
     let told = 0;
-    const watch = new DamageWatch(() => told++);
+    let holes = 0;
+    const watch = new DamageWatch((_user, _damage, added) => {
+      told++;
+      holes += added.holes;
+    });
     for (let i = 0; i < 3; i++) watch.look(user, listing([0, 2]));
     assert.equal(told, 1);
     watch.look(user, listing([0, 2, 4]));
     assert.equal(told, 2);
+    assert.equal(holes, 2, "what is counted is what was added");
     watch.look(user, listing([0, 1, 2]));
     watch.look(user, listing([0, 2]));
     assert.equal(told, 3);

@@ -136,6 +136,40 @@ describe("the log", () => {
     );
   });
 
+  it("begins to store an operation of a batch only when the one before it is stored", async () => {
+    let under = 0;
+    let most = 0;
+    driver.before = async ({ kind }) => {
+      if (kind !== "put") return;
+      most = Math.max(most, ++under);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    };
+    driver.after = ({ kind }) => {
+      if (kind === "put") under--;
+    };
+    await append(a, 0, "zero", "one", "two", "three");
+    assert.equal(most, 1);
+  });
+
+  it("refuses another payload after a put that failed and yet was stored", async () => {
+    await append(a, 0, "zero");
+    for (const during of ["nothing", "a load"]) {
+      const index = during === "nothing" ? 1 : 2;
+      const { opened, open } = gate();
+      driver.after = ({ kind }) => {
+        if (kind === "put") throw new StorageUnavailable("stored, but the answer was lost");
+        return during === "a load" ? opened : undefined;
+      };
+      const load = during === "a load" ? log.read(user, new Map()) : undefined;
+      await assert.rejects(append(a, index, "x"), StorageUnavailable);
+      driver.after = () => undefined;
+      open();
+      await load;
+      await assert.rejects(append(a, index, "y"), OperationConflict);
+      await append(a, index, "x");
+    }
+  });
+
   it("never refuses on the word of a cached listing", async () => {
     const other = instance();
     await append(a, 0, "zero");

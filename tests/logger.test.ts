@@ -88,6 +88,7 @@ describe("a fingerprint in the log", () => {
     ["an error's cause", "failed", { error: new Error("outer", { cause: new Error(NAME) }) }],
     ["a cause that is no error", "failed", { error: new Error("outer", { cause: { key: NAME } }) }],
     ["the name of a field", "failed", { [USER]: 1 }],
+    ["an escaped address", `GET /bucket?prefix=sync%2F${NAME}`],
     ["the start of a line", `these are damaged:\n${NAME}\n\t${NAME}`],
   ];
   for (const [where, message, fields] of places) {

@@ -108,6 +108,14 @@ export function protocolSuite(name: string, open: () => Promise<Driver>): void {
       assert.equal((await post({ client_id: b })).operations.length, 2);
     });
 
+    it("takes no batch of more than 10,000 operations, and says to send it in parts", async () => {
+      const payload = Array.from({ length: 10_001 }, () => "x");
+      const { status, problem } = await post({ client_id: a, operation_index: 0, payload });
+      assert.equal(status, 400);
+      assert.match(String(problem.detail), /#\/payload must have at most 10000 operations/);
+      assert.deepEqual((await post({ client_id: b })).operations, []);
+    });
+
     it("asks storage for nothing when a warm cache can answer a poll", async () => {
       await post({ client_id: a, operation_index: 0, payload: "zero" });
       await post({ client_id: b });

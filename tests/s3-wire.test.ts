@@ -97,13 +97,22 @@ if (s3 !== undefined && target?.startsWith("http://")) {
       assert.ok(proxy.most() > 4, "reads go side by side");
     });
 
-    it("are those that /metrics counts", async () => {
-      await post({ client_id: a, operation_index: 0, payload: ["zero", "one"] });
-      const { list, put } = proxy.count();
+    it("are those that /metrics counts, page by page and try by try", async () => {
+      const payloads = Array.from({ length: 1100 }, () => "p");
+      await post({ client_id: a, operation_index: 0, payload: payloads });
+      await server.end("SIGTERM");
+      await start();
+      let failures = 2;
+      proxy.meddleAnswer = (_seen, answer) =>
+        failures-- > 0 ? { ...answer, status: 500 } : answer;
+      await post({ client_id: b, sync_status: { [a]: 1098 } });
+      // One more than at the wire by now: the server has read its bucket before it listened.
+      const seen = proxy.count();
+      assert.deepEqual(seen, { list: 4, get: 1 });
       const metrics = await (await fetch(new URL("/metrics", server.url))).text();
-      assert.match(metrics, new RegExp(`sync_storage_requests_total{kind="list"} ${list}\n`));
-      assert.match(metrics, new RegExp(`sync_storage_requests_total{kind="put"} ${put}\n`));
-      assert.match(metrics, /sync_storage_bytes_total{direction="written"} 7\n/);
+      assert.match(metrics, /sync_storage_requests_total{kind="list"} 5\n/);
+      assert.match(metrics, /sync_storage_requests_total{kind="get"} 1\n/);
+      assert.match(metrics, /sync_storage_bytes_total{direction="read"} 1\n/);
     });
 
     it("stop when the reader goes away", async () => {
@@ -183,6 +192,26 @@ if (s3 !== undefined && target?.startsWith("http://")) {
       });
       proxy.meddleAnswer = () => "cut";
       await assert.rejects(driver.list(`${user}.x.`), StorageUnavailable);
+    });
+
+    it("throws for an answer of 200 that is not of S3: a proxy's, or a page of maintenance", async () => {
+      for (const text of ["", "<html><body>We are away for a moment.</body></html>", "{}"]) {
+        proxy.meddleAnswer = () => ({ status: 200, body: Buffer.from(text), strange: true });
+        await assert.rejects(driver.list(`${user}.`), StorageUnavailable, text);
+        await assert.rejects(driver.put(`${user}.away`, body), StorageUnavailable, text);
+        await assert.rejects(S3Driver.open(newPlace()), StorageUnavailable, text);
+      }
+    });
+
+    it("gives up a request whose answer stops in the middle, and works again after it", async () => {
+      const impatient = await S3Driver.open(newPlace(), 300);
+      await impatient.put(name, body);
+      proxy.meddleAnswer = () => "stall";
+      await assert.rejects(impatient.get(name), StorageUnavailable);
+      await assert.rejects(impatient.list(`${user}.`), StorageUnavailable);
+      proxy.meddleAnswer = (_seen, answer) => answer;
+      assert.deepEqual(Buffer.from(await impatient.get(name)), Buffer.from(body));
+      await impatient.close();
     });
 
     it("tells a client to come back later when S3 asks to slow down", async () => {

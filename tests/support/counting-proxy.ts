@@ -11,6 +11,8 @@ export interface Seen {
 export interface Answered {
   status: number;
   body: Buffer;
+  /** Leaves out the headers of S3. */
+  strange?: boolean;
 }
 
 /** Stands between a server and its S3, counts what passes, and may meddle with it. */
@@ -21,8 +23,8 @@ export interface CountingProxy {
   readonly most: () => number;
   /** Changes a request's body on its way there. */
   meddleRequest: (seen: Seen, body: Buffer) => Buffer;
-  /** Changes an answer on its way back; with `cut`, it breaks off in the middle. */
-  meddleAnswer: (seen: Seen, answer: Answered) => Answered | "cut" | Promise<Answered>;
+  /** Changes an answer on its way back; it may break off in the middle, or stop there. */
+  meddleAnswer: (seen: Seen, answer: Answered) => Answered | "cut" | "stall";
   /** Requests seen by now, by kind; kinds that were not seen are left out. */
   readonly count: () => Partial<Record<Seen["kind"], number>>;
   readonly close: () => Promise<void>;
@@ -46,14 +48,18 @@ export async function countingProxy(target: string): Promise<CountingProxy> {
     onward.end(sent);
     const [answer] = (await once(onward, "response")) as [http.IncomingMessage];
     const whole = { status: answer.statusCode ?? 0, body: await bodyOf(answer) };
-    const meddled = await proxy.meddleAnswer(seen, whole);
+    const meddled = proxy.meddleAnswer(seen, whole);
     running--;
-    const { status, body } = meddled === "cut" ? whole : meddled;
+    const { status, body, strange } =
+      typeof meddled === "string" ? { ...whole, strange: false } : meddled;
     const length = method === "HEAD" ? answer.headers["content-length"] : body.byteLength;
-    const { "transfer-encoding": _, ...rest } = answer.headers;
+    const { "transfer-encoding": _, ...rest } = strange ? {} : answer.headers;
     response.writeHead(status, { ...rest, "content-length": length ?? 0 });
-    if (meddled !== "cut") response.end(body);
-    else response.write(body.subarray(0, body.byteLength / 2), () => response.destroy());
+    if (typeof meddled !== "string") response.end(body);
+    else {
+      const half = body.subarray(0, body.byteLength / 2);
+      response.write(half, () => meddled === "cut" && response.destroy());
+    }
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
