@@ -152,9 +152,9 @@ describe("Containerfile", () => {
     const copied = [...containerfile.matchAll(/^COPY ([^-].*) \S+$/gm)].flatMap(
       ([, sources]) => sources?.split(" ") ?? [],
     );
-    const ignored = read(".containerignore").split("\n");
+    const ignored = read(".dockerignore").split("\n");
     for (const source of copied) {
-      assert.ok(ignored.includes(`!${source}`), `${source} is kept out by .containerignore`);
+      assert.ok(ignored.includes(`!${source}`), `${source} is kept out by .dockerignore`);
       const ending = source.startsWith("*") ? source.slice(1) : undefined;
       const paths =
         ending === undefined
