@@ -72,11 +72,11 @@ export async function syncFolder(path: string): Promise<void> {
   }
 }
 
-/** The size of a file in bytes; `undefined` when there is none. */
-export function sizeOf(path: string): Promise<number | undefined> {
+/** The size of a file in bytes; `undefined` when nothing is there, `null` when it is no file. */
+export function sizeOf(path: string): Promise<number | null | undefined> {
   return new Promise((resolve, reject) => {
     statCallback(path, (error, entry) => {
-      if (error === null) resolve(entry.isFile() ? entry.size : undefined);
+      if (error === null) resolve(entry.isFile() ? entry.size : null);
       else if (error.code === "ENOENT") resolve(undefined);
       else reject(error);
     });
