@@ -7,6 +7,8 @@ import type { Runtime } from "./runtimes.ts";
 export interface Extent {
   /** How long each stretch of load is. */
   readonly seconds: number;
+  /** How long a program is loaded before it is measured: runtimes compile what runs often. */
+  readonly warmUp: number;
   /** How often floor and server take turns. */
   readonly rounds: number;
   /** What the sizes of logs and the numbers of users are multiplied by. */
@@ -16,6 +18,7 @@ export interface Extent {
 export class Ground implements Extent {
   readonly runtime: Runtime;
   readonly seconds: number;
+  readonly warmUp: number;
   readonly rounds: number;
   readonly scale: number;
   readonly #parent: string;
@@ -23,17 +26,13 @@ export class Ground implements Extent {
   readonly #programs: Program[] = [];
 
   /** @param parent where temporary folders are made: on the file system that is to be measured */
-  constructor(runtime: Runtime, { seconds, rounds, scale }: Extent, parent: string) {
+  constructor(runtime: Runtime, { seconds, warmUp, rounds, scale }: Extent, parent: string) {
     this.runtime = runtime;
     this.seconds = seconds;
+    this.warmUp = warmUp;
     this.rounds = rounds;
     this.scale = scale;
     this.#parent = parent;
-  }
-
-  /** How long a program is loaded before it is measured, so that its code has been compiled. */
-  get warmUpSeconds(): number {
-    return this.seconds * 2;
   }
 
   /** A size from the table, scaled. */

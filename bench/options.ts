@@ -16,8 +16,8 @@ export interface Options extends Extent {
   readonly add: boolean;
 }
 
-const FULL: Extent = { seconds: 1.5, rounds: 3, scale: 1 };
-const QUICK: Extent = { seconds: 0.4, rounds: 2, scale: 0.1 };
+const FULL: Extent = { seconds: 1.5, warmUp: 4, rounds: 3, scale: 1 };
+const QUICK: Extent = { seconds: 0.4, warmUp: 2.5, rounds: 2, scale: 0.1 };
 
 export const HELP = `Measures the server against what the machine can do: npm run bench -- [options]
 
@@ -26,6 +26,7 @@ export const HELP = `Measures the server against what the machine can do: npm ru
                    all of them unless given
   --quick          a tenth of the data and a third of the time: 2 minutes, not 15
   --seconds N      how long each stretch of load is (${FULL.seconds})
+  --warm-up N      how long there is load before anything is measured (${FULL.warmUp})
   --rounds N       how often floor and server take turns (${FULL.rounds})
   --scale N        what sizes are multiplied by (${FULL.scale})
   --folder PATH    on the file system to measure; the system's temporary folder unless given
@@ -47,6 +48,7 @@ export function readOptions(args: string[]): Options | undefined {
     runtime: text,
     rows: text,
     seconds: text,
+    "warm-up": text,
     rounds: text,
     scale: text,
     folder: text,
@@ -62,6 +64,7 @@ export function readOptions(args: string[]): Options | undefined {
     runtimes: listed("--runtime", values.runtime, RUNTIMES),
     rows: listed("--rows", values.rows, Object.keys(ROWS)),
     seconds: positive("--seconds", values.seconds, extent.seconds),
+    warmUp: positive("--warm-up", values["warm-up"], extent.warmUp),
     rounds: Math.ceil(positive("--rounds", values.rounds, extent.rounds)),
     scale: positive("--scale", values.scale, extent.scale),
     folder: values.folder ?? tmpdir(),

@@ -11,7 +11,7 @@ import { temporaryFolder } from "./support/folder.ts";
 import { projectFolder } from "./support/process.ts";
 
 /** The least that makes figures: what they are is of no matter here. */
-const LEAST = ["--seconds", "0.05", "--rounds", "1", "--scale", "0.002"];
+const LEAST = ["--seconds", "0.05", "--warm-up", "0.05", "--rounds", "1", "--scale", "0.002"];
 
 /** Runs the benchmark. It is a program for Node, whatever it measures. */
 function bench(...args: string[]): Promise<{ stdout: string; stderr: string }> {

@@ -42,7 +42,7 @@ export async function growth(ground: Ground): Promise<Result[]> {
     { work: "poll", operations, load: polls(server, users, operations), ...noSlots() },
   ]);
   server.restPeak();
-  for (const { load } of lines) await load(ground.warmUpSeconds / 3);
+  for (const { load } of lines) await load(ground.warmUp / lines.length);
   for (let round = 0; round < ground.rounds; round++) {
     for (const line of lines) {
       const before = await server.counters();

@@ -53,8 +53,8 @@ export async function poll(ground: Ground): Promise<Result[]> {
       };
       floor.restPeak();
       server.restPeak();
-      await load.floor(ground.warmUpSeconds);
-      await load.server(ground.warmUpSeconds);
+      await load.floor(ground.warmUp);
+      await load.server(ground.warmUp);
       const since = performance.now();
       const before = await server.counters();
       for (let round = 0; round < ground.rounds; round++) {
