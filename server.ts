@@ -4,6 +4,7 @@
  * What a request means is in `sync/`, what is stored and how in `storage/`, the wire in `http/`.
  */
 import { realpathSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Router } from "itty-router";
 import { type Config, helpText, InvalidConfig, readConfig, VERSION } from "./config.ts";
@@ -21,14 +22,22 @@ import { type Driver, StorageUnavailable } from "./storage/driver.ts";
 import { Listings } from "./storage/listings.ts";
 import { Objects } from "./storage/objects.ts";
 import { openStorage } from "./storage/open.ts";
+import { type CompactionTiming, Compactor } from "./sync/compactor.ts";
 import { Limiter } from "./sync/limiter.ts";
 import { Log } from "./sync/log.ts";
+import type { PackingLimits } from "./sync/packing.ts";
+import { Parts } from "./sync/parts.ts";
 
 /** Answers requests, on any runtime that has `Request` and `Response`. */
 export interface Handler {
   readonly fetch: (request: Request) => Promise<Response>;
-  /** From now on, new requests are refused; those being answered go on. */
-  readonly stop: () => void;
+  /**
+   * From now on, new requests are refused; those being answered go on. Resolves once compaction has
+   * come to a point where it can end.
+   */
+  readonly stop: () => Promise<void>;
+  /** Resolves once compaction has nothing to do. */
+  readonly compacted: () => Promise<void>;
 }
 
 export interface HandlerOptions {
@@ -37,7 +46,12 @@ export interface HandlerOptions {
   readonly logger: Logger;
   /** Milliseconds of a clock that never goes back. */
   readonly now?: () => number;
+  /** What is packed and when, where it is not what the defaults say. */
+  readonly compaction?: { readonly limits: PackingLimits; readonly timing: CompactionTiming };
 }
+
+/** How long compaction waits for a moment without requests, before each segment. */
+const YIELD_MS = 50;
 
 /** How long a stop waits for running requests. */
 const STOP_WITHIN_MS = 10_000;
@@ -53,10 +67,26 @@ export function createHandler(options: HandlerOptions): Handler {
     ttl: config.LISTING_TTL,
     maxRuns: config.LISTING_CACHE_RUNS,
     now,
-    onLoad: damage.look,
+    onLoad: (user, listing) => {
+      damage.look(user, listing);
+      compactor?.loaded(user, listing);
+    },
   });
   const objects = new Objects(driver, config.OBJECT_CACHE_BYTES);
-  const log = new Log(listings, objects);
+  const parts = new Parts(objects);
+  const compactor =
+    config.COMPACTION === "off"
+      ? undefined
+      : new Compactor({
+          listings,
+          objects,
+          parts,
+          now,
+          pause: () => untilIdle(() => running),
+          onError: (user, error) => logger.error("a compaction failed", { user, error }),
+          ...options.compaction,
+        });
+  const log = new Log(listings, objects, parts, (user) => compactor?.appended(user));
   const limiter =
     config.RATE_LIMIT > 0
       ? new Limiter({ rate: config.RATE_LIMIT, burst: config.RATE_BURST, now })
@@ -79,6 +109,7 @@ export function createHandler(options: HandlerOptions): Handler {
     objects,
     log,
     limiter,
+    compactor,
     running: () => running + endpoint.streaming,
   });
 
@@ -140,10 +171,18 @@ export function createHandler(options: HandlerOptions): Handler {
 
   return {
     fetch,
-    stop: () => {
+    stop: async () => {
       stopped = true;
+      await compactor?.stop();
     },
+    compacted: async () => compactor?.settled(),
   };
+}
+
+/** Waits until no request is being answered, or for a moment: compaction must get on as well. */
+async function untilIdle(running: () => number): Promise<void> {
+  const until = performance.now() + YIELD_MS;
+  while (running() > 0 && performance.now() < until) await sleep(1);
 }
 
 const routes = new Set(["/sync", "/health", "/ready", "/metrics"]);
@@ -180,9 +219,8 @@ async function main(): Promise<void> {
 
   const stop = async (signal: string) => {
     logger.info("stopping", { signal });
-    handler.stop();
     await Promise.race([
-      server.close(),
+      Promise.all([handler.stop(), server.close()]),
       new Promise((resolve) => setTimeout(resolve, STOP_WITHIN_MS)),
     ]);
     await driver.close();
