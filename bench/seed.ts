@@ -56,15 +56,6 @@ export function payloadOf(index: number, bytes: number): string {
   return text.slice(0, bytes);
 }
 
-/** False for a version of the server that stores each operation as one object. */
-const SEGMENTS_KNOWN = formatName({
-  user: userOf("", 0).fingerprint,
-  client: SEEDER,
-  first: 0,
-  last: 1,
-  md5: "",
-}).includes("-0000000000000001.");
-
 export interface StoredBody {
   readonly name: string;
   readonly body: Buffer;
@@ -72,7 +63,7 @@ export interface StoredBody {
 
 /** The operations of a log as objects of one operation each. */
 export function* singleObjects(
-  { fingerprint: user }: Pick<User, "fingerprint">,
+  { fingerprint: user }: User,
   operations: number,
   payloadBytes = PAYLOAD_BYTES,
 ): Generator<StoredBody> {
@@ -85,12 +76,11 @@ export function* singleObjects(
 
 /** The operations of a log as compaction leaves them: in segments of about 1 MiB. */
 export function* segments(
-  { fingerprint: user }: Pick<User, "fingerprint">,
+  { fingerprint: user }: User,
   operations: number,
   payloadBytes = PAYLOAD_BYTES,
 ): Generator<StoredBody> {
-  if (!SEGMENTS_KNOWN) yield* singleObjects({ fingerprint: user }, operations, payloadBytes);
-  for (let first = SEGMENTS_KNOWN ? 0 : operations; first < operations; ) {
+  for (let first = 0; first < operations; ) {
     const lines: string[] = [];
     let index = first;
     for (let bytes = 0; bytes < SEGMENT_BYTES && index < operations; index++) {
