@@ -7,7 +7,7 @@ import type { Runtime } from "./runtimes.ts";
 export interface Extent {
   /** How long each stretch of load is. */
   readonly seconds: number;
-  /** How long a program is loaded before it is measured: runtimes compile what runs often. */
+  /** How long the server is loaded before it is measured: runtimes compile what runs often. */
   readonly warmUp: number;
   /** How often floor and server take turns. */
   readonly rounds: number;

@@ -17,7 +17,7 @@ export interface Options extends Extent {
 }
 
 const FULL: Extent = { seconds: 1.5, warmUp: 4, rounds: 3, scale: 1 };
-const QUICK: Extent = { seconds: 0.4, warmUp: 2.5, rounds: 2, scale: 0.1 };
+const QUICK: Extent = { seconds: 0.4, warmUp: 4, rounds: 2, scale: 0.1 };
 
 export const HELP = `Measures the server against what the machine can do: npm run bench -- [options]
 

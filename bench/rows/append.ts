@@ -148,9 +148,9 @@ export async function append(ground: Ground): Promise<Result[]> {
 
   server.restPeak();
   for (const load of loads) {
-    for (const warm of [load.http, load.files, load.server]) {
-      await warm(ground.warmUp / loads.length);
-    }
+    await load.http(ground.warmUp / 4 / loads.length);
+    await load.files(ground.warmUp / 4 / loads.length);
+    await load.server(ground.warmUp / loads.length);
   }
   for (let round = 0; round < ground.rounds; round++) {
     for (const { one, ...load } of loads) {

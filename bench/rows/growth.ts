@@ -44,7 +44,8 @@ export async function growth(ground: Ground): Promise<Result[]> {
   server.restPeak();
   for (const { load } of lines) await load(ground.warmUp / lines.length);
   for (let round = 0; round < ground.rounds; round++) {
-    for (const line of lines) {
+    // Back and forth, so that none is always the first.
+    for (const line of round % 2 === 0 ? lines : lines.toReversed()) {
       const before = await server.counters();
       line.slots.push(await line.load(ground.seconds / 2));
       line.storage = plus(line.storage, between(before, await server.counters()));

@@ -35,7 +35,7 @@ export async function manyUsers(ground: Ground): Promise<Result[]> {
   const slots: { floor: Slot[]; server: Slot[] } = { floor: [], server: [] };
   const { before, after } = await connected(floor, CONNECTIONS, (toFloor) =>
     connected(server, CONNECTIONS, async (toServer) => {
-      await loaded(floor, toFloor, ground.warmUp, next);
+      await loaded(floor, toFloor, ground.warmUp / 4, next);
       await loaded(server, toServer, ground.warmUp, next);
       const before = await server.counters();
       for (let round = 0; round < ground.rounds; round++) {

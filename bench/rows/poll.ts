@@ -53,7 +53,7 @@ export async function poll(ground: Ground): Promise<Result[]> {
       };
       floor.restPeak();
       server.restPeak();
-      await load.floor(ground.warmUp);
+      await load.floor(ground.warmUp / 4);
       await load.server(ground.warmUp);
       const since = performance.now();
       const before = await server.counters();
