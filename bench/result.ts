@@ -91,18 +91,19 @@ export function transferFigures(slots: readonly Slot[]) {
   };
 }
 
+/** The CPU is that of the whole transfer: a floor may count other requests than the server. */
 export function transferRatios(slots: readonly Slot[], floor: readonly Slot[]) {
   return {
-    cpu: against(slots, floor, cpu),
+    cpu: against(slots, floor, (slot) => slot.cpu),
     speed: against(slots, floor, speed),
     p50: against(slots, floor, p50),
     firstByte: against(slots, floor, firstByte),
   };
 }
 
-/** The ratio of two peaks; none where the floor's is nothing, as when the kernel sends a file. */
+/** The ratio of two peaks; none where the floor's is next to nothing: the kernel sends the file. */
 export function peakRatio(peak: number, floor: number): Figures {
-  return floor > 0 ? { peak: peak / floor } : {};
+  return floor > 1 ? { peak: peak / floor } : {};
 }
 
 export function atMost(what: string, reached: number, limit: number): Check {
