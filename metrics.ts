@@ -1,5 +1,6 @@
 /** The numbers behind `GET /metrics`, in Prometheus text format. None of them names a user. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { Reply } from "./http/reply.ts";
 import type { CountedDriver } from "./storage/counted.ts";
 import type { Damage } from "./storage/damage.ts";
 import type { Listings } from "./storage/listings.ts";
@@ -103,10 +104,12 @@ export class Metrics {
     this.#damage.inc({ kind: "foreign" }, foreign);
   }
 
-  async response(): Promise<Response> {
-    return new Response(await this.#registry.metrics(), {
+  async reply(): Promise<Reply> {
+    return {
+      status: 200,
       headers: { "Content-Type": this.#registry.contentType, "Cache-Control": "no-store" },
-    });
+      body: await this.#registry.metrics(),
+    };
   }
 
   #gauge(name: string, help: string, read: () => number): void {

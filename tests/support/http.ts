@@ -1,5 +1,5 @@
 import { type Config, readConfig } from "../../config.ts";
-import { listen } from "../../http/listen.ts";
+import { listen, responseClass } from "../../http/listen.ts";
 import { createLogger } from "../../logger.ts";
 import { createHandler, type HandlerOptions } from "../../server.ts";
 import type { Driver } from "../../storage/driver.ts";
@@ -68,6 +68,7 @@ export async function serveHere(
     config,
     driver,
     logger: createLogger(config.LOG, (line) => log.push(line)),
+    Response: await responseClass(),
     ...(compaction && { compaction }),
   });
   const server = await listen(handler.fetch, "localhost", 0);
