@@ -58,7 +58,8 @@ export class Sequence {
 
   /** True when all before `index` is stored, and nothing from there on. */
   endsBefore(index: number): boolean {
-    return this.#stretches.length === 1 && this.next === index;
+    // With a hole at the start, `next` is 0, and something lies behind it.
+    return index > 0 && this.#stretches.length === 1 && this.next === index;
   }
 
   /** The indexes that are missing before the last one. None, unless storage was damaged. */

@@ -111,6 +111,13 @@ describe("the log", () => {
     assert.equal((await read()).length, 4);
   });
 
+  it("shows an operation that fills a hole at the very start, and what lies behind it", async () => {
+    await store(a, 1, "one");
+    assert.deepEqual(await read(), []);
+    await append(a, 0, "zero");
+    assert.deepEqual(await read(), [operation(a, 0, "zero"), operation(a, 1, "one")]);
+  });
+
   it("stores a batch as one object, whose body is the lines of a response", async () => {
     await append(a, 0, "zero");
     await append(a, 1, "one", '"two"\n');
