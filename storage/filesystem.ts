@@ -9,11 +9,8 @@ import {
   StorageUnavailable,
   type StoredObject,
 } from "./driver.ts";
-import { FolderSyncs, readWhole, sizeOf, syncFolder, writeNew } from "./files.ts";
+import { FolderSyncs, readWhole, sizeOf, sizesOf, syncFolder, writeNew } from "./files.ts";
 import { userPart } from "./names.ts";
-
-/** How many `stat` calls a list has under way at once. */
-const STATS_AT_ONCE = 64;
 
 /** How many folders are remembered as durable, so that their parent is not synced again. */
 const FOLDERS_REMEMBERED = 100_000;
@@ -124,18 +121,13 @@ export class FilesystemDriver implements Driver {
         (name) => userPart(name).part === folder && name.startsWith(prefix),
       );
       const added = names.filter((name) => !sizes.has(name));
-      let gone = false;
-      for (let start = 0; start < added.length; start += STATS_AT_ONCE) {
-        const some = added.slice(start, start + STATS_AT_ONCE);
-        const found = await Promise.all(some.map((name) => sizeOf(join(path, name))));
-        some.forEach((name, i) => {
-          const size = found[i];
-          if (size === undefined) gone = true;
-          else sizes.set(name, size);
-        });
-      }
+      const found = await sizesOf(added.map((name) => join(path, name)));
+      added.forEach((name, i) => {
+        const size = found[i];
+        if (size !== undefined) sizes.set(name, size);
+      });
       // What is gone since the names were read was packed into an object that may have come since.
-      if (gone) continue;
+      if (found.includes(undefined)) continue;
       return names.flatMap((name) => {
         const size = sizes.get(name);
         return typeof size === "number" ? [{ name, size }] : [];
