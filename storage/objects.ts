@@ -86,7 +86,11 @@ export class Objects {
 
   /** Removes an object. */
   async delete(name: ObjectName): Promise<void> {
-    const text = formatName(name);
+    await this.deleteNamed(formatName(name));
+  }
+
+  /** Removes an object of whatever kind, by the text of its name. */
+  async deleteNamed(text: string): Promise<void> {
     this.#bodies.delete(text);
     await this.#driver.delete(text);
   }

@@ -3,6 +3,7 @@ import type { Listing } from "../storage/listing.ts";
 import type { Listings } from "../storage/listings.ts";
 import type { Fingerprint } from "../storage/names.ts";
 import type { Span } from "../storage/sequence.ts";
+import type { Door } from "./access.ts";
 import { bytesIn, type Entry, linesIn, type Parts } from "./parts.ts";
 import { readAhead } from "./read-ahead.ts";
 
@@ -56,9 +57,10 @@ export class Reader {
   }
 
   /** The operations above what the reader is aware of: for each client, its last known index. */
-  async read(user: Fingerprint, aware: ReadonlyMap<string, number>): Promise<Reading> {
+  async read(user: Fingerprint, aware: ReadonlyMap<string, number>, door?: Door): Promise<Reading> {
     let listing = await this.#listings.get(user);
     for (let lists = 0; ; lists++) {
+      await door?.(listing);
       try {
         return await this.#reading(user, listing, aware);
       } catch (error) {
