@@ -9,6 +9,8 @@ import { fileURLToPath } from "node:url";
 import { Router } from "itty-router";
 import type { ServerRequest } from "srvx";
 import { type Config, helpText, InvalidConfig, readConfig, VERSION } from "./config.ts";
+import { Addresses } from "./http/address.ts";
+import { Admission } from "./http/admission.ts";
 import { corsFor } from "./http/cors.ts";
 import { methodNotAllowed, notFound, problemOf, stopping } from "./http/errors.ts";
 import { CannotListen, listen, responseClass } from "./http/listen.ts";
@@ -33,6 +35,8 @@ import { Limiter } from "./sync/limiter.ts";
 import { Log } from "./sync/log.ts";
 import type { PackingLimits } from "./sync/packing.ts";
 import { Parts } from "./sync/parts.ts";
+import { Quota } from "./sync/quota.ts";
+import { InvalidUsers, Users } from "./sync/users.ts";
 
 /** Answers requests, on any runtime that has `Request` and `Response`. */
 export interface Handler {
@@ -112,14 +116,40 @@ export function createHandler(options: HandlerOptions): Handler {
   });
   const access = new Access({ driver, listings, erasures });
   const signatures = new Signatures({ publicUrl: config.PUBLIC_URL, keys: new Keys(), time });
+  const newUsers =
+    config.NEW_USERS_PER_HOUR > 0
+      ? new Limiter({
+          rate: config.NEW_USERS_PER_HOUR / 3600,
+          burst: config.NEW_USERS_PER_HOUR,
+          now,
+        })
+      : undefined;
+  const users =
+    config.USERS === "open"
+      ? undefined
+      : new Users({
+          path: config.USERS,
+          now,
+          onFault: (error) => logger.error("the last good list of users holds", { error }),
+        });
+  const admission = new Admission({
+    maxRequests: config.MAX_REQUESTS,
+    maxBuffered: config.MAX_BUFFERED,
+  });
   const cors = corsFor(config.CORS_ORIGIN);
   const endpoint = new SyncEndpoint({
     maxBody: config.MAX_BODY,
+    timeout: config.CLIENT_TIMEOUT,
     log,
     access,
     erasures,
     signatures,
     signaturesRequired: config.SIGNATURES === "required",
+    addresses: new Addresses(config.TRUSTED_PROXIES),
+    admission,
+    quota: new Quota({ bytes: config.QUOTA_BYTES, clients: config.QUOTA_CLIENTS }),
+    users,
+    newUsers,
     limiter,
     time,
     onCut: (user, sent, error) => logger.error("a response was cut", { user, sent, error }),
@@ -140,6 +170,9 @@ export function createHandler(options: HandlerOptions): Handler {
     limiter,
     compactor,
     running: () => running + endpoint.streaming,
+    admission,
+    stalled: () => endpoint.stalled,
+    lostLines: () => logger.counts.lost,
   });
 
   const router = Router<Routed>()
@@ -153,10 +186,7 @@ export function createHandler(options: HandlerOptions): Handler {
     .head("/ready", answers)
     .all("/ready", refuse("GET, HEAD"))
     .get("/metrics", () => metrics.reply())
-    .all("/metrics", refuse("GET"))
-    .all("*", ({ path }) => {
-      throw notFound(path);
-    });
+    .all("/metrics", refuse("GET"));
 
   function lives(): Reply {
     return json({ status: "ok" });
@@ -191,6 +221,8 @@ export function createHandler(options: HandlerOptions): Handler {
       if (routed.path === "/sync" && routed.method === "POST") {
         return await endpoint.answer(routed.request);
       }
+      // The router would take a slash at the end of a path for nothing.
+      if (!routes.has(routed.path)) throw notFound(routed.path);
       return await router.fetch(routed);
     } catch (error) {
       const problem = problemOf(error);
@@ -199,6 +231,7 @@ export function createHandler(options: HandlerOptions): Handler {
       if (status >= 500 && !(error instanceof Problem)) {
         logger.error("a request failed", { status, error });
       }
+      metrics.refused(problem.type);
       return problemReply(problem);
     }
   }
@@ -248,7 +281,11 @@ async function main(): Promise<void> {
   const logger = createLogger(config.LOG);
   const driver = await openStorage(config.STORAGE);
   const handler = createHandler({ config, driver, logger, Response: await responseClass() });
-  const server = await listen(handler.fetch, config.HOST, config.PORT);
+  const server = await listen(handler.fetch, {
+    hostname: config.HOST,
+    port: config.PORT,
+    headersTimeout: config.CLIENT_TIMEOUT,
+  });
   console.log(`Sync-Server ${VERSION} listens on ${server.url}, storage ${config.STORAGE}`);
 
   const stop = async (signal: string) => {
@@ -284,7 +321,7 @@ if (isMain()) {
     process.exitCode = 2;
   } else {
     await main().catch((error: unknown) => {
-      const expected = [InvalidConfig, StorageUnavailable, CannotListen].some(
+      const expected = [InvalidConfig, InvalidUsers, StorageUnavailable, CannotListen].some(
         (kind) => error instanceof kind,
       );
       console.error(expected && error instanceof Error ? error.message : error);

@@ -43,8 +43,14 @@ export class Access {
    * The door for a request of a user. It throws `SignatureRequired` and `UserErased`, both of which
    * stay true, so a cached listing is good enough to refuse. Before it lets the first signed request
    * of a user in, it locks out the unsigned ones, durably.
+   *
+   * @param beforeLock may throw to refuse a request that would lock
    */
-  door(user: Fingerprint, signed: boolean): Door {
+  door(
+    user: Fingerprint,
+    signed: boolean,
+    beforeLock: (listing: Listing) => void = () => undefined,
+  ): Door {
     const { erasures } = this.#options;
     return async (listing) => {
       const erasedAt = erasures.erasedAt(user) ?? listing.erasedAt;
@@ -54,7 +60,10 @@ export class Access {
       }
       if (listing.signed) {
         if (!signed) throw new SignatureRequired("this user has sent a signed request before");
-      } else if (signed) await this.#lock(user);
+      } else if (signed) {
+        beforeLock(listing);
+        await this.#lock(user);
+      }
     };
   }
 
