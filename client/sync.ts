@@ -1,0 +1,279 @@
+/**
+ * What an app embeds: a client of one user at one server.
+ *
+ * It keeps one exchange with the server under way at a time. Each sends what is oldest of the
+ * operations that are not acknowledged, and reads what is new.
+ */
+import { LinkedAbort } from "./abort.ts";
+import { type Bytes, utf8 } from "./bytes.ts";
+import { type Clock, systemClock } from "./clock.ts";
+import { Exchange } from "./exchange.ts";
+import { Refused, Unavailable } from "./failures.ts";
+import type { Identity } from "./identity.ts";
+import { Inbox, type Receive } from "./inbox.ts";
+import { type ClientChange, type Created, Outbox } from "./outbox.ts";
+import { Rounds } from "./rounds.ts";
+import { type Cursor, type Operation, type Refusal, RunOpener } from "./runs.ts";
+import type { Store } from "./store.ts";
+import { type Waiter, Waiters } from "./waiters.ts";
+
+/** What the app can show. `pending` is how many operations the server has not acknowledged. */
+export type Status =
+  /** Everything was sent, and everything read, when the server was last asked. */
+  | { readonly state: "synced"; readonly pending: 0 }
+  /** There is something to send or to read, and it is under way. */
+  | { readonly state: "pending"; readonly pending: number }
+  /** The server does not answer. It is tried again. */
+  | { readonly state: "offline"; readonly pending: number; readonly why: string }
+  /** The server refuses, or the app or the store fails. It is tried again, unless `final`. */
+  | {
+      readonly state: "refused";
+      readonly pending: number;
+      readonly why: string;
+      readonly final: boolean;
+    };
+
+export interface SyncOptions {
+  /** Where the server is, such as `https://sync.example`. */
+  readonly url: string | URL;
+  readonly identity: Identity;
+  /** Opened for this client; closed with it. */
+  readonly store: Store;
+  /** What the app does with the operations of other clients. */
+  readonly receive: Receive;
+  /**
+   * How far the app has taken operations, where it stores that together with its data. What the
+   * store says is then replaced. An empty list delivers everything again.
+   */
+  readonly cursors?: readonly Cursor[];
+  readonly onStatus?: (status: Status) => void;
+  /** Told of operations that were not passed on, because they are not what they should be. */
+  readonly onRefusal?: (refusal: Refusal) => void;
+  /** Told when operations were moved to a new client id. */
+  readonly onClientChange?: (change: ClientChange) => void;
+  /** Ends the client, as `close` does. */
+  readonly signal?: AbortSignal;
+  /** How long to wait, once all is synced, before the server is asked again; 30,000 ms. */
+  readonly pollInterval?: number;
+  /** How long to wait for an answer, and for more of it; 60,000 ms. */
+  readonly patience?: number;
+  /** Whether requests are signed; they are. */
+  readonly sign?: boolean;
+  readonly fetch?: (request: Request) => Promise<Response>;
+  readonly clock?: Clock;
+  /** From 0 up to 1. */
+  readonly random?: () => number;
+}
+
+/** How long to wait after failures: doubled each time, and half of it at random. */
+const FIRST_WAIT_MS = 1000;
+const LONGEST_WAIT_MS = 300_000;
+
+const DEFAULT_POLL_MS = 30_000;
+const DEFAULT_PATIENCE_MS = 60_000;
+
+/** The one refusal after which the server is never asked again. */
+const USER_ERASED = "user-erased";
+
+export class SyncClient {
+  readonly #options: SyncOptions;
+  readonly #clock: Clock;
+  readonly #exchange: Exchange;
+  readonly #outbox: Outbox;
+  readonly #inbox: Inbox;
+  readonly #rounds: Rounds;
+  readonly #closing: LinkedAbort;
+  readonly #waiters = new Waiters();
+  readonly #ended: Promise<void>;
+  #status: Status;
+  /** Ends a wait that may be cut short. */
+  #wake: LinkedAbort | undefined;
+
+  private constructor(options: SyncOptions, outbox: Outbox, cursors: readonly Cursor[]) {
+    const { identity, store, receive, clock = systemClock } = options;
+    const opener = new RunOpener(identity);
+    this.#options = options;
+    this.#clock = clock;
+    this.#outbox = outbox;
+    this.#exchange = new Exchange({
+      url: options.url,
+      identity,
+      clock,
+      fetch: options.fetch ?? ((request) => fetch(request)),
+      sign: options.sign ?? true,
+      patience: options.patience ?? DEFAULT_PATIENCE_MS,
+    });
+    this.#inbox = new Inbox(
+      {
+        store,
+        opener,
+        receive,
+        clock,
+        onRefusal: (refusal) => options.onRefusal?.(refusal),
+      },
+      cursors,
+    );
+    this.#rounds = new Rounds({
+      identity,
+      store,
+      clock,
+      exchange: this.#exchange,
+      opener,
+      outbox,
+      inbox: this.#inbox,
+      onClientChange: (change) => options.onClientChange?.(change),
+    });
+    this.#closing = new LinkedAbort(options.signal);
+    this.#status = { state: "pending", pending: this.#rounds.pending };
+    this.#ended = this.#run();
+  }
+
+  /** Takes up what the store holds, and begins to sync. */
+  static async open(options: SyncOptions): Promise<SyncClient> {
+    const { store, identity, cursors } = options;
+    const state = await store.load();
+    if (cursors !== undefined) await store.replaceCursors(cursors);
+    const outbox = await Outbox.open(store, identity, state.own);
+    return new SyncClient(options, outbox, cursors ?? state.cursors);
+  }
+
+  /** The client id under which operations are created. */
+  get client(): string {
+    return this.#outbox.client;
+  }
+
+  get status(): Status {
+    return this.#status;
+  }
+
+  /** Operations that stand refused, the first of each client: not delivered, and asked for again. */
+  get refusals(): readonly Refusal[] {
+    return this.#inbox.refusals;
+  }
+
+  /**
+   * Creates an operation: seals it, and returns once it is durable on this device. It is sent as
+   * soon as the server can be reached. It is not delivered to `receive`, for the app has it.
+   */
+  async append(data: string | Bytes, signal?: AbortSignal): Promise<Created> {
+    const [created] = await this.appendAll([data], signal);
+    if (created === undefined) throw new RangeError("nothing was created");
+    return created;
+  }
+
+  /** Creates operations, as one durable step: faster than one by one. */
+  async appendAll(
+    data: readonly (string | Bytes)[],
+    signal?: AbortSignal,
+  ): Promise<readonly Created[]> {
+    this.#closing.signal.throwIfAborted();
+    if (data.length === 0) return [];
+    const bytes = data.map((one) => (typeof one === "string" ? utf8(one) : one));
+    const created = await this.#outbox.append(bytes, signal);
+    if (this.#status.state === "synced") {
+      this.#tell({ state: "pending", pending: this.#rounds.pending });
+      this.#wake?.abort();
+    } else this.#tell({ ...this.#status, pending: this.#rounds.pending });
+    return created;
+  }
+
+  /** What this installation has created, decrypted, in the order of its creation, some at a time. */
+  operations(): AsyncGenerator<Operation[], void, void> {
+    return this.#outbox.operations();
+  }
+
+  /**
+   * Resolves once all that was appended is acknowledged, and all that the server had is delivered.
+   * While the server cannot be reached, that takes until the signal is aborted. Rejects with what
+   * the server refuses, and when the client is closed. A wait that the server has not asked for is
+   * cut short.
+   */
+  sync(signal?: AbortSignal): Promise<void> {
+    const synced = this.#waiters.add(signal);
+    this.#rounds.release();
+    this.#wake?.abort();
+    return synced;
+  }
+
+  /** Has the server erase all that it holds of the user, for all devices, and closes this client. */
+  async erase(signal: AbortSignal = this.#closing.signal): Promise<void> {
+    await this.#exchange.erase(signal);
+    await this.close();
+  }
+
+  /** Ends what is under way, and closes the store. What was not sent is sent when it opens again. */
+  async close(): Promise<void> {
+    this.#closing.abort(new DOMException("the client was closed", "AbortError"));
+    await this.#ended;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#closing;
+    let failures = 0;
+    while (!signal.aborted) {
+      const waiting = this.#waiters.now();
+      const before = this.#rounds.progress;
+      try {
+        const done = await this.#rounds.step(signal);
+        failures = 0;
+        if (done) await this.#finish(waiting);
+        else this.#tell({ state: "pending", pending: this.#rounds.pending });
+      } catch (error) {
+        if (signal.aborted) break;
+        failures = this.#rounds.progress > before ? 1 : failures + 1;
+        await this.#fail(error, failures, waiting);
+      }
+    }
+    this.#waiters.end(signal.reason);
+    await this.#rounds.close();
+    await this.#options.store.close();
+  }
+
+  /** Nothing is left to do for those who waited when the last exchange began. */
+  async #finish(waiting: readonly Waiter[]): Promise<void> {
+    const { held, pending } = this.#rounds;
+    if (held === undefined) {
+      this.#tell({ state: "synced", pending: 0 });
+      for (const { resolve } of waiting) resolve();
+    } else {
+      this.#tell({ state: "refused", pending, why: held.message, final: false });
+      for (const { reject } of waiting) reject(held);
+    }
+    // Whoever came meanwhile may want what is newer than the answer.
+    if (this.#waiters.size > 0 || (pending > 0 && held === undefined)) return;
+    await this.#rest(this.#options.pollInterval ?? DEFAULT_POLL_MS, true);
+  }
+
+  async #fail(error: unknown, failures: number, waiting: readonly Waiter[]): Promise<void> {
+    const { pending } = this.#rounds;
+    const why = error instanceof Error ? error.message : String(error);
+    const longest = Math.min(FIRST_WAIT_MS * 2 ** (failures - 1), LONGEST_WAIT_MS);
+    const wait = longest * (0.5 + 0.5 * (this.#options.random ?? Math.random)());
+    if (error instanceof Unavailable) {
+      const state = error.limited ? "pending" : "offline";
+      this.#tell(state === "pending" ? { state, pending } : { state, pending, why });
+      // A wait that the server has asked for is kept.
+      return this.#rest(Math.max(wait, error.retryAfter), error.retryAfter === 0);
+    }
+    const final = error instanceof Refused && error.type === USER_ERASED;
+    this.#tell({ state: "refused", pending, why, final });
+    if (final) this.#waiters.end(error);
+    for (const { reject } of waiting) reject(error);
+    return this.#rest(final ? Number.POSITIVE_INFINITY : wait, !final);
+  }
+
+  /** Waits; `sync` and, when all is synced, `append` may cut it short. */
+  async #rest(milliseconds: number, mayWake: boolean): Promise<void> {
+    const wake = new LinkedAbort(this.#closing.signal);
+    if (mayWake) this.#wake = wake;
+    await this.#clock.sleep(milliseconds, wake.signal);
+    this.#wake = undefined;
+    wake.release();
+  }
+
+  #tell(status: Status): void {
+    const same = JSON.stringify(status) === JSON.stringify(this.#status);
+    this.#status = status;
+    if (!same) this.#options.onStatus?.(status);
+  }
+}
