@@ -29,6 +29,7 @@ export interface ExchangeOptions {
 }
 
 const JSON_TYPE = "application/json";
+const PROBLEM_TYPE = "application/problem+json";
 /** Statuses that say nothing against the request. */
 const TRY_AGAIN = new Set([408, 425, 429, 500, 502, 503, 504]);
 const LONGEST_WAIT_MS = 24 * 3600 * 1000;
@@ -125,9 +126,12 @@ export class Exchange {
       const problem: unknown = JSON.parse(text);
       return typeof problem === "object" && problem !== null ? { ...problem } : {};
     } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error;
+      if (response.headers.get("content-type") === PROBLEM_TYPE) {
+        throw new Unavailable("the answer was cut", { cause: error });
+      }
       // A proxy answers with a page of its own; the status has to do.
-      if (error instanceof SyntaxError) return {};
-      throw error;
+      return {};
     }
   }
 

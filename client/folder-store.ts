@@ -117,15 +117,15 @@ export class FolderStore implements Store {
     return this.#change((state) => ({ ...state, cursors }));
   }
 
-  move({ from, length, cursor, to, payloads }: Move): Promise<void> {
+  move({ from, length, to, payloads }: Move): Promise<void> {
     return this.#inTurn(async () => {
       const log = await LogFile.open(this.#path(to));
       await log.append(payloads);
       this.#logs.set(to, log);
-      const { own, cursors } = this.#state;
+      const { own, ...rest } = this.#state;
       // From here on it has happened. What the old log has beyond its length is cut when it opens.
       await this.#save({
-        version: 1,
+        ...rest,
         own: [
           ...own.map((one) => {
             if (one.client !== from) return { ...one, length: this.#lengthOf(one) };
@@ -133,7 +133,6 @@ export class FolderStore implements Store {
           }),
           { client: to, acknowledged: 0 },
         ],
-        cursors: [...without(cursors, from), ...(cursor === undefined ? [] : [cursor])],
       });
       await this.#log(from).cut(length);
     });

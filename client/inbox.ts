@@ -71,11 +71,13 @@ export class Inbox {
     return status;
   }
 
-  /** For a cursor that the store has changed by itself. */
-  know(client: string, cursor: Cursor | undefined): void {
-    this.#paused.delete(client);
-    if (cursor === undefined) this.#cursors.delete(client);
-    else this.#cursors.set(client, cursor);
+  /** Takes note of operations that need not be taken, because they were created here. */
+  know(cursors: readonly Cursor[]): void {
+    for (const cursor of cursors) {
+      const known = this.#cursors.get(cursor.client)?.index ?? -1;
+      if (cursor.index > known) this.#cursors.set(cursor.client, cursor);
+      this.#paused.delete(cursor.client);
+    }
   }
 
   /** Forgets what is left of an answer that failed. */

@@ -136,15 +136,13 @@ export class IndexedDbStore implements Store {
     });
   }
 
-  move({ from, length, cursor, to, payloads }: Move): Promise<void> {
+  move({ from, length, to, payloads }: Move): Promise<void> {
     return this.#transaction("readwrite", async (table) => {
       const row = await this.#row(table, from);
       const acknowledged = Math.min(row.acknowledged, length);
       table("own").put({ ...row, length, acknowledged });
       const cut = IDBKeyRange.bound([from, length], [from, Number.POSITIVE_INFINITY]);
       table("operations").delete(cut);
-      if (cursor === undefined) table("cursors").delete([this.#slot, from]);
-      else table("cursors").put({ ...cursor, slot: this.#slot });
       await this.#begin(table, to, payloads);
     });
   }

@@ -58,12 +58,10 @@ export class MemoryStore implements Store {
     for (const cursor of cursors) this.#cursors.set(cursor.client, cursor);
   }
 
-  async move({ from, length, cursor, to, payloads }: Move): Promise<void> {
+  async move({ from, length, to, payloads }: Move): Promise<void> {
     const kept = this.#kept(from);
     kept.payloads.length = length;
     kept.acknowledged = Math.min(kept.acknowledged, length);
-    if (cursor === undefined) this.#cursors.delete(from);
-    else this.#cursors.set(from, cursor);
     this.#own.set(to, { payloads: [...payloads], acknowledged: 0 });
   }
 

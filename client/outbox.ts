@@ -130,10 +130,20 @@ export class Outbox {
     own.acknowledged = next;
   }
 
-  /** How far others may have taken the operations of an own client. */
+  /** The last operation of an own client that the server has acknowledged. */
   async acknowledgedCursor(client: string): Promise<Cursor | undefined> {
     const { acknowledged } = this.#of(client);
     return this.#cursorAt(client, acknowledged - 1);
+  }
+
+  /** For each client id that was given up: what is created here is as good as taken. */
+  async cursors(): Promise<Cursor[]> {
+    const cursors: Cursor[] = [];
+    for (const { client, length } of this.#own.slice(0, -1)) {
+      const cursor = await this.#cursorAt(client, length - 1);
+      if (cursor !== undefined) cursors.push(cursor);
+    }
+    return cursors;
   }
 
   /** The payload of an own operation, if there is one under this index. */
@@ -146,17 +156,13 @@ export class Outbox {
 
   /**
    * Gives up a client id that is in use twice. The operations from `first` on, which nobody else
-   * has under it, are sealed anew under a new client id. `cursor` is of the last before them.
+   * has under it, are sealed anew under a new client id.
    */
-  change(
-    from: string,
-    first: number,
-  ): Promise<{ readonly change: ClientChange; readonly cursor: Cursor | undefined }> {
+  change(from: string, first: number): Promise<ClientChange> {
     return this.#inTurn(async () => {
       const own = this.#of(from);
       const count = own.length - first;
       const to = crypto.randomUUID();
-      const cursor = await this.#cursorAt(from, first - 1);
       const payloads: string[] = [];
       let head = NO_PREVIOUS;
       for (let at = first; at < own.length; at += READ_AT_ONCE) {
@@ -165,12 +171,12 @@ export class Outbox {
         for (const payload of sealed.payloads) payloads.push(payload);
         head = sealed.head;
       }
-      await this.#store.move({ from, length: first, cursor, to, payloads });
+      await this.#store.move({ from, length: first, to, payloads });
       own.length = first;
       own.acknowledged = Math.min(own.acknowledged, first);
       this.#own.push({ client: to, length: count, acknowledged: 0 });
       this.#head = head;
-      return { change: { from, to, first, count }, cursor };
+      return { from, to, first, count };
     });
   }
 

@@ -167,8 +167,8 @@ export class Rounds {
       inbox.refuse(refusal ?? { kind: "out of place", client, index });
       return;
     }
-    const { change, cursor } = await outbox.change(client, (before?.index ?? -1) + 1);
-    inbox.know(client, cursor);
+    const change = await outbox.change(client, (before?.index ?? -1) + 1);
+    inbox.know(await outbox.cursors());
     onClientChange(change);
   }
 
@@ -203,8 +203,8 @@ export class Rounds {
       await outbox.acknowledge(client, 0);
       return;
     }
-    const { change, cursor } = await outbox.change(client, at);
-    if (outbox === this.#options.outbox) this.#options.inbox.know(client, cursor);
+    const change = await outbox.change(client, at);
+    if (outbox === this.#options.outbox) this.#options.inbox.know(await outbox.cursors());
     this.#options.onClientChange(change);
   }
 

@@ -34,8 +34,6 @@ export interface Move {
   readonly from: string;
   /** How many operations stay under the old id. */
   readonly length: number;
-  /** Replaces the cursor of the old id, whose operations are from now on read like any other's. */
-  readonly cursor: Cursor | undefined;
   /** The new client id. */
   readonly to: string;
   /** The payloads under the new id, from the index 0 on. */

@@ -84,7 +84,7 @@ export class SyncClient {
   readonly #rounds: Rounds;
   readonly #closing: LinkedAbort;
   readonly #waiters = new Waiters();
-  readonly #ended: Promise<void>;
+  #ended: Promise<void> = Promise.resolve();
   #status: Status;
   /** Ends a wait that may be cut short. */
   #wake: LinkedAbort | undefined;
@@ -125,7 +125,6 @@ export class SyncClient {
     });
     this.#closing = new LinkedAbort(options.signal);
     this.#status = { state: "pending", pending: this.#rounds.pending };
-    this.#ended = this.#run();
   }
 
   /** Takes up what the store holds, and begins to sync. */
@@ -134,7 +133,10 @@ export class SyncClient {
     const state = await store.load();
     if (cursors !== undefined) await store.replaceCursors(cursors);
     const outbox = await Outbox.open(store, identity, state.own);
-    return new SyncClient(options, outbox, cursors ?? state.cursors);
+    const client = new SyncClient(options, outbox, cursors ?? state.cursors);
+    client.#inbox.know(await outbox.cursors());
+    client.#ended = client.#run();
+    return client;
   }
 
   /** The client id under which operations are created. */
