@@ -49,7 +49,10 @@ export class FolderStore implements Store {
    * Opens the first store in a folder that no other process has open; makes it where there is none.
    * Throws `StoreDamaged`, and what the system refuses.
    */
-  static async open(folder: string, { fingerprint }: Identity): Promise<FolderStore> {
+  static async open(
+    folder: string,
+    { fingerprint }: Pick<Identity, "fingerprint">,
+  ): Promise<FolderStore> {
     const place = join(folder, fingerprint);
     for (let slot = 0; ; slot++) {
       const store = await FolderStore.#openSlot(place, slot);

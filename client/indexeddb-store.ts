@@ -54,7 +54,10 @@ export class IndexedDbStore implements Store {
   }
 
   /** @param name of the database, and of the locks; the app's own. Users share it safely. */
-  static async open(name: string, { fingerprint }: Identity): Promise<IndexedDbStore> {
+  static async open(
+    name: string,
+    { fingerprint }: Pick<Identity, "fingerprint">,
+  ): Promise<IndexedDbStore> {
     const user = `${name} ${fingerprint}`;
     for (let number = 0; ; number++) {
       const release = await claim(`${user} ${number}`);
