@@ -105,6 +105,13 @@ const Settings = v.object({
     v.pipe(bytes(0), v.description("how many bytes of payloads are cached; 0 caches none")),
     "64MiB",
   ),
+  COMPACTION: v.optional(
+    v.pipe(
+      v.picklist(["on", "off"], "must be on or off"),
+      v.description("whether small objects are packed into segments in the background"),
+    ),
+    "on",
+  ),
   RATE_LIMIT: v.optional(
     v.pipe(
       number("must be a number of at least 0, such as 20 or 0.5; 0 turns the limit off", 0),

@@ -1,9 +1,11 @@
 /** The numbers behind `GET /metrics`, in Prometheus text format. None of them names a user. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { Reply } from "./http/reply.ts";
 import type { CountedDriver } from "./storage/counted.ts";
 import type { Damage } from "./storage/damage.ts";
 import type { Listings } from "./storage/listings.ts";
 import type { Objects } from "./storage/objects.ts";
+import type { Compactor } from "./sync/compactor.ts";
 import type { Limiter } from "./sync/limiter.ts";
 import type { Log } from "./sync/log.ts";
 
@@ -13,6 +15,8 @@ export interface MetricSources {
   readonly objects: Objects;
   readonly log: Log;
   readonly limiter: Limiter | undefined;
+  /** Absent where compaction is turned off. */
+  readonly compactor: Compactor | undefined;
   /** Requests that are being answered right now. */
   readonly running: () => number;
 }
@@ -22,7 +26,7 @@ export class Metrics {
   readonly #requests: Histogram<"route" | "status">;
   readonly #damage: Counter<"kind">;
 
-  constructor({ driver, listings, objects, log, limiter, running }: MetricSources) {
+  constructor({ driver, listings, objects, log, limiter, compactor, running }: MetricSources) {
     const registers = [this.#registry];
     collectDefaultMetrics({ register: this.#registry });
     this.#requests = new Histogram({
@@ -72,6 +76,11 @@ export class Metrics {
       miss: () => objects.counts.misses,
       damaged: () => objects.counts.damaged,
     });
+    this.#counters("sync_compaction_total", "What compaction did, in objects.", "event", {
+      stored: () => compactor?.counts.segments ?? 0,
+      deleted: () => compactor?.counts.deleted ?? 0,
+      failed: () => compactor?.counts.failed ?? 0,
+    });
     this.#counters("sync_rate_limited_total", "Requests refused with 429.", undefined, {
       "": () => limiter?.counts.refused ?? 0,
     });
@@ -95,10 +104,12 @@ export class Metrics {
     this.#damage.inc({ kind: "foreign" }, foreign);
   }
 
-  async response(): Promise<Response> {
-    return new Response(await this.#registry.metrics(), {
+  async reply(): Promise<Reply> {
+    return {
+      status: 200,
       headers: { "Content-Type": this.#registry.contentType, "Cache-Control": "no-store" },
-    });
+      body: await this.#registry.metrics(),
+    };
   }
 
   #gauge(name: string, help: string, read: () => number): void {

@@ -4,14 +4,17 @@
  * What a request means is in `sync/`, what is stored and how in `storage/`, the wire in `http/`.
  */
 import { realpathSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Router } from "itty-router";
+import type { ServerRequest } from "srvx";
 import { type Config, helpText, InvalidConfig, readConfig, VERSION } from "./config.ts";
 import { corsFor } from "./http/cors.ts";
 import { methodNotAllowed, notFound, problemOf, stopping } from "./http/errors.ts";
-import { CannotListen, listen } from "./http/listen.ts";
-import { Problem, problemResponse } from "./http/problem.ts";
+import { CannotListen, listen, responseClass } from "./http/listen.ts";
+import { Problem, problemReply } from "./http/problem.ts";
 import { Readiness } from "./http/ready.ts";
+import { json, type Reply, type ResponseClass } from "./http/reply.ts";
 import { SyncEndpoint } from "./http/sync.ts";
 import { createLogger, type Logger } from "./logger.ts";
 import { Metrics } from "./metrics.ts";
@@ -21,14 +24,22 @@ import { type Driver, StorageUnavailable } from "./storage/driver.ts";
 import { Listings } from "./storage/listings.ts";
 import { Objects } from "./storage/objects.ts";
 import { openStorage } from "./storage/open.ts";
+import { type CompactionTiming, Compactor } from "./sync/compactor.ts";
 import { Limiter } from "./sync/limiter.ts";
 import { Log } from "./sync/log.ts";
+import type { PackingLimits } from "./sync/packing.ts";
+import { Parts } from "./sync/parts.ts";
 
 /** Answers requests, on any runtime that has `Request` and `Response`. */
 export interface Handler {
-  readonly fetch: (request: Request) => Promise<Response>;
-  /** From now on, new requests are refused; those being answered go on. */
-  readonly stop: () => void;
+  readonly fetch: (request: ServerRequest) => Promise<Response>;
+  /**
+   * From now on, new requests are refused; those being answered go on. Resolves once compaction has
+   * come to a point where it can end.
+   */
+  readonly stop: () => Promise<void>;
+  /** Resolves once compaction has nothing to do. */
+  readonly compacted: () => Promise<void>;
 }
 
 export interface HandlerOptions {
@@ -37,13 +48,20 @@ export interface HandlerOptions {
   readonly logger: Logger;
   /** Milliseconds of a clock that never goes back. */
   readonly now?: () => number;
+  /** What answers are made with; the global `Response` unless told. */
+  readonly Response?: ResponseClass;
+  /** What is packed and when, where it is not what the defaults say. */
+  readonly compaction?: { readonly limits: PackingLimits; readonly timing: CompactionTiming };
 }
+
+/** How long compaction waits for a moment without requests, before each segment. */
+const YIELD_MS = 50;
 
 /** How long a stop waits for running requests. */
 const STOP_WITHIN_MS = 10_000;
 
 export function createHandler(options: HandlerOptions): Handler {
-  const { config, logger, now = () => performance.now() } = options;
+  const { config, logger, now = () => performance.now(), Response: Answer = Response } = options;
   const driver = new CountedDriver(options.driver);
   const damage = new DamageWatch((user, found, added) => {
     metrics.damaged(added);
@@ -53,10 +71,26 @@ export function createHandler(options: HandlerOptions): Handler {
     ttl: config.LISTING_TTL,
     maxRuns: config.LISTING_CACHE_RUNS,
     now,
-    onLoad: damage.look,
+    onLoad: (user, listing) => {
+      damage.look(user, listing);
+      compactor?.loaded(user, listing);
+    },
   });
   const objects = new Objects(driver, config.OBJECT_CACHE_BYTES);
-  const log = new Log(listings, objects);
+  const parts = new Parts(objects);
+  const compactor =
+    config.COMPACTION === "off"
+      ? undefined
+      : new Compactor({
+          listings,
+          objects,
+          parts,
+          now,
+          pause: () => untilIdle(() => running),
+          onError: (user, error) => logger.error("a compaction failed", { user, error }),
+          ...options.compaction,
+        });
+  const log = new Log(listings, objects, parts, (user) => compactor?.appended(user));
   const limiter =
     config.RATE_LIMIT > 0
       ? new Limiter({ rate: config.RATE_LIMIT, burst: config.RATE_BURST, now })
@@ -79,11 +113,11 @@ export function createHandler(options: HandlerOptions): Handler {
     objects,
     log,
     limiter,
+    compactor,
     running: () => running + endpoint.streaming,
   });
 
   const router = Router<Routed>()
-    .post("/sync", ({ request }) => endpoint.answer(request))
     .options("/sync", cors.preflight)
     .all("/sync", refuse("POST, OPTIONS"))
     .get("/health", lives)
@@ -92,40 +126,45 @@ export function createHandler(options: HandlerOptions): Handler {
     .get("/ready", answers)
     .head("/ready", answers)
     .all("/ready", refuse("GET, HEAD"))
-    .get("/metrics", () => metrics.response())
+    .get("/metrics", () => metrics.reply())
     .all("/metrics", refuse("GET"))
     .all("*", ({ path }) => {
       throw notFound(path);
     });
 
-  function lives(): Response {
-    return Response.json({ status: "ok" }, { headers: { "Cache-Control": "no-store" } });
+  function lives(): Reply {
+    return json({ status: "ok" });
   }
 
-  async function answers(): Promise<Response> {
+  async function answers(): Promise<Reply> {
     await readiness.check();
-    return Response.json({ status: "ready" }, { headers: { "Cache-Control": "no-store" } });
+    return json({ status: "ready" });
   }
 
-  async function fetch(request: Request): Promise<Response> {
+  async function fetch(request: ServerRequest): Promise<Response> {
     const startedAt = now();
     const { method } = request;
     const path = pathOf(request.url);
     running++;
-    const response = await answer({ method, path, url: `http://localhost${path}`, request });
+    const reply = await answer({ method, path, url: `http://localhost${path}`, request });
     running--;
-    cors.allow(request, response);
+    const { status, headers, body } = reply;
+    cors.allow(request.headers.get("origin"), reply);
     // An idle connection would hold up the stop for as long as it is kept alive.
-    if (stopped) response.headers.set("Connection", "close");
+    if (stopped) headers.Connection = "close";
     const route = routes.has(path) ? path : "other";
-    metrics.answered(route, response.status, (now() - startedAt) / 1000);
-    logger.debug("answered", { method, route, status: response.status });
-    return response;
+    metrics.answered(route, status, (now() - startedAt) / 1000);
+    logger.debug("answered", { method, route, status });
+    return new Answer(body, { status, headers });
   }
 
-  async function answer(routed: Routed): Promise<Response> {
-    if (stopped) return problemResponse(stopping);
+  async function answer(routed: Routed): Promise<Reply> {
+    if (stopped) return problemReply(stopping);
     try {
+      // Not by way of the router, whose own URL and patterns would be a third of a poll's work.
+      if (routed.path === "/sync" && routed.method === "POST") {
+        return await endpoint.answer(routed.request);
+      }
       return await router.fetch(routed);
     } catch (error) {
       const problem = problemOf(error);
@@ -134,16 +173,24 @@ export function createHandler(options: HandlerOptions): Handler {
       if (status >= 500 && !(error instanceof Problem)) {
         logger.error("a request failed", { status, error });
       }
-      return problemResponse(problem);
+      return problemReply(problem);
     }
   }
 
   return {
     fetch,
-    stop: () => {
+    stop: async () => {
       stopped = true;
+      await compactor?.stop();
     },
+    compacted: async () => compactor?.settled(),
   };
+}
+
+/** Waits until no request is being answered, or for a moment: compaction must get on as well. */
+async function untilIdle(running: () => number): Promise<void> {
+  const until = performance.now() + YIELD_MS;
+  while (running() > 0 && performance.now() < until) await sleep(1);
 }
 
 const routes = new Set(["/sync", "/health", "/ready", "/metrics"]);
@@ -154,7 +201,7 @@ interface Routed {
   readonly path: string;
   /** For the router alone: whatever the Host header says, this one can be parsed. */
   readonly url: string;
-  readonly request: Request;
+  readonly request: ServerRequest;
 }
 
 /** The path of a request's URL; without a Host header, some runtimes give nothing but the path. */
@@ -174,15 +221,14 @@ async function main(): Promise<void> {
   const config = readConfig(process.env);
   const logger = createLogger(config.LOG);
   const driver = await openStorage(config.STORAGE);
-  const handler = createHandler({ config, driver, logger });
+  const handler = createHandler({ config, driver, logger, Response: await responseClass() });
   const server = await listen(handler.fetch, config.HOST, config.PORT);
   console.log(`Sync-Server ${VERSION} listens on ${server.url}, storage ${config.STORAGE}`);
 
   const stop = async (signal: string) => {
     logger.info("stopping", { signal });
-    handler.stop();
     await Promise.race([
-      server.close(),
+      Promise.all([handler.stop(), server.close()]),
       new Promise((resolve) => setTimeout(resolve, STOP_WITHIN_MS)),
     ]);
     await driver.close();

@@ -1,3 +1,6 @@
+import { isUtf8 } from "node:buffer";
+import type { ServerRequest } from "srvx";
+import { arriving } from "./body-source.ts";
 import { Problem } from "./problem.ts";
 
 /**
@@ -5,24 +8,36 @@ import { Problem } from "./problem.ts";
  * chunks makes none. Throws a `Problem`: 415, 413, or 400.
  */
 export async function readJson(
-  request: Request,
+  request: ServerRequest,
   maxBytes: number,
 ): Promise<{ json: unknown; bytes: number }> {
   checkMediaType(request.headers);
   const body = await readBytes(request, maxBytes);
   try {
-    const text = new TextDecoder("utf-8", { fatal: true }).decode(body);
-    return { json: JSON.parse(text), bytes: body.byteLength };
+    return { json: parse(body), bytes: body.byteLength };
   } catch (error) {
-    if (!(error instanceof SyntaxError || error instanceof TypeError)) throw error;
+    if (!(error instanceof SyntaxError)) throw error;
     throw invalid(
       "The body is not JSON in UTF-8. Check quotes, commas and that it is not cut off.",
     );
   }
 }
 
+/** Faster than a `TextDecoder` that refuses what is not UTF-8, on every runtime. */
+function parse(body: Buffer): unknown {
+  if (!isUtf8(body)) throw new SyntaxError("not UTF-8");
+  // A byte order mark before the JSON is passed over.
+  const start = body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf ? 3 : 0;
+  return JSON.parse(body.toString("utf8", start));
+}
+
+/** What clients send as it is. */
+const USUAL_MEDIA_TYPE = "application/json";
+
 /** Refusing other types also keeps web pages of other origins from posting without a preflight. */
 function checkMediaType(headers: Headers): void {
+  const usual = headers.get("content-type") === USUAL_MEDIA_TYPE;
+  if (usual && !headers.has("content-encoding")) return;
   const [type, ...parameters] = (headers.get("content-type") ?? "").toLowerCase().split(";");
   const charset = parameters.map((text) => text.trim()).find((text) => text.startsWith("charset="));
   if (type?.trim() !== "application/json" || !/^(charset="?utf-8"?)?$/.test(charset ?? "")) {
@@ -33,29 +48,18 @@ function checkMediaType(headers: Headers): void {
   }
 }
 
-async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
+async function readBytes(request: ServerRequest, maxBytes: number): Promise<Buffer> {
+  const pieces: Uint8Array[] = [];
   let length = 0;
-  const reader = request.body?.getReader();
-  while (reader !== undefined) {
-    const { done, value } = await reader.read().catch((error: unknown) => {
-      throw new BodyCut("the request's body ended early", { cause: error });
-    });
-    if (done) break;
-    length += value.byteLength;
-    if (length > maxBytes) {
-      // Not awaited: a client that goes on sending must not keep the answer waiting.
-      void reader.cancel().catch((error: unknown) => error);
-      throw tooLarge(maxBytes);
-    }
-    chunks.push(value);
-  }
-  return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, length);
-}
-
-/** The client went away while it sent its body. There is nobody to answer. */
-export class BodyCut extends Error {
-  override name = "BodyCut";
+  await arriving(request, (piece) => {
+    length += piece.byteLength;
+    if (length > maxBytes) throw tooLarge(maxBytes);
+    pieces.push(piece);
+  }).ended;
+  const [only] = pieces;
+  return pieces.length === 1 && only !== undefined
+    ? Buffer.from(only.buffer, only.byteOffset, only.byteLength)
+    : Buffer.concat(pieces, length);
 }
 
 function invalid(detail: string): Problem {

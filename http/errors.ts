@@ -1,7 +1,7 @@
 import { StorageUnavailable } from "../storage/driver.ts";
 import { OperationConflict, OperationGap } from "../sync/log.ts";
 import type { Fault } from "../sync/protocol.ts";
-import { BodyCut } from "./body.ts";
+import { BodyCut } from "./body-source.ts";
 import { Problem, type ProblemOptions } from "./problem.ts";
 
 /** What a client is told of an error. Of the server's own errors it is told no more than that. */

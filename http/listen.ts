@@ -1,5 +1,6 @@
 import { problemOf } from "./errors.ts";
-import { problemResponse } from "./problem.ts";
+import { problemReply } from "./problem.ts";
+import type { ResponseClass } from "./reply.ts";
 
 /** Bun ends a connection on which nothing has moved for this long; 255 is the most it takes. */
 const BUN_IDLE_SECONDS = 255;
@@ -40,7 +41,12 @@ export async function listen(
         reusePort: false,
       },
       // Deno reports here the responses that were cut, and would print them; they are in the log.
-      deno: { onError: () => problemResponse(problemOf(undefined)) },
+      deno: {
+        onError: () => {
+          const { body, ...init } = problemReply(problemOf(undefined));
+          return new Response(body, init);
+        },
+      },
     });
     const { url = "" } = await server.ready();
     return { url, close: (force) => server.close(force) };
@@ -48,6 +54,11 @@ export async function listen(
     const reason = error instanceof Error ? error.message : String(error);
     throw new CannotListen(`could not listen on ${hostname}:${port}: ${reason}; set HOST or PORT`);
   }
+}
+
+/** What answers are made with on this runtime, for a server that `listen` has started. */
+export async function responseClass(): Promise<ResponseClass> {
+  return (await adapter()).FastResponse;
 }
 
 /**

@@ -1,4 +1,5 @@
 /** Errors as RFC 9457 `application/problem+json`. */
+import type { Reply } from "./reply.ts";
 
 export interface ProblemOptions {
   readonly status: number;
@@ -22,22 +23,17 @@ export class Problem extends Error {
   }
 }
 
-/** The response that says it. */
-export function problemResponse({
-  status,
-  type,
-  title,
-  detail,
-  members,
-  headers,
-}: ProblemOptions): Response {
+/** The reply that says it. */
+export function problemReply(problem: ProblemOptions): Reply {
+  const { status, type, title, detail, members, headers } = problem;
   const document = { type: `urn:sync-server:${type}`, title, status, detail, ...members };
-  return new Response(`${JSON.stringify(document)}\n`, {
+  return {
     status,
     headers: {
       "Content-Type": "application/problem+json",
       "Cache-Control": "no-store",
       ...headers,
     },
-  });
+    body: `${JSON.stringify(document)}\n`,
+  };
 }

@@ -1,9 +1,11 @@
+import type { ServerRequest } from "srvx";
 import type { Fingerprint } from "../storage/names.ts";
 import type { Limiter, Verdict } from "../sync/limiter.ts";
-import type { Log } from "../sync/log.ts";
+import type { Log, Reading } from "../sync/log.ts";
 import { parseRequest } from "../sync/protocol.ts";
 import { readJson } from "./body.ts";
 import { invalidRequest, rateLimited } from "./errors.ts";
+import type { Reply } from "./reply.ts";
 import { streamOf } from "./stream.ts";
 
 export interface SyncOptions {
@@ -27,8 +29,8 @@ export class SyncEndpoint {
   }
 
   /** Throws what `problemOf` makes an answer of. */
-  async answer(request: Request): Promise<Response> {
-    const { maxBody, log, limiter, onCut } = this.#options;
+  async answer(request: ServerRequest): Promise<Reply> {
+    const { maxBody, log, limiter } = this.#options;
     const { json, bytes } = await readJson(request, maxBody);
     const parsed = parseRequest(json);
     if ("faults" in parsed) throw invalidRequest(parsed.faults);
@@ -40,21 +42,27 @@ export class SyncEndpoint {
 
     if (append !== undefined) await log.append(user, client, append.first, append.payloads);
     const reading = await log.read(user, aware);
-    // Charged in advance, so that downloads side by side count; what is not sent is paid back.
-    limiter?.charge(user, reading.bytes);
-    this.streaming++;
-    const body = await streamOf(reading.lines, ({ sent, error }) => {
-      this.streaming--;
-      limiter?.charge(user, Math.min(0, sent - reading.bytes));
-      if (error !== undefined) onCut(user, sent, error);
-    });
-    return new Response(body, {
+    return {
+      status: 200,
       headers: {
         "Content-Type": "application/x-ndjson",
         "Cache-Control": "no-store",
         "Operation-Count": String(reading.count),
         ...rate,
       },
+      body: reading.count === 0 ? null : await this.#send(user, reading),
+    };
+  }
+
+  #send(user: Fingerprint, { bytes, lines }: Reading) {
+    const { limiter, onCut } = this.#options;
+    // Charged in advance, so that downloads side by side count; what is not sent is paid back.
+    limiter?.charge(user, bytes);
+    this.streaming++;
+    return streamOf(lines, ({ sent, error }) => {
+      this.streaming--;
+      limiter?.charge(user, Math.min(0, sent - bytes));
+      if (error !== undefined) onCut(user, sent, error);
     });
   }
 }

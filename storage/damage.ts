@@ -27,9 +27,12 @@ export class DamageWatch {
 
   readonly look = (user: Fingerprint, { clients, foreign }: Listing): void => {
     const damage = { forks: 0, holes: 0, foreign };
-    for (const { forks, holes } of clients.values()) {
-      damage.forks += forks;
-      damage.holes += holes.length;
+    for (const sequence of clients.values()) {
+      damage.holes += sequence.holes.length;
+      for (const { first, last, runs } of sequence.overlaps()) {
+        // Where a segment is among them, they may as well hold the same operations.
+        if (first === last) damage.forks += runs.length - 1;
+      }
     }
     const { forks, holes } = damage;
     if (forks + holes + foreign === 0) {

@@ -1,124 +1,25 @@
 import type { StoredObject } from "./driver.ts";
 import { type ObjectName, parseName } from "./names.ts";
-
-/** Operation indexes `first` to `last`, both among them. */
-export interface Span {
-  readonly first: number;
-  readonly last: number;
-}
-
-/** One stored object of a client: the operations it holds, its hash, and its size in bytes. */
-export interface Run extends Span {
-  readonly md5: string;
-  readonly size: number;
-}
-
-/**
- * What is stored of one client. It only ever grows at its end, so that a reader may hold on to it
- * while operations are appended; anything else makes a new listing.
- */
-export class Sequence {
-  /** By index; runs under one index by hash. */
-  readonly runs: Run[] = [];
-  /** The gapless stretches, in order: one, unless something is missing from storage. */
-  readonly #stretches: { first: number; last: number }[] = [];
-  /** The last index of every run that carries a further payload for it, in order: a fork. */
-  readonly #forks: number[] = [];
-
-  /** The index of the next operation: the first that is not stored. */
-  get next(): number {
-    const start = this.#stretches[0];
-    return start === undefined || start.first > 0 ? 0 : start.last + 1;
-  }
-
-  /** True when all before `index` is stored, and nothing from there on. */
-  endsBefore(index: number): boolean {
-    return this.#stretches.length === 1 && this.next === index;
-  }
-
-  /** The indexes that are missing before the last one. None, unless storage was damaged. */
-  get holes(): Span[] {
-    let expected = 0;
-    const holes: Span[] = [];
-    for (const { first, last } of this.#stretches) {
-      if (first > expected) holes.push({ first: expected, last: first - 1 });
-      expected = last + 1;
-    }
-    return holes;
-  }
-
-  /** How many further payloads lie under an index that has one already. */
-  get forks(): number {
-    return this.#forks.length;
-  }
-
-  /** Adds the run that comes next in byte order of names. */
-  add(run: Run): void {
-    this.runs.push(run);
-    const stretch = this.#stretches.at(-1);
-    if (stretch === undefined || run.first > stretch.last + 1) {
-      this.#stretches.push({ first: run.first, last: run.last });
-    } else if (run.first === stretch.last + 1) {
-      stretch.last = run.last;
-    } else {
-      this.#forks.push(run.last);
-    }
-  }
-
-  /** The gapless span that begins right above `index`; `undefined` where nothing is stored there. */
-  above(index: number): Span | undefined {
-    const first = index + 1;
-    const stretch = this.#stretches.find((stretch) => stretch.last >= first);
-    return stretch === undefined || stretch.first > first
-      ? undefined
-      : { first, last: stretch.last };
-  }
-
-  /** How many operations lie in a span that is stored without holes, forked ones included. */
-  count(span: Span): number {
-    const forks = this.#forks.filter((index) => index >= span.first && index <= span.last);
-    return span.last - span.first + 1 + forks.length;
-  }
-
-  /** The runs that hold operations of a span, in order. */
-  *within(span: Span): Generator<Run> {
-    for (let i = this.#position(span.first); i < this.runs.length; i++) {
-      const run = this.runs[i];
-      if (run === undefined || run.first > span.last) return;
-      yield run;
-    }
-  }
-
-  /** Where the first run lies that reaches up to `index` (binary search). */
-  #position(index: number): number {
-    let low = 0;
-    let high = this.runs.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      const run = this.runs[middle];
-      if (run !== undefined && run.last < index) low = middle + 1;
-      else high = middle;
-    }
-    return low;
-  }
-}
+import { byName, isOverlap, type Run, Sequence } from "./sequence.ts";
 
 /** The parsed object names of one user: which runs of which clients are stored. */
 export class Listing {
   readonly clients = new Map<string, Sequence>();
-  /** How many objects of the user have a name that means nothing to this version. */
-  readonly foreign: number;
+  #foreign = 0;
   #runs = 0;
 
   /** @param objects all objects of one user, in byte order of their names */
   constructor(objects: Iterable<StoredObject>) {
-    let foreign = 0;
     for (const { name, size } of objects) {
       const parts = parseName(name);
-      if (parts === undefined) foreign++;
+      if (parts === undefined) this.#foreign++;
       else this.#add(parts, size);
     }
-    this.foreign = foreign;
+  }
+
+  /** How many objects of the user have a name that means nothing to this version. */
+  get foreign(): number {
+    return this.#foreign;
   }
 
   /** How many runs it holds. */
@@ -128,9 +29,9 @@ export class Listing {
 
   /** True when this very object is listed. */
   has(name: ObjectName): boolean {
-    const held = this.clients.get(name.client)?.within(name) ?? [];
-    for (const { first, last, md5 } of held) {
-      if (first === name.first && last === name.last && md5 === name.md5) return true;
+    for (const piece of this.clients.get(name.client)?.within(name) ?? []) {
+      const runs = isOverlap(piece) ? piece.runs : [piece];
+      if (runs.some((run) => isSame(run, name))) return true;
     }
     return false;
   }
@@ -143,6 +44,27 @@ export class Listing {
     return goesOn;
   }
 
+  /**
+   * This listing after a compaction: without the runs of a client that are gone, with those that
+   * were added. A new one, because readers may hold on to this.
+   */
+  repacked(client: string, gone: readonly Run[], added: readonly Run[]): Listing {
+    const listing = new Listing([]);
+    listing.#foreign = this.#foreign;
+    for (const [other, sequence] of this.clients) {
+      listing.#runs += sequence.runs.length;
+      listing.clients.set(other, sequence);
+    }
+    const goneNow = new Set([...gone, ...added].map(keyOf));
+    const sequence = this.clients.get(client);
+    const runs = (sequence?.runs ?? []).filter((run) => !goneNow.has(keyOf(run)));
+    const repacked = new Sequence();
+    for (const run of [...runs, ...added].sort(byName)) repacked.add(run);
+    listing.#runs += repacked.runs.length - (sequence?.runs.length ?? 0);
+    listing.clients.set(client, repacked);
+    return listing;
+  }
+
   #add({ client, first, last, md5 }: ObjectName, size: number): void {
     let sequence = this.clients.get(client);
     if (sequence === undefined) {
@@ -152,6 +74,14 @@ export class Listing {
     sequence.add({ first, last, md5: copyOf(md5), size });
     this.#runs++;
   }
+}
+
+function isSame(a: Omit<Run, "size">, b: Omit<Run, "size">): boolean {
+  return a.first === b.first && a.last === b.last && a.md5 === b.md5;
+}
+
+function keyOf({ first, last, md5 }: Run): string {
+  return `${first}-${last}.${md5}`;
 }
 
 /** A text of its own: engines keep the whole name in memory for a part that was cut out of it. */

@@ -2,6 +2,7 @@ import { LRUCache } from "lru-cache";
 import type { Driver, StoredObject } from "./driver.ts";
 import { Listing } from "./listing.ts";
 import { type Fingerprint, formatName, type ObjectName, userPrefix } from "./names.ts";
+import type { Run } from "./sequence.ts";
 
 export interface ListingsOptions {
   /** How long a cached listing may be served, in milliseconds; 0 never, Infinity for ever. */
@@ -64,6 +65,11 @@ export class Listings {
     return ttl === 0 ? this.fresh(user) : this.#get(user, ({ at }) => now() - at < ttl);
   }
 
+  /** The user's listing as it is cached, however old; read from storage only where none is. */
+  peek(user: Fingerprint): Promise<Listing> {
+    return this.#get(user, () => true);
+  }
+
   /** The user's listing, read from storage after this call. */
   fresh(user: Fingerprint): Promise<Listing> {
     const before = this.counts.loads;
@@ -94,6 +100,23 @@ export class Listings {
     }
   }
 
+  /**
+   * Takes note of a compaction: runs of a client that were packed, and what they were packed into.
+   * A load that is running may have listed too early for it, and is not kept.
+   */
+  repacked(
+    user: Fingerprint,
+    client: string,
+    gone: readonly Run[],
+    added: readonly Run[] = [],
+  ): void {
+    const load = this.#loads.get(user);
+    if (load !== undefined) load.kept = false;
+    const entry = this.#entries.get(user);
+    if (entry === undefined) return;
+    this.#entries.set(user, { ...entry, listing: entry.listing.repacked(client, gone, added) });
+  }
+
   async #get(user: Fingerprint, isNewEnough: (load: Begun) => boolean): Promise<Listing> {
     for (;;) {
       const entry = this.#entries.get(user);
@@ -109,13 +132,30 @@ export class Listings {
     }
   }
 
+  /**
+   * Lists until two lists agree on what is missing. A list is not taken at one instant: while
+   * operations are packed it may come too early for the segment and too late for what was packed
+   * into it. Compaction leaves a client's last object where it is, so this shows as a hole.
+   */
+  async #list(user: Fingerprint, appended: readonly StoredObject[]): Promise<Listing> {
+    let holes: string | undefined;
+    for (;;) {
+      const objects = await this.#driver.list(userPrefix(user));
+      const listing = new Listing(withAppended(objects, appended));
+      const hasHoles = [...listing.clients.values()].some((sequence) => sequence.holes.length > 0);
+      if (!hasHoles) return listing;
+      const before = holes;
+      holes = holesIn(listing);
+      if (holes === before) return listing;
+    }
+  }
+
   #load(user: Fingerprint): Promise<Listing> {
     const begun = { order: ++this.counts.loads, at: this.#options.now() };
     const appended: StoredObject[] = [];
     const read = async () => {
       try {
-        const objects = await this.#driver.list(userPrefix(user));
-        const listing = new Listing(withAppended(objects, appended));
+        const listing = await this.#list(user, appended);
         if (load.kept) this.#entries.set(user, { listing, ...begun });
         this.#options.onLoad?.(user, listing);
         return listing;
@@ -128,6 +168,11 @@ export class Listings {
     this.#loads.set(user, load);
     return load.listing;
   }
+}
+
+/** The holes in a listing, as text. */
+function holesIn({ clients }: Listing): string {
+  return JSON.stringify([...clients].map(([client, { holes }]) => [client, holes]));
 }
 
 /** The objects in byte order of their names, with those that are not among them yet. */

@@ -4,7 +4,13 @@
  *     [PUBLIC_KEY]  .[CLIENT_ID]              .[OPERATION_INDEX] .[PAYLOAD_MD5_HASH]
  *     Zk3v…43 chars .5f0c1a52-…-36 chars      .0000000000000007  .9e107d9d372bb6826bd81d3542a419d6
  *
- * The index is padded to 16 digits, so that the byte order of names is the order of operations.
+ * and of a segment, which holds several operations:
+ *
+ *     [PUBLIC_KEY]  .[CLIENT_ID] .[FIRST]         -[LAST]           .[MD5]
+ *     Zk3v…43 chars .5f0c1a52-…  .0000000000000007-0000000000000011 .5eb63bbbe01eeed093cb22bb8f5acdc3
+ *
+ * The indexes are padded to 16 digits, so that the byte order of names is the order of operations.
+ * Of the objects that begin with one index, segments come first, the shortest of them before others.
  */
 
 /** base64url SHA-256 of a user's public key in SPKI DER; made by `sync/identity.ts`. */
@@ -22,21 +28,24 @@ export interface ObjectName {
 }
 
 const pattern =
-  /^([A-Za-z0-9_-]{43})\.([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\.([0-9]{16})\.([0-9a-f]{32})$/;
+  /^([A-Za-z0-9_-]{43})\.([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\.([0-9]{16})(?:-([0-9]{16}))?\.([0-9a-f]{32})$/;
 
-/** The name of the object that holds one operation. */
-export function formatName(name: ObjectName): string {
-  const index = String(name.first).padStart(16, "0");
-  return `${name.user}.${name.client}.${index}.${name.md5}`;
+/** The name of an object: a segment where it holds more than one operation. */
+export function formatName({ user, client, first, last, md5 }: ObjectName): string {
+  const indexes = first === last ? padded(first) : `${padded(first)}-${padded(last)}`;
+  return `${user}.${client}.${indexes}.${md5}`;
 }
 
 /** The parts of a name, or `undefined` when the name is none that `formatName` makes. */
 export function parseName(text: string): ObjectName | undefined {
-  const [, user, client, digits, md5] = pattern.exec(text) ?? [];
+  const [, user, client, firstDigits, lastDigits, md5] = pattern.exec(text) ?? [];
   if (user === undefined || client === undefined || md5 === undefined) return undefined;
-  const first = Number(digits);
-  if (!Number.isSafeInteger(first) || !isFingerprint(user)) return undefined;
-  return { user, client, first, last: first, md5 };
+  const first = Number(firstDigits);
+  const last = lastDigits === undefined ? first : Number(lastDigits);
+  if (!Number.isSafeInteger(first) || !Number.isSafeInteger(last)) return undefined;
+  // A segment of one operation would be another name for the same thing.
+  if (lastDigits !== undefined && last <= first) return undefined;
+  return isFingerprint(user) ? { user, client, first, last, md5 } : undefined;
 }
 
 /** What the names of all objects of one user begin with, and those of no other user. */
@@ -53,6 +62,10 @@ export function userPart(nameOrPrefix: string): { part: string; whole: boolean }
   return dot === -1
     ? { part: nameOrPrefix, whole: false }
     : { part: nameOrPrefix.slice(0, dot), whole: true };
+}
+
+function padded(index: number): string {
+  return String(index).padStart(16, "0");
 }
 
 /** True for 43 characters of base64url. */

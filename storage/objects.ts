@@ -16,6 +16,12 @@ export class ObjectDamaged extends Error {
 /** What an entry is counted for beside its bytes: its name and the cache's own record of it. */
 const BYTES_PER_ENTRY = 256;
 
+/**
+ * Larger bodies are cached only by the put that stores them: they are read when a device meets a
+ * log for the first time, one after the other, and would drive everything else out.
+ */
+const CACHED_WHEN_READ = 256 * 1024;
+
 /** The payload cache. An object never changes under its name, so nothing here can be out of date. */
 export class Objects {
   /** What the cache has done so far; read by the metrics. */
@@ -57,11 +63,23 @@ export class Objects {
     return read;
   }
 
-  /** Stores a body under its name; returns once it is durable. */
+  /** Stores a body under its name; returns once it is durable. Others will soon ask for it. */
   async put(name: ObjectName, body: Uint8Array): Promise<void> {
     const text = formatName(name);
     await this.#driver.put(text, body);
     this.#bodies.set(text, body);
+  }
+
+  /** Stores a body made of others, durably, and does not cache it. */
+  async putPacked(name: ObjectName, body: Uint8Array): Promise<void> {
+    await this.#driver.put(formatName(name), body);
+  }
+
+  /** Removes an object. */
+  async delete(name: ObjectName): Promise<void> {
+    const text = formatName(name);
+    this.#bodies.delete(text);
+    await this.#driver.delete(text);
   }
 
   async #read(text: string, md5: string): Promise<Uint8Array> {
@@ -70,7 +88,7 @@ export class Objects {
       this.counts.damaged++;
       throw new ObjectDamaged(text);
     }
-    this.#bodies.set(text, body);
+    if (body.byteLength <= CACHED_WHEN_READ) this.#bodies.set(text, body);
     return body;
   }
 }

@@ -7,6 +7,7 @@
  * SubjectPublicKeyInfo of RFC 5280, with the RSA algorithm and key of RFC 3279 and RFC 8017.
  */
 import { createHash } from "node:crypto";
+import { LRUCache } from "lru-cache";
 import type { Fingerprint } from "../storage/names.ts";
 
 const MIN_BITS = 2048;
@@ -41,6 +42,27 @@ export function fingerprintOf(publicKey: string): Fingerprint {
   const der = decode(publicKey);
   checkSpki(der);
   return createHash("sha256").update(der).digest("base64url") as Fingerprint;
+}
+
+/** How many characters of keys are remembered. */
+const MAX_REMEMBERED = 4 * 1024 * 1024;
+
+/** Remembers the fingerprints of keys that were seen lately: most requests bring one of those. */
+export class Identities {
+  readonly #known = new LRUCache<string, Fingerprint>({
+    maxSize: MAX_REMEMBERED,
+    sizeCalculation: (_fingerprint, publicKey) => publicKey.length,
+  });
+
+  /** As `fingerprintOf`. */
+  fingerprintOf(publicKey: string): Fingerprint {
+    const known = this.#known.get(publicKey);
+    if (known !== undefined) return known;
+    const fingerprint = fingerprintOf(publicKey);
+    // A copy: an engine may keep the whole request in memory for a text that was cut out of it.
+    this.#known.set(Buffer.from(publicKey).toString(), fingerprint);
+    return fingerprint;
+  }
 }
 
 function decode(text: string): Buffer {

@@ -4,12 +4,15 @@
  * A client's sequence has no holes and no rewrites, ever. What is acknowledged is in storage.
  */
 import { ObjectMissing } from "../storage/driver.ts";
-import type { Listing, Run, Sequence, Span } from "../storage/listing.ts";
+import type { Listing } from "../storage/listing.ts";
 import type { Listings } from "../storage/listings.ts";
 import type { Fingerprint, ObjectName } from "../storage/names.ts";
 import { md5Of, type Objects } from "../storage/objects.ts";
+import { isOverlap, type Run, type Span } from "../storage/sequence.ts";
+import { type Entry, linesIn, Parts } from "./parts.ts";
 import { operationLine } from "./protocol.ts";
 import { readAhead } from "./read-ahead.ts";
+import { encodeSegment } from "./segment.ts";
 import { Turns } from "./turns.ts";
 
 /** Refused: the operation's index is beyond the next one of its client. */
@@ -43,8 +46,15 @@ export interface Reading {
   readonly count: number;
   /** The size of the objects they are read from. */
   readonly bytes: number;
-  /** The lines in UTF-8; for each client in the order of its operations, without holes. */
+  /** The lines in UTF-8, one or many at a time; for each client in order, without holes. */
   readonly lines: AsyncGenerator<Uint8Array, void, void>;
+}
+
+/** Operations that a client has sent, the first under the index `first`. */
+interface Batch extends Span {
+  readonly user: Fingerprint;
+  readonly client: string;
+  readonly payloads: readonly string[];
 }
 
 /** What is still to be sent of one client. */
@@ -52,34 +62,34 @@ interface Wanted extends Span {
   readonly client: string;
 }
 
-/** All payloads that lie under one index of a client: one, unless it is forked. */
-interface Entry extends Span {
-  readonly client: string;
-  readonly runs: Run[];
-}
-
-interface Pending {
-  readonly name: ObjectName;
-  readonly body: Uint8Array;
-}
-
 /** Reads under way at once for one reader, and the bytes they may come to. */
 const READ_AHEAD = { maxItems: 32, maxBytes: 4 * 1024 * 1024 };
 
+/** How often storage is listed again, in one place, because a listed object was gone when read. */
+const MAX_LISTS = 5;
+
 const encoder = new TextEncoder();
-// A payload may begin with U+FEFF, which is not a byte order mark then.
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 export class Log {
   /** What the log has done so far; read by the metrics. */
   readonly counts = { stored: 0, retried: 0, delivered: 0, gaps: 0, conflicts: 0 };
   readonly #listings: Listings;
   readonly #objects: Objects;
+  readonly #parts: Parts;
+  readonly #onAppended: (user: Fingerprint) => void;
   readonly #turns = new Turns();
 
-  constructor(listings: Listings, objects: Objects) {
+  /** @param onAppended told of every user whose log has grown */
+  constructor(
+    listings: Listings,
+    objects: Objects,
+    parts = new Parts(objects),
+    onAppended: (user: Fingerprint) => void = () => undefined,
+  ) {
     this.#listings = listings;
     this.#objects = objects;
+    this.#parts = parts;
+    this.#onAppended = onAppended;
   }
 
   /**
@@ -93,30 +103,39 @@ export class Log {
     first: number,
     payloads: readonly string[],
   ): Promise<void> {
-    const operations = payloads.map((payload, i): Pending => {
-      const body = encoder.encode(payload);
-      const index = first + i;
-      return { name: { user, client, first: index, last: index, md5: md5Of(body) }, body };
-    });
+    const batch = { user, client, first, last: first + payloads.length - 1, payloads };
     // In turns, so that two requests under one index never both find it free.
     return this.#turns.take(`${user}.${client}`, async () => {
-      const missing = await this.#missing(operations);
-      this.counts.retried += operations.length - missing.length;
+      const missing = await this.#missing(batch);
+      this.counts.retried += payloads.length;
       // One after the other: a crash between two of them leaves no hole.
-      for (const { name, body } of missing) {
-        await this.#objects.put(name, body).catch((error: unknown) => {
-          this.#listings.forget(user);
-          throw error;
-        });
-        this.#listings.appended(name, body.byteLength);
-        this.counts.stored++;
+      for (const span of missing) {
+        await this.#store(batch, span);
+        this.counts.stored += span.last - span.first + 1;
+        this.counts.retried -= span.last - span.first + 1;
       }
+      if (missing.length > 0) this.#onAppended(user);
     });
   }
 
   /** The operations above what the reader is aware of: for each client, its last known index. */
   async read(user: Fingerprint, aware: ReadonlyMap<string, number>): Promise<Reading> {
-    const listing = await this.#listings.get(user);
+    let listing = await this.#listings.get(user);
+    for (let lists = 0; ; lists++) {
+      try {
+        return await this.#reading(user, listing, aware);
+      } catch (error) {
+        if (!(error instanceof ObjectMissing) || lists === MAX_LISTS) throw error;
+        listing = await this.#listings.fresh(user);
+      }
+    }
+  }
+
+  async #reading(
+    user: Fingerprint,
+    listing: Listing,
+    aware: ReadonlyMap<string, number>,
+  ): Promise<Reading> {
     const wanted: Wanted[] = [];
     let count = 0;
     let bytes = 0;
@@ -124,24 +143,106 @@ export class Log {
       const span = sequence.above(aware.get(client) ?? -1);
       if (span === undefined) continue;
       wanted.push({ client, ...span });
-      count += sequence.count(span);
-      for (const run of sequence.within(span)) bytes += run.size;
+      await this.#parts.sort(user, client, sequence.overlaps(span));
+      for (const entry of this.#parts.entries(sequence, span)) {
+        count += linesIn(entry);
+        for (const { run } of entry.parts) bytes += run.size;
+      }
     }
     return { count, bytes, lines: this.#lines(user, listing, wanted, count) };
   }
 
-  /** Which of the operations are to be stored. Throws when they may not be appended. */
-  async #missing(operations: readonly Pending[]): Promise<Pending[]> {
-    const user = operations[0]?.name.user;
-    if (user === undefined) return [];
-    const known = notStored(operations, await this.#listings.get(user));
+  /** Stores operations of a batch: one as an object of its own, several as one segment. */
+  async #store({ user, client, first: start, payloads }: Batch, { first, last }: Span) {
+    const some = payloads.slice(first - start, last - start + 1);
+    const body = first === last ? encoder.encode(some[0]) : encodeSegment(client, first, some);
+    const name: ObjectName = { user, client, first, last, md5: md5Of(body) };
+    await this.#objects.put(name, body).catch((error: unknown) => {
+      this.#listings.forget(user);
+      throw error;
+    });
+    this.#listings.appended(name, body.byteLength);
+  }
+
+  /** Which operations of a batch are to be stored. Throws when they may not be appended. */
+  async #missing(batch: Batch): Promise<Span[]> {
+    const known = await this.#compare(batch, await this.#listings.get(batch.user));
     if (Array.isArray(known)) return known;
-    // A cached listing never refuses anybody: another instance may know better.
-    const actual = notStored(operations, await this.#listings.fresh(user));
-    if (Array.isArray(actual)) return actual;
-    if (actual instanceof OperationGap) this.counts.gaps++;
-    else this.counts.conflicts++;
-    throw actual;
+    for (let lists = 1; ; lists++) {
+      // A cached listing never refuses anybody: another instance may know better.
+      const actual = await this.#compare(batch, await this.#listings.fresh(batch.user));
+      if (Array.isArray(actual)) return actual;
+      if (actual instanceof ObjectMissing && lists < MAX_LISTS) continue;
+      if (actual instanceof OperationGap) this.counts.gaps++;
+      if (actual instanceof OperationConflict) this.counts.conflicts++;
+      throw actual;
+    }
+  }
+
+  /** The operations that a listing lacks, or why they may not be appended to it. */
+  async #compare(
+    batch: Batch,
+    listing: Listing,
+  ): Promise<Span[] | OperationGap | OperationConflict | ObjectMissing> {
+    const sequence = listing.clients.get(batch.client);
+    let next = sequence?.next ?? 0;
+    const stored: (boolean | undefined)[] = [];
+    try {
+      for (const piece of sequence?.within(batch) ?? []) {
+        for (const run of isOverlap(piece) ? piece.runs : [piece]) {
+          await this.#compareWith(run, batch, stored);
+        }
+      }
+    } catch (error) {
+      if (error instanceof ObjectMissing) return error;
+      throw error;
+    }
+    const missing: { first: number; last: number }[] = [];
+    for (let index = batch.first; index <= batch.last; index++) {
+      const same = stored[index - batch.first];
+      if (same === false) return new OperationConflict(index);
+      if (same === undefined) {
+        if (index > next) return new OperationGap(next);
+        const span = missing.at(-1);
+        if (span?.last === index - 1) span.last = index;
+        else missing.push({ first: index, last: index });
+      }
+      if (index === next) next++;
+    }
+    return missing;
+  }
+
+  /** Notes for each operation of a batch that a run holds whether it has the same payload there. */
+  async #compareWith(run: Run, batch: Batch, stored: (boolean | undefined)[]): Promise<void> {
+    const { user, client, payloads } = batch;
+    const first = Math.max(run.first, batch.first);
+    const last = Math.min(run.last, batch.last);
+    const note = (index: number, same: boolean) => {
+      const i = index - batch.first;
+      stored[i] = same || stored[i] === true;
+    };
+    const payloadOf = (index: number) => payloads[index - batch.first] ?? "";
+    if (run.first === run.last) {
+      note(first, md5Of(encoder.encode(payloadOf(first))) === run.md5);
+      return;
+    }
+    if (first === run.first && last === run.last) {
+      // A batch sent again: the name tells, and storage need not be asked.
+      const body = encodeSegment(
+        client,
+        first,
+        payloads.slice(first - batch.first, last - batch.first + 1),
+      );
+      if (md5Of(body) === run.md5) {
+        for (let index = first; index <= last; index++) note(index, true);
+        return;
+      }
+    }
+    const segment = await this.#parts.segment(user, client, run);
+    for (let index = first; index <= last; index++) {
+      const line = encoder.encode(operationLine(client, index, payloadOf(index)));
+      note(index, Buffer.compare(segment.lines(index, index), line) === 0);
+    }
   }
 
   async *#lines(
@@ -150,91 +251,68 @@ export class Log {
     wanted: Wanted[],
     count: number,
   ): AsyncGenerator<Uint8Array, void, void> {
-    const read = ({ client, runs }: Entry) =>
-      Promise.all(runs.map((run) => this.#line({ user, client, ...run })));
-    let last: Entry | undefined;
+    let last: Sending | undefined;
     let sent = 0;
-    let sentBeforeListing = -1;
-    for (;;) {
-      const entries = readAhead(entriesOf(listing, wanted), {
-        read: async (entry) => ({ entry, lines: await read(entry) }),
-        bytes: ({ runs }) => runs.reduce((sum, { size }) => sum + size, 0),
-        ...READ_AHEAD,
-      });
+    let sentBefore = -1;
+    for (let lists = 0; ; lists++) {
       try {
-        for await (const { entry, lines } of entries) {
+        for (const { client, ...span } of wanted) {
+          await this.#parts.sort(user, client, listing.clients.get(client)?.overlaps(span) ?? []);
+        }
+        const entries = readAhead(this.#entries(listing, wanted), {
+          read: async (sending) => ({ sending, lines: await this.#read(user, sending) }),
+          bytes: ({ parts }) => parts.reduce((sum, { run }) => sum + run.size, 0),
+          ...READ_AHEAD,
+        });
+        for await (const { sending, lines } of entries) {
           yield* lines;
-          sent += lines.length;
-          this.counts.delivered += lines.length;
-          last = entry;
+          const operations = linesIn(sending);
+          sent += operations;
+          this.counts.delivered += operations;
+          last = sending;
         }
         break;
       } catch (error) {
-        // An object that is gone was packed together with others: list again, and go on from here.
-        if (!(error instanceof ObjectMissing) || sent === sentBeforeListing) throw error;
-        sentBeforeListing = sent;
-        listing = await this.#listings.fresh(user);
+        if (sent > sentBefore) lists = 0;
+        if (!(error instanceof ObjectMissing) || lists === MAX_LISTS) throw error;
+        sentBefore = sent;
+        // An object that is gone was packed together with others: go on from here in a listing
+        // that knows of it. If this process packed it, that is the cached one.
+        const cached = await this.#listings.get(user);
+        listing = cached === listing || lists > 0 ? await this.#listings.fresh(user) : cached;
         wanted = after(wanted, last);
       }
     }
     if (sent !== count) throw new OperationsLost(`${count} lines were promised, ${sent} sent`);
   }
 
-  async #line(name: ObjectName): Promise<Uint8Array> {
-    const body = await this.#objects.get(name);
-    return encoder.encode(operationLine(name.client, name.first, decoder.decode(body)));
-  }
-}
-
-/** The operations that a listing lacks, or why they may not be appended to it. */
-function notStored(
-  operations: readonly Pending[],
-  listing: Listing,
-): Pending[] | OperationGap | OperationConflict {
-  const missing: Pending[] = [];
-  let next: number | undefined;
-  for (const operation of operations) {
-    const { client, first: index, md5 } = operation.name;
-    const sequence = listing.clients.get(client);
-    next ??= sequence?.next ?? 0;
-    const stored = storedUnder(sequence, index);
-    if (stored.length > 0) {
-      if (!stored.some((run) => run.md5 === md5)) return new OperationConflict(index);
-    } else {
-      if (index > next) return new OperationGap(next);
-      missing.push(operation);
-    }
-    if (index === next) next++;
-  }
-  return missing;
-}
-
-function storedUnder(sequence: Sequence | undefined, index: number): Run[] {
-  return sequence === undefined ? [] : [...sequence.within({ first: index, last: index })];
-}
-
-/** The entries of all wanted spans, in order. Throws `OperationsLost` where one is missing. */
-function* entriesOf(listing: Listing, wanted: readonly Wanted[]): Generator<Entry, void, void> {
-  for (const { client, first, last } of wanted) {
-    let next = first;
-    let entry: Entry | undefined;
-    for (const run of listing.clients.get(client)?.within({ first, last }) ?? []) {
-      if (run.first === entry?.first) {
-        entry.runs.push(run);
-        continue;
+  /** The entries of all wanted spans, in order. Throws `OperationsLost` where one is missing. */
+  *#entries(listing: Listing, wanted: readonly Wanted[]): Generator<Sending, void, void> {
+    for (const { client, first, last } of wanted) {
+      let next = first;
+      const sequence = listing.clients.get(client);
+      const entries = sequence === undefined ? [] : this.#parts.entries(sequence, { first, last });
+      for (const entry of entries) {
+        if (entry.first !== next) throw lost(client, next);
+        yield { client, ...entry };
+        next = entry.last + 1;
       }
-      if (entry !== undefined) yield entry;
-      if (run.first !== next) throw lost(client, next);
-      entry = { client, first: run.first, last: run.last, runs: [run] };
-      next = run.last + 1;
+      if (next <= last) throw lost(client, next);
     }
-    if (entry !== undefined) yield entry;
-    if (next <= last) throw lost(client, next);
   }
+
+  #read(user: Fingerprint, { client, parts }: Sending): Promise<Uint8Array[]> {
+    return Promise.all(parts.map((part) => this.#parts.lines(user, client, part)));
+  }
+}
+
+/** An entry of a client, on its way to a reader. */
+interface Sending extends Entry {
+  readonly client: string;
 }
 
 /** What is wanted still when `last` was the last entry sent: entries go out in the order wanted. */
-function after(wanted: Wanted[], last: Entry | undefined): Wanted[] {
+function after(wanted: Wanted[], last: Sending | undefined): Wanted[] {
   if (last === undefined) return wanted;
   const rest = wanted.slice(wanted.findIndex(({ client }) => client === last.client));
   return rest

@@ -1,7 +1,7 @@
 /** All that crosses the wire: the request's schema and the response's lines (PROTOCOL.md). */
 import * as v from "valibot";
 import type { Fingerprint } from "../storage/names.ts";
-import { fingerprintOf, InvalidPublicKey } from "./identity.ts";
+import { Identities, InvalidPublicKey } from "./identity.ts";
 
 /** A request, checked and put in order. */
 export interface SyncRequest {
@@ -25,11 +25,13 @@ const uuidRule = "must be a UUID such as 5f0c1a52-7f7e-4d35-a9a5-0d8b8c1d8b11";
 const indexRule = "must be a whole number from 0 to 9007199254740991";
 const payloadRule = "must be a string that is not empty and has no lone surrogates";
 
+const identities = new Identities();
+
 const User = v.pipe(
   v.string("must be a string: the user's RSA public key"),
   v.rawTransform(({ dataset, addIssue, NEVER }) => {
     try {
-      return fingerprintOf(dataset.value);
+      return identities.fingerprintOf(dataset.value);
     } catch (error) {
       if (!(error instanceof InvalidPublicKey)) throw error;
       addIssue({ message: error.message });

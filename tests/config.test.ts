@@ -10,6 +10,7 @@ const DEFAULTS: { [Name in keyof Config]: [text: string, value: Config[Name]] } 
   LISTING_TTL: ["30s", 30_000],
   LISTING_CACHE_RUNS: ["1000000", 1_000_000],
   OBJECT_CACHE_BYTES: ["64MiB", 67_108_864],
+  COMPACTION: ["on", "on"],
   RATE_LIMIT: ["20", 20],
   RATE_BURST: ["200", 200],
   MAX_BODY: ["16MiB", 16_777_216],
@@ -47,6 +48,7 @@ const accepted: { [Name in keyof Config]: [text: string, value: Config[Name]][] 
     ["1", 1],
     ["20000000", 20_000_000],
   ],
+  COMPACTION: [["off", "off"]],
   OBJECT_CACHE_BYTES: [
     ["0", 0],
     ["500000", 500_000],
@@ -114,6 +116,7 @@ const refused: { [Name in keyof Config]: [texts: string[], rule: RegExp] } = {
     /must be a whole number of at least 1/,
   ],
   OBJECT_CACHE_BYTES: [[...notSizes, ...unsafeSizes], size],
+  COMPACTION: [["", "yes", "ON", "1"], /must be on or off/],
   RATE_LIMIT: [
     ["", "-1", "1e3", ".5", "5.", "Infinity", "NaN", "many", "9".repeat(400)],
     /must be a number of at least 0, such as 20 or 0.5; 0 turns the limit off/,

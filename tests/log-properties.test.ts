@@ -9,6 +9,7 @@ import { Objects } from "../storage/objects.ts";
 import { Log, OperationConflict, OperationGap } from "../sync/log.ts";
 import { HookedDriver } from "./support/drivers.ts";
 import type { Operation } from "./support/http.ts";
+import { operationsOf } from "./support/operations.ts";
 
 const USERS = 2;
 const CLIENTS_PER_USER = 3;
@@ -183,11 +184,7 @@ async function readAll(
   user: Fingerprint,
   aware: ReadonlyMap<string, number>,
 ): Promise<Operation[]> {
-  const { count, lines } = await log.read(user, aware);
-  const operations: Operation[] = [];
-  for await (const line of lines) operations.push(JSON.parse(Buffer.from(line).toString()));
-  assert.equal(operations.length, count);
-  return operations;
+  return operationsOf(await log.read(user, aware));
 }
 
 /** Does again what the storage did not let be done: all that a client knows of a failure. */

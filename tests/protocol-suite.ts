@@ -1,24 +1,47 @@
 /** The protocol over HTTP, as a suite that runs on every storage. */
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, it } from "node:test";
+import type { HandlerOptions } from "../server.ts";
 import type { Driver } from "../storage/driver.ts";
 import { HookedDriver } from "./support/drivers.ts";
 import { type Serving, serveHere, sync } from "./support/http.ts";
 import { newClient, newUser } from "./support/users.ts";
 
-/** Declares the suite. Each test has a user of its own, so the storage may be shared. */
+/** Packs whatever can be packed, at once. */
+const eagerly: HandlerOptions["compaction"] = {
+  limits: { operations: 2, bytes: 400 },
+  timing: { quiet: 0, latest: 0, grace: 0, rest: 0 },
+};
+
+/**
+ * Declares the suite: as it is, and with all that can be packed into segments packed after every
+ * request. Each test has a user of its own, so the storage may be shared.
+ */
 export function protocolSuite(name: string, open: () => Promise<Driver>): void {
-  describe(`POST /sync on ${name}`, () => {
+  declare(`POST /sync on ${name}`, open);
+  declare(`POST /sync on ${name}, compacted after every request`, open, eagerly);
+}
+
+function declare(
+  title: string,
+  open: () => Promise<Driver>,
+  compaction?: HandlerOptions["compaction"],
+): void {
+  describe(title, () => {
     let driver: HookedDriver;
     let server: Serving;
     let user: string;
     let a: string;
     let b: string;
-    const post = (body: Record<string, unknown>) => sync(server.url, { user, ...body });
+    const post = async (body: Record<string, unknown>) => {
+      const answer = await sync(server.url, { user, ...body });
+      if (compaction !== undefined) await server.compacted();
+      return answer;
+    };
 
     before(async () => {
       driver = new HookedDriver(await open());
-      server = await serveHere({}, driver);
+      server = await serveHere({}, driver, compaction);
     });
     after(async () => {
       await server.close();

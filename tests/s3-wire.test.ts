@@ -34,13 +34,21 @@ if (s3 !== undefined && target?.startsWith("http://")) {
     let place: string;
     let server: ServerProcess;
     const start = async (settings: Record<string, string> = {}) => {
-      server = await startServer({ STORAGE: place, AWS_ENDPOINT_URL: proxy.url, ...settings });
+      const environment = { STORAGE: place, AWS_ENDPOINT_URL: proxy.url, COMPACTION: "off" };
+      server = await startServer({ ...environment, ...settings });
       proxy.seen.length = 0;
     };
     const post = async (body: Record<string, unknown>) => {
       const answer = await sync(server.url, { user, ...body });
       assert.equal(answer.status, 200, answer.text);
       return answer.operations;
+    };
+
+    /** Appends operations one by one, so that each is an object. */
+    const appendEach = async (count: number, payload: string) => {
+      for (let index = 0; index < count; index++) {
+        await post({ client_id: a, operation_index: index, payload });
+      }
     };
 
     beforeEach(async () => {
@@ -73,7 +81,7 @@ if (s3 !== undefined && target?.startsWith("http://")) {
     });
 
     it("are one LIST for a cold poll that brings nothing, and one GET for each operation that it brings", async () => {
-      await post({ client_id: a, operation_index: 0, payload: ["zero", "one", "two"] });
+      await appendEach(3, "payload");
       await server.end("SIGTERM");
       await start();
       await post({ client_id: b, sync_status: { [a]: 2 } });
@@ -85,8 +93,7 @@ if (s3 !== undefined && target?.startsWith("http://")) {
     });
 
     it("are one LIST for each 1,000 operations and one GET for each for a new device on a cold server, and none on a warm one", async () => {
-      const payloads = Array.from({ length: 1100 }, (_, i) => `${i}`);
-      await post({ client_id: a, operation_index: 0, payload: payloads });
+      await appendEach(1100, "payload");
       assert.deepEqual(proxy.count(), { list: 1, put: 1100 });
       await server.end("SIGTERM");
       await start();
@@ -97,9 +104,18 @@ if (s3 !== undefined && target?.startsWith("http://")) {
       assert.ok(proxy.most() > 4, "reads go side by side");
     });
 
-    it("are those that /metrics counts, page by page and try by try", async () => {
-      const payloads = Array.from({ length: 1100 }, () => "p");
+    it("are one PUT for a batch, and one LIST and one GET for a new device on a cold server", async () => {
+      const payloads = Array.from({ length: 500 }, (_, i) => `${i}`);
       await post({ client_id: a, operation_index: 0, payload: payloads });
+      assert.deepEqual(proxy.count(), { list: 1, put: 1 });
+      await server.end("SIGTERM");
+      await start();
+      assert.equal((await post({ client_id: b })).length, 500);
+      assert.deepEqual(proxy.count(), { list: 1, get: 1 });
+    });
+
+    it("are those that /metrics counts, page by page and try by try", async () => {
+      await appendEach(1100, "p");
       await server.end("SIGTERM");
       await start();
       let failures = 2;
@@ -116,8 +132,7 @@ if (s3 !== undefined && target?.startsWith("http://")) {
     });
 
     it("stop when the reader goes away", async () => {
-      const payloads = Array.from({ length: 1000 }, () => "p".repeat(12_000));
-      await post({ client_id: a, operation_index: 0, payload: payloads });
+      await appendEach(1000, "p".repeat(12_000));
       await server.end("SIGTERM");
       await start({ OBJECT_CACHE_BYTES: "0" });
       const response = postRaw(server.port, { user, client_id: b });

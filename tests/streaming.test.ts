@@ -41,7 +41,7 @@ describe("a response of many operations", () => {
   });
   beforeEach(async () => {
     driver = new HookedDriver(storage);
-    server = await serveHere({ OBJECT_CACHE_BYTES: "0" }, driver);
+    server = await serveHere({ OBJECT_CACHE_BYTES: "0", COMPACTION: "off" }, driver);
   });
   afterEach(() => server.close());
   after(() => storage.close());

@@ -1,7 +1,7 @@
 import { type Config, readConfig } from "../../config.ts";
-import { listen } from "../../http/listen.ts";
+import { listen, responseClass } from "../../http/listen.ts";
 import { createLogger } from "../../logger.ts";
-import { createHandler } from "../../server.ts";
+import { createHandler, type HandlerOptions } from "../../server.ts";
 import type { Driver } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 
@@ -51,6 +51,8 @@ export interface Serving {
   readonly port: number;
   /** All that was logged so far, one JSON object a line. */
   readonly log: string[];
+  /** Resolves once compaction has nothing to do. */
+  readonly compacted: () => Promise<void>;
   readonly close: () => Promise<void>;
 }
 
@@ -58,6 +60,7 @@ export interface Serving {
 export async function serveHere(
   settings: Readonly<Record<string, string>> = {},
   driver: Driver = new MemoryDriver(),
+  compaction?: HandlerOptions["compaction"],
 ): Promise<Serving> {
   const config: Config = readConfig({ RATE_LIMIT: "0", LOG: "debug", ...settings });
   const log: string[] = [];
@@ -65,8 +68,18 @@ export async function serveHere(
     config,
     driver,
     logger: createLogger(config.LOG, (line) => log.push(line)),
+    Response: await responseClass(),
+    ...(compaction && { compaction }),
   });
   const server = await listen(handler.fetch, "localhost", 0);
   const { url } = server;
-  return { url, port: Number(new URL(url).port), log, close: () => server.close(true) };
+  return {
+    url,
+    port: Number(new URL(url).port),
+    log,
+    compacted: handler.compacted,
+    close: async () => {
+      await Promise.all([handler.stop(), server.close(true)]);
+    },
+  };
 }

@@ -1,0 +1,81 @@
+/** What of a log is worth packing into segments. */
+import { isOverlap, type Run, type Sequence } from "../storage/sequence.ts";
+
+export interface PackingLimits {
+  /** Consecutive small objects are packed when they hold this many operations … */
+  readonly operations: number;
+  /** … or come to this many bytes. That is also the size that segments are packed to. */
+  readonly bytes: number;
+}
+
+/** What a payload grows by when it becomes a line, roughly. */
+const LINE_OVERHEAD = 100;
+
+/**
+ * The runs of a sequence to be packed, each list into one segment.
+ *
+ * Small segments are packed again only once they fill a segment of full size together, so that an
+ * operation is rewritten about twice in its life. The last object of a client always stays: a list
+ * that is taken meanwhile then shows a hole, and not an early end (see `storage/listings.ts`).
+ */
+export function packsOf(sequence: Sequence, limits: PackingLimits): Run[][] {
+  const packs: Run[][] = [];
+  for (const stretch of smallStretches(sequence, limits)) {
+    let pack: Run[] = [];
+    let bytes = 0;
+    for (const run of stretch) {
+      pack.push(run);
+      bytes += packedSize(run);
+      if (bytes < limits.bytes) continue;
+      packs.push(pack);
+      pack = [];
+      bytes = 0;
+    }
+    // What is left does not fill a segment; but single operations in number do not wait for that.
+    packs.push(...looseStretches(pack, limits));
+  }
+  return packs.filter((pack) => pack.length > 1);
+}
+
+/** Consecutive runs that are small and overlap with no other, but for the last run of all. */
+function smallStretches(sequence: Sequence, { bytes }: PackingLimits): Run[][] {
+  const end = sequence.runs.at(-1)?.last;
+  const stretches: Run[][] = [];
+  let stretch: Run[] = [];
+  for (const piece of sequence.within({ first: 0, last: Number.MAX_SAFE_INTEGER })) {
+    const goesOn = stretch.length === 0 || stretch.at(-1)?.last === piece.first - 1;
+    const small = !isOverlap(piece) && piece.last !== end && packedSize(piece) < bytes / 2;
+    if (!small || !goesOn) {
+      stretches.push(stretch);
+      stretch = [];
+    }
+    if (small) stretch.push(piece);
+  }
+  stretches.push(stretch);
+  return stretches;
+}
+
+/** Of consecutive runs those that hold few operations each, where they hold enough together. */
+function looseStretches(runs: readonly Run[], { operations }: PackingLimits): Run[][] {
+  const stretches: Run[][] = [];
+  let stretch: Run[] = [];
+  for (const run of runs) {
+    if (operationsIn(run) < operations) stretch.push(run);
+    else {
+      stretches.push(stretch);
+      stretch = [];
+    }
+  }
+  stretches.push(stretch);
+  return stretches.filter(
+    (some) => some.reduce((sum, run) => sum + operationsIn(run), 0) >= operations,
+  );
+}
+
+function packedSize(run: Run): number {
+  return run.size + (run.first === run.last ? LINE_OVERHEAD : 0);
+}
+
+function operationsIn({ first, last }: Run): number {
+  return last - first + 1;
+}
