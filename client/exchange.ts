@@ -64,7 +64,7 @@ export class Exchange {
     });
     const patience = new Patience(this.#options, signal);
     try {
-      const response = await this.#send("POST", body, patience);
+      const response = await this.#send("POST", body, this.#options.sign, patience);
       yield [];
       yield* readLines(response, (read) => patience.wait(read));
     } finally {
@@ -72,12 +72,15 @@ export class Exchange {
     }
   }
 
-  /** Has the server erase all that it holds of the user. Throws `Refused` or `Unavailable`. */
+  /**
+   * Has the server erase all that it holds of the user; always signed. Throws `Refused` or
+   * `Unavailable`.
+   */
   async erase(signal: AbortSignal): Promise<void> {
     const patience = new Patience(this.#options, signal);
     try {
       const body = JSON.stringify({ user: this.#options.identity.publicKey });
-      const response = await this.#send("DELETE", body, patience);
+      const response = await this.#send("DELETE", body, true, patience);
       await patience.wait(() => response.arrayBuffer());
     } finally {
       patience.end();
@@ -85,23 +88,28 @@ export class Exchange {
   }
 
   /** A good answer. A request that was refused for its time is sent once more with the server's. */
-  async #send(method: string, body: string, patience: Patience): Promise<Response> {
-    const response = await this.#sendOnce(method, body, patience);
+  async #send(method: string, body: string, sign: boolean, patience: Patience): Promise<Response> {
+    const response = await this.#sendOnce(method, body, sign, patience);
     if (response.ok) return response;
     const date = Date.parse(response.headers.get("date") ?? "");
     const problem = await this.#problem(response, patience);
     const ahead = date - this.#options.clock.now();
-    if (response.status === 401 && Math.abs(ahead - this.#ahead) > 1000) {
+    if (sign && response.status === 401 && Math.abs(ahead - this.#ahead) > 1000) {
       this.#ahead = ahead;
-      const again = await this.#sendOnce(method, body, patience);
+      const again = await this.#sendOnce(method, body, sign, patience);
       if (again.ok) return again;
       throw this.#failure(again, await this.#problem(again, patience));
     }
     throw this.#failure(response, problem);
   }
 
-  async #sendOnce(method: string, text: string, patience: Patience): Promise<Response> {
-    const { identity, clock, sign, fetch } = this.#options;
+  async #sendOnce(
+    method: string,
+    text: string,
+    sign: boolean,
+    patience: Patience,
+  ): Promise<Response> {
+    const { identity, clock, fetch } = this.#options;
     const body = utf8(text);
     const created = Math.floor((clock.now() + this.#ahead) / 1000);
     const signable = { method, url: this.#url, contentType: JSON_TYPE, body, created };

@@ -25,7 +25,7 @@ import { decrypt, isGenuine, parseEnvelope, unwrapContentKey } from "../client/e
 import { identityOf } from "../client/identity.ts";
 import { createIdentity, type Identity, importIdentity } from "../client/index.ts";
 import { type Line, type RefusalKind, RunOpener } from "../client/runs.ts";
-import { sealed } from "./support/lines.ts";
+import { sealed } from "./support/sealed.ts";
 import { newClient } from "./support/users.ts";
 import vectors from "./vectors/envelope.json" with { type: "json" };
 

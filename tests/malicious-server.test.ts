@@ -11,7 +11,7 @@ import {
   textOf,
 } from "../client/index.ts";
 import type { Line } from "../client/runs.ts";
-import { sealed } from "./support/lines.ts";
+import { sealed } from "./support/sealed.ts";
 import { JumpingClock, SimulatedServer, URL_OF_SERVER } from "./support/simulated-network.ts";
 import { newClient } from "./support/users.ts";
 
