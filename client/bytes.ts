@@ -88,7 +88,9 @@ export function concat(...parts: readonly Uint8Array[]): Bytes {
 
 /** Whether bytes are the same. Not for secrets: it takes longer the more of them agree. */
 export function equal(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }
 
 export async function sha256(bytes: Bytes): Promise<Bytes> {

@@ -91,6 +91,8 @@ export class RunOpener {
   readonly #identity: Identity;
   /** By the wrapped key, the one used longest ago first. */
   readonly #keys = new Map<string, Promise<CryptoKey>>();
+  /** The one used last, which most operations of a run have in common. */
+  #last: { readonly wrapped: Bytes; readonly key: Promise<CryptoKey> } | undefined;
 
   constructor(identity: Identity) {
     this.#identity = identity;
@@ -190,12 +192,15 @@ export class RunOpener {
   }
 
   #contentKey(wrapped: Bytes): Promise<CryptoKey> {
+    if (this.#last !== undefined && equal(this.#last.wrapped, wrapped)) return this.#last.key;
     const name = toBase64url(wrapped);
     const key = this.#keys.get(name) ?? unwrapContentKey(this.#identity, wrapped);
     this.#keys.delete(name);
     this.#keys.set(name, key);
     const oldest = this.#keys.keys().next().value;
     if (this.#keys.size > KEYS_KEPT && oldest !== undefined) this.#keys.delete(oldest);
+    // A copy: the original is a part of a whole payload.
+    this.#last = { wrapped: wrapped.slice(), key };
     return key;
   }
 }

@@ -9,6 +9,8 @@ import {
   privateDecrypt,
   verify,
 } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { before, describe, it } from "node:test";
 import fc from "fast-check";
 import {
@@ -25,6 +27,7 @@ import { decrypt, isGenuine, parseEnvelope, unwrapContentKey } from "../client/e
 import { identityOf } from "../client/identity.ts";
 import { createIdentity, type Identity, importIdentity } from "../client/index.ts";
 import { type Line, type RefusalKind, RunOpener } from "../client/runs.ts";
+import { projectFolder } from "./support/process.ts";
 import { sealed } from "./support/sealed.ts";
 import { newClient } from "./support/users.ts";
 import vectors from "./vectors/envelope.json" with { type: "json" };
@@ -118,6 +121,23 @@ describe("the test vectors of the envelope", () => {
       );
       const hash = createHash("sha256").update(payload).digest("base64url");
       assert.equal(hash, operation.payload_sha256);
+    }
+  });
+
+  it("are what PROTOCOL.md shows of them", () => {
+    const protocol = readFileSync(join(projectFolder, "PROTOCOL.md"), "utf8");
+    const [first] = vectors.operations;
+    assert.ok(first);
+    const { content_key, nonce, data, ciphertext, payload_sha256 } = first;
+    for (const value of [
+      vectors.fingerprint,
+      content_key,
+      nonce,
+      data,
+      ciphertext,
+      payload_sha256,
+    ]) {
+      assert.ok(protocol.includes(`| \`${value}\``), value);
     }
   });
 
