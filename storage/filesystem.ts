@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { LRUCache } from "lru-cache";
 import {
@@ -9,6 +9,7 @@ import {
   StorageUnavailable,
   type StoredObject,
 } from "./driver.ts";
+import { FolderSyncs, readWhole, sizeOf, syncFolder, writeNew } from "./files.ts";
 import { userPart } from "./names.ts";
 
 /** How many `stat` calls a list has under way at once. */
@@ -31,6 +32,7 @@ const PUT_ATTEMPTS = 5;
 export class FilesystemDriver implements Driver {
   readonly #root: string;
   readonly #temporary: string;
+  readonly #syncs = new FolderSyncs();
   readonly #durableFolders = new LRUCache<string, true>({ max: FOLDERS_REMEMBERED });
 
   private constructor(root: string) {
@@ -59,9 +61,9 @@ export class FilesystemDriver implements Driver {
     return guarded("list the storage folder", async () => {
       const { part, whole } = userPart(prefix);
       const folders = whole ? [part] : await this.#folders(part);
-      const found: StoredObject[] = [];
-      for (const folder of folders) found.push(...(await this.#listFolder(folder, prefix)));
-      return found.sort((a, b) => (a.name < b.name ? -1 : 1));
+      const found: StoredObject[][] = [];
+      for (const folder of folders) found.push(await this.#listFolder(folder, prefix));
+      return found.flat().sort((a, b) => (a.name < b.name ? -1 : 1));
     });
   }
 
@@ -69,7 +71,7 @@ export class FilesystemDriver implements Driver {
     checkName(name);
     return guarded("read an object", async () => {
       try {
-        return await readFile(this.#path(name));
+        return await readWhole(this.#path(name));
       } catch (error) {
         if (isNotFound(error)) throw new ObjectMissing(name, { cause: error });
         throw error;
@@ -83,14 +85,13 @@ export class FilesystemDriver implements Driver {
       const folder = userPart(name).part;
       for (let attempt = 1; ; attempt++) {
         await this.#makeFolder(folder);
-        if (await this.#exists(name)) break;
         if (await this.#write(name, body)) break;
         // Another process has swept the temporary file or removed the user's folder.
         this.#durableFolders.delete(folder);
         if (attempt === PUT_ATTEMPTS) throw new Error(`${PUT_ATTEMPTS} attempts were undone`);
       }
       // For a name that exists as well: whoever wrote it may not have got as far as this.
-      await syncFolder(join(this.#root, folder));
+      await this.#syncs.sync(join(this.#root, folder));
     });
   }
 
@@ -124,7 +125,7 @@ export class FilesystemDriver implements Driver {
       );
       // What the list shows must be durable: a retry is acknowledged on its word alone, and the
       // process that renamed a file into place may have died before it synced the folder.
-      await syncFolder(path);
+      await this.#syncs.sync(path);
     } catch (error) {
       if (!isNotFound(error)) throw error;
       // No folder, no objects; but where the storage itself is gone (a volume that is not
@@ -144,37 +145,28 @@ export class FilesystemDriver implements Driver {
     return found;
   }
 
-  async #exists(name: string): Promise<boolean> {
-    return (await sizeOf(this.#path(name))) !== undefined;
-  }
-
   /** Makes a user's folder; returns once its entry in the root survives power loss. */
   async #makeFolder(folder: string): Promise<void> {
     if (this.#durableFolders.has(folder)) return;
     await mkdir(join(this.#root, folder), { mode: 0o700 }).catch((error: unknown) => {
       if (codeOf(error) !== "EEXIST") throw error;
     });
-    await syncFolder(this.#root);
+    await this.#syncs.sync(this.#root);
     this.#durableFolders.set(folder, true);
   }
 
-  /** Writes the file aside and renames it into place; false if its path was taken away under it. */
+  /**
+   * Writes the file aside and renames it into place, unless it is there. False if its path was
+   * taken away under it.
+   */
   async #write(name: string, body: Uint8Array): Promise<boolean> {
     const aside = join(this.#temporary, randomUUID());
+    const path = this.#path(name);
     try {
-      const file = await open(aside, "wx", 0o600);
-      try {
-        await file.writeFile(body);
-        await file.sync();
-      } finally {
-        await file.close();
-      }
-    } catch (error) {
-      await rm(aside, { force: true });
-      throw error;
-    }
-    try {
-      await rename(aside, this.#path(name));
+      // Side by side: only a retry finds it there, and looking costs time.
+      const [size] = await Promise.all([sizeOf(path), writeNew(aside, body)]);
+      if (size !== undefined) await rm(aside, { force: true });
+      else await rename(aside, path);
       return true;
     } catch (error) {
       await rm(aside, { force: true });
@@ -184,31 +176,10 @@ export class FilesystemDriver implements Driver {
   }
 }
 
-/** Makes renames into a folder durable. Not every system lets a folder be synced; Linux does. */
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, "r");
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
-}
-
 /** Makes new folders durable: `folder`, and all above it up to and including `top`. */
 async function syncUpTo(top: string, folder: string): Promise<void> {
   await syncFolder(folder);
   if (folder !== top) await syncUpTo(top, dirname(folder));
-}
-
-/** The size of a file in bytes; `undefined` when there is none. */
-async function sizeOf(path: string): Promise<number | undefined> {
-  try {
-    const entry = await stat(path);
-    return entry.isFile() ? entry.size : undefined;
-  } catch (error) {
-    if (isNotFound(error)) return undefined;
-    throw error;
-  }
 }
 
 /** Runs a piece of work; what the system refuses becomes `StorageUnavailable`, with the cause. */

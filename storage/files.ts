@@ -1,0 +1,122 @@
+/**
+ * Reading and writing whole files, with as few turns through the runtime's thread pool as can be:
+ * they are most of the CPU that a small file costs. What may wait for the disk is asynchronous; what
+ * only touches memory that the call before it has filled (the size of an open file, closing it) is
+ * not.
+ */
+import {
+  closeSync,
+  fstatSync,
+  fsync as fsyncCallback,
+  open as openCallback,
+  openSync,
+  read as readCallback,
+  stat as statCallback,
+  write as writeCallback,
+  writeSync,
+} from "node:fs";
+import { promisify } from "node:util";
+
+const open = promisify(openCallback);
+const read = promisify(readCallback);
+const write = promisify(writeCallback);
+const fsync = promisify(fsyncCallback);
+
+/** So much is copied to the system's cache faster than a thread is woken. */
+const WRITTEN_AT_ONCE = 64 * 1024;
+
+/** The whole contents of a file. Throws with the code ENOENT where there is none. */
+export async function readWhole(path: string): Promise<Uint8Array> {
+  const file = await open(path, "r");
+  try {
+    // A file of ours never changes: it was written aside and renamed into place.
+    const bytes = new Uint8Array(fstatSync(file).size);
+    let length = 0;
+    while (length < bytes.byteLength) {
+      const { bytesRead } = await read(file, bytes, length, bytes.byteLength - length, null);
+      if (bytesRead === 0) throw new Error(`the file ends after ${length} bytes`);
+      length += bytesRead;
+    }
+    return bytes;
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Makes a new file of this account alone; returns once its bytes survive power loss. */
+export async function writeNew(path: string, bytes: Uint8Array): Promise<void> {
+  const file = await open(path, "wx", 0o600);
+  try {
+    let length = 0;
+    while (length < bytes.byteLength) {
+      const rest = bytes.subarray(length);
+      length +=
+        rest.byteLength <= WRITTEN_AT_ONCE
+          ? writeSync(file, rest)
+          : (await write(file, rest)).bytesWritten;
+    }
+    await fsync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Makes renames into a folder durable. Not every system lets a folder be synced; Linux does. */
+export async function syncFolder(path: string): Promise<void> {
+  // What is in it was just renamed or read, so its entry is in memory.
+  const folder = openSync(path, "r");
+  try {
+    await fsync(folder);
+  } finally {
+    closeSync(folder);
+  }
+}
+
+/** The size of a file in bytes; `undefined` when there is none. */
+export function sizeOf(path: string): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    statCallback(path, (error, entry) => {
+      if (error === null) resolve(entry.isFile() ? entry.size : undefined);
+      else if (error.code === "ENOENT") resolve(undefined);
+      else reject(error);
+    });
+  });
+}
+
+/** A sync that runs, and the one after it that callers wait for already. */
+interface Syncing {
+  running: Promise<void>;
+  next: Promise<void> | undefined;
+}
+
+/** Syncs of folders, shared among those that wait for one at the same time. */
+export class FolderSyncs {
+  readonly #folders = new Map<string, Syncing>();
+
+  /**
+   * Resolves once what was renamed into the folder before this call survives power loss. When a
+   * sync fails, those that wait for the one after it fail as well: the system tells of it once.
+   */
+  sync(path: string): Promise<void> {
+    const folder = this.#folders.get(path);
+    if (folder === undefined) return this.#begin(path);
+    // The one that runs may have begun too early for this caller; the next one has not begun.
+    folder.next ??= folder.running.then(() => this.#begin(path));
+    return folder.next;
+  }
+
+  #begin(path: string): Promise<void> {
+    const running = syncFolder(path).then(
+      () => {
+        if (folder.next === undefined) this.#folders.delete(path);
+      },
+      (error: unknown) => {
+        this.#folders.delete(path);
+        throw error;
+      },
+    );
+    const folder: Syncing = { running, next: undefined };
+    this.#folders.set(path, folder);
+    return running;
+  }
+}
