@@ -207,6 +207,59 @@ describe("a client", () => {
     await reader.client.close();
   });
 
+  it("delivers once more what it could not note as taken, under the same cursor", async () => {
+    const server = new SimulatedServer();
+    const fetch: Fetch = (request) => server.fetch(request);
+    const writer = await open(fetch);
+    await writer.client.appendAll(["one", "two"]);
+    await writer.client.sync();
+    const store: Store = new MemoryStore();
+    const advance = store.advance.bind(store);
+    let failures = 1;
+    store.advance = async (cursor) => {
+      if (failures-- > 0) throw new Error("the disk is full");
+      await advance(cursor);
+    };
+    const delivered: [string[], number][] = [];
+    const reader = await open(fetch, {
+      store,
+      receive: (operations, { index }) => {
+        delivered.push([textsOf(operations), index]);
+      },
+    });
+    await until(() => reader.client.status.state === "synced");
+    assert.deepEqual(delivered, [
+      [["one", "two"], 1],
+      [["one", "two"], 1],
+    ]);
+    await writer.client.close();
+    await reader.client.close();
+  });
+
+  it("forgets an append that the store has refused, and goes on from what it has", async () => {
+    const server = new SimulatedServer();
+    const fetch: Fetch = (request) => server.fetch(request);
+    const store: Store = new MemoryStore();
+    const append = store.append.bind(store);
+    let full = false;
+    store.append = async (...of) => {
+      if (full) throw new Error("the disk is full");
+      await append(...of);
+    };
+    const { client } = await open(fetch, { store });
+    await client.append("one");
+    full = true;
+    await assert.rejects(client.append("lost"), /disk is full/);
+    full = false;
+    assert.deepEqual(await client.append("two"), { client: client.client, index: 1 });
+    await client.sync();
+    const reader = await open(fetch);
+    await reader.client.sync();
+    assert.deepEqual(reader.received, ["one", "two"]);
+    await client.close();
+    await reader.client.close();
+  });
+
   it("delivers everything again to an app that says it has nothing, and nothing to one that has all", async () => {
     const server = new SimulatedServer();
     const fetch: Fetch = (request) => server.fetch(request);
