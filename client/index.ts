@@ -18,7 +18,8 @@ export {
 export type { Receive } from "./inbox.ts";
 export { InvalidKey } from "./key-text.ts";
 export { MemoryStore } from "./memory-store.ts";
+export type { Status, SyncOptions } from "./options.ts";
 export type { ClientChange, Created } from "./outbox.ts";
 export type { Cursor, Operation, Refusal, RefusalKind } from "./runs.ts";
 export { type Move, type OwnClient, type Store, StoreDamaged, type StoreState } from "./store.ts";
-export { type Status, SyncClient, type SyncOptions } from "./sync.ts";
+export { SyncClient } from "./sync.ts";

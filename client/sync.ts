@@ -9,61 +9,13 @@ import { type Bytes, utf8 } from "./bytes.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { Exchange } from "./exchange.ts";
 import { Refused, Unavailable } from "./failures.ts";
-import type { Identity } from "./identity.ts";
-import { Inbox, type Receive } from "./inbox.ts";
+import { Inbox } from "./inbox.ts";
+import type { Status, SyncOptions } from "./options.ts";
 import { type ClientChange, type Created, Outbox } from "./outbox.ts";
 import { Rounds } from "./rounds.ts";
 import { type Cursor, type Operation, type Refusal, RunOpener } from "./runs.ts";
-import type { Store } from "./store.ts";
+import { Sender } from "./sender.ts";
 import { type Waiter, Waiters } from "./waiters.ts";
-
-/** What the app can show. `pending` is how many operations the server has not acknowledged. */
-export type Status =
-  /** Everything was sent, and everything read, when the server was last asked. */
-  | { readonly state: "synced"; readonly pending: 0 }
-  /** There is something to send or to read, and it is under way. */
-  | { readonly state: "pending"; readonly pending: number }
-  /** The server does not answer. It is tried again. */
-  | { readonly state: "offline"; readonly pending: number; readonly why: string }
-  /** The server refuses, or the app or the store fails. It is tried again, unless `final`. */
-  | {
-      readonly state: "refused";
-      readonly pending: number;
-      readonly why: string;
-      readonly final: boolean;
-    };
-
-export interface SyncOptions {
-  /** Where the server is, such as `https://sync.example`. */
-  readonly url: string | URL;
-  readonly identity: Identity;
-  /** Opened for this client; closed with it. */
-  readonly store: Store;
-  /** What the app does with the operations of other clients. */
-  readonly receive: Receive;
-  /**
-   * How far the app has taken operations, where it stores that together with its data. What the
-   * store says is then replaced. An empty list delivers everything again.
-   */
-  readonly cursors?: readonly Cursor[];
-  readonly onStatus?: (status: Status) => void;
-  /** Told of operations that were not passed on, because they are not what they should be. */
-  readonly onRefusal?: (refusal: Refusal) => void;
-  /** Told when operations were moved to a new client id. */
-  readonly onClientChange?: (change: ClientChange) => void;
-  /** Ends the client, as `close` does. */
-  readonly signal?: AbortSignal;
-  /** How long to wait, once all is synced, before the server is asked again; 30,000 ms. */
-  readonly pollInterval?: number;
-  /** How long to wait for an answer, and for more of it; 60,000 ms. */
-  readonly patience?: number;
-  /** Whether requests are signed; they are. */
-  readonly sign?: boolean;
-  readonly fetch?: (request: Request) => Promise<Response>;
-  readonly clock?: Clock;
-  /** From 0 up to 1. */
-  readonly random?: () => number;
-}
 
 /** How long to wait after failures: doubled each time, and half of it at random. */
 const FIRST_WAIT_MS = 1000;
@@ -81,6 +33,7 @@ export class SyncClient {
   readonly #exchange: Exchange;
   readonly #outbox: Outbox;
   readonly #inbox: Inbox;
+  readonly #sender: Sender;
   readonly #rounds: Rounds;
   readonly #closing: LinkedAbort;
   readonly #waiters = new Waiters();
@@ -113,18 +66,21 @@ export class SyncClient {
       },
       cursors,
     );
+    const onClientChange = async (change: ClientChange) => {
+      this.#inbox.know(await outbox.cursors());
+      options.onClientChange?.(change);
+    };
+    this.#sender = new Sender({ identity, store, clock, outbox, onClientChange });
     this.#rounds = new Rounds({
-      identity,
-      store,
-      clock,
       exchange: this.#exchange,
       opener,
+      sender: this.#sender,
       outbox,
       inbox: this.#inbox,
-      onClientChange: (change) => options.onClientChange?.(change),
+      onClientChange,
     });
     this.#closing = new LinkedAbort(options.signal);
-    this.#status = { state: "pending", pending: this.#rounds.pending };
+    this.#status = { state: "pending", pending: this.#sender.pending };
   }
 
   /** Takes up what the store holds, and begins to sync. */
@@ -173,9 +129,9 @@ export class SyncClient {
     const bytes = data.map((one) => (typeof one === "string" ? utf8(one) : one));
     const created = await this.#outbox.append(bytes, signal);
     if (this.#status.state === "synced") {
-      this.#tell({ state: "pending", pending: this.#rounds.pending });
+      this.#tell({ state: "pending", pending: this.#sender.pending });
       this.#wake?.abort();
-    } else this.#tell({ ...this.#status, pending: this.#rounds.pending });
+    } else this.#tell({ ...this.#status, pending: this.#sender.pending });
     return created;
   }
 
@@ -192,7 +148,7 @@ export class SyncClient {
    */
   sync(signal?: AbortSignal): Promise<void> {
     const synced = this.#waiters.add(signal);
-    this.#rounds.release();
+    this.#sender.release();
     this.#wake?.abort();
     return synced;
   }
@@ -219,7 +175,7 @@ export class SyncClient {
         const done = await this.#rounds.step(signal);
         failures = 0;
         if (done) await this.#finish(waiting);
-        else this.#tell({ state: "pending", pending: this.#rounds.pending });
+        else this.#tell({ state: "pending", pending: this.#sender.pending });
       } catch (error) {
         if (signal.aborted) break;
         failures = this.#rounds.progress > before ? 1 : failures + 1;
@@ -227,13 +183,13 @@ export class SyncClient {
       }
     }
     this.#waiters.end(signal.reason);
-    await this.#rounds.close();
+    await this.#sender.close();
     await this.#options.store.close();
   }
 
   /** Nothing is left to do for those who waited when the last exchange began. */
   async #finish(waiting: readonly Waiter[]): Promise<void> {
-    const { held, pending } = this.#rounds;
+    const { held, pending } = this.#sender;
     if (held === undefined) {
       this.#tell({ state: "synced", pending: 0 });
       for (const { resolve } of waiting) resolve();
@@ -247,7 +203,7 @@ export class SyncClient {
   }
 
   async #fail(error: unknown, failures: number, waiting: readonly Waiter[]): Promise<void> {
-    const { pending } = this.#rounds;
+    const { pending } = this.#sender;
     const why = error instanceof Error ? error.message : String(error);
     const longest = Math.min(FIRST_WAIT_MS * 2 ** (failures - 1), LONGEST_WAIT_MS);
     const wait = longest * (0.5 + 0.5 * (this.#options.random ?? Math.random)());

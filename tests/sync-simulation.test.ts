@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { createIdentity, type Identity } from "../client/index.ts";
 import { Device } from "./support/simulated-device.ts";
 import {
+  FAULTS,
   JumpingClock,
   randomFrom,
   SimulatedNetwork,
@@ -48,6 +49,7 @@ function steps(...kinds: fc.Arbitrary<Step>[]): fc.Arbitrary<Step[][]> {
 
 describe("several devices of one user", () => {
   let identity: Identity;
+  const struck = new Set<string>();
   before(async () => {
     ({ identity } = await createIdentity("a passphrase for tests", { bits: 2048 }));
   });
@@ -87,6 +89,7 @@ describe("several devices of one user", () => {
         }
       }
       for (const one of devices) assert.ok(await one.sync());
+      for (const fault of network.counts.keys()) struck.add(fault);
       return { devices, held: await Promise.all(devices.map((one) => one.held())) };
     } finally {
       for (const one of devices) await one.stop();
@@ -129,5 +132,9 @@ describe("several devices of one user", () => {
       ),
       { numRuns: RUNS },
     );
+  });
+
+  it("have met each fault of the network meanwhile", () => {
+    assert.deepEqual([...struck].sort(), [...FAULTS].sort());
   });
 });

@@ -82,7 +82,7 @@ type Fault =
   | "twice"
   | "again later";
 
-const FAULTS: readonly Fault[] = [
+export const FAULTS: readonly Fault[] = [
   "lost",
   "unanswered",
   "busy",
