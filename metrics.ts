@@ -46,7 +46,7 @@ export class Metrics {
     this.#counters("sync_operations_total", "Operations by what became of them.", "result", {
       stored: () => log.counts.stored,
       retried: () => log.counts.retried,
-      delivered: () => log.counts.delivered,
+      delivered: () => log.delivered,
       gap: () => log.counts.gaps,
       conflict: () => log.counts.conflicts,
     });

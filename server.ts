@@ -77,16 +77,16 @@ export function createHandler(options: HandlerOptions): Handler {
     },
   });
   const objects = new Objects(driver, config.OBJECT_CACHE_BYTES);
-  const parts = new Parts(objects);
+  const parts = new Parts(objects, damage.lookInside);
   const compactor =
     config.COMPACTION === "off"
       ? undefined
       : new Compactor({
           listings,
           objects,
-          parts,
+          parts: new Parts({ get: (name) => objects.getOnce(name) }, damage.lookInside),
           now,
-          pause: () => untilIdle(() => running),
+          pause: () => untilIdle(() => running + endpoint.streaming),
           onError: (user, error) => logger.error("a compaction failed", { user, error }),
           ...options.compaction,
         });

@@ -1,8 +1,9 @@
 import type { ServerRequest } from "srvx";
 import type { Fingerprint } from "../storage/names.ts";
 import type { Limiter, Verdict } from "../sync/limiter.ts";
-import type { Log, Reading } from "../sync/log.ts";
+import type { Log } from "../sync/log.ts";
 import { parseRequest } from "../sync/protocol.ts";
+import type { Reading } from "../sync/reading.ts";
 import { readJson } from "./body.ts";
 import { invalidRequest, rateLimited } from "./errors.ts";
 import type { Reply } from "./reply.ts";

@@ -46,21 +46,23 @@ export class Listing {
 
   /**
    * This listing after a compaction: without the runs of a client that are gone, with those that
-   * were added. A new one, because readers may hold on to this.
+   * they were packed into. A new one, because readers may hold on to this; this one where nothing
+   * changes.
    */
   repacked(client: string, gone: readonly Run[], added: readonly Run[]): Listing {
+    const sequence = this.clients.get(client);
+    if (sequence === undefined) return this;
+    const leaving = new Set(gone.map(keyOf));
+    const kept = sequence.runs.filter((run) => !leaving.has(keyOf(run)));
+    const known = new Set(added.length > 0 ? kept.map(keyOf) : []);
+    const coming = added.filter((run) => !known.has(keyOf(run)));
+    if (kept.length === sequence.runs.length && coming.length === 0) return this;
+    const repacked = new Sequence();
+    for (const run of [...kept, ...coming].sort(byName)) repacked.add(run);
     const listing = new Listing([]);
     listing.#foreign = this.#foreign;
-    for (const [other, sequence] of this.clients) {
-      listing.#runs += sequence.runs.length;
-      listing.clients.set(other, sequence);
-    }
-    const goneNow = new Set([...gone, ...added].map(keyOf));
-    const sequence = this.clients.get(client);
-    const runs = (sequence?.runs ?? []).filter((run) => !goneNow.has(keyOf(run)));
-    const repacked = new Sequence();
-    for (const run of [...runs, ...added].sort(byName)) repacked.add(run);
-    listing.#runs += repacked.runs.length - (sequence?.runs.length ?? 0);
+    listing.#runs = this.#runs - sequence.runs.length + repacked.runs.length;
+    for (const [other, theirs] of this.clients) listing.clients.set(other, theirs);
     listing.clients.set(client, repacked);
     return listing;
   }
