@@ -11,8 +11,12 @@ const MAY_IMPORT: Record<string, string[]> = {
   storage: ["storage"],
   sync: ["sync", "storage"],
   http: ["http", "sync", "storage"],
+  client: ["client"],
 };
 const TOP = ".";
+
+/** The only files of client/ that may import anything but client/: they are not for browsers. */
+const NOT_FOR_BROWSERS = /^client\/(folder-\w+|cli)\.ts$/;
 
 interface Source {
   /** The path within the project. */
@@ -59,14 +63,17 @@ describe("the code of the product", () => {
         const target = path.includes("/") ? path.slice(0, path.indexOf("/")) : TOP;
         assert.ok(
           folder === TOP || MAY_IMPORT[folder]?.includes(target),
-          `${folder}/ must not import ${path}: imports run http → sync → storage`,
+          `${folder}/ must not import ${path}: imports run http → sync → storage, client/ alone`,
         );
         assert.match(path, /\.(ts|json)$/, "a local import ends in .ts");
         if (/^storage\/(filesystem|memory|s3)\.ts$/.test(path)) {
           assert.equal(file, "storage/open.ts", "only storage/open.ts knows the drivers");
         }
       }
+      // A browser runs it as it stands, without types.
+      if (folder === "client" && !NOT_FOR_BROWSERS.test(file)) assert.deepEqual(modules, []);
       for (const name of modules) {
+        if (folder === "client") assert.match(name, /^node:/, "the client needs nothing from npm");
         const known = name.startsWith("node:")
           ? builtinModules.includes(name.slice("node:".length))
           : packageOf(name) in manifest.dependencies;

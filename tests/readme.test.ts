@@ -11,7 +11,7 @@ import { helpText } from "../config.ts";
 import manifest from "../package.json" with { type: "json" };
 import { fingerprintOf } from "../sync/identity.ts";
 import { temporaryFolder } from "./support/folder.ts";
-import { projectFolder, type ServerProcess, startServer } from "./support/process.ts";
+import { commandFor, projectFolder, type ServerProcess, startServer } from "./support/process.ts";
 
 const readme = read("README.md");
 const protocol = read("PROTOCOL.md");
@@ -49,6 +49,23 @@ describe("README.md", () => {
     assert.deepEqual(others, []);
     const stored = filesIn(join(folder.path, "data")).map((path) => readFileSync(path, "utf8"));
     assert.deepEqual(stored, [JSON.parse(operation ?? "").payload]);
+  });
+
+  it("has a client that runs as it is printed, and prints what it says", async () => {
+    const [program, printed, ...rest] = fences(section(readme, "Client in 15 lines"));
+    assert.equal(program?.language, "ts");
+    assert.equal(rest.length, 0);
+    const lines = program?.body.split("\n").filter((line) => line !== "") ?? [];
+    assert.ok(lines.length <= 15, `it has ${lines.length} lines`);
+    symlinkSync(join(projectFolder, "client"), join(folder.path, "client"));
+    writeFileSync(join(folder.path, "package.json"), '{"type":"module"}');
+    writeFileSync(join(folder.path, "devices.ts"), program?.body ?? "");
+    const [command, ...args] = commandFor(join(folder.path, "devices.ts"));
+    const { stdout } = await promisify(execFile)(command, args, {
+      cwd: projectFolder,
+      env: { ...process.env, NO_COLOR: "1", SERVER: new URL(server?.url ?? "").origin },
+    });
+    assert.equal(stdout, printed?.body);
   });
 
   it("signs a request with openssl, and the same request is refused without its signature", async () => {

@@ -1,0 +1,25 @@
+/**
+ * What an app embeds to sync end-to-end encrypted operations between a user's devices. It runs in
+ * browsers, Node, Bun and Deno, and needs nothing but this folder. README.md here shows how.
+ *
+ * What only some of them have is imported from files of its own: `folder-store.ts` for Node, Bun
+ * and Deno, `indexeddb-store.ts` for browsers.
+ */
+export { type Bytes, textOf, utf8 } from "./bytes.ts";
+export type { Clock } from "./clock.ts";
+export { Refused, Unavailable } from "./failures.ts";
+export {
+  type CreateOptions,
+  createIdentity,
+  type Identity,
+  importIdentity,
+  type NewIdentity,
+} from "./identity.ts";
+export type { Receive } from "./inbox.ts";
+export { InvalidKey } from "./key-text.ts";
+export { MemoryStore } from "./memory-store.ts";
+export type { Status, SyncOptions } from "./options.ts";
+export type { ClientChange, Created } from "./outbox.ts";
+export type { Cursor, Operation, Refusal, RefusalKind } from "./runs.ts";
+export { type Move, type OwnClient, type Store, StoreDamaged, type StoreState } from "./store.ts";
+export { SyncClient } from "./sync.ts";

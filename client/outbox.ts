@@ -1,0 +1,246 @@
+/**
+ * The operations that this installation creates: sealed once, kept, sent until acknowledged.
+ *
+ * Sealing is randomised, so an operation sealed again would be another one. What is sent is
+ * therefore always what was written down before it was sent for the first time.
+ */
+import { type Bytes, fromBase64url, sha256, toBase64url } from "./bytes.ts";
+import { type ContentKey, NO_PREVIOUS, newContentKey, seal } from "./envelope.ts";
+import type { Identity } from "./identity.ts";
+import { type Cursor, type Operation, RunOpener } from "./runs.ts";
+import { type OwnClient, type Store, StoreDamaged } from "./store.ts";
+
+/** Where an operation came to lie. */
+export interface Created {
+  readonly client: string;
+  readonly index: number;
+}
+
+/** A client id was in use twice: operations that nobody else has seen were moved to a new one. */
+export interface ClientChange {
+  readonly from: string;
+  readonly to: string;
+  /** The old index of the first operation moved; it has the index 0 now, and so on. */
+  readonly first: number;
+  /** How many were moved. */
+  readonly count: number;
+}
+
+/** Operations to send. */
+export interface Batch {
+  readonly client: string;
+  readonly first: number;
+  readonly payloads: readonly string[];
+}
+
+/** Operations decrypted at once. */
+const READ_AT_ONCE = 1000;
+
+interface Own {
+  readonly client: string;
+  length: number;
+  acknowledged: number;
+}
+
+export class Outbox {
+  readonly #store: Store;
+  readonly #identity: Identity;
+  readonly #own: Own[];
+  /** The hash of the last payload of the current client. */
+  #head: Bytes = NO_PREVIOUS;
+  #contentKey: Promise<ContentKey> | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  private constructor(store: Store, identity: Identity, own: readonly OwnClient[]) {
+    this.#store = store;
+    this.#identity = identity;
+    this.#own = own.map((client) => ({ ...client }));
+  }
+
+  /** Takes up what a store holds; begins a client id in one that is new. */
+  static async open(store: Store, identity: Identity, own: readonly OwnClient[]): Promise<Outbox> {
+    const outbox = new Outbox(store, identity, own);
+    if (own.length === 0) {
+      const client = crypto.randomUUID();
+      await store.begin(client);
+      outbox.#own.push({ client, length: 0, acknowledged: 0 });
+    }
+    const { client, length } = outbox.#current;
+    outbox.#head = await outbox.#hashOf(client, length - 1);
+    return outbox;
+  }
+
+  /** The client id under which operations are created. */
+  get client(): string {
+    return this.#current.client;
+  }
+
+  /** The client ids of this installation: the old ones, then the one in use. */
+  get own(): readonly OwnClient[] {
+    return this.#own;
+  }
+
+  /** How many operations the server has not acknowledged. */
+  get pending(): number {
+    return this.#own.reduce((sum, { length, acknowledged }) => sum + length - acknowledged, 0);
+  }
+
+  get #current(): Own {
+    const current = this.#own.at(-1);
+    if (current === undefined) throw new StoreDamaged("the store has no client id");
+    return current;
+  }
+
+  /** Seals operations, and returns once they are durable. */
+  append(data: readonly Bytes[], signal?: AbortSignal): Promise<Created[]> {
+    return this.#inTurn(async () => {
+      signal?.throwIfAborted();
+      const own = this.#current;
+      const first = own.length;
+      const sealed = await this.#seal(own.client, first, this.#head, data);
+      await this.#store.append(own.client, first, sealed.payloads);
+      own.length += data.length;
+      this.#head = sealed.head;
+      return data.map((_, i) => ({ client: own.client, index: first + i }));
+    });
+  }
+
+  /** The oldest operations that are not acknowledged, within bounds; `undefined` if all are. */
+  async next(count: number, bytes: number): Promise<Batch | undefined> {
+    const own = this.#own.find(({ length, acknowledged }) => acknowledged < length);
+    if (own === undefined) return undefined;
+    const { client, acknowledged: first, length } = own;
+    const wanted = Math.min(count, length - first);
+    return { client, first, payloads: await this.#store.read(client, first, wanted, bytes) };
+  }
+
+  /** The last operation of an own client: sent again, it shows whether the server still has it. */
+  async last(client: string): Promise<Batch | undefined> {
+    const own = this.#of(client);
+    if (own.length === 0) return undefined;
+    const first = own.length - 1;
+    return { client, first, payloads: await this.#store.read(client, first, 1, 0) };
+  }
+
+  /** The server has operations up to an index, and not that one. */
+  async acknowledge(client: string, next: number): Promise<void> {
+    const own = this.#of(client);
+    if (own.acknowledged === next) return;
+    await this.#store.acknowledge(client, next);
+    own.acknowledged = next;
+  }
+
+  /** The last operation of an own client that the server has acknowledged. */
+  async acknowledgedCursor(client: string): Promise<Cursor | undefined> {
+    const { acknowledged } = this.#of(client);
+    return this.#cursorAt(client, acknowledged - 1);
+  }
+
+  /** For each client id that was given up: what is created here is as good as taken. */
+  async cursors(): Promise<Cursor[]> {
+    const cursors: Cursor[] = [];
+    for (const { client, length } of this.#own.slice(0, -1)) {
+      const cursor = await this.#cursorAt(client, length - 1);
+      if (cursor !== undefined) cursors.push(cursor);
+    }
+    return cursors;
+  }
+
+  /** The payload of an own operation, if there is one under this index. */
+  async payload(client: string, index: number): Promise<string | undefined> {
+    const own = this.#own.find((known) => known.client === client);
+    if (own === undefined || index >= own.length) return undefined;
+    const [payload] = await this.#store.read(client, index, 1, 0);
+    return payload;
+  }
+
+  /**
+   * Gives up a client id that is in use twice. The operations from `first` on, which nobody else
+   * has under it, are sealed anew under a new client id.
+   */
+  change(from: string, first: number): Promise<ClientChange> {
+    return this.#inTurn(async () => {
+      const own = this.#of(from);
+      const count = own.length - first;
+      const to = crypto.randomUUID();
+      const payloads: string[] = [];
+      let head = NO_PREVIOUS;
+      for (let at = first; at < own.length; at += READ_AT_ONCE) {
+        const data = await this.#data(from, at, Math.min(READ_AT_ONCE, own.length - at));
+        const sealed = await this.#seal(to, payloads.length, head, data);
+        for (const payload of sealed.payloads) payloads.push(payload);
+        head = sealed.head;
+      }
+      await this.#store.move({ from, length: first, to, payloads });
+      own.length = first;
+      own.acknowledged = Math.min(own.acknowledged, first);
+      this.#own.push({ client: to, length: count, acknowledged: 0 });
+      this.#head = head;
+      return { from, to, first, count };
+    });
+  }
+
+  /** All operations of this installation, decrypted, in the order in which they were created. */
+  async *operations(): AsyncGenerator<Operation[], void, void> {
+    for (const { client, length } of [...this.#own]) {
+      for (let first = 0; first < length; first += READ_AT_ONCE) {
+        const data = await this.#data(client, first, Math.min(READ_AT_ONCE, length - first));
+        yield data.map((one, i) => ({ client, index: first + i, data: one }));
+      }
+    }
+  }
+
+  async #data(client: string, first: number, count: number): Promise<Bytes[]> {
+    const payloads = await this.#store.read(client, first, count, Number.POSITIVE_INFINITY);
+    const lines = payloads.map((payload, i) => ({ client, index: first + i, payload }));
+    const before = await this.#cursorAt(client, first - 1);
+    const opener = new RunOpener(this.#identity);
+    const { operations, refusal } = await opener.open(client, lines, before);
+    if (refusal !== undefined || operations.length !== count) {
+      throw new StoreDamaged(`operation ${refusal?.index} of ${client}: ${refusal?.kind}`);
+    }
+    return operations.map(({ data }) => data);
+  }
+
+  async #seal(client: string, first: number, previous: Bytes, data: readonly Bytes[]) {
+    this.#contentKey ??= newContentKey(this.#identity);
+    const content = await this.#contentKey;
+    const payloads: string[] = [];
+    let head = previous;
+    for (const [i, one] of data.entries()) {
+      const place = { client, index: first + i, previous: head };
+      const { payload, hash } = await seal(this.#identity, content, place, one);
+      payloads.push(payload);
+      head = hash;
+    }
+    return { payloads, head };
+  }
+
+  async #cursorAt(client: string, index: number): Promise<Cursor | undefined> {
+    if (index < 0) return undefined;
+    return { client, index, hash: toBase64url(await this.#hashOf(client, index)) };
+  }
+
+  async #hashOf(client: string, index: number): Promise<Bytes> {
+    if (index < 0) return NO_PREVIOUS;
+    const [payload = ""] = await this.#store.read(client, index, 1, 0);
+    const bytes = fromBase64url(payload);
+    if (payload === "" || bytes === undefined) {
+      throw new StoreDamaged(`operation ${index} of ${client} cannot be read`);
+    }
+    return sha256(bytes);
+  }
+
+  #of(client: string): Own {
+    const own = this.#own.find((known) => known.client === client);
+    if (own === undefined) throw new RangeError(`${client} is no client of this store`);
+    return own;
+  }
+
+  /** One change of the log at a time. */
+  #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const result = this.#turn.then(work);
+    this.#turn = result.catch(() => undefined);
+    return result;
+  }
+}

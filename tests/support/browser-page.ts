@@ -1,0 +1,56 @@
+/** Runs in a page: the contract of stores on IndexedDB, and the envelope. Reports how each went. */
+
+import { createIdentity } from "../../client/index.ts";
+import { loadIdentity, saveIdentity } from "../../client/indexeddb-identity.ts";
+import { IndexedDbStore } from "../../client/indexeddb-store.ts";
+import { storeCases } from "../store-cases.ts";
+import vectors from "../vectors/envelope.json" with { type: "json" };
+import { openAll, sealAll } from "./envelope-work.ts";
+
+declare const report: (value: unknown) => Promise<unknown>;
+
+const outcomes: Record<string, string> = {};
+
+async function noting(name: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+    outcomes[name] = "passed";
+  } catch (error) {
+    outcomes[name] = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  }
+}
+
+for (const [i, { name, run }] of storeCases.entries()) {
+  const user = { fingerprint: vectors.fingerprint };
+  await noting(name, () =>
+    run({ open: () => IndexedDbStore.open(`case ${i}`, user), shared: true }),
+  );
+}
+
+await noting("keeps an identity that can be used and not exported", async () => {
+  const { identity } = await createIdentity("a passphrase for tests", { bits: 2048 });
+  if ((await loadIdentity("app")) !== undefined) throw new Error("there was one");
+  await saveIdentity("app", identity);
+  const kept = await loadIdentity("app");
+  if (kept === undefined || kept.fingerprint !== identity.fingerprint) throw new Error("lost");
+  const { sign } = kept.keys;
+  await crypto.subtle.sign({ name: "RSA-PSS", saltLength: 32 }, sign, new Uint8Array(1));
+  const exported = await crypto.subtle.exportKey("pkcs8", sign).then(
+    () => true,
+    () => false,
+  );
+  if (exported) throw new Error("it can be exported");
+});
+
+const key = vectors.private_key_pkcs8;
+const lines = vectors.operations.map(({ client_id: client, operation_index: index, payload }) => ({
+  client,
+  index,
+  payload,
+}));
+const client = lines[0]?.client ?? "";
+await report({
+  outcomes,
+  opened: await openAll(key, client, lines),
+  sealed: await sealAll(key, client, ["sealed", "in", "Chromium"]),
+});

@@ -1,0 +1,93 @@
+/** Headless Chromium, where there is one, running a module of this project in a page. */
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { delimiter, join } from "node:path";
+import { text } from "node:stream/consumers";
+import { promisify } from "node:util";
+import { temporaryFolder } from "./folder.ts";
+import { projectFolder } from "./process.ts";
+
+/** The path of Chromium: `TEST_CHROMIUM`, or what Debian installs. `undefined` if there is none. */
+export const chromium = process.env.TEST_CHROMIUM ?? inPath("chromium");
+
+function inPath(name: string): string | undefined {
+  const folders = (process.env.PATH ?? "").split(delimiter);
+  return folders.map((folder) => join(folder, name)).find((path) => existsSync(path));
+}
+
+/**
+ * Runs a module in a page of headless Chromium and returns what it hands to the function `report`,
+ * which the page has, as JSON. The module is bundled, for a browser takes no TypeScript.
+ */
+export async function runInChromium(file: string): Promise<unknown> {
+  if (chromium === undefined) throw new Error("there is no Chromium");
+  const folder = temporaryFolder();
+  const bundle = await bundled(file);
+  const { promise, resolve } = later<string>();
+  const page = `<!doctype html><meta charset="utf-8"><title>Test</title><script>
+    const report = (value) => fetch("/report", { method: "POST", body: JSON.stringify(value) });
+    addEventListener("error", (event) => report({ failed: String(event.message) }));
+    addEventListener("unhandledrejection", (event) => report({ failed: String(event.reason) }));
+  </script><script type="module" src="/module.js"></script>`;
+  const server = createServer(async (request, response) => {
+    if (request.url === "/report") {
+      resolve(await text(request));
+      response.end();
+    } else if (request.url === "/module.js") {
+      response.setHeader("Content-Type", "text/javascript; charset=utf-8").end(bundle);
+    } else response.setHeader("Content-Type", "text/html; charset=utf-8").end(page);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port }: Pick<AddressInfo, "port"> = portOf(server.address());
+  const child = spawn(
+    chromium,
+    [
+      "--headless=new",
+      "--no-sandbox",
+      "--disable-gpu",
+      "--no-first-run",
+      "--disable-background-networking",
+      `--user-data-dir=${folder.path}`,
+      `http://127.0.0.1:${port}/`,
+    ],
+    { stdio: "ignore" },
+  );
+  const closed = once(child, "close");
+  try {
+    const gone = closed.then(() => JSON.stringify({ failed: "Chromium ended" }));
+    return JSON.parse(await Promise.race([promise, gone]));
+  } finally {
+    child.kill("SIGTERM");
+    await closed;
+    server.closeAllConnections();
+    server.close();
+    folder.remove();
+  }
+}
+
+async function bundled(file: string): Promise<string> {
+  const bun = join(projectFolder, "node_modules", ".bin", "bun");
+  const args = ["build", "--target", "browser", join("tests", "support", file)];
+  const { stdout } = await promisify(execFile)(bun, args, {
+    cwd: projectFolder,
+    maxBuffer: 2 ** 24,
+  });
+  return stdout;
+}
+
+function later<Value>(): { promise: Promise<Value>; resolve: (value: Value) => void } {
+  let resolve: (value: Value) => void = () => undefined;
+  const promise = new Promise<Value>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}
+
+function portOf(address: string | AddressInfo | null): Pick<AddressInfo, "port"> {
+  if (address === null || typeof address === "string") throw new Error("it has no port");
+  return address;
+}

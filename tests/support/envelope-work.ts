@@ -1,0 +1,36 @@
+/**
+ * Sealing and opening as any runtime can do it, a browser among them: it uses nothing but the
+ * client's modules. What one runtime has sealed, the others must open.
+ */
+import { fromBase64url, textOf } from "../../client/bytes.ts";
+import { identityOf } from "../../client/identity.ts";
+import { type Line, RunOpener } from "../../client/runs.ts";
+import { sealed } from "./sealed.ts";
+
+/** @param key a private key, PKCS #8 in base64url */
+async function identity(key: string) {
+  const pkcs8 = fromBase64url(key);
+  if (pkcs8 === undefined) throw new TypeError("the key is not base64url");
+  return identityOf(pkcs8);
+}
+
+/** The lines of a client that has created the texts. */
+export async function sealAll(
+  key: string,
+  client: string,
+  texts: readonly string[],
+): Promise<Line[]> {
+  return sealed(await identity(key), client, texts);
+}
+
+/** The texts in the lines of a client. Throws when any is refused. */
+export async function openAll(
+  key: string,
+  client: string,
+  lines: readonly Line[],
+): Promise<string[]> {
+  const opener = new RunOpener(await identity(key));
+  const { operations, refusal } = await opener.open(client, lines, undefined);
+  if (refusal !== undefined) throw new Error(`${refusal.kind} at ${refusal.index}`);
+  return operations.map(({ data }) => textOf(data));
+}

@@ -1,0 +1,25 @@
+/** A client of the envelope, as tests need it: operations sealed one after the other. */
+import { type Bytes, utf8 } from "../../client/bytes.ts";
+import { NO_PREVIOUS, newContentKey, seal } from "../../client/envelope.ts";
+import type { Identity } from "../../client/index.ts";
+import type { Line } from "../../client/runs.ts";
+
+/** The lines of a client that has created the texts, from the index `first` on. */
+export async function sealed(
+  identity: Identity,
+  client: string,
+  texts: readonly string[],
+  first = 0,
+  previous: Bytes = NO_PREVIOUS,
+): Promise<Line[]> {
+  const content = await newContentKey(identity);
+  const lines: Line[] = [];
+  let before = previous;
+  for (const [i, text] of texts.entries()) {
+    const place = { client, index: first + i, previous: before };
+    const { payload, hash } = await seal(identity, content, place, utf8(text));
+    lines.push({ client, index: first + i, payload });
+    before = hash;
+  }
+  return lines;
+}

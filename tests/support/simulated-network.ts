@@ -1,0 +1,181 @@
+/** The real handler behind a network that loses, cuts, delays and repeats; and a clock that jumps. */
+
+import type { Clock } from "../../client/index.ts";
+import { readConfig } from "../../config.ts";
+import { createLogger } from "../../logger.ts";
+import { createHandler, type Handler } from "../../server.ts";
+import { MemoryDriver } from "../../storage/memory.ts";
+
+export const URL_OF_SERVER = "http://sync.test";
+
+/** Lets everything else that is ready have its turn. */
+export function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+/** A clock on which every wait is over at once, and only those for ever last. */
+export class JumpingClock implements Clock {
+  #now = 1_800_000_000_000;
+
+  now(): number {
+    return this.#now;
+  }
+
+  async sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
+    if (milliseconds === Number.POSITIVE_INFINITY) {
+      if (signal.aborted) return;
+      return new Promise((resolve) => signal.addEventListener("abort", () => resolve()));
+    }
+    this.#now += milliseconds;
+    await turn();
+  }
+}
+
+/** The server, with a copy of its storage to go back to. */
+export class SimulatedServer {
+  readonly #settings: Readonly<Record<string, string>>;
+  #driver = new MemoryDriver();
+  #handler: Handler;
+  #copy: MemoryDriver | undefined;
+
+  constructor(settings: Readonly<Record<string, string>> = {}) {
+    this.#settings = settings;
+    this.#handler = this.#start();
+  }
+
+  fetch(request: Request): Promise<Response> {
+    return this.#handler.fetch(request);
+  }
+
+  /** Takes a copy of the storage as it is now. */
+  async backUp(): Promise<void> {
+    this.#copy = await copyOf(this.#driver);
+  }
+
+  /** Goes on from the copy, if there is one: what came since is lost. */
+  async restore(): Promise<void> {
+    if (this.#copy === undefined) return;
+    this.#driver = await copyOf(this.#copy);
+    this.#handler = this.#start();
+  }
+
+  #start(): Handler {
+    const config = readConfig({ RATE_LIMIT: "0", LOG: "silent", ...this.#settings });
+    return createHandler({ config, driver: this.#driver, logger: createLogger(config.LOG) });
+  }
+}
+
+async function copyOf(driver: MemoryDriver): Promise<MemoryDriver> {
+  const copy = new MemoryDriver();
+  for (const { name } of await driver.list("")) await copy.put(name, await driver.get(name));
+  return copy;
+}
+
+/** What may go wrong with one request. */
+type Fault =
+  | "lost"
+  | "unanswered"
+  | "busy"
+  | "limited"
+  | "cut"
+  | "broken"
+  | "twice"
+  | "again later";
+
+export const FAULTS: readonly Fault[] = [
+  "lost",
+  "unanswered",
+  "busy",
+  "limited",
+  "cut",
+  "broken",
+  "twice",
+  "again later",
+];
+
+export class SimulatedNetwork {
+  /** How many of the requests something goes wrong with, from 0 to 1. */
+  faulty = 0.5;
+  /** How often each fault has struck. */
+  readonly counts = new Map<Fault, number>();
+  readonly #server: SimulatedServer;
+  readonly #random: () => number;
+  readonly #later: (() => Request)[] = [];
+
+  /** @param random from 0 up to 1 */
+  constructor(server: SimulatedServer, random: () => number) {
+    this.#server = server;
+    this.#random = random;
+  }
+
+  readonly fetch = async (request: Request): Promise<Response> => {
+    for (let turns = Math.floor(this.#random() * 4); turns > 0; turns--) await turn();
+    if (this.#random() < 0.5) await this.#sendLater();
+    const again = await repeatable(request);
+    const answer = () => this.#server.fetch(again());
+    if (this.#random() >= this.faulty) return answer();
+    const fault = FAULTS[Math.floor(this.#random() * FAULTS.length)] ?? "lost";
+    this.counts.set(fault, (this.counts.get(fault) ?? 0) + 1);
+    switch (fault) {
+      case "lost":
+        throw new TypeError("the connection broke");
+      case "unanswered":
+        await (await answer()).arrayBuffer();
+        throw new TypeError("the connection broke");
+      case "busy":
+        return new Response("<h1>Bad gateway</h1>", { status: 502 });
+      case "limited":
+        return new Response(null, { status: 429, headers: { "Retry-After": "2" } });
+      case "twice":
+        await (await answer()).arrayBuffer();
+        return answer();
+      case "again later":
+        this.#later.push(again);
+        return answer();
+      case "cut":
+      case "broken":
+        return this.#cut(await answer(), fault === "broken");
+    }
+  };
+
+  /** A request that was seen before arrives once more. */
+  async #sendLater(): Promise<void> {
+    const request = this.#later.shift();
+    if (request !== undefined) await (await this.#server.fetch(request())).arrayBuffer();
+  }
+
+  /** An answer of which only a part arrives; a proxy may make that look like its end. */
+  async #cut(response: Response, broken: boolean): Promise<Response> {
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    const length = Math.floor(this.#random() * bytes.length);
+    const { status, headers } = response;
+    const body = new ReadableStream<Uint8Array>({
+      start: (controller) => {
+        const middle = Math.floor(this.#random() * length);
+        controller.enqueue(bytes.slice(0, middle));
+        controller.enqueue(bytes.slice(middle, length));
+        if (broken) controller.error(new TypeError("the connection broke"));
+        else controller.close();
+      },
+    });
+    return new Response(body, { status, headers });
+  }
+}
+
+/** What makes the same request any number of times. */
+async function repeatable(request: Request): Promise<() => Request> {
+  const { url, method, headers } = request;
+  const body = await request.text();
+  return () => new Request(url, { method, headers, body });
+}
+
+/** Numbers from 0 up to 1 that follow from a seed (mulberry32). */
+export function randomFrom(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
