@@ -6,11 +6,10 @@
  */
 import {
   closeSync,
-  fstatSync,
   fsync as fsyncCallback,
   open as openCallback,
   openSync,
-  read as readCallback,
+  readFile,
   stat,
   statSync,
   write as writeCallback,
@@ -20,7 +19,6 @@ import { setImmediate } from "node:timers/promises";
 import { promisify } from "node:util";
 
 const open = promisify(openCallback);
-const read = promisify(readCallback);
 const write = promisify(writeCallback);
 const fsync = promisify(fsyncCallback);
 
@@ -30,23 +28,11 @@ const WRITTEN_AT_ONCE = 64 * 1024;
 /** How long other work waits at most while the sizes of many files are asked. */
 const SLICE_MS = 4;
 
-/** The whole contents of a file. Throws with the code ENOENT where there is none. */
-export async function readWhole(path: string): Promise<Uint8Array> {
-  const file = await open(path, "r");
-  try {
-    // A file of ours never changes: it was written aside and renamed into place.
-    const bytes = new Uint8Array(fstatSync(file).size);
-    let length = 0;
-    while (length < bytes.byteLength) {
-      const { bytesRead } = await read(file, bytes, length, bytes.byteLength - length, null);
-      if (bytesRead === 0) throw new Error(`the file ends after ${length} bytes`);
-      length += bytesRead;
-    }
-    return bytes;
-  } finally {
-    closeSync(file);
-  }
-}
+/**
+ * The whole contents of a file. Throws with the code ENOENT where there is none. The form with a
+ * callback takes half the time of that with promises on Node, and a third on Deno.
+ */
+export const readWhole: (path: string) => Promise<Uint8Array> = promisify(readFile);
 
 /** Makes a new file of this account alone; returns once its bytes survive power loss. */
 export async function writeNew(path: string, bytes: Uint8Array): Promise<void> {

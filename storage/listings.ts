@@ -1,7 +1,13 @@
 import { LRUCache } from "lru-cache";
 import type { Driver, StoredObject } from "./driver.ts";
 import { Listing } from "./listing.ts";
-import { type Fingerprint, formatName, type ObjectName, userPrefix } from "./names.ts";
+import {
+  type Fingerprint,
+  formatMarker,
+  formatName,
+  type ObjectName,
+  userPrefix,
+} from "./names.ts";
 import type { Run } from "./sequence.ts";
 
 export interface ListingsOptions {
@@ -98,6 +104,13 @@ export class Listings {
       this.#entries.delete(name.user);
       this.counts.drops++;
     }
+  }
+
+  /** Takes note that the user's `signed` marker is now in storage. */
+  locked(user: Fingerprint): void {
+    this.#loads.get(user)?.appended.push({ name: formatMarker({ kind: "signed", user }), size: 0 });
+    const entry = this.#entries.get(user);
+    if (entry !== undefined) entry.listing.signed = true;
   }
 
   /**

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import type { Driver } from "./driver.ts";
 import { formatName, type ObjectName } from "./names.ts";
@@ -86,7 +86,11 @@ export class Objects {
 
   /** Removes an object. */
   async delete(name: ObjectName): Promise<void> {
-    const text = formatName(name);
+    await this.deleteNamed(formatName(name));
+  }
+
+  /** Removes an object of whatever kind, by the text of its name. */
+  async deleteNamed(text: string): Promise<void> {
     this.#bodies.delete(text);
     await this.#driver.delete(text);
   }
@@ -104,5 +108,5 @@ export class Objects {
 
 /** MD5 in lower-case hex, as it stands in an object's name. */
 export function md5Of(body: Uint8Array): string {
-  return createHash("md5").update(body).digest("hex");
+  return hash("md5", body, "hex");
 }

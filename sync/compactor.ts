@@ -11,6 +11,8 @@ export interface CompactorOptions
   extends Pick<PackerOptions, "listings" | "objects" | "parts">,
     Partial<Pick<PackerOptions, "limits" | "pause">> {
   readonly timing?: CompactionTiming;
+  /** Called after each compaction, however it ended: its user may have been erased meanwhile. */
+  readonly settle?: (user: Fingerprint) => Promise<unknown>;
   /** Told of a compaction that failed. Nothing is lost by it, and it is tried again later. */
   readonly onError?: (user: Fingerprint, error: unknown) => void;
   /** Milliseconds of a clock that never goes back. */
@@ -183,8 +185,9 @@ export class Compactor {
   async #run(user: Fingerprint): Promise<void> {
     const { now } = this.#options;
     try {
+      const packed = await this.compact(user).finally(() => this.#options.settle?.(user));
       // One that packed something is looked at again: small segments may fill a large one by now.
-      if (await this.compact(user)) this.appended(user);
+      if (packed) this.appended(user);
       else this.#inVain.set(user, now() + this.#timing.rest);
       this.#overtaken.delete(user);
     } catch (error) {

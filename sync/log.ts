@@ -9,6 +9,7 @@ import type { Listings } from "../storage/listings.ts";
 import type { Fingerprint, ObjectName } from "../storage/names.ts";
 import { md5Of, type Objects } from "../storage/objects.ts";
 import { isOverlap, type Run, type Span } from "../storage/sequence.ts";
+import type { Door } from "./access.ts";
 import { Parts } from "./parts.ts";
 import { operationLine } from "./protocol.ts";
 import { MAX_LISTS, Reader, type Reading } from "./reading.ts";
@@ -73,18 +74,19 @@ export class Log {
   /**
    * Appends operations of one client, the first under the index `first`. Returns once all of them
    * are in durable storage; those that were there already, with the same payloads, count as that.
-   * Throws `OperationGap` or `OperationConflict`, having stored nothing.
+   * Throws `OperationGap`, `OperationConflict` or what `door` throws, having stored nothing.
    */
   append(
     user: Fingerprint,
     client: string,
     first: number,
     payloads: readonly string[],
+    door?: Door,
   ): Promise<void> {
     const batch = { user, client, first, last: first + payloads.length - 1, payloads };
     // In turns, so that two requests under one index never both find it free.
     return this.#turns.take(`${user}.${client}`, async () => {
-      const missing = await this.#missing(batch);
+      const missing = await this.#missing(batch, door);
       this.counts.retried += payloads.length - missing.reduce((sum, span) => sum + length(span), 0);
       // One after the other: a crash between two of them leaves no hole.
       for (const span of missing.flatMap((span) => segmentsOf(batch, span))) {
@@ -101,8 +103,8 @@ export class Log {
   }
 
   /** The operations above what the reader is aware of: for each client, its last known index. */
-  read(user: Fingerprint, aware: ReadonlyMap<string, number>): Promise<Reading> {
-    return this.#reader.read(user, aware);
+  read(user: Fingerprint, aware: ReadonlyMap<string, number>, door?: Door): Promise<Reading> {
+    return this.#reader.read(user, aware, door);
   }
 
   /** Stores operations of a batch: one as an object of its own, several as one segment. */
@@ -118,12 +120,16 @@ export class Log {
   }
 
   /** Which operations of a batch are to be stored. Throws when they may not be appended. */
-  async #missing(batch: Batch): Promise<Span[]> {
-    const known = await this.#compare(batch, await this.#listings.get(batch.user));
+  async #missing(batch: Batch, door: Door | undefined): Promise<Span[]> {
+    const cached = await this.#listings.get(batch.user);
+    await door?.(cached);
+    const known = await this.#compare(batch, cached);
     if (Array.isArray(known)) return known;
     for (let lists = 1; ; lists++) {
       // A cached listing never refuses anybody: another instance may know better.
-      const actual = await this.#compare(batch, await this.#listings.fresh(batch.user));
+      const fresh = await this.#listings.fresh(batch.user);
+      await door?.(fresh);
+      const actual = await this.#compare(batch, fresh);
       if (Array.isArray(actual)) return actual;
       if (actual instanceof ObjectMissing && lists < MAX_LISTS) continue;
       if (actual instanceof OperationGap) this.counts.gaps++;

@@ -40,20 +40,19 @@ export class Parts {
   }
 
   /** The lines of an entry, from each of its objects. Throws as `Objects.get` does. */
-  lines(user: Fingerprint, client: string, { first, last, runs }: Entry): Promise<Uint8Array[]> {
-    return Promise.all(
-      runs.map(async (run) => {
-        if (run.first === run.last) {
-          const body = await this.#objects.get({ user, client, ...run });
-          return bytesOf(operationLine(client, run.first, textOf(body)));
-        }
-        // A whole segment goes as it is: its MD5 has vouched for it.
-        if (first === run.first && last === run.last) {
-          return this.#objects.get({ user, client, ...run });
-        }
-        return (await this.segment(user, client, run)).lines(first, last);
-      }),
-    );
+  lines(user: Fingerprint, client: string, entry: Entry): Promise<Uint8Array[]> {
+    return Promise.all(entry.runs.map((run) => this.#linesOf(user, client, run, entry)));
+  }
+
+  async #linesOf(user: Fingerprint, client: string, run: Run, span: Span): Promise<Uint8Array> {
+    const { first, last } = run;
+    if (first < last && (span.first > first || span.last < last)) {
+      return (await this.segment(user, client, run)).lines(span.first, span.last);
+    }
+    const { md5 } = run;
+    const body = await this.#objects.get({ user, client, first, last, md5 });
+    // A whole segment goes as it is: its MD5 has vouched for it.
+    return first < last ? body : bytesOf(operationLine(client, first, textOf(body)));
   }
 
   /** A segment, to look into. Throws as `Objects.get` does, and `SegmentMalformed`. */

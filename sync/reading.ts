@@ -3,6 +3,7 @@ import type { Listing } from "../storage/listing.ts";
 import type { Listings } from "../storage/listings.ts";
 import type { Fingerprint } from "../storage/names.ts";
 import type { Span } from "../storage/sequence.ts";
+import type { Door } from "./access.ts";
 import { bytesIn, type Entry, linesIn, type Parts } from "./parts.ts";
 import { readAhead } from "./read-ahead.ts";
 
@@ -26,13 +27,19 @@ interface Wanted extends Span {
   readonly client: string;
 }
 
-/** An entry of a client, on its way to a reader. */
-interface Sending extends Entry {
+/** Consecutive entries of a client that are read side by side, and sent as one. */
+interface Sending {
   readonly client: string;
+  readonly entries: Entry[];
+  /** Of the objects they are read from: an object is read whole, whatever is wanted of it. */
+  bytes: number;
 }
 
-/** Reads under way at once for one reader, and the bytes they may come to. */
-const READ_AHEAD = { maxItems: 32, maxBytes: 4 * 1024 * 1024 };
+/** Small objects are read and sent so many at a time: each by itself costs more than its bytes. */
+const TOGETHER = { entries: 32, bytes: 64 * 1024 };
+
+/** What is read ahead for one reader: the reads under way, and the bytes they may come to. */
+const READ_AHEAD = { maxItems: 4, maxBytes: 4 * 1024 * 1024 };
 
 /** How often storage is listed again, in one place, because a listed object was gone when read. */
 export const MAX_LISTS = 5;
@@ -50,9 +57,10 @@ export class Reader {
   }
 
   /** The operations above what the reader is aware of: for each client, its last known index. */
-  async read(user: Fingerprint, aware: ReadonlyMap<string, number>): Promise<Reading> {
+  async read(user: Fingerprint, aware: ReadonlyMap<string, number>, door?: Door): Promise<Reading> {
     let listing = await this.#listings.get(user);
     for (let lists = 0; ; lists++) {
+      await door?.(listing);
       try {
         return await this.#reading(user, listing, aware);
       } catch (error) {
@@ -97,18 +105,14 @@ export class Reader {
         for (const { client, ...span } of wanted) {
           await this.#parts.sort(user, client, listing.clients.get(client)?.overlaps(span) ?? []);
         }
-        const entries = readAhead(this.#entries(listing, wanted), {
-          read: async (sending) => ({
-            sending,
-            lines: await this.#parts.lines(user, sending.client, sending),
-          }),
-          // An object is read whole, whatever is wanted of it.
-          bytes: ({ runs }) => runs.reduce((sum, { size }) => sum + size, 0),
+        const reads = readAhead(this.#sendings(listing, wanted), {
+          read: async (sending) => ({ sending, lines: await this.#linesOf(user, sending) }),
+          bytes: (sending) => sending.bytes,
           ...READ_AHEAD,
         });
-        for await (const { sending, lines } of entries) {
-          yield* lines;
-          const operations = linesIn(sending);
+        for await (const { sending, lines } of reads) {
+          yield lines;
+          const operations = sending.entries.reduce((sum, entry) => sum + linesIn(entry), 0);
           sent += operations;
           this.delivered += operations;
           last = sending;
@@ -128,29 +132,47 @@ export class Reader {
     if (sent !== count) throw new OperationsLost(`${count} lines were promised, ${sent} sent`);
   }
 
-  /** The entries of all wanted spans, in order. Throws `OperationsLost` where one is missing. */
-  *#entries(listing: Listing, wanted: readonly Wanted[]): Generator<Sending, void, void> {
+  async #linesOf(user: Fingerprint, { client, entries }: Sending): Promise<Uint8Array> {
+    const all = await Promise.all(entries.map((entry) => this.#parts.lines(user, client, entry)));
+    const [first] = all;
+    return all.length === 1 && first?.length === 1 && first[0] !== undefined
+      ? first[0]
+      : Buffer.concat(all.flat());
+  }
+
+  /** All that is wanted, in order. Throws `OperationsLost` where an operation is missing. */
+  *#sendings(listing: Listing, wanted: readonly Wanted[]): Generator<Sending, void, void> {
     for (const { client, first, last } of wanted) {
       let next = first;
+      let sending: Sending = { client, entries: [], bytes: 0 };
       const sequence = listing.clients.get(client);
-      const entries = sequence === undefined ? [] : this.#parts.entries(sequence, { first, last });
-      for (const entry of entries) {
+      for (const entry of sequence ? this.#parts.entries(sequence, { first, last }) : []) {
         if (entry.first !== next) throw lost(client, next);
-        yield { client, ...entry };
+        const bytes = entry.runs.reduce((sum, { size }) => sum + size, 0);
+        const full =
+          sending.entries.length === TOGETHER.entries || sending.bytes + bytes > TOGETHER.bytes;
+        if (full && sending.entries.length > 0) {
+          yield sending;
+          sending = { client, entries: [], bytes: 0 };
+        }
+        sending.entries.push(entry);
+        sending.bytes += bytes;
         next = entry.last + 1;
       }
+      if (sending.entries.length > 0) yield sending;
       if (next <= last) throw lost(client, next);
     }
   }
 }
 
-/** What is wanted still when `last` was the last entry sent: entries go out in the order wanted. */
+/** What is wanted still when `last` was the last to be sent: they go out in the order wanted. */
 function after(wanted: Wanted[], last: Sending | undefined): Wanted[] {
+  const end = last?.entries.at(-1)?.last;
   const at = wanted.findIndex(({ client }) => client === last?.client);
-  if (last === undefined || at === -1) return wanted;
+  if (last === undefined || end === undefined || at === -1) return wanted;
   const rest = wanted.slice(at);
   return rest
-    .map((span) => (span.client === last.client ? { ...span, first: last.last + 1 } : span))
+    .map((span) => (span.client === last.client ? { ...span, first: end + 1 } : span))
     .filter(({ first, last }) => first <= last);
 }
 

@@ -3,9 +3,11 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import {
   type Fingerprint,
+  formatMarker,
   formatName,
   isFingerprint,
   type ObjectName,
+  parseMarker,
   parseName,
   userPart,
   userPrefix,
@@ -150,6 +152,54 @@ describe("object names", () => {
     assert.equal(parseName(NAME.replace(INDEX, "9007199254740991"))?.first, LAST_INDEX);
     assert.equal(parseName(SEGMENT.replace(LAST, "9007199254740991"))?.last, LAST_INDEX);
   });
+});
+
+describe("the names of markers", () => {
+  it("are the user's fingerprint, what is marked, and when", () => {
+    const user = USER as Fingerprint;
+    assert.equal(formatMarker({ kind: "signed", user }), `${USER}.signed`);
+    const erased = { kind: "erased", user, at: 1_800_000_000 } as const;
+    assert.equal(formatMarker(erased), `${USER}.erased.0000001800000000`);
+  });
+
+  it("come back from text as they went in, and are no names of operations", () => {
+    const marker = fc
+      .oneof(
+        fc.record({ kind: fc.constant("signed" as const), user: fingerprint }),
+        fc.record({ kind: fc.constant("erased" as const), user: fingerprint, at: index }),
+      )
+      .map((marker) => ({ ...marker }));
+    fc.assert(
+      fc.property(marker, (marker) => {
+        assert.deepEqual(parseMarker(formatMarker(marker)), marker);
+        assert.equal(parseName(formatMarker(marker)), undefined);
+        assert.ok(formatMarker(marker).startsWith(userPrefix(marker.user)));
+      }),
+    );
+  });
+
+  const malformed = [
+    "",
+    USER,
+    "signed",
+    `${USER}.`,
+    `${USER}.Signed`,
+    `${USER}.signed.`,
+    `${USER}.signed.0000001800000000`,
+    `${USER}.erased`,
+    `${USER}.erased.1800000000`,
+    `${USER}.erased.9999999999999999`,
+    `${USER}.erased.0000001800000000.x`,
+    `A${USER}.signed`,
+    `${USER.slice(1)}.signed`,
+    `${USER}.signed\n`,
+    NAME,
+  ];
+  for (const text of malformed) {
+    it(`are not parsed from ${JSON.stringify(text)}`, () => {
+      assert.equal(parseMarker(text), undefined);
+    });
+  }
 });
 
 describe("the prefix of a user", () => {
