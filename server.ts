@@ -200,7 +200,8 @@ export function createHandler(options: HandlerOptions): Handler {
   async function fetch(request: ServerRequest): Promise<Response> {
     const startedAt = now();
     const { method } = request;
-    const path = pathOf(request.url);
+    // Node's own, where there is one: a URL is put together of it only to be taken apart again.
+    const path = pathOf(request.runtime?.node?.req.url ?? request.url);
     running++;
     const reply = await answer({ method, path, url: `http://localhost${path}`, request });
     running--;

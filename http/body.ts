@@ -4,6 +4,7 @@ import { shapeFault } from "../sync/shape.ts";
 import type { Slot } from "./admission.ts";
 import { arriving } from "./body-source.ts";
 import { invalidRequest, overloaded } from "./errors.ts";
+import { watch } from "./overdue.ts";
 import { Problem } from "./problem.ts";
 
 /** A request's JSON, and the bytes it came in. */
@@ -80,17 +81,11 @@ async function readBytes(
     pieces.push(piece);
   });
   const since = performance.now();
-  const look = () => {
+  const leave = watch(() => {
     const left = since + timeout + length / BYTES_PER_MS - performance.now();
-    if (left > 0) timer = setTimeout(look, left);
-    else body.stop(tooSlow());
-  };
-  let timer = setTimeout(look, timeout);
-  try {
-    await body.ended;
-  } finally {
-    clearTimeout(timer);
-  }
+    if (left <= 0) body.stop(tooSlow());
+  });
+  await body.ended.finally(leave);
   const [only] = pieces;
   return pieces.length === 1 && only !== undefined
     ? Buffer.from(only.buffer, only.byteOffset, only.byteLength)

@@ -21,8 +21,8 @@ export class UserErased extends Error {
   }
 }
 
-/** Asked of every listing that a request goes by; throws to refuse the request. */
-export type Door = (listing: Listing) => Promise<void>;
+/** Asked of every listing that a request goes by; throws, or rejects, to refuse the request. */
+export type Door = (listing: Listing) => Promise<void> | undefined;
 
 export interface AccessOptions {
   readonly driver: Driver;
@@ -52,7 +52,7 @@ export class Access {
     beforeLock: (listing: Listing) => void = () => undefined,
   ): Door {
     const { erasures } = this.#options;
-    return async (listing) => {
+    return (listing) => {
       const erasedAt = erasures.erasedAt(user) ?? listing.erasedAt;
       if (erasedAt !== undefined) {
         if (listing.leftovers > 0) erasures.sweep(user);
@@ -62,8 +62,9 @@ export class Access {
         if (!signed) throw new SignatureRequired("this user has sent a signed request before");
       } else if (signed) {
         beforeLock(listing);
-        await this.#lock(user);
+        return this.#lock(user);
       }
+      return undefined;
     };
   }
 
