@@ -36,9 +36,11 @@ export async function* readAhead<Item, Result>(
   /** What is ahead and what the caller is at. */
   let held = 0;
   let next = items.next();
+  // The first result goes out before others are read, which would hold it up; then more and more.
+  let atOnce = 1;
   try {
     for (;;) {
-      while (!next.done && queue.length < maxItems) {
+      while (!next.done && queue.length < atOnce) {
         const size = bytes(next.value);
         if (queue.length === 0) await budget?.hold(size);
         else if (ahead + size > maxBytes || budget?.tryHold(size) === false) break;
@@ -58,6 +60,7 @@ export async function* readAhead<Item, Result>(
       ahead -= head.size;
       if ("error" in outcome) throw outcome.error;
       yield outcome.value;
+      atOnce = Math.min(maxItems, atOnce * 2);
       held -= head.size;
       budget?.release(head.size);
     }
