@@ -97,7 +97,7 @@ export function createHandler(options: HandlerOptions): Handler {
           objects,
           parts: new Parts({ get: (name) => objects.getOnce(name) }, damage.lookInside),
           now,
-          settle: (user) => erasures.settle(user),
+          settle: (user) => erasures.settleAfresh(user),
           pause: () => untilIdle(() => running + endpoint.streaming),
           onError: (user, error) => logger.error("a compaction failed", { user, error }),
           ...options.compaction,
@@ -135,6 +135,7 @@ export function createHandler(options: HandlerOptions): Handler {
   const admission = new Admission({
     maxRequests: config.MAX_REQUESTS,
     maxBuffered: config.MAX_BUFFERED,
+    patience: config.CLIENT_TIMEOUT,
   });
   const cors = corsFor(config.CORS_ORIGIN);
   const endpoint = new SyncEndpoint({

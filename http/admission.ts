@@ -1,10 +1,13 @@
 /** How much of the server requests may take at once, and how much of that one network address. */
+import { NoRoom } from "../sync/read-ahead.ts";
 
 export interface AdmissionOptions {
   /** How many requests are in flight at most, from the head's arrival to the answer's last byte. */
   readonly maxRequests: number;
   /** How many bytes of bodies and of operations read ahead are in memory at most. */
   readonly maxBuffered: number;
+  /** How long a request waits for bytes that it needs to go on, in milliseconds. */
+  readonly patience: number;
 }
 
 /** Each request may hold this much without asking: `maxRequests` bounds it. In bytes. */
@@ -32,6 +35,11 @@ export class Admission {
 
   constructor(options: AdmissionOptions) {
     this.#options = options;
+  }
+
+  /** How long bytes are waited for, in milliseconds. */
+  get patience(): number {
+    return this.#options.patience;
   }
 
   /** How many requests are in flight. */
@@ -82,9 +90,19 @@ export class Admission {
     for (const again of waiting) again();
   }
 
-  /** For slots: resolves when bytes have been given back. */
-  given(): Promise<void> {
-    return new Promise((resolve) => this.#waiting.push(resolve));
+  /** For slots: resolves when bytes have been given back; throws `NoRoom` where none are for long. */
+  given(until: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const again = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+      const timer = setTimeout(() => {
+        this.#waiting = this.#waiting.filter((waiting) => waiting !== again);
+        reject(new NoRoom("nobody gave back memory to read in"));
+      }, until - performance.now());
+      this.#waiting.push(again);
+    });
   }
 
   /** For slots: gives a slot back. */
@@ -118,9 +136,10 @@ export class Slot {
     return true;
   }
 
-  /** Holds more bytes as soon as there is room for them. */
+  /** Holds more bytes as soon as there is room for them; throws `NoRoom` when that takes too long. */
   async hold(bytes: number): Promise<void> {
-    while (!this.tryHold(bytes)) await this.#admission.given();
+    const until = performance.now() + this.#admission.patience;
+    while (!this.tryHold(bytes)) await this.#admission.given(until);
   }
 
   /** Gives back bytes that it holds. */

@@ -4,6 +4,7 @@ import { SignatureRequired, UserErased } from "../sync/access.ts";
 import { OperationConflict, OperationGap } from "../sync/log.ts";
 import { type Fault, shortened } from "../sync/protocol.ts";
 import { QuotaExceeded } from "../sync/quota.ts";
+import { NoRoom } from "../sync/read-ahead.ts";
 import { UserNotAllowed } from "../sync/users.ts";
 import { BodyCut } from "./body-source.ts";
 import { Problem, type ProblemOptions } from "./problem.ts";
@@ -40,6 +41,7 @@ export function problemOf(error: unknown): ProblemOptions {
     };
   }
   if (error instanceof StorageUnavailable) return storageUnavailable;
+  if (error instanceof NoRoom) return overloaded().options;
   if (error instanceof BodyCut) {
     return {
       status: 400,
@@ -192,7 +194,7 @@ export function overloaded(headers: Readonly<Record<string, string>> = {}): Prob
     status: 503,
     type: "overloaded",
     title: "Overloaded",
-    detail: "The server has too much to do at once. Nothing was stored. Try again in a moment.",
+    detail: "The server has too much to do at once. Send the request again in a moment.",
     headers: { ...headers, "Retry-After": "1" },
   });
 }

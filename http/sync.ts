@@ -89,9 +89,8 @@ export class SyncEndpoint {
   /** Answers `POST`. Throws what `problemOf` makes an answer of. */
   answer(request: ServerRequest): Promise<Reply> {
     return this.#within(request, async (arrival) => {
-      // What the request has brought is let go of before the answer is read.
-      const { entered, aware } = await this.#accept(arrival);
-      return this.#read(entered, aware, arrival.slot);
+      const { entered, aware, bytes } = await this.#accept(arrival);
+      return this.#read(entered, aware, bytes, arrival.slot);
     });
   }
 
@@ -99,7 +98,13 @@ export class SyncEndpoint {
   erase(request: ServerRequest): Promise<Reply> {
     return this.#within(request, async (arrival) => {
       const { asked, entered } = await this.#letIn(arrival, parseErase, true, () => 0);
-      await this.#options.erasures.erase(asked.user);
+      const { erasures } = this.#options;
+      // The tombstone is stored, so who has nothing stored yet is new by it.
+      const refusal = (await erasures.hasStored(asked.user))
+        ? undefined
+        : this.#countNew(arrival.address);
+      if (refusal !== undefined) throw refusal;
+      await erasures.erase(asked.user);
       arrival.slot.leave();
       const headers = { "Cache-Control": "no-store", ...entered.rate };
       return { status: 204, headers, body: null };
@@ -165,7 +170,7 @@ export class SyncEndpoint {
   /** Lets a request in, and stores what it brings. */
   async #accept(
     arrival: Arrival,
-  ): Promise<{ entered: Entered; aware: ReadonlyMap<string, number> }> {
+  ): Promise<{ entered: Entered; aware: ReadonlyMap<string, number>; bytes: number }> {
     const { log, access, signaturesRequired } = this.#options;
     const { asked, entered, bytes } = await this.#letIn<SyncRequest>(
       arrival,
@@ -185,8 +190,7 @@ export class SyncEndpoint {
         throw this.#refusal(error, user);
       }
     }
-    arrival.slot.release(bytes);
-    return { entered, aware };
+    return { entered, aware, bytes };
   }
 
   /** Whether something new may be stored: by who is new here, and by the user's quota. */
@@ -207,13 +211,20 @@ export class SyncEndpoint {
     return verdict?.admitted === false ? newUsersLimited(verdict.retryAfter) : undefined;
   }
 
-  async #read(entered: Entered, aware: ReadonlyMap<string, number>, slot: Slot): Promise<Reply> {
+  async #read(
+    entered: Entered,
+    aware: ReadonlyMap<string, number>,
+    brought: number,
+    slot: Slot,
+  ): Promise<Reply> {
     const { user, door, rate } = entered;
     const reading = await this.#options.log
       .read(user, aware, { door, budget: slot })
       .catch((error: unknown) => {
         throw this.#refusal(error, user);
       });
+    // Not before: what it has brought says what the sender is aware of, which may be much.
+    slot.release(brought);
     if (reading.count === 0) slot.leave();
     return {
       status: 200,

@@ -52,9 +52,18 @@ export class Listing {
     return this.#runs;
   }
 
-  /** The size of all runs, as they are stored. */
+  /** The size of all runs, as they are stored, but for those that another holds whole. */
   get bytes(): number {
-    return this.#bytes;
+    let twice = 0;
+    for (const sequence of this.clients.values()) {
+      for (const { first, last, runs } of sequence.overlaps()) {
+        // What was packed into one of them is there only until it is deleted.
+        const whole = runs.find((run) => run.first === first && run.last === last);
+        if (whole === undefined || first === last) continue;
+        twice += runs.reduce((sum, { size }) => sum + size, -whole.size);
+      }
+    }
+    return this.#bytes - twice;
   }
 
   /** True when this very object is listed. */

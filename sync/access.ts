@@ -82,5 +82,7 @@ export class Access {
     await driver.put(formatMarker({ kind: "signed", user }), new Uint8Array());
     listings.locked(user);
     this.counts.locked++;
+    // An erasure that was under way may have listed too early for the marker.
+    await this.afterAppend(user);
   }
 }

@@ -4,14 +4,14 @@ import { LRUCache } from "lru-cache";
 import { ObjectMissing } from "../storage/driver.ts";
 import type { Listing } from "../storage/listing.ts";
 import type { Fingerprint } from "../storage/names.ts";
-import { Packer, type PackerOptions } from "./packer.ts";
+import { type Packed, Packer, type PackerOptions } from "./packer.ts";
 import { type PackingLimits, packsOf } from "./packing.ts";
 
 export interface CompactorOptions
   extends Pick<PackerOptions, "listings" | "objects" | "parts">,
     Partial<Pick<PackerOptions, "limits" | "pause">> {
   readonly timing?: CompactionTiming;
-  /** Called after each compaction, however it ended: its user may have been erased meanwhile. */
+  /** Called when something was packed, however that ended: its user may be erased by now. */
   readonly settle?: (user: Fingerprint) => Promise<unknown>;
   /** Told of a compaction that failed. Nothing is lost by it, and it is tried again later. */
   readonly onError?: (user: Fingerprint, error: unknown) => void;
@@ -131,12 +131,23 @@ export class Compactor {
    * Throws what kept a part of it from being packed, when all the rest is done.
    */
   async compact(user: Fingerprint): Promise<boolean> {
-    const { gone, errors } = await this.#inPlace(() => this.#packer.pack(user));
+    const { gone, errors } = await this.#inPlace(() => this.#packAndSettle(user));
     if (gone.length > 0 && (await this.#graceIsOver())) {
       await this.#inPlace(() => this.#packer.delete(user, gone));
     }
     if (errors.length > 0) throw errors[0];
     return gone.length > 0;
+  }
+
+  async #packAndSettle(user: Fingerprint): Promise<Packed> {
+    let stored = true;
+    try {
+      const packed = await this.#packer.pack(user);
+      stored = packed.gone.length > 0;
+      return packed;
+    } finally {
+      if (stored) await this.#options.settle?.(user);
+    }
   }
 
   #isDue(user: Fingerprint): void {
@@ -185,7 +196,7 @@ export class Compactor {
   async #run(user: Fingerprint): Promise<void> {
     const { now } = this.#options;
     try {
-      const packed = await this.compact(user).finally(() => this.#options.settle?.(user));
+      const packed = await this.compact(user);
       // One that packed something is looked at again: small segments may fill a large one by now.
       if (packed) this.appended(user);
       else this.#inVain.set(user, now() + this.#timing.rest);

@@ -43,6 +43,12 @@ export class Erasures {
     return this.#known.get(user);
   }
 
+  /** Whether anything is stored of a user, be it a tombstone. */
+  async hasStored(user: Fingerprint): Promise<boolean> {
+    const { clients, signed, erasedAt, foreign } = await this.#options.listings.get(user);
+    return clients.size + foreign > 0 || signed || erasedAt !== undefined;
+  }
+
   /**
    * Deletes every object of a user but a tombstone. It may be called for a user who is erased
    * already: it then deletes what is there still. Throws `StorageUnavailable`.
@@ -78,6 +84,15 @@ export class Erasures {
     const at = this.#known.get(user);
     if (at !== undefined) await this.erase(user);
     return at;
+  }
+
+  /**
+   * As `settle`, for what another process may not have seen coming: asks storage whether the user
+   * was erased. Whoever erases lists after the tombstone, so one of the two sees the other.
+   */
+  async settleAfresh(user: Fingerprint): Promise<void> {
+    const stored = await this.#options.driver.list(userPrefix(user));
+    if (stored.some(({ name }) => parseMarker(name)?.kind === "erased")) await this.erase(user);
   }
 
   /** Deletes in the background what lies beside a tombstone. */

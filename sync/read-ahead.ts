@@ -11,11 +11,16 @@ export interface ReadAheadOptions<Item, Result> {
   readonly budget?: Budget | undefined;
 }
 
+/** There is no memory to read ahead in. */
+export class NoRoom extends Error {
+  override name = "NoRoom";
+}
+
 /** Memory that readers share, in bytes. */
 export interface Budget {
   /** Takes bytes, or is false when there is no room for them. */
   tryHold(bytes: number): boolean;
-  /** Takes bytes as soon as there is room for them. */
+  /** Takes bytes as soon as there is room for them. Throws `NoRoom` when that takes too long. */
   hold(bytes: number): Promise<void>;
   /** Gives bytes back. */
   release(bytes: number): void;
@@ -25,7 +30,7 @@ type Outcome<Result> = { readonly value: Result } | { readonly error: unknown };
 
 /**
  * Reads items side by side within a bound, and yields the results in the order of the items. When
- * the caller stops taking them, no further read begins.
+ * the caller stops taking them, no further read begins. Throws `NoRoom` where the budget has none.
  */
 export async function* readAhead<Item, Result>(
   items: Iterator<Item>,
@@ -38,12 +43,16 @@ export async function* readAhead<Item, Result>(
   let next = items.next();
   // The first result goes out before others are read, which would hold it up; then more and more.
   let atOnce = 1;
+  let begun = false;
   try {
     for (;;) {
       while (!next.done && queue.length < atOnce) {
         const size = bytes(next.value);
-        if (queue.length === 0) await budget?.hold(size);
-        else if (ahead + size > maxBytes || budget?.tryHold(size) === false) break;
+        // Who has nothing yet does not wait among those who have: there may be any number of them.
+        if (!begun && budget?.tryHold(size) === false) throw new NoRoom("no memory to read in");
+        if (begun && queue.length === 0) await budget?.hold(size);
+        else if (begun && (ahead + size > maxBytes || budget?.tryHold(size) === false)) break;
+        begun = true;
         held += size;
         // An outcome, not a bare promise: a read that fails after the caller has left is nobody's.
         const outcome = read(next.value).then(

@@ -73,7 +73,7 @@ export class Reader {
     for (let lists = 0; ; lists++) {
       await door?.(listing);
       try {
-        return await this.#reading(user, listing, aware, budget);
+        return await this.#reading(user, listing, aware, budget, door);
       } catch (error) {
         if (!(error instanceof ObjectMissing) || lists === MAX_LISTS) throw error;
         listing = await this.#listings.fresh(user);
@@ -86,6 +86,7 @@ export class Reader {
     listing: Listing,
     aware: ReadonlyMap<string, number>,
     budget: Budget | undefined,
+    door: Door | undefined,
   ): Promise<Reading> {
     const wanted: Wanted[] = [];
     let count = 0;
@@ -100,7 +101,7 @@ export class Reader {
         bytes += bytesIn(entry);
       }
     }
-    return { count, bytes, lines: this.#lines(user, listing, wanted, count, budget) };
+    return { count, bytes, lines: this.#lines(user, listing, wanted, count, budget, door) };
   }
 
   async *#lines(
@@ -109,6 +110,7 @@ export class Reader {
     wanted: Wanted[],
     count: number,
     budget: Budget | undefined,
+    door: Door | undefined,
   ): AsyncGenerator<Uint8Array, void, void> {
     let last: Sending | undefined;
     let sent = 0;
@@ -140,6 +142,7 @@ export class Reader {
         // that knows of it. If this process packed it, that is the cached one.
         const cached = await this.#listings.get(user);
         listing = cached === listing || lists > 0 ? await this.#listings.fresh(user) : cached;
+        await door?.(listing);
         wanted = after(wanted, last);
       }
     }

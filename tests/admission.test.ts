@@ -25,7 +25,7 @@ function entered(admission: Admission, address = "a"): Slot {
 
 describe("requests in flight", () => {
   it("are half of all at most from one address, and the next gets half of the rest", () => {
-    const admission = new Admission({ maxRequests: 100, maxBuffered: 0 });
+    const admission = new Admission({ maxRequests: 100, maxBuffered: 0, patience: 60_000 });
     assert.equal(enterAll(admission, "a").length, 50);
     assert.equal(enterAll(admission, "b").length, 25);
     assert.equal(enterAll(admission, "c").length, 13);
@@ -33,7 +33,7 @@ describe("requests in flight", () => {
   });
 
   it("come to be shared alike by addresses that want all, and as many are left", () => {
-    const admission = new Admission({ maxRequests: 100, maxBuffered: 0 });
+    const admission = new Admission({ maxRequests: 100, maxBuffered: 0, patience: 60_000 });
     const greedy = Array.from({ length: 9 }, (_, i) => ({
       address: `greedy ${i}`,
       slots: enterAll(admission, `greedy ${i}`),
@@ -50,7 +50,7 @@ describe("requests in flight", () => {
   });
 
   it("make room when they leave, once each", () => {
-    const admission = new Admission({ maxRequests: 10, maxBuffered: 0 });
+    const admission = new Admission({ maxRequests: 10, maxBuffered: 0, patience: 60_000 });
     const [first] = enterAll(admission, "a");
     assert.equal(admission.requests, 5);
     first?.leave();
@@ -62,7 +62,7 @@ describe("requests in flight", () => {
 
 describe("bytes in memory", () => {
   it("are not counted up to 64 KiB a request", () => {
-    const admission = new Admission({ maxRequests: 100, maxBuffered: 10 });
+    const admission = new Admission({ maxRequests: 100, maxBuffered: 10, patience: 60_000 });
     const slots = enterAll(admission, "a");
     for (const slot of slots) assert.ok(slot.tryHold(FREE));
     assert.equal(admission.bytes, 0);
@@ -71,7 +71,7 @@ describe("bytes in memory", () => {
   });
 
   it("are half of all at most for one address", () => {
-    const admission = new Admission({ maxRequests: 100, maxBuffered: 1000 });
+    const admission = new Admission({ maxRequests: 100, maxBuffered: 1000, patience: 60_000 });
     const [a, b] = [entered(admission, "a"), entered(admission, "b")];
     assert.ok(a.tryHold(FREE + 500));
     assert.equal(a.tryHold(1), false);
@@ -82,7 +82,7 @@ describe("bytes in memory", () => {
   });
 
   it("that are more than there is room for at all go by themselves", () => {
-    const admission = new Admission({ maxRequests: 100, maxBuffered: 1000 });
+    const admission = new Admission({ maxRequests: 100, maxBuffered: 1000, patience: 60_000 });
     const [a, b] = [entered(admission, "a"), entered(admission, "b")];
     assert.ok(a.tryHold(FREE + 5000));
     assert.equal(b.tryHold(FREE + 1), false);
@@ -91,7 +91,7 @@ describe("bytes in memory", () => {
   });
 
   it("can be waited for, and come when others give theirs back", async () => {
-    const admission = new Admission({ maxRequests: 100, maxBuffered: 1000 });
+    const admission = new Admission({ maxRequests: 100, maxBuffered: 1000, patience: 60_000 });
     const [a, b, c] = [entered(admission), entered(admission), entered(admission)];
     assert.ok(a.tryHold(FREE + 500));
     const order: string[] = [];
@@ -111,7 +111,7 @@ describe("bytes in memory", () => {
   });
 
   it("are no longer waited for by a request that has left", async () => {
-    const admission = new Admission({ maxRequests: 100, maxBuffered: 1000 });
+    const admission = new Admission({ maxRequests: 100, maxBuffered: 1000, patience: 60_000 });
     const [a, b] = [entered(admission), entered(admission)];
     assert.ok(a.tryHold(FREE + 500));
     const waiting = b.hold(FREE + 500);
@@ -133,7 +133,7 @@ describe("whatever requests do in whatever order", () => {
     const [maxRequests, maxBuffered] = [8, 4 * FREE];
     fc.assert(
       fc.property(fc.array(step, { maxLength: 100 }), (steps) => {
-        const admission = new Admission({ maxRequests, maxBuffered });
+        const admission = new Admission({ maxRequests, maxBuffered, patience: 60_000 });
         const slots: { slot: Slot; held: number }[] = [];
         for (const { address, action, pick, bytes } of steps) {
           const chosen = slots[pick % Math.max(1, slots.length)];
