@@ -59,6 +59,21 @@ function isOrigin(text: string): boolean {
   return origin === text || origin === "null";
 }
 
+const publicUrlRule = "must be none or an address such as https://sync.example, with no ? or #";
+const publicUrl = v.pipe(
+  v.string(),
+  v.check((text) => text === "none" || isPublicUrl(text), publicUrlRule),
+  v.transform((text) => (text === "none" ? undefined : new URL(text).href.replace(/\/$/, ""))),
+);
+
+function isPublicUrl(text: string): boolean {
+  if (!/^https?:\/\/[^?#@\s]+$/.test(text) || !URL.canParse(text)) return false;
+  return new URL(text).host !== "";
+}
+
+/** From whom signed requests are asked: from the users who have sent one, or from all. */
+const SIGNATURES = ["optional", "required"] as const;
+
 const portRule = "must be a port from 0 to 65535; 0 picks a free one";
 
 const Settings = v.object({
@@ -128,6 +143,26 @@ const Settings = v.object({
       v.description("tokens that a user can save up"),
     ),
     "200",
+  ),
+  SIGNATURES: v.optional(
+    v.pipe(
+      v.picklist(SIGNATURES, `must be one of ${SIGNATURES.join(", ")}`),
+      v.description(
+        "optional asks for signed requests of those users who have sent one; required asks " +
+          "everybody for them",
+      ),
+    ),
+    "optional",
+  ),
+  PUBLIC_URL: v.optional(
+    v.pipe(
+      publicUrl,
+      v.description(
+        "address by which clients reach the server, such as https://sync.example: what they " +
+          "sign requests for; none goes by the request's Host",
+      ),
+    ),
+    "none",
   ),
   MAX_BODY: v.optional(v.pipe(bytes(1024), v.description("largest request body")), "16MiB"),
   CORS_ORIGIN: v.optional(

@@ -1,11 +1,14 @@
 /** The numbers behind `GET /metrics`, in Prometheus text format. None of them names a user. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Reply } from "./http/reply.ts";
+import type { Signatures } from "./http/signature.ts";
 import type { CountedDriver } from "./storage/counted.ts";
 import type { Damage } from "./storage/damage.ts";
 import type { Listings } from "./storage/listings.ts";
 import type { Objects } from "./storage/objects.ts";
+import type { Access } from "./sync/access.ts";
 import type { Compactor } from "./sync/compactor.ts";
+import type { Erasures } from "./sync/erasure.ts";
 import type { Limiter } from "./sync/limiter.ts";
 import type { Log } from "./sync/log.ts";
 
@@ -14,6 +17,9 @@ export interface MetricSources {
   readonly listings: Listings;
   readonly objects: Objects;
   readonly log: Log;
+  readonly access: Access;
+  readonly erasures: Erasures;
+  readonly signatures: Signatures;
   readonly limiter: Limiter | undefined;
   /** Absent where compaction is turned off. */
   readonly compactor: Compactor | undefined;
@@ -26,7 +32,9 @@ export class Metrics {
   readonly #requests: Histogram<"route" | "status">;
   readonly #damage: Counter<"kind">;
 
-  constructor({ driver, listings, objects, log, limiter, compactor, running }: MetricSources) {
+  constructor(sources: MetricSources) {
+    const { driver, listings, objects, log, limiter, compactor, running } = sources;
+    const { access, erasures, signatures } = sources;
     const registers = [this.#registry];
     collectDefaultMetrics({ register: this.#registry });
     this.#requests = new Histogram({
@@ -46,9 +54,25 @@ export class Metrics {
     this.#counters("sync_operations_total", "Operations by what became of them.", "result", {
       stored: () => log.counts.stored,
       retried: () => log.counts.retried,
-      delivered: () => log.counts.delivered,
+      delivered: () => log.delivered,
       gap: () => log.counts.gaps,
       conflict: () => log.counts.conflicts,
+    });
+    const checked: Readonly<Record<string, number>> = signatures.counts;
+    this.#counters(
+      "sync_signatures_total",
+      "Requests by their signature: valid, none, or the check that it failed.",
+      "result",
+      Object.fromEntries(
+        Object.keys(checked).map((result) => [result, () => checked[result] ?? 0]),
+      ),
+    );
+    this.#counters("sync_users_total", "Users by what happened to them here.", "event", {
+      locked: () => access.counts.locked,
+      erased: () => erasures.counts.users,
+    });
+    this.#counters("sync_erased_objects_total", "Objects of erased users deleted.", undefined, {
+      "": () => erasures.counts.objects,
     });
     this.#counters("sync_storage_requests_total", "Requests to storage.", "kind", {
       list: () => driver.requests.list,

@@ -15,6 +15,7 @@ import { CannotListen, listen, responseClass } from "./http/listen.ts";
 import { Problem, problemReply } from "./http/problem.ts";
 import { Readiness } from "./http/ready.ts";
 import { json, type Reply, type ResponseClass } from "./http/reply.ts";
+import { Signatures } from "./http/signature.ts";
 import { SyncEndpoint } from "./http/sync.ts";
 import { createLogger, type Logger } from "./logger.ts";
 import { Metrics } from "./metrics.ts";
@@ -24,7 +25,10 @@ import { type Driver, StorageUnavailable } from "./storage/driver.ts";
 import { Listings } from "./storage/listings.ts";
 import { Objects } from "./storage/objects.ts";
 import { openStorage } from "./storage/open.ts";
+import { Access } from "./sync/access.ts";
 import { type CompactionTiming, Compactor } from "./sync/compactor.ts";
+import { Erasures } from "./sync/erasure.ts";
+import { Keys } from "./sync/keys.ts";
 import { Limiter } from "./sync/limiter.ts";
 import { Log } from "./sync/log.ts";
 import type { PackingLimits } from "./sync/packing.ts";
@@ -48,6 +52,8 @@ export interface HandlerOptions {
   readonly logger: Logger;
   /** Milliseconds of a clock that never goes back. */
   readonly now?: () => number;
+  /** Milliseconds of Unix time. */
+  readonly time?: () => number;
   /** What answers are made with; the global `Response` unless told. */
   readonly Response?: ResponseClass;
   /** What is packed and when, where it is not what the defaults say. */
@@ -61,7 +67,8 @@ const YIELD_MS = 50;
 const STOP_WITHIN_MS = 10_000;
 
 export function createHandler(options: HandlerOptions): Handler {
-  const { config, logger, now = () => performance.now(), Response: Answer = Response } = options;
+  const { config, logger, Response: Answer = Response } = options;
+  const { now = () => performance.now(), time = Date.now } = options;
   const driver = new CountedDriver(options.driver);
   const damage = new DamageWatch((user, found, added) => {
     metrics.damaged(added);
@@ -77,16 +84,17 @@ export function createHandler(options: HandlerOptions): Handler {
     },
   });
   const objects = new Objects(driver, config.OBJECT_CACHE_BYTES);
-  const parts = new Parts(objects);
+  const parts = new Parts(objects, damage.lookInside);
   const compactor =
     config.COMPACTION === "off"
       ? undefined
       : new Compactor({
           listings,
           objects,
-          parts,
+          parts: new Parts({ get: (name) => objects.getOnce(name) }, damage.lookInside),
           now,
-          pause: () => untilIdle(() => running),
+          settle: (user) => erasures.settle(user),
+          pause: () => untilIdle(() => running + endpoint.streaming),
           onError: (user, error) => logger.error("a compaction failed", { user, error }),
           ...options.compaction,
         });
@@ -95,11 +103,25 @@ export function createHandler(options: HandlerOptions): Handler {
     config.RATE_LIMIT > 0
       ? new Limiter({ rate: config.RATE_LIMIT, burst: config.RATE_BURST, now })
       : undefined;
+  const erasures = new Erasures({
+    driver,
+    listings,
+    objects,
+    time,
+    onFailure: (user, error) => logger.error("an erased user is not swept yet", { user, error }),
+  });
+  const access = new Access({ driver, listings, erasures });
+  const signatures = new Signatures({ publicUrl: config.PUBLIC_URL, keys: new Keys(), time });
   const cors = corsFor(config.CORS_ORIGIN);
   const endpoint = new SyncEndpoint({
     maxBody: config.MAX_BODY,
     log,
+    access,
+    erasures,
+    signatures,
+    signaturesRequired: config.SIGNATURES === "required",
     limiter,
+    time,
     onCut: (user, sent, error) => logger.error("a response was cut", { user, sent, error }),
   });
   const readiness = new Readiness(driver, now, (error) =>
@@ -112,14 +134,18 @@ export function createHandler(options: HandlerOptions): Handler {
     listings,
     objects,
     log,
+    access,
+    erasures,
+    signatures,
     limiter,
     compactor,
     running: () => running + endpoint.streaming,
   });
 
   const router = Router<Routed>()
+    .delete("/sync", ({ request }) => endpoint.erase(request))
     .options("/sync", cors.preflight)
-    .all("/sync", refuse("POST, OPTIONS"))
+    .all("/sync", refuse("POST, DELETE, OPTIONS"))
     .get("/health", lives)
     .head("/health", lives)
     .all("/health", refuse("GET, HEAD"))

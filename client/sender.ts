@@ -15,6 +15,9 @@ const BATCH_CHARACTERS = 4 * 1024 * 1024;
 /** How often the server is asked whether it still has what it has acknowledged. */
 const CHECK_INTERVAL_MS = 3600_000;
 
+/** How often it is looked whether others have left operations unsent. */
+const ADOPT_INTERVAL_MS = 60_000;
+
 /** How long operations that the server has refused are kept back, while reading goes on. */
 const HOLD_MS = 300_000;
 
@@ -159,7 +162,7 @@ export class Sender {
   /** Takes over what tabs or processes that have ended did not get to send. */
   async #adopt(): Promise<void> {
     const { clock, store, identity } = this.#options;
-    if (clock.now() - this.#soughtAbandoned < CHECK_INTERVAL_MS) return;
+    if (clock.now() - this.#soughtAbandoned < ADOPT_INTERVAL_MS) return;
     this.#soughtAbandoned = clock.now();
     for (const left of await store.abandoned()) {
       const { own } = await left.load();

@@ -34,89 +34,97 @@ export function arriving(request: ServerRequest, take: (piece: Uint8Array) => vo
   return fromStream(request.body, take);
 }
 
+// Handlers are written where they are used, without names: what packs or transpiles the code may
+// give every named function its name anew each time it is made, at a cost that shows here.
+
 function fromNode(message: Readable, take: (piece: Uint8Array) => void): Arriving {
-  const { promise: ended, resolve, reject } = deferred();
-  const leave = () => {
-    message.off("data", onData).off("end", onEnd).off("close", onClose);
+  let over = false;
+  let reject: ((error: unknown) => void) | undefined;
+  const ended = new Promise<void>((resolve, onReject) => {
+    reject = onReject;
+    message.on("data", (piece: Uint8Array) => {
+      // After a stop, what still comes is let go, so that the answer can be sent.
+      if (over) return;
+      try {
+        take(piece);
+      } catch (error) {
+        over = true;
+        onReject(error);
+      }
+    });
+    message.on("end", () => {
+      over = true;
+      resolve();
+    });
+    message.on("close", () => {
+      if (!over) onReject(new BodyCut("the request's body ended early"));
+    });
+    // "close" tells of it as well; an error that nobody listens to would end the process.
+    message.on("error", () => undefined);
+    if (message.destroyed) onReject(new BodyCut("the request's body ended early"));
+  });
+  return {
+    ended,
+    stop(error) {
+      over = true;
+      reject?.(error);
+    },
   };
-  const stop = (error: unknown) => {
-    leave();
-    // What still comes is let go, so that the answer can be sent.
-    message.resume();
-    reject(error);
-  };
-  const onData = (piece: Uint8Array) => {
-    try {
-      take(piece);
-    } catch (error) {
-      stop(error);
-    }
-  };
-  const onEnd = () => {
-    leave();
-    resolve();
-  };
-  const onClose = () => stop(new BodyCut("the request's body ended early"));
-  message.on("data", onData).on("end", onEnd).on("close", onClose);
-  // Told of by "close" as well; without a listener it would end the process.
-  message.on("error", () => undefined);
-  if (message.destroyed) onClose();
-  return { ended, stop };
 }
 
 function inOnePiece(request: Request, take: (piece: Uint8Array) => void): Arriving {
-  const { promise: ended, resolve, reject } = deferred();
-  request.bytes().then(
-    (piece) => {
-      try {
-        take(piece);
-        resolve();
-      } catch (error) {
-        reject(error);
-      }
+  let reject: ((error: unknown) => void) | undefined;
+  const ended = new Promise<void>((resolve, onReject) => {
+    reject = onReject;
+    request.bytes().then(
+      (piece) => {
+        try {
+          take(piece);
+          resolve();
+        } catch (error) {
+          onReject(error);
+        }
+      },
+      (cause: unknown) => onReject(new BodyCut("the request's body ended early", { cause })),
+    );
+  });
+  return {
+    ended,
+    stop(error) {
+      reject?.(error);
     },
-    (cause: unknown) => reject(new BodyCut("the request's body ended early", { cause })),
-  );
-  return { ended, stop: reject };
+  };
 }
 
 function fromStream(
   body: ReadableStream<Uint8Array> | null,
   take: (piece: Uint8Array) => void,
 ): Arriving {
-  const { promise: ended, resolve, reject } = deferred();
   const reader = body?.getReader();
+  let reject: ((error: unknown) => void) | undefined;
   const stop = (error: unknown) => {
-    reject(error);
+    reject?.(error);
     // Not waited for: a client that goes on sending must not keep the answer waiting.
     void reader?.cancel().catch((error: unknown) => error);
   };
-  const next = () => {
-    if (reader === undefined) return resolve();
-    reader.read().then(
-      ({ done, value }) => {
-        if (done) return resolve();
-        try {
-          take(value);
-        } catch (error) {
-          return stop(error);
-        }
-        next();
-      },
-      (cause: unknown) => reject(new BodyCut("the request's body ended early", { cause })),
-    );
-  };
-  next();
-  return { ended, stop };
-}
-
-// Node 20 has no Promise.withResolvers.
-function deferred() {
-  let resolve: () => void = () => undefined;
-  let reject: (error: unknown) => void = () => undefined;
-  const promise = new Promise<void>((onResolve, onReject) => {
-    resolve = onResolve;
+  const ended = new Promise<void>((resolve, onReject) => {
     reject = onReject;
+    const next = () => {
+      if (reader === undefined) return resolve();
+      reader.read().then(
+        ({ done, value }) => {
+          if (done) return resolve();
+          try {
+            take(value);
+          } catch (error) {
+            return stop(error);
+          }
+          next();
+        },
+        (cause: unknown) => onReject(new BodyCut("the request's body ended early", { cause })),
+      );
+    };
+    next();
   });
-  return { promise, resolve, reject };
+  return { ended, stop };
 }

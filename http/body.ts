@@ -3,18 +3,21 @@ import type { ServerRequest } from "srvx";
 import { arriving } from "./body-source.ts";
 import { Problem } from "./problem.ts";
 
+/** A request's JSON, and the bytes it came in. */
+export interface Body {
+  readonly json: unknown;
+  readonly body: Uint8Array;
+}
+
 /**
  * Reads a request's JSON, counting bytes as they arrive: `Content-Length` is a claim, and a body in
  * chunks makes none. Throws a `Problem`: 415, 413, or 400.
  */
-export async function readJson(
-  request: ServerRequest,
-  maxBytes: number,
-): Promise<{ json: unknown; bytes: number }> {
+export async function readJson(request: ServerRequest, maxBytes: number): Promise<Body> {
   checkMediaType(request.headers);
   const body = await readBytes(request, maxBytes);
   try {
-    return { json: parse(body), bytes: body.byteLength };
+    return { json: parse(body), body };
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
     throw invalid(

@@ -1,7 +1,7 @@
 /** Cross-origin resource sharing: browsers are clients like any other. */
 import type { Reply } from "./reply.ts";
 
-const EXPOSED = "Operation-Count, Retry-After, RateLimit, RateLimit-Policy";
+const EXPOSED = "Operation-Count, Retry-After, RateLimit, RateLimit-Policy, Date, Accept-Signature";
 
 export interface Cors {
   /** Adds to a reply what lets a page of an allowed origin read it. */
@@ -24,9 +24,9 @@ export function corsFor(origins: "*" | readonly string[]): Cors {
     preflight: () => ({
       status: 204,
       headers: {
-        Allow: "POST, OPTIONS",
-        "Access-Control-Allow-Methods": "POST",
-        "Access-Control-Allow-Headers": "Content-Type",
+        Allow: "POST, DELETE, OPTIONS",
+        "Access-Control-Allow-Methods": "POST, DELETE",
+        "Access-Control-Allow-Headers": "Content-Type, Content-Digest, Signature, Signature-Input",
         "Access-Control-Max-Age": "86400",
       },
       body: null,

@@ -1,8 +1,11 @@
 import { StorageUnavailable } from "../storage/driver.ts";
+import type { Fingerprint } from "../storage/names.ts";
+import { SignatureRequired, UserErased } from "../sync/access.ts";
 import { OperationConflict, OperationGap } from "../sync/log.ts";
 import type { Fault } from "../sync/protocol.ts";
 import { BodyCut } from "./body-source.ts";
 import { Problem, type ProblemOptions } from "./problem.ts";
+import { acceptSignature, type SignatureInvalid } from "./signature.ts";
 
 /** What a client is told of an error. Of the server's own errors it is told no more than that. */
 export function problemOf(error: unknown): ProblemOptions {
@@ -23,6 +26,15 @@ export function problemOf(error: unknown): ProblemOptions {
       title: "Operation conflict",
       detail: `Nothing was stored: ${error.message}. This client id is in use twice; take a new one.`,
       members: { operation_index: error.index },
+    };
+  }
+  if (error instanceof UserErased) {
+    return {
+      status: 410,
+      type: "user-erased",
+      title: "User erased",
+      detail: "This user has left, and nothing of it is here. Nothing was stored, nor will be.",
+      members: { erased_at: new Date(error.at * 1000).toISOString() },
     };
   }
   if (error instanceof StorageUnavailable) return storageUnavailable;
@@ -75,12 +87,47 @@ export function invalidRequest(faults: readonly Fault[]): Problem {
   });
 }
 
+/**
+ * A request that was not signed, or not rightly. The answer says how to sign, and what time it is.
+ * @param time milliseconds of Unix time
+ */
+export function unauthorized(
+  error: SignatureRequired | SignatureInvalid,
+  user: Fingerprint,
+  time: number,
+): Problem {
+  const headers = {
+    "Accept-Signature": acceptSignature(user),
+    Date: new Date(time).toUTCString(),
+    // A 401 has to have one; no scheme is registered for signatures.
+    "WWW-Authenticate": "Signature",
+  };
+  if (error instanceof SignatureRequired) {
+    return new Problem({
+      status: 401,
+      type: "signature-required",
+      title: "Signature required",
+      detail: `The request has no signature: ${error.message}. Nothing was stored. Sign it as Accept-Signature says.`,
+      headers,
+    });
+  }
+  const { check, message } = error;
+  return new Problem({
+    status: 401,
+    type: "signature-invalid",
+    title: "Signature invalid",
+    detail: `The signature is not right: ${message}. Nothing was stored. Sign as Accept-Signature says.`,
+    members: { check },
+    headers,
+  });
+}
+
 export function notFound(path: string): Problem {
   return new Problem({
     status: 404,
     type: "not-found",
     title: "Not found",
-    detail: `There is nothing at ${path}. There are POST /sync, GET /health, GET /ready and GET /metrics.`,
+    detail: `There is nothing at ${path}. There are POST and DELETE /sync, GET /health, GET /ready and GET /metrics.`,
   });
 }
 

@@ -1,6 +1,7 @@
 import { LRUCache } from "lru-cache";
 import type { Listing } from "./listing.ts";
 import type { Fingerprint } from "./names.ts";
+import type { Span } from "./sequence.ts";
 
 /** What is irregular about a log, counted. */
 export interface Damage {
@@ -19,6 +20,7 @@ const REMEMBERED = 10_000;
  * in all, and what of it is new. */
 export class DamageWatch {
   readonly #known = new LRUCache<Fingerprint, Damage>({ max: REMEMBERED });
+  readonly #inside = new LRUCache<string, true>({ max: REMEMBERED });
   readonly #tell: (user: Fingerprint, damage: Damage, added: Damage) => void;
 
   constructor(tell: (user: Fingerprint, damage: Damage, added: Damage) => void) {
@@ -34,7 +36,25 @@ export class DamageWatch {
         if (first === last) damage.forks += runs.length - 1;
       }
     }
-    const { forks, holes } = damage;
+    this.#tellOf(user, damage);
+  };
+
+  /** Takes note of forks that only a look into segments has shown. They are told of once. */
+  readonly lookInside = (
+    user: Fingerprint,
+    client: string,
+    { first }: Span,
+    forks: number,
+  ): void => {
+    const place = `${user}.${client}.${first}`;
+    if (this.#inside.has(place)) return;
+    this.#inside.set(place, true);
+    const damage = { forks, holes: 0, foreign: 0 };
+    this.#tell(user, damage, damage);
+  };
+
+  #tellOf(user: Fingerprint, damage: Damage): void {
+    const { forks, holes, foreign } = damage;
     if (forks + holes + foreign === 0) {
       this.#known.delete(user);
       return;
@@ -48,5 +68,5 @@ export class DamageWatch {
       holes: Math.max(0, holes - (known?.holes ?? 0)),
       foreign: Math.max(0, foreign - (known?.foreign ?? 0)),
     });
-  };
+  }
 }

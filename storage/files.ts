@@ -6,42 +6,33 @@
  */
 import {
   closeSync,
-  fstatSync,
   fsync as fsyncCallback,
   open as openCallback,
   openSync,
-  read as readCallback,
-  stat as statCallback,
+  readFile,
+  stat,
+  statSync,
   write as writeCallback,
   writeSync,
 } from "node:fs";
+import { setImmediate } from "node:timers/promises";
 import { promisify } from "node:util";
 
 const open = promisify(openCallback);
-const read = promisify(readCallback);
 const write = promisify(writeCallback);
 const fsync = promisify(fsyncCallback);
 
 /** So much is copied to the system's cache faster than a thread is woken. */
 const WRITTEN_AT_ONCE = 64 * 1024;
 
-/** The whole contents of a file. Throws with the code ENOENT where there is none. */
-export async function readWhole(path: string): Promise<Uint8Array> {
-  const file = await open(path, "r");
-  try {
-    // A file of ours never changes: it was written aside and renamed into place.
-    const bytes = new Uint8Array(fstatSync(file).size);
-    let length = 0;
-    while (length < bytes.byteLength) {
-      const { bytesRead } = await read(file, bytes, length, bytes.byteLength - length, null);
-      if (bytesRead === 0) throw new Error(`the file ends after ${length} bytes`);
-      length += bytesRead;
-    }
-    return bytes;
-  } finally {
-    closeSync(file);
-  }
-}
+/** How long other work waits at most while the sizes of many files are asked. */
+const SLICE_MS = 4;
+
+/**
+ * The whole contents of a file. Throws with the code ENOENT where there is none. The form with a
+ * callback takes half the time of that with promises on Node, and a third on Deno.
+ */
+export const readWhole: (path: string) => Promise<Uint8Array> = promisify(readFile);
 
 /** Makes a new file of this account alone; returns once its bytes survive power loss. */
 export async function writeNew(path: string, bytes: Uint8Array): Promise<void> {
@@ -72,15 +63,34 @@ export async function syncFolder(path: string): Promise<void> {
   }
 }
 
-/** The size of a file in bytes; `undefined` when there is none. */
-export function sizeOf(path: string): Promise<number | undefined> {
+/** The size of a file in bytes; `undefined` when nothing is there, `null` when it is no file. */
+export function sizeOf(path: string): Promise<number | null | undefined> {
   return new Promise((resolve, reject) => {
-    statCallback(path, (error, entry) => {
-      if (error === null) resolve(entry.isFile() ? entry.size : undefined);
+    stat(path, (error, entry) => {
+      if (error === null) resolve(entry.isFile() ? entry.size : null);
       else if (error.code === "ENOENT") resolve(undefined);
       else reject(error);
     });
   });
+}
+
+/**
+ * The sizes of files, as `sizeOf` gives them, in the order of their paths. A thread for each would
+ * take many times as long as the question, so they are asked here, for a few milliseconds at a time
+ * and with room for other work in between.
+ */
+export async function sizesOf(paths: readonly string[]): Promise<(number | null | undefined)[]> {
+  const sizes: (number | null | undefined)[] = [];
+  let since = performance.now();
+  for (const path of paths) {
+    if (performance.now() - since > SLICE_MS) {
+      await setImmediate();
+      since = performance.now();
+    }
+    const entry = statSync(path, { throwIfNoEntry: false });
+    sizes.push(entry?.isFile() === false ? null : entry?.size);
+  }
+  return sizes;
 }
 
 /** A sync that runs, and the one after it that callers wait for already. */

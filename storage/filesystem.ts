@@ -9,11 +9,8 @@ import {
   StorageUnavailable,
   type StoredObject,
 } from "./driver.ts";
-import { FolderSyncs, readWhole, sizeOf, syncFolder, writeNew } from "./files.ts";
+import { FolderSyncs, readWhole, sizeOf, sizesOf, syncFolder, writeNew } from "./files.ts";
 import { userPart } from "./names.ts";
-
-/** How many `stat` calls a list has under way at once. */
-const STATS_AT_ONCE = 64;
 
 /** How many folders are remembered as durable, so that their parent is not synced again. */
 const FOLDERS_REMEMBERED = 100_000;
@@ -118,14 +115,34 @@ export class FilesystemDriver implements Driver {
 
   async #listFolder(folder: string, prefix: string): Promise<StoredObject[]> {
     const path = join(this.#root, folder);
-    let names: string[];
-    try {
-      names = (await readdir(path)).filter(
+    const sizes = new Map<string, number | null>();
+    for (;;) {
+      const names = (await this.#namesIn(path)).filter(
         (name) => userPart(name).part === folder && name.startsWith(prefix),
       );
+      const added = names.filter((name) => !sizes.has(name));
+      const found = await sizesOf(added.map((name) => join(path, name)));
+      added.forEach((name, i) => {
+        const size = found[i];
+        if (size !== undefined) sizes.set(name, size);
+      });
+      // What is gone since the names were read was packed into an object that may have come since.
+      if (found.includes(undefined)) continue;
+      return names.flatMap((name) => {
+        const size = sizes.get(name);
+        return typeof size === "number" ? [{ name, size }] : [];
+      });
+    }
+  }
+
+  /** The names in a user's folder: those of objects that survive power loss, and maybe others. */
+  async #namesIn(path: string): Promise<string[]> {
+    try {
+      const names = await readdir(path);
       // What the list shows must be durable: a retry is acknowledged on its word alone, and the
       // process that renamed a file into place may have died before it synced the folder.
       await this.#syncs.sync(path);
+      return names;
     } catch (error) {
       if (!isNotFound(error)) throw error;
       // No folder, no objects; but where the storage itself is gone (a volume that is not
@@ -133,16 +150,6 @@ export class FilesystemDriver implements Driver {
       await stat(this.#temporary);
       return [];
     }
-    const found: StoredObject[] = [];
-    for (let start = 0; start < names.length; start += STATS_AT_ONCE) {
-      const some = names.slice(start, start + STATS_AT_ONCE);
-      const sizes = await Promise.all(some.map((name) => sizeOf(join(path, name))));
-      some.forEach((name, i) => {
-        const size = sizes[i];
-        if (size !== undefined) found.push({ name, size });
-      });
-    }
-    return found;
   }
 
   /** Makes a user's folder; returns once its entry in the root survives power loss. */
@@ -165,7 +172,7 @@ export class FilesystemDriver implements Driver {
     try {
       // Side by side: only a retry finds it there, and looking costs time.
       const [size] = await Promise.all([sizeOf(path), writeNew(aside, body)]);
-      if (size !== undefined) await rm(aside, { force: true });
+      if (typeof size === "number") await rm(aside, { force: true });
       else await rename(aside, path);
       return true;
     } catch (error) {

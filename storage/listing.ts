@@ -1,20 +1,44 @@
 import type { StoredObject } from "./driver.ts";
-import { type ObjectName, parseName } from "./names.ts";
+import { type ObjectName, parseMarker, parseName } from "./names.ts";
 import { byName, isOverlap, type Run, Sequence } from "./sequence.ts";
 
-/** The parsed object names of one user: which runs of which clients are stored. */
+/**
+ * The parsed object names of one user: which runs of which clients are stored, and the markers. A
+ * user who is erased has no runs, whatever lies there still.
+ */
 export class Listing {
   readonly clients = new Map<string, Sequence>();
+  /** True once a signed request of the user was let in: unsigned ones no longer are. */
+  signed = false;
+  /** When the user was erased, in seconds of Unix time. */
+  readonly erasedAt: number | undefined;
+  /** How many objects of a user who is erased are there beside the tombstone. */
+  readonly leftovers: number = 0;
   #foreign = 0;
   #runs = 0;
 
   /** @param objects all objects of one user, in byte order of their names */
   constructor(objects: Iterable<StoredObject>) {
+    let tombstones = 0;
+    let signed = 0;
+    let erasedAt: number | undefined;
     for (const { name, size } of objects) {
       const parts = parseName(name);
-      if (parts === undefined) this.#foreign++;
-      else this.#add(parts, size);
+      const marker = parts === undefined ? parseMarker(name) : undefined;
+      if (parts !== undefined) this.#add(parts, size);
+      else if (marker?.kind === "signed") signed++;
+      else if (marker?.kind === "erased") {
+        tombstones++;
+        erasedAt = Math.min(marker.at, erasedAt ?? marker.at);
+      } else this.#foreign++;
     }
+    this.signed = signed > 0;
+    this.erasedAt = erasedAt;
+    if (erasedAt === undefined) return;
+    this.leftovers = this.#runs + this.#foreign + signed + tombstones - 1;
+    this.#foreign = 0;
+    this.clients.clear();
+    this.#runs = 0;
   }
 
   /** How many objects of the user have a name that means nothing to this version. */
@@ -46,21 +70,24 @@ export class Listing {
 
   /**
    * This listing after a compaction: without the runs of a client that are gone, with those that
-   * were added. A new one, because readers may hold on to this.
+   * they were packed into. A new one, because readers may hold on to this; this one where nothing
+   * changes.
    */
   repacked(client: string, gone: readonly Run[], added: readonly Run[]): Listing {
+    const sequence = this.clients.get(client);
+    if (sequence === undefined) return this;
+    const leaving = new Set(gone.map(keyOf));
+    const kept = sequence.runs.filter((run) => !leaving.has(keyOf(run)));
+    const known = new Set(added.length > 0 ? kept.map(keyOf) : []);
+    const coming = added.filter((run) => !known.has(keyOf(run)));
+    if (kept.length === sequence.runs.length && coming.length === 0) return this;
+    const repacked = new Sequence();
+    for (const run of [...kept, ...coming].sort(byName)) repacked.add(run);
     const listing = new Listing([]);
     listing.#foreign = this.#foreign;
-    for (const [other, sequence] of this.clients) {
-      listing.#runs += sequence.runs.length;
-      listing.clients.set(other, sequence);
-    }
-    const goneNow = new Set([...gone, ...added].map(keyOf));
-    const sequence = this.clients.get(client);
-    const runs = (sequence?.runs ?? []).filter((run) => !goneNow.has(keyOf(run)));
-    const repacked = new Sequence();
-    for (const run of [...runs, ...added].sort(byName)) repacked.add(run);
-    listing.#runs += repacked.runs.length - (sequence?.runs.length ?? 0);
+    listing.signed = this.signed;
+    listing.#runs = this.#runs - sequence.runs.length + repacked.runs.length;
+    for (const [other, theirs] of this.clients) listing.clients.set(other, theirs);
     listing.clients.set(client, repacked);
     return listing;
   }

@@ -1,7 +1,13 @@
 import { LRUCache } from "lru-cache";
 import type { Driver, StoredObject } from "./driver.ts";
 import { Listing } from "./listing.ts";
-import { type Fingerprint, formatName, type ObjectName, userPrefix } from "./names.ts";
+import {
+  type Fingerprint,
+  formatMarker,
+  formatName,
+  type ObjectName,
+  userPrefix,
+} from "./names.ts";
 import type { Run } from "./sequence.ts";
 
 export interface ListingsOptions {
@@ -100,6 +106,13 @@ export class Listings {
     }
   }
 
+  /** Takes note that the user's `signed` marker is now in storage. */
+  locked(user: Fingerprint): void {
+    this.#loads.get(user)?.appended.push({ name: formatMarker({ kind: "signed", user }), size: 0 });
+    const entry = this.#entries.get(user);
+    if (entry !== undefined) entry.listing.signed = true;
+  }
+
   /**
    * Takes note of a compaction: runs of a client that were packed, and what they were packed into.
    * A load that is running may have listed too early for it, and is not kept.
@@ -114,7 +127,8 @@ export class Listings {
     if (load !== undefined) load.kept = false;
     const entry = this.#entries.get(user);
     if (entry === undefined) return;
-    this.#entries.set(user, { ...entry, listing: entry.listing.repacked(client, gone, added) });
+    const listing = entry.listing.repacked(client, gone, added);
+    if (listing !== entry.listing) this.#entries.set(user, { ...entry, listing });
   }
 
   async #get(user: Fingerprint, isNewEnough: (load: Begun) => boolean): Promise<Listing> {
@@ -135,30 +149,26 @@ export class Listings {
   /**
    * Lists until two lists agree on what is missing. A list is not taken at one instant: while
    * operations are packed it may come too early for the segment and too late for what was packed
-   * into it. Compaction leaves a client's last object where it is, so this shows as a hole.
+   * into it. Compaction leaves a client's last object where it is, so in a list that goes through
+   * the names in order this shows as a hole.
    */
-  async #list(user: Fingerprint, appended: readonly StoredObject[]): Promise<Listing> {
-    let holes: string | undefined;
-    for (;;) {
-      const objects = await this.#driver.list(userPrefix(user));
-      const listing = new Listing(withAppended(objects, appended));
-      const hasHoles = [...listing.clients.values()].some((sequence) => sequence.holes.length > 0);
-      if (!hasHoles) return listing;
-      const before = holes;
-      holes = holesIn(listing);
-      if (holes === before) return listing;
-    }
-  }
-
   #load(user: Fingerprint): Promise<Listing> {
     const begun = { order: ++this.counts.loads, at: this.#options.now() };
     const appended: StoredObject[] = [];
     const read = async () => {
       try {
-        const listing = await this.#list(user, appended);
-        if (load.kept) this.#entries.set(user, { listing, ...begun });
-        this.#options.onLoad?.(user, listing);
-        return listing;
+        let holes: string | undefined;
+        for (;;) {
+          const objects = await this.#driver.list(userPrefix(user));
+          // From here to the end without a pause, or an append that lands meanwhile is lost.
+          const listing = new Listing(withAppended(objects, appended));
+          const before = holes;
+          holes = holesIn(listing);
+          if (holes !== undefined && holes !== before) continue;
+          if (load.kept) this.#entries.set(user, { listing, ...begun });
+          this.#options.onLoad?.(user, listing);
+          return listing;
+        }
       } finally {
         this.#loads.delete(user);
       }
@@ -170,9 +180,11 @@ export class Listings {
   }
 }
 
-/** The holes in a listing, as text. */
-function holesIn({ clients }: Listing): string {
-  return JSON.stringify([...clients].map(([client, { holes }]) => [client, holes]));
+/** The holes in a listing, as text; `undefined` where there are none. */
+function holesIn({ clients }: Listing): string | undefined {
+  const all = [...clients].map(([client, { holes }]) => ({ client, holes }));
+  const some = all.filter(({ holes }) => holes.length > 0);
+  return some.length > 0 ? JSON.stringify(some) : undefined;
 }
 
 /** The objects in byte order of their names, with those that are not among them yet. */

@@ -30,6 +30,18 @@ export interface ObjectName {
 const pattern =
   /^([A-Za-z0-9_-]{43})\.([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\.([0-9]{16})(?:-([0-9]{16}))?\.([0-9a-f]{32})$/;
 
+/**
+ * What is known of a user beside the operations. Each is an empty object, and all of it is its name:
+ *
+ *     [PUBLIC_KEY].signed                  a signed request was let in; from then on all must be
+ *     [PUBLIC_KEY].erased.[UNIX_SECONDS]   the tombstone: the user has left, and when
+ */
+export type Marker =
+  | { readonly kind: "signed"; readonly user: Fingerprint }
+  | { readonly kind: "erased"; readonly user: Fingerprint; readonly at: number };
+
+const markerPattern = /^([A-Za-z0-9_-]{43})\.(?:signed|erased\.([0-9]{16}))$/;
+
 /** The name of an object: a segment where it holds more than one operation. */
 export function formatName({ user, client, first, last, md5 }: ObjectName): string {
   const indexes = first === last ? padded(first) : `${padded(first)}-${padded(last)}`;
@@ -46,6 +58,21 @@ export function parseName(text: string): ObjectName | undefined {
   // A segment of one operation would be another name for the same thing.
   if (lastDigits !== undefined && last <= first) return undefined;
   return isFingerprint(user) ? { user, client, first, last, md5 } : undefined;
+}
+
+/** The name of a marker's object. */
+export function formatMarker(marker: Marker): string {
+  if (marker.kind === "signed") return `${marker.user}.signed`;
+  return `${marker.user}.erased.${padded(marker.at)}`;
+}
+
+/** The marker of a name, or `undefined` when the name is none that `formatMarker` makes. */
+export function parseMarker(text: string): Marker | undefined {
+  const [, user, seconds] = markerPattern.exec(text) ?? [];
+  if (user === undefined || !isFingerprint(user)) return undefined;
+  if (seconds === undefined) return { kind: "signed", user };
+  const at = Number(seconds);
+  return Number.isSafeInteger(at) ? { kind: "erased", user, at } : undefined;
 }
 
 /** What the names of all objects of one user begin with, and those of no other user. */

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import type { Driver } from "./driver.ts";
 import { formatName, type ObjectName } from "./names.ts";
@@ -49,6 +49,15 @@ export class Objects {
    * not match its name, and `StorageUnavailable`. Callers at the same time share one read.
    */
   get(name: ObjectName): Promise<Uint8Array> {
+    return this.#get(name, true);
+  }
+
+  /** As `get`, for who will not ask again: what was not cached is not cached now. */
+  getOnce(name: ObjectName): Promise<Uint8Array> {
+    return this.#get(name, false);
+  }
+
+  #get(name: ObjectName, keep: boolean): Promise<Uint8Array> {
     const text = formatName(name);
     const cached = this.#bodies.get(text);
     if (cached !== undefined) {
@@ -58,7 +67,7 @@ export class Objects {
     const running = this.#reads.get(text);
     if (running !== undefined) return running;
     this.counts.misses++;
-    const read = this.#read(text, name.md5).finally(() => this.#reads.delete(text));
+    const read = this.#read(text, name.md5, keep).finally(() => this.#reads.delete(text));
     this.#reads.set(text, read);
     return read;
   }
@@ -77,23 +86,27 @@ export class Objects {
 
   /** Removes an object. */
   async delete(name: ObjectName): Promise<void> {
-    const text = formatName(name);
+    await this.deleteNamed(formatName(name));
+  }
+
+  /** Removes an object of whatever kind, by the text of its name. */
+  async deleteNamed(text: string): Promise<void> {
     this.#bodies.delete(text);
     await this.#driver.delete(text);
   }
 
-  async #read(text: string, md5: string): Promise<Uint8Array> {
+  async #read(text: string, md5: string, keep: boolean): Promise<Uint8Array> {
     const body = await this.#driver.get(text);
     if (md5Of(body) !== md5) {
       this.counts.damaged++;
       throw new ObjectDamaged(text);
     }
-    if (body.byteLength <= CACHED_WHEN_READ) this.#bodies.set(text, body);
+    if (keep && body.byteLength <= CACHED_WHEN_READ) this.#bodies.set(text, body);
     return body;
   }
 }
 
 /** MD5 in lower-case hex, as it stands in an object's name. */
 export function md5Of(body: Uint8Array): string {
-  return createHash("md5").update(body).digest("hex");
+  return hash("md5", body, "hex");
 }

@@ -51,9 +51,15 @@ export class Sequence {
     return start === undefined || start.first > 0 ? 0 : start.last + 1;
   }
 
+  /** The last index that is stored; -1 where nothing is. */
+  get end(): number {
+    return this.#stretches.at(-1)?.last ?? -1;
+  }
+
   /** True when all before `index` is stored, and nothing from there on. */
   endsBefore(index: number): boolean {
-    return this.#stretches.length === 1 && this.next === index;
+    // With a hole at the start, `next` is 0, and something lies behind it.
+    return index > 0 && this.#stretches.length === 1 && this.next === index;
   }
 
   /** The indexes that are missing before the last one. None, unless storage was damaged. */

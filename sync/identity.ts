@@ -34,34 +34,57 @@ export class InvalidPublicKey extends Error {
   override name = "InvalidPublicKey";
 }
 
-/**
- * The fingerprint of an RSA public key of 2048 to 8192 bits, given as SPKI in PEM, or as base64 or
- * base64url of the DER. Throws `InvalidPublicKey`.
- */
-export function fingerprintOf(publicKey: string): Fingerprint {
-  const der = decode(publicKey);
-  checkSpki(der);
-  return createHash("sha256").update(der).digest("base64url") as Fingerprint;
+/** A user's public key. */
+export interface PublicKey {
+  readonly fingerprint: Fingerprint;
+  /** SubjectPublicKeyInfo in DER. */
+  readonly spki: Uint8Array<ArrayBuffer>;
 }
 
-/** How many characters of keys are remembered. */
-const MAX_REMEMBERED = 4 * 1024 * 1024;
+/**
+ * An RSA public key of 2048 to 8192 bits, given as SPKI in PEM, or as base64 or base64url of the
+ * DER. Throws `InvalidPublicKey`.
+ */
+export function readPublicKey(text: string): PublicKey {
+  const der = decode(text);
+  checkSpki(der);
+  const fingerprint = createHash("sha256").update(der).digest("base64url") as Fingerprint;
+  // A copy: a short buffer keeps a larger one in memory that it is a part of.
+  return { fingerprint, spki: new Uint8Array(der) };
+}
 
-/** Remembers the fingerprints of keys that were seen lately: most requests bring one of those. */
+/** The fingerprint of a public key. Throws `InvalidPublicKey`. */
+export function fingerprintOf(publicKey: string): Fingerprint {
+  return readPublicKey(publicKey).fingerprint;
+}
+
+/** The modulus and the exponent of a key. */
+export function numbersOf({ spki }: PublicKey): { modulus: bigint; exponent: bigint } {
+  const der = Buffer.from(spki.buffer, spki.byteOffset, spki.byteLength);
+  const { modulus, exponent } = checkSpki(der);
+  const number = ({ start, end }: Element) =>
+    BigInt(`0x${der.subarray(start, end).toString("hex")}`);
+  return { modulus: number(modulus), exponent: number(exponent) };
+}
+
+/** How many characters and bytes of keys are remembered. */
+const MAX_REMEMBERED = 8 * 1024 * 1024;
+
+/** Remembers keys that were seen lately: most requests bring one of those. */
 export class Identities {
-  readonly #known = new LRUCache<string, Fingerprint>({
+  readonly #known = new LRUCache<string, PublicKey>({
     maxSize: MAX_REMEMBERED,
-    sizeCalculation: (_fingerprint, publicKey) => publicKey.length,
+    sizeCalculation: ({ spki }, text) => text.length + spki.byteLength,
   });
 
-  /** As `fingerprintOf`. */
-  fingerprintOf(publicKey: string): Fingerprint {
-    const known = this.#known.get(publicKey);
+  /** As `readPublicKey`. */
+  keyOf(text: string): PublicKey {
+    const known = this.#known.get(text);
     if (known !== undefined) return known;
-    const fingerprint = fingerprintOf(publicKey);
+    const key = readPublicKey(text);
     // A copy: an engine may keep the whole request in memory for a text that was cut out of it.
-    this.#known.set(Buffer.from(publicKey).toString(), fingerprint);
-    return fingerprint;
+    this.#known.set(Buffer.from(text).toString(), key);
+    return key;
   }
 }
 
@@ -95,7 +118,7 @@ function decode(text: string): Buffer {
   return Buffer.from(compact, "base64");
 }
 
-function checkSpki(der: Buffer): void {
+function checkSpki(der: Buffer): { modulus: Element; exponent: Element } {
   const spki = element(der, 0, SEQUENCE, der.length);
   const algorithmEnd = spki.start + RSA_ENCRYPTION.length;
   if (!der.subarray(spki.start, algorithmEnd).equals(RSA_ENCRYPTION)) {
@@ -116,6 +139,13 @@ function checkSpki(der: Buffer): void {
   if (!modulus.odd || !exponent.odd || exponent.bits < 2 || exponent.bits > MAX_EXPONENT_BITS) {
     throw new InvalidPublicKey("no RSA key has this modulus and exponent");
   }
+  return { modulus, exponent };
+}
+
+/** Where an element's contents begin, and where they end. */
+interface Element {
+  readonly start: number;
+  readonly end: number;
 }
 
 /** Where an element's contents lie. With `mustEndAt`, it is the last one in what encloses it. */
@@ -144,7 +174,7 @@ function positiveInteger(der: Buffer, at: number) {
   if (lead === 0 && second < 0x80) throw malformed();
   const first = lead === 0 ? start + 1 : start;
   const bits = (end - first) * 8 - (Math.clz32(der[first] ?? 0) - 24);
-  return { end, bits, odd: last % 2 === 1 };
+  return { start, end, bits, odd: last % 2 === 1 };
 }
 
 function malformed(): InvalidPublicKey {

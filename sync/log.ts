@@ -9,10 +9,12 @@ import type { Listings } from "../storage/listings.ts";
 import type { Fingerprint, ObjectName } from "../storage/names.ts";
 import { md5Of, type Objects } from "../storage/objects.ts";
 import { isOverlap, type Run, type Span } from "../storage/sequence.ts";
-import { type Entry, linesIn, Parts } from "./parts.ts";
+import type { Door } from "./access.ts";
+import { Parts } from "./parts.ts";
 import { operationLine } from "./protocol.ts";
-import { readAhead } from "./read-ahead.ts";
+import { MAX_LISTS, Reader, type Reading } from "./reading.ts";
 import { encodeSegment } from "./segment.ts";
+import { bytesOf } from "./text.ts";
 import { Turns } from "./turns.ts";
 
 /** Refused: the operation's index is beyond the next one of its client. */
@@ -35,21 +37,6 @@ export class OperationConflict extends Error {
   }
 }
 
-/** Operations that were listed, and promised to a reader, are no longer in storage. */
-export class OperationsLost extends Error {
-  override name = "OperationsLost";
-}
-
-/** The operations a reader is not aware of. */
-export interface Reading {
-  /** How many lines follow. */
-  readonly count: number;
-  /** The size of the objects they are read from. */
-  readonly bytes: number;
-  /** The lines in UTF-8, one or many at a time; for each client in order, without holes. */
-  readonly lines: AsyncGenerator<Uint8Array, void, void>;
-}
-
 /** Operations that a client has sent, the first under the index `first`. */
 interface Batch extends Span {
   readonly user: Fingerprint;
@@ -57,22 +44,13 @@ interface Batch extends Span {
   readonly payloads: readonly string[];
 }
 
-/** What is still to be sent of one client. */
-interface Wanted extends Span {
-  readonly client: string;
-}
-
-/** Reads under way at once for one reader, and the bytes they may come to. */
-const READ_AHEAD = { maxItems: 32, maxBytes: 4 * 1024 * 1024 };
-
-/** How often storage is listed again, in one place, because a listed object was gone when read. */
-const MAX_LISTS = 5;
-
-const encoder = new TextEncoder();
+/** A larger batch is stored as several segments: whoever reads one holds it in memory whole. */
+const SEGMENT_BYTES = 4 * 1024 * 1024;
 
 export class Log {
   /** What the log has done so far; read by the metrics. */
-  readonly counts = { stored: 0, retried: 0, delivered: 0, gaps: 0, conflicts: 0 };
+  readonly counts = { stored: 0, retried: 0, gaps: 0, conflicts: 0 };
+  readonly #reader: Reader;
   readonly #listings: Listings;
   readonly #objects: Objects;
   readonly #parts: Parts;
@@ -89,73 +67,50 @@ export class Log {
     this.#listings = listings;
     this.#objects = objects;
     this.#parts = parts;
+    this.#reader = new Reader(listings, parts);
     this.#onAppended = onAppended;
   }
 
   /**
    * Appends operations of one client, the first under the index `first`. Returns once all of them
    * are in durable storage; those that were there already, with the same payloads, count as that.
-   * Throws `OperationGap` or `OperationConflict`, having stored nothing.
+   * Throws `OperationGap`, `OperationConflict` or what `door` throws, having stored nothing.
    */
   append(
     user: Fingerprint,
     client: string,
     first: number,
     payloads: readonly string[],
+    door?: Door,
   ): Promise<void> {
     const batch = { user, client, first, last: first + payloads.length - 1, payloads };
     // In turns, so that two requests under one index never both find it free.
     return this.#turns.take(`${user}.${client}`, async () => {
-      const missing = await this.#missing(batch);
-      this.counts.retried += payloads.length;
+      const missing = await this.#missing(batch, door);
+      this.counts.retried += payloads.length - missing.reduce((sum, span) => sum + length(span), 0);
       // One after the other: a crash between two of them leaves no hole.
-      for (const span of missing) {
+      for (const span of missing.flatMap((span) => segmentsOf(batch, span))) {
         await this.#store(batch, span);
-        this.counts.stored += span.last - span.first + 1;
-        this.counts.retried -= span.last - span.first + 1;
+        this.counts.stored += length(span);
       }
       if (missing.length > 0) this.#onAppended(user);
     });
   }
 
-  /** The operations above what the reader is aware of: for each client, its last known index. */
-  async read(user: Fingerprint, aware: ReadonlyMap<string, number>): Promise<Reading> {
-    let listing = await this.#listings.get(user);
-    for (let lists = 0; ; lists++) {
-      try {
-        return await this.#reading(user, listing, aware);
-      } catch (error) {
-        if (!(error instanceof ObjectMissing) || lists === MAX_LISTS) throw error;
-        listing = await this.#listings.fresh(user);
-      }
-    }
+  /** How many operations were delivered so far; read by the metrics. */
+  get delivered(): number {
+    return this.#reader.delivered;
   }
 
-  async #reading(
-    user: Fingerprint,
-    listing: Listing,
-    aware: ReadonlyMap<string, number>,
-  ): Promise<Reading> {
-    const wanted: Wanted[] = [];
-    let count = 0;
-    let bytes = 0;
-    for (const [client, sequence] of listing.clients) {
-      const span = sequence.above(aware.get(client) ?? -1);
-      if (span === undefined) continue;
-      wanted.push({ client, ...span });
-      await this.#parts.sort(user, client, sequence.overlaps(span));
-      for (const entry of this.#parts.entries(sequence, span)) {
-        count += linesIn(entry);
-        for (const { run } of entry.parts) bytes += run.size;
-      }
-    }
-    return { count, bytes, lines: this.#lines(user, listing, wanted, count) };
+  /** The operations above what the reader is aware of: for each client, its last known index. */
+  read(user: Fingerprint, aware: ReadonlyMap<string, number>, door?: Door): Promise<Reading> {
+    return this.#reader.read(user, aware, door);
   }
 
   /** Stores operations of a batch: one as an object of its own, several as one segment. */
   async #store({ user, client, first: start, payloads }: Batch, { first, last }: Span) {
     const some = payloads.slice(first - start, last - start + 1);
-    const body = first === last ? encoder.encode(some[0]) : encodeSegment(client, first, some);
+    const body = first === last ? bytesOf(some.join("")) : encodeSegment(client, first, some);
     const name: ObjectName = { user, client, first, last, md5: md5Of(body) };
     await this.#objects.put(name, body).catch((error: unknown) => {
       this.#listings.forget(user);
@@ -165,12 +120,16 @@ export class Log {
   }
 
   /** Which operations of a batch are to be stored. Throws when they may not be appended. */
-  async #missing(batch: Batch): Promise<Span[]> {
-    const known = await this.#compare(batch, await this.#listings.get(batch.user));
+  async #missing(batch: Batch, door: Door | undefined): Promise<Span[]> {
+    const cached = await this.#listings.get(batch.user);
+    await door?.(cached);
+    const known = await this.#compare(batch, cached);
     if (Array.isArray(known)) return known;
     for (let lists = 1; ; lists++) {
       // A cached listing never refuses anybody: another instance may know better.
-      const actual = await this.#compare(batch, await this.#listings.fresh(batch.user));
+      const fresh = await this.#listings.fresh(batch.user);
+      await door?.(fresh);
+      const actual = await this.#compare(batch, fresh);
       if (Array.isArray(actual)) return actual;
       if (actual instanceof ObjectMissing && lists < MAX_LISTS) continue;
       if (actual instanceof OperationGap) this.counts.gaps++;
@@ -223,7 +182,7 @@ export class Log {
     };
     const payloadOf = (index: number) => payloads[index - batch.first] ?? "";
     if (run.first === run.last) {
-      note(first, md5Of(encoder.encode(payloadOf(first))) === run.md5);
+      note(first, md5Of(bytesOf(payloadOf(first))) === run.md5);
       return;
     }
     if (first === run.first && last === run.last) {
@@ -240,86 +199,30 @@ export class Log {
     }
     const segment = await this.#parts.segment(user, client, run);
     for (let index = first; index <= last; index++) {
-      const line = encoder.encode(operationLine(client, index, payloadOf(index)));
+      const line = bytesOf(operationLine(client, index, payloadOf(index)));
       note(index, Buffer.compare(segment.lines(index, index), line) === 0);
     }
   }
+}
 
-  async *#lines(
-    user: Fingerprint,
-    listing: Listing,
-    wanted: Wanted[],
-    count: number,
-  ): AsyncGenerator<Uint8Array, void, void> {
-    let last: Sending | undefined;
-    let sent = 0;
-    let sentBefore = -1;
-    for (let lists = 0; ; lists++) {
-      try {
-        for (const { client, ...span } of wanted) {
-          await this.#parts.sort(user, client, listing.clients.get(client)?.overlaps(span) ?? []);
-        }
-        const entries = readAhead(this.#entries(listing, wanted), {
-          read: async (sending) => ({ sending, lines: await this.#read(user, sending) }),
-          bytes: ({ parts }) => parts.reduce((sum, { run }) => sum + run.size, 0),
-          ...READ_AHEAD,
-        });
-        for await (const { sending, lines } of entries) {
-          yield* lines;
-          const operations = linesIn(sending);
-          sent += operations;
-          this.counts.delivered += operations;
-          last = sending;
-        }
-        break;
-      } catch (error) {
-        if (sent > sentBefore) lists = 0;
-        if (!(error instanceof ObjectMissing) || lists === MAX_LISTS) throw error;
-        sentBefore = sent;
-        // An object that is gone was packed together with others: go on from here in a listing
-        // that knows of it. If this process packed it, that is the cached one.
-        const cached = await this.#listings.get(user);
-        listing = cached === listing || lists > 0 ? await this.#listings.fresh(user) : cached;
-        wanted = after(wanted, last);
-      }
-    }
-    if (sent !== count) throw new OperationsLost(`${count} lines were promised, ${sent} sent`);
-  }
+function length({ first, last }: Span): number {
+  return last - first + 1;
+}
 
-  /** The entries of all wanted spans, in order. Throws `OperationsLost` where one is missing. */
-  *#entries(listing: Listing, wanted: readonly Wanted[]): Generator<Sending, void, void> {
-    for (const { client, first, last } of wanted) {
-      let next = first;
-      const sequence = listing.clients.get(client);
-      const entries = sequence === undefined ? [] : this.#parts.entries(sequence, { first, last });
-      for (const entry of entries) {
-        if (entry.first !== next) throw lost(client, next);
-        yield { client, ...entry };
-        next = entry.last + 1;
-      }
-      if (next <= last) throw lost(client, next);
+/** Cuts a span of a batch where a segment would become too large. */
+function segmentsOf({ first: start, payloads }: Batch, { first, last }: Span): Span[] {
+  const spans: { first: number; last: number }[] = [];
+  let bytes = 0;
+  for (let index = first; index <= last; index++) {
+    const size = Buffer.byteLength(payloads[index - start] ?? "");
+    const span = spans.at(-1);
+    if (span === undefined || bytes + size > SEGMENT_BYTES) {
+      spans.push({ first: index, last: index });
+      bytes = size;
+    } else {
+      span.last = index;
+      bytes += size;
     }
   }
-
-  #read(user: Fingerprint, { client, parts }: Sending): Promise<Uint8Array[]> {
-    return Promise.all(parts.map((part) => this.#parts.lines(user, client, part)));
-  }
-}
-
-/** An entry of a client, on its way to a reader. */
-interface Sending extends Entry {
-  readonly client: string;
-}
-
-/** What is wanted still when `last` was the last entry sent: entries go out in the order wanted. */
-function after(wanted: Wanted[], last: Sending | undefined): Wanted[] {
-  if (last === undefined) return wanted;
-  const rest = wanted.slice(wanted.findIndex(({ client }) => client === last.client));
-  return rest
-    .map((span) => (span.client === last.client ? { ...span, first: last.last + 1 } : span))
-    .filter(({ first, last }) => first <= last);
-}
-
-function lost(client: string, index: number): OperationsLost {
-  return new OperationsLost(`operation ${index} of client ${client} is no longer in storage`);
+  return spans;
 }

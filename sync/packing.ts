@@ -39,12 +39,11 @@ export function packsOf(sequence: Sequence, limits: PackingLimits): Run[][] {
 
 /** Consecutive runs that are small and overlap with no other, but for the last run of all. */
 function smallStretches(sequence: Sequence, { bytes }: PackingLimits): Run[][] {
-  const end = sequence.runs.at(-1)?.last;
   const stretches: Run[][] = [];
   let stretch: Run[] = [];
   for (const piece of sequence.within({ first: 0, last: Number.MAX_SAFE_INTEGER })) {
     const goesOn = stretch.length === 0 || stretch.at(-1)?.last === piece.first - 1;
-    const small = !isOverlap(piece) && piece.last !== end && packedSize(piece) < bytes / 2;
+    const small = !isOverlap(piece) && piece.last < sequence.end && packedSize(piece) < bytes / 2;
     if (!small || !goesOn) {
       stretches.push(stretch);
       stretch = [];

@@ -1,3 +1,4 @@
+import { LRUCache } from "lru-cache";
 import type { Fingerprint } from "../storage/names.ts";
 import { md5Of, type Objects } from "../storage/objects.ts";
 import {
@@ -9,49 +10,61 @@ import {
 } from "../storage/sequence.ts";
 import { operationLine } from "./protocol.ts";
 import { Segment } from "./segment.ts";
-
-/** Consecutive operations out of one stored object. */
-export interface Part extends Span {
-  readonly run: Run;
-}
+import { bytesOf, textOf } from "./text.ts";
 
 /**
- * What is read and sent as a whole: a part of one object or, for an index that is forked, the
- * operation out of each object that has another payload for it.
+ * What is read and sent as a whole: consecutive operations out of one stored object or, for an
+ * index that is forked, the operation out of each object that has another payload for it.
  */
 export interface Entry extends Span {
-  readonly parts: readonly Part[];
+  readonly runs: readonly Run[];
 }
 
-const encoder = new TextEncoder();
-// A payload may begin with U+FEFF, which is not a byte order mark then.
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+/** Segments of which parts are read are kept for a moment: the next part is often wanted too. */
+const SEGMENTS_KEPT = 4;
 
 /** Reads operations out of the objects that hold them, and sorts out objects that overlap. */
 export class Parts {
-  readonly #objects: Objects;
+  readonly #objects: Pick<Objects, "get">;
+  readonly #onForks: (user: Fingerprint, client: string, at: Span, forks: number) => void;
   readonly #sorted = new WeakMap<Overlap, readonly Entry[]>();
+  readonly #segments = new LRUCache<Run, Promise<Segment>>({ max: SEGMENTS_KEPT });
 
-  constructor(objects: Objects) {
+  /** @param onForks told of indexes with several payloads that only a look into segments shows */
+  constructor(
+    objects: Pick<Objects, "get">,
+    onForks: (user: Fingerprint, client: string, at: Span, forks: number) => void = () => undefined,
+  ) {
     this.#objects = objects;
+    this.#onForks = onForks;
   }
 
-  /** The line of every operation of a part. Throws as `Objects.get` does. */
-  async lines(user: Fingerprint, client: string, { run, first, last }: Part): Promise<Uint8Array> {
-    const name = { user, client, ...run };
-    const body = await this.#objects.get(name);
-    if (run.first === run.last) {
-      return encoder.encode(operationLine(client, run.first, decoder.decode(body)));
+  /** The lines of an entry, from each of its objects. Throws as `Objects.get` does. */
+  lines(user: Fingerprint, client: string, entry: Entry): Promise<Uint8Array[]> {
+    return Promise.all(entry.runs.map((run) => this.#linesOf(user, client, run, entry)));
+  }
+
+  async #linesOf(user: Fingerprint, client: string, run: Run, span: Span): Promise<Uint8Array> {
+    const { first, last } = run;
+    if (first < last && (span.first > first || span.last < last)) {
+      return (await this.segment(user, client, run)).lines(span.first, span.last);
     }
+    const { md5 } = run;
+    const body = await this.#objects.get({ user, client, first, last, md5 });
     // A whole segment goes as it is: its MD5 has vouched for it.
-    if (first === run.first && last === run.last) return body;
-    return new Segment(name, body).lines(first, last);
+    return first < last ? body : bytesOf(operationLine(client, first, textOf(body)));
   }
 
-  /** A segment, to look into. */
-  async segment(user: Fingerprint, client: string, run: Run): Promise<Segment> {
+  /** A segment, to look into. Throws as `Objects.get` does, and `SegmentMalformed`. */
+  segment(user: Fingerprint, client: string, run: Run): Promise<Segment> {
+    const kept = this.#segments.get(run);
+    if (kept !== undefined) return kept;
     const name = { user, client, ...run };
-    return new Segment(name, await this.#objects.get(name));
+    const segment = this.#objects.get(name).then((body) => new Segment(name, body));
+    this.#segments.set(run, segment);
+    // Not for ever: storage may answer the next time.
+    segment.catch(() => this.#segments.delete(run));
+    return segment;
   }
 
   /**
@@ -61,18 +74,26 @@ export class Parts {
   async sort(user: Fingerprint, client: string, overlaps: readonly Overlap[]): Promise<void> {
     for (const overlap of overlaps) {
       if (this.#sorted.has(overlap)) continue;
-      this.#sorted.set(overlap, await this.#sort(user, client, overlap));
+      const entries = await this.#sort(user, client, overlap);
+      this.#sorted.set(overlap, entries);
+      const { first, last } = overlap;
+      const forks = entries.reduce((sum, entry) => sum + linesIn(entry), 0) - (last - first + 1);
+      if (forks > 0 && first < last) this.#onForks(user, client, { first, last }, forks);
     }
   }
 
   /** The entries of a sequence that hold a span, in order and cut to it. All overlaps are sorted. */
   *entries(sequence: Sequence, span: Span): Generator<Entry, void, void> {
     for (const piece of sequence.within(span)) {
-      if (!isOverlap(piece)) yield cut(entryOf(piece.first, piece.last, [piece]), span);
-      else {
-        for (const entry of this.sorted(piece)) {
-          if (entry.last >= span.first && entry.first <= span.last) yield cut(entry, span);
-        }
+      const { first, last } = piece;
+      const entries = isOverlap(piece) ? this.sorted(piece) : [{ first, last, runs: [piece] }];
+      for (const entry of entries) {
+        if (entry.last < span.first || entry.first > span.last) continue;
+        yield {
+          first: Math.max(entry.first, span.first),
+          last: Math.min(entry.last, span.last),
+          runs: entry.runs,
+        };
       }
     }
   }
@@ -84,54 +105,41 @@ export class Parts {
     return entries;
   }
 
-  async #sort(user: Fingerprint, client: string, overlap: Overlap): Promise<Entry[]> {
+  async #sort(user: Fingerprint, client: string, { first, last, runs }: Overlap): Promise<Entry[]> {
     /** For each index, the run that holds each payload, by the payload's MD5. */
-    const held = Array.from(
-      { length: overlap.last - overlap.first + 1 },
-      () => new Map<string, Run>(),
-    );
-    for (const run of overlap.runs) {
+    const held = Array.from({ length: last - first + 1 }, () => new Map<string, Run>());
+    for (const run of runs) {
       const segment = run.first === run.last ? undefined : await this.segment(user, client, run);
       for (let index = run.first; index <= run.last; index++) {
-        const md5 = segment === undefined ? run.md5 : md5Of(encoder.encode(segment.payload(index)));
-        const holders = held[index - overlap.first];
+        const md5 = segment === undefined ? run.md5 : md5Of(bytesOf(segment.payload(index)));
+        const holders = held[index - first];
         const other = holders?.get(md5);
         // Of those that hold the same payload, the one that reaches furthest.
         if (other === undefined || other.last < run.last) holders?.set(md5, run);
       }
     }
-    const entries: Entry[] = [];
-    held.forEach((holders, i) => {
-      const index = overlap.first + i;
-      const runs = [...holders].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, run]) => run);
-      const before = entries.at(-1)?.parts;
-      const [run] = runs;
-      if (
-        run !== undefined &&
-        runs.length === 1 &&
-        before?.length === 1 &&
-        before[0]?.run === run
-      ) {
-        const { first } = before[0];
-        entries[entries.length - 1] = entryOf(first, index, [run]);
-      } else entries.push(entryOf(index, index, runs));
-    });
+    const entries: { first: number; last: number; runs: Run[] }[] = [];
+    for (const [i, holders] of held.entries()) {
+      const needed = [...holders].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, run]) => run);
+      const before = entries.at(-1);
+      const goesOn =
+        needed.length === 1 && before?.runs.length === 1 && before.runs[0] === needed[0];
+      if (before !== undefined && goesOn) before.last = first + i;
+      else entries.push({ first: first + i, last: first + i, runs: needed });
+    }
     return entries;
   }
 }
 
 /** How many lines an entry comes to. */
-export function linesIn({ first, last, parts }: Entry): number {
-  return (last - first + 1) * parts.length;
+export function linesIn({ first, last, runs }: Entry): number {
+  return (last - first + 1) * runs.length;
 }
 
-/** The entry of operations that lie in one run, or in one index of several. */
-export function entryOf(first: number, last: number, runs: readonly Run[]): Entry {
-  return { first, last, parts: runs.map((run) => ({ run, first, last })) };
-}
-
-function cut(entry: Entry, span: Span): Entry {
-  const first = Math.max(entry.first, span.first);
-  const last = Math.min(entry.last, span.last);
-  return { first, last, parts: entry.parts.map(({ run }) => ({ run, first, last })) };
+/** How many bytes the lines of an entry come to, roughly, where only a part of an object is read. */
+export function bytesIn({ first, last, runs }: Entry): number {
+  return runs.reduce(
+    (sum, run) => sum + Math.ceil((run.size * (last - first + 1)) / (run.last - run.first + 1)),
+    0,
+  );
 }

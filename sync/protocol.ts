@@ -1,11 +1,12 @@
 /** All that crosses the wire: the request's schema and the response's lines (PROTOCOL.md). */
 import * as v from "valibot";
 import type { Fingerprint } from "../storage/names.ts";
-import { Identities, InvalidPublicKey } from "./identity.ts";
+import { Identities, InvalidPublicKey, type PublicKey } from "./identity.ts";
 
 /** A request, checked and put in order. */
 export interface SyncRequest {
   readonly user: Fingerprint;
+  readonly key: PublicKey;
   /** Lower case. */
   readonly client: string;
   /** The operations to append: their payloads, and the operation index of the first. */
@@ -31,7 +32,7 @@ const User = v.pipe(
   v.string("must be a string: the user's RSA public key"),
   v.rawTransform(({ dataset, addIssue, NEVER }) => {
     try {
-      return identities.fingerprintOf(dataset.value);
+      return identities.keyOf(dataset.value);
     } catch (error) {
       if (!(error instanceof InvalidPublicKey)) throw error;
       addIssue({ message: error.message });
@@ -124,7 +125,7 @@ const Request = v.pipe(
     ),
     ["operation_index"],
   ),
-  v.transform(({ user, client_id, operation_index, sync_status, payload }): SyncRequest => {
+  v.transform(({ user: key, client_id, operation_index, sync_status, payload }): SyncRequest => {
     const aware = sync_status ?? new Map<string, number>();
     if (operation_index !== undefined) {
       // The client holds what it sends, so none of it is sent back.
@@ -135,8 +136,21 @@ const Request = v.pipe(
       payload !== undefined && operation_index !== undefined
         ? { first: operation_index, payloads: payload }
         : undefined;
-    return { user, client: client_id, append, aware };
+    return { user: key.fingerprint, key, client: client_id, append, aware };
   }),
+);
+
+/** A request to erase a user. */
+export interface EraseRequest {
+  readonly user: Fingerprint;
+  readonly key: PublicKey;
+}
+
+const EraseMembers = v.object({ user: User }, "is missing");
+
+const Erase = v.pipe(
+  EraseMembers,
+  v.transform(({ user: key }): EraseRequest => ({ user: key.fingerprint, key })),
 );
 
 /** What is wrong with a request, and where: a JSON pointer as RFC 9457 shows it. */
@@ -145,17 +159,31 @@ export interface Fault {
   readonly detail: string;
 }
 
-/** Checks a request's JSON. */
-export function parseRequest(json: unknown): SyncRequest | { readonly faults: readonly Fault[] } {
+/** A request that is right, or what is wrong with it. */
+export type Parsed<Request> = Request | { readonly faults: readonly Fault[] };
+
+/** Checks the JSON of a request to sync. */
+export function parseRequest(json: unknown): Parsed<SyncRequest> {
+  return parse(Request, Members.entries, "is not a member of a sync request", json);
+}
+
+/** Checks the JSON of a request to erase a user. */
+export function parseErase(json: unknown): Parsed<EraseRequest> {
+  return parse(Erase, EraseMembers.entries, "is not a member of a request to erase", json);
+}
+
+function parse<Output>(
+  schema: v.GenericSchema<unknown, Output>,
+  members: Readonly<Record<string, unknown>>,
+  unknownMember: string,
+  json: unknown,
+): Parsed<Output> {
   if (!isObject(json)) return { faults: [{ pointer: "#", detail: "must be a JSON object" }] };
   // Refused, and not passed over: a payload under a misspelt name would be lost without a word.
   const unknown = Object.keys(json)
-    .filter((name) => !Object.hasOwn(Members.entries, name))
-    .map((name) => ({
-      pointer: pointerTo([name]),
-      detail: "is not a member of a sync request",
-    }));
-  const result = v.safeParse(Request, json);
+    .filter((name) => !Object.hasOwn(members, name))
+    .map((name) => ({ pointer: pointerTo([name]), detail: unknownMember }));
+  const result = v.safeParse(schema, json);
   if (result.success && unknown.length === 0) return result.output;
   const known = (result.issues ?? []).map(({ path, message }) => ({
     pointer: pointerTo((path ?? []).map(({ key }) => String(key))),

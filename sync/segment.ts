@@ -4,6 +4,7 @@
  */
 import { formatName, type ObjectName } from "../storage/names.ts";
 import { operationLine } from "./protocol.ts";
+import { bytesOf, textOf } from "./text.ts";
 
 /** A segment's bytes are those its name was made of, and yet not the lines that it promises. */
 export class SegmentMalformed extends Error {
@@ -13,16 +14,11 @@ export class SegmentMalformed extends Error {
   }
 }
 
-const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
 const LINE_FEED = 0x0a;
 
 /** The body of the segment that holds these payloads, the first under the index `first`. */
 export function encodeSegment(client: string, first: number, payloads: readonly string[]) {
-  return encoder.encode(
-    payloads.map((payload, i) => operationLine(client, first + i, payload)).join(""),
-  );
+  return bytesOf(payloads.map((payload, i) => operationLine(client, first + i, payload)).join(""));
 }
 
 /** A segment's body, and where its lines lie. */
@@ -55,7 +51,7 @@ export class Segment {
 
   /** The payload of an operation. */
   payload(index: number): string {
-    const line: unknown = JSON.parse(decoder.decode(this.lines(index, index)));
+    const line: unknown = JSON.parse(textOf(this.lines(index, index)));
     if (typeof line === "object" && line !== null && "payload" in line) {
       if (typeof line.payload === "string") return line.payload;
     }

@@ -15,7 +15,7 @@ import type { Operation } from "./support/http.ts";
 import { operationsOf } from "./support/operations.ts";
 
 const USER = fingerprint("A".repeat(43));
-const CLIENTS = ["5f0c1a52-7f7e-4d35-a9a5-000000000001", "5f0c1a52-7f7e-4d35-a9a5-000000000002"];
+const CLIENTS = [1, 2, 3].map((n) => `5f0c1a52-7f7e-4d35-a9a5-00000000000${n}`);
 const INSTANCES = 2;
 const LIST_PAGE = 3;
 

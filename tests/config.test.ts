@@ -13,6 +13,8 @@ const DEFAULTS: { [Name in keyof Config]: [text: string, value: Config[Name]] } 
   COMPACTION: ["on", "on"],
   RATE_LIMIT: ["20", 20],
   RATE_BURST: ["200", 200],
+  SIGNATURES: ["optional", "optional"],
+  PUBLIC_URL: ["none", undefined],
   MAX_BODY: ["16MiB", 16_777_216],
   CORS_ORIGIN: ["*", "*"],
   LOG: ["info", "info"],
@@ -63,6 +65,13 @@ const accepted: { [Name in keyof Config]: [text: string, value: Config[Name]][] 
   RATE_BURST: [
     ["1", 1],
     ["1.5", 1.5],
+  ],
+  SIGNATURES: [["required", "required"]],
+  PUBLIC_URL: [
+    ["https://sync.example", "https://sync.example"],
+    ["https://Sync.Example:443/", "https://sync.example"],
+    ["http://localhost:8080", "http://localhost:8080"],
+    ["https://example.com/behind/a/path/", "https://example.com/behind/a/path"],
   ],
   MAX_BODY: [
     ["1024", 1024],
@@ -122,6 +131,20 @@ const refused: { [Name in keyof Config]: [texts: string[], rule: RegExp] } = {
     /must be a number of at least 0, such as 20 or 0.5; 0 turns the limit off/,
   ],
   RATE_BURST: [["", "0", "0.5", "-1", "Infinity"], /must be a number of at least 1/],
+  SIGNATURES: [["", "none", "Required", "true"], /must be one of optional, required/],
+  PUBLIC_URL: [
+    [
+      "",
+      "sync.example",
+      "ftp://sync.example",
+      "https://",
+      "https://sync.example/?a=b",
+      "https://sync.example/#a",
+      "https://user@sync.example",
+      "https://a b",
+    ],
+    /must be none or an address such as https:\/\/sync\.example/,
+  ],
   MAX_BODY: [[...notSizes, ...unsafeSizes, "0", "1023"], size],
   CORS_ORIGIN: [
     [

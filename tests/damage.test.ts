@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { DamageWatch } from "../storage/damage.ts";
 import { Listing } from "../storage/listing.ts";
-import { formatName } from "../storage/names.ts";
+import { formatMarker, formatName } from "../storage/names.ts";
 import { newClient, someFingerprint } from "./support/users.ts";
 
 const user = someFingerprint();
@@ -25,6 +25,19 @@ describe("watching for damage", () => {
     assert.deepEqual(told, []);
     watch.look(user, listing([0, 1, 1, 3, 5], [`${user}.strange`]));
     assert.deepEqual(told, [[user, { forks: 1, holes: 2, foreign: 1 }]]);
+  });
+
+  it("tells nothing of markers, nor of what an erased user has left behind", () => {
+    let told = 0;
+    const watch = new DamageWatch(() => told++);
+    watch.look(user, listing([0], [formatMarker({ kind: "signed", user })]));
+    const tombstone = formatMarker({ kind: "erased", user, at: 1_800_000_000 });
+    const left = listing([0, 2, 2], [tombstone, `${user}.strange`]);
+    watch.look(user, left);
+    assert.equal(told, 0);
+    assert.equal(left.clients.size, 0);
+    assert.equal(left.runs, 0);
+    assert.equal(left.leftovers, 4);
   });
 
   it("tells of the same damage once, and again when it changes or comes back", () => {

@@ -77,7 +77,8 @@ describe("a request at the edge of the rules", () => {
 });
 
 describe("a request of a web page", () => {
-  const EXPOSED = "Operation-Count, Retry-After, RateLimit, RateLimit-Policy";
+  const EXPOSED =
+    "Operation-Count, Retry-After, RateLimit, RateLimit-Policy, Date, Accept-Signature";
 
   /** The CORS headers of a preflight, of an answer and of refusals. */
   async function corsHeaders(url: string, origin?: string) {
@@ -128,9 +129,12 @@ describe("a request of a web page", () => {
         headers: { Origin: page, "Access-Control-Request-Method": "POST" },
       });
       assert.equal(status, 204);
-      assert.equal(headers.get("allow"), "POST, OPTIONS");
-      assert.equal(headers.get("access-control-allow-methods"), "POST");
-      assert.equal(headers.get("access-control-allow-headers"), "Content-Type");
+      assert.equal(headers.get("allow"), "POST, DELETE, OPTIONS");
+      assert.equal(headers.get("access-control-allow-methods"), "POST, DELETE");
+      assert.equal(
+        headers.get("access-control-allow-headers"),
+        "Content-Type, Content-Digest, Signature, Signature-Input",
+      );
       assert.equal(headers.get("access-control-max-age"), "86400");
     });
   });

@@ -5,7 +5,8 @@ import { Listings } from "../storage/listings.ts";
 import { MemoryDriver } from "../storage/memory.ts";
 import { formatName } from "../storage/names.ts";
 import { md5Of, ObjectDamaged, Objects } from "../storage/objects.ts";
-import { Log, OperationConflict, OperationGap, OperationsLost } from "../sync/log.ts";
+import { Log, OperationConflict, OperationGap } from "../sync/log.ts";
+import { OperationsLost } from "../sync/reading.ts";
 import { gate, HookedDriver } from "./support/drivers.ts";
 import { operationsOf } from "./support/operations.ts";
 import { newClient, someFingerprint } from "./support/users.ts";
@@ -108,6 +109,13 @@ describe("the log", () => {
     await append(a, 0, "zero", "one", "two", "three");
     assert.equal(driver.count("put"), 2);
     assert.equal((await read()).length, 4);
+  });
+
+  it("shows an operation that fills a hole at the very start, and what lies behind it", async () => {
+    await store(a, 1, "one");
+    assert.deepEqual(await read(), []);
+    await append(a, 0, "zero");
+    assert.deepEqual(await read(), [operation(a, 0, "zero"), operation(a, 1, "one")]);
   });
 
   it("stores a batch as one object, whose body is the lines of a response", async () => {

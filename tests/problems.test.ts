@@ -257,7 +257,7 @@ describe("a request that breaks a rule", () => {
   });
 
   const allowed: [path: string, methods: string][] = [
-    ["/sync", "POST, OPTIONS"],
+    ["/sync", "POST, DELETE, OPTIONS"],
     ["/health", "GET, HEAD"],
     ["/ready", "GET, HEAD"],
     ["/metrics", "GET"],
@@ -286,7 +286,10 @@ describe("a request that breaks a rule", () => {
       const text = await response.text();
       const { type, detail } = problemIn(404, response.headers, text, [user, payload]);
       assert.equal(type, "urn:sync-server:not-found");
-      assert.ok(detail.startsWith(`There is nothing at ${path}. There are POST /sync, `), detail);
+      assert.ok(
+        detail.startsWith(`There is nothing at ${path}. There are POST and DELETE /sync, `),
+        detail,
+      );
     }
     await nothingStored();
   });

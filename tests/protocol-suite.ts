@@ -46,6 +46,8 @@ function declare(
     after(async () => {
       await server.close();
       await driver.close();
+      // Else the suite has passed idly. A put under a segment's name, and what went into it deleted.
+      assert.equal(driver.count("delete") > 0, compaction !== undefined);
     });
     beforeEach(() => {
       user = newUser().base64;

@@ -68,6 +68,19 @@ describe("README.md", () => {
     assert.equal(stdout, printed?.body);
   });
 
+  it("signs a request with openssl, and the same request is refused without its signature", async () => {
+    const quickStart = fences(section(readme, "Quick start"));
+    const blocks = fences(section(readme, "Signed requests"));
+    const commands = (list: typeof blocks) =>
+      list.filter(({ language }) => language === "sh").map(({ body }) => body);
+    const told = blocks.filter(({ language }) => language === "text").map(({ body }) => body);
+    assert.equal(told.length, 2);
+    const printed = await runInBash([...commands(quickStart), ...commands(blocks)], folder.path, {
+      SERVER: new URL(server?.url ?? "").origin,
+    });
+    assert.deepEqual(printed.slice(-2), told);
+  });
+
   it("lists every setting with its default", () => {
     const known = [...helpText().matchAll(/^ {2}([A-Z_]+) +(\S+) /gm)];
     const listed = [...section(readme, "Settings").matchAll(/^\| `([A-Z_]+)` \| `(.+?)` \|/gm)];

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Reading } from "../../sync/log.ts";
+import type { Reading } from "../../sync/reading.ts";
 import type { Operation } from "./http.ts";
 
 /** The operations of a reading; checks on the way that there are as many as it says. */

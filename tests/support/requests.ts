@@ -55,7 +55,11 @@ export function parsed(answer: string): { status: number; headers: Headers; text
 }
 
 /** Sends bytes over a bare socket; returns what comes back up to the end of a problem. */
-export async function overSocket(port: number, bytes: string, leave = false): Promise<string> {
+export async function overSocket(
+  port: number,
+  bytes: string | Uint8Array,
+  leave = false,
+): Promise<string> {
   const socket = net.connect(port, "localhost");
   let answer = "";
   const answered = new Promise<void>((resolve) => {

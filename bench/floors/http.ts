@@ -1,0 +1,71 @@
+/**
+ * Floor: the runtime's own HTTP server and nothing else. Run on Node, Bun and Deno.
+ *
+ * - `POST /` reads the body, parses it as JSON and answers an empty 200.
+ * - `GET /path/of/a/file` streams that file the way the runtime's own documents show.
+ */
+import { createReadStream } from "node:fs";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+
+/** The part of Deno that is used here; the types of the project know Node and Bun. */
+declare const Deno: {
+  serve(
+    options: {
+      hostname: string;
+      port: number;
+      onListen: (address: { hostname: string; port: number }) => void;
+    },
+    answer: (request: Request) => Promise<Response>,
+  ): unknown;
+  open(path: string): Promise<{ readable: ReadableStream<Uint8Array<ArrayBuffer>> }>;
+};
+
+const hostname = "127.0.0.1";
+
+function announce(port: number | undefined): void {
+  console.log(`the floor listens on http://${hostname}:${port}, bare`);
+}
+
+async function answer(
+  request: Request,
+  file: (path: string) => Promise<Response>,
+): Promise<Response> {
+  if (request.method === "GET") return file(new URL(request.url).pathname);
+  await request.json();
+  return new Response();
+}
+
+function onNode(request: IncomingMessage, response: ServerResponse): void {
+  if (request.method === "GET") {
+    createReadStream(request.url ?? "").pipe(response);
+    return;
+  }
+  const chunks: Buffer[] = [];
+  request.on("data", (chunk: Buffer) => chunks.push(chunk));
+  request.on("end", () => {
+    JSON.parse(Buffer.concat(chunks).toString());
+    response.end();
+  });
+}
+
+if (process.versions.bun !== undefined) {
+  const bare = async (path: string) => new Response(Bun.file(path));
+  const { port } = Bun.serve({
+    hostname,
+    port: 0,
+    development: false,
+    fetch: (request) => answer(request, bare),
+  });
+  announce(port);
+} else if (process.versions.deno !== undefined) {
+  const bare = async (path: string) => new Response((await Deno.open(path)).readable);
+  Deno.serve({ hostname, port: 0, onListen: ({ port }) => announce(port) }, (request) =>
+    answer(request, bare),
+  );
+} else {
+  const server = createServer(onNode);
+  server.listen(0, hostname, () => {
+    const address = server.address();
+    announce(typeof address === "object" ? address?.port : undefined);
+  });
+}

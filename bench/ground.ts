@@ -1,0 +1,81 @@
+/** What every row works with: the runtime it measures, how long and how much, and its folders. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { Program } from "./program.ts";
+import type { Runtime } from "./runtimes.ts";
+
+export interface Extent {
+  /** How long each stretch of load is. */
+  readonly seconds: number;
+  /** How long the server is loaded before it is measured: runtimes compile what runs often. */
+  readonly warmUp: number;
+  /** How often floor and server take turns. */
+  readonly rounds: number;
+  /** What the sizes of logs and the numbers of users are multiplied by. */
+  readonly scale: number;
+}
+
+export class Ground implements Extent {
+  readonly runtime: Runtime;
+  readonly seconds: number;
+  readonly warmUp: number;
+  readonly rounds: number;
+  readonly scale: number;
+  readonly #parent: string;
+  readonly #folders: string[] = [];
+  readonly #programs: Program[] = [];
+
+  /** @param parent where temporary folders are made: on the file system that is to be measured */
+  constructor(runtime: Runtime, { seconds, warmUp, rounds, scale }: Extent, parent: string) {
+    this.runtime = runtime;
+    this.seconds = seconds;
+    this.warmUp = warmUp;
+    this.rounds = rounds;
+    this.scale = scale;
+    this.#parent = parent;
+  }
+
+  /** A size from the table, scaled. */
+  size(full: number): number {
+    return Math.max(1, Math.round(full * this.scale));
+  }
+
+  /** A new folder. */
+  folder(): string {
+    const path = mkdtempSync(join(this.#parent, "sync-server-bench-"));
+    this.#folders.push(path);
+    return path;
+  }
+
+  /** The server, as a user starts it, but without its rate limit and its log. */
+  server(storage: string, settings: Readonly<Record<string, string>> = {}): Promise<Program> {
+    return this.#start("server.ts", {
+      HOST: "127.0.0.1",
+      PORT: "0",
+      STORAGE: storage,
+      RATE_LIMIT: "0",
+      LOG: "silent",
+      ...settings,
+    });
+  }
+
+  httpFloor(): Promise<Program> {
+    return this.#start("bench/floors/http.ts");
+  }
+
+  filesFloor(): Promise<Program> {
+    return this.#start("bench/floors/files.ts");
+  }
+
+  /** Ends the programs that were started, and removes the folders. */
+  async clear(): Promise<void> {
+    for (const program of this.#programs.splice(0)) await program.stop();
+    for (const path of this.#folders.splice(0)) rmSync(path, { recursive: true, force: true });
+  }
+
+  async #start(file: string, settings?: Readonly<Record<string, string>>): Promise<Program> {
+    const program = await Program.start(this.runtime, file, settings);
+    this.#programs.push(program);
+    return program;
+  }
+}

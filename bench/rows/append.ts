@@ -1,0 +1,190 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { syncRequest } from "../connection.ts";
+import { cpu, median, type Slot } from "../figures.ts";
+import type { Ground } from "../ground.ts";
+import { bareFiles, connected, loaded } from "../load.ts";
+import type { Program } from "../program.ts";
+import {
+  atLeast,
+  atMost,
+  between,
+  type Check,
+  NOTHING,
+  plus,
+  type Result,
+  requestFigures,
+  requestRatios,
+} from "../result.ts";
+import { clientOf, PAYLOAD_BYTES, payloadOf, type User, userOf } from "../seed.ts";
+
+const IN_FLIGHT = [1, 16, 64];
+
+/** A client that appends one operation after the other. */
+export class Appender {
+  readonly #user: User;
+  readonly #client: string;
+  /** So far that nothing comes back: what the others of the user append is not to be measured. */
+  readonly #aware: Readonly<Record<string, number>>;
+  #index = 0;
+
+  /** @param others the other clients of the user */
+  constructor(user: User, client: string, others: readonly string[] = []) {
+    this.#user = user;
+    this.#client = client;
+    this.#aware = Object.fromEntries(others.map((other) => [other, Number.MAX_SAFE_INTEGER]));
+  }
+
+  next(): Buffer {
+    const index = this.#index++;
+    return syncRequest(
+      JSON.stringify({
+        client_id: this.#client,
+        operation_index: index,
+        sync_status: this.#aware,
+        payload: payloadOf(index, PAYLOAD_BYTES),
+        user: this.#user.key,
+      }),
+    );
+  }
+}
+
+/** Clients of one user, which know of each other. */
+export function appendersOf(user: User, count: number, others: readonly string[] = []): Appender[] {
+  const clients = Array.from({ length: count }, (_, i) => clientOf(i + 1));
+  return clients.map((client) => {
+    const known = clients.filter((other) => other !== client);
+    return new Appender(user, client, [...known, ...others]);
+  });
+}
+
+class Case {
+  readonly slots: { http: Slot[]; files: Slot[]; server: Slot[] } = {
+    http: [],
+    files: [],
+    server: [],
+  };
+  storage = NOTHING;
+  readonly inFlight: number;
+  readonly users: "different users" | "one user";
+
+  constructor(inFlight: number, users: Case["users"]) {
+    this.inFlight = inFlight;
+    this.users = users;
+  }
+
+  get folders(): number {
+    return this.users === "one user" ? 1 : this.inFlight;
+  }
+
+  /** The clients that send what is in flight. They go on where they were; each program has its own. */
+  appenders(): Appender[] {
+    if (this.users === "one user") {
+      return appendersOf(userOf("append one", this.inFlight), this.inFlight);
+    }
+    return Array.from({ length: this.inFlight }, (_, i) => {
+      return new Appender(userOf(`append ${this.inFlight}`, i), clientOf(1));
+    });
+  }
+
+  result(peak: number): Result {
+    const { http, files, server } = this.slots;
+    const ratios = {
+      ...requestRatios(server, files),
+      // Both parts of the work, the request and the file, in each round.
+      cpu: median(
+        server.map((slot, round) => {
+          const [a, b] = [http[round], files[round]];
+          return a && b ? cpu(slot) / (cpu(a) + cpu(b)) : Number.NaN;
+        }),
+      ),
+    };
+    const checks: Check[] = [atMost("CPU / floor", ratios.cpu, 2)];
+    if (this.inFlight > 1) checks.push(atLeast("rate / floor", ratios.rate, 0.8));
+    return {
+      row: "append",
+      work: `append, ${this.inFlight} in flight, ${this.users}`,
+      figures: { ...requestFigures(server), peak },
+      ratios,
+      floor: "bare files; for CPU, bare HTTP server + bare files",
+      storage: this.storage,
+      checks,
+      rounds: this.slots,
+    };
+  }
+}
+
+/**
+ * Payloads of 512 bytes into a folder; 1, 16 and 64 in flight; each of a user of its own, or each of
+ * another client of one user. The floors are bare files (create, fsync, rename, fsync of the folder;
+ * as many in flight, as many folders), and for CPU also the bare HTTP server with the same bytes.
+ * Beside them, append and fdatasync to one file with group commit.
+ */
+export async function append(ground: Ground): Promise<Result[]> {
+  const http = await ground.httpFloor();
+  const files = await ground.filesFloor();
+  const server = await ground.server(ground.folder());
+  const scratch = ground.folder();
+  let used = 0;
+  const bare = (work: "objects" | "append", inFlight: number, folders: number, seconds: number) => {
+    const folder = join(scratch, String(used++));
+    mkdirSync(folder);
+    return bareFiles(files, { work, folder, folders, inFlight, bytes: PAYLOAD_BYTES, seconds });
+  };
+  const cases = IN_FLIGHT.flatMap((inFlight) => [
+    new Case(inFlight, "different users"),
+    new Case(inFlight, "one user"),
+  ]);
+  const loads = cases.map((one) => {
+    const [toHttp, toServer] = [one.appenders(), one.appenders()];
+    return {
+      one,
+      http: (seconds: number) => appendedBy(toHttp, http, seconds),
+      files: (seconds: number) => bare("objects", one.inFlight, one.folders, seconds),
+      server: (seconds: number) => appendedBy(toServer, server, seconds),
+    };
+  });
+  const groups = IN_FLIGHT.map((inFlight) => ({ inFlight, slots: [] as Slot[] }));
+
+  server.restPeak();
+  for (const load of loads) {
+    await load.http(ground.warmUp / 4 / loads.length);
+    await load.files(ground.warmUp / 4 / loads.length);
+    await load.server(ground.warmUp / loads.length);
+  }
+  for (let round = 0; round < ground.rounds; round++) {
+    for (const { one, ...load } of loads) {
+      one.slots.http.push(await load.http(ground.seconds / 2));
+      one.slots.files.push(await load.files(ground.seconds));
+      const before = await server.counters();
+      one.slots.server.push(await load.server(ground.seconds));
+      one.storage = plus(one.storage, between(before, await server.counters()));
+    }
+    for (const { inFlight, slots } of groups) {
+      slots.push(await bare("append", inFlight, 1, ground.seconds / 2));
+    }
+  }
+  const peak = server.peak();
+  return [
+    ...cases.map((one) => one.result(peak)),
+    ...groups.map(({ inFlight, slots }) => ({
+      row: "append",
+      work: `for comparison: append + fdatasync to one file, group commit, ${inFlight} in flight`,
+      figures: requestFigures(slots),
+      ratios: {},
+      checks: [],
+      rounds: { files: slots },
+    })),
+  ];
+}
+
+/** Has each client append over a connection of its own. */
+export function appendedBy(
+  appenders: readonly Appender[],
+  program: Program,
+  seconds: number,
+): Promise<Slot> {
+  return connected(program, appenders.length, (connections) =>
+    loaded(program, connections, seconds, (i) => appenders[i]?.next() ?? Buffer.of()),
+  );
+}

@@ -1,0 +1,76 @@
+/** Who may come in: nobody unsigned once the user has signed, and nobody once the user has left. */
+import type { Driver } from "../storage/driver.ts";
+import type { Listing } from "../storage/listing.ts";
+import type { Listings } from "../storage/listings.ts";
+import { type Fingerprint, formatMarker } from "../storage/names.ts";
+import type { Erasures } from "./erasure.ts";
+
+/** Refused: the request has to be signed, and is not. */
+export class SignatureRequired extends Error {
+  override name = "SignatureRequired";
+}
+
+/** Refused: the user has left. */
+export class UserErased extends Error {
+  override name = "UserErased";
+  /** In seconds of Unix time. */
+  readonly at: number;
+  constructor(at: number) {
+    super("this user was erased");
+    this.at = at;
+  }
+}
+
+/** Asked of every listing that a request goes by; throws to refuse the request. */
+export type Door = (listing: Listing) => Promise<void>;
+
+export interface AccessOptions {
+  readonly driver: Driver;
+  readonly listings: Listings;
+  readonly erasures: Erasures;
+}
+
+export class Access {
+  /** How many users have locked out unsigned requests; read by the metrics. */
+  readonly counts = { locked: 0 };
+  readonly #options: AccessOptions;
+
+  constructor(options: AccessOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * The door for a request of a user. It throws `SignatureRequired` and `UserErased`, both of which
+   * stay true, so a cached listing is good enough to refuse. Before it lets the first signed request
+   * of a user in, it locks out the unsigned ones, durably.
+   */
+  door(user: Fingerprint, signed: boolean): Door {
+    const { erasures } = this.#options;
+    return async (listing) => {
+      const erasedAt = erasures.erasedAt(user) ?? listing.erasedAt;
+      if (erasedAt !== undefined) {
+        if (listing.leftovers > 0) erasures.sweep(user);
+        throw new UserErased(erasedAt);
+      }
+      if (listing.signed) {
+        if (!signed) throw new SignatureRequired("this user has sent a signed request before");
+      } else if (signed) await this.#lock(user);
+    };
+  }
+
+  /**
+   * To be called after an append, however it ended: if the user was erased while it was under way,
+   * what it stored is deleted. Then throws `UserErased`.
+   */
+  async afterAppend(user: Fingerprint): Promise<void> {
+    const erasedAt = await this.#options.erasures.settle(user);
+    if (erasedAt !== undefined) throw new UserErased(erasedAt);
+  }
+
+  async #lock(user: Fingerprint): Promise<void> {
+    const { driver, listings } = this.#options;
+    await driver.put(formatMarker({ kind: "signed", user }), new Uint8Array());
+    listings.locked(user);
+    this.counts.locked++;
+  }
+}

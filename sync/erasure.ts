@@ -1,0 +1,119 @@
+import { LRUCache } from "lru-cache";
+import type { Driver } from "../storage/driver.ts";
+import type { Listings } from "../storage/listings.ts";
+import { type Fingerprint, formatMarker, parseMarker, userPrefix } from "../storage/names.ts";
+import type { Objects } from "../storage/objects.ts";
+import { Turns } from "./turns.ts";
+
+export interface ErasuresOptions {
+  readonly driver: Driver;
+  readonly listings: Listings;
+  readonly objects: Objects;
+  /** Milliseconds of Unix time. */
+  readonly time: () => number;
+  /** Told when what an erased user has left behind could not be deleted; it is tried again. */
+  readonly onFailure: (user: Fingerprint, error: unknown) => void;
+}
+
+/** How many erased users are remembered, so as to know of them between two looks at storage. */
+const REMEMBERED = 10_000;
+
+/** Deletes under way at once. */
+const DELETES_AT_ONCE = 16;
+
+/**
+ * Users who leave. The tombstone is the first that is written and the last that is left, so that
+ * wherever an erasure breaks off, the user is erased, and whoever goes on knows what is to be done.
+ */
+export class Erasures {
+  /** What was done so far; read by the metrics. */
+  readonly counts = { users: 0, objects: 0 };
+  readonly #options: ErasuresOptions;
+  /** A tombstone is never taken away, so nothing here can be out of date. */
+  readonly #known = new LRUCache<Fingerprint, number>({ max: REMEMBERED });
+  readonly #turns = new Turns();
+  readonly #sweeping = new Set<Fingerprint>();
+
+  constructor(options: ErasuresOptions) {
+    this.#options = options;
+  }
+
+  /** When a user was erased, in seconds of Unix time, if this process did it, and not long ago. */
+  erasedAt(user: Fingerprint): number | undefined {
+    return this.#known.get(user);
+  }
+
+  /**
+   * Deletes every object of a user but a tombstone. It may be called for a user who is erased
+   * already: it then deletes what is there still. Throws `StorageUnavailable`.
+   */
+  erase(user: Fingerprint): Promise<void> {
+    return this.#turns.take(user, async () => {
+      const { driver, listings } = this.#options;
+      if (!(await this.#isKnown(user))) await this.#bury(user);
+      // Until a list shows nothing to delete: an append that was under way may land behind one. On
+      // a file system, that list is also what makes the deletes durable.
+      for (;;) {
+        const names = (await driver.list(userPrefix(user))).map(({ name }) => name);
+        // Of several, two processes at once must keep the same: the earliest.
+        const tombstone = names.find((name) => parseMarker(name)?.kind === "erased");
+        if (tombstone === undefined) {
+          await this.#bury(user);
+          continue;
+        }
+        const data = names.filter((name) => parseMarker(name) === undefined);
+        const doomed = data.length > 0 ? data : names.filter((name) => name !== tombstone);
+        if (doomed.length === 0) break;
+        await this.#delete(doomed);
+      }
+      listings.forget(user);
+    });
+  }
+
+  /**
+   * To be called when something was stored, however that ended: if the user was erased meanwhile,
+   * it is deleted. Gives the time of the erasure, if there was one.
+   */
+  async settle(user: Fingerprint): Promise<number | undefined> {
+    const at = this.#known.get(user);
+    if (at !== undefined) await this.erase(user);
+    return at;
+  }
+
+  /** Deletes in the background what lies beside a tombstone. */
+  sweep(user: Fingerprint): void {
+    if (this.#sweeping.has(user)) return;
+    this.#sweeping.add(user);
+    this.erase(user)
+      .catch((error: unknown) => this.#options.onFailure(user, error))
+      .finally(() => this.#sweeping.delete(user));
+  }
+
+  async #isKnown(user: Fingerprint): Promise<boolean> {
+    const at = this.#known.get(user) ?? (await this.#options.listings.get(user)).erasedAt;
+    if (at !== undefined) this.#known.set(user, at);
+    return at !== undefined;
+  }
+
+  /** Puts the tombstone, durably. */
+  async #bury(user: Fingerprint): Promise<void> {
+    const { driver, listings, time } = this.#options;
+    const at = Math.floor(time() / 1000);
+    await driver
+      .put(formatMarker({ kind: "erased", user, at }), new Uint8Array())
+      .finally(() => listings.forget(user));
+    this.#known.set(user, at);
+    this.counts.users++;
+  }
+
+  async #delete(names: readonly string[]): Promise<void> {
+    const queue = names.values();
+    const worker = async () => {
+      for (const name of queue) {
+        await this.#options.objects.deleteNamed(name);
+        this.counts.objects++;
+      }
+    };
+    await Promise.all(Array.from({ length: DELETES_AT_ONCE }, worker));
+  }
+}

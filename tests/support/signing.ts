@@ -1,0 +1,195 @@
+/** Signs requests as PROTOCOL.md says, by hand: nothing of the server's own code is used. */
+import { createHash, randomUUID } from "node:crypto";
+import { type Config, readConfig } from "../../config.ts";
+import { createLogger } from "../../logger.ts";
+import { createHandler, type Handler, type HandlerOptions } from "../../server.ts";
+import type { Driver } from "../../storage/driver.ts";
+import { MemoryDriver } from "../../storage/memory.ts";
+import { type Fingerprint, isFingerprint } from "../../storage/names.ts";
+
+/** A user with the private key. */
+export interface SigningUser {
+  /** The public key, base64 of its DER. */
+  readonly base64: string;
+  readonly fingerprint: Fingerprint;
+  readonly sign: (data: Uint8Array<ArrayBuffer>) => Promise<Uint8Array>;
+}
+
+/** Makes a key pair. */
+export async function newSigningUser(bits = 2048): Promise<SigningUser> {
+  const { subtle } = globalThis.crypto;
+  const { privateKey, publicKey } = await subtle.generateKey(
+    {
+      name: "RSA-PSS",
+      hash: "SHA-512",
+      modulusLength: bits,
+      publicExponent: Uint8Array.of(1, 0, 1),
+    },
+    true,
+    ["sign", "verify"],
+  );
+  const sign = async (data: Uint8Array<ArrayBuffer>) =>
+    new Uint8Array(await subtle.sign({ name: "RSA-PSS", saltLength: 64 }, privateKey, data));
+  return signingUser(new Uint8Array(await subtle.exportKey("spki", publicKey)), sign);
+}
+
+/** A user of whom there is a public key in SPKI DER, and something that signs. */
+export function signingUser(spki: Uint8Array, sign: SigningUser["sign"]): SigningUser {
+  const fingerprint = createHash("sha256").update(spki).digest("base64url");
+  if (!isFingerprint(fingerprint)) throw new Error("a hash is no fingerprint");
+  return { base64: Buffer.from(spki).toString("base64"), fingerprint, sign };
+}
+
+/** What of a signature is not as a client would make it. `null` leaves a parameter out. */
+export interface Deviations {
+  readonly method?: string;
+  readonly authority?: string;
+  readonly path?: string;
+  readonly contentType?: string;
+  readonly contentDigest?: string;
+  readonly components?: readonly string[];
+  /** Seconds of Unix time. */
+  readonly created?: number | string | null;
+  readonly expires?: number;
+  readonly keyid?: string | null;
+  readonly alg?: string | null;
+  /** What follows the other parameters. */
+  readonly more?: string;
+}
+
+export const COMPONENTS = ["@method", "@authority", "@path", "content-type", "content-digest"];
+
+/** The headers of a signed request; they say what a client says, whatever was signed. */
+export async function signedHeaders(
+  user: SigningUser,
+  request: { readonly url: string; readonly method?: string; readonly body: string },
+  deviations: Deviations = {},
+): Promise<Record<string, string>> {
+  const { host, pathname } = new URL(request.url);
+  const headers = {
+    "Content-Type": "application/json",
+    "Content-Digest": digestOf(request.body),
+  };
+  const values: Record<string, string> = {
+    "@method": deviations.method ?? request.method ?? "POST",
+    "@authority": deviations.authority ?? host,
+    "@path": deviations.path ?? pathname,
+    "content-type": deviations.contentType ?? headers["Content-Type"],
+    "content-digest": deviations.contentDigest ?? headers["Content-Digest"],
+  };
+  const { created = Math.floor(Date.now() / 1000), expires } = deviations;
+  const { keyid = user.fingerprint, alg = "rsa-pss-sha512" } = deviations;
+  const components = deviations.components ?? COMPONENTS;
+  const params = [
+    `(${components.map((name) => `"${name}"`).join(" ")})`,
+    ...(created === null ? [] : [`created=${created}`]),
+    ...(expires === undefined ? [] : [`expires=${expires}`]),
+    ...(keyid === null ? [] : [`keyid="${keyid}"`]),
+    ...(alg === null ? [] : [`alg="${alg}"`]),
+    ...(deviations.more === undefined ? [] : [deviations.more]),
+  ].join(";");
+  const base = [
+    ...components.map((name) => `"${name}": ${values[name] ?? ""}`),
+    `"@signature-params": ${params}`,
+  ].join("\n");
+  const signature = await user.sign(Uint8Array.from(Buffer.from(base)));
+  return {
+    ...headers,
+    "Signature-Input": `sig=${params}`,
+    Signature: `sig=:${Buffer.from(signature).toString("base64")}:`,
+  };
+}
+
+export function digestOf(body: string, algorithm = "sha-256"): string {
+  const digest = createHash(algorithm.replace("-", "")).update(body).digest("base64");
+  return `${algorithm}=:${digest}:`;
+}
+
+/** The body of a sync request. */
+export function syncBody(
+  { base64 }: SigningUser,
+  members: Readonly<Record<string, unknown>> = {},
+): string {
+  return JSON.stringify({ client_id: randomUUID(), ...members, user: base64 });
+}
+
+/** An answer, read to its end. */
+export interface Told {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  /** The document of a problem. */
+  readonly problem: Readonly<Record<string, unknown>>;
+}
+
+export async function told(response: Response): Promise<Told> {
+  const text = await response.text();
+  const { status, headers } = response;
+  return { status, headers, text, problem: status >= 400 ? JSON.parse(text) : {} };
+}
+
+/** A server without a network, and ways to ask it. */
+export interface Asking {
+  readonly handler: Handler;
+  readonly log: string[];
+  /** Sends a sync request without a signature. */
+  readonly unsigned: (user: SigningUser, members?: Record<string, unknown>) => Promise<Told>;
+  /** Sends a signed one. */
+  readonly signed: (user: SigningUser, members?: Record<string, unknown>) => Promise<Told>;
+  /** Sends a signed request to erase the user. */
+  readonly erase: (user: SigningUser) => Promise<Told>;
+  /** Sends any request. */
+  readonly send: (
+    body: string,
+    headers: Record<string, string>,
+    method?: string,
+    url?: string,
+  ) => Promise<Told>;
+}
+
+export const SERVER = "http://sync.example/sync";
+
+/** The real handler. The rate limit and compaction are off unless set. */
+export function asking(
+  settings: Readonly<Record<string, string>> = {},
+  driver: Driver = new MemoryDriver(),
+  clocks: { readonly now?: () => number; readonly time?: () => number } = {},
+  compaction?: HandlerOptions["compaction"],
+): Asking {
+  const config: Config = readConfig({
+    RATE_LIMIT: "0",
+    COMPACTION: "off",
+    LOG: "debug",
+    ...settings,
+  });
+  const log: string[] = [];
+  const logger = createLogger(config.LOG, (line) => log.push(line));
+  const handler = createHandler({
+    config,
+    driver,
+    logger,
+    ...clocks,
+    ...(compaction === undefined ? {} : { compaction }),
+  });
+  const send: Asking["send"] = async (body, headers, method = "POST", url = SERVER) =>
+    told(await handler.fetch(new Request(url, { method, headers, body })));
+  const created = () => Math.floor((clocks.time ?? Date.now)() / 1000);
+  return {
+    handler,
+    log,
+    send,
+    unsigned: (user, members) =>
+      send(syncBody(user, members), { "Content-Type": "application/json" }),
+    signed: async (user, members) => {
+      const body = syncBody(user, members);
+      const headers = await signedHeaders(user, { url: SERVER, body }, { created: created() });
+      return send(body, headers);
+    },
+    erase: async (user) => {
+      const body = JSON.stringify({ user: user.base64 });
+      const request = { url: SERVER, method: "DELETE", body };
+      const headers = await signedHeaders(user, request, { created: created() });
+      return send(body, headers, "DELETE");
+    },
+  };
+}
