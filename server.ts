@@ -12,6 +12,7 @@ import { type Config, helpText, InvalidConfig, readConfig, VERSION } from "./con
 import { corsFor } from "./http/cors.ts";
 import { methodNotAllowed, notFound, problemOf, stopping } from "./http/errors.ts";
 import { CannotListen, listen, responseClass } from "./http/listen.ts";
+import { pageFor } from "./http/page.ts";
 import { Problem, problemReply } from "./http/problem.ts";
 import { Readiness } from "./http/ready.ts";
 import { json, type Reply, type ResponseClass } from "./http/reply.ts";
@@ -154,6 +155,7 @@ export function createHandler(options: HandlerOptions): Handler {
     .all("/ready", refuse("GET, HEAD"))
     .get("/metrics", () => metrics.reply())
     .all("/metrics", refuse("GET"))
+    .all("*", pageFor(config.DEMO === "on"))
     .all("*", ({ path }) => {
       throw notFound(path);
     });

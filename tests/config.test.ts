@@ -17,6 +17,7 @@ const DEFAULTS: { [Name in keyof Config]: [text: string, value: Config[Name]] } 
   PUBLIC_URL: ["none", undefined],
   MAX_BODY: ["16MiB", 16_777_216],
   CORS_ORIGIN: ["*", "*"],
+  DEMO: ["on", "on"],
   LOG: ["info", "info"],
 };
 
@@ -85,6 +86,7 @@ const accepted: { [Name in keyof Config]: [text: string, value: Config[Name]][] 
       ["https://app.example", "http://localhost:5173", "capacitor://localhost"],
     ],
   ],
+  DEMO: [["off", "off"]],
   LOG: [
     ["silent", "silent"],
     ["error", "error"],
@@ -163,6 +165,7 @@ const refused: { [Name in keyof Config]: [texts: string[], rule: RegExp] } = {
     ],
     /must be \* or origins such as https:\/\/app.example, separated by commas/,
   ],
+  DEMO: [["", "yes", "OFF", "0"], /must be on or off/],
   LOG: [["", "INFO", "warn", "verbose"], /must be one of silent, error, info, debug/],
 };
 
