@@ -216,6 +216,8 @@ function print({ client, at, index, text }: Note, json = false): void {
   if (json) console.log(JSON.stringify({ client, index, at, text }));
   else {
     const time = at === 0 ? "no time" : new Date(at).toISOString().slice(0, 16).replace("T", " ");
-    console.log(`${time.padEnd(16)}  ${client.slice(0, 8)}  ${text}`);
+    // A terminal obeys other control characters.
+    const shown = text.replace(/[^\P{Cc}\n\t]/gu, "\u{fffd}");
+    console.log(`${time.padEnd(16)}  ${client.slice(0, 8)}  ${shown}`);
   }
 }

@@ -207,6 +207,14 @@ describe("the command line", () => {
     }
   });
 
+  it("prints no control characters of a note, which a terminal would obey", async () => {
+    const text = "\x1b[2Jgone\tor not\x07";
+    assert.equal((await run(["send", text, "--folder", laptop])).code, 0);
+    const { stdout } = await run(["log", "--folder", phone]);
+    assert.match(stdout, /\ufffd\[2Jgone\tor not\ufffd\n/);
+    assert.ok((await logOf(phone)).includes(text));
+  });
+
   it("has help for itself and for every command", async () => {
     const { code, stdout } = await run(["--help"]);
     assert.equal(code, 0);
