@@ -1,5 +1,6 @@
 /** The settings: environment variables, checked together at the start. */
 import * as v from "valibot";
+import { isNetwork } from "./http/address.ts";
 import { LOG_LEVELS } from "./logger.ts";
 import manifest from "./package.json" with { type: "json" };
 import { isStorage, STORAGE_FORMS } from "./storage/open.ts";
@@ -73,6 +74,23 @@ function isPublicUrl(text: string): boolean {
 
 /** From whom signed requests are asked: from the users who have sent one, or from all. */
 const SIGNATURES = ["optional", "required"] as const;
+const proxiesRule =
+  "must be none or addresses such as 192.0.2.1 or 10.0.0.0/8, separated by commas";
+const proxies = v.pipe(
+  v.string(),
+  v.transform((text) => (text === "none" ? [] : text.split(",").map((part) => part.trim()))),
+  v.check((list) => list.every(isNetwork), proxiesRule),
+);
+
+/** The longest is shorter than the idle time of connections (http/listen.ts). */
+const timeoutRule = "must be a time from 100ms to 4m, such as 30s";
+const timeout = v.pipe(
+  v.string(),
+  v.transform((text) => measured(text, TIMES)),
+  v.check((time) => time >= 100 && time <= 240_000, timeoutRule),
+);
+
+const countRule = "must be a whole number of at least 0; 0 sets no limit";
 
 const portRule = "must be a port from 0 to 65535; 0 picks a free one";
 
@@ -164,7 +182,70 @@ const Settings = v.object({
     ),
     "none",
   ),
+  USERS: v.optional(
+    v.pipe(
+      v.string(),
+      v.minLength(1, "must be open or the path of a file"),
+      v.description(
+        "open lets everybody in; else the path of a file with a fingerprint or a public key " +
+          "of a user on each line",
+      ),
+    ),
+    "open",
+  ),
+  QUOTA_BYTES: v.optional(
+    v.pipe(bytes(0), v.description("bytes that a user may store; 0 sets no limit")),
+    "1GiB",
+  ),
+  QUOTA_CLIENTS: v.optional(
+    v.pipe(
+      whole(countRule, 0),
+      v.description("clients under which a user may store operations; 0 sets no limit"),
+    ),
+    "1000",
+  ),
+  NEW_USERS_PER_HOUR: v.optional(
+    v.pipe(
+      whole(countRule, 0),
+      v.description(
+        "users with nothing stored yet that may begin to store in an hour from one network " +
+          "address; 0 sets no limit",
+      ),
+    ),
+    "100",
+  ),
+  TRUSTED_PROXIES: v.optional(
+    v.pipe(
+      proxies,
+      v.description(
+        "addresses of proxies, separated by commas, that are believed whose request they pass " +
+          "on (Forwarded, X-Forwarded-For)",
+      ),
+    ),
+    "none",
+  ),
   MAX_BODY: v.optional(v.pipe(bytes(1024), v.description("largest request body")), "16MiB"),
+  MAX_REQUESTS: v.optional(
+    v.pipe(
+      whole("must be a whole number of at least 2", 2),
+      v.description("requests to /sync in flight; half of them from one network address"),
+    ),
+    "1000",
+  ),
+  MAX_BUFFERED: v.optional(
+    v.pipe(
+      bytes(2048),
+      v.description(
+        "bytes of request bodies and of operations read ahead that are in memory at once; " +
+          "at least twice MAX_BODY",
+      ),
+    ),
+    "128MiB",
+  ),
+  CLIENT_TIMEOUT: v.optional(
+    v.pipe(timeout, v.description("how long a client may send nothing, or take nothing")),
+    "30s",
+  ),
   CORS_ORIGIN: v.optional(
     v.pipe(
       origins,
@@ -188,6 +269,20 @@ const Settings = v.object({
   ),
 });
 
+const Checked = v.pipe(
+  Settings,
+  v.forward(
+    v.partialCheck(
+      [["MAX_BODY"], ["MAX_BUFFERED"]],
+      // What breaks its own rule is told of by that.
+      ({ MAX_BODY, MAX_BUFFERED }) =>
+        !Number.isSafeInteger(MAX_BODY) || !(MAX_BUFFERED >= 2048 && MAX_BUFFERED < 2 * MAX_BODY),
+      "must be at least twice MAX_BODY",
+    ),
+    ["MAX_BUFFERED"],
+  ),
+);
+
 /** The settings as the server uses them: times in milliseconds, sizes in bytes. */
 export type Config = v.InferOutput<typeof Settings>;
 
@@ -203,7 +298,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
       .map((name) => [name, environment[name]] as const)
       .filter(([, value]) => value !== undefined),
   );
-  const result = v.safeParse(Settings, given);
+  const result = v.safeParse(Checked, given);
   if (result.success) return result.output;
   const faults = result.issues.map((issue) => {
     const name = v.getDotPath(issue) ?? "";

@@ -8,21 +8,32 @@ export interface Logger {
   readonly error: (message: string, fields?: Fields) => void;
   readonly info: (message: string, fields?: Fields) => void;
   readonly debug: (message: string, fields?: Fields) => void;
+  /** Lines that could not be written; read by the metrics. */
+  readonly counts: { lost: number };
 }
 
 /** @param write takes one line, its end included; standard error unless told */
-export function createLogger(
-  level: LogLevel,
-  write: (line: string) => void = (line) => process.stderr.write(line),
-): Logger {
+export function createLogger(level: LogLevel, write?: (line: string) => void): Logger {
+  const counts = { lost: 0 };
+  const writeLine = write ?? toStandardError(counts);
   const at = (own: LogLevel) =>
     LOG_LEVELS.indexOf(own) > LOG_LEVELS.indexOf(level)
       ? () => undefined
       : (message: string, fields: Fields = {}) => {
           const entry = { time: new Date().toISOString(), level: own, message, ...fields };
-          write(`${shortenFingerprints(JSON.stringify(entry, errorsAsText))}\n`);
+          writeLine(`${shortenFingerprints(JSON.stringify(entry, errorsAsText))}\n`);
         };
-  return { error: at("error"), info: at("info"), debug: at("debug") };
+  return { error: at("error"), info: at("info"), debug: at("debug"), counts };
+}
+
+/** Whoever reads the log may go away. That ends the log, and not the work of those who sync. */
+function toStandardError(counts: { lost: number }): (line: string) => void {
+  // Without a listener the error would end the process; each lost line is counted below.
+  process.stderr.on("error", () => undefined);
+  return (line) =>
+    process.stderr.write(line, (error) => {
+      if (error instanceof Error) counts.lost++;
+    });
 }
 
 /** An error with its stack and its cause, in full: the log is where the inner detail goes. */

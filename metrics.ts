@@ -1,5 +1,6 @@
 /** The numbers behind `GET /metrics`, in Prometheus text format. None of them names a user. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { Admission } from "./http/admission.ts";
 import type { Reply } from "./http/reply.ts";
 import type { Signatures } from "./http/signature.ts";
 import type { CountedDriver } from "./storage/counted.ts";
@@ -25,15 +26,21 @@ export interface MetricSources {
   readonly compactor: Compactor | undefined;
   /** Requests that are being answered right now. */
   readonly running: () => number;
+  readonly admission: Admission;
+  /** Lines that the log has lost. */
+  readonly lostLines: () => number;
+  /** Responses that were cut because the reader took nothing. */
+  readonly stalled: () => number;
 }
 
 export class Metrics {
   readonly #registry = new Registry();
   readonly #requests: Histogram<"route" | "status">;
   readonly #damage: Counter<"kind">;
+  readonly #refusals: Counter<"type">;
 
   constructor(sources: MetricSources) {
-    const { driver, listings, objects, log, limiter, compactor, running } = sources;
+    const { driver, listings, objects, log, limiter, compactor, running, admission } = sources;
     const { access, erasures, signatures } = sources;
     const registers = [this.#registry];
     collectDefaultMetrics({ register: this.#registry });
@@ -50,7 +57,30 @@ export class Metrics {
       labelNames: ["kind"],
       registers,
     });
+    this.#refusals = new Counter({
+      name: "sync_refusals_total",
+      help: "Requests answered with a problem, by its type.",
+      labelNames: ["type"],
+      registers,
+    });
     this.#gauge("sync_requests_running", "Requests being answered.", running);
+    this.#gauge(
+      "sync_buffered_bytes",
+      "Bytes of bodies and of operations read ahead, counted against MAX_BUFFERED.",
+      () => admission.bytes,
+    );
+    this.#counters(
+      "sync_stalled_total",
+      "Answers cut because the reader took nothing.",
+      undefined,
+      { "": sources.stalled },
+    );
+    this.#counters(
+      "sync_log_lines_lost_total",
+      "Lines of the log that could not be written.",
+      undefined,
+      { "": sources.lostLines },
+    );
     this.#counters("sync_operations_total", "Operations by what became of them.", "result", {
       stored: () => log.counts.stored,
       retried: () => log.counts.retried,
@@ -119,6 +149,11 @@ export class Metrics {
   /** Takes note of an answered request. */
   answered(route: string, status: number, seconds: number): void {
     this.#requests.observe({ route, status }, seconds);
+  }
+
+  /** Takes note of a request that was answered with a problem. */
+  refused(type: string): void {
+    this.#refusals.inc({ type });
   }
 
   /** Takes note of a log that is irregular. */

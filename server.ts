@@ -9,8 +9,10 @@ import { fileURLToPath } from "node:url";
 import { Router } from "itty-router";
 import type { ServerRequest } from "srvx";
 import { type Config, helpText, InvalidConfig, readConfig, VERSION } from "./config.ts";
+import { Addresses } from "./http/address.ts";
+import { Admission } from "./http/admission.ts";
 import { corsFor } from "./http/cors.ts";
-import { methodNotAllowed, notFound, problemOf, stopping } from "./http/errors.ts";
+import { methodNotAllowed, problemOf, stopping } from "./http/errors.ts";
 import { CannotListen, listen, responseClass } from "./http/listen.ts";
 import { pageFor } from "./http/page.ts";
 import { Problem, problemReply } from "./http/problem.ts";
@@ -34,6 +36,8 @@ import { Limiter } from "./sync/limiter.ts";
 import { Log } from "./sync/log.ts";
 import type { PackingLimits } from "./sync/packing.ts";
 import { Parts } from "./sync/parts.ts";
+import { Quota } from "./sync/quota.ts";
+import { InvalidUsers, Users } from "./sync/users.ts";
 
 /** Answers requests, on any runtime that has `Request` and `Response`. */
 export interface Handler {
@@ -113,14 +117,40 @@ export function createHandler(options: HandlerOptions): Handler {
   });
   const access = new Access({ driver, listings, erasures });
   const signatures = new Signatures({ publicUrl: config.PUBLIC_URL, keys: new Keys(), time });
+  const newUsers =
+    config.NEW_USERS_PER_HOUR > 0
+      ? new Limiter({
+          rate: config.NEW_USERS_PER_HOUR / 3600,
+          burst: config.NEW_USERS_PER_HOUR,
+          now,
+        })
+      : undefined;
+  const users =
+    config.USERS === "open"
+      ? undefined
+      : new Users({
+          path: config.USERS,
+          now,
+          onFault: (error) => logger.error("the last good list of users holds", { error }),
+        });
+  const admission = new Admission({
+    maxRequests: config.MAX_REQUESTS,
+    maxBuffered: config.MAX_BUFFERED,
+  });
   const cors = corsFor(config.CORS_ORIGIN);
   const endpoint = new SyncEndpoint({
     maxBody: config.MAX_BODY,
+    timeout: config.CLIENT_TIMEOUT,
     log,
     access,
     erasures,
     signatures,
     signaturesRequired: config.SIGNATURES === "required",
+    addresses: new Addresses(config.TRUSTED_PROXIES),
+    admission,
+    quota: new Quota({ bytes: config.QUOTA_BYTES, clients: config.QUOTA_CLIENTS }),
+    users,
+    newUsers,
     limiter,
     time,
     onCut: (user, sent, error) => logger.error("a response was cut", { user, sent, error }),
@@ -141,8 +171,12 @@ export function createHandler(options: HandlerOptions): Handler {
     limiter,
     compactor,
     running: () => running + endpoint.streaming,
+    admission,
+    stalled: () => endpoint.stalled,
+    lostLines: () => logger.counts.lost,
   });
 
+  const page = pageFor(config.DEMO === "on");
   const router = Router<Routed>()
     .delete("/sync", ({ request }) => endpoint.erase(request))
     .options("/sync", cors.preflight)
@@ -154,11 +188,7 @@ export function createHandler(options: HandlerOptions): Handler {
     .head("/ready", answers)
     .all("/ready", refuse("GET, HEAD"))
     .get("/metrics", () => metrics.reply())
-    .all("/metrics", refuse("GET"))
-    .all("*", pageFor(config.DEMO === "on"))
-    .all("*", ({ path }) => {
-      throw notFound(path);
-    });
+    .all("/metrics", refuse("GET"));
 
   function lives(): Reply {
     return json({ status: "ok" });
@@ -172,7 +202,8 @@ export function createHandler(options: HandlerOptions): Handler {
   async function fetch(request: ServerRequest): Promise<Response> {
     const startedAt = now();
     const { method } = request;
-    const path = pathOf(request.url);
+    // Node's own, where there is one: a URL is put together of it only to be taken apart again.
+    const path = pathOf(request.runtime?.node?.req.url ?? request.url);
     running++;
     const reply = await answer({ method, path, url: `http://localhost${path}`, request });
     running--;
@@ -193,6 +224,8 @@ export function createHandler(options: HandlerOptions): Handler {
       if (routed.path === "/sync" && routed.method === "POST") {
         return await endpoint.answer(routed.request);
       }
+      // The router would take a slash at the end of a path for nothing.
+      if (!routes.has(routed.path)) return page(routed);
       return await router.fetch(routed);
     } catch (error) {
       const problem = problemOf(error);
@@ -201,6 +234,7 @@ export function createHandler(options: HandlerOptions): Handler {
       if (status >= 500 && !(error instanceof Problem)) {
         logger.error("a request failed", { status, error });
       }
+      metrics.refused(problem.type);
       return problemReply(problem);
     }
   }
@@ -250,7 +284,11 @@ async function main(): Promise<void> {
   const logger = createLogger(config.LOG);
   const driver = await openStorage(config.STORAGE);
   const handler = createHandler({ config, driver, logger, Response: await responseClass() });
-  const server = await listen(handler.fetch, config.HOST, config.PORT);
+  const server = await listen(handler.fetch, {
+    hostname: config.HOST,
+    port: config.PORT,
+    headersTimeout: config.CLIENT_TIMEOUT,
+  });
   console.log(`Sync-Server ${VERSION} listens on ${server.url}, storage ${config.STORAGE}`);
 
   const stop = async (signal: string) => {
@@ -286,7 +324,7 @@ if (isMain()) {
     process.exitCode = 2;
   } else {
     await main().catch((error: unknown) => {
-      const expected = [InvalidConfig, StorageUnavailable, CannotListen].some(
+      const expected = [InvalidConfig, InvalidUsers, StorageUnavailable, CannotListen].some(
         (kind) => error instanceof kind,
       );
       console.error(expected && error instanceof Error ? error.message : error);

@@ -47,13 +47,15 @@ export class Ground implements Extent {
     return path;
   }
 
-  /** The server, as a user starts it, but without its rate limit and its log. */
+  /** The server, as a user starts it, but without its limits for users and its log. */
   server(storage: string, settings: Readonly<Record<string, string>> = {}): Promise<Program> {
     return this.#start("server.ts", {
       HOST: "127.0.0.1",
       PORT: "0",
       STORAGE: storage,
       RATE_LIMIT: "0",
+      NEW_USERS_PER_HOUR: "0",
+      QUOTA_BYTES: "0",
       LOG: "silent",
       ...settings,
     });

@@ -1,6 +1,10 @@
 import { isUtf8 } from "node:buffer";
 import type { ServerRequest } from "srvx";
+import { shapeFault } from "../sync/shape.ts";
+import type { Slot } from "./admission.ts";
 import { arriving } from "./body-source.ts";
+import { invalidRequest, overloaded } from "./errors.ts";
+import { watch } from "./overdue.ts";
 import { Problem } from "./problem.ts";
 
 /** A request's JSON, and the bytes it came in. */
@@ -9,13 +13,26 @@ export interface Body {
   readonly body: Uint8Array;
 }
 
+export interface BodyOptions {
+  readonly maxBytes: number;
+  /** Holds the bytes as they arrive. */
+  readonly slot: Slot;
+  /** Milliseconds that a body may take, beside what its length gives it. */
+  readonly timeout: number;
+}
+
+/** What a body must have brought on average once its time is over: 4 KiB/s, in bytes. */
+const BYTES_PER_MS = 4.096;
+
 /**
  * Reads a request's JSON, counting bytes as they arrive: `Content-Length` is a claim, and a body in
- * chunks makes none. Throws a `Problem`: 415, 413, or 400.
+ * chunks makes none. Throws a `Problem`: 415, 413, 408, 400, or 503 when there is no memory for it.
  */
-export async function readJson(request: ServerRequest, maxBytes: number): Promise<Body> {
+export async function readJson(request: ServerRequest, options: BodyOptions): Promise<Body> {
   checkMediaType(request.headers);
-  const body = await readBytes(request, maxBytes);
+  const body = await readBytes(request, options);
+  const fault = shapeFault(body);
+  if (fault !== undefined) throw invalidRequest([fault]);
   try {
     return { json: parse(body), body };
   } catch (error) {
@@ -51,14 +68,24 @@ function checkMediaType(headers: Headers): void {
   }
 }
 
-async function readBytes(request: ServerRequest, maxBytes: number): Promise<Buffer> {
+async function readBytes(
+  request: ServerRequest,
+  { maxBytes, slot, timeout }: BodyOptions,
+): Promise<Buffer> {
   const pieces: Uint8Array[] = [];
   let length = 0;
-  await arriving(request, (piece) => {
+  const body = arriving(request, (piece) => {
     length += piece.byteLength;
     if (length > maxBytes) throw tooLarge(maxBytes);
+    if (!slot.tryHold(piece.byteLength)) throw overloaded({ Connection: "close" });
     pieces.push(piece);
-  }).ended;
+  });
+  const since = performance.now();
+  const leave = watch(() => {
+    const left = since + timeout + length / BYTES_PER_MS - performance.now();
+    if (left <= 0) body.stop(tooSlow());
+  });
+  await body.ended.finally(leave);
   const [only] = pieces;
   return pieces.length === 1 && only !== undefined
     ? Buffer.from(only.buffer, only.byteOffset, only.byteLength)
@@ -76,6 +103,16 @@ function unsupported(detail: string): Problem {
     title: "Unsupported media type",
     detail,
     headers: { Accept: "application/json" },
+  });
+}
+
+function tooSlow(): Problem {
+  return new Problem({
+    status: 408,
+    type: "request-timeout",
+    title: "Request timeout",
+    detail: "The body came too slowly. Nothing was stored. Send fewer operations at once.",
+    headers: { Connection: "close" },
   });
 }
 

@@ -2,7 +2,9 @@ import { StorageUnavailable } from "../storage/driver.ts";
 import type { Fingerprint } from "../storage/names.ts";
 import { SignatureRequired, UserErased } from "../sync/access.ts";
 import { OperationConflict, OperationGap } from "../sync/log.ts";
-import type { Fault } from "../sync/protocol.ts";
+import { type Fault, shortened } from "../sync/protocol.ts";
+import { QuotaExceeded } from "../sync/quota.ts";
+import { UserNotAllowed } from "../sync/users.ts";
 import { BodyCut } from "./body-source.ts";
 import { Problem, type ProblemOptions } from "./problem.ts";
 import { acceptSignature, type SignatureInvalid } from "./signature.ts";
@@ -44,6 +46,25 @@ export function problemOf(error: unknown): ProblemOptions {
       type: "invalid-request",
       title: "Invalid request",
       detail: "The body ended early. Send the request again.",
+    };
+  }
+  if (error instanceof UserNotAllowed) {
+    return {
+      status: 403,
+      type: "user-not-allowed",
+      title: "User not allowed",
+      detail: "This server has a list of its users, and this key is not on it. Ask its operator.",
+    };
+  }
+  if (error instanceof QuotaExceeded) {
+    const { setting, quota, used } = error;
+    const what = setting === "QUOTA_BYTES" ? "bytes of operations" : "clients";
+    return {
+      status: 507,
+      type: "quota-exceeded",
+      title: "Quota exceeded",
+      detail: `This user may store ${quota} ${what} here and has ${used}. Nothing was stored. Have the server's ${setting} raised.`,
+      members: { quota, used, setting },
     };
   }
   return {
@@ -127,7 +148,7 @@ export function notFound(path: string): Problem {
     status: 404,
     type: "not-found",
     title: "Not found",
-    detail: `There is nothing at ${path}. There are POST and DELETE /sync, GET /health, GET /ready and GET /metrics.`,
+    detail: `There is nothing at ${shortened(path)}. There are POST and DELETE /sync, GET /health, GET /ready and GET /metrics.`,
   });
 }
 
@@ -151,5 +172,27 @@ export function rateLimited(
     title: "Too many requests",
     detail: `This user has used up the rate limit. Nothing was stored. Try again in ${retryAfter} s.`,
     headers: { ...headers, "Retry-After": String(retryAfter) },
+  });
+}
+
+/** Too many users that are new have come from one network address. */
+export function newUsersLimited(retryAfter: number): Problem {
+  return new Problem({
+    status: 429,
+    type: "new-users-limited",
+    title: "Too many new users",
+    detail: `Too many new users have begun to store operations from this network address. Nothing was stored. Try again in ${retryAfter} s.`,
+    headers: { "Retry-After": String(retryAfter) },
+  });
+}
+
+/** There is no room for another request, or for its bytes. */
+export function overloaded(headers: Readonly<Record<string, string>> = {}): Problem {
+  return new Problem({
+    status: 503,
+    type: "overloaded",
+    title: "Overloaded",
+    detail: "The server has too much to do at once. Nothing was stored. Try again in a moment.",
+    headers: { ...headers, "Retry-After": "1" },
   });
 }

@@ -2,8 +2,11 @@ import { problemOf } from "./errors.ts";
 import { problemReply } from "./problem.ts";
 import type { ResponseClass } from "./reply.ts";
 
-/** Bun ends a connection on which nothing has moved for this long; 255 is the most it takes. */
-const BUN_IDLE_SECONDS = 255;
+/** A connection on which nothing moves for this long is closed; 255 is the most that Bun takes. */
+const IDLE_SECONDS = 255;
+
+/** How often Node looks for connections whose headers are late, in milliseconds. */
+const NODE_LOOKS_EVERY = 1000;
 
 /** The server cannot listen where it should. The message is for the person who starts it. */
 export class CannotListen extends Error {
@@ -17,11 +20,20 @@ export interface Listening {
   readonly close: (force?: boolean) => Promise<void>;
 }
 
+export interface ListenOptions {
+  readonly hostname: string;
+  readonly port: number;
+  /**
+   * How long the headers of a request may take, in milliseconds. Node keeps to it; Bun has a limit
+   * of its own, about 12 seconds; Deno has none.
+   */
+  readonly headersTimeout: number;
+}
+
 /** Starts to listen. The runtimes tell of a port that is taken in different ways. */
 export async function listen(
   fetch: (request: Request) => Promise<Response>,
-  hostname: string,
-  port: number,
+  { hostname, port, headersTimeout }: ListenOptions,
 ): Promise<Listening> {
   try {
     const { serve } = await adapter();
@@ -32,8 +44,14 @@ export async function listen(
       silent: true,
       // Its own handling prints a countdown, and does nothing where CI is set.
       gracefulShutdown: false,
+      node: {
+        headersTimeout,
+        // The time of a body depends on its length, and is kept where it is read.
+        requestTimeout: 0,
+        connectionsCheckingInterval: NODE_LOOKS_EVERY,
+      },
       bun: {
-        idleTimeout: BUN_IDLE_SECONDS,
+        idleTimeout: IDLE_SECONDS,
         // The limit is enforced where it can be answered with a problem.
         maxRequestBodySize: Number.MAX_SAFE_INTEGER,
         development: false,
@@ -48,6 +66,7 @@ export async function listen(
         },
       },
     });
+    if ("node" in server) server.node?.server?.setTimeout(IDLE_SECONDS * 1000);
     const { url = "" } = await server.ready();
     return { url, close: (force) => server.close(force) };
   } catch (error) {

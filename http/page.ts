@@ -3,7 +3,7 @@
  * and of the client; it says why.
  */
 import { createHash } from "node:crypto";
-import { methodNotAllowed } from "./errors.ts";
+import { methodNotAllowed, notFound } from "./errors.ts";
 import files from "./page.json" with { type: "json" };
 import type { Reply } from "./reply.ts";
 
@@ -44,15 +44,15 @@ interface Asked {
 }
 
 /**
- * Answers for the paths of the page, and for no other: there it returns `undefined`. Throws the
- * problem of a method that is not allowed.
+ * Answers for the paths of the page. Throws the problem of any other path, and of a method that is
+ * not allowed.
  *
  * @param on whether there is a page
  */
-export function pageFor(on: boolean): (asked: Asked) => Reply | undefined {
+export function pageFor(on: boolean): (asked: Asked) => Reply {
   return ({ method, path, request }) => {
     const page = on ? pages.get(path) : undefined;
-    if (page === undefined) return undefined;
+    if (page === undefined) throw notFound(path);
     if (method !== "GET" && method !== "HEAD") throw methodNotAllowed(method, path, "GET, HEAD");
     const { text, headers } = page;
     const known = request.headers.get("if-none-match")?.includes(headers.ETag);

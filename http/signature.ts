@@ -98,16 +98,18 @@ export class Signatures {
     this.#options = options;
   }
 
+  /** Whether a request has a signature at all, right or wrong. */
+  has({ headers }: Request): boolean {
+    if (headers.has("signature") || headers.has("signature-input")) return true;
+    this.counts.none++;
+    return false;
+  }
+
   /**
-   * True when the request is signed by the user's key, false when it has no signature at all.
-   * Throws `SignatureInvalid` for any other: such a request is never taken for an unsigned one.
+   * Throws `SignatureInvalid` unless the request is signed by the user's key. A request that `has` a
+   * signature is never taken for an unsigned one.
    */
-  async check(request: Request, body: Uint8Array, user: PublicKey): Promise<boolean> {
-    const { headers } = request;
-    if (!headers.has("signature") && !headers.has("signature-input")) {
-      this.counts.none++;
-      return false;
-    }
+  async check(request: Request, body: Uint8Array, user: PublicKey): Promise<void> {
     try {
       await this.#check(request, body, user);
     } catch (error) {
@@ -115,7 +117,6 @@ export class Signatures {
       throw error;
     }
     this.counts.valid++;
-    return true;
   }
 
   async #check(request: Request, body: Uint8Array, user: PublicKey): Promise<void> {

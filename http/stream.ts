@@ -4,27 +4,41 @@ export interface StreamEnd {
   readonly sent: number;
   /** Set when the connection was broken because the lines could not be read to their end. */
   readonly error?: unknown;
+  /** True when the connection was broken because the reader took nothing for too long. */
+  readonly stalled?: boolean;
 }
 
 /** A chunk leaves when it has this many bytes, or when it has been gathered for this long. */
 const CHUNK_BYTES = 64 * 1024;
 const CHUNK_MS = 10;
 
+/** More is handed over in parts, so that even a slow reader shows that it takes something. */
+const PART_BYTES = 2 * CHUNK_BYTES;
+
+export interface StreamOptions {
+  /** Milliseconds after which a connection is broken on which the reader takes nothing. */
+  readonly timeout: number;
+  /** Called once, however it ends. */
+  readonly onEnd: (end: StreamEnd) => void;
+}
+
 /**
  * Gathers the first lines, then returns a body that reads the rest as the client takes them. What
  * fails before the first line is thrown, so that it can still be answered as an error; after that
- * it breaks the connection. `onEnd` is called once, however it ends.
+ * it breaks the connection.
  */
 export async function streamOf(
   lines: AsyncGenerator<Uint8Array, void, void>,
-  onEnd: (end: StreamEnd) => void,
+  { timeout, onEnd }: StreamOptions,
 ): Promise<Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>>> {
   let sent = 0;
   let ended = false;
-  const end = (error?: unknown) => {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const end = (how: Omit<StreamEnd, "sent"> = {}) => {
     if (ended) return;
     ended = true;
-    onEnd(error === undefined ? { sent } : { sent, error });
+    clearTimeout(timer);
+    onEnd({ sent, ...how });
   };
   const first = await gather(lines).catch((error: unknown) => {
     end();
@@ -36,20 +50,35 @@ export async function streamOf(
     return first.chunk;
   }
   let ahead: Gathered | undefined = first;
+  const stall = (controller: ReadableStreamDefaultController) => {
+    end({ stalled: true });
+    controller.error(new Error("the response was cut: its reader took nothing"));
+    void lines.return();
+  };
   return new ReadableStream<Uint8Array<ArrayBuffer>>(
     {
+      start(controller) {
+        timer = setTimeout(stall, timeout, controller);
+      },
       async pull(controller) {
+        // What takes long now is the server's own affair.
+        clearTimeout(timer);
         try {
           const { chunk, done } = ahead ?? (await gather(lines));
-          ahead = undefined;
           if (ended) return;
-          if (chunk.byteLength > 0) controller.enqueue(chunk);
-          sent += chunk.byteLength;
-          if (!done) return;
+          const part = chunk.subarray(0, PART_BYTES);
+          const rest = chunk.subarray(PART_BYTES);
+          ahead = rest.byteLength > 0 ? { chunk: rest, done } : undefined;
+          if (part.byteLength > 0) controller.enqueue(part);
+          sent += part.byteLength;
+          if (!done || ahead !== undefined) {
+            timer = setTimeout(stall, timeout, controller);
+            return;
+          }
           controller.close();
           end();
         } catch (error) {
-          end(error);
+          end({ error });
           // Not the error itself: some runtimes print what a stream fails with.
           throw new Error("the response was cut: the operations could not be read to their end");
         }

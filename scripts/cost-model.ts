@@ -3,6 +3,7 @@
  *
  * The counts of requests are those that the ledger test asserts on the wire.
  */
+import { type PackedClient, packedClient } from "./packing-model.ts";
 
 export interface Profile {
   readonly name: string;
@@ -62,7 +63,7 @@ export const PROFILES: readonly Profile[] = [
     payloadBytes: KiB,
     monthsStored: 6,
     newDevicesPerYear: 1,
-    listingCacheRuns: 20_000_000,
+    listingCacheRuns: 5_000_000,
     objectCacheBytes: 256 * MiB,
   },
 ];
@@ -97,15 +98,33 @@ export interface Usage {
   readonly put: number;
   readonly get: number;
   readonly list: number;
+  /** Free at all services below. */
+  readonly delete: number;
   /** Bytes that are stored, and bytes that S3 sends: of objects, and of lists. */
   readonly stored: number;
   readonly sentByGet: number;
   readonly sentByList: number;
 }
 
-/** How many objects are stored for one user. Each operation is one. */
-export function objectsPerUser(profile: Profile): number {
+/** How many operations are stored for one user. */
+export function operationsPerUser(profile: Profile): number {
   return Math.round(profile.operationsPerDay * DAYS_PER_MONTH * profile.monthsStored);
+}
+
+const clients = new WeakMap<Profile, PackedClient>();
+
+/** One client of a user: all devices create as many operations. */
+function clientOf(profile: Profile): PackedClient {
+  const { devicesPerUser, payloadBytes } = profile;
+  const operations = Math.round(operationsPerUser(profile) / devicesPerUser);
+  const client = clients.get(profile) ?? packedClient(operations, payloadBytes);
+  clients.set(profile, client);
+  return client;
+}
+
+/** How many objects are stored for one user, after compaction. */
+export function objectsPerUser(profile: Profile): number {
+  return Math.round(profile.devicesPerUser * clientOf(profile).objects);
 }
 
 /** How many requests it takes to list one user. */
@@ -115,21 +134,26 @@ export function listsPerListing(profile: Profile): number {
 
 /** What the profile's users make the server ask of S3 in a month. */
 export function usageOf(profile: Profile, setup: Setup): Usage {
+  const { users, devicesPerUser, payloadBytes, monthsStored } = profile;
   const objects = objectsPerUser(profile);
+  const client = clientOf(profile);
+  const stored = devicesPerUser * client.stored;
   const appends = profile.operationsPerDay * DAYS_PER_MONTH;
   // To each other device of the user once, and the whole log to each new device.
-  const deliveries = appends * (profile.devicesPerUser - 1);
+  const deliveries = appends * (devicesPerUser - 1) * missedShare(profile, setup);
   const firstSyncs = profile.newDevicesPerYear / 12;
-  const gets = deliveries * missedShare(profile, setup) + firstSyncs * objects;
-  const lists = listingsPerUser(profile, setup) * listsPerListing(profile);
+  // In a month like any other: what packing the whole log has asked for, by its months.
+  const packing = (requests: number) => (devicesPerUser * requests) / monthsStored;
+  const listings = listingsPerUser(profile, setup);
   return {
-    put: profile.users * appends,
-    get: profile.users * gets,
-    list: profile.users * lists,
-    stored: profile.users * objects * profile.payloadBytes,
-    sentByGet: profile.users * gets * profile.payloadBytes,
-    sentByList:
-      (profile.users * lists * objects * BYTES_PER_LISTED_OBJECT) / listsPerListing(profile),
+    put: users * (appends + packing(client.put)),
+    get: users * (deliveries + firstSyncs * objects + packing(client.get)),
+    list: users * listings * listsPerListing(profile),
+    delete: users * packing(client.delete),
+    stored: users * stored,
+    sentByGet:
+      users * (deliveries * payloadBytes + firstSyncs * stored + packing(client.sentByGet)),
+    sentByList: users * listings * objects * BYTES_PER_LISTED_OBJECT,
   };
 }
 

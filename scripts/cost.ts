@@ -3,6 +3,7 @@ import {
   costOf,
   listsPerListing,
   objectsPerUser,
+  operationsPerUser,
   PRICES,
   PROFILES,
   SETUPS,
@@ -40,7 +41,10 @@ const assumptions = table(
     row("bytes of a payload", ({ payloadBytes }) => whole.format(payloadBytes)),
     row("months of operations stored", ({ monthsStored }) => whole.format(monthsStored)),
     row("new devices a year, of each user", (profile) => whole.format(profile.newDevicesPerYear)),
-    row("so: objects of each user", (profile) => whole.format(objectsPerUser(profile))),
+    row("so: operations stored of each user", (profile) =>
+      whole.format(operationsPerUser(profile)),
+    ),
+    row("so: objects they are packed into", (profile) => whole.format(objectsPerUser(profile))),
     row("so: LISTs for one listing", (profile) => whole.format(listsPerListing(profile))),
     row("so: GB stored", (profile) =>
       decimal.format(usageOf(profile, "without caches").stored / 1e9),
@@ -53,7 +57,7 @@ const assumptions = table(
 const requests = table(
   ["Requests in a month", ...SETUPS.map(titleOf)],
   PROFILES.flatMap((profile) =>
-    (["put", "get", "list"] as const).map((kind) => [
+    (["put", "get", "list", "delete"] as const).map((kind) => [
       `${profile.name}: ${kind.toUpperCase()}`,
       ...SETUPS.map((setup) => whole.format(usageOf(profile, setup)[kind])),
     ]),

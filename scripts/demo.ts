@@ -43,7 +43,11 @@ try {
   const driver = await openStorage(config.STORAGE);
   const logger = createLogger("error");
   const handler = createHandler({ config, driver, logger, Response: await responseClass() });
-  const server = await listen(handler.fetch, "localhost", 0);
+  const server = await listen(handler.fetch, {
+    hostname: "localhost",
+    port: 0,
+    headersTimeout: config.CLIENT_TIMEOUT,
+  });
   console.log(`A server listens on ${server.url} and stores in ${folder}.`);
   try {
     await show(server.url, driver);

@@ -16,6 +16,7 @@ export class Listing {
   readonly leftovers: number = 0;
   #foreign = 0;
   #runs = 0;
+  #bytes = 0;
 
   /** @param objects all objects of one user, in byte order of their names */
   constructor(objects: Iterable<StoredObject>) {
@@ -49,6 +50,11 @@ export class Listing {
   /** How many runs it holds. */
   get runs(): number {
     return this.#runs;
+  }
+
+  /** The size of all runs, as they are stored. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   /** True when this very object is listed. */
@@ -87,6 +93,7 @@ export class Listing {
     listing.#foreign = this.#foreign;
     listing.signed = this.signed;
     listing.#runs = this.#runs - sequence.runs.length + repacked.runs.length;
+    listing.#bytes = this.#bytes - sizeOf(sequence) + sizeOf(repacked);
     for (const [other, theirs] of this.clients) listing.clients.set(other, theirs);
     listing.clients.set(client, repacked);
     return listing;
@@ -100,7 +107,12 @@ export class Listing {
     }
     sequence.add({ first, last, md5: copyOf(md5), size });
     this.#runs++;
+    this.#bytes += size;
   }
+}
+
+function sizeOf({ runs }: Sequence): number {
+  return runs.reduce((sum, { size }) => sum + size, 0);
 }
 
 function isSame(a: Omit<Run, "size">, b: Omit<Run, "size">): boolean {

@@ -21,8 +21,8 @@ export class UserErased extends Error {
   }
 }
 
-/** Asked of every listing that a request goes by; throws to refuse the request. */
-export type Door = (listing: Listing) => Promise<void>;
+/** Asked of every listing that a request goes by; throws, or rejects, to refuse the request. */
+export type Door = (listing: Listing) => Promise<void> | undefined;
 
 export interface AccessOptions {
   readonly driver: Driver;
@@ -43,10 +43,16 @@ export class Access {
    * The door for a request of a user. It throws `SignatureRequired` and `UserErased`, both of which
    * stay true, so a cached listing is good enough to refuse. Before it lets the first signed request
    * of a user in, it locks out the unsigned ones, durably.
+   *
+   * @param beforeLock may throw to refuse a request that would lock
    */
-  door(user: Fingerprint, signed: boolean): Door {
+  door(
+    user: Fingerprint,
+    signed: boolean,
+    beforeLock: (listing: Listing) => void = () => undefined,
+  ): Door {
     const { erasures } = this.#options;
-    return async (listing) => {
+    return (listing) => {
       const erasedAt = erasures.erasedAt(user) ?? listing.erasedAt;
       if (erasedAt !== undefined) {
         if (listing.leftovers > 0) erasures.sweep(user);
@@ -54,7 +60,11 @@ export class Access {
       }
       if (listing.signed) {
         if (!signed) throw new SignatureRequired("this user has sent a signed request before");
-      } else if (signed) await this.#lock(user);
+      } else if (signed) {
+        beforeLock(listing);
+        return this.#lock(user);
+      }
+      return undefined;
     };
   }
 

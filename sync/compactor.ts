@@ -34,7 +34,8 @@ export interface CompactionTiming {
   readonly rest: number;
 }
 
-const LIMITS: PackingLimits = { operations: 256, bytes: 1024 * 1024 };
+/** When the objects of a client are packed, unless told otherwise. */
+export const LIMITS: PackingLimits = { operations: 256, bytes: 1024 * 1024 };
 const TIMING: CompactionTiming = { quiet: 1_000, latest: 30_000, grace: 5_000, rest: 60_000 };
 
 /** Compactions at work at once, over all users. */

@@ -12,7 +12,8 @@ import { isOverlap, type Run, type Span } from "../storage/sequence.ts";
 import type { Door } from "./access.ts";
 import { Parts } from "./parts.ts";
 import { operationLine } from "./protocol.ts";
-import { MAX_LISTS, Reader, type Reading } from "./reading.ts";
+import type { Addition, Reservation } from "./quota.ts";
+import { MAX_LISTS, Reader, type Reading, type ReadOptions } from "./reading.ts";
 import { encodeSegment } from "./segment.ts";
 import { bytesOf } from "./text.ts";
 import { Turns } from "./turns.ts";
@@ -42,6 +43,21 @@ interface Batch extends Span {
   readonly user: Fingerprint;
   readonly client: string;
   readonly payloads: readonly string[];
+}
+
+/** What is to be stored, and its place in the user's quota. */
+interface Missing {
+  readonly objects: readonly { readonly name: ObjectName; readonly body: Uint8Array }[];
+  readonly reservation: Reservation | undefined;
+}
+
+/** Asked before anything new is stored, with the listing it would go into; or says why not. */
+export type Admit = (addition: Addition, listing: Listing) => Reservation | Error;
+
+export interface AppendOptions {
+  /** Asked of every listing that the append goes by. */
+  readonly door?: Door;
+  readonly admit?: Admit;
 }
 
 /** A larger batch is stored as several segments: whoever reads one holds it in memory whole. */
@@ -74,26 +90,32 @@ export class Log {
   /**
    * Appends operations of one client, the first under the index `first`. Returns once all of them
    * are in durable storage; those that were there already, with the same payloads, count as that.
-   * Throws `OperationGap`, `OperationConflict` or what `door` throws, having stored nothing.
+   * Throws `OperationGap`, `OperationConflict` or what `door` and `admit` say, having stored nothing.
    */
   append(
     user: Fingerprint,
     client: string,
     first: number,
     payloads: readonly string[],
-    door?: Door,
+    { door, admit }: AppendOptions = {},
   ): Promise<void> {
     const batch = { user, client, first, last: first + payloads.length - 1, payloads };
     // In turns, so that two requests under one index never both find it free.
     return this.#turns.take(`${user}.${client}`, async () => {
-      const missing = await this.#missing(batch, door);
-      this.counts.retried += payloads.length - missing.reduce((sum, span) => sum + length(span), 0);
-      // One after the other: a crash between two of them leaves no hole.
-      for (const span of missing.flatMap((span) => segmentsOf(batch, span))) {
-        await this.#store(batch, span);
-        this.counts.stored += length(span);
+      const { objects, reservation } = await this.#missing(batch, door, admit);
+      const missing = objects.reduce((sum, { name }) => sum + length(name), 0);
+      this.counts.retried += payloads.length - missing;
+      try {
+        // One after the other: a crash between two of them leaves no hole.
+        for (const { name, body } of objects) {
+          await this.#store(name, body);
+          reservation?.stored(body.byteLength);
+          this.counts.stored += length(name);
+        }
+      } finally {
+        reservation?.end();
       }
-      if (missing.length > 0) this.#onAppended(user);
+      if (missing > 0) this.#onAppended(user);
     });
   }
 
@@ -103,39 +125,58 @@ export class Log {
   }
 
   /** The operations above what the reader is aware of: for each client, its last known index. */
-  read(user: Fingerprint, aware: ReadonlyMap<string, number>, door?: Door): Promise<Reading> {
-    return this.#reader.read(user, aware, door);
+  read(
+    user: Fingerprint,
+    aware: ReadonlyMap<string, number>,
+    options?: ReadOptions,
+  ): Promise<Reading> {
+    return this.#reader.read(user, aware, options);
   }
 
-  /** Stores operations of a batch: one as an object of its own, several as one segment. */
-  async #store({ user, client, first: start, payloads }: Batch, { first, last }: Span) {
-    const some = payloads.slice(first - start, last - start + 1);
-    const body = first === last ? bytesOf(some.join("")) : encodeSegment(client, first, some);
-    const name: ObjectName = { user, client, first, last, md5: md5Of(body) };
+  async #store(name: ObjectName, body: Uint8Array): Promise<void> {
     await this.#objects.put(name, body).catch((error: unknown) => {
-      this.#listings.forget(user);
+      this.#listings.forget(name.user);
       throw error;
     });
     this.#listings.appended(name, body.byteLength);
   }
 
-  /** Which operations of a batch are to be stored. Throws when they may not be appended. */
-  async #missing(batch: Batch, door: Door | undefined): Promise<Span[]> {
+  /** What of a batch is to be stored. Throws when it may not be appended. */
+  async #missing(batch: Batch, door: Door | undefined, admit: Admit | undefined): Promise<Missing> {
     const cached = await this.#listings.get(batch.user);
     await door?.(cached);
-    const known = await this.#compare(batch, cached);
-    if (Array.isArray(known)) return known;
+    const known = await this.#toStore(batch, cached, admit);
+    if (!(known instanceof Error)) return known;
     for (let lists = 1; ; lists++) {
       // A cached listing never refuses anybody: another instance may know better.
       const fresh = await this.#listings.fresh(batch.user);
       await door?.(fresh);
-      const actual = await this.#compare(batch, fresh);
-      if (Array.isArray(actual)) return actual;
+      const actual = await this.#toStore(batch, fresh, admit);
+      if (!(actual instanceof Error)) return actual;
       if (actual instanceof ObjectMissing && lists < MAX_LISTS) continue;
       if (actual instanceof OperationGap) this.counts.gaps++;
       if (actual instanceof OperationConflict) this.counts.conflicts++;
       throw actual;
     }
+  }
+
+  /** The objects that a listing lacks and that are let in, or why they may not be appended. */
+  async #toStore(
+    batch: Batch,
+    listing: Listing,
+    admit: Admit | undefined,
+  ): Promise<Missing | Error> {
+    const missing = await this.#compare(batch, listing);
+    if (missing instanceof Error) return missing;
+    const objects = missing
+      .flatMap((span) => segmentsOf(batch, span))
+      .map((span) => objectOf(batch, span));
+    // What is stored already is never refused.
+    if (objects.length === 0 || admit === undefined) return { objects, reservation: undefined };
+    const { user, client } = batch;
+    const bytes = objects.reduce((sum, { body }) => sum + body.byteLength, 0);
+    const reservation = admit({ user, client, bytes }, listing);
+    return reservation instanceof Error ? reservation : { objects, reservation };
   }
 
   /** The operations that a listing lacks, or why they may not be appended to it. */
@@ -203,6 +244,16 @@ export class Log {
       note(index, Buffer.compare(segment.lines(index, index), line) === 0);
     }
   }
+}
+
+/** Operations of a batch as they are stored: one as an object of its own, several as a segment. */
+function objectOf(
+  { user, client, first: start, payloads }: Batch,
+  { first, last }: Span,
+): Missing["objects"][number] {
+  const some = payloads.slice(first - start, last - start + 1);
+  const body = first === last ? bytesOf(some.join("")) : encodeSegment(client, first, some);
+  return { name: { user, client, first, last, md5: md5Of(body) }, body };
 }
 
 function length({ first, last }: Span): number {

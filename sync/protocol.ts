@@ -16,10 +16,13 @@ export interface SyncRequest {
 }
 
 /** Operations that one request may append: each is work, however short its payload. */
-const MAX_OPERATIONS = 10_000;
+export const MAX_OPERATIONS = 10_000;
 
 /** More are not listed: a body may hold a fault in every few bytes. */
 const MAX_FAULTS = 100;
+
+/** How many characters of a name or path that is not known are told back. */
+const MAX_ECHO = 64;
 
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 const uuidRule = "must be a UUID such as 5f0c1a52-7f7e-4d35-a9a5-0d8b8c1d8b11";
@@ -182,6 +185,7 @@ function parse<Output>(
   // Refused, and not passed over: a payload under a misspelt name would be lost without a word.
   const unknown = Object.keys(json)
     .filter((name) => !Object.hasOwn(members, name))
+    .slice(0, MAX_FAULTS)
     .map((name) => ({ pointer: pointerTo([name]), detail: unknownMember }));
   const result = v.safeParse(schema, json);
   if (result.success && unknown.length === 0) return result.output;
@@ -205,7 +209,14 @@ function isObject(input: unknown): input is Readonly<Record<string, unknown>> {
   return typeof input === "object" && input !== null && !Array.isArray(input);
 }
 
-/** A JSON pointer as a URI fragment (RFC 6901). */
+/** A JSON pointer as a URI fragment (RFC 6901). A long key is cut: it is the sender's to choose. */
 function pointerTo(keys: readonly string[]): string {
-  return `#${keys.map((key) => `/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`).join("")}`;
+  const parts = keys.map((key) => shortened(key).replaceAll("~", "~0").replaceAll("/", "~1"));
+  return parts.reduce((pointer, part) => `${pointer}/${part}`, "#");
+}
+
+/** A text that came from outside, cut so that an answer does not grow with it. */
+export function shortened(text: string): string {
+  // Not in the middle of a character: half of one is no text.
+  return text.length <= MAX_ECHO ? text : `${text.slice(0, MAX_ECHO).toWellFormed()}…`;
 }

@@ -5,7 +5,7 @@ import type { Fingerprint } from "../storage/names.ts";
 import type { Span } from "../storage/sequence.ts";
 import type { Door } from "./access.ts";
 import { bytesIn, type Entry, linesIn, type Parts } from "./parts.ts";
-import { readAhead } from "./read-ahead.ts";
+import { type Budget, readAhead } from "./read-ahead.ts";
 
 /** Operations that were listed, and promised to a reader, are no longer in storage. */
 export class OperationsLost extends Error {
@@ -20,6 +20,13 @@ export interface Reading {
   readonly bytes: number;
   /** The lines in UTF-8, one or many at a time; for each client in order, without holes. */
   readonly lines: AsyncGenerator<Uint8Array, void, void>;
+}
+
+export interface ReadOptions {
+  /** Asked of the listing that is read by. */
+  readonly door?: Door;
+  /** Asked for the bytes that are read ahead. */
+  readonly budget?: Budget;
 }
 
 /** What is still to be sent of one client. */
@@ -57,12 +64,16 @@ export class Reader {
   }
 
   /** The operations above what the reader is aware of: for each client, its last known index. */
-  async read(user: Fingerprint, aware: ReadonlyMap<string, number>, door?: Door): Promise<Reading> {
+  async read(
+    user: Fingerprint,
+    aware: ReadonlyMap<string, number>,
+    { door, budget }: ReadOptions = {},
+  ): Promise<Reading> {
     let listing = await this.#listings.get(user);
     for (let lists = 0; ; lists++) {
       await door?.(listing);
       try {
-        return await this.#reading(user, listing, aware);
+        return await this.#reading(user, listing, aware, budget);
       } catch (error) {
         if (!(error instanceof ObjectMissing) || lists === MAX_LISTS) throw error;
         listing = await this.#listings.fresh(user);
@@ -74,6 +85,7 @@ export class Reader {
     user: Fingerprint,
     listing: Listing,
     aware: ReadonlyMap<string, number>,
+    budget: Budget | undefined,
   ): Promise<Reading> {
     const wanted: Wanted[] = [];
     let count = 0;
@@ -88,7 +100,7 @@ export class Reader {
         bytes += bytesIn(entry);
       }
     }
-    return { count, bytes, lines: this.#lines(user, listing, wanted, count) };
+    return { count, bytes, lines: this.#lines(user, listing, wanted, count, budget) };
   }
 
   async *#lines(
@@ -96,6 +108,7 @@ export class Reader {
     listing: Listing,
     wanted: Wanted[],
     count: number,
+    budget: Budget | undefined,
   ): AsyncGenerator<Uint8Array, void, void> {
     let last: Sending | undefined;
     let sent = 0;
@@ -109,6 +122,7 @@ export class Reader {
           read: async (sending) => ({ sending, lines: await this.#linesOf(user, sending) }),
           bytes: (sending) => sending.bytes,
           ...READ_AHEAD,
+          budget,
         });
         for await (const { sending, lines } of reads) {
           yield lines;

@@ -15,7 +15,15 @@ const DEFAULTS: { [Name in keyof Config]: [text: string, value: Config[Name]] } 
   RATE_BURST: ["200", 200],
   SIGNATURES: ["optional", "optional"],
   PUBLIC_URL: ["none", undefined],
+  USERS: ["open", "open"],
+  QUOTA_BYTES: ["1GiB", 1_073_741_824],
+  QUOTA_CLIENTS: ["1000", 1000],
+  NEW_USERS_PER_HOUR: ["100", 100],
+  TRUSTED_PROXIES: ["none", []],
   MAX_BODY: ["16MiB", 16_777_216],
+  MAX_REQUESTS: ["1000", 1000],
+  MAX_BUFFERED: ["128MiB", 134_217_728],
+  CLIENT_TIMEOUT: ["30s", 30_000],
   CORS_ORIGIN: ["*", "*"],
   DEMO: ["on", "on"],
   LOG: ["info", "info"],
@@ -73,6 +81,43 @@ const accepted: { [Name in keyof Config]: [text: string, value: Config[Name]][] 
     ["https://Sync.Example:443/", "https://sync.example"],
     ["http://localhost:8080", "http://localhost:8080"],
     ["https://example.com/behind/a/path/", "https://example.com/behind/a/path"],
+  ],
+  USERS: [
+    ["./users", "./users"],
+    ["/etc/sync server/users.txt", "/etc/sync server/users.txt"],
+  ],
+  QUOTA_BYTES: [
+    ["0", 0],
+    ["500MiB", 524_288_000],
+  ],
+  QUOTA_CLIENTS: [
+    ["0", 0],
+    ["1", 1],
+  ],
+  NEW_USERS_PER_HOUR: [
+    ["0", 0],
+    ["1", 1],
+  ],
+  TRUSTED_PROXIES: [
+    ["127.0.0.1", ["127.0.0.1"]],
+    ["::1, 10.0.0.0/8,fc00::/7", ["::1", "10.0.0.0/8", "fc00::/7"]],
+    [
+      "0.0.0.0/0,::/0,192.0.2.1/32,2001:db8::1/128",
+      ["0.0.0.0/0", "::/0", "192.0.2.1/32", "2001:db8::1/128"],
+    ],
+  ],
+  MAX_REQUESTS: [
+    ["2", 2],
+    ["5000", 5000],
+  ],
+  MAX_BUFFERED: [
+    ["32MiB", 33_554_432],
+    ["1GiB", 1_073_741_824],
+  ],
+  CLIENT_TIMEOUT: [
+    ["100ms", 100],
+    ["30s", 30_000],
+    ["4m", 240_000],
   ],
   MAX_BODY: [
     ["1024", 1024],
@@ -147,7 +192,40 @@ const refused: { [Name in keyof Config]: [texts: string[], rule: RegExp] } = {
     ],
     /must be none or an address such as https:\/\/sync\.example/,
   ],
+  USERS: [[""], /must be open or the path of a file/],
+  QUOTA_BYTES: [[...notSizes, ...unsafeSizes], size],
+  QUOTA_CLIENTS: [
+    ["", "-1", "1.5", "many"],
+    /must be a whole number of at least 0; 0 sets no limit/,
+  ],
+  NEW_USERS_PER_HOUR: [
+    ["", "-1", "1.5", "many"],
+    /must be a whole number of at least 0; 0 sets no limit/,
+  ],
+  TRUSTED_PROXIES: [
+    [
+      "",
+      ",",
+      "caddy",
+      "10.0.0.0/33",
+      "10.0.0.0/",
+      "::/129",
+      "10.0.0.1/8/8",
+      "10.0.0.0/x",
+      "none,10.0.0.1",
+      "10.0.0.1,",
+      "256.0.0.1",
+      "10.0.0.1:80",
+    ],
+    /must be none or addresses such as 192.0.2.1 or 10.0.0.0\/8, separated by commas/,
+  ],
   MAX_BODY: [[...notSizes, ...unsafeSizes, "0", "1023"], size],
+  MAX_REQUESTS: [["", "0", "1", "2.5", "many"], /must be a whole number of at least 2/],
+  MAX_BUFFERED: [[...notSizes, ...unsafeSizes, "0", "2047"], size],
+  CLIENT_TIMEOUT: [
+    ["", "0", "30", "99ms", "241s", "5m", "1h", "forever", "-1s", "1.5s"],
+    /must be a time from 100ms to 4m, such as 30s/,
+  ],
   CORS_ORIGIN: [
     [
       "",
@@ -208,6 +286,14 @@ describe("the settings", () => {
       }
     });
   }
+
+  it("refuse less memory for bodies than two of the largest take", () => {
+    assert.deepEqual(faultsOf({ MAX_BODY: "64MiB", MAX_BUFFERED: "127MiB" }), [
+      "MAX_BUFFERED=127MiB: MAX_BUFFERED must be at least twice MAX_BODY",
+    ]);
+    assert.match(faultsOf({ MAX_BODY: "65MiB" }).join(), /must be at least twice MAX_BODY/);
+    assert.equal(readConfig({ MAX_BODY: "64MiB" }).MAX_BODY, 67_108_864);
+  });
 
   it("say at once all that is wrong with them", () => {
     const wrong = Object.fromEntries(Object.keys(refused).map((name) => [name, ""]));

@@ -8,6 +8,7 @@ import {
   costOf,
   listsPerListing,
   objectsPerUser,
+  operationsPerUser,
   PRICES,
   PROFILES,
   type Prices,
@@ -16,11 +17,20 @@ import {
   type Usage,
   usageOf,
 } from "../scripts/cost-model.ts";
+import { packedClient } from "../scripts/packing-model.ts";
+import { CountedDriver } from "../storage/counted.ts";
+import { MemoryDriver } from "../storage/memory.ts";
+import { LIMITS } from "../sync/compactor.ts";
+import { fingerprintOf } from "../sync/identity.ts";
+import { encodeSegment } from "../sync/segment.ts";
 import { serveHere, sync } from "./support/http.ts";
 import { commandFor, projectFolder } from "./support/process.ts";
 import { newClient, newUser } from "./support/users.ts";
 
-/** Two devices that are always on, and 24 operations a day. A month has 365 / 12 days. */
+/**
+ * Two devices that are always on, and 24 operations a day. A month has 365 / 12 days. Each device
+ * has made 512 operations, and had its first 256 packed when it made the next one.
+ */
 const profile: Profile = {
   name: "by hand",
   users: 12,
@@ -29,35 +39,86 @@ const profile: Profile = {
   hoursOnPerDay: 24,
   pollsPerHour: 1,
   payloadBytes: 1000,
-  monthsStored: 1.5,
+  monthsStored: 1024 / 730,
   newDevicesPerYear: 1,
   listingCacheRuns: 1_000_000,
   objectCacheBytes: 64 * 2 ** 20,
 };
 
-const none: Usage = { put: 0, get: 0, list: 0, stored: 0, sentByGet: 0, sentByList: 0 };
+const none: Usage = { put: 0, get: 0, list: 0, delete: 0, stored: 0, sentByGet: 0, sentByList: 0 };
+/** The bytes that are stored of one device. */
+const stored =
+  encodeSegment(newClient(), 0, Array<string>(256).fill("x".repeat(1000))).byteLength + 256 * 1000;
 
 describe("the requests of the cost model", () => {
-  it("has one object for each operation, and a LIST for each 1000 of them", () => {
-    assert.equal(objectsPerUser(profile), 1095); // 24 × 365 ÷ 12 × 1.5
-    assert.equal(listsPerListing(profile), 2);
-    assert.equal(usageOf(profile, "without caches").stored, 12 * 1095 * 1000);
+  it("has as many objects as compaction leaves, and a LIST for each 1000 of them", () => {
+    assert.equal(operationsPerUser(profile), 1024);
+    // Of each device a segment and, on average, 1 to 256 single operations.
+    assert.equal(objectsPerUser(profile), 2 * (1 + 128.5));
+    assert.equal(listsPerListing(profile), 1);
+    assert.equal(usageOf(profile, "without caches").stored, 12 * 2 * stored);
+    // With 10 devices, no one has enough to be packed.
+    const spread = { ...profile, devicesPerUser: 10 };
+    assert.equal(objectsPerUser(spread), 1020);
+    assert.equal(listsPerListing(spread), 2);
     assert.equal(listsPerListing({ ...profile, operationsPerDay: 0 }), 1);
   });
 
-  it("makes one PUT for each operation, whatever the caches do", () => {
-    // 12 users × 24 × 365 ÷ 12
-    for (const setup of SETUPS) assert.equal(round(usageOf(profile, setup).put), 8760);
+  it("makes one PUT for each operation and each segment, whatever the caches do", () => {
+    for (const setup of SETUPS) {
+      const usage = usageOf(profile, setup);
+      // 12 users × 24 × 365 ÷ 12, and 12 × 2 segments in 1024 ÷ 730 months
+      assert.equal(round(usage.put), round(8760 + (12 * 2 * 730) / 1024));
+      assert.equal(round(usage.delete), 8760 / 2);
+    }
   });
 
   it("without caches, lists for each poll, twice for each operation, and gets what is new", () => {
     const usage = usageOf(profile, "without caches");
-    // Of 12 users in a month: 24 × 2 polls and 24 × 2 looks a day, and one first sync; 2 LISTs each.
-    assert.equal(round(usage.list), (96 * 365 + 1) * 2);
-    // Each operation once for the other device, and the 1095 of one user for the new one.
-    assert.equal(round(usage.get), 8760 + 1095);
-    assert.equal(round(usage.sentByGet), (8760 + 1095) * 1000);
-    assert.equal(round(usage.sentByList), (96 * 365 + 1) * 1095 * 400);
+    // Of 12 users in a month: 24 × 2 polls and 24 × 2 looks a day, and one first sync.
+    assert.equal(round(usage.list), 96 * 365 + 1);
+    // Each operation once for the other device, half of them once more to pack them, and the
+    // objects of one user for the new device.
+    assert.equal(round(usage.get), 8760 + 8760 / 2 + 259);
+    assert.equal(round(usage.sentByGet), (8760 + 8760 / 2) * 1000 + 2 * stored);
+    assert.equal(round(usage.sentByList), (96 * 365 + 1) * 259 * 400);
+  });
+
+  it("packs as the server does, and leaves what it leaves", async () => {
+    const driver = new CountedDriver(new MemoryDriver());
+    const timing = { quiet: 0, latest: 0, grace: 0, rest: 1_000_000 };
+    const compaction = { limits: LIMITS, timing };
+    const server = await serveHere({ OBJECT_CACHE_BYTES: "0" }, driver, compaction);
+    try {
+      const user = newUser().base64;
+      const client = newClient();
+      const payload = "x".repeat(20_000);
+      // Full segments come of it, of 1 MiB, and single operations at the end.
+      for (let index = 0; index < 120; index++) {
+        await sync(server.url, {
+          user,
+          client_id: client,
+          operation_index: index,
+          sync_status: { [client]: index },
+          payload,
+        });
+        await server.compacted();
+      }
+      const model = packedClient(120, payload.length);
+      assert.equal(model.put, 2);
+      assert.deepEqual(
+        { ...driver.requests },
+        { list: 1, get: model.get, put: 120 + model.put, delete: model.delete },
+      );
+      const objects = await driver.list(fingerprintOf(user));
+      assert.equal(
+        objects.reduce((sum, { size }) => sum + size, 0),
+        model.stored,
+      );
+      assert.equal(driver.bytes.read, model.sentByGet);
+    } finally {
+      await server.close();
+    }
   });
 
   it("without caches, counts as the server does", async () => {
@@ -78,25 +139,29 @@ describe("the requests of the cost model", () => {
 
   it("with a warm cache, asks nothing for a poll and gets nothing twice", () => {
     const usage = usageOf(profile, "LISTING_TTL=forever");
-    assert.equal(usage.list, 12 * 2); // One listing of each user, after the start.
-    assert.equal(round(usage.get), 1095);
+    assert.equal(usage.list, 12); // One listing of each user, after the start.
+    // But to pack, and for a new device.
+    assert.equal(round(usage.get), 8760 / 2 + 259);
   });
 
   it("with a time limit, lists once for each request, or once in that time if there are more", () => {
-    assert.equal(round(usageOf(profile, "LISTING_TTL=30s").list), (72 * 365 + 1) * 2);
+    assert.equal(round(usageOf(profile, "LISTING_TTL=30s").list), 72 * 365 + 1);
     const busy = { ...profile, pollsPerHour: 1000 };
-    assert.equal(round(usageOf(busy, "LISTING_TTL=30s").list), (120 * 24 * 365 + 1) * 2);
+    assert.equal(round(usageOf(busy, "LISTING_TTL=30s").list), 120 * 24 * 365 + 1);
   });
 
   it("gets again what the payload cache did not keep until a device came back", () => {
     // 12 × 1256 bytes are written in an hour, so the cache keeps the last 4 hours.
     const small = { ...profile, hoursOnPerDay: 12, objectCacheBytes: 4 * 12 * 1256 };
     // Of 24 hours a device is off for 12, and comes too late for 8 of these.
-    assert.equal(round(usageOf(small, "LISTING_TTL=forever").get), 8760 / 3 + 1095);
+    assert.equal(
+      round(usageOf(small, "LISTING_TTL=forever").get),
+      round(8760 / 3 + 8760 / 2 + 259),
+    );
   });
 
   it("holds for caches that are large enough only", () => {
-    const large = { ...profile, listingCacheRuns: 12 * 1099 - 1 };
+    const large = { ...profile, listingCacheRuns: 12 * (259 + 4) - 1 };
     assert.throws(() => usageOf(large, "LISTING_TTL=forever"), /LISTING_CACHE_RUNS/);
   });
 });
@@ -106,6 +171,7 @@ describe("the prices of the cost model", () => {
     const usage = {
       put: 1_000_000,
       list: 2_000_000,
+      delete: 5_000_000,
       get: 20_000_000,
       stored: 100e9,
       sentByGet: 350e9,

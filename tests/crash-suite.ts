@@ -2,6 +2,10 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { describe, it } from "node:test";
+import type { Driver } from "../storage/driver.ts";
+import { parseName } from "../storage/names.ts";
+import { openStorage } from "../storage/open.ts";
+import { fingerprintOf } from "../sync/identity.ts";
 import { sync } from "./support/http.ts";
 import { type ServerProcess, startServer } from "./support/process.ts";
 import { until } from "./support/socket.ts";
@@ -9,6 +13,9 @@ import { newClient, newUser } from "./support/users.ts";
 
 const CLIENTS = 16;
 const CRASHES = 3;
+
+/** So many single operations that the first of them are packed once the client is quiet. */
+const PACKED = 300;
 
 /** A client that appends until its server is gone, and remembers what it was promised. */
 class Device {
@@ -87,6 +94,86 @@ export function crashSuite(name: string, location: () => string): void {
     });
   });
 
+  describe(`a server on ${name} that ends in the middle of a compaction`, () => {
+    const client = newClient();
+    const payloads = Array.from({ length: PACKED }, () => randomBytes(300).toString("base64"));
+
+    /** Ends a server when it has stored a segment, and has not begun to delete what is in it. */
+    const endInBetween = async (user: string, signal: NodeJS.Signals) => {
+      const append = async ({ url }: ServerProcess, from: number, to: number) => {
+        for (let index = from; index < to; index++) {
+          const request = { user, client_id: client, operation_index: index };
+          const { status, text } = await sync(url, { ...request, payload: payloads[index] });
+          assert.equal(status, 200, text);
+        }
+      };
+      // However long these take, nothing of them is packed too early.
+      const first = await startServer({ STORAGE: location(), COMPACTION: "off" });
+      await append(first, 0, PACKED - 1);
+      assert.equal(await first.end("SIGTERM"), 0);
+      const server = await startServer({ STORAGE: location() });
+      await append(server, PACKED - 1, PACKED);
+      await until(async () => (await segmentsStored(server)) > 0);
+      return server.end(signal);
+    };
+
+    /** Everything is read whole and once, in order. */
+    const readsWhole = async (server: ServerProcess, user: string) => {
+      const { operations } = await sync(server.url, { user, client_id: newClient() });
+      assert.deepEqual(
+        operations,
+        payloads.map((payload, operation_index) => ({
+          client_id: client,
+          operation_index,
+          payload,
+        })),
+      );
+    };
+
+    /** How many objects are stored, and how many operations they hold together. */
+    const held = async (storage: Driver, user: string) => {
+      const objects = await storage.list(`${fingerprintOf(user)}.`);
+      const operations = objects.reduce((sum, { name }) => {
+        const parts = parseName(name);
+        return sum + (parts === undefined ? 0 : parts.last - parts.first + 1);
+      }, 0);
+      return { objects: objects.length, operations };
+    };
+
+    it("has every operation once after kill -9, and removes what is left", async () => {
+      const user = newUser().base64;
+      assert.equal(await endInBetween(user, "SIGKILL"), "SIGKILL");
+      const storage = await openStorage(location());
+      const before = await held(storage, user);
+      assert.ok(before.objects > PACKED && before.operations > PACKED, "nothing was left over");
+
+      // Again, while it deletes.
+      const second = await startServer({ STORAGE: location() });
+      await readsWhole(second, user);
+      await until(async () => (await held(storage, user)).objects < before.objects);
+      assert.equal(await second.end("SIGKILL"), "SIGKILL");
+
+      const third = await startServer({ STORAGE: location() });
+      await readsWhole(third, user);
+      await until(async () => (await held(storage, user)).operations === PACKED);
+      await readsWhole(third, user);
+      assert.ok((await held(storage, user)).objects < PACKED / 2);
+      assert.equal(await third.end("SIGTERM"), 0);
+      await storage.close();
+    });
+
+    it("exits with 0 on SIGTERM, deletes nothing then, and loses nothing", async () => {
+      const user = newUser().base64;
+      assert.equal(await endInBetween(user, "SIGTERM"), 0);
+      const storage = await openStorage(location());
+      assert.ok((await held(storage, user)).objects > PACKED);
+      await storage.close();
+      const server = await startServer({ STORAGE: location() });
+      await readsWhole(server, user);
+      assert.equal(await server.end("SIGTERM"), 0);
+    });
+  });
+
   describe(`two servers on ${name}`, () => {
     it("show each other's writes within LISTING_TTL, and never refuse what the other has made way for", async () => {
       const user = newUser().base64;
@@ -109,4 +196,12 @@ export function crashSuite(name: string, location: () => string): void {
       for (const server of servers) assert.equal(await server.end("SIGTERM"), 0);
     });
   });
+}
+
+/** How many segments a server's compaction has stored. */
+async function segmentsStored({ url }: ServerProcess): Promise<number> {
+  const metrics = await (await fetch(new URL("/metrics", url))).text();
+  const [, count] = /^sync_compaction_total\{event="stored"\} (\d+)$/m.exec(metrics) ?? [];
+  assert.ok(count !== undefined, "the metric is missing");
+  return Number(count);
 }

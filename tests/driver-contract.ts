@@ -5,6 +5,8 @@ import { after, before, describe, it } from "node:test";
 import { type Driver, ObjectMissing, StorageUnavailable } from "../storage/driver.ts";
 import { formatName } from "../storage/names.ts";
 import { md5Of } from "../storage/objects.ts";
+import { type Process, processOn } from "./support/logs.ts";
+import { operationsOf } from "./support/operations.ts";
 import { newClient, someFingerprint } from "./support/users.ts";
 
 export interface Opened {
@@ -237,6 +239,38 @@ export function driverContract(name: string, open: () => Promise<Opened>): void 
       );
       assert.deepEqual(await names(`${user}.00000000000041`), wanted.slice(4100, 4200));
       assert.deepEqual(await names(`${other}.`), [`${other}.x`]);
+    });
+
+    it("keeps a log whole for its readers while each append is followed by a compaction", async () => {
+      const user = someFingerprint();
+      const client = newClient();
+      const second = (await opened.reopen?.()) ?? driver;
+      const limits = { operations: 2, bytes: 1000 };
+      const writer = processOn(driver, Number.POSITIVE_INFINITY, { limits });
+      const readers = [writer, processOn(driver, 0), processOn(second, 0)];
+      const payloads: string[] = [];
+      for (let i = 0; i < 24; i++) {
+        // Batches now and then.
+        const some = Array.from({ length: i % 5 === 4 ? 3 : 1 }, (_, n) => `${i}.${n}`);
+        await writer.log.append(user, client, payloads.length, some);
+        payloads.push(...some);
+        const expected = payloads.map((payload, operation_index) => ({
+          client_id: client,
+          operation_index,
+          payload,
+        }));
+        const read = ({ log }: Process) => log.read(user, new Map());
+        // Some list before the compaction and read after it, others come while it is at work.
+        const early = await Promise.all(readers.map(read));
+        const compacting = writer.compactor.compact(user);
+        const during = Promise.all(readers.map(async (reader) => operationsOf(await read(reader))));
+        await Promise.all([compacting, during]);
+        const all = [...(await during), ...(await Promise.all(early.map(operationsOf)))];
+        for (const operations of all) assert.deepEqual(operations, expected);
+      }
+      assert.ok((await names(`${user}.`)).length < payloads.length / 2, "it was packed");
+      assert.ok(writer.compactor.counts.deleted > 20);
+      if (second !== driver) await second.close();
     });
 
     it("shows what was put to another that opens the same storage", async (t) => {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, afterEach, beforeEach, describe, it } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import { StorageUnavailable } from "../storage/driver.ts";
 import { FilesystemDriver } from "../storage/filesystem.ts";
 import { crashSuite } from "./crash-suite.ts";
@@ -71,6 +72,21 @@ describe("the filesystem driver", () => {
     rmSync(join(root, user), { recursive: true });
     await driver.put(`${user}.again`, body);
     assert.deepEqual(await driver.list(user), [{ name: `${user}.again`, size: 7 }]);
+  });
+
+  it("lists what an object was packed into, when that object goes while it is listed", async () => {
+    // At every moment there is one object at least; the list is met at another one in each round.
+    let name = `${user}.0`;
+    await driver.put(name, body);
+    for (let round = 1; round <= 400; round++) {
+      const list = driver.list(`${user}.`);
+      for (let turn = 0; turn < round % 100; turn++) await setImmediate();
+      const next = `${user}.${round}`;
+      writeFileSync(join(root, user, next), body);
+      rmSync(join(root, user, name));
+      name = next;
+      assert.ok((await list).length > 0, `round ${round}`);
+    }
   });
 
   it("passes over what is not an object", async () => {

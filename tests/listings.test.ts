@@ -139,6 +139,30 @@ describe("the listing cache", () => {
     }
   });
 
+  it("does not lose an append that lands in the moment in which a load ends", async () => {
+    // Storage has listed before the put, and answers this many turns of the engine after it.
+    for (let turns = 0; turns < 12; turns++) {
+      user = someFingerprint();
+      await put(0);
+      await listings.get(user);
+      const [listed, answered] = [gate(), gate()];
+      driver.after = ({ kind }) => {
+        if (kind !== "list") return;
+        listed.open();
+        return answered.opened;
+      };
+      const load = listings.fresh(user);
+      await listed.opened;
+      await storage.put(formatName(operation(1)), body);
+      answered.open();
+      for (let i = 0; i < turns; i++) await Promise.resolve();
+      listings.appended(operation(1), body.byteLength);
+      await load;
+      driver.after = () => undefined;
+      assert.equal(nextOf(await listings.get(user)), 2, `${turns} turns`);
+    }
+  });
+
   it("puts an append that lands during a load in its place when storage listed only a later one", async () => {
     // A folder that is read while files are renamed into it may show the second and not the first.
     const [reached, held] = [gate(), gate()];

@@ -4,12 +4,14 @@ import { readConfig } from "../config.ts";
 import { createLogger } from "../logger.ts";
 import { createHandler } from "../server.ts";
 import { CountedDriver } from "../storage/counted.ts";
-import type { Driver } from "../storage/driver.ts";
+import { type Driver, StorageUnavailable } from "../storage/driver.ts";
 import { MemoryDriver } from "../storage/memory.ts";
 import { openStorage } from "../storage/open.ts";
 import { fingerprintOf } from "../sync/identity.ts";
+import { HookedDriver } from "./support/drivers.ts";
 import { temporaryFolder } from "./support/folder.ts";
 import { type Serving, serveHere, sync } from "./support/http.ts";
+import { storeRun } from "./support/logs.ts";
 import { newClient, newUser } from "./support/users.ts";
 
 const user = newUser().base64;
@@ -171,6 +173,63 @@ describe("GET /metrics", () => {
       assert.ok((values.get("sync_listing_cache_runs") ?? 0) > 0);
       assert.ok((values.get("sync_object_cache_bytes") ?? 0) >= append.payload.length);
     });
+  });
+
+  it("counts the objects that compaction stores and deletes, and what of it fails", async () => {
+    const storage = new HookedDriver(new MemoryDriver());
+    const compaction = {
+      limits: { operations: 4, bytes: 100_000 },
+      timing: { quiet: 0, latest: 0, grace: 0, rest: 0 },
+    };
+    const runs = { user: fingerprintOf(user), client };
+    for (let i = 0; i < 6; i++) await storeRun(storage, runs.user, runs.client, i, `${i}`);
+    const server = await serveHere({}, storage, compaction);
+    try {
+      const compacted = async () => {
+        await server.compacted();
+        const values = valuesIn(await metricsOf(server.url));
+        return ["stored", "deleted", "failed"].map((event) =>
+          values.get(`sync_compaction_total{event="${event}"}`),
+        );
+      };
+      assert.deepEqual(await compacted(), [0, 0, 0]);
+      let refused = 0;
+      storage.before = ({ kind }) => {
+        if (kind === "put" && refused++ === 0) throw new StorageUnavailable("no room");
+      };
+      const poll = { user, client_id: newClient(), sync_status: { [client]: 5 } };
+      assert.equal((await sync(server.url, poll)).status, 200);
+      assert.deepEqual(await compacted(), [0, 0, 1]);
+      assert.equal((await sync(server.url, poll)).status, 200);
+      assert.deepEqual(await compacted(), [1, 5, 1]);
+      assert.equal(server.log.filter((line) => line.includes("a compaction failed")).length, 1);
+    } finally {
+      await server.close();
+    }
+  });
+
+  it("counts forks that lie inside segments, once", async () => {
+    const storage = new MemoryDriver();
+    const fingerprint = fingerprintOf(user);
+    await storeRun(storage, fingerprint, client, 0, "zero", "one", "two");
+    await storeRun(storage, fingerprint, client, 0, "zero", "another", "third");
+    // One that only looks like a fork: it holds what the segments hold.
+    await storeRun(storage, fingerprint, client, 0, "zero");
+    await serving(
+      async ({ url, log }) => {
+        const forks = async () =>
+          valuesIn(await metricsOf(url)).get('sync_log_damage_total{kind="fork"}') ?? 0;
+        for (let i = 0; i < 3; i++) {
+          const { operations } = await sync(url, { user, client_id: newClient() });
+          assert.equal(operations.length, 5);
+          assert.equal(await forks(), 2);
+        }
+        const told = log.filter((line) => line.includes("forks"));
+        assert.equal(told.length, 1, told.join("\n"));
+      },
+      { LISTING_TTL: "0" },
+      storage,
+    );
   });
 
   it("names no user, no client and no payload", async () => {

@@ -41,11 +41,25 @@ describe("reading ahead", () => {
     assert.ok(!begun.includes(9));
   });
 
+  it("begins with one, so that nothing holds the first up, and then with more and more", async () => {
+    const { gates, begun, results } = numbers(10, {});
+    for (const { open } of gates) open();
+    await results.next();
+    assert.deepEqual(begun, [0]);
+    await results.next();
+    assert.equal(begun.length, 3);
+    await results.next();
+    assert.equal(begun.length, 6);
+  });
+
   it("bounds the bytes it holds, and reads an item alone that is larger", async () => {
-    const bounded = numbers(10, { maxBytes: 3 });
-    bounded.gates[0]?.open();
-    await bounded.results.next();
-    assert.deepEqual(bounded.begun, [0, 1, 2]);
+    const bounded = numbers(20, { maxItems: 16, maxBytes: 3 });
+    for (const { open } of bounded.gates.slice(0, 8)) open();
+    for (let taken = 1; taken <= 8; taken++) {
+      await bounded.results.next();
+      assert.ok(bounded.begun.length <= taken + 2);
+    }
+    assert.equal(bounded.begun.length, 10);
     const large = numbers(3, { maxBytes: 3, bytes: 100 });
     large.gates[0]?.open();
     await large.results.next();

@@ -114,6 +114,34 @@ if (s3 !== undefined && target?.startsWith("http://")) {
       assert.deepEqual(proxy.count(), { list: 1, get: 1 });
     });
 
+    it("are one GET and one DELETE for each operation that is packed, and one PUT; then one GET for a segment", async () => {
+      await appendEach(300, "payload");
+      await server.end("SIGTERM");
+      await start({ COMPACTION: "on" });
+      // A listing with work in it is enough to begin.
+      await post({ client_id: b, sync_status: { [a]: 299 } });
+      await until(() => (proxy.count().delete ?? 0) >= 299);
+      await server.end("SIGTERM");
+      // The last operation stays by itself.
+      assert.deepEqual(proxy.count(), { list: 1, get: 299, put: 1, delete: 299 });
+      const kinds = proxy.seen.map(({ kind }) => kind);
+      assert.ok(kinds.lastIndexOf("get") < kinds.indexOf("put"), "stored before all was read");
+      assert.ok(kinds.indexOf("put") < kinds.indexOf("delete"), "deleted before it was stored");
+      await start({ COMPACTION: "on" });
+      assert.equal((await post({ client_id: newClient() })).length, 300);
+      assert.deepEqual(proxy.count(), { list: 1, get: 2 });
+    });
+
+    it("are no GET for what is packed while its payload is cached", async () => {
+      await server.end("SIGTERM");
+      await start({ COMPACTION: "on" });
+      await appendEach(300, "payload");
+      await until(() => (proxy.count().delete ?? 0) >= 256);
+      const { list, get, put = 0 } = proxy.count();
+      assert.deepEqual({ list, get }, { list: 1, get: undefined });
+      assert.ok(put > 300);
+    });
+
     it("are those that /metrics counts, page by page and try by try", async () => {
       await appendEach(1100, "p");
       await server.end("SIGTERM");

@@ -4,6 +4,7 @@ import { createLogger } from "../../logger.ts";
 import { createHandler, type HandlerOptions } from "../../server.ts";
 import type { Driver } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
+import { NO_LIMITS } from "./process.ts";
 
 export interface Operation {
   readonly client_id: string;
@@ -56,13 +57,13 @@ export interface Serving {
   readonly close: () => Promise<void>;
 }
 
-/** Serves the real handler in this process, on a free port. The rate limit is off unless set. */
+/** Serves the real handler in this process, on a free port. The limits of rates are off unless set. */
 export async function serveHere(
   settings: Readonly<Record<string, string>> = {},
   driver: Driver = new MemoryDriver(),
   compaction?: HandlerOptions["compaction"],
 ): Promise<Serving> {
-  const config: Config = readConfig({ RATE_LIMIT: "0", LOG: "debug", ...settings });
+  const config: Config = readConfig({ ...NO_LIMITS, LOG: "debug", ...settings });
   const log: string[] = [];
   const handler = createHandler({
     config,
@@ -71,7 +72,11 @@ export async function serveHere(
     Response: await responseClass(),
     ...(compaction && { compaction }),
   });
-  const server = await listen(handler.fetch, "localhost", 0);
+  const server = await listen(handler.fetch, {
+    hostname: "localhost",
+    port: 0,
+    headersTimeout: config.CLIENT_TIMEOUT,
+  });
   const { url } = server;
   return {
     url,

@@ -19,6 +19,9 @@ export interface Program {
 
 const fromSource: Program = { command: commandFor("server.ts"), folder: projectFolder };
 
+/** Tests send more than a user and a network address may, unless it is what they are about. */
+export const NO_LIMITS = { RATE_LIMIT: "0", NEW_USERS_PER_HOUR: "0" };
+
 /** A server in a process of its own, on the runtime that runs this test. */
 export interface ServerProcess {
   readonly url: string;
@@ -35,7 +38,7 @@ export async function startServer(
   settings: Readonly<Record<string, string>>,
   program = fromSource,
 ): Promise<ServerProcess> {
-  const { child, output } = run(program, [], { PORT: "0", RATE_LIMIT: "0", ...settings });
+  const { child, output } = run(program, [], { PORT: "0", ...NO_LIMITS, ...settings });
   const ended = once(child, "close");
   const url = await new Promise<string>((resolve, reject) => {
     const look = () => {

@@ -1,0 +1,104 @@
+import type { Listing } from "../storage/listing.ts";
+import type { Fingerprint } from "../storage/names.ts";
+
+/** Refused: the user has stored as much as one may. */
+export class QuotaExceeded extends Error {
+  override name = "QuotaExceeded";
+  readonly setting: "QUOTA_BYTES" | "QUOTA_CLIENTS";
+  readonly quota: number;
+  /** What is stored, and what is being stored right now. */
+  readonly used: number;
+  constructor(setting: "QUOTA_BYTES" | "QUOTA_CLIENTS", quota: number, used: number) {
+    super(`${used} of ${quota} are used`);
+    this.setting = setting;
+    this.quota = quota;
+    this.used = used;
+  }
+}
+
+/** What is about to be stored of one client. */
+export interface Addition {
+  readonly user: Fingerprint;
+  readonly client: string;
+  readonly bytes: number;
+}
+
+/** What was let in and is being stored. */
+export interface Reservation {
+  /** So many bytes of it are in storage, and in the listing. */
+  stored(bytes: number): void;
+  /** Nothing more of it will be stored. */
+  end(): void;
+}
+
+export interface QuotaOptions {
+  /** Bytes of stored objects that a user may have; 0 for any number. */
+  readonly bytes: number;
+  /** Clients that a user may have; 0 for any number. */
+  readonly clients: number;
+}
+
+/** What is being stored of one user, and shows in no listing yet. */
+interface UnderWay {
+  bytes: number;
+  /** Clients that append: each has one append at a time. */
+  readonly clients: Set<string>;
+}
+
+/** How much a user may store. What is stored is in the listing; what is under way is kept here. */
+export class Quota {
+  readonly #options: QuotaOptions;
+  readonly #underWay = new Map<Fingerprint, UnderWay>();
+
+  constructor(options: QuotaOptions) {
+    this.#options = options;
+  }
+
+  /** True while an append of the user is under way. */
+  stores(user: Fingerprint): boolean {
+    return this.#underWay.has(user);
+  }
+
+  /**
+   * Takes note of what is about to be stored, so that appends side by side cannot go beyond the
+   * quota together; or says why it may not be.
+   */
+  reserve({ user, client, bytes }: Addition, listing: Listing): Reservation | QuotaExceeded {
+    const underWay = this.#underWay.get(user) ?? { bytes: 0, clients: new Set<string>() };
+    const refusal = this.#refusal({ user, client, bytes }, listing, underWay);
+    if (refusal !== undefined) return refusal;
+    this.#underWay.set(user, underWay);
+    underWay.bytes += bytes;
+    underWay.clients.add(client);
+    let reserved = bytes;
+    return {
+      stored(bytes) {
+        underWay.bytes -= bytes;
+        reserved -= bytes;
+      },
+      end: () => {
+        underWay.bytes -= reserved;
+        underWay.clients.delete(client);
+        if (underWay.clients.size === 0) this.#underWay.delete(user);
+      },
+    };
+  }
+
+  #refusal(
+    { client, bytes }: Addition,
+    listing: Listing,
+    underWay: UnderWay,
+  ): QuotaExceeded | undefined {
+    const quota = this.#options;
+    const used = listing.bytes + underWay.bytes;
+    if (quota.bytes > 0 && used + bytes > quota.bytes) {
+      return new QuotaExceeded("QUOTA_BYTES", quota.bytes, used);
+    }
+    if (quota.clients === 0 || listing.clients.has(client)) return undefined;
+    let clients = listing.clients.size;
+    for (const name of underWay.clients) if (!listing.clients.has(name)) clients++;
+    return clients < quota.clients
+      ? undefined
+      : new QuotaExceeded("QUOTA_CLIENTS", quota.clients, clients);
+  }
+}

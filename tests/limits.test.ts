@@ -1,0 +1,239 @@
+/** What users and newcomers may take, as it shows over HTTP. */
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import net from "node:net";
+import { describe, it } from "node:test";
+import { MemoryDriver } from "../storage/memory.ts";
+import { gate, HookedDriver } from "./support/drivers.ts";
+import { madeUpKey } from "./support/floods.ts";
+import { type Serving, serveHere, sync } from "./support/http.ts";
+import { overSocket, POST, parsed, problemIn } from "./support/requests.ts";
+import { until } from "./support/socket.ts";
+import { newClient } from "./support/users.ts";
+
+async function serving(
+  settings: Record<string, string>,
+  work: (server: Serving) => Promise<void>,
+  driver = new HookedDriver(new MemoryDriver()),
+): Promise<void> {
+  const server = await serveHere(settings, driver);
+  try {
+    await work(server);
+  } finally {
+    await server.close();
+  }
+}
+
+const first = (user: string, client_id = newClient(), payload: string | string[] = "sealed") => ({
+  user,
+  client_id,
+  operation_index: 0,
+  payload,
+});
+
+async function metricsOf(url: string): Promise<string> {
+  return (await fetch(new URL("/metrics", url))).text();
+}
+
+describe("a user who has stored as much as one may", () => {
+  it("is told so with the numbers, and can read and send again", async () => {
+    await serving({ QUOTA_BYTES: "10", QUOTA_CLIENTS: "2" }, async ({ url }) => {
+      const user = madeUpKey();
+      const [a, b] = [newClient(), newClient()];
+      const kept = first(user, a, "fourfour");
+      assert.equal((await sync(url, kept)).status, 200);
+
+      const over = await sync(url, { ...first(user, b), payload: "fou" });
+      assert.equal(over.status, 507);
+      const { type, quota, used, setting } = over.problem;
+      assert.deepEqual(
+        [type, quota, used, setting],
+        ["urn:sync-server:quota-exceeded", 10, 8, "QUOTA_BYTES"],
+      );
+      assert.match(String(over.problem.detail), /Nothing was stored/);
+
+      assert.equal((await sync(url, kept)).status, 200);
+      assert.equal((await sync(url, { user, client_id: b })).operations.length, 1);
+      assert.equal((await sync(url, first(user, b, "f"))).status, 200);
+      const third = await sync(url, first(user, newClient(), "f"));
+      assert.deepEqual(
+        [third.status, third.problem.setting, third.problem.used],
+        [507, "QUOTA_CLIENTS", 2],
+      );
+      assert.match(await metricsOf(url), /^sync_refusals_total\{type="quota-exceeded"\} 2$/m);
+    });
+  });
+});
+
+describe("users with nothing stored yet", () => {
+  const settings = { NEW_USERS_PER_HOUR: "2", TRUSTED_PROXIES: "127.0.0.1,::1" };
+  const from = async (url: string, address: string, body: unknown) => {
+    const headers = { "Content-Type": "application/json", "X-Forwarded-For": address };
+    const text = JSON.stringify(body);
+    const response = await fetch(new URL("/sync", url), { method: "POST", headers, body: text });
+    return { status: response.status, headers: response.headers, text: await response.text() };
+  };
+
+  it("are refused beyond the limit of their network address, before anything is stored", async () => {
+    const driver = new HookedDriver(new MemoryDriver());
+    const work = async ({ url }: Serving) => {
+      const [ada, grace, mary] = [madeUpKey(), madeUpKey(), madeUpKey()];
+      const kept = first(ada);
+      assert.equal((await from(url, "192.0.2.1", kept)).status, 200);
+      assert.equal((await from(url, "192.0.2.1", first(grace))).status, 200);
+      const { status, headers, text } = await from(url, "192.0.2.1", first(mary));
+      assert.equal(status, 429);
+      assert.equal(problemIn(429, headers, text, [mary]).type, "urn:sync-server:new-users-limited");
+      assert.equal(headers.get("retry-after"), "1800");
+      assert.equal(driver.count("put"), 2);
+
+      // Those who have something stored are never refused, nor are those who only ask.
+      assert.equal((await from(url, "192.0.2.1", kept)).status, 200);
+      assert.equal((await from(url, "192.0.2.1", first(ada, newClient()))).status, 200);
+      assert.equal(
+        (await from(url, "192.0.2.1", { user: mary, client_id: newClient() })).status,
+        200,
+      );
+      // Nor is who comes from elsewhere.
+      assert.equal((await from(url, "192.0.2.2", first(mary))).status, 200);
+      const metrics = await metricsOf(url);
+      assert.match(metrics, /^sync_refusals_total\{type="new-users-limited"\} 1$/m);
+      assert.ok(!metrics.includes("192.0.2"));
+    };
+    await serving(settings, work, driver);
+  });
+
+  it("count once while several of their clients store for the first time", async () => {
+    const driver = new HookedDriver(new MemoryDriver());
+    const { opened, open } = gate();
+    driver.before = ({ kind }) => (kind === "put" ? opened : undefined);
+    const work = async ({ url }: Serving) => {
+      const user = madeUpKey();
+      const appends = [1, 2, 3].map(() => from(url, "192.0.2.1", first(user)));
+      await until(() => driver.count("put") === 3);
+      open();
+      for (const { status } of await Promise.all(appends)) assert.equal(status, 200);
+      assert.equal((await from(url, "192.0.2.1", first(madeUpKey()))).status, 200);
+      assert.equal((await from(url, "192.0.2.1", first(madeUpKey()))).status, 429);
+    };
+    await serving(settings, work, driver);
+  });
+});
+
+describe("a request beyond what the server takes at once", () => {
+  it("is refused before its body is read, and let in when another has ended", async () => {
+    const driver = new HookedDriver(new MemoryDriver());
+    const { opened, open } = gate();
+    driver.before = ({ kind }) => (kind === "put" ? opened : undefined);
+    const work = async ({ url, port }: Serving) => {
+      const user = madeUpKey();
+      const running = sync(url, first(user));
+      await until(() => driver.count("put") === 1);
+      const head = `${POST}Content-Length: 1000000\r\n\r\n`;
+      const { status, headers, text } = parsed(await overSocket(port, head));
+      assert.equal(status, 503);
+      assert.equal(problemIn(503, headers, text, []).type, "urn:sync-server:overloaded");
+      assert.equal(headers.get("retry-after"), "1");
+      assert.equal((await fetch(new URL("/health", url))).status, 200);
+      open();
+      assert.equal((await running).status, 200);
+      assert.equal((await sync(url, { user, client_id: newClient() })).status, 200);
+      assert.match(await metricsOf(url), /^sync_refusals_total\{type="overloaded"\} 1$/m);
+    };
+    await serving({ MAX_REQUESTS: "2" }, work, driver);
+  });
+
+  it("is refused when there is no memory for its body, which others hold", async () => {
+    const settings = { MAX_BODY: "200KiB", MAX_BUFFERED: "400KiB", CLIENT_TIMEOUT: "4m" };
+    await serving(settings, async ({ url, port }) => {
+      const slow = [1, 2].map(() => net.connect(port, "localhost"));
+      await Promise.all(slow.map((socket) => once(socket, "connect")));
+      for (const socket of slow) {
+        socket.write(`${POST}Content-Length: 200000\r\n\r\n${" ".repeat(150_000)}`);
+      }
+      const held = async () =>
+        Number(/^sync_buffered_bytes (\d+)$/m.exec(await metricsOf(url))?.[1]);
+      await until(async () => (await held()) > 160_000);
+      const large = first(madeUpKey(), newClient(), "p".repeat(190_000));
+      assert.equal((await sync(url, large)).problem.type, "urn:sync-server:overloaded");
+      // A short one needs none of it.
+      assert.equal((await sync(url, first(madeUpKey()))).status, 200);
+      for (const socket of slow) socket.destroy();
+      await until(async () => (await held()) === 0);
+      assert.equal((await sync(url, large)).status, 200);
+    });
+  });
+});
+
+describe("a body that comes slowly", () => {
+  it("is answered with 408 once its time is over, and stores nothing", async () => {
+    const driver = new HookedDriver(new MemoryDriver());
+    const work = async ({ port, url }: Serving) => {
+      const text = JSON.stringify(first(madeUpKey()));
+      const head = `${POST}Content-Length: ${text.length}\r\n\r\n`;
+      const {
+        status,
+        headers,
+        text: answer,
+      } = parsed(await overSocket(port, head + text.slice(0, 99)));
+      assert.equal(status, 408);
+      assert.equal(problemIn(408, headers, answer, []).type, "urn:sync-server:request-timeout");
+      assert.equal(driver.calls.length, 0);
+      assert.match(await metricsOf(url), /^sync_refusals_total\{type="request-timeout"\} 1$/m);
+      assert.match(await metricsOf(url), /^sync_requests_running 1$/m);
+    };
+    await serving({ CLIENT_TIMEOUT: "300ms" }, work, driver);
+  });
+
+  it("has more time the more of it has come", async () => {
+    await serving({ CLIENT_TIMEOUT: "200ms" }, async ({ port }) => {
+      const text = JSON.stringify(first(madeUpKey(), newClient(), "p".repeat(100_000)));
+      const socket = net.connect(port, "localhost");
+      await once(socket, "connect");
+      let answer = "";
+      socket.on("data", (data) => {
+        answer += data;
+      });
+      socket.write(`${POST}Content-Length: ${text.length}\r\n\r\n${text.slice(0, 50_000)}`);
+      // 50 kB have earned it 12 seconds; it takes a few of its timeouts.
+      await new Promise((resolve) => setTimeout(resolve, 900));
+      assert.equal(answer, "");
+      socket.write(text.slice(50_000));
+      await until(() => answer !== "");
+      assert.match(answer, /^HTTP\/1\.1 200/);
+      socket.destroy();
+    });
+  });
+});
+
+describe("what comes from outside", () => {
+  it("is not told back at length", async () => {
+    await serving({}, async ({ url }) => {
+      const long = "n".repeat(10_000);
+      const members = await sync(url, { [long]: 1, sync_status: { [long]: 1 } });
+      assert.equal(members.status, 400);
+      assert.ok(members.text.length < 1500, members.text);
+      assert.match(members.text, /"#\/n{64}…"/);
+      const nowhere = await fetch(new URL(`/${long}`, url));
+      assert.equal(nowhere.status, 404);
+      assert.ok((await nowhere.text()).length < 500);
+    });
+  });
+
+  it("is not told back with half a character at its cut", async () => {
+    await serving({}, async ({ url }) => {
+      const { text } = await sync(url, { [`${"n".repeat(63)}🔒 and more`]: 1 });
+      assert.ok(text.isWellFormed() && /n{63}\ufffd…/.test(text), text);
+    });
+  });
+
+  it("has its path as it is written: a slash more is another path", async () => {
+    await serving({}, async ({ url }) => {
+      for (const path of ["/sync/", "/sync//", "/health/"]) {
+        const response = await fetch(`${url.replace(/\/$/, "")}${path}`, { method: "POST" });
+        assert.equal(response.status, 404, path);
+        await response.text();
+      }
+    });
+  });
+});

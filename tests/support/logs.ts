@@ -1,0 +1,57 @@
+/** Logs without a server around them: what is stored, and processes that work on it. */
+import type { Driver } from "../../storage/driver.ts";
+import { Listings } from "../../storage/listings.ts";
+import { type Fingerprint, formatName } from "../../storage/names.ts";
+import { md5Of, Objects } from "../../storage/objects.ts";
+import { Compactor, type CompactorOptions } from "../../sync/compactor.ts";
+import { Log } from "../../sync/log.ts";
+import { Parts } from "../../sync/parts.ts";
+import { encodeSegment } from "../../sync/segment.ts";
+
+/** A process of its own over some storage, with caches of its own and no payload cache. */
+export interface Process {
+  readonly listings: Listings;
+  readonly compactor: Compactor;
+  readonly log: Log;
+}
+
+/**
+ * @param ttl how long it serves a listing, in milliseconds
+ * @param options of its compactor, which packs 4 operations and does not wait, unless they say so
+ */
+export function processOn(
+  driver: Driver,
+  ttl: number,
+  options: Partial<CompactorOptions> = {},
+): Process {
+  const { now = () => performance.now() } = options;
+  const listings = new Listings(driver, { ttl, maxRuns: 10_000, now });
+  const objects = new Objects(driver, 0);
+  const parts = new Parts(objects);
+  const compactor = new Compactor({
+    listings,
+    objects,
+    parts,
+    now,
+    limits: { operations: 4, bytes: 100_000 },
+    timing: { quiet: 0, latest: 0, grace: 0, rest: 0 },
+    ...options,
+  });
+  return { listings, compactor, log: new Log(listings, objects, parts) };
+}
+
+/** Stores an object as an append does: a single operation, or a segment of several. */
+export async function storeRun(
+  driver: Driver,
+  user: Fingerprint,
+  client: string,
+  first: number,
+  ...payloads: string[]
+): Promise<string> {
+  const single = new TextEncoder().encode(payloads[0]);
+  const body = payloads.length === 1 ? single : encodeSegment(client, first, payloads);
+  const last = first + payloads.length - 1;
+  const name = formatName({ user, client, first, last, md5: md5Of(body) });
+  await driver.put(name, body);
+  return name;
+}
