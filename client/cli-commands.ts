@@ -87,7 +87,7 @@ async function send({ folder, file, words }: Options): Promise<void> {
       }
     }
     await session.sync();
-    console.error(written === 1 ? "sent 1 note" : `sent ${written} notes`);
+    console.error(`sent ${counted(written)}`);
   } catch (error) {
     if (!(error instanceof Unavailable)) throw error;
     const { pending } = session.status;
@@ -175,11 +175,15 @@ async function status({ folder }: Options): Promise<void> {
     server: device.server,
     folder,
     notebook: `${identity.fingerprint.slice(0, 8)}, RSA key of ${identity.bits} bits`,
-    "this device": `${session.client}, ${(await session.own()).length} notes`,
-    "other devices": `${others.size}, ${received} notes`,
+    "this device": `${session.client}, ${counted((await session.own()).length)}`,
+    "other devices": `${others.size}, ${counted(received)}`,
   };
   await session.close();
   for (const [name, value] of Object.entries(rows)) console.log(`${name.padEnd(15)}${value}`);
+}
+
+function counted(notes: number): string {
+  return notes === 1 ? "1 note" : `${notes} notes`;
 }
 
 /** A status, for a person. */

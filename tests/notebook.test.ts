@@ -114,7 +114,7 @@ describe("the notebook in Chromium", () => {
     await shows(laptop, ["Feed the cat.\n<img src=x onerror=alert(1)>", "Buy milk."]);
     for (const page of [laptop, phone]) {
       const lines = await page.locator("#stored > li > span").allTextContents();
-      assert.equal(lines.length, 2, "it shows what the server stores");
+      assert.equal(lines.length, 2, "each shows what the server stores");
       for (const line of lines) assert.match(line, /^[\w-]{40,}…$/);
     }
     for (const { name } of await storage.list("")) {
@@ -170,6 +170,17 @@ describe("the notebook in Chromium", () => {
     await first.locator("#notes > li").nth(1).waitFor();
     assert.equal(await first.locator("#client").textContent(), clients[0], "a reload is no device");
     assert.deepEqual(complaints, []);
+  });
+
+  it("takes up a key that another tab has made, and does not replace it", async () => {
+    const context = await device();
+    const [first, second] = [await open(context), await open(context)];
+    for (const page of [first, second]) await page.locator("#create").waitFor();
+    await first.locator("#create-passphrase").fill(PASSPHRASE);
+    await first.locator("#create button").click();
+    for (const page of [first, second]) await page.locator("#note").waitFor();
+    const notebooks = [first, second].map((page) => page.locator("#fingerprint").textContent());
+    assert.equal(new Set(await Promise.all(notebooks)).size, 1);
   });
 
   it("can be used with the keyboard alone", async () => {

@@ -17,8 +17,11 @@ export interface KeptKey {
   readonly isNew: boolean;
 }
 
-/** The key that is kept here, or that the person at the page makes or brings now. */
-export async function key(): Promise<KeptKey> {
+/**
+ * The key that is kept here, or that the person at the page makes or brings now; of the latter,
+ * `onNew` tells other tabs, which then take it up as well.
+ */
+export async function key(onNew: () => void): Promise<KeptKey> {
   const identity = await loadIdentity(NAME);
   if (identity !== undefined) {
     return { identity, text: localStorage.getItem(TEXT) ?? "", isNew: false };
@@ -28,8 +31,9 @@ export async function key(): Promise<KeptKey> {
   const made = await asked();
   localStorage.setItem(TEXT, made.text);
   await saveIdentity(NAME, made.identity);
-  // Whatever the browser makes of it: asking does no harm.
-  await navigator.storage.persist();
+  onNew();
+  // It may ask the person; whatever the answer is, the notebook works.
+  void navigator.storage.persist();
   welcome.hidden = true;
   return made;
 }

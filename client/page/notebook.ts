@@ -11,8 +11,8 @@ import { Stored } from "./stored.ts";
 /** How often the server is asked for news, in milliseconds; a tab in the background asks less. */
 const POLL_MS = 2000;
 
-/** What tabs of this browser tell each other. */
-type Told = "news" | "forgotten";
+/** What tabs of this browser tell each other: there are new notes; a key has come or gone. */
+type Told = "news" | "key";
 
 async function main(): Promise<void> {
   if (!window.isSecureContext) {
@@ -24,7 +24,12 @@ async function main(): Promise<void> {
   say(status, "No key yet");
   const tabs = new BroadcastChannel(NAME);
   const tell = (told: Told) => tabs.postMessage(told);
-  const kept = await key();
+  let hurry: () => void = () => undefined;
+  tabs.addEventListener("message", ({ data }: MessageEvent<Told>) => {
+    if (data === "key") location.reload();
+    else hurry();
+  });
+  const kept = await key(() => tell("key"));
   const { identity } = kept;
   const notes = new NotesList();
   const stored = new Stored(identity);
@@ -61,13 +66,9 @@ async function main(): Promise<void> {
   });
   await addOwn(client, notes);
   // Failures stand in the status line.
-  const hurry = () => void client.sync().catch(() => undefined);
+  hurry = () => void client.sync().catch(() => undefined);
   addEventListener("online", hurry);
   document.addEventListener("visibilitychange", hurry);
-  tabs.addEventListener("message", ({ data }: MessageEvent<Told>) => {
-    if (data === "forgotten") location.reload();
-    else hurry();
-  });
   onWrite(async (text) => {
     const at = Date.now();
     const created = await client.append(noteData(text, at));
@@ -81,7 +82,7 @@ async function main(): Promise<void> {
     if (!confirm(`Forget the key and all notes in this browser?${lost}`)) return;
     await client.close();
     await forgetAll();
-    tell("forgotten");
+    tell("key");
     location.reload();
   });
   find("notebook", HTMLElement).hidden = false;
@@ -131,6 +132,7 @@ function showDevice({ identity, text, isNew }: KeptKey, client: string): void {
   say(find("fingerprint", HTMLElement), identity.fingerprint.slice(0, 8));
   say(find("client", HTMLElement), client.slice(0, 8));
   copy.addEventListener("click", async () => {
+    // What is selected can be copied by hand, if the browser does not let the page do it.
     shown.select();
     await navigator.clipboard.writeText(text);
     copy.textContent = "Copied";
@@ -147,7 +149,5 @@ function inWords(status: Status): string {
   return `${status.state === "offline" ? "Offline" : "Refused"}: ${messageOf(status.why)}${waiting}`;
 }
 
-main().catch((error: unknown) => {
-  complain(messageOf(error));
-  console.error(error);
-});
+addEventListener("unhandledrejection", ({ reason }) => complain(messageOf(reason)));
+await main();
