@@ -194,10 +194,10 @@ function inWords(status: Status): string {
   return `${status.state}: ${status.why}${waiting}`;
 }
 
-function serverOf(address = DEFAULT_SERVER): string {
+function serverOf(address = process.env.SYNC_SERVER ?? DEFAULT_SERVER): string {
   const url = URL.canParse(address) ? new URL(address) : undefined;
   if (url?.protocol === "http:" || url?.protocol === "https:") return url.href;
-  throw new Advice(`--server ${address}: an address such as https://sync.example is needed`);
+  throw new Advice(`${address} is no server: an address such as https://sync.example is needed`);
 }
 
 function textIn(bytes: Uint8Array, file: string): string {

@@ -28,7 +28,7 @@ ${COMMON}`,
 
 Usage: cli.ts init [--server URL] [--bits N]
 
-  --server URL      where the server is; http://localhost:8080
+  --server URL      where the server is; SYNC_SERVER, or http://localhost:8080
   --bits N          size of the RSA key, 2048 to 4096; 3072
 ${COMMON}`,
   export: `Prints the key as a text that the passphrase protects. Keep it: without it and the passphrase, the
@@ -42,7 +42,7 @@ ${COMMON}`,
 Usage: cli.ts import [FILE] [--server URL]
 
   FILE              what export has printed; - or nothing is standard input
-  --server URL      where the server is; http://localhost:8080
+  --server URL      where the server is; SYNC_SERVER, or http://localhost:8080
 ${COMMON}`,
   send: `Writes a note. It is kept on this device at once, and sent when the server can be reached.
 

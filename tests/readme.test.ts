@@ -81,6 +81,25 @@ describe("README.md", () => {
     assert.deepEqual(printed.slice(-2), told);
   });
 
+  it("has a command line that runs as it is printed, and brings a note to another device", async () => {
+    const [commands, ...rest] = fences(section(readme, "See it"));
+    assert.equal(rest.length, 0);
+    const own = temporaryFolder();
+    for (const name of ["client", "node_modules"]) {
+      symlinkSync(join(projectFolder, name), join(own.path, name));
+    }
+    writeFileSync(join(own.path, "package.json"), '{"type":"module"}');
+    try {
+      const [printed = ""] = await runInBash([commands?.body ?? ""], own.path, {
+        SYNC_SERVER: new URL(server?.url ?? "").origin,
+      });
+      const text = / send '(.*?)' /.exec(commands?.body ?? "")?.[1];
+      assert.ok(text !== undefined && printed.endsWith(`  ${text}\n`), printed);
+    } finally {
+      own.remove();
+    }
+  });
+
   it("lists every setting with its default", () => {
     const known = [...helpText().matchAll(/^ {2}([A-Z_]+) +(\S+) /gm)];
     const listed = [...section(readme, "Settings").matchAll(/^\| `([A-Z_]+)` \| `(.+?)` \|/gm)];
