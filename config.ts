@@ -253,6 +253,13 @@ const Settings = v.object({
     ),
     "*",
   ),
+  DEMO: v.optional(
+    v.pipe(
+      v.picklist(["on", "off"], "must be on or off"),
+      v.description("whether the page at / is served: a notebook to try the server with"),
+    ),
+    "on",
+  ),
   LOG: v.optional(
     v.pipe(
       v.picklist(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`),

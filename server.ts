@@ -12,8 +12,9 @@ import { type Config, helpText, InvalidConfig, readConfig, VERSION } from "./con
 import { Addresses } from "./http/address.ts";
 import { Admission } from "./http/admission.ts";
 import { corsFor } from "./http/cors.ts";
-import { methodNotAllowed, notFound, problemOf, stopping } from "./http/errors.ts";
+import { methodNotAllowed, problemOf, stopping } from "./http/errors.ts";
 import { CannotListen, listen, responseClass } from "./http/listen.ts";
+import { pageFor } from "./http/page.ts";
 import { Problem, problemReply } from "./http/problem.ts";
 import { Readiness } from "./http/ready.ts";
 import { json, type Reply, type ResponseClass } from "./http/reply.ts";
@@ -176,6 +177,7 @@ export function createHandler(options: HandlerOptions): Handler {
     lostLines: () => logger.counts.lost,
   });
 
+  const page = pageFor(config.DEMO === "on");
   const router = Router<Routed>()
     .delete("/sync", ({ request }) => endpoint.erase(request))
     .options("/sync", cors.preflight)
@@ -224,7 +226,7 @@ export function createHandler(options: HandlerOptions): Handler {
         return await endpoint.answer(routed.request);
       }
       // The router would take a slash at the end of a path for nothing.
-      if (!routes.has(routed.path)) throw notFound(routed.path);
+      if (!routes.has(routed.path)) return page(routed);
       return await router.fetch(routed);
     } catch (error) {
       const problem = problemOf(error);

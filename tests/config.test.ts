@@ -25,6 +25,7 @@ const DEFAULTS: { [Name in keyof Config]: [text: string, value: Config[Name]] } 
   MAX_BUFFERED: ["128MiB", 134_217_728],
   CLIENT_TIMEOUT: ["30s", 30_000],
   CORS_ORIGIN: ["*", "*"],
+  DEMO: ["on", "on"],
   LOG: ["info", "info"],
 };
 
@@ -130,6 +131,7 @@ const accepted: { [Name in keyof Config]: [text: string, value: Config[Name]][] 
       ["https://app.example", "http://localhost:5173", "capacitor://localhost"],
     ],
   ],
+  DEMO: [["off", "off"]],
   LOG: [
     ["silent", "silent"],
     ["error", "error"],
@@ -241,6 +243,7 @@ const refused: { [Name in keyof Config]: [texts: string[], rule: RegExp] } = {
     ],
     /must be \* or origins such as https:\/\/app.example, separated by commas/,
   ],
+  DEMO: [["", "yes", "OFF", "0"], /must be on or off/],
   LOG: [["", "INFO", "warn", "verbose"], /must be one of silent, error, info, debug/],
 };
 

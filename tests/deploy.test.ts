@@ -139,6 +139,8 @@ async function exchange(url: string): Promise<void> {
   assert.equal((await sync(url, { user, ...operation })).status, 200);
   const { operations } = await sync(url, { user, client_id: newClient() });
   assert.deepEqual(operations, [operation]);
+  const page = await fetch(url);
+  assert.match(await page.text(), /<title>Notebook/);
   const ready = await fetch(new URL("/ready", url));
   assert.deepEqual(await ready.json(), { status: "ready" });
 }

@@ -16,7 +16,7 @@ const MAY_IMPORT: Record<string, string[]> = {
 const TOP = ".";
 
 /** The only files of client/ that may import anything but client/: they are not for browsers. */
-const NOT_FOR_BROWSERS = /^client\/(folder-\w+|cli)\.ts$/;
+const NOT_FOR_BROWSERS = /^client\/(folder-\w+|cli(-\w+)?)\.ts$/;
 
 interface Source {
   /** The path within the project. */

@@ -279,7 +279,7 @@ describe("a request that breaks a rule", () => {
   }
 
   it("is answered with 404 when there is nothing at its path", async () => {
-    for (const path of ["/", "/nothing", "/syncs", "/sync/more", "/Sync", "/health.json"]) {
+    for (const path of ["/nothing", "/page", "/syncs", "/sync/more", "/Sync", "/health.json"]) {
       const url = new URL(`${path}?user=secret`, server.url);
       const response = await fetch(url, { method: "POST", body: body() });
       assert.equal(response.status, 404);
