@@ -144,7 +144,8 @@ export function usageOf(profile: Profile, setup: Setup): Usage {
   const firstSyncs = profile.newDevicesPerYear / 12;
   // In a month like any other: what packing the whole log has asked for, by its months.
   const packing = (requests: number) => (devicesPerUser * requests) / monthsStored;
-  const listings = listingsPerUser(profile, setup);
+  // Each segment is followed by a look whether its user was erased meanwhile.
+  const listings = listingsPerUser(profile, setup) + packing(client.put);
   return {
     put: users * (appends + packing(client.put)),
     get: users * (deliveries + firstSyncs * objects + packing(client.get)),
