@@ -8,9 +8,11 @@ import { growth } from "./rows/growth.ts";
 import { manyUsers } from "./rows/many-users.ts";
 import { poll } from "./rows/poll.ts";
 import { onS3 } from "./rows/s3.ts";
+import { signed } from "./rows/signed-poll.ts";
 
 export const ROWS: Readonly<Record<string, (ground: Ground) => Promise<Result[]>>> = {
   poll,
+  signed,
   append,
   "first-sync": firstSync,
   "not-compacted": notCompacted,
