@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { Admission, type Slot } from "../http/admission.ts";
+import { NoRoom } from "../sync/read-ahead.ts";
 
 /** What each request may hold without asking. */
 const FREE = 64 * 1024;
@@ -108,6 +109,18 @@ describe("bytes in memory", () => {
     await waits[1];
     c.leave();
     assert.equal(admission.bytes, 0);
+  });
+
+  it("are waited for no longer than the patience lasts", async () => {
+    const admission = new Admission({ maxRequests: 100, maxBuffered: 1000, patience: 20 });
+    const [a, b] = [entered(admission), entered(admission)];
+    assert.ok(a.tryHold(FREE + 500));
+    await assert.rejects(b.hold(FREE + 600), NoRoom);
+    assert.equal(admission.bytes, 500);
+    a.leave();
+    assert.equal(admission.bytes, 0, "nobody takes them who has given up");
+    await b.hold(FREE + 600);
+    assert.equal(admission.bytes, 600);
   });
 
   it("are no longer waited for by a request that has left", async () => {

@@ -316,6 +316,64 @@ describe("a compaction that is under way when its user leaves", () => {
     assert.deepEqual(await namesIn(memory), [tombstone()]);
     await checkErased(server);
   });
+
+  it("leaves nothing behind either where another server erases", async () => {
+    const memory = new MemoryDriver();
+    const driver = new HookedDriver(memory);
+    const timing = { quiet: 0, latest: 0, grace: 0, rest: 60_000 };
+    const compaction = { limits: { operations: 4, bytes: 1_000_000 }, timing };
+    const a = asking({}, memory, { time });
+    const b = asking({ COMPACTION: "on" }, driver, { time }, compaction);
+    const begun = gate();
+    const go = gate();
+    driver.before = async ({ kind, name }) => {
+      if (kind !== "put" || !name.includes("-0000000000000003.")) return;
+      begun.open();
+      await go.opened;
+    };
+    const client = newClient();
+    for (let index = 0; index < 5; index++) {
+      const members = { client_id: client, operation_index: index, payload: `${index}` };
+      assert.equal((await b.signed(user, members)).status, 200);
+    }
+    const compacted = b.handler.compacted();
+    await begun.opened;
+    assert.equal((await a.erase(user)).status, 204);
+    assert.deepEqual(await namesIn(memory), [tombstone()]);
+    go.open();
+    await compacted;
+    const stored = driver.calls.filter(
+      ({ kind, name }) => kind === "put" && name.includes("-0000000000000003."),
+    );
+    assert.equal(stored.length, 1, "it was stored after the erasure");
+    assert.deepEqual(await namesIn(memory), [tombstone()], "and deleted again");
+  });
+});
+
+describe("a poll that is under way when its user leaves", () => {
+  it("is answered with 410 like all that follow, and is no fault of the server", async () => {
+    const driver = new HookedDriver(new MemoryDriver());
+    const server = asking({ OBJECT_CACHE_BYTES: "0" }, driver, { time });
+    assert.equal((await server.signed(user, append)).status, 200);
+    const begun = gate();
+    const go = gate();
+    driver.before = async ({ kind }) => {
+      if (kind !== "get") return;
+      begun.open();
+      await go.opened;
+    };
+    const polling = server.signed(user);
+    await begun.opened;
+    assert.equal((await server.erase(user)).status, 204);
+    go.open();
+    const { status, problem, text } = await polling;
+    assert.equal(status, 410, text);
+    assert.equal(problem.type, "urn:sync-server:user-erased");
+    assert.deepEqual(
+      server.log.filter((line) => JSON.parse(line).level === "error"),
+      [],
+    );
+  });
 });
 
 describe("two servers that erase one user", () => {

@@ -6,8 +6,9 @@ import { describe, it } from "node:test";
 import { MemoryDriver } from "../storage/memory.ts";
 import { gate, HookedDriver } from "./support/drivers.ts";
 import { madeUpKey } from "./support/floods.ts";
-import { type Serving, serveHere, sync } from "./support/http.ts";
+import { type Answer, type Serving, serveHere, sync } from "./support/http.ts";
 import { overSocket, POST, parsed, problemIn } from "./support/requests.ts";
+import { newSigningUser, type SigningUser, signedHeaders, told } from "./support/signing.ts";
 import { until } from "./support/socket.ts";
 import { newClient } from "./support/users.ts";
 
@@ -118,6 +119,31 @@ describe("users with nothing stored yet", () => {
     };
     await serving(settings, work, driver);
   });
+
+  it("count also when they erase themselves, which stores a tombstone", async () => {
+    const driver = new HookedDriver(new MemoryDriver());
+    const work = async (server: Serving) => {
+      const url = new URL("/sync", server.url).href;
+      const erase = async (user: SigningUser) => {
+        const body = JSON.stringify({ user: user.base64 });
+        const headers = await signedHeaders(user, { url, method: "DELETE", body });
+        return told(await fetch(url, { method: "DELETE", headers, body }));
+      };
+      const keys = [newSigningUser(), newSigningUser(), newSigningUser()];
+      const [ada, grace, mary] = await Promise.all(keys);
+      assert.ok(ada !== undefined && grace !== undefined && mary !== undefined);
+      assert.equal((await sync(url, first(ada.base64))).status, 200);
+      assert.equal((await erase(grace)).status, 204);
+      const puts = driver.count("put");
+      const { status, problem } = await erase(mary);
+      assert.equal(status, 429);
+      assert.equal(problem.type, "urn:sync-server:new-users-limited");
+      assert.equal(driver.count("put"), puts);
+      // Those of whom something is stored may always leave, and say so again.
+      for (const user of [ada, ada, grace]) assert.equal((await erase(user)).status, 204);
+    };
+    await serving(settings, work, driver);
+  });
 });
 
 describe("a request beyond what the server takes at once", () => {
@@ -161,6 +187,39 @@ describe("a request beyond what the server takes at once", () => {
       for (const socket of slow) socket.destroy();
       await until(async () => (await held()) === 0);
       assert.equal((await sync(url, large)).status, 200);
+    });
+  });
+
+  it("is refused at once when there is no memory to read its answer in", async () => {
+    const settings = { MAX_BODY: "200KiB", MAX_BUFFERED: "400KiB", CLIENT_TIMEOUT: "4m" };
+    await serving(settings, async ({ url, port }) => {
+      const user = madeUpKey();
+      assert.equal((await sync(url, first(user, newClient(), "p".repeat(190_000)))).status, 200);
+      const slow = [1, 2].map(() => net.connect(port, "localhost"));
+      await Promise.all(slow.map((socket) => once(socket, "connect")));
+      for (const socket of slow) {
+        socket.write(`${POST}Content-Length: 200000\r\n\r\n${" ".repeat(150_000)}`);
+      }
+      const held = async () =>
+        Number(/^sync_buffered_bytes (\d+)$/m.exec(await metricsOf(url))?.[1]);
+      await until(async () => (await held()) > 160_000);
+      const poll = { user, client_id: newClient() };
+      let refused: Answer | undefined;
+      const polling = sync(url, poll).then((answer) => {
+        refused = answer;
+      });
+      try {
+        // The others go on holding what they hold.
+        await until(() => refused !== undefined);
+        assert.equal(refused?.status, 503);
+        assert.equal(refused?.problem.type, "urn:sync-server:overloaded");
+        assert.equal(refused?.headers.get("retry-after"), "1");
+      } finally {
+        for (const socket of slow) socket.destroy();
+        await polling;
+      }
+      await until(async () => (await held()) === 0);
+      assert.equal((await sync(url, poll)).operations.length, 1);
     });
   });
 });

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { StorageUnavailable } from "../storage/driver.ts";
 import { Listings } from "../storage/listings.ts";
 import { MemoryDriver } from "../storage/memory.ts";
+import { formatName } from "../storage/names.ts";
 import { Objects } from "../storage/objects.ts";
 import { Log } from "../sync/log.ts";
 import { Quota, QuotaExceeded, type QuotaOptions } from "../sync/quota.ts";
@@ -114,6 +115,17 @@ describe("the quota of bytes", () => {
     open();
     await batch;
     assert.deepEqual(await storedIn(driver), { bytes: 9_000_000, clients: 2 });
+  });
+
+  it("counts operations once that are packed and not deleted yet", async () => {
+    const driver = newDriver();
+    const { append } = instance({ bytes: 19 }, driver, 0);
+    for (let index = 0; index < 3; index++) await append(a, index, "four");
+    // The segment holds the first two; the third is in none.
+    const segment = { user, client: a, first: 0, last: 1, md5: "0".repeat(32) };
+    await driver.put(formatName(segment), new Uint8Array(10));
+    await append(a, 3, "fours");
+    await assert.rejects(append(a, 4, "f"), exceeded("QUOTA_BYTES", 19, 19));
   });
 
   it("is not used up by appends that fail", async () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { readAhead } from "../sync/read-ahead.ts";
+import { NoRoom, readAhead } from "../sync/read-ahead.ts";
 import { Turns } from "../sync/turns.ts";
 import { gate } from "./support/drivers.ts";
 
@@ -84,6 +84,38 @@ describe("reading ahead", () => {
       for await (const result of results) taken.push(result);
     }, /thirteen/);
     assert.equal(taken.length, 13);
+  });
+
+  it("does not wait for memory to begin in, and waits for it once it has begun", async () => {
+    for (const room of [0, 1]) {
+      let left = room;
+      const waits: number[] = [];
+      const begun: number[] = [];
+      const results = readAhead([0, 1].values(), {
+        read: async (item) => begun.push(item),
+        bytes: () => 1,
+        maxItems: 4,
+        maxBytes: 1000,
+        budget: {
+          tryHold: (bytes) => {
+            if (bytes > left) return false;
+            left -= bytes;
+            return true;
+          },
+          hold: async (bytes) => {
+            waits.push(bytes);
+          },
+          release: () => undefined,
+        },
+      });
+      const all = async () => {
+        for await (const _ of results);
+      };
+      if (room === 0) await assert.rejects(all(), NoRoom);
+      else await all();
+      assert.deepEqual(begun, room === 0 ? [] : [0, 1]);
+      assert.deepEqual(waits, room === 0 ? [] : [1]);
+    }
   });
 });
 
