@@ -53,7 +53,7 @@ export async function signed(ground: Ground): Promise<Result[]> {
   return [
     {
       row: "signed",
-      work: `signed poll (RSA 2048), beside the unsigned one, ${CONNECTIONS} connections`,
+      work: `for comparison: signed poll (RSA 2048), beside the unsigned one, ${CONNECTIONS} connections`,
       figures: requestFigures(slots.signed),
       ratios: requestRatios(slots.signed, slots.unsigned),
       floor: "the same server, unsigned",
