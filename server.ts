@@ -4,40 +4,21 @@
  * What a request means is in `sync/`, what is stored and how in `storage/`, the wire in `http/`.
  */
 import { realpathSync } from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Router } from "itty-router";
 import type { ServerRequest } from "srvx";
-import { type Config, helpText, InvalidConfig, readConfig, VERSION } from "./config.ts";
-import { Addresses } from "./http/address.ts";
-import { Admission } from "./http/admission.ts";
+import { type AssemblyOptions, assemble } from "./assembly.ts";
+import { helpText, InvalidConfig, readConfig, VERSION } from "./config.ts";
 import { corsFor } from "./http/cors.ts";
 import { methodNotAllowed, problemOf, stopping } from "./http/errors.ts";
 import { CannotListen, listen, responseClass } from "./http/listen.ts";
 import { pageFor } from "./http/page.ts";
 import { Problem, problemReply } from "./http/problem.ts";
-import { Readiness } from "./http/ready.ts";
 import { json, type Reply, type ResponseClass } from "./http/reply.ts";
-import { Signatures } from "./http/signature.ts";
-import { SyncEndpoint } from "./http/sync.ts";
-import { createLogger, type Logger } from "./logger.ts";
-import { Metrics } from "./metrics.ts";
-import { CountedDriver } from "./storage/counted.ts";
-import { DamageWatch } from "./storage/damage.ts";
-import { type Driver, StorageUnavailable } from "./storage/driver.ts";
-import { Listings } from "./storage/listings.ts";
-import { Objects } from "./storage/objects.ts";
+import { createLogger } from "./logger.ts";
+import { StorageUnavailable } from "./storage/driver.ts";
 import { openStorage } from "./storage/open.ts";
-import { Access } from "./sync/access.ts";
-import { type CompactionTiming, Compactor } from "./sync/compactor.ts";
-import { Erasures } from "./sync/erasure.ts";
-import { Keys } from "./sync/keys.ts";
-import { Limiter } from "./sync/limiter.ts";
-import { Log } from "./sync/log.ts";
-import type { PackingLimits } from "./sync/packing.ts";
-import { Parts } from "./sync/parts.ts";
-import { Quota } from "./sync/quota.ts";
-import { InvalidUsers, Users } from "./sync/users.ts";
+import { InvalidUsers } from "./sync/users.ts";
 
 /** Answers requests, on any runtime that has `Request` and `Response`. */
 export interface Handler {
@@ -51,132 +32,20 @@ export interface Handler {
   readonly compacted: () => Promise<void>;
 }
 
-export interface HandlerOptions {
-  readonly config: Config;
-  readonly driver: Driver;
-  readonly logger: Logger;
-  /** Milliseconds of a clock that never goes back. */
-  readonly now?: () => number;
-  /** Milliseconds of Unix time. */
-  readonly time?: () => number;
+export interface HandlerOptions extends AssemblyOptions {
   /** What answers are made with; the global `Response` unless told. */
   readonly Response?: ResponseClass;
-  /** What is packed and when, where it is not what the defaults say. */
-  readonly compaction?: { readonly limits: PackingLimits; readonly timing: CompactionTiming };
 }
-
-/** How long compaction waits for a moment without requests, before each segment. */
-const YIELD_MS = 50;
 
 /** How long a stop waits for running requests. */
 const STOP_WITHIN_MS = 10_000;
 
 export function createHandler(options: HandlerOptions): Handler {
-  const { config, logger, Response: Answer = Response } = options;
-  const { now = () => performance.now(), time = Date.now } = options;
-  const driver = new CountedDriver(options.driver);
-  const damage = new DamageWatch((user, found, added) => {
-    metrics.damaged(added);
-    logger.error("a log is irregular", { user, ...found });
-  });
-  const listings = new Listings(driver, {
-    ttl: config.LISTING_TTL,
-    maxRuns: config.LISTING_CACHE_RUNS,
-    now,
-    onLoad: (user, listing) => {
-      damage.look(user, listing);
-      compactor?.loaded(user, listing);
-    },
-  });
-  const objects = new Objects(driver, config.OBJECT_CACHE_BYTES);
-  const parts = new Parts(objects, damage.lookInside);
-  const compactor =
-    config.COMPACTION === "off"
-      ? undefined
-      : new Compactor({
-          listings,
-          objects,
-          parts: new Parts({ get: (name) => objects.getOnce(name) }, damage.lookInside),
-          now,
-          settle: (user) => erasures.settleAfresh(user),
-          pause: () => untilIdle(() => running + endpoint.streaming),
-          onError: (user, error) => logger.error("a compaction failed", { user, error }),
-          ...options.compaction,
-        });
-  const log = new Log(listings, objects, parts, (user) => compactor?.appended(user));
-  const limiter =
-    config.RATE_LIMIT > 0
-      ? new Limiter({ rate: config.RATE_LIMIT, burst: config.RATE_BURST, now })
-      : undefined;
-  const erasures = new Erasures({
-    driver,
-    listings,
-    objects,
-    time,
-    onFailure: (user, error) => logger.error("an erased user is not swept yet", { user, error }),
-  });
-  const access = new Access({ driver, listings, erasures });
-  const signatures = new Signatures({ publicUrl: config.PUBLIC_URL, keys: new Keys(), time });
-  const newUsers =
-    config.NEW_USERS_PER_HOUR > 0
-      ? new Limiter({
-          rate: config.NEW_USERS_PER_HOUR / 3600,
-          burst: config.NEW_USERS_PER_HOUR,
-          now,
-        })
-      : undefined;
-  const users =
-    config.USERS === "open"
-      ? undefined
-      : new Users({
-          path: config.USERS,
-          now,
-          onFault: (error) => logger.error("the last good list of users holds", { error }),
-        });
-  const admission = new Admission({
-    maxRequests: config.MAX_REQUESTS,
-    maxBuffered: config.MAX_BUFFERED,
-    patience: config.CLIENT_TIMEOUT,
-  });
-  const cors = corsFor(config.CORS_ORIGIN);
-  const endpoint = new SyncEndpoint({
-    maxBody: config.MAX_BODY,
-    timeout: config.CLIENT_TIMEOUT,
-    log,
-    access,
-    erasures,
-    signatures,
-    signaturesRequired: config.SIGNATURES === "required",
-    addresses: new Addresses(config.TRUSTED_PROXIES),
-    admission,
-    quota: new Quota({ bytes: config.QUOTA_BYTES, clients: config.QUOTA_CLIENTS }),
-    users,
-    newUsers,
-    limiter,
-    time,
-    onCut: (user, sent, error) => logger.error("a response was cut", { user, sent, error }),
-  });
-  const readiness = new Readiness(driver, now, (error) =>
-    logger.error("storage is not ready", { error }),
-  );
+  const { config, logger, now = () => performance.now(), Response: Answer = Response } = options;
   let running = 0;
   let stopped = false;
-  const metrics = new Metrics({
-    driver,
-    listings,
-    objects,
-    log,
-    access,
-    erasures,
-    signatures,
-    limiter,
-    compactor,
-    running: () => running + endpoint.streaming,
-    admission,
-    stalled: () => endpoint.stalled,
-    lostLines: () => logger.counts.lost,
-  });
-
+  const { endpoint, readiness, metrics, compactor } = assemble(options, () => running);
+  const cors = corsFor(config.CORS_ORIGIN);
   const page = pageFor(config.DEMO === "on");
   const router = Router<Routed>()
     .delete("/sync", ({ request }) => endpoint.erase(request))
@@ -248,12 +117,6 @@ export function createHandler(options: HandlerOptions): Handler {
     },
     compacted: async () => compactor?.settled(),
   };
-}
-
-/** Waits until no request is being answered, or for a moment: compaction must get on as well. */
-async function untilIdle(running: () => number): Promise<void> {
-  const until = performance.now() + YIELD_MS;
-  while (running() > 0 && performance.now() < until) await sleep(1);
 }
 
 const routes = new Set(["/sync", "/health", "/ready", "/metrics"]);

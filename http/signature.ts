@@ -233,7 +233,7 @@ function originTold({ headers, url }: Request): string | undefined {
   return isHost ? origin : undefined;
 }
 
-/** The fields that can be signed. The library refuses a message that has any other. */
+/** The fields that can be signed. The library refuses a message with one that cannot. */
 function fieldsOf(headers: Headers): { name: string; value: string }[] {
   return [...headers]
     .filter(([, value]) => /^[\t\x20-\x7e]*$/.test(value))

@@ -127,7 +127,7 @@ export class Compactor {
   }
 
   /**
-   * Packs what is worth it now, and deletes what was packed. Returns whether there was anything.
+   * Packs what is worth it now, and deletes what was packed. Returns whether something was packed.
    * Throws what kept a part of it from being packed, when all the rest is done.
    */
   async compact(user: Fingerprint): Promise<boolean> {

@@ -11,17 +11,14 @@ import { protocolSuite } from "./protocol-suite.ts";
 import { temporaryFolder } from "./support/folder.ts";
 import { someFingerprint } from "./support/users.ts";
 
-driverContract("a folder", async () => {
-  const { path, remove } = temporaryFolder();
-  return {
-    driver: await FilesystemDriver.open(join(path, "data")),
-    reopen: () => FilesystemDriver.open(join(path, "data")),
-    remove: async () => remove(),
-  };
-});
-
 const shared = temporaryFolder();
 after(() => shared.remove());
+
+driverContract("a folder", {
+  open: () => FilesystemDriver.open(join(shared.path, "contract")),
+  shared: true,
+  remove: () => undefined,
+});
 
 protocolSuite("a folder", () => FilesystemDriver.open(join(shared.path, "protocol")));
 crashSuite("a folder", () => join(shared.path, "crash"));

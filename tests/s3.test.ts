@@ -8,21 +8,18 @@ if (s3 === undefined) {
   skipS3();
 } else {
   const place = newPlace();
-  driverContract("S3", async () => {
-    const driver = await S3Driver.open(place);
-    return {
-      driver,
-      reopen: () => S3Driver.open(place),
-      remove: async () => {
-        const own = await S3Driver.open(place);
-        const objects = (await own.list("")).values();
-        const deleting = async () => {
-          for (const { name } of objects) await own.delete(name);
-        };
-        await Promise.all(Array.from({ length: 32 }, deleting));
-        await own.close();
-      },
-    };
+  driverContract("S3", {
+    open: () => S3Driver.open(place),
+    shared: true,
+    remove: async () => {
+      const driver = await S3Driver.open(place);
+      const objects = (await driver.list("")).values();
+      const deleting = async () => {
+        for (const { name } of objects) await driver.delete(name);
+      };
+      await Promise.all(Array.from({ length: 32 }, deleting));
+      await driver.close();
+    },
   });
   protocolSuite("S3", () => S3Driver.open(newPlace()));
   crashSuite("S3", () => place);

@@ -1,6 +1,6 @@
 /**
- * Sealing and opening as any runtime can do it, a browser among them: it uses nothing but the
- * client's modules. What one runtime has sealed, the others must open.
+ * Sealing and opening with nothing but the client's modules, for every runtime and for browsers.
+ * What one of them has sealed, the others must open.
  */
 import { fromBase64url, textOf } from "../../client/bytes.ts";
 import { identityOf } from "../../client/identity.ts";
