@@ -9,6 +9,7 @@ import { Router } from "itty-router";
 import type { ServerRequest } from "srvx";
 import { type AssemblyOptions, assemble } from "./assembly.ts";
 import { helpText, InvalidConfig, readConfig, VERSION } from "./config.ts";
+import { hasMore } from "./http/body-source.ts";
 import { corsFor } from "./http/cors.ts";
 import { methodNotAllowed, problemOf, stopping } from "./http/errors.ts";
 import { CannotListen, listen, responseClass } from "./http/listen.ts";
@@ -79,8 +80,10 @@ export function createHandler(options: HandlerOptions): Handler {
     running--;
     const { status, headers, body } = reply;
     cors.allow(request.headers.get("origin"), reply);
-    // An idle connection would hold up the stop for as long as it is kept alive.
-    if (stopped) headers.Connection = "close";
+    // An idle connection would hold up the stop for as long as it is kept alive. And a body that
+    // nobody reads has no limit of time.
+    if (stopped || ((status !== 200 || path !== "/sync") && hasMore(request)))
+      headers.Connection = "close";
     const route = routes.has(path) ? path : "other";
     metrics.answered(route, status, (now() - startedAt) / 1000);
     logger.debug("answered", { method, route, status });

@@ -34,6 +34,12 @@ export function arriving(request: ServerRequest, take: (piece: Uint8Array) => vo
   return fromStream(request.body, take);
 }
 
+/** Whether a body is on its way that was not read to its end. */
+export function hasMore(request: ServerRequest): boolean {
+  const message = request.runtime?.node?.req;
+  return message === undefined ? request.body !== null && !request.bodyUsed : !message.complete;
+}
+
 // Handlers are written where they are used, without names: what packs or transpiles the code may
 // give every named function its name anew each time it is made, at a cost that shows here.
 
