@@ -44,7 +44,8 @@ async function fill(driver: Driver): Promise<void> {
   for (const members of [append, batch]) {
     assert.equal((await server.signed(user, members)).status, 200);
   }
-  await driver.put(`${user.fingerprint}.from-elsewhere`, new Uint8Array(5));
+  // Behind all others in their order.
+  await driver.put(`${user.fingerprint}.zzz`, new Uint8Array(5));
 }
 
 async function checkErased(server: Asking): Promise<void> {
@@ -129,10 +130,15 @@ describe("a user who leaves", () => {
     const memory = new MemoryDriver();
     await fill(memory);
     const driver = new HookedDriver(memory);
+    let left: string[] = [];
+    driver.before = async ({ kind, name }) => {
+      if (kind === "delete" && name === lock()) left = await namesIn(memory);
+    };
     await asking({}, driver, { time }).erase(user);
     const changes = driver.calls.filter(({ kind }) => kind === "put" || kind === "delete");
     assert.deepEqual(changes[0], { kind: "put", name: tombstone() });
     assert.deepEqual(changes.at(-1), { kind: "delete", name: lock() });
+    assert.deepEqual(left, [tombstone(), lock()], "all the rest is gone by then");
     assert.ok(changes.slice(1).every(({ kind }) => kind === "delete"));
     assert.equal(driver.calls.at(-1)?.kind, "list", "which makes deletes durable");
   });
