@@ -17,8 +17,8 @@ import {
   GoodUser,
   madeUpKey,
   memoryOf,
-  oneAfterTheOther,
-  requestOf,
+  newcomers,
+  overAndOver,
   slowReader,
   slowWriter,
 } from "../tests/support/floods.ts";
@@ -41,25 +41,23 @@ const reader = madeUpKey();
 
 /** @param user whom slow readers read */
 function kinds(user: string): Kind[] {
-  const newcomer = (more: object) => () =>
-    oneAfterTheOther(() => requestOf({ user: madeUpKey(), client_id: newClient(), ...more }));
-  const huge = (body: () => string) => () => {
-    const request = requestOf(body());
-    return oneAfterTheOther(() => request);
-  };
   const reads = () => slowReader({ user, client_id: newClient() });
   const sealed = () => "p".repeat(16 * MIB - 100);
   return [
-    { what: "none", connections: 0, begin: newcomer({}) },
-    { what: "polls of new keys", connections: 64, begin: newcomer({}) },
+    { what: "none", connections: 0, begin: () => newcomers({}) },
+    { what: "polls of new keys", connections: 64, begin: () => newcomers({}) },
     {
       what: "appends of new keys",
       connections: 64,
-      begin: newcomer({ operation_index: 0, payload: "sealed" }),
+      begin: () => newcomers({ operation_index: 0, payload: "sealed" }),
     },
-    { what: "16 MiB of text", connections: 64, begin: huge(() => `{"payload":"${sealed()}"}`) },
-    { what: "16 MiB of brackets", connections: 64, begin: huge(() => "[".repeat(16 * MIB)) },
-    { what: "bodies of 20 MiB", connections: 64, begin: huge(() => "p".repeat(20 * MIB)) },
+    {
+      what: "16 MiB of text",
+      connections: 64,
+      begin: () => overAndOver(`{"payload":"${sealed()}"}`),
+    },
+    { what: "16 MiB of brackets", connections: 64, begin: () => overAndOver("[".repeat(16 * MIB)) },
+    { what: "bodies of 20 MiB", connections: 64, begin: () => overAndOver("p".repeat(20 * MIB)) },
     {
       what: "slow writers: 8 MiB of 16",
       connections: 1500,

@@ -92,7 +92,7 @@ describe("bytes in memory", () => {
   });
 
   it("can be waited for, and come when others give theirs back", async () => {
-    const admission = new Admission({ maxRequests: 100, maxBuffered: 1000, patience: 60_000 });
+    const admission = new Admission({ maxRequests: 100, maxBuffered: 1000, patience: 5000 });
     const [a, b, c] = [entered(admission), entered(admission), entered(admission)];
     assert.ok(a.tryHold(FREE + 500));
     const order: string[] = [];

@@ -7,6 +7,7 @@ import { parseName } from "../storage/names.ts";
 import { openStorage } from "../storage/open.ts";
 import { fingerprintOf } from "../sync/identity.ts";
 import { sync } from "./support/http.ts";
+import { metricOf } from "./support/metrics.ts";
 import { type ServerProcess, startServer } from "./support/process.ts";
 import { until } from "./support/socket.ts";
 import { newClient, newUser } from "./support/users.ts";
@@ -113,7 +114,8 @@ export function crashSuite(name: string, location: () => string): void {
       assert.equal(await first.end("SIGTERM"), 0);
       const server = await startServer({ STORAGE: location() });
       await append(server, PACKED - 1, PACKED);
-      await until(async () => (await segmentsStored(server)) > 0);
+      const stored = 'sync_compaction_total{event="stored"}';
+      await until(async () => (await metricOf(server.url, stored)) > 0);
       return server.end(signal);
     };
 
@@ -196,12 +198,4 @@ export function crashSuite(name: string, location: () => string): void {
       for (const server of servers) assert.equal(await server.end("SIGTERM"), 0);
     });
   });
-}
-
-/** How many segments a server's compaction has stored. */
-async function segmentsStored({ url }: ServerProcess): Promise<number> {
-  const metrics = await (await fetch(new URL("/metrics", url))).text();
-  const [, count] = /^sync_compaction_total\{event="stored"\} (\d+)$/m.exec(metrics) ?? [];
-  assert.ok(count !== undefined, "the metric is missing");
-  return Number(count);
 }

@@ -44,7 +44,8 @@ async function fill(driver: Driver): Promise<void> {
   for (const members of [append, batch]) {
     assert.equal((await server.signed(user, members)).status, 200);
   }
-  await driver.put(`${user.fingerprint}.from-elsewhere`, new Uint8Array(5));
+  // Behind all others in their order.
+  await driver.put(`${user.fingerprint}.zzz`, new Uint8Array(5));
 }
 
 async function checkErased(server: Asking): Promise<void> {
@@ -129,10 +130,15 @@ describe("a user who leaves", () => {
     const memory = new MemoryDriver();
     await fill(memory);
     const driver = new HookedDriver(memory);
+    let left: string[] = [];
+    driver.before = async ({ kind, name }) => {
+      if (kind === "delete" && name === lock()) left = await namesIn(memory);
+    };
     await asking({}, driver, { time }).erase(user);
     const changes = driver.calls.filter(({ kind }) => kind === "put" || kind === "delete");
     assert.deepEqual(changes[0], { kind: "put", name: tombstone() });
     assert.deepEqual(changes.at(-1), { kind: "delete", name: lock() });
+    assert.deepEqual(left, [tombstone(), lock()], "all the rest is gone by then");
     assert.ok(changes.slice(1).every(({ kind }) => kind === "delete"));
     assert.equal(driver.calls.at(-1)?.kind, "list", "which makes deletes durable");
   });
@@ -242,6 +248,30 @@ describe("an erasure that breaks off", () => {
   });
 });
 
+describe("a lock that is under way when its user leaves", () => {
+  it("is answered with 410, and is gone", async () => {
+    const memory = new MemoryDriver();
+    const driver = new HookedDriver(memory);
+    const server = asking({}, driver, { time });
+    const begun = gate();
+    const go = gate();
+    driver.before = async ({ kind, name }) => {
+      if (kind !== "put" || name !== lock()) return;
+      begun.open();
+      await go.opened;
+    };
+    const polling = server.signed(user);
+    await begun.opened;
+    // The request that erases locks as little as it is kept out.
+    assert.equal((await server.erase(user)).status, 204);
+    assert.deepEqual(await namesIn(memory), [tombstone()]);
+    go.open();
+    assert.equal((await polling).status, 410);
+    assert.deepEqual(await namesIn(memory), [tombstone()]);
+    await checkErased(server);
+  });
+});
+
 describe("an append that is under way when its user leaves", () => {
   it("is answered with 410, and what it stored is gone, whichever comes first", async () => {
     for (const slow of ["put", "tombstone"]) {
@@ -290,16 +320,19 @@ describe("an append that is under way when its user leaves", () => {
 });
 
 describe("a compaction that is under way when its user leaves", () => {
-  it("leaves nothing behind", async () => {
-    const memory = new MemoryDriver();
+  const timing = { quiet: 0, latest: 0, grace: 0, rest: 60_000 };
+  const compaction = { limits: { operations: 4, bytes: 1_000_000 }, timing };
+
+  /** A server that compacts what it has been sent, and stops right before it stores a segment. */
+  async function compacting(memory: MemoryDriver) {
     const driver = new HookedDriver(memory);
-    const timing = { quiet: 0, latest: 0, grace: 0, rest: 60_000 };
-    const compaction = { limits: { operations: 4, bytes: 1_000_000 }, timing };
     const server = asking({ COMPACTION: "on" }, driver, { time }, compaction);
     const begun = gate();
     const go = gate();
-    driver.before = async ({ kind, name }) => {
-      if (kind !== "put" || !name.includes("-0000000000000003.")) return;
+    const isSegment = ({ kind, name }: Call) =>
+      kind === "put" && name.includes("-0000000000000003.");
+    driver.before = async (call) => {
+      if (!isSegment(call)) return;
       begun.open();
       await go.opened;
     };
@@ -310,43 +343,30 @@ describe("a compaction that is under way when its user leaves", () => {
     }
     const compacted = server.handler.compacted();
     await begun.opened;
+    const finish = async () => {
+      go.open();
+      await compacted;
+      assert.equal(driver.calls.filter(isSegment).length, 1, "the segment was stored");
+    };
+    return { server, finish };
+  }
+
+  it("leaves nothing behind", async () => {
+    const memory = new MemoryDriver();
+    const { server, finish } = await compacting(memory);
     assert.equal((await server.erase(user)).status, 204);
-    go.open();
-    await compacted;
+    await finish();
     assert.deepEqual(await namesIn(memory), [tombstone()]);
     await checkErased(server);
   });
 
   it("leaves nothing behind either where another server erases", async () => {
     const memory = new MemoryDriver();
-    const driver = new HookedDriver(memory);
-    const timing = { quiet: 0, latest: 0, grace: 0, rest: 60_000 };
-    const compaction = { limits: { operations: 4, bytes: 1_000_000 }, timing };
-    const a = asking({}, memory, { time });
-    const b = asking({ COMPACTION: "on" }, driver, { time }, compaction);
-    const begun = gate();
-    const go = gate();
-    driver.before = async ({ kind, name }) => {
-      if (kind !== "put" || !name.includes("-0000000000000003.")) return;
-      begun.open();
-      await go.opened;
-    };
-    const client = newClient();
-    for (let index = 0; index < 5; index++) {
-      const members = { client_id: client, operation_index: index, payload: `${index}` };
-      assert.equal((await b.signed(user, members)).status, 200);
-    }
-    const compacted = b.handler.compacted();
-    await begun.opened;
-    assert.equal((await a.erase(user)).status, 204);
+    const { finish } = await compacting(memory);
+    assert.equal((await asking({}, memory, { time }).erase(user)).status, 204);
     assert.deepEqual(await namesIn(memory), [tombstone()]);
-    go.open();
-    await compacted;
-    const stored = driver.calls.filter(
-      ({ kind, name }) => kind === "put" && name.includes("-0000000000000003."),
-    );
-    assert.equal(stored.length, 1, "it was stored after the erasure");
-    assert.deepEqual(await namesIn(memory), [tombstone()], "and deleted again");
+    await finish();
+    assert.deepEqual(await namesIn(memory), [tombstone()], "deleted again");
   });
 });
 

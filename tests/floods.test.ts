@@ -9,12 +9,13 @@ import {
   GoodUser,
   madeUpKey,
   memoryOf,
-  oneAfterTheOther,
-  requestOf,
+  newcomers,
+  overAndOver,
   slowReader,
   slowWriter,
 } from "./support/floods.ts";
 import { sync } from "./support/http.ts";
+import { metricOf } from "./support/metrics.ts";
 import { commandFor, projectFolder, type ServerProcess, startServer } from "./support/process.ts";
 import { until } from "./support/socket.ts";
 import { newClient } from "./support/users.ts";
@@ -46,15 +47,7 @@ describe("a server under a flood", () => {
     await server.end("SIGKILL");
   });
 
-  const metric = async (name: string) => {
-    const metrics = await (await fetch(new URL("/metrics", server.url))).text();
-    return Number(
-      metrics
-        .split("\n")
-        .find((line) => line.startsWith(`${name} `))
-        ?.split(" ")[1],
-    );
-  };
+  const metric = (name: string) => metricOf(server.url, name);
   const refused = (type: string) => metric(`sync_refusals_total{type="${type}"}`);
 
   /** Serves the good user until the flood has shown what it is, and some more. */
@@ -66,13 +59,6 @@ describe("a server under a flood", () => {
     const { peak } = memoryOf(server.pid);
     assert.ok(peak < BOUND, `${peak} bytes of memory`);
   }
-
-  const newcomers = (more: object) =>
-    oneAfterTheOther(() => requestOf({ user: madeUpKey(), client_id: newClient(), ...more }));
-  const large = (body: string) => {
-    const request = requestOf(body);
-    return oneAfterTheOther(() => request);
-  };
 
   it("of polls by new keys serves the others", async () => {
     flood = new Flood(server.port, 32, newcomers({}));
@@ -86,12 +72,12 @@ describe("a server under a flood", () => {
   });
 
   it("of large bodies full of brackets serves the others", async () => {
-    flood = new Flood(server.port, 32, large("[".repeat(16 * MIB)));
+    flood = new Flood(server.port, 32, overAndOver("[".repeat(16 * MIB)));
     await served(async () => (await refused("invalid-request")) > 3);
   });
 
   it("of bodies that are too large serves the others", async () => {
-    flood = new Flood(server.port, 32, large("p".repeat(17 * MIB)));
+    flood = new Flood(server.port, 32, overAndOver("p".repeat(17 * MIB)));
     await served(async () => (await refused("body-too-large")) > 3);
   });
 
@@ -142,8 +128,7 @@ describe("a server whose log nobody reads any more", () => {
     const user = new GoodUser(url);
     const lost = async () => {
       await user.sync();
-      const metrics = await (await fetch(new URL("/metrics", url))).text();
-      return Number(/^sync_log_lines_lost_total (\d+)$/m.exec(metrics)?.[1]) > 3;
+      return (await metricOf(url, "sync_log_lines_lost_total")) > 3;
     };
     await until(lost);
     const ended = once(child, "exit");

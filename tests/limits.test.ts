@@ -7,6 +7,7 @@ import { MemoryDriver } from "../storage/memory.ts";
 import { gate, HookedDriver } from "./support/drivers.ts";
 import { madeUpKey } from "./support/floods.ts";
 import { type Serving, serveHere, sync } from "./support/http.ts";
+import { metricOf, metricsOf } from "./support/metrics.ts";
 import { overSocket, POST, parsed, problemIn } from "./support/requests.ts";
 import { newSigningUser, type SigningUser, signedHeaders, told } from "./support/signing.ts";
 import { until } from "./support/socket.ts";
@@ -32,8 +33,19 @@ const first = (user: string, client_id = newClient(), payload: string | string[]
   payload,
 });
 
-async function metricsOf(url: string): Promise<string> {
-  return (await fetch(new URL("/metrics", url))).text();
+const buffered = (url: string) => metricOf(url, "sync_buffered_bytes");
+
+/** Holds memory by bodies that do not end, as much as one address may; returns what ends it. */
+async function holdMemory({ url, port }: Serving): Promise<() => void> {
+  const slow = [1, 2].map(() => net.connect(port, "localhost"));
+  await Promise.all(slow.map((socket) => once(socket, "connect")));
+  for (const socket of slow) {
+    socket.write(`${POST}Content-Length: 200000\r\n\r\n${" ".repeat(150_000)}`);
+  }
+  await until(async () => (await buffered(url)) > 160_000);
+  return () => {
+    for (const socket of slow) socket.destroy();
+  };
 }
 
 describe("a user who has stored as much as one may", () => {
@@ -120,6 +132,33 @@ describe("users with nothing stored yet", () => {
     await serving(settings, work, driver);
   });
 
+  it("count also when their first request is signed, which stores a lock", async () => {
+    const driver = new HookedDriver(new MemoryDriver());
+    const work = async (server: Serving) => {
+      const url = new URL("/sync", server.url).href;
+      const poll = async (user: SigningUser) => {
+        const body = JSON.stringify({ user: user.base64, client_id: newClient() });
+        const headers = await signedHeaders(user, { url, body });
+        return told(await fetch(url, { method: "POST", headers, body }));
+      };
+      const keys = [newSigningUser(), newSigningUser(), newSigningUser(), newSigningUser()];
+      const [ada, grace, mary, joan] = await Promise.all(keys);
+      assert.ok(ada !== undefined && grace !== undefined);
+      assert.ok(mary !== undefined && joan !== undefined);
+      assert.equal((await sync(url, first(joan.base64))).status, 200);
+      assert.equal((await poll(ada)).status, 200);
+      assert.equal((await poll(joan)).status, 200, "something of hers is stored");
+      const puts = driver.count("put");
+      const { status, problem } = await poll(grace);
+      assert.equal(status, 429);
+      assert.equal(problem.type, "urn:sync-server:new-users-limited");
+      assert.equal(driver.count("put"), puts);
+      assert.equal((await poll(ada)).status, 200, "the lock of hers is stored");
+      assert.equal((await sync(url, { user: mary.base64, client_id: newClient() })).status, 200);
+    };
+    await serving(settings, work, driver);
+  });
+
   it("count also when they erase themselves, which stores a tombstone", async () => {
     const driver = new HookedDriver(new MemoryDriver());
     const work = async (server: Serving) => {
@@ -171,38 +210,26 @@ describe("a request beyond what the server takes at once", () => {
 
   it("is refused when there is no memory for its body, which others hold", async () => {
     const settings = { MAX_BODY: "200KiB", MAX_BUFFERED: "400KiB", CLIENT_TIMEOUT: "4m" };
-    await serving(settings, async ({ url, port }) => {
-      const slow = [1, 2].map(() => net.connect(port, "localhost"));
-      await Promise.all(slow.map((socket) => once(socket, "connect")));
-      for (const socket of slow) {
-        socket.write(`${POST}Content-Length: 200000\r\n\r\n${" ".repeat(150_000)}`);
-      }
-      const held = async () =>
-        Number(/^sync_buffered_bytes (\d+)$/m.exec(await metricsOf(url))?.[1]);
-      await until(async () => (await held()) > 160_000);
+    await serving(settings, async (server) => {
+      const { url } = server;
+      const giveBack = await holdMemory(server);
       const large = first(madeUpKey(), newClient(), "p".repeat(190_000));
       assert.equal((await sync(url, large)).problem.type, "urn:sync-server:overloaded");
       // A short one needs none of it.
       assert.equal((await sync(url, first(madeUpKey()))).status, 200);
-      for (const socket of slow) socket.destroy();
-      await until(async () => (await held()) === 0);
+      giveBack();
+      await until(async () => (await buffered(url)) === 0);
       assert.equal((await sync(url, large)).status, 200);
     });
   });
 
   it("is refused at once when there is no memory to read its answer in", async () => {
     const settings = { MAX_BODY: "200KiB", MAX_BUFFERED: "400KiB", CLIENT_TIMEOUT: "4m" };
-    await serving(settings, async ({ url, port }) => {
+    await serving(settings, async (server) => {
+      const { url } = server;
       const user = madeUpKey();
       assert.equal((await sync(url, first(user, newClient(), "p".repeat(190_000)))).status, 200);
-      const slow = [1, 2].map(() => net.connect(port, "localhost"));
-      await Promise.all(slow.map((socket) => once(socket, "connect")));
-      for (const socket of slow) {
-        socket.write(`${POST}Content-Length: 200000\r\n\r\n${" ".repeat(150_000)}`);
-      }
-      const held = async () =>
-        Number(/^sync_buffered_bytes (\d+)$/m.exec(await metricsOf(url))?.[1]);
-      await until(async () => (await held()) > 160_000);
+      const giveBack = await holdMemory(server);
       const poll = { user, client_id: newClient() };
       // Who waits for what the others hold waits for minutes.
       const response = await fetch(new URL("/sync", url), {
@@ -210,16 +237,37 @@ describe("a request beyond what the server takes at once", () => {
         headers: { "Content-Type": "application/json" },
         body: JSON.stringify(poll),
         signal: AbortSignal.timeout(30_000),
-      }).finally(() => {
-        for (const socket of slow) socket.destroy();
-      });
+      }).finally(giveBack);
       const { status, headers, problem } = await told(response);
       assert.equal(status, 503);
       assert.equal(problem.type, "urn:sync-server:overloaded");
       assert.equal(headers.get("retry-after"), "1");
-      await until(async () => (await held()) === 0);
+      await until(async () => (await buffered(url)) === 0);
       assert.equal((await sync(url, poll)).operations.length, 1);
     });
+  });
+
+  it("is refused no longer for the body of one that is being answered", async () => {
+    const driver = new HookedDriver(new MemoryDriver());
+    const settings = { MAX_BODY: "200KiB", MAX_BUFFERED: "400KiB", OBJECT_CACHE_BYTES: "0" };
+    const work = async ({ url }: Serving) => {
+      const user = madeUpKey();
+      assert.equal((await sync(url, first(user))).status, 200);
+      const [listed, read] = [gate(), gate()];
+      driver.before = ({ kind }) => (kind === "list" ? listed.opened : read.opened);
+      driver.calls.length = 0;
+      const poll = JSON.stringify({ user, client_id: newClient() });
+      const polling = sync(url, poll.padEnd(190_000));
+      await until(() => driver.count("list") === 1);
+      // What it has brought says what its sender is aware of, until that is looked up.
+      assert.ok((await buffered(url)) > 100_000);
+      listed.open();
+      await until(() => driver.count("get") === 1);
+      assert.equal(await buffered(url), 0);
+      read.open();
+      assert.equal((await polling).operations.length, 1);
+    };
+    await serving({ ...settings, LISTING_TTL: "0" }, work, driver);
   });
 });
 

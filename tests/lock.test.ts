@@ -14,6 +14,7 @@ import {
   signedHeaders,
   syncBody,
 } from "./support/signing.ts";
+import { until } from "./support/socket.ts";
 import { newClient } from "./support/users.ts";
 
 const append = { operation_index: 0, payload: "a payload" };
@@ -68,7 +69,7 @@ describe("the first signed request of a user", () => {
     const asked = server.signed(user, append).finally(() => {
       answered = true;
     });
-    while (driver.count("put") === 0) await new Promise((resolve) => setImmediate(resolve));
+    await until(() => driver.count("put") > 0);
     assert.equal(answered, false);
     open();
     assert.equal((await asked).status, 200);

@@ -6,6 +6,7 @@ import manifest from "../package.json" with { type: "json" };
 import { temporaryFolder } from "./support/folder.ts";
 import { sync } from "./support/http.ts";
 import { runToEnd, startServer } from "./support/process.ts";
+import { until } from "./support/socket.ts";
 import { newClient, newUser } from "./support/users.ts";
 
 const user = newUser().base64;
@@ -56,7 +57,7 @@ describe("the server as a process", () => {
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
     const ended = server.end("SIGTERM");
-    while (!server.output().includes("stopping")) await new Promise((r) => setTimeout(r, 10));
+    await until(() => server.output().includes("stopping"));
     await assert.rejects(fetch(new URL("/health", server.url)));
     socket.write(body.slice(100));
     assert.equal(await ended, 0);

@@ -9,6 +9,7 @@ import { Objects } from "../storage/objects.ts";
 import { Log } from "../sync/log.ts";
 import { Quota, QuotaExceeded, type QuotaOptions } from "../sync/quota.ts";
 import { gate, HookedDriver } from "./support/drivers.ts";
+import { until } from "./support/socket.ts";
 import { newClient, someFingerprint } from "./support/users.ts";
 
 const user = someFingerprint();
@@ -109,7 +110,7 @@ describe("the quota of bytes", () => {
     const large = "p".repeat(3_000_000);
     const { append } = instance({ bytes: 9_000_000 }, driver);
     const batch = append(a, 0, large, large);
-    while (driver.count("put") < 2) await new Promise((resolve) => setImmediate(resolve));
+    await until(() => driver.count("put") >= 2);
     await append(b, 0, large);
     await assert.rejects(append(c, 0, "f"), exceeded("QUOTA_BYTES", 9_000_000, 9_000_000));
     open();

@@ -10,6 +10,7 @@ import { fingerprintOf } from "../sync/identity.ts";
 import { HookedDriver } from "./support/drivers.ts";
 import { temporaryFolder } from "./support/folder.ts";
 import { type Serving, serveHere, sync } from "./support/http.ts";
+import { metricOf } from "./support/metrics.ts";
 import { startServer } from "./support/process.ts";
 import { postRaw, settled, until } from "./support/socket.ts";
 import { newClient, newUser } from "./support/users.ts";
@@ -47,11 +48,8 @@ describe("a response of many operations", () => {
   after(() => storage.close());
 
   const gets = () => driver.count("get");
-  const running = async () => {
-    const metrics = await (await fetch(new URL("/metrics", server.url))).text();
-    // The request for the metrics is one of them.
-    return Number(/^sync_requests_running (\d+)$/m.exec(metrics)?.[1]) - 1;
-  };
+  // The request for the metrics is one of them.
+  const running = async () => (await metricOf(server.url, "sync_requests_running")) - 1;
 
   it("arrives whole, with as many lines as Operation-Count says", async () => {
     const { operations } = await sync(server.url, request);

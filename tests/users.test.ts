@@ -7,6 +7,7 @@ import { InvalidUsers, UserNotAllowed, Users } from "../sync/users.ts";
 import { temporaryFolder } from "./support/folder.ts";
 import { sync } from "./support/http.ts";
 import { runToEnd, startServer } from "./support/process.ts";
+import { until } from "./support/socket.ts";
 import { newClient, newUser } from "./support/users.ts";
 
 const folder = temporaryFolder();
@@ -197,7 +198,7 @@ describe("a server with a file of users", () => {
 
     writeFileSync(`${path}.new`, fingerprint(grace));
     renameSync(`${path}.new`, path);
-    while ((await send(grace)).status !== 200) await new Promise((r) => setTimeout(r, 50));
+    await until(async () => (await send(grace)).status === 200);
     assert.equal((await send(ada)).status, 403);
     assert.equal(await server.end("SIGTERM"), 0);
   });

@@ -1,4 +1,5 @@
 import type { Driver, StoredObject } from "../../storage/driver.ts";
+import { patience } from "./patience.ts";
 
 export interface Call {
   readonly kind: "list" | "get" | "put" | "delete";
@@ -53,11 +54,15 @@ export class HookedDriver implements Driver {
   }
 }
 
-/** Something to wait for, and what ends the wait. */
+/** Something to wait for, and what ends the wait. A wait that is too long fails. */
 export function gate(): { readonly opened: Promise<void>; readonly open: () => void } {
   let open: () => void = () => undefined;
-  const opened = new Promise<void>((resolve) => {
+  const passed = new Promise<void>((resolve) => {
     open = resolve;
   });
+  const { lost, end } = patience("a gate was not opened");
+  const opened = Promise.race([passed.finally(end), lost]);
+  // Nobody may have come to wait.
+  opened.catch(() => undefined);
   return { opened, open };
 }

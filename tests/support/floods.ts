@@ -81,8 +81,19 @@ export class Flood {
   }
 }
 
+/** Sends a request of another user each time, with these members. */
+export function newcomers(more: object): (socket: net.Socket) => void {
+  return oneAfterTheOther(() => requestOf({ user: madeUpKey(), client_id: newClient(), ...more }));
+}
+
+/** Sends a request with this body time and again. */
+export function overAndOver(body: string): (socket: net.Socket) => void {
+  const request = requestOf(body);
+  return oneAfterTheOther(() => request);
+}
+
 /** Sends requests one after the other on one connection, each once the one before is answered. */
-export function oneAfterTheOther(next: () => Buffer): (socket: net.Socket) => void {
+function oneAfterTheOther(next: () => Buffer): (socket: net.Socket) => void {
   return (socket) => {
     socket.on("data", () => socket.write(next()));
     socket.write(next());

@@ -1,4 +1,6 @@
 import net from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { patience } from "./patience.ts";
 
 /** A sync request over a bare socket: the response's bytes as they come, and how it ends. */
 export interface RawResponse {
@@ -39,9 +41,17 @@ export function postRaw(port: number, body: unknown): RawResponse {
   return { socket, received: () => received, start: () => start, complete };
 }
 
-/** Waits until a condition holds; the test's own time limit ends a wait in vain. */
-export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 10));
+/** Waits until a condition holds. Fails, naming the condition, if that takes too long. */
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  what = String(condition),
+): Promise<void> {
+  const { lost, end } = patience(what);
+  try {
+    while (!(await Promise.race([condition(), lost]))) await sleep(10);
+  } finally {
+    end();
+  }
 }
 
 /** Waits until a number has not changed for half a second, and returns it. */
