@@ -577,6 +577,23 @@ describe("a client at a server that does not take everything", () => {
     });
   }
 
+  it("takes nothing for stored on the word of somebody who is no server", async () => {
+    const server = new SimulatedServer();
+    const strangers = [
+      new Response("<h1>Log in</h1>", { headers: { "Content-Type": "text/html" } }),
+      new Response(null, { status: 204 }),
+    ];
+    const { client } = await open(
+      tapped(server, ({ payload }) => (payload === undefined ? undefined : strangers.shift())),
+    );
+    await client.append("one");
+    await client.sync();
+    assert.deepEqual(strangers, []);
+    const reader = await open((request) => server.fetch(request));
+    await reader.client.sync();
+    assert.deepEqual(reader.received, ["one"]);
+  });
+
   it("does not believe a server that answers with gaps and conflicts without end", async () => {
     for (const answer of [
       (first: number) => problem(409, "operation-gap", { next_index: first }),
