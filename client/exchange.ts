@@ -65,7 +65,6 @@ export class Exchange {
     const patience = new Patience(this.#options, signal);
     try {
       const response = await this.#send("POST", body, this.#options.sign, patience);
-      yield [];
       yield* readLines(response, (read) => patience.wait(read));
     } finally {
       patience.end();

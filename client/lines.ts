@@ -1,5 +1,5 @@
 /** The lines of an answer (PROTOCOL.md, section 7). */
-import { Refused, Unavailable } from "./failures.ts";
+import { Unavailable } from "./failures.ts";
 import type { Line } from "./runs.ts";
 
 /** In characters. A payload is as large as the server's `MAX_BODY` at most: 16 MiB unless changed. */
@@ -8,8 +8,9 @@ const MAX_LINE = 64 * 1024 * 1024;
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 /**
- * Yields the lines of an answer as they arrive, all that are whole. Throws `Unavailable` at the end
- * of an answer that was cut, and `Refused` for one that is not as the protocol says.
+ * Yields the lines of an answer as they arrive, all that are whole; first none, once it shows that
+ * the answer is a server's. Throws `Unavailable` at the end of an answer that was cut, and where one
+ * is not as the protocol says.
  *
  * @param wait through which everything is awaited that the server may be late with
  */
@@ -18,7 +19,9 @@ export async function* readLines(
   wait: <Result>(read: () => Promise<Result>) => Promise<Result>,
 ): AsyncGenerator<Line[], void, void> {
   const header = response.headers.get("operation-count") ?? "";
-  if (!/^\d+$/.test(header)) throw unlike(response, "it has no Operation-Count");
+  // A proxy, or the page to log in to a network, may answer with 200 too, and has stored nothing.
+  if (!/^\d+$/.test(header)) throw unlike("it has no Operation-Count");
+  yield [];
   const count = Number(header);
   const reader = response.body?.getReader();
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -27,15 +30,15 @@ export async function* readLines(
   while (reader !== undefined) {
     const { value, done } = await wait(() => reader.read());
     if (done) break;
-    const texts = (rest + decode(response, decoder, value)).split("\n");
+    const texts = (rest + decode(decoder, value)).split("\n");
     rest = texts.pop() ?? "";
-    if (rest.length > MAX_LINE) throw unlike(response, "a line is too long");
+    if (rest.length > MAX_LINE) throw unlike("a line is too long");
     const lines: Line[] = [];
     for (const text of texts) {
       const line = lineOf(text);
       if (line === undefined || received === count) {
         if (lines.length > 0) yield lines;
-        throw unlike(response, line === undefined ? "a line is no operation" : "it has more lines");
+        throw unlike(line === undefined ? "a line is no operation" : "it has more lines");
       }
       lines.push(line);
       received++;
@@ -47,11 +50,11 @@ export async function* readLines(
   }
 }
 
-function decode(response: Response, decoder: TextDecoder, bytes: Uint8Array): string {
+function decode(decoder: TextDecoder, bytes: Uint8Array): string {
   try {
     return decoder.decode(bytes, { stream: true });
   } catch (error) {
-    if (error instanceof TypeError) throw unlike(response, "it is not UTF-8");
+    if (error instanceof TypeError) throw unlike("it is not UTF-8");
     throw error;
   }
 }
@@ -77,6 +80,6 @@ function lineOf(text: string): Line | undefined {
   return typeof payload === "string" ? { client, index, payload } : undefined;
 }
 
-function unlike({ status }: Response, what: string): Refused {
-  return new Refused(status, { detail: `the answer is not as the protocol says: ${what}` });
+function unlike(what: string): Unavailable {
+  return new Unavailable(`the answer is not as the protocol says: ${what}`);
 }

@@ -63,10 +63,7 @@ export class Rounds {
         await this.#take(wanted, self);
       }
     } catch (error) {
-      const cut = answered && (error instanceof Unavailable || error instanceof Refused);
-      if (cut) this.progress += await inbox.flush();
-      // A fault of the answer, and not of what was sent.
-      if (cut && error instanceof Refused) throw new Unavailable(error.message, { cause: error });
+      if (answered && error instanceof Unavailable) this.progress += await inbox.flush();
       throw error;
     }
     this.progress += await inbox.flush();

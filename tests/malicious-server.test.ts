@@ -7,6 +7,7 @@ import {
   type Identity,
   MemoryStore,
   type Refusal,
+  Refused,
   SyncClient,
   textOf,
 } from "../client/index.ts";
@@ -204,6 +205,65 @@ describe("a server that lies", () => {
       refusals.map(({ kind }) => kind),
       ["chain broken", "forged"],
     );
+    await reader.close();
+  });
+
+  it("that denies what it has taken does not have it made once more", async () => {
+    const server = new SimulatedServer();
+    const common = {
+      url: URL_OF_SERVER,
+      identity,
+      clock: new JumpingClock(),
+      sign: false,
+      pollInterval: Number.POSITIVE_INFINITY,
+      patience: Number.POSITIVE_INFINITY,
+    };
+    /** What it shows in place of what it denies. */
+    let shown: Line[] = [];
+    let lies = false;
+    let denied = 0;
+    const writer = await SyncClient.open({
+      ...common,
+      store: new MemoryStore(),
+      receive: () => undefined,
+      onClientChange: () => assert.fail("it took a new client id"),
+      fetch: async (request) => {
+        const { payload, operation_index: first } = JSON.parse(await request.clone().text());
+        const response = await server.fetch(request);
+        if (!lies) return response;
+        if (payload === undefined) return altered(response, () => shown);
+        denied++;
+        const type = first === 0 ? "operation-conflict" : "operation-gap";
+        const problem = { type: `urn:sync-server:${type}`, operation_index: 0, next_index: 0 };
+        return Response.json(problem, { status: 409 });
+      },
+    });
+    await writer.appendAll(["a0", "a1"]);
+    await writer.sync();
+    const [garbage] = await sealed(stranger, writer.client, ["garbage"]);
+    const [own] = await sealed(identity, newClient(), ["a0"]);
+    for (const show of [undefined, garbage, own && { ...own, client: writer.client }]) {
+      lies = true;
+      shown = show === undefined ? [] : [show];
+      await writer.append("more");
+      const before = denied;
+      await assert.rejects(writer.sync(), Refused);
+      assert.ok(denied > before);
+      lies = false;
+      await writer.sync();
+    }
+    const received: string[] = [];
+    const reader = await SyncClient.open({
+      ...common,
+      store: new MemoryStore(),
+      receive: (operations) => {
+        received.push(...operations.map(({ data }) => textOf(data)));
+      },
+      fetch: (request) => server.fetch(request),
+    });
+    await reader.sync();
+    assert.deepEqual(received, ["a0", "a1", "more", "more", "more"]);
+    await writer.close();
     await reader.close();
   });
 

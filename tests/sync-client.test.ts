@@ -376,6 +376,38 @@ describe("a client", () => {
     await cloned.client.close();
   });
 
+  it("finds where a copy parted from it, though the server has lost what came after that", async () => {
+    const server = new SimulatedServer();
+    const fetch: Fetch = (request) => server.fetch(request);
+    const store = new MemoryStore();
+    const original = await open(fetch, { store });
+    const id = original.client.client;
+    await original.client.appendAll(["both have it", "this too"]);
+    await original.client.sync();
+    const copy = new MemoryStore();
+    await copy.begin(id);
+    await copy.append(id, 0, await store.read(id, 0, 2, EVER));
+    await copy.acknowledge(id, 2);
+    await server.backUp();
+    await original.client.appendAll(["lost", "lost too"]);
+    await original.client.sync();
+    await original.client.close();
+    await server.restore();
+    const cloned = await open(fetch, { store: copy });
+    await cloned.client.appendAll(["of the copy", "and", "more of it"]);
+    await cloned.client.sync();
+    assert.equal(cloned.client.client, id);
+    const again = await open(fetch, { store });
+    await again.client.append("new");
+    await again.client.sync();
+    const to = again.client.client;
+    assert.deepEqual(again.changes, [{ from: id, to, first: 2, count: 3 }]);
+    assert.deepEqual(again.received, ["of the copy", "and", "more of it"]);
+    assert.deepEqual(again.client.refusals, []);
+    await cloned.client.sync();
+    assert.deepEqual(cloned.received, ["lost", "lost too", "new"]);
+  });
+
   it("sends what another client of the same place has left unsent", async () => {
     const server = new SimulatedServer();
     const left = new MemoryStore();
@@ -576,6 +608,23 @@ describe("a client at a server that does not take everything", () => {
       await app.client.close();
     });
   }
+
+  it("takes nothing for stored on the word of somebody who is no server", async () => {
+    const server = new SimulatedServer();
+    const strangers = [
+      new Response("<h1>Log in</h1>", { headers: { "Content-Type": "text/html" } }),
+      new Response(null, { status: 204 }),
+    ];
+    const { client } = await open(
+      tapped(server, ({ payload }) => (payload === undefined ? undefined : strangers.shift())),
+    );
+    await client.append("one");
+    await client.sync();
+    assert.deepEqual(strangers, []);
+    const reader = await open((request) => server.fetch(request));
+    await reader.client.sync();
+    assert.deepEqual(reader.received, ["one"]);
+  });
 
   it("does not believe a server that answers with gaps and conflicts without end", async () => {
     for (const answer of [
