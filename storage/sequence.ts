@@ -4,6 +4,11 @@ export interface Span {
   readonly last: number;
 }
 
+/** How many operations a span has. */
+export function lengthOf({ first, last }: Span): number {
+  return last - first + 1;
+}
+
 /** One stored object of a client: the operations it holds, its hash, and its size in bytes. */
 export interface Run extends Span {
   readonly md5: string;

@@ -8,7 +8,7 @@ import type { Listing } from "../storage/listing.ts";
 import type { Listings } from "../storage/listings.ts";
 import type { Fingerprint, ObjectName } from "../storage/names.ts";
 import { md5Of, type Objects } from "../storage/objects.ts";
-import { isOverlap, type Run, type Span } from "../storage/sequence.ts";
+import { isOverlap, lengthOf, type Run, type Span } from "../storage/sequence.ts";
 import type { Door } from "./access.ts";
 import { Parts } from "./parts.ts";
 import { operationLine } from "./protocol.ts";
@@ -103,14 +103,14 @@ export class Log {
     // In turns, so that two requests under one index never both find it free.
     return this.#turns.take(`${user}.${client}`, async () => {
       const { objects, reservation } = await this.#missing(batch, door, admit);
-      const missing = objects.reduce((sum, { name }) => sum + length(name), 0);
+      const missing = objects.reduce((sum, { name }) => sum + lengthOf(name), 0);
       this.counts.retried += payloads.length - missing;
       try {
         // One after the other: a crash between two of them leaves no hole.
         for (const { name, body } of objects) {
           await this.#store(name, body);
           reservation?.stored(body.byteLength);
-          this.counts.stored += length(name);
+          this.counts.stored += lengthOf(name);
         }
       } finally {
         reservation?.end();
@@ -254,10 +254,6 @@ function objectOf(
   const some = payloads.slice(first - start, last - start + 1);
   const body = first === last ? bytesOf(some.join("")) : encodeSegment(client, first, some);
   return { name: { user, client, first, last, md5: md5Of(body) }, body };
-}
-
-function length({ first, last }: Span): number {
-  return last - first + 1;
 }
 
 /** Cuts a span of a batch where a segment would become too large. */

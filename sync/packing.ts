@@ -1,5 +1,5 @@
 /** What of a log is worth packing into segments. */
-import { isOverlap, type Run, type Sequence } from "../storage/sequence.ts";
+import { isOverlap, lengthOf, type Overlap, type Run, type Sequence } from "../storage/sequence.ts";
 
 export interface PackingLimits {
   /** Consecutive small objects are packed when they hold this many operations … */
@@ -37,44 +37,35 @@ export function packsOf(sequence: Sequence, limits: PackingLimits): Run[][] {
   return packs.filter((pack) => pack.length > 1);
 }
 
-/** Consecutive runs that are small and overlap with no other, but for the last run of all. */
+/** Runs that are small and overlap with no other, but for the last run of all. */
 function smallStretches(sequence: Sequence, { bytes }: PackingLimits): Run[][] {
-  const stretches: Run[][] = [];
-  let stretch: Run[] = [];
-  for (const piece of sequence.within({ first: 0, last: Number.MAX_SAFE_INTEGER })) {
-    const goesOn = stretch.length === 0 || stretch.at(-1)?.last === piece.first - 1;
-    const small = !isOverlap(piece) && piece.last < sequence.end && packedSize(piece) < bytes / 2;
-    if (!small || !goesOn) {
-      stretches.push(stretch);
-      stretch = [];
-    }
-    if (small) stretch.push(piece);
-  }
-  stretches.push(stretch);
-  return stretches;
+  const all = sequence.within({ first: 0, last: Number.MAX_SAFE_INTEGER });
+  return stretchesOf(all, (run) => run.last < sequence.end && packedSize(run) < bytes / 2);
 }
 
 /** Of consecutive runs those that hold few operations each, where they hold enough together. */
 function looseStretches(runs: readonly Run[], { operations }: PackingLimits): Run[][] {
-  const stretches: Run[][] = [];
-  let stretch: Run[] = [];
-  for (const run of runs) {
-    if (operationsIn(run) < operations) stretch.push(run);
-    else {
-      stretches.push(stretch);
-      stretch = [];
-    }
-  }
-  stretches.push(stretch);
-  return stretches.filter(
-    (some) => some.reduce((sum, run) => sum + operationsIn(run), 0) >= operations,
+  return stretchesOf(runs, (run) => lengthOf(run) < operations).filter(
+    (some) => some.reduce((sum, run) => sum + lengthOf(run), 0) >= operations,
   );
+}
+
+/** Lone runs that pass a test, in lists of those that follow on each other. */
+function stretchesOf(pieces: Iterable<Run | Overlap>, passes: (run: Run) => boolean): Run[][] {
+  const stretches: Run[][] = [];
+  let next: number | undefined;
+  for (const piece of pieces) {
+    if (isOverlap(piece) || !passes(piece)) {
+      next = undefined;
+      continue;
+    }
+    if (piece.first !== next) stretches.push([]);
+    stretches.at(-1)?.push(piece);
+    next = piece.last + 1;
+  }
+  return stretches;
 }
 
 function packedSize(run: Run): number {
   return run.size + (run.first === run.last ? LINE_OVERHEAD : 0);
-}
-
-function operationsIn({ first, last }: Run): number {
-  return last - first + 1;
 }

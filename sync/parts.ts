@@ -3,6 +3,7 @@ import type { Fingerprint } from "../storage/names.ts";
 import { md5Of, type Objects } from "../storage/objects.ts";
 import {
   isOverlap,
+  lengthOf,
   type Overlap,
   type Run,
   type Sequence,
@@ -77,7 +78,7 @@ export class Parts {
       const entries = await this.#sort(user, client, overlap);
       this.#sorted.set(overlap, entries);
       const { first, last } = overlap;
-      const forks = entries.reduce((sum, entry) => sum + linesIn(entry), 0) - (last - first + 1);
+      const forks = entries.reduce((sum, entry) => sum + linesIn(entry), 0) - lengthOf(overlap);
       if (forks > 0 && first < last) this.#onForks(user, client, { first, last }, forks);
     }
   }
@@ -107,7 +108,7 @@ export class Parts {
 
   async #sort(user: Fingerprint, client: string, { first, last, runs }: Overlap): Promise<Entry[]> {
     /** For each index, the run that holds each payload, by the payload's MD5. */
-    const held = Array.from({ length: last - first + 1 }, () => new Map<string, Run>());
+    const held = Array.from({ length: lengthOf({ first, last }) }, () => new Map<string, Run>());
     for (const run of runs) {
       const segment = run.first === run.last ? undefined : await this.segment(user, client, run);
       for (let index = run.first; index <= run.last; index++) {
@@ -132,14 +133,12 @@ export class Parts {
 }
 
 /** How many lines an entry comes to. */
-export function linesIn({ first, last, runs }: Entry): number {
-  return (last - first + 1) * runs.length;
+export function linesIn(entry: Entry): number {
+  return lengthOf(entry) * entry.runs.length;
 }
 
 /** How many bytes the lines of an entry come to, roughly, where only a part of an object is read. */
-export function bytesIn({ first, last, runs }: Entry): number {
-  return runs.reduce(
-    (sum, run) => sum + Math.ceil((run.size * (last - first + 1)) / (run.last - run.first + 1)),
-    0,
-  );
+export function bytesIn(entry: Entry): number {
+  const partOf = (run: Run) => Math.ceil((run.size * lengthOf(entry)) / lengthOf(run));
+  return entry.runs.reduce((sum, run) => sum + partOf(run), 0);
 }

@@ -3,6 +3,7 @@
  * byte the lines a response carries, so that a reader is sent it as it lies in storage.
  */
 import { formatName, type ObjectName } from "../storage/names.ts";
+import { lengthOf } from "../storage/sequence.ts";
 import { operationLine } from "./protocol.ts";
 import { bytesOf, textOf } from "./text.ts";
 
@@ -38,7 +39,7 @@ export class Segment {
       end = body.indexOf(LINE_FEED, end + 1);
     }
     const lines = this.#starts.length - 1;
-    const expected = name.last - name.first + 1;
+    const expected = lengthOf(name);
     if (lines !== expected || this.#starts.at(-1) !== body.byteLength) {
       throw new SegmentMalformed(name, `has ${lines} lines and not ${expected}`);
     }
