@@ -90,7 +90,9 @@ export class SyncEndpoint {
   answer(request: ServerRequest): Promise<Reply> {
     return this.#within(request, async (arrival) => {
       const { entered, aware, bytes } = await this.#accept(arrival);
-      return this.#read(entered, aware, bytes, arrival.slot);
+      return this.#read(entered, aware, bytes, arrival.slot).catch((error: unknown) => {
+        throw this.#refusal(error, entered.user);
+      });
     });
   }
 
@@ -218,11 +220,7 @@ export class SyncEndpoint {
     slot: Slot,
   ): Promise<Reply> {
     const { user, door, rate } = entered;
-    const reading = await this.#options.log
-      .read(user, aware, { door, budget: slot })
-      .catch((error: unknown) => {
-        throw this.#refusal(error, user);
-      });
+    const reading = await this.#options.log.read(user, aware, { door, budget: slot });
     // Not before: what it has brought says what the sender is aware of, which may be much.
     slot.release(brought);
     if (reading.count === 0) slot.leave();

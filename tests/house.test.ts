@@ -86,6 +86,36 @@ describe("the code of the product", () => {
   }
 });
 
+describe("the map of the house in CONTRIBUTING.md", () => {
+  const text = readFileSync(join(projectFolder, "CONTRIBUTING.md"), "utf8");
+  const map = /^```text\n(server\.ts .*?)^```$/ms.exec(text)?.[1] ?? "";
+  const named = [...map.matchAll(/[\w*-]+\.ts/g)].map(
+    ([name]) => new RegExp(`^${name.replace(".", "\\.").replace("*", ".*")}$`),
+  );
+  const namesIn = (folder: string) =>
+    readdirSync(join(projectFolder, folder), { recursive: true, encoding: "utf8" }).map((path) =>
+      path.slice(path.lastIndexOf("/") + 1),
+    );
+
+  it("names every file of the product, by itself or with others", () => {
+    const scripts = namesIn("scripts");
+    const files = [...sources.map(({ file }) => file.slice(file.indexOf("/") + 1)), ...scripts];
+    const missing = files.filter((file) => !named.some((pattern) => pattern.test(file)));
+    assert.deepEqual(missing, []);
+    assert.ok(scripts.includes("build.ts"));
+  });
+
+  it("names no file that is not there", () => {
+    const top = readdirSync(projectFolder);
+    const files = top.concat(
+      ["bench", "client", "http", "scripts", "storage", "sync", "tests"].flatMap(namesIn),
+    );
+    const gone = named.filter((pattern) => !files.some((file) => pattern.test(file)));
+    assert.deepEqual(gone, []);
+    assert.ok(named.length > 80);
+  });
+});
+
 describe("package-lock.json", () => {
   it("names no registry, so that an install asks the one that is set up", () => {
     const text = readFileSync(join(projectFolder, "package-lock.json"), "utf8");

@@ -174,6 +174,17 @@ describe("the lock with two servers on one storage", () => {
     assert.deepEqual(await namesIn(driver), [marker()]);
   });
 
+  it("is seen by the other when what it reads by a cached listing is gone", async () => {
+    const { a, b, driver } = two({ LISTING_TTL: "forever", OBJECT_CACHE_BYTES: "0" });
+    assert.equal((await b.unsigned(user, append)).status, 200);
+    const [operation = ""] = await namesIn(driver);
+    assert.equal((await a.signed(user)).status, 200);
+    await driver.delete(operation);
+    const { status, problem } = await b.unsigned(user);
+    assert.equal(status, 401);
+    assert.equal(problem.type, "urn:sync-server:signature-required");
+  });
+
   it("is kept when the listing was being read while it was set", async () => {
     const driver = new HookedDriver(new MemoryDriver());
     const server = asking({ LISTING_TTL: "forever" }, driver);
