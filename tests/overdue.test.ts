@@ -3,13 +3,14 @@ import { after, before, describe, it } from "node:test";
 import { Admission } from "../http/admission.ts";
 import { readJson } from "../http/body.ts";
 import { watch } from "../http/overdue.ts";
+import { Problem } from "../http/problem.ts";
 import { until } from "./support/socket.ts";
 
 /** A watcher that counts how often it is called. */
-function watcher(): { looks: number; leave: () => void } {
-  const counting = { looks: 0, leave: () => undefined as void };
-  counting.leave = watch(() => counting.looks++);
-  return counting;
+function watcher(): { readonly looks: () => number; readonly leave: () => void } {
+  let looks = 0;
+  const leave = watch(() => looks++);
+  return { looks: () => looks, leave };
 }
 
 describe("what is watched", () => {
@@ -20,10 +21,11 @@ describe("what is watched", () => {
       timers.begun++;
       return setInterval(...args);
     }, setInterval);
-    globalThis.clearInterval = (timer) => {
+    const counting = (...[timer]: Parameters<typeof clearInterval>) => {
       timers.ended++;
       clearInterval(timer);
     };
+    Object.assign(globalThis, { clearInterval: counting });
   });
   after(() => {
     Object.assign(globalThis, { setInterval, clearInterval });
@@ -32,12 +34,12 @@ describe("what is watched", () => {
 
   it("is looked at now and then until it is left, whoever else comes and goes", async () => {
     const [one, other] = [watcher(), watcher()];
-    await until(() => one.looks > 1 && other.looks > 1);
+    await until(() => one.looks() > 1 && other.looks() > 1);
     one.leave();
-    const { looks } = one;
-    const seen = other.looks;
-    await until(() => other.looks > seen + 1);
-    assert.equal(one.looks, looks);
+    const looks = one.looks();
+    const seen = other.looks();
+    await until(() => other.looks() > seen + 1);
+    assert.equal(one.looks(), looks);
     other.leave();
     await quiet();
   });
@@ -49,7 +51,7 @@ describe("what is watched", () => {
       looks++;
       leave();
     });
-    await until(() => other.looks > 2);
+    await until(() => other.looks() > 2);
     assert.equal(looks, 1);
     other.leave();
     await quiet();
@@ -75,8 +77,10 @@ describe("what is watched", () => {
       return readJson(request, { maxBytes: 10, slot, timeout: 60_000 }).finally(() => slot.leave());
     };
     assert.deepEqual((await read("[1]")).json, [1]);
-    await assert.rejects(read("[1"), { status: 400 });
-    await assert.rejects(read("[1,2,3,4,5,6,7]"), { status: 413 });
+    const refused = (status: number) => (error: unknown) =>
+      error instanceof Problem && error.options.status === status;
+    await assert.rejects(read("[1"), refused(400));
+    await assert.rejects(read("[1,2,3,4,5,6,7]"), refused(413));
     await quiet();
   });
 });
