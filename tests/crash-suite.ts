@@ -7,6 +7,7 @@ import { parseName } from "../storage/names.ts";
 import { openStorage } from "../storage/open.ts";
 import { fingerprintOf } from "../sync/identity.ts";
 import { sync } from "./support/http.ts";
+import { storeEach } from "./support/logs.ts";
 import { metricOf } from "./support/metrics.ts";
 import { type ServerProcess, startServer } from "./support/process.ts";
 import { until } from "./support/socket.ts";
@@ -101,19 +102,13 @@ export function crashSuite(name: string, location: () => string): void {
 
     /** Ends a server when it has stored a segment, and has not begun to delete what is in it. */
     const endInBetween = async (user: string, signal: NodeJS.Signals) => {
-      const append = async ({ url }: ServerProcess, from: number, to: number) => {
-        for (let index = from; index < to; index++) {
-          const request = { user, client_id: client, operation_index: index };
-          const { status, text } = await sync(url, { ...request, payload: payloads[index] });
-          assert.equal(status, 200, text);
-        }
-      };
-      // However long these take, nothing of them is packed too early.
-      const first = await startServer({ STORAGE: location(), COMPACTION: "off" });
-      await append(first, 0, PACKED - 1);
-      assert.equal(await first.end("SIGTERM"), 0);
+      const storage = await openStorage(location());
+      await storeEach(storage, fingerprintOf(user), client, payloads.slice(0, -1));
+      await storage.close();
       const server = await startServer({ STORAGE: location() });
-      await append(server, PACKED - 1, PACKED);
+      const last = { operation_index: PACKED - 1, payload: payloads.at(-1) };
+      const { status, text } = await sync(server.url, { user, client_id: client, ...last });
+      assert.equal(status, 200, text);
       const stored = 'sync_compaction_total{event="stored"}';
       await until(async () => (await metricOf(server.url, stored)) > 0);
       return server.end(signal);

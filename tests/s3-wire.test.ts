@@ -5,8 +5,10 @@ import { ObjectMissing, StorageUnavailable } from "../storage/driver.ts";
 import { formatName } from "../storage/names.ts";
 import { md5Of } from "../storage/objects.ts";
 import { S3Driver } from "../storage/s3.ts";
+import { fingerprintOf } from "../sync/identity.ts";
 import { type CountingProxy, countingProxy } from "./support/counting-proxy.ts";
 import { sync } from "./support/http.ts";
+import { storeEach } from "./support/logs.ts";
 import { runToEnd, type ServerProcess, startServer } from "./support/process.ts";
 import { newPlace, s3, skipS3 } from "./support/s3.ts";
 import { postRaw, settled, until } from "./support/socket.ts";
@@ -18,8 +20,19 @@ if (s3 === undefined) skipS3();
 
 // The proxy speaks plain HTTP: an S3 behind TLS is tested by the other suites alone.
 if (s3 !== undefined && target?.startsWith("http://")) {
+  const user = newUser().base64;
+  const [a, b] = [newClient(), newClient()];
+  /** Stores operations of the client a past the proxy, each as an object. */
+  const store = async (place: string, payloads: readonly string[]) => {
+    const driver = await S3Driver.open(place);
+    await storeEach(driver, fingerprintOf(user), a, payloads);
+    await driver.close();
+  };
+  const placeOfMany = newPlace();
   let proxy: CountingProxy;
   before(async () => {
+    // More than a page of a listing has, and together more than sockets buffer.
+    await store(placeOfMany, Array<string>(1100).fill("p".repeat(12_000)));
     proxy = await countingProxy(target);
   });
   after(() => proxy.close());
@@ -29,8 +42,6 @@ if (s3 !== undefined && target?.startsWith("http://")) {
   });
 
   describe("the requests to S3", () => {
-    const user = newUser().base64;
-    const [a, b] = [newClient(), newClient()];
     let place: string;
     let server: ServerProcess;
     const start = async (settings: Record<string, string> = {}) => {
@@ -42,13 +53,6 @@ if (s3 !== undefined && target?.startsWith("http://")) {
       const answer = await sync(server.url, { user, ...body });
       assert.equal(answer.status, 200, answer.text);
       return answer.operations;
-    };
-
-    /** Appends operations one by one, so that each is an object. */
-    const appendEach = async (count: number, payload: string) => {
-      for (let index = 0; index < count; index++) {
-        await post({ client_id: a, operation_index: index, payload });
-      }
     };
 
     beforeEach(async () => {
@@ -81,9 +85,7 @@ if (s3 !== undefined && target?.startsWith("http://")) {
     });
 
     it("are one LIST for a cold poll that brings nothing, and one GET for each operation that it brings", async () => {
-      await appendEach(3, "payload");
-      await server.end("SIGTERM");
-      await start();
+      await store(place, ["zero", "one", "two"]);
       await post({ client_id: b, sync_status: { [a]: 2 } });
       assert.deepEqual(proxy.count(), { list: 1 });
       await server.end("SIGTERM");
@@ -93,10 +95,8 @@ if (s3 !== undefined && target?.startsWith("http://")) {
     });
 
     it("are one LIST for each 1,000 operations and one GET for each for a new device on a cold server, and none on a warm one", async () => {
-      await appendEach(1100, "payload");
-      assert.deepEqual(proxy.count(), { list: 1, put: 1100 });
       await server.end("SIGTERM");
-      await start();
+      await start({ STORAGE: placeOfMany });
       assert.equal((await post({ client_id: newClient() })).length, 1100);
       assert.deepEqual(proxy.count(), { list: 2, get: 1100 });
       assert.equal((await post({ client_id: newClient() })).length, 1100);
@@ -115,7 +115,7 @@ if (s3 !== undefined && target?.startsWith("http://")) {
     });
 
     it("are one GET and one DELETE for each operation that is packed, and one PUT; then one GET for a segment", async () => {
-      await appendEach(300, "payload");
+      await store(place, Array<string>(300).fill("payload"));
       await server.end("SIGTERM");
       await start({ COMPACTION: "on" });
       // A listing with work in it is enough to begin.
@@ -136,17 +136,18 @@ if (s3 !== undefined && target?.startsWith("http://")) {
     it("are no GET for what is packed while its payload is cached", async () => {
       await server.end("SIGTERM");
       await start({ COMPACTION: "on" });
-      await appendEach(300, "payload");
+      for (let operation_index = 0; operation_index < 260; operation_index++) {
+        await post({ client_id: a, operation_index, payload: "payload" });
+      }
       await until(() => (proxy.count().delete ?? 0) >= 256);
       const { list, get, put = 0 } = proxy.count();
       assert.deepEqual({ list, get }, { list: 2, get: undefined });
-      assert.ok(put > 300);
+      assert.ok(put > 260);
     });
 
     it("are those that /metrics counts, page by page and try by try", async () => {
-      await appendEach(1100, "p");
       await server.end("SIGTERM");
-      await start();
+      await start({ STORAGE: placeOfMany });
       let failures = 2;
       proxy.meddleAnswer = (_seen, answer) =>
         failures-- > 0 ? { ...answer, status: 500 } : answer;
@@ -157,13 +158,12 @@ if (s3 !== undefined && target?.startsWith("http://")) {
       const metrics = await (await fetch(new URL("/metrics", server.url))).text();
       assert.match(metrics, /sync_storage_requests_total{kind="list"} 5\n/);
       assert.match(metrics, /sync_storage_requests_total{kind="get"} 1\n/);
-      assert.match(metrics, /sync_storage_bytes_total{direction="read"} 1\n/);
+      assert.match(metrics, /sync_storage_bytes_total{direction="read"} 12000\n/);
     });
 
     it("stop when the reader goes away", async () => {
-      await appendEach(1000, "p".repeat(12_000));
       await server.end("SIGTERM");
-      await start({ OBJECT_CACHE_BYTES: "0" });
+      await start({ STORAGE: placeOfMany, OBJECT_CACHE_BYTES: "0" });
       const response = postRaw(server.port, { user, client_id: b });
       await until(() => response.received() > 10_000);
       response.socket.destroy();
@@ -175,9 +175,8 @@ if (s3 !== undefined && target?.startsWith("http://")) {
   describe("the S3 driver", () => {
     let driver: S3Driver;
     const body = new TextEncoder().encode("payload");
-    const user = someFingerprint();
-    const client = newClient();
-    const name = formatName({ user, client, first: 0, last: 0, md5: md5Of(body) });
+    const stored = { user: someFingerprint(), client: newClient() };
+    const name = formatName({ ...stored, first: 0, last: 0, md5: md5Of(body) });
 
     before(async () => {
       // One attempt: how often the SDK tries is its own affair.
@@ -202,7 +201,7 @@ if (s3 !== undefined && target?.startsWith("http://")) {
     });
 
     it("does not take a put for done whose body was damaged on its way", async () => {
-      const other = formatName({ user, client, first: 1, last: 1, md5: md5Of(body) });
+      const other = formatName({ ...stored, first: 1, last: 1, md5: md5Of(body) });
       proxy.meddleRequest = (_seen, sent) =>
         Buffer.from(sent.map((byte, i) => (i === 3 ? 0 : byte)));
       await assert.rejects(driver.put(other, body), StorageUnavailable);
@@ -216,17 +215,15 @@ if (s3 !== undefined && target?.startsWith("http://")) {
     });
 
     it("throws for a list that is cut short, leads nowhere or goes round in circles", async () => {
-      for (let i = 0; i < 1001; i++) {
-        const index = String(i).padStart(16, "0");
-        await driver.put(`${user}.x.${index}`, body);
-      }
-      assert.equal((await driver.list(`${user}.x.`)).length, 1001);
+      const driver = await S3Driver.open(placeOfMany);
+      const prefix = `${fingerprintOf(user)}.`;
+      assert.equal((await driver.list(prefix)).length, 1100);
       const rewrite = (change: (xml: string) => string) => {
         proxy.meddleAnswer = (_seen, { status, body }) => ({
           status,
           body: Buffer.from(change(body.toString())),
         });
-        return assert.rejects(driver.list(`${user}.x.`), StorageUnavailable);
+        return assert.rejects(driver.list(prefix), StorageUnavailable);
       };
       await rewrite((xml) => xml.replace(/<NextContinuationToken>.*<\/NextContinuationToken>/, ""));
       let first: string | undefined;
@@ -235,14 +232,15 @@ if (s3 !== undefined && target?.startsWith("http://")) {
         return first;
       });
       proxy.meddleAnswer = () => "cut";
-      await assert.rejects(driver.list(`${user}.x.`), StorageUnavailable);
+      await assert.rejects(driver.list(prefix), StorageUnavailable);
+      await driver.close();
     });
 
     it("throws for an answer of 200 that is not of S3: a proxy's, or a page of maintenance", async () => {
       for (const text of ["", "<html><body>We are away for a moment.</body></html>", "{}"]) {
         proxy.meddleAnswer = () => ({ status: 200, body: Buffer.from(text), strange: true });
-        await assert.rejects(driver.list(`${user}.`), StorageUnavailable, text);
-        await assert.rejects(driver.put(`${user}.away`, body), StorageUnavailable, text);
+        await assert.rejects(driver.list(stored.user), StorageUnavailable, text);
+        await assert.rejects(driver.put(`${stored.user}.away`, body), StorageUnavailable, text);
         await assert.rejects(S3Driver.open(newPlace()), StorageUnavailable, text);
       }
     });
@@ -252,7 +250,7 @@ if (s3 !== undefined && target?.startsWith("http://")) {
       await impatient.put(name, body);
       proxy.meddleAnswer = () => "stall";
       await assert.rejects(impatient.get(name), StorageUnavailable);
-      await assert.rejects(impatient.list(`${user}.`), StorageUnavailable);
+      await assert.rejects(impatient.list(stored.user), StorageUnavailable);
       proxy.meddleAnswer = (_seen, answer) => answer;
       assert.deepEqual(Buffer.from(await impatient.get(name)), Buffer.from(body));
       await impatient.close();

@@ -40,6 +40,23 @@ export function processOn(
   return { listings, compactor, log: new Log(listings, objects, parts) };
 }
 
+/**
+ * Stores operations as appends do that come one by one: an object each. Many at a time, and with no
+ * server between, for tests of what is made of them later.
+ */
+export async function storeEach(
+  driver: Driver,
+  user: Fingerprint,
+  client: string,
+  payloads: readonly string[],
+): Promise<void> {
+  const queue = payloads.entries();
+  const storing = async () => {
+    for (const [index, payload] of queue) await storeRun(driver, user, client, index, payload);
+  };
+  await Promise.all(Array.from({ length: 32 }, storing));
+}
+
 /** Stores an object as an append does: a single operation, or a segment of several. */
 export async function storeRun(
   driver: Driver,

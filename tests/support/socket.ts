@@ -48,7 +48,8 @@ export async function until(
 ): Promise<void> {
   const { lost, end } = patience(what);
   try {
-    while (!(await Promise.race([condition(), lost]))) await sleep(10);
+    // The loss comes first: of a race in which all are over, the first one listed has won.
+    while (!(await Promise.race([lost, condition()]))) await sleep(10);
   } finally {
     end();
   }
