@@ -31,6 +31,16 @@ const ANSWER_WITHIN_MS = 30_000;
  */
 const END_WITHIN_MS = 120_000;
 
+/** What is not as usual, or as the environment says. */
+export interface S3Options {
+  /** How long a request may take in all, in milliseconds. */
+  readonly endWithin?: number;
+  /** The address of the service, `http://…`. */
+  readonly endpoint?: string;
+  /** How often a request is tried. */
+  readonly maxAttempts?: number;
+}
+
 /** The commands of the SDK, as the metrics count them. */
 const KINDS: Readonly<Record<string, keyof RequestCounts>> = {
   ListObjectsV2Command: "list",
@@ -71,11 +81,11 @@ export class S3Driver implements Driver {
     );
   }
 
-  /**
-   * Opens `s3://bucket` or `s3://bucket/prefix`, and makes sure that it answers.
-   * @param endWithin how long a request may take in all, in milliseconds
-   */
-  static async open(location: string, endWithin = END_WITHIN_MS): Promise<S3Driver> {
+  /** Opens `s3://bucket` or `s3://bucket/prefix`, and makes sure that it answers. */
+  static async open(
+    location: string,
+    { endWithin = END_WITHIN_MS, ...config }: S3Options = {},
+  ): Promise<S3Driver> {
     const [, bucket, path = ""] =
       /^s3:\/\/([a-z0-9][a-z0-9._-]*)(?:\/(.*))?$/i.exec(location) ?? [];
     if (bucket === undefined) {
@@ -83,6 +93,7 @@ export class S3Driver implements Driver {
     }
     const prefix = path.replace(/\/+$/, "");
     const client = new S3Client({
+      ...config,
       // The newer defaults add checksums in a form that many services refuse.
       requestChecksumCalculation: "WHEN_REQUIRED",
       responseChecksumValidation: "WHEN_REQUIRED",
@@ -96,6 +107,7 @@ export class S3Driver implements Driver {
     });
     // A service at an address of its own seldom has a host name for each bucket.
     client.config.forcePathStyle =
+      config.endpoint !== undefined ||
       (await client.config.serviceConfiguredEndpoint?.()) !== undefined;
     const driver = new S3Driver(client, bucket, prefix === "" ? "" : `${prefix}/`, endWithin);
     await driver.#list("ready.", { MaxKeys: 1 });

@@ -174,19 +174,19 @@ if (s3 !== undefined && target?.startsWith("http://")) {
 
   describe("the S3 driver", () => {
     let driver: S3Driver;
+    // One attempt: how often the SDK tries is its own affair. Not by the environment, which is that
+    // of other test files as well where each has a thread and not a process.
+    const open = (place = newPlace(), more: { endWithin?: number } = {}) =>
+      S3Driver.open(place, { endpoint: proxy.url, maxAttempts: 1, ...more });
     const body = new TextEncoder().encode("payload");
     const stored = { user: someFingerprint(), client: newClient() };
     const name = formatName({ ...stored, first: 0, last: 0, md5: md5Of(body) });
 
     before(async () => {
-      // One attempt: how often the SDK tries is its own affair.
-      Object.assign(process.env, { AWS_ENDPOINT_URL: proxy.url, AWS_MAX_ATTEMPTS: "1" });
-      driver = await S3Driver.open(newPlace());
+      driver = await open();
     });
     after(async () => {
       await driver.close();
-      delete process.env.AWS_MAX_ATTEMPTS;
-      Object.assign(process.env, { AWS_ENDPOINT_URL: target });
     });
 
     it("sends the MD5 of the name along, and none of the checksums that others refuse", async () => {
@@ -215,7 +215,7 @@ if (s3 !== undefined && target?.startsWith("http://")) {
     });
 
     it("throws for a list that is cut short, leads nowhere or goes round in circles", async () => {
-      const driver = await S3Driver.open(placeOfMany);
+      const driver = await open(placeOfMany);
       const prefix = `${fingerprintOf(user)}.`;
       assert.equal((await driver.list(prefix)).length, 1100);
       const rewrite = (change: (xml: string) => string) => {
@@ -241,12 +241,12 @@ if (s3 !== undefined && target?.startsWith("http://")) {
         proxy.meddleAnswer = () => ({ status: 200, body: Buffer.from(text), strange: true });
         await assert.rejects(driver.list(stored.user), StorageUnavailable, text);
         await assert.rejects(driver.put(`${stored.user}.away`, body), StorageUnavailable, text);
-        await assert.rejects(S3Driver.open(newPlace()), StorageUnavailable, text);
+        await assert.rejects(open(), StorageUnavailable, text);
       }
     });
 
     it("gives up a request whose answer stops in the middle, and works again after it", async () => {
-      const impatient = await S3Driver.open(newPlace(), 300);
+      const impatient = await open(newPlace(), { endWithin: 300 });
       await impatient.put(name, body);
       proxy.meddleAnswer = () => "stall";
       await assert.rejects(impatient.get(name), StorageUnavailable);
@@ -257,7 +257,11 @@ if (s3 !== undefined && target?.startsWith("http://")) {
     });
 
     it("tells a client to come back later when S3 asks to slow down", async () => {
-      const server = await startServer({ STORAGE: newPlace(), AWS_MAX_ATTEMPTS: "1" });
+      const server = await startServer({
+        STORAGE: newPlace(),
+        AWS_ENDPOINT_URL: proxy.url,
+        AWS_MAX_ATTEMPTS: "1",
+      });
       proxy.meddleAnswer = () => ({
         status: 503,
         body: Buffer.from("<Error><Code>SlowDown</Code><Message>slow</Message></Error>"),
