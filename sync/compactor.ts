@@ -11,7 +11,7 @@ export interface CompactorOptions
   extends Pick<PackerOptions, "listings" | "objects" | "parts">,
     Partial<Pick<PackerOptions, "limits" | "pause">> {
   readonly timing?: CompactionTiming;
-  /** Called when something was packed, however that ended: its user may be erased by now. */
+  /** Called when something was packed or may have been, however that ended: its user may be erased by now. */
   readonly settle?: (user: Fingerprint) => Promise<unknown>;
   /** Told of a compaction that failed. Nothing is lost by it, and it is tried again later. */
   readonly onError?: (user: Fingerprint, error: unknown) => void;
@@ -143,7 +143,8 @@ export class Compactor {
     let stored = true;
     try {
       const packed = await this.#packer.pack(user);
-      stored = packed.gone.length > 0;
+      // A put that failed may have stored its segment all the same.
+      stored = packed.gone.length + packed.errors.length > 0;
       return packed;
     } finally {
       if (stored) await this.#options.settle?.(user);

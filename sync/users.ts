@@ -123,10 +123,8 @@ function parseUsers(text: string, path: string): ReadonlySet<Fingerprint> {
 /** The entries and the lines they begin on. What PEM spreads over several lines is one entry. */
 function* entriesOf(text: string): Generator<{ entry: string; line: number }> {
   let pem: { entry: string; line: number } | undefined;
-  for (const [i, whole] of text
-    .replace(/^\ufeff/, "")
-    .split("\n")
-    .entries()) {
+  for (const [i, whole] of text.split("\n").entries()) {
+    // With the white space goes a byte order mark.
     const entry = whole.replace(/#.*/, "").trim();
     if (pem !== undefined) pem.entry += `\n${entry}`;
     else if (entry.startsWith(BEGIN)) pem = { entry, line: i + 1 };

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
+import { ObjectMissing } from "../storage/driver.ts";
 import { Listings } from "../storage/listings.ts";
 import { MemoryDriver } from "../storage/memory.ts";
 import { formatName, parseName } from "../storage/names.ts";
@@ -111,6 +112,117 @@ describe("a compactor", () => {
     const { compactor } = instance();
     while (await compactor.compact(user));
     assert.deepEqual(await spans(), ["0-3", "4"]);
+  });
+
+  it("leaves segments that overlap at the end of a client's log, for one of them is its last object", async () => {
+    await store(0, ...Array.from({ length: 4 }, (_, i) => `payload ${i}`));
+    await store(2, ...Array.from({ length: 4 }, (_, i) => `payload ${i + 2}`));
+    await instance().compactor.compact(user);
+    assert.deepEqual(await spans(), ["0-3", "2-5"]);
+    assert.deepEqual(await read(), expected(6));
+  });
+
+  it("stores and deletes nothing where a segment has other lines than its name says", async () => {
+    const body = encodeSegment(a, 0, ["payload 0", "payload 1", "one too many"]);
+    const name = formatName({ user, client: a, first: 0, last: 1, md5: md5Of(body) });
+    await storage.put(name, body);
+    await storeEach(4, 2);
+    await assert.rejects(instance().compactor.compact(user), { name: "SegmentMalformed" });
+    assert.deepEqual([driver.count("put"), driver.count("delete")], [0, 0]);
+  });
+
+  it("deletes no more once it is stopped, but for what is under way", async () => {
+    await storeEach(41);
+    const { opened, open } = gate();
+    driver.before = ({ kind }) => (kind === "delete" ? opened : undefined);
+    const { compactor } = instance();
+    const compacting = compactor.compact(user);
+    await until(() => driver.count("delete") > 0);
+    const begun = driver.count("delete");
+    await compactor.stop();
+    open();
+    await compacting;
+    assert.equal(driver.count("delete"), begun);
+    assert.ok(begun < 40);
+    assert.deepEqual(await read(), expected(41));
+  });
+
+  it("looks whether the user has left meanwhile only when it may have stored something", async () => {
+    let looks = 0;
+    const settle = async () => looks++;
+    await storeEach(3);
+    await instance({ settle }).compactor.compact(user);
+    assert.equal(looks, 0);
+    await storeEach(3, 3);
+    driver.before = ({ kind }) => {
+      if (kind === "put") throw new Error("the answer is lost");
+    };
+    await assert.rejects(instance({ settle }).compactor.compact(user), /lost/);
+    assert.equal(looks, 1);
+    driver.before = () => undefined;
+    await instance({ settle }).compactor.compact(user);
+    assert.equal(looks, 2);
+  });
+
+  it("leaves segments that overlap where one of them all would be too large", async () => {
+    const large = Array.from({ length: 5 }, (_, i) => `${i}`.padEnd(900_000));
+    await store(0, ...large.slice(0, 3));
+    await store(2, ...large.slice(2));
+    await store(5, "last");
+    await instance().compactor.compact(user);
+    assert.deepEqual(await spans(), ["0-2", "2-4", "5"]);
+  });
+
+  it("counts what it has deleted in no listing, though one was read before it was gone", async () => {
+    await storeEach(6);
+    const { compactor, listings } = instance({
+      pause: async () => {
+        if (driver.count("put") > 0) await listings.fresh(user);
+      },
+    });
+    await compactor.compact(user);
+    assert.equal(driver.count("list"), 2);
+    const stored = await storage.list(user);
+    const { bytes, runs } = await listings.peek(user);
+    assert.deepEqual([bytes, runs], [stored.reduce((sum, { size }) => sum + size, 0), 2]);
+  });
+
+  it("looks into a log in vain once in a while, and not each time that it is listed", async () => {
+    await store(0, ...Array.from({ length: 5 }, (_, i) => `payload ${i}`));
+    await store(2, "fork");
+    await storeEach(1, 5);
+    let looks = 0;
+    let time = 0;
+    const pause = async () => {
+      looks++;
+    };
+    const timing = { ...atOnce, rest: 1000 };
+    const { compactor, listings } = instance({ pause, timing, now: () => time });
+    for (const expected of [1, 1, 1, 2]) {
+      if (expected === 2) time += 1000;
+      compactor.loaded(user, await listings.peek(user));
+      await compactor.settled();
+      assert.equal(looks, expected);
+    }
+    await compactor.stop();
+  });
+
+  it("is not at fault for being overtaken now and then, however often", async () => {
+    const { compactor, listings } = instance();
+    for (let round = 0; round < 8; round++) {
+      await storeEach(6, round * 6);
+      listings.forget(user);
+      let misses = 1;
+      driver.before = ({ kind, name }) => {
+        if (kind === "get" && misses-- > 0) throw new ObjectMissing(name);
+      };
+      compactor.appended(user);
+      await compactor.settled();
+      assert.ok(misses < 1);
+    }
+    assert.equal(compactor.failed, 0);
+    assert.deepEqual(await read(), expected(48));
+    await compactor.stop();
   });
 
   it("waits for a pause in the requests before it stores, and again before it deletes", async () => {

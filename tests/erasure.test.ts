@@ -218,6 +218,19 @@ describe("an erasure that breaks off", () => {
     });
   }
 
+  it("holds at once when the tombstone was stored, though storage said that it was not", async () => {
+    const driver = new HookedDriver(new MemoryDriver());
+    await fill(driver);
+    const server = asking({}, driver, { time });
+    assert.equal((await server.signed(user)).status, 200);
+    driver.after = ({ kind, name }) => {
+      if (kind === "put" && name === tombstone()) throw new StorageUnavailable("no answer came");
+    };
+    assert.equal((await server.erase(user)).status, 503);
+    driver.after = () => undefined;
+    await checkErased(server);
+  });
+
   it("is finished in the background when a device of the user comes by", async () => {
     const memory = new MemoryDriver();
     await fill(memory);
@@ -301,6 +314,19 @@ describe("an append that is under way when its user leaves", () => {
       assert.deepEqual(await namesIn(memory), [tombstone()], slow);
       await checkErased(server);
     }
+  });
+
+  it("leaves nothing either where storage did not say that it was stored", async () => {
+    const driver = new HookedDriver(new MemoryDriver());
+    const server = asking({}, driver, { time });
+    await server.signed(user);
+    driver.after = async ({ kind, name }) => {
+      if (kind !== "put" || name === tombstone()) return;
+      assert.equal((await server.erase(user)).status, 204);
+      throw new StorageUnavailable("no answer came");
+    };
+    assert.equal((await server.signed(user, batch)).status, 410);
+    assert.deepEqual(await namesIn(driver), [tombstone()]);
   });
 
   it("to another server, which does not know yet, is swept when its device comes back", async () => {

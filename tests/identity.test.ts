@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createHash, generateKeyPairSync, randomBytes } from "node:crypto";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { fingerprintOf, InvalidPublicKey } from "../sync/identity.ts";
+import { fingerprintOf, Identities, InvalidPublicKey } from "../sync/identity.ts";
 
 const pair = generateKeyPairSync("rsa", { modulusLength: 2048 });
 const pem = pair.publicKey.export({ type: "spki", format: "pem" }).toString();
@@ -240,5 +240,33 @@ describe("a key is refused", () => {
       }),
       { numRuns: 2000 },
     );
+  });
+});
+
+describe("the keys that are remembered", () => {
+  it("are read once for each spelling, and are one user in all of them", () => {
+    const identities = new Identities();
+    const spellings = [pem, base64, base64url, ` ${base64}\n`];
+    const keys = spellings.map((text) => identities.keyOf(text));
+    for (const [i, text] of spellings.entries()) {
+      assert.equal(identities.keyOf(text), keys[i], "it was read again");
+      assert.equal(keys[i]?.fingerprint, fingerprintOf(pem));
+    }
+  });
+
+  it("are no more than memory is meant for, and those used last", () => {
+    const identities = new Identities();
+    const [first, used] = [identities.keyOf(pem), identities.keyOf(base64)];
+    // Nine million characters, of one key in ever other spellings.
+    for (let i = 0; i < 1200; i++) {
+      identities.keyOf(base64.padEnd(8192 - i));
+      assert.equal(identities.keyOf(base64), used);
+    }
+    assert.notEqual(identities.keyOf(pem), first, "it is still in memory");
+  });
+
+  it("are not those that are refused", () => {
+    const identities = new Identities();
+    for (let i = 0; i < 2; i++) assert.throws(() => identities.keyOf("AAAA"), InvalidPublicKey);
   });
 });

@@ -8,6 +8,7 @@ import { md5Of, ObjectDamaged, Objects } from "../storage/objects.ts";
 import { Log, OperationConflict, OperationGap } from "../sync/log.ts";
 import { OperationsLost } from "../sync/reading.ts";
 import { gate, HookedDriver } from "./support/drivers.ts";
+import { storeRun } from "./support/logs.ts";
 import { operationsOf } from "./support/operations.ts";
 import { newClient, someFingerprint } from "./support/users.ts";
 
@@ -154,6 +155,22 @@ describe("the log", () => {
     }
     await append(a, 9, "payload 9", "payload 10");
     assert.equal((await read()).length, 11);
+  });
+
+  it("recognises a retry though the segment it lies in is packed away while it is read, time and again", async () => {
+    const payloads = Array.from({ length: 8 }, (_, i) => `payload ${i}`);
+    let held = await storeRun(storage, user, a, 0, ...payloads.slice(0, 4));
+    const longer = [5, 6, 7];
+    driver.before = async ({ kind, name }) => {
+      if (kind !== "get" || name !== held || longer.length === 0) return;
+      const next = await storeRun(storage, user, a, 0, ...payloads.slice(0, longer.shift()));
+      await storage.delete(held);
+      held = next;
+    };
+    await append(a, 1, "payload 1", "payload 2");
+    assert.deepEqual(longer, []);
+    assert.equal(driver.count("put"), 0);
+    await assert.rejects(append(a, 1, "payload 1", "differs"), OperationConflict);
   });
 
   it("sends the right lines of a segment of which the reader knows a part", async () => {

@@ -129,6 +129,27 @@ describe("the quota of bytes", () => {
     await assert.rejects(append(a, 4, "f"), exceeded("QUOTA_BYTES", 19, 19));
   });
 
+  it("has room again for what failed, while another append is under way", async () => {
+    const driver = newDriver();
+    const { append } = instance({ bytes: 8 }, driver);
+    const begun = gate();
+    const go = gate();
+    driver.before = async ({ kind, name }) => {
+      if (kind !== "put") return;
+      if (name.includes(a)) throw new StorageUnavailable("the disk is gone");
+      begun.open();
+      await go.opened;
+    };
+    const slow = append(b, 0, "four");
+    await begun.opened;
+    await assert.rejects(append(a, 0, "four"), StorageUnavailable);
+    driver.before = () => undefined;
+    await append(a, 0, "four");
+    go.open();
+    await slow;
+    assert.deepEqual(await storedIn(driver), { bytes: 8, clients: 2 });
+  });
+
   it("is not used up by appends that fail", async () => {
     const driver = newDriver();
     const { append } = instance({ bytes: 4, clients: 1 }, driver);

@@ -76,6 +76,42 @@ describe("reading ahead", () => {
     assert.equal(begun.length, atStop);
   });
 
+  it("gives back the memory of all that it has not handed over, when the reader stops or a read fails", async () => {
+    for (const ending of ["the end", "a stop", "a failure"]) {
+      let held = 0;
+      const results = readAhead(Array.from({ length: 20 }, (_, i) => i).values(), {
+        read: async (item) => {
+          if (ending === "a failure" && item === 12) throw new Error("unreadable");
+          return item;
+        },
+        bytes: (item) => 100 + item,
+        maxItems: 4,
+        maxBytes: 1000,
+        budget: {
+          tryHold: (bytes) => {
+            held += bytes;
+            return true;
+          },
+          hold: async (bytes) => {
+            held += bytes;
+          },
+          release: (bytes) => {
+            held -= bytes;
+          },
+        },
+      });
+      const reading = async () => {
+        for await (const item of results) {
+          assert.ok(held >= 100);
+          if (ending === "a stop" && item === 9) break;
+        }
+      };
+      if (ending === "a failure") await assert.rejects(reading(), /unreadable/);
+      else await reading();
+      assert.equal(held, 0, ending);
+    }
+  });
+
   it("throws the error of a read in its place, after all that came before", async () => {
     const { gates, results } = numbers(20, {});
     for (const { open } of gates.toReversed()) open();

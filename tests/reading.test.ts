@@ -3,6 +3,7 @@ import { beforeEach, describe, it } from "node:test";
 import { ObjectMissing } from "../storage/driver.ts";
 import { MemoryDriver } from "../storage/memory.ts";
 import { parseName } from "../storage/names.ts";
+import { OperationsLost, type Reading } from "../sync/reading.ts";
 import { HookedDriver } from "./support/drivers.ts";
 import { processOn, storeRun } from "./support/logs.ts";
 import { operationsOf } from "./support/operations.ts";
@@ -60,5 +61,66 @@ describe("a reading", () => {
     assert.equal(operations.length, 2 * count);
     assert.equal(new Set(operations.map(({ payload }) => payload)).size, 2 * count);
     assert.ok(driver.count("get") <= 4, `${driver.count("get")} GETs`);
+  });
+
+  /** Stores operations that are too large to be sent together; the names of their objects. */
+  const storeLarge = async (client: string, count: number) => {
+    const names: string[] = [];
+    for (let i = 0; i < count; i++) {
+      names.push(await storeRun(storage, user, client, i, `${i} `.padEnd(70_000)));
+    }
+    return names;
+  };
+
+  /** The indexes of the operations that come before the reading ends, and the error it ends with. */
+  const readToEnd = async ({ lines }: Reading) => {
+    const indexes: number[] = [];
+    const error = await (async () => {
+      for await (const chunk of lines) {
+        const text = Buffer.from(chunk).toString();
+        for (const [, index] of text.matchAll(/"operation_index":(\d+)/g))
+          indexes.push(Number(index));
+      }
+    })().catch((error: unknown) => error);
+    return { indexes, error };
+  };
+
+  it("gets to its end though each of its objects is gone once, for it goes on each time", async () => {
+    const names = new Set(await storeLarge(newClient(), 30));
+    driver.before = ({ kind, name }) => {
+      if (kind === "get" && names.delete(name)) throw new ObjectMissing(name);
+    };
+    const { log } = processOn(driver, 30_000);
+    assert.equal((await operationsOf(await log.read(user, new Map()))).length, 30);
+    assert.equal(names.size, 0);
+  });
+
+  it("sends nothing that lies behind an operation which is lost meanwhile", async () => {
+    const names = await storeLarge(newClient(), 5);
+    driver.before = async ({ kind, name }) => {
+      if (kind === "get" && name === names[2]) await storage.delete(name);
+    };
+    const { log } = processOn(driver, 30_000);
+    const { indexes, error } = await readToEnd(await log.read(user, new Map()));
+    assert.deepEqual(indexes, [0, 1]);
+    assert.ok(error instanceof OperationsLost, String(error));
+  });
+
+  it("does not end well with more lines than it has promised, where a fork came meanwhile", async () => {
+    const client = newClient();
+    const names = await storeLarge(client, 3);
+    let gone = false;
+    driver.before = async ({ kind, name }) => {
+      if (kind !== "get" || name !== names[1] || gone) return;
+      gone = true;
+      await storeRun(storage, user, client, 2, "fork");
+      throw new ObjectMissing(name);
+    };
+    const { log } = processOn(driver, 30_000);
+    const reading = await log.read(user, new Map());
+    assert.equal(reading.count, 3);
+    const { indexes, error } = await readToEnd(reading);
+    assert.deepEqual(indexes, [0, 1, 2, 2]);
+    assert.ok(error instanceof OperationsLost, String(error));
   });
 });

@@ -68,6 +68,14 @@ async function ask(
 }
 
 describe("a signed request", () => {
+  it("is let in with a field beside it that no signature can be over", async () => {
+    const { status, text } = await ask(atNow(), {}, (headers) => ({
+      ...headers,
+      "X-Name": "\xe9",
+    }));
+    assert.equal(status, 200, text);
+  });
+
   const accepted: [string, Deviations][] = [
     ["as PROTOCOL.md says", {}],
     ["its components in another order", { components: COMPONENTS.toReversed() }],
