@@ -3,15 +3,18 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import net from "node:net";
 import { describe, it } from "node:test";
+import { StorageUnavailable } from "../storage/driver.ts";
 import { MemoryDriver } from "../storage/memory.ts";
+import { fingerprintOf } from "../sync/identity.ts";
 import { gate, HookedDriver } from "./support/drivers.ts";
 import { madeUpKey } from "./support/floods.ts";
 import { type Serving, serveHere, sync } from "./support/http.ts";
+import { storeRun } from "./support/logs.ts";
 import { metricOf, metricsOf } from "./support/metrics.ts";
 import { overSocket, POST, parsed, problemIn } from "./support/requests.ts";
 import { newSigningUser, type SigningUser, signedHeaders, told } from "./support/signing.ts";
 import { until } from "./support/socket.ts";
-import { newClient } from "./support/users.ts";
+import { newClient, newUser } from "./support/users.ts";
 
 async function serving(
   settings: Record<string, string>,
@@ -75,6 +78,33 @@ describe("a user who has stored as much as one may", () => {
       );
       assert.match(await metricsOf(url), /^sync_refusals_total\{type="quota-exceeded"\} 2$/m);
     });
+  });
+});
+
+describe("a download that breaks off", () => {
+  it("costs its user what was sent, and not what was to be sent", async () => {
+    const user = newUser().base64;
+    const storage = new MemoryDriver();
+    const client = newClient();
+    for (let index = 0; index < 50; index++) {
+      await storeRun(storage, fingerprintOf(user), client, index, "p".repeat(2 ** 20));
+    }
+    const driver = new HookedDriver(storage);
+    driver.before = ({ kind }) => {
+      if (kind === "get" && driver.count("get") > 2) throw new StorageUnavailable("it is gone");
+    };
+    const limits = { RATE_LIMIT: "1", RATE_BURST: "200", COMPACTION: "off" };
+    const download = async (server: Serving) => {
+      await assert.rejects(sync(server.url, { user, client_id: newClient() }));
+      const { headers } = await sync(server.url, {
+        user,
+        client_id: newClient(),
+        sync_status: { [client]: 49 },
+      });
+      const left = Number(/;r=(\d+);/.exec(headers.get("ratelimit") ?? "")?.[1]);
+      assert.ok(left >= 190, `${left} of 200 are left`);
+    };
+    await serving(limits, download, driver);
   });
 });
 

@@ -7,6 +7,7 @@ import { MemoryDriver } from "../storage/memory.ts";
 import { formatName, type ObjectName } from "../storage/names.ts";
 import { md5Of } from "../storage/objects.ts";
 import { gate, HookedDriver } from "./support/drivers.ts";
+import { until } from "./support/socket.ts";
 import { newClient, someFingerprint } from "./support/users.ts";
 
 const body = new TextEncoder().encode("payload");
@@ -36,6 +37,20 @@ describe("the listing cache", () => {
     await driver.put(formatName(operation(index)), body);
     listings.appended(operation(index), body.byteLength);
   };
+  it("keeps no listing that was being read when it was told to forget the user", async () => {
+    const { opened, open } = gate();
+    driver.before = () => opened;
+    const reading = listings.get(user);
+    await until(() => driver.count("list") === 1);
+    listings.forget(user);
+    open();
+    await reading;
+    await listings.get(user);
+    assert.equal(driver.count("list"), 2);
+    await listings.get(user);
+    assert.equal(driver.count("list"), 2);
+  });
+
   const nextOf = (listing: Listing) => listing.clients.get(client)?.next ?? 0;
 
   beforeEach(() => {

@@ -35,6 +35,18 @@ describe("the payload cache", () => {
     assert.equal(driver.count("get"), 1);
   });
 
+  it("keeps no large object that is read, for it is read once, and does keep one that is put", async () => {
+    const roomy = new Objects(driver, 10_000_000);
+    const [read, stored] = [object(1, "r".repeat(300_000)), object(2, "s".repeat(300_000))];
+    await driver.put(formatName(read.name), read.body);
+    await roomy.put(stored.name, stored.body);
+    for (let i = 1; i <= 2; i++) {
+      await roomy.get(read.name);
+      await roomy.get(stored.name);
+      assert.equal(driver.count("get"), i);
+    }
+  });
+
   it("shares one read among all who ask for an object at the same time", async () => {
     await driver.put(formatName(name), body);
     const { opened, open } = gate();
