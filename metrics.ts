@@ -135,9 +135,14 @@ export class Metrics {
       deleted: () => compactor?.counts.deleted ?? 0,
       failed: () => compactor?.counts.failed ?? 0,
     });
-    this.#counters("sync_rate_limited_total", "Requests refused with 429.", undefined, {
-      "": () => limiter?.counts.refused ?? 0,
-    });
+    this.#counters(
+      "sync_rate_limited_total",
+      "Requests refused by the rate limit of a user.",
+      undefined,
+      {
+        "": () => limiter?.counts.refused ?? 0,
+      },
+    );
     this.#gauge("sync_listing_cache_runs", "Runs in the listing cache.", () => listings.cachedRuns);
     this.#gauge(
       "sync_object_cache_bytes",
