@@ -396,6 +396,19 @@ describe("a poll that is under way when its user leaves", () => {
   });
 });
 
+describe("a user whose tombstone the operator has removed", () => {
+  it("begins anew, and unsigned requests are let in until the next signed one", async () => {
+    const memory = new MemoryDriver();
+    await fill(memory);
+    assert.equal((await asking({}, memory, { time }).erase(user)).status, 204);
+    await memory.delete(tombstone());
+    const server = asking({}, memory, { time });
+    assert.equal((await server.unsigned(user, append)).status, 200);
+    assert.equal((await server.signed(user)).status, 200);
+    assert.equal((await server.unsigned(user, append)).status, 401);
+  });
+});
+
 describe("two servers that erase one user", () => {
   it("leave one tombstone, the earliest", async () => {
     const memory = new MemoryDriver();
