@@ -1,4 +1,4 @@
-import type { Driver, StoredObject } from "../../storage/driver.ts";
+import { type Driver, StorageUnavailable, type StoredObject } from "../../storage/driver.ts";
 import { patience } from "./patience.ts";
 
 export interface Call {
@@ -51,6 +51,17 @@ export class HookedDriver implements Driver {
     const result = await work();
     await this.after(call);
     return result;
+  }
+}
+
+/** Does again what the storage did not let be done: all that a client knows of a failure. */
+export async function untilAvailable<Result>(work: () => Promise<Result>): Promise<Result> {
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof StorageUnavailable)) throw error;
+    }
   }
 }
 
