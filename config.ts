@@ -5,6 +5,7 @@ import manifest from "./package.json" with { type: "json" };
 import * as kind from "./setting-kinds.ts";
 import { isStorage, STORAGE_FORMS } from "./storage/open.ts";
 
+/** As `package.json` has it. */
 export const VERSION = manifest.version;
 
 const Settings = v.object({

@@ -33,6 +33,7 @@ export interface MetricSources {
   readonly stalled: () => number;
 }
 
+/** The numbers behind `GET /metrics`: most are kept where things happen, and read here. */
 export class Metrics {
   readonly #registry = new Registry();
   readonly #requests: Histogram<"route" | "status">;
@@ -168,6 +169,7 @@ export class Metrics {
     this.#damage.inc({ kind: "foreign" }, foreign);
   }
 
+  /** All metrics, in the text format of Prometheus. */
   async reply(): Promise<Reply> {
     return {
       status: 200,
