@@ -218,17 +218,11 @@ describe("the lock with two servers on one storage", () => {
   it("is kept when the listing was being read while it was set", async () => {
     const driver = new HookedDriver(new MemoryDriver());
     const server = asking({ LISTING_TTL: "forever" }, driver);
-    const listed = gate();
-    const go = gate();
-    driver.after = async ({ kind }) => {
-      if (kind !== "list") return;
-      listed.open();
-      await go.opened;
-    };
+    const { held, go } = driver.hold("after", ({ kind }) => kind === "list");
     // Both wait for one list, which was made before there was a lock.
     const waiting = [server.signed(user), server.signed(user)];
-    await listed.opened;
-    go.open();
+    await held;
+    go();
     await Promise.all(waiting);
     assert.equal(driver.count("list"), 1);
     assert.equal((await server.unsigned(user)).status, 401);

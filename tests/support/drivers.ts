@@ -45,6 +45,23 @@ export class HookedDriver implements Driver {
     return this.#driver.close();
   }
 
+  /**
+   * Holds up calls, before they are made or before they are answered. `held` resolves at the first
+   * of them; `go` lets it go on, and all that follow.
+   */
+  hold(
+    moment: "before" | "after",
+    matches: (call: Call) => boolean,
+  ): { readonly held: Promise<void>; readonly go: () => void } {
+    const [reached, released] = [gate(), gate()];
+    this[moment] = (call) => {
+      if (!matches(call)) return;
+      reached.open();
+      return released.opened;
+    };
+    return { held: reached.opened, go: released.open };
+  }
+
   async #around<Result>(call: Call, work: () => Promise<Result>): Promise<Result> {
     this.calls.push(call);
     await this.before(call);
