@@ -5,6 +5,7 @@ import manifest from "./package.json" with { type: "json" };
 import * as kind from "./setting-kinds.ts";
 import { isStorage, STORAGE_FORMS } from "./storage/open.ts";
 
+/** As `package.json` has it. */
 export const VERSION = manifest.version;
 
 const Settings = v.object({
@@ -25,7 +26,8 @@ const Settings = v.object({
       v.string(),
       v.check(isStorage, `must be ${STORAGE_FORMS}`),
       v.description(
-        "where operations are kept: the path of a folder, or s3://bucket/prefix; memory: keeps nothing",
+        "where operations are kept: the path of a folder, or s3://bucket/prefix; memory: keeps " +
+          "nothing after the process ends",
       ),
     ),
     "./data",
@@ -54,7 +56,7 @@ const Settings = v.object({
   COMPACTION: v.optional(
     v.pipe(
       v.picklist(["on", "off"], "must be on or off"),
-      v.description("whether small objects are packed into segments in the background"),
+      v.description("whether small objects are packed into segments in the background: on or off"),
     ),
     "on",
   ),
@@ -62,8 +64,8 @@ const Settings = v.object({
     v.pipe(
       kind.number("must be a number of at least 0, such as 20 or 0.5; 0 turns the limit off", 0),
       v.description(
-        "tokens a user gains in a second: a request costs 1, and 1 for each MiB moved; " +
-          "0 turns the limit off",
+        "tokens a user gains in a second: a request costs 1, and 1 for each MiB moved, where each " +
+          "operation adds 1 KiB; 0 turns the limit off",
       ),
     ),
     "20",
@@ -131,8 +133,8 @@ const Settings = v.object({
     v.pipe(
       kind.proxies,
       v.description(
-        "addresses of kind.proxies, separated by commas, that are believed whose request they pass " +
-          "on (Forwarded, X-Forwarded-For)",
+        "addresses and networks of proxies, separated by commas, that are believed whose request " +
+          "they pass on (Forwarded, X-Forwarded-For)",
       ),
     ),
     "none",
@@ -156,7 +158,10 @@ const Settings = v.object({
     "128MiB",
   ),
   CLIENT_TIMEOUT: v.optional(
-    v.pipe(kind.timeout, v.description("how long a client may send nothing, or take nothing")),
+    v.pipe(
+      kind.timeout,
+      v.description("how long a client may send nothing, or take nothing; from 100ms to 4m"),
+    ),
     "30s",
   ),
   CORS_ORIGIN: v.optional(
@@ -169,14 +174,16 @@ const Settings = v.object({
   DEMO: v.optional(
     v.pipe(
       v.picklist(["on", "off"], "must be on or off"),
-      v.description("whether the page at / is served: a notebook to try the server with"),
+      v.description("whether the page at /, a notebook, is served: on or off"),
     ),
     "on",
   ),
   LOG: v.optional(
     v.pipe(
       v.picklist(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`),
-      v.description("how much goes to standard error, one JSON object a line"),
+      v.description(
+        `how much goes to standard error, one JSON object a line: ${LOG_LEVELS.join(", ")}`,
+      ),
     ),
     "info",
   ),
@@ -237,6 +244,8 @@ Usage: start it without arguments; settings are environment variables.
 
 Setting               Default     Meaning
 ${table.join("\n")}
+
+Sizes are bytes, or take KiB, MiB or GiB. Times take ms, s, m or h.
 `;
 }
 

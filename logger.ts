@@ -1,3 +1,4 @@
+/** What is logged, from nothing to all. */
 export const LOG_LEVELS = ["silent", "error", "info", "debug"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 

@@ -33,6 +33,7 @@ export interface MetricSources {
   readonly stalled: () => number;
 }
 
+/** The numbers behind `GET /metrics`: most are kept where things happen, and read here. */
 export class Metrics {
   readonly #registry = new Registry();
   readonly #requests: Histogram<"route" | "status">;
@@ -135,9 +136,14 @@ export class Metrics {
       deleted: () => compactor?.counts.deleted ?? 0,
       failed: () => compactor?.counts.failed ?? 0,
     });
-    this.#counters("sync_rate_limited_total", "Requests refused with 429.", undefined, {
-      "": () => limiter?.counts.refused ?? 0,
-    });
+    this.#counters(
+      "sync_rate_limited_total",
+      "Requests refused by the rate limit of a user.",
+      undefined,
+      {
+        "": () => limiter?.counts.refused ?? 0,
+      },
+    );
     this.#gauge("sync_listing_cache_runs", "Runs in the listing cache.", () => listings.cachedRuns);
     this.#gauge(
       "sync_object_cache_bytes",
@@ -163,6 +169,7 @@ export class Metrics {
     this.#damage.inc({ kind: "foreign" }, foreign);
   }
 
+  /** All metrics, in the text format of Prometheus. */
   async reply(): Promise<Reply> {
     return {
       status: 200,

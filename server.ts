@@ -41,6 +41,7 @@ export interface HandlerOptions extends AssemblyOptions {
 /** How long a stop waits for running requests. */
 const STOP_WITHIN_MS = 10_000;
 
+/** The server without a listener: puts its parts together, and answers with them. */
 export function createHandler(options: HandlerOptions): Handler {
   const { config, logger, now = () => performance.now(), Response: Answer = Response } = options;
   let running = 0;

@@ -98,4 +98,5 @@ export const timeout = v.pipe(
 /** A limit that 0 turns off. */
 export const count = whole("must be a whole number of at least 0; 0 sets no limit", 0);
 
+/** A port to listen on. */
 export const port = whole("must be a port from 0 to 65535; 0 picks a free one", 0, 65_535);

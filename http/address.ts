@@ -1,9 +1,5 @@
 import { BlockList, isIP, isIPv6 } from "node:net";
-
-/** A request, and where its connection comes from, as the runtimes' adapters tell it. */
-export interface Arrived extends Request {
-  readonly ip?: string | undefined;
-}
+import type { ServerRequest } from "srvx";
 
 /** The address of requests that come from nowhere: those that a test makes. */
 const UNKNOWN = "unknown";
@@ -24,11 +20,10 @@ export class Addresses {
    * The address of the client: of the connection, or, where that is a trusted proxy's, the last one
    * on the way that is none. IPv6 counts by /64, which is what one customer gets.
    */
-  of(request: Arrived): string {
-    const { ip } = request;
+  of({ ip, headers }: Pick<ServerRequest, "ip" | "headers">): string {
     if (ip === undefined) return UNKNOWN;
     const peer = plain(ip);
-    return counted(this.#trusts(peer) ? this.#behind(peer, request.headers) : peer);
+    return counted(this.#trusts(peer) ? this.#behind(peer, headers) : peer);
   }
 
   #behind(proxy: string, headers: Headers): string {

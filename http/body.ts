@@ -85,7 +85,11 @@ async function readBytes(
     const left = since + timeout + length / BYTES_PER_MS - performance.now();
     if (left <= 0) body.stop(tooSlow());
   });
-  await body.ended.finally(leave);
+  try {
+    await body.ended;
+  } finally {
+    leave();
+  }
   const [only] = pieces;
   return pieces.length === 1 && only !== undefined
     ? Buffer.from(only.buffer, only.byteOffset, only.byteLength)

@@ -1,7 +1,7 @@
 import { StorageUnavailable } from "../storage/driver.ts";
 import type { Fingerprint } from "../storage/names.ts";
 import { SignatureRequired, UserErased } from "../sync/access.ts";
-import { OperationConflict, OperationGap } from "../sync/log.ts";
+import { OperationConflict, OperationGap } from "../sync/batch.ts";
 import { type Fault, shortened } from "../sync/protocol.ts";
 import { QuotaExceeded } from "../sync/quota.ts";
 import { NoRoom } from "../sync/read-ahead.ts";
@@ -90,6 +90,7 @@ export function storageNotReady(reason: string): Problem {
   return new Problem({ ...storageUnavailable, detail: `Storage is not ready: ${reason}.` });
 }
 
+/** The server takes no requests any more. */
 export const stopping: ProblemOptions = {
   status: 503,
   type: "stopping",
@@ -98,6 +99,7 @@ export const stopping: ProblemOptions = {
   headers: { "Retry-After": "1" },
 };
 
+/** A request with members that break their rules, each told with its place. */
 export function invalidRequest(faults: readonly Fault[]): Problem {
   const first = faults[0];
   const more = faults.length > 1 ? ` (and ${faults.length - 1} more in "errors")` : "";
@@ -145,6 +147,7 @@ export function unauthorized(
   });
 }
 
+/** There is nothing at this path. */
 export function notFound(path: string): Problem {
   return new Problem({
     status: 404,
@@ -154,6 +157,7 @@ export function notFound(path: string): Problem {
   });
 }
 
+/** @param allow the methods that the path answers, as in `Allow` */
 export function methodNotAllowed(method: string, path: string, allow: string): Problem {
   return new Problem({
     status: 405,
@@ -164,6 +168,11 @@ export function methodNotAllowed(method: string, path: string, allow: string): P
   });
 }
 
+/**
+ * A user who has no token left.
+ * @param retryAfter in seconds
+ * @param headers those that tell of the limit
+ */
 export function rateLimited(
   retryAfter: number,
   headers: Readonly<Record<string, string>>,
@@ -177,7 +186,10 @@ export function rateLimited(
   });
 }
 
-/** Too many users that are new have come from one network address. */
+/**
+ * Too many users that are new have come from one network address.
+ * @param retryAfter in seconds
+ */
 export function newUsersLimited(retryAfter: number): Problem {
   return new Problem({
     status: 429,

@@ -14,6 +14,7 @@ export type ResponseClass = new (
   init: { status: number; headers: Record<string, string> },
 ) => Response;
 
+/** A document as JSON that nobody keeps. */
 export function json(document: unknown): Reply {
   return {
     status: 200,

@@ -103,9 +103,20 @@ async function gather(lines: AsyncGenerator<Uint8Array, void, void>): Promise<Ga
   let bytes = 0;
   do {
     const { value, done } = await lines.next();
-    if (done) return { chunk: Buffer.concat(parts), done: true };
+    if (done) return { chunk: joined(parts), done: true };
     parts.push(value);
     bytes += value.byteLength;
   } while (bytes < CHUNK_BYTES && performance.now() - since < CHUNK_MS);
-  return { chunk: Buffer.concat(parts), done: false };
+  return { chunk: joined(parts), done: false };
+}
+
+/** One piece of memory, which is not copied where it is one already. */
+function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const [only] = parts;
+  return parts.length === 1 && only !== undefined && isUnshared(only) ? only : Buffer.concat(parts);
+}
+
+/** Whether no other thread can change the bytes, as a response asks for. */
+function isUnshared(bytes: Uint8Array): bytes is Uint8Array<ArrayBuffer> {
+  return bytes.buffer instanceof ArrayBuffer;
 }

@@ -90,9 +90,11 @@ export class SyncEndpoint {
   answer(request: ServerRequest): Promise<Reply> {
     return this.#within(request, async (arrival) => {
       const { entered, aware, bytes } = await this.#accept(arrival);
-      return this.#read(entered, aware, bytes, arrival.slot).catch((error: unknown) => {
+      try {
+        return await this.#read(entered, aware, bytes, arrival.slot);
+      } catch (error) {
         throw this.#refusal(error, entered.user);
-      });
+      }
     });
   }
 

@@ -79,7 +79,7 @@ export const SETUPS: readonly Setup[] = [
 /** How often the server is started in a month; its caches are empty then. */
 const STARTS_PER_MONTH = 1;
 
-export const DAYS_PER_MONTH = 365 / 12;
+const DAYS_PER_MONTH = 365 / 12;
 
 /** S3 lists at most this many objects in one request. */
 const OBJECTS_PER_LIST = 1000;

@@ -40,6 +40,7 @@ export class Listing {
     this.#foreign = 0;
     this.clients.clear();
     this.#runs = 0;
+    this.#bytes = 0;
   }
 
   /** How many objects of the user have a name that means nothing to this version. */

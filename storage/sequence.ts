@@ -24,6 +24,7 @@ export interface Overlap extends Span {
   readonly runs: readonly Run[];
 }
 
+/** Tells runs that overlap from a lone one. */
 export function isOverlap(piece: Run | Overlap): piece is Overlap {
   return "runs" in piece;
 }

@@ -30,6 +30,7 @@ export interface AccessOptions {
   readonly erasures: Erasures;
 }
 
+/** Keeps the locks of users who have signed, and turns away users who have left. */
 export class Access {
   /** How many users have locked out unsigned requests; read by the metrics. */
   readonly counts = { locked: 0 };

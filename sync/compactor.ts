@@ -55,8 +55,6 @@ interface Due {
 
 /** Decides when a log is packed: in the background, and one compaction a user at a time. */
 export class Compactor {
-  /** Compactions that failed so far; read by the metrics. */
-  failed = 0;
   readonly #options: CompactorOptions;
   readonly #limits: PackingLimits;
   readonly #timing: CompactionTiming;
@@ -71,6 +69,7 @@ export class Compactor {
   readonly #overtaken: LRUCache<Fingerprint, number>;
   readonly #stop = new AbortController();
   readonly #places: (() => void)[] = [];
+  #failed = 0;
   #working = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -87,7 +86,7 @@ export class Compactor {
 
   /** What has been done so far; read by the metrics. */
   get counts(): Readonly<Record<"segments" | "deleted" | "failed", number>> {
-    return { ...this.#packer.counts, failed: this.failed };
+    return { ...this.#packer.counts, failed: this.#failed };
   }
 
   /** Takes note of a log that has grown. */
@@ -208,7 +207,7 @@ export class Compactor {
       this.#overtaken.set(user, overtaken);
       // Another process has packed it first: look again. Anything else may need a person.
       if (error instanceof ObjectMissing && overtaken < MAX_OVERTAKEN) return this.appended(user);
-      this.failed++;
+      this.#failed++;
       this.#resting.set(user, now() + this.#timing.rest);
       this.#options.onError?.(user, error);
     }

@@ -29,7 +29,7 @@ export class Erasures {
   /** What was done so far; read by the metrics. */
   readonly counts = { users: 0, objects: 0 };
   readonly #options: ErasuresOptions;
-  /** A tombstone is never taken away, so nothing here can be out of date. */
+  /** No server takes a tombstone away, so nothing here is out of date (SECURITY.md, to let in again). */
   readonly #known = new LRUCache<Fingerprint, number>({ max: REMEMBERED });
   readonly #turns = new Turns();
   readonly #sweeping = new Set<Fingerprint>();

@@ -34,8 +34,9 @@ const BYTES_PER_TOKEN = 1024 * 1024;
 const EVICTION_TRIES = 8;
 
 /**
- * A token bucket per user, charged for work: a request costs 1 token, and 1 for each MiB moved.
- * A user is let in while a whole token is left, whatever the request will turn out to cost.
+ * Token buckets by name: of users, or of network addresses. They are charged for work: a request
+ * costs 1 token, and 1 for each MiB moved. It is let in while a whole token is left, whatever it
+ * will turn out to cost.
  */
 export class Limiter {
   /** The whole tokens that a full bucket holds, and the seconds in which an empty one fills up. */
@@ -55,9 +56,9 @@ export class Limiter {
   }
 
   /** Admits a request that has brought `bytes`, and charges for it; or refuses it, for nothing. */
-  admit(user: string, bytes: number): Verdict {
+  admit(name: string, bytes: number): Verdict {
     const { rate, burst } = this.#options;
-    const bucket = this.#bucket(user);
+    const bucket = this.#bucket(name);
     const admitted = bucket !== undefined && bucket.tokens >= 1;
     if (admitted) bucket.tokens -= 1 + bytes / BYTES_PER_TOKEN;
     else this.counts.refused++;
@@ -70,27 +71,27 @@ export class Limiter {
     };
   }
 
-  /** Charges an admitted user for `bytes` about to be sent; negative bytes are paid back. */
-  charge(user: string, bytes: number): void {
-    const bucket = this.#bucket(user);
+  /** Charges for `bytes` about to be sent to who was admitted; negative bytes are paid back. */
+  charge(name: string, bytes: number): void {
+    const bucket = this.#bucket(name);
     if (bucket === undefined) return;
     bucket.tokens = Math.min(this.#options.burst, bucket.tokens - bytes / BYTES_PER_TOKEN);
   }
 
-  /** A user's bucket, filled up to now; `undefined` when there is no room for another. */
-  #bucket(user: string): Bucket | undefined {
-    const bucket = this.#buckets.get(user);
+  /** A bucket, filled up to now; `undefined` when there is no room for another. */
+  #bucket(name: string): Bucket | undefined {
+    const bucket = this.#buckets.get(name);
     if (bucket !== undefined) {
       this.#refill(bucket);
       return bucket;
     }
     if (!this.#makeRoom()) return undefined;
     const full = { tokens: this.#options.burst, at: this.#options.now() };
-    this.#buckets.set(user, full);
+    this.#buckets.set(name, full);
     return full;
   }
 
-  /** Only a full bucket is forgotten: forgetting any other would be a gift to its user. */
+  /** Only a full bucket is forgotten: forgetting any other would be a gift. */
   #makeRoom(): boolean {
     for (let tries = 0; tries < EVICTION_TRIES; tries++) {
       if (this.#buckets.size < this.#maxBuckets) return true;

@@ -27,6 +27,8 @@ const MAX_ECHO = 64;
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 const uuidRule = "must be a UUID such as 5f0c1a52-7f7e-4d35-a9a5-0d8b8c1d8b11";
 const indexRule = "must be a whole number from 0 to 9007199254740991";
+const indexMissing = "is missing: a payload needs the operation index it is stored under";
+const indexTooHigh = "is too high: the last operation's index would be above 9007199254740991";
 const payloadRule = "must be a string that is not empty and has no lone surrogates";
 
 const identities = new Identities();
@@ -46,11 +48,7 @@ const User = v.pipe(
 
 const ClientId = v.pipe(v.string(uuidRule), v.regex(uuidPattern, uuidRule), v.toLowerCase());
 
-const OperationIndex = v.pipe(
-  v.number(indexRule),
-  v.safeInteger(indexRule),
-  v.minValue(0, indexRule),
-);
+const OperationIndex = v.custom<number>(isIndex, indexRule);
 
 const Payloads = v.pipe(
   v.custom<unknown>((input) => typeof input === "string" || Array.isArray(input), payloadRule),
@@ -81,17 +79,18 @@ const SyncStatus = v.pipe(
     const aware = new Map<string, number>();
     let faults = 0;
     for (const [key, value] of Object.entries(dataset.value)) {
-      if (faults >= MAX_FAULTS) break;
       const client = key.toLowerCase();
-      const wrong = (message: string) => {
+      const wrong: string[] = [];
+      if (!uuidPattern.test(key)) wrong.push(`the key ${uuidRule}`);
+      else if (aware.has(client)) wrong.push("this client is named twice");
+      if (isIndex(value)) aware.set(client, value);
+      else wrong.push(indexRule);
+      for (const message of wrong) {
         const path = { type: "object", origin: "value", input: dataset.value, key, value } as const;
         addIssue({ message, path: [path] });
-        faults++;
-      };
-      if (!uuidPattern.test(key)) wrong(`the key ${uuidRule}`);
-      else if (aware.has(client)) wrong("this client is named twice");
-      if (v.is(OperationIndex, value)) aware.set(client, value);
-      else wrong(indexRule);
+      }
+      faults += wrong.length;
+      if (faults >= MAX_FAULTS) break;
     }
     return aware;
   }),
@@ -110,36 +109,20 @@ const Members = v.object(
 
 const Request = v.pipe(
   Members,
-  v.forward(
-    v.partialCheck(
-      [["operation_index"], ["payload"]],
-      ({ operation_index, payload }) => payload === undefined || operation_index !== undefined,
-      "is missing: a payload needs the operation index it is stored under",
-    ),
-    ["operation_index"],
-  ),
-  v.forward(
-    v.partialCheck(
-      [["operation_index"], ["payload"]],
-      ({ operation_index = 0, payload = [] }) =>
-        !Number.isSafeInteger(operation_index) ||
-        operation_index <= Number.MAX_SAFE_INTEGER - (payload.length - 1),
-      "is too high: the last operation's index would be above 9007199254740991",
-    ),
-    ["operation_index"],
-  ),
-  v.transform(({ user: key, client_id, operation_index, sync_status, payload }): SyncRequest => {
-    const aware = sync_status ?? new Map<string, number>();
-    if (operation_index !== undefined) {
-      // The client holds what it sends, so none of it is sent back.
-      const last = operation_index + (payload?.length ?? 1) - 1;
-      aware.set(client_id, Math.max(last, aware.get(client_id) ?? -1));
+  v.rawTransform(({ dataset: { value }, addIssue, NEVER }): SyncRequest => {
+    const { user: key, client_id: client, operation_index: first, payload: payloads } = value;
+    const aware = value.sync_status ?? new Map<string, number>();
+    const last = first === undefined ? -1 : first + ((payloads?.length ?? 1) - 1);
+    if (last > Number.MAX_SAFE_INTEGER || (first === undefined && payloads !== undefined)) {
+      const key = "operation_index";
+      const path = { type: "object", origin: "value", input: value, key, value: first } as const;
+      addIssue({ message: first === undefined ? indexMissing : indexTooHigh, path: [path] });
+      return NEVER;
     }
-    const append =
-      payload !== undefined && operation_index !== undefined
-        ? { first: operation_index, payloads: payload }
-        : undefined;
-    return { user: key.fingerprint, key, client: client_id, append, aware };
+    // The client holds what it sends, so none of it is sent back.
+    if (last > (aware.get(client) ?? -1)) aware.set(client, last);
+    const append = payloads === undefined || first === undefined ? undefined : { first, payloads };
+    return { user: key.fingerprint, key, client, append, aware };
   }),
 );
 
@@ -199,6 +182,10 @@ function parse<Output>(
 /** One line of a response: what a client is sent of one operation. */
 export function operationLine(client: string, index: number, payload: string): string {
   return `{"client_id":"${client}","operation_index":${index},"payload":${JSON.stringify(payload)}}\n`;
+}
+
+function isIndex(value: unknown): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 }
 
 function isPayload(value: unknown): value is string {

@@ -4,6 +4,7 @@ const encoder = new TextEncoder();
 // A payload may begin with U+FEFF, which is not a byte order mark then.
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
+/** UTF-8 without a byte order mark. */
 export function bytesOf(text: string): Uint8Array<ArrayBuffer> {
   return encoder.encode(text);
 }

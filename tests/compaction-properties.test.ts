@@ -10,9 +10,9 @@ import { Compactor } from "../sync/compactor.ts";
 import { Log } from "../sync/log.ts";
 import { Parts } from "../sync/parts.ts";
 import { encodeSegment } from "../sync/segment.ts";
-import { HookedDriver } from "./support/drivers.ts";
+import { HookedDriver, untilAvailable } from "./support/drivers.ts";
 import type { Operation } from "./support/http.ts";
-import { operationsOf } from "./support/operations.ts";
+import { acknowledgedBy, inOrder, operationsOf } from "./support/operations.ts";
 
 const USER = fingerprint("A".repeat(43));
 const CLIENTS = [1, 2, 3].map((n) => `5f0c1a52-7f7e-4d35-a9a5-00000000000${n}`);
@@ -144,7 +144,7 @@ describe("any interleaving of compactions, crashes, appends and reads", () => {
 
           faulty = false;
           const { log, compactor } = instance();
-          const expected = inOrder([...operationsOfAll(devices), ...forked]);
+          const expected = inOrder([...acknowledgedBy(devices), ...forked]);
           const settle = async () => {
             assert.deepEqual(
               inOrder(await operationsOf(await log.read(USER, new Map()))),
@@ -286,33 +286,6 @@ async function checkRead(
     // What was acknowledged before is there whole, unless an older listing may be served.
     if (listsEachTime) assert.ok(end >= (before.get(client) ?? 0) - 1, "the log was cut short");
   }
-}
-
-async function untilAvailable<Result>(work: () => Promise<Result>): Promise<Result> {
-  for (;;) {
-    try {
-      return await work();
-    } catch (error) {
-      if (!(error instanceof StorageUnavailable)) throw error;
-    }
-  }
-}
-
-function operationsOfAll(devices: readonly Device[]): Operation[] {
-  return devices.flatMap(({ client, acknowledged }) =>
-    acknowledged.map((payload, operation_index) => ({
-      client_id: client,
-      operation_index,
-      payload,
-    })),
-  );
-}
-
-/** By client and index, and under one index in the order of hashes. */
-function inOrder(operations: readonly Operation[]): Operation[] {
-  const key = ({ client_id, operation_index, payload }: Operation) =>
-    `${client_id}.${String(operation_index).padStart(16, "0")}.${md5Of(new TextEncoder().encode(payload))}`;
-  return operations.toSorted((a, b) => (key(a) < key(b) ? -1 : 1));
 }
 
 function fingerprint(text: string): Fingerprint {

@@ -4,14 +4,14 @@ import { ObjectMissing } from "../storage/driver.ts";
 import { Listings } from "../storage/listings.ts";
 import { MemoryDriver } from "../storage/memory.ts";
 import { formatName, parseName } from "../storage/names.ts";
-import { md5Of, Objects } from "../storage/objects.ts";
-import { Compactor, type CompactorOptions } from "../sync/compactor.ts";
+import { md5Of } from "../storage/objects.ts";
+import type { CompactorOptions } from "../sync/compactor.ts";
 import { fingerprintOf } from "../sync/identity.ts";
-import { Log } from "../sync/log.ts";
-import { Parts } from "../sync/parts.ts";
 import { encodeSegment } from "../sync/segment.ts";
 import { gate, HookedDriver } from "./support/drivers.ts";
-import { type Operation, serveHere, sync } from "./support/http.ts";
+import { type Operation, type Serving, serving, sync } from "./support/http.ts";
+import { processOn, storeRun } from "./support/logs.ts";
+import { metricsOf } from "./support/metrics.ts";
 import { operationsOf } from "./support/operations.ts";
 import { until } from "./support/socket.ts";
 import { newClient, newUser, someFingerprint } from "./support/users.ts";
@@ -25,31 +25,10 @@ describe("a compactor", () => {
   let storage: MemoryDriver;
   let driver: HookedDriver;
 
-  /** A process of its own: the same storage, caches of its own. */
-  const instance = (options: Partial<CompactorOptions> = {}, ttl = Number.POSITIVE_INFINITY) => {
-    const now = options.now ?? (() => performance.now());
-    const listings = new Listings(driver, { ttl, maxRuns: 10_000, now });
-    const objects = new Objects(driver, 0);
-    const parts = new Parts(objects);
-    const compactor = new Compactor({
-      listings,
-      objects,
-      parts,
-      now,
-      limits,
-      timing: atOnce,
-      ...options,
-    });
-    return { listings, compactor, log: new Log(listings, objects, parts) };
-  };
-  const store = async (first: number, ...payloads: string[]) => {
-    const last = first + payloads.length - 1;
-    const single = new TextEncoder().encode(payloads[0]);
-    const body = payloads.length === 1 ? single : encodeSegment(a, first, payloads);
-    const name = formatName({ user, client: a, first, last, md5: md5Of(body) });
-    await storage.put(name, body);
-    return name;
-  };
+  const instance = (options: Partial<CompactorOptions> = {}) =>
+    processOn(driver, Number.POSITIVE_INFINITY, options);
+  const store = (first: number, ...payloads: string[]) =>
+    storeRun(storage, user, a, first, ...payloads);
   const storeEach = async (count: number, from = 0) => {
     for (let i = from; i < from + count; i++) await store(i, `payload ${i}`);
   };
@@ -220,7 +199,7 @@ describe("a compactor", () => {
       await compactor.settled();
       assert.ok(misses < 1);
     }
-    assert.equal(compactor.failed, 0);
+    assert.equal(compactor.counts.failed, 0);
     assert.deepEqual(await read(), expected(48));
     await compactor.stop();
   });
@@ -379,17 +358,10 @@ describe("a listing that shows a hole", () => {
     const user = someFingerprint();
     for (const heals of [true, false]) {
       const storage = new MemoryDriver();
-      const names: string[] = [];
-      for (let i = 0; i < 4; i++) {
-        const body = new TextEncoder().encode(`${i}`);
-        names.push(formatName({ user, client: a, first: i, last: i, md5: md5Of(body) }));
-        if (i !== 1 && i !== 2) await storage.put(names[i] ?? "", body);
-      }
+      for (const index of [0, 3]) await storeRun(storage, user, a, index, `${index}`);
       const driver = new HookedDriver(storage);
-      const segment = encodeSegment(a, 1, ["1", "2"]);
-      const name = formatName({ user, client: a, first: 1, last: 2, md5: md5Of(segment) });
       driver.after = async ({ kind }) => {
-        if (kind === "list" && heals) await storage.put(name, segment);
+        if (kind === "list" && heals) await storeRun(storage, user, a, 1, "1", "2");
       };
       const listings = new Listings(driver, { ttl: 0, maxRuns: 100, now: () => 0 });
       const sequence = (await listings.get(user)).clients.get(a);
@@ -406,8 +378,7 @@ describe("a server that compacts", () => {
   it("knows a retry of what lies in a segment now, and refuses what differs with 409", async () => {
     const user = newUser().base64;
     const driver = new HookedDriver(new MemoryDriver());
-    const server = await serveHere({}, driver, { limits, timing: atOnce });
-    try {
+    const work = async (server: Serving) => {
       for (let i = 0; i < 8; i++) await append(server.url, user, i, `payload ${i}`);
       await server.compacted();
       assert.ok(driver.count("delete") > 0);
@@ -419,25 +390,22 @@ describe("a server that compacts", () => {
         assert.equal(refused.problem.operation_index, i);
       }
       assert.equal(driver.count("put"), puts);
-      const metrics = await (await fetch(new URL("/metrics", server.url))).text();
+      const metrics = await metricsOf(server.url);
       assert.match(metrics, /^sync_compaction_total\{event="stored"\} [1-9]/m);
       assert.match(metrics, /^sync_compaction_total\{event="deleted"\} [1-9]/m);
       assert.match(metrics, /^sync_compaction_total\{event="failed"\} 0$/m);
-    } finally {
-      await server.close();
-    }
+    };
+    await serving({}, work, driver, { limits, timing: atOnce });
   });
 
   it("packs nothing with COMPACTION=off", async () => {
     const key = newUser().base64;
     const storage = new MemoryDriver();
-    const server = await serveHere({ COMPACTION: "off" }, storage, { limits, timing: atOnce });
-    try {
+    const work = async (server: Serving) => {
       for (let i = 0; i < 8; i++) await append(server.url, key, i, `payload ${i}`);
       await server.compacted();
       assert.equal((await storage.list(fingerprintOf(key))).length, 8);
-    } finally {
-      await server.close();
-    }
+    };
+    await serving({ COMPACTION: "off" }, work, storage, { limits, timing: atOnce });
   });
 });

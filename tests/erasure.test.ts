@@ -5,7 +5,7 @@ import { type Driver, StorageUnavailable } from "../storage/driver.ts";
 import { MemoryDriver } from "../storage/memory.ts";
 import { formatMarker } from "../storage/names.ts";
 import { openStorage } from "../storage/open.ts";
-import { type Call, gate, HookedDriver } from "./support/drivers.ts";
+import { type Call, HookedDriver } from "./support/drivers.ts";
 import { temporaryFolder } from "./support/folder.ts";
 import { type ServerProcess, startServer } from "./support/process.ts";
 import {
@@ -266,19 +266,16 @@ describe("a lock that is under way when its user leaves", () => {
     const memory = new MemoryDriver();
     const driver = new HookedDriver(memory);
     const server = asking({}, driver, { time });
-    const begun = gate();
-    const go = gate();
-    driver.before = async ({ kind, name }) => {
-      if (kind !== "put" || name !== lock()) return;
-      begun.open();
-      await go.opened;
-    };
+    const { held, go } = driver.hold(
+      "before",
+      ({ kind, name }) => kind === "put" && name === lock(),
+    );
     const polling = server.signed(user);
-    await begun.opened;
+    await held;
     // The request that erases locks as little as it is kept out.
     assert.equal((await server.erase(user)).status, 204);
     assert.deepEqual(await namesIn(memory), [tombstone()]);
-    go.open();
+    go();
     assert.equal((await polling).status, 410);
     assert.deepEqual(await namesIn(memory), [tombstone()]);
     await checkErased(server);
@@ -292,24 +289,21 @@ describe("an append that is under way when its user leaves", () => {
       const driver = new HookedDriver(memory);
       const server = asking({}, driver, { time });
       await server.signed(user);
-      const begun = gate();
-      const go = gate();
-      driver.before = async ({ kind, name }) => {
-        if (kind !== "put" || (name === tombstone()) !== (slow === "tombstone")) return;
-        begun.open();
-        await go.opened;
-      };
+      const { held, go } = driver.hold(
+        "before",
+        ({ kind, name }) => kind === "put" && (name === tombstone()) === (slow === "tombstone"),
+      );
       const appending = () => server.signed(user, batch);
       const [first, second] =
         slow === "put"
           ? [appending, () => server.erase(user)]
           : [() => server.erase(user), appending];
       const one = first();
-      await begun.opened;
+      await held;
       const two = second();
       // The fast one goes by; only then may the slow one go on.
       assert.equal((await two).status, slow === "put" ? 204 : 200);
-      go.open();
+      go();
       assert.equal((await one).status, slow === "put" ? 410 : 204);
       assert.deepEqual(await namesIn(memory), [tombstone()], slow);
       await checkErased(server);
@@ -353,24 +347,18 @@ describe("a compaction that is under way when its user leaves", () => {
   async function compacting(memory: MemoryDriver) {
     const driver = new HookedDriver(memory);
     const server = asking({ COMPACTION: "on" }, driver, { time }, compaction);
-    const begun = gate();
-    const go = gate();
     const isSegment = ({ kind, name }: Call) =>
       kind === "put" && name.includes("-0000000000000003.");
-    driver.before = async (call) => {
-      if (!isSegment(call)) return;
-      begun.open();
-      await go.opened;
-    };
+    const { held, go } = driver.hold("before", isSegment);
     const client = newClient();
     for (let index = 0; index < 5; index++) {
       const members = { client_id: client, operation_index: index, payload: `${index}` };
       assert.equal((await server.signed(user, members)).status, 200);
     }
     const compacted = server.handler.compacted();
-    await begun.opened;
+    await held;
     const finish = async () => {
-      go.open();
+      go();
       await compacted;
       assert.equal(driver.calls.filter(isSegment).length, 1, "the segment was stored");
     };
@@ -401,17 +389,11 @@ describe("a poll that is under way when its user leaves", () => {
     const driver = new HookedDriver(new MemoryDriver());
     const server = asking({ OBJECT_CACHE_BYTES: "0" }, driver, { time });
     assert.equal((await server.signed(user, append)).status, 200);
-    const begun = gate();
-    const go = gate();
-    driver.before = async ({ kind }) => {
-      if (kind !== "get") return;
-      begun.open();
-      await go.opened;
-    };
+    const { held, go } = driver.hold("before", ({ kind }) => kind === "get");
     const polling = server.signed(user);
-    await begun.opened;
+    await held;
     assert.equal((await server.erase(user)).status, 204);
-    go.open();
+    go();
     const { status, problem, text } = await polling;
     assert.equal(status, 410, text);
     assert.equal(problem.type, "urn:sync-server:user-erased");
@@ -419,6 +401,19 @@ describe("a poll that is under way when its user leaves", () => {
       server.log.filter((line) => JSON.parse(line).level === "error"),
       [],
     );
+  });
+});
+
+describe("a user whose tombstone the operator has removed", () => {
+  it("begins anew, and unsigned requests are let in until the next signed one", async () => {
+    const memory = new MemoryDriver();
+    await fill(memory);
+    assert.equal((await asking({}, memory, { time }).erase(user)).status, 204);
+    await memory.delete(tombstone());
+    const server = asking({}, memory, { time });
+    assert.equal((await server.unsigned(user, append)).status, 200);
+    assert.equal((await server.signed(user)).status, 200);
+    assert.equal((await server.unsigned(user, append)).status, 401);
   });
 });
 

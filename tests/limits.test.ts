@@ -8,26 +8,13 @@ import { MemoryDriver } from "../storage/memory.ts";
 import { fingerprintOf } from "../sync/identity.ts";
 import { gate, HookedDriver } from "./support/drivers.ts";
 import { madeUpKey } from "./support/floods.ts";
-import { type Serving, serveHere, sync } from "./support/http.ts";
+import { type Serving, serving, sync } from "./support/http.ts";
 import { storeRun } from "./support/logs.ts";
 import { metricOf, metricsOf } from "./support/metrics.ts";
 import { overSocket, POST, parsed, problemIn } from "./support/requests.ts";
 import { newSigningUser, type SigningUser, signedHeaders, told } from "./support/signing.ts";
 import { until } from "./support/socket.ts";
 import { newClient, newUser } from "./support/users.ts";
-
-async function serving(
-  settings: Record<string, string>,
-  work: (server: Serving) => Promise<void>,
-  driver = new HookedDriver(new MemoryDriver()),
-): Promise<void> {
-  const server = await serveHere(settings, driver);
-  try {
-    await work(server);
-  } finally {
-    await server.close();
-  }
-}
 
 const first = (user: string, client_id = newClient(), payload: string | string[] = "sealed") => ({
   user,
@@ -117,6 +104,13 @@ describe("users with nothing stored yet", () => {
     return { status: response.status, headers: response.headers, text: await response.text() };
   };
 
+  const signed = async (base: string, method: string, user: SigningUser, members = {}) => {
+    const url = new URL("/sync", base).href;
+    const body = JSON.stringify({ user: user.base64, ...members });
+    const headers = await signedHeaders(user, { url, method, body });
+    return told(await fetch(url, { method, headers, body }));
+  };
+
   it("are refused beyond the limit of their network address, before anything is stored", async () => {
     const driver = new HookedDriver(new MemoryDriver());
     const work = async ({ url }: Serving) => {
@@ -164,13 +158,8 @@ describe("users with nothing stored yet", () => {
 
   it("count also when their first request is signed, which stores a lock", async () => {
     const driver = new HookedDriver(new MemoryDriver());
-    const work = async (server: Serving) => {
-      const url = new URL("/sync", server.url).href;
-      const poll = async (user: SigningUser) => {
-        const body = JSON.stringify({ user: user.base64, client_id: newClient() });
-        const headers = await signedHeaders(user, { url, body });
-        return told(await fetch(url, { method: "POST", headers, body }));
-      };
+    const work = async ({ url }: Serving) => {
+      const poll = (user: SigningUser) => signed(url, "POST", user, { client_id: newClient() });
       const keys = [newSigningUser(), newSigningUser(), newSigningUser(), newSigningUser()];
       const [ada, grace, mary, joan] = await Promise.all(keys);
       assert.ok(ada !== undefined && grace !== undefined);
@@ -191,13 +180,8 @@ describe("users with nothing stored yet", () => {
 
   it("count also when they erase themselves, which stores a tombstone", async () => {
     const driver = new HookedDriver(new MemoryDriver());
-    const work = async (server: Serving) => {
-      const url = new URL("/sync", server.url).href;
-      const erase = async (user: SigningUser) => {
-        const body = JSON.stringify({ user: user.base64 });
-        const headers = await signedHeaders(user, { url, method: "DELETE", body });
-        return told(await fetch(url, { method: "DELETE", headers, body }));
-      };
+    const work = async ({ url }: Serving) => {
+      const erase = (user: SigningUser) => signed(url, "DELETE", user);
       const keys = [newSigningUser(), newSigningUser(), newSigningUser()];
       const [ada, grace, mary] = await Promise.all(keys);
       assert.ok(ada !== undefined && grace !== undefined && mary !== undefined);

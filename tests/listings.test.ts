@@ -108,18 +108,14 @@ describe("the listing cache", () => {
   });
 
   it("reads afresh after the call, even while an earlier load is running", async () => {
-    const [listed, answered] = [gate(), gate()];
-    driver.after = () => {
-      listed.open();
-      return answered.opened;
-    };
+    const { held, go } = driver.hold("after", ({ kind }) => kind === "list");
     const early = listings.get(user);
     // Storage has listed, but its answer is still on its way.
-    await listed.opened;
+    await held;
     await put(0);
     time += 1;
     const fresh = [listings.fresh(user), listings.fresh(user)];
-    answered.open();
+    go();
     assert.equal(nextOf(await early), 0);
     for (const listing of fresh) assert.equal(nextOf(await listing), 1);
     assert.equal(driver.count("list"), 2);
@@ -137,17 +133,12 @@ describe("the listing cache", () => {
     for (const moment of ["before", "after"] as const) {
       user = someFingerprint();
       await put(0);
-      const [reached, held] = [gate(), gate()];
-      driver[moment] = ({ kind }) => {
-        if (kind !== "list") return;
-        reached.open();
-        return held.opened;
-      };
+      const { held, go } = driver.hold(moment, ({ kind }) => kind === "list");
       const load = listings.get(user);
-      await reached.opened;
+      await held;
       await append(1);
       await append(2);
-      held.open();
+      go();
       assert.equal(nextOf(await load), 3, moment);
       assert.equal(nextOf(await listings.get(user)), 3, moment);
       assert.equal((await listings.get(user)).runs, 3, moment);
@@ -160,16 +151,11 @@ describe("the listing cache", () => {
       user = someFingerprint();
       await put(0);
       await listings.get(user);
-      const [listed, answered] = [gate(), gate()];
-      driver.after = ({ kind }) => {
-        if (kind !== "list") return;
-        listed.open();
-        return answered.opened;
-      };
+      const { held, go } = driver.hold("after", ({ kind }) => kind === "list");
       const load = listings.fresh(user);
-      await listed.opened;
+      await held;
       await storage.put(formatName(operation(1)), body);
-      answered.open();
+      go();
       for (let i = 0; i < turns; i++) await Promise.resolve();
       listings.appended(operation(1), body.byteLength);
       await load;
@@ -180,17 +166,12 @@ describe("the listing cache", () => {
 
   it("puts an append that lands during a load in its place when storage listed only a later one", async () => {
     // A folder that is read while files are renamed into it may show the second and not the first.
-    const [reached, held] = [gate(), gate()];
-    driver.before = ({ kind }) => {
-      if (kind !== "list") return;
-      reached.open();
-      return held.opened;
-    };
+    const { held, go } = driver.hold("before", ({ kind }) => kind === "list");
     const load = listings.get(user);
-    await reached.opened;
+    await held;
     listings.appended(operation(0), body.byteLength);
     await append(1);
-    held.open();
+    go();
     const listing = await load;
     assert.equal(nextOf(listing), 2);
     assert.deepEqual(listing.clients.get(client)?.holes, []);

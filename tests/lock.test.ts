@@ -30,6 +30,36 @@ async function namesIn(driver: Driver): Promise<string[]> {
   return (await driver.list("")).map(({ name }) => name);
 }
 
+describe("whoever has the public key alone", () => {
+  const operation = (client_id: string, operation_index: number, payload: string) => ({
+    client_id,
+    operation_index,
+    payload,
+  });
+
+  it("can take a client's next index, and what is left of the quota, of a user who has not signed", async () => {
+    const server = asking({ QUOTA_CLIENTS: "2" });
+    const device = newClient();
+    assert.equal((await server.unsigned(user, operation(device, 0, "own"))).status, 200);
+    assert.equal((await server.unsigned(user, operation(device, 1, "other"))).status, 200);
+    const { status, problem } = await server.unsigned(user, operation(device, 1, "own"));
+    assert.equal(status, 409);
+    assert.equal(problem.type, "urn:sync-server:operation-conflict");
+    assert.equal((await server.unsigned(user, operation(newClient(), 0, "other"))).status, 200);
+    assert.equal((await server.unsigned(user, operation(newClient(), 0, "own"))).status, 507);
+  });
+
+  it("can take neither once the user has signed", async () => {
+    const server = asking({ QUOTA_CLIENTS: "2" });
+    const device = newClient();
+    assert.equal((await server.signed(user, operation(device, 0, "own"))).status, 200);
+    assert.equal((await server.unsigned(user, operation(device, 1, "other"))).status, 401);
+    assert.equal((await server.unsigned(user, operation(newClient(), 0, "other"))).status, 401);
+    assert.equal((await server.signed(user, operation(device, 1, "own"))).status, 200);
+    assert.equal((await server.signed(user, operation(newClient(), 0, "own"))).status, 200);
+  });
+});
+
 describe("the first signed request of a user", () => {
   it("is one that unsigned requests may come before, and none may come after", async () => {
     const server = asking();
@@ -188,17 +218,11 @@ describe("the lock with two servers on one storage", () => {
   it("is kept when the listing was being read while it was set", async () => {
     const driver = new HookedDriver(new MemoryDriver());
     const server = asking({ LISTING_TTL: "forever" }, driver);
-    const listed = gate();
-    const go = gate();
-    driver.after = async ({ kind }) => {
-      if (kind !== "list") return;
-      listed.open();
-      await go.opened;
-    };
+    const { held, go } = driver.hold("after", ({ kind }) => kind === "list");
     // Both wait for one list, which was made before there was a lock.
     const waiting = [server.signed(user), server.signed(user)];
-    await listed.opened;
-    go.open();
+    await held;
+    go();
     await Promise.all(waiting);
     assert.equal(driver.count("list"), 1);
     assert.equal((await server.unsigned(user)).status, 401);

@@ -6,10 +6,11 @@ import { Listings } from "../storage/listings.ts";
 import { MemoryDriver } from "../storage/memory.ts";
 import { type Fingerprint, isFingerprint } from "../storage/names.ts";
 import { Objects } from "../storage/objects.ts";
-import { Log, OperationConflict, OperationGap } from "../sync/log.ts";
-import { HookedDriver } from "./support/drivers.ts";
+import { OperationConflict, OperationGap } from "../sync/batch.ts";
+import { Log } from "../sync/log.ts";
+import { HookedDriver, untilAvailable } from "./support/drivers.ts";
 import type { Operation } from "./support/http.ts";
-import { operationsOf } from "./support/operations.ts";
+import { acknowledgedBy, inOrder, operationsOf } from "./support/operations.ts";
 
 const USERS = 2;
 const CLIENTS_PER_USER = 3;
@@ -95,15 +96,7 @@ describe("any interleaving of appends, retries, conflicts, batches and reads", (
             const fresh = new Listings(driver, { ttl: 0, maxRuns: 1, now: () => time });
             const log = new Log(fresh, new Objects(driver, 0));
             const read = await scheduler.waitFor(readAll(log, user, new Map()));
-            const expected = devices
-              .filter((device) => device.user === user)
-              .flatMap(({ client, acknowledged }) =>
-                acknowledged.map((payload, operation_index) => ({
-                  client_id: client,
-                  operation_index,
-                  payload,
-                })),
-              );
+            const expected = acknowledgedBy(devices.filter((device) => device.user === user));
             assert.deepEqual(inOrder(read), inOrder(expected));
           }
         },
@@ -185,25 +178,4 @@ async function readAll(
   aware: ReadonlyMap<string, number>,
 ): Promise<Operation[]> {
   return operationsOf(await log.read(user, aware));
-}
-
-/** Does again what the storage did not let be done: all that a client knows of a failure. */
-async function untilAvailable<Result>(work: () => Promise<Result>): Promise<Result> {
-  for (;;) {
-    try {
-      return await work();
-    } catch (error) {
-      if (!(error instanceof StorageUnavailable)) throw error;
-    }
-  }
-}
-
-function inOrder(operations: readonly Operation[]): Operation[] {
-  return operations.toSorted((x, y) =>
-    x.client_id === y.client_id
-      ? x.operation_index - y.operation_index
-      : x.client_id < y.client_id
-        ? -1
-        : 1,
-  );
 }

@@ -4,14 +4,15 @@ import { readConfig } from "../config.ts";
 import { createLogger } from "../logger.ts";
 import { createHandler } from "../server.ts";
 import { CountedDriver } from "../storage/counted.ts";
-import { type Driver, StorageUnavailable } from "../storage/driver.ts";
+import { StorageUnavailable } from "../storage/driver.ts";
 import { MemoryDriver } from "../storage/memory.ts";
 import { openStorage } from "../storage/open.ts";
 import { fingerprintOf } from "../sync/identity.ts";
 import { HookedDriver } from "./support/drivers.ts";
 import { temporaryFolder } from "./support/folder.ts";
-import { type Serving, serveHere, sync } from "./support/http.ts";
+import { type Serving, serveHere, serving, sync } from "./support/http.ts";
 import { storeRun } from "./support/logs.ts";
+import { metricsOf } from "./support/metrics.ts";
 import { newClient, newUser } from "./support/users.ts";
 
 const user = newUser().base64;
@@ -19,13 +20,6 @@ const client = newClient();
 const payload = "a payload that nobody may see again";
 
 type Values = Map<string, number>;
-
-async function metricsOf(url: string): Promise<string> {
-  const response = await fetch(new URL("/metrics", url));
-  assert.equal(response.status, 200);
-  assert.match(response.headers.get("content-type") ?? "", /^text\/plain; version=0\.0\.4/);
-  return response.text();
-}
 
 /** The values in a text of metrics, by name and labels. */
 function valuesIn(text: string): Values {
@@ -38,20 +32,6 @@ function valuesIn(text: string): Values {
   );
 }
 
-/** Serves for as long as some work takes, however that ends. */
-async function serving(
-  work: (server: Serving) => Promise<void>,
-  settings?: Record<string, string>,
-  driver?: Driver,
-): Promise<void> {
-  const server = await serveHere(settings, driver);
-  try {
-    await work(server);
-  } finally {
-    await server.close();
-  }
-}
-
 /** Serves from a folder that is taken away. */
 async function servingWithoutFolder(
   work: (server: Serving, path: string) => Promise<void>,
@@ -59,7 +39,7 @@ async function servingWithoutFolder(
   const { path, remove } = temporaryFolder();
   const driver = await openStorage(path);
   remove();
-  await serving((server) => work(server, path), {}, driver);
+  await serving({}, (server) => work(server, path), driver);
 }
 
 describe("GET /metrics", () => {
@@ -157,11 +137,11 @@ describe("GET /metrics", () => {
       assert.deepEqual(statuses, [200, 429, 429]);
       assert.equal(valuesIn(await metricsOf(url)).get("sync_rate_limited_total"), 2);
     };
-    await serving(work, { RATE_LIMIT: "0.001", RATE_BURST: "1" });
+    await serving({ RATE_LIMIT: "0.001", RATE_BURST: "1" }, work);
   });
 
   it("counts what the caches spare storage, and what they hold", async () => {
-    await serving(async ({ url }) => {
+    await serving({}, async ({ url }) => {
       await sync(url, { ...append, operation_index: 0 });
       for (let i = 0; i < 3; i++) await sync(url, { user, client_id: newClient() });
       const values = valuesIn(await metricsOf(url));
@@ -183,8 +163,7 @@ describe("GET /metrics", () => {
     };
     const runs = { user: fingerprintOf(user), client };
     for (let i = 0; i < 6; i++) await storeRun(storage, runs.user, runs.client, i, `${i}`);
-    const server = await serveHere({}, storage, compaction);
-    try {
+    const work = async (server: Serving) => {
       const compacted = async () => {
         await server.compacted();
         const values = valuesIn(await metricsOf(server.url));
@@ -203,9 +182,8 @@ describe("GET /metrics", () => {
       assert.equal((await sync(server.url, poll)).status, 200);
       assert.deepEqual(await compacted(), [1, 5, 1]);
       assert.equal(server.log.filter((line) => line.includes("a compaction failed")).length, 1);
-    } finally {
-      await server.close();
-    }
+    };
+    await serving({}, work, storage, compaction);
   });
 
   it("counts forks that lie inside segments, once", async () => {
@@ -216,6 +194,7 @@ describe("GET /metrics", () => {
     // One that only looks like a fork: it holds what the segments hold.
     await storeRun(storage, fingerprint, client, 0, "zero");
     await serving(
+      { LISTING_TTL: "0" },
       async ({ url, log }) => {
         const forks = async () =>
           valuesIn(await metricsOf(url)).get('sync_log_damage_total{kind="fork"}') ?? 0;
@@ -227,9 +206,14 @@ describe("GET /metrics", () => {
         const told = log.filter((line) => line.includes("forks"));
         assert.equal(told.length, 1, told.join("\n"));
       },
-      { LISTING_TTL: "0" },
       storage,
     );
+  });
+
+  it("is answered in the text format of Prometheus", async () => {
+    const { status, headers } = await fetch(new URL("/metrics", server.url));
+    assert.equal(status, 200);
+    assert.match(headers.get("content-type") ?? "", /^text\/plain; version=0\.0\.4/);
   });
 
   it("names no user, no client and no payload", async () => {
@@ -255,7 +239,7 @@ describe("GET /health", () => {
 
 describe("GET /ready", () => {
   it("says that storage answers", async () => {
-    await serving(async ({ url }) => {
+    await serving({}, async ({ url }) => {
       const response = await fetch(new URL("/ready", url));
       assert.equal(response.status, 200);
       assert.equal(response.headers.get("cache-control"), "no-store");

@@ -88,6 +88,18 @@ describe("the quota of bytes", () => {
     await append(b, 0, "four");
   });
 
+  it("may be exceeded by what two instances do not see of each other, and then holds on both", async () => {
+    const driver = newDriver();
+    const [one, two] = [instance({ bytes: 8 }, driver), instance({ bytes: 8 }, driver)];
+    await one.append(a, 0, "four");
+    await two.append(b, 0, "four");
+    await one.append(a, 1, "four");
+    assert.deepEqual(await storedIn(driver), { bytes: 12, clients: 2 });
+    await assert.rejects(one.append(a, 2, "f"), exceeded("QUOTA_BYTES", 8, 12));
+    await assert.rejects(two.append(b, 1, "f"), exceeded("QUOTA_BYTES", 8, 12));
+    assert.deepEqual(await storedIn(driver), { bytes: 12, clients: 2 });
+  });
+
   it("is held together by appends side by side", async () => {
     const driver = newDriver();
     const { opened, open } = gate();

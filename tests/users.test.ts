@@ -2,11 +2,13 @@ import assert from "node:assert/strict";
 import { renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, beforeEach, describe, it } from "node:test";
+import { MemoryDriver } from "../storage/memory.ts";
 import { fingerprintOf } from "../sync/identity.ts";
 import { InvalidUsers, UserNotAllowed, Users } from "../sync/users.ts";
 import { temporaryFolder } from "./support/folder.ts";
 import { sync } from "./support/http.ts";
 import { runToEnd, startServer } from "./support/process.ts";
+import { asking, newSigningUser } from "./support/signing.ts";
 import { until } from "./support/socket.ts";
 import { newClient, newUser } from "./support/users.ts";
 
@@ -201,5 +203,33 @@ describe("a server with a file of users", () => {
     await until(async () => (await send(grace)).status === 200);
     assert.equal((await send(ada)).status, 403);
     assert.equal(await server.end("SIGTERM"), 0);
+  });
+
+  it("keeps what a user has stored who was taken out of it, until the user is back and leaves", async () => {
+    const user = await newSigningUser();
+    const replaceFile = (text: string) => {
+      writeFileSync(`${path}.new`, text);
+      renameSync(`${path}.new`, path);
+    };
+    const driver = new MemoryDriver();
+    let seconds = 0;
+    replaceFile(user.fingerprint);
+    const server = asking({ USERS: path }, driver, { now: () => seconds * 1000 });
+    assert.equal(
+      (await server.signed(user, { operation_index: 0, payload: "sealed" })).status,
+      200,
+    );
+    const stored = await driver.list("");
+
+    replaceFile("# nobody");
+    seconds += 1;
+    assert.equal((await server.signed(user)).status, 403);
+    assert.equal((await server.erase(user)).status, 403);
+    assert.deepEqual(await driver.list(""), stored);
+
+    replaceFile(user.fingerprint);
+    seconds += 1;
+    assert.equal((await server.erase(user)).status, 204);
+    assert.match((await driver.list(""))[0]?.name ?? "", /\.erased\./);
   });
 });

@@ -1,4 +1,4 @@
-import type { Driver, StoredObject } from "../../storage/driver.ts";
+import { type Driver, StorageUnavailable, type StoredObject } from "../../storage/driver.ts";
 import { patience } from "./patience.ts";
 
 export interface Call {
@@ -45,12 +45,40 @@ export class HookedDriver implements Driver {
     return this.#driver.close();
   }
 
+  /**
+   * Holds up calls, before they are made or before they are answered. `held` resolves at the first
+   * of them; `go` lets it go on, and all that follow.
+   */
+  hold(
+    moment: "before" | "after",
+    matches: (call: Call) => boolean,
+  ): { readonly held: Promise<void>; readonly go: () => void } {
+    const [reached, released] = [gate(), gate()];
+    this[moment] = (call) => {
+      if (!matches(call)) return;
+      reached.open();
+      return released.opened;
+    };
+    return { held: reached.opened, go: released.open };
+  }
+
   async #around<Result>(call: Call, work: () => Promise<Result>): Promise<Result> {
     this.calls.push(call);
     await this.before(call);
     const result = await work();
     await this.after(call);
     return result;
+  }
+}
+
+/** Does again what the storage did not let be done: all that a client knows of a failure. */
+export async function untilAvailable<Result>(work: () => Promise<Result>): Promise<Result> {
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof StorageUnavailable)) throw error;
+    }
   }
 }
 

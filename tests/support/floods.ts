@@ -24,12 +24,12 @@ export function madeUpKey(): string {
 }
 
 /** The head of a sync request with a body of some length. */
-export function headFor(length: number): string {
+function headFor(length: number): string {
   return `POST /sync HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n\r\n`;
 }
 
 /** A whole sync request, as bytes: a flood of large ones must not be what is slow. */
-export function requestOf(body: unknown): Buffer {
+function requestOf(body: unknown): Buffer {
   const text = typeof body === "string" ? body : JSON.stringify(body);
   return Buffer.from(headFor(Buffer.byteLength(text)) + text);
 }

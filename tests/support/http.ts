@@ -88,3 +88,18 @@ export async function serveHere(
     },
   };
 }
+
+/** Serves for as long as some work takes, however that ends. */
+export async function serving(
+  settings: Readonly<Record<string, string>>,
+  work: (server: Serving) => Promise<void>,
+  driver?: Driver,
+  compaction?: HandlerOptions["compaction"],
+): Promise<void> {
+  const server = await serveHere(settings, driver, compaction);
+  try {
+    await work(server);
+  } finally {
+    await server.close();
+  }
+}

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { md5Of } from "../../storage/objects.ts";
 import type { Reading } from "../../sync/reading.ts";
 import type { Operation } from "./http.ts";
 
@@ -13,4 +14,24 @@ export async function operationsOf({ count, lines }: Reading): Promise<Operation
     .map((line): Operation => JSON.parse(line));
   assert.equal(operations.length, count);
   return operations;
+}
+
+/** The operations that clients were told are stored. */
+export function acknowledgedBy(
+  devices: readonly { readonly client: string; readonly acknowledged: readonly string[] }[],
+): Operation[] {
+  return devices.flatMap(({ client, acknowledged }) =>
+    acknowledged.map((payload, operation_index) => ({
+      client_id: client,
+      operation_index,
+      payload,
+    })),
+  );
+}
+
+/** By client and index, and under one index in the order of hashes. */
+export function inOrder(operations: readonly Operation[]): Operation[] {
+  const key = ({ client_id, operation_index, payload }: Operation) =>
+    `${client_id}.${String(operation_index).padStart(16, "0")}.${md5Of(new TextEncoder().encode(payload))}`;
+  return operations.toSorted((a, b) => (key(a) < key(b) ? -1 : 1));
 }
