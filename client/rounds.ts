@@ -6,6 +6,8 @@ import type { ClientChange, Outbox } from "./outbox.ts";
 import type { Line, RunOpener } from "./runs.ts";
 import type { Sender, Turn } from "./sender.ts";
 
+const REQUEST_TIMEOUT = 408;
+
 export interface RoundsOptions {
   readonly exchange: Exchange;
   readonly opener: RunOpener;
@@ -36,9 +38,12 @@ export class Rounds {
     try {
       await this.#exchange(client, turn, signal);
     } catch (error) {
-      if (!(error instanceof Refused)) throw error;
-      await sender.mend(turn, error);
-      return false;
+      if (error instanceof Refused) {
+        await sender.mend(turn, error);
+        return false;
+      }
+      if (isTooSlow(error) && turn.batch !== undefined) sender.sendLess(turn.batch);
+      throw error;
     }
     return client === self && !sender.isDue;
   }
@@ -114,4 +119,13 @@ export class Rounds {
     }
     return status;
   }
+}
+
+/** Whether the server has given a request up because its body came too slowly. */
+function isTooSlow(error: unknown): boolean {
+  return (
+    error instanceof Unavailable &&
+    error.cause instanceof Refused &&
+    error.cause.status === REQUEST_TIMEOUT
+  );
 }

@@ -21,8 +21,8 @@ const ADOPT_INTERVAL_MS = 60_000;
 /** How long operations that the server has refused are kept back, while reading goes on. */
 const HOLD_MS = 300_000;
 
-/** Mends that are tried in a row before the server is thought to be faulty. */
-const MENDS = 5;
+/** Conflicts that are mended in a row before the server is thought to be faulty. */
+const CONFLICTS = 5;
 
 export interface SenderOptions {
   readonly identity: Identity;
@@ -47,7 +47,7 @@ export class Sender {
   #soughtAbandoned = Number.NEGATIVE_INFINITY;
   #operations = BATCH_OPERATIONS;
   #characters = BATCH_CHARACTERS;
-  #mends = 0;
+  #conflicts = 0;
   #held: { readonly error: Refused; readonly until: number } | undefined;
 
   constructor(options: SenderOptions) {
@@ -106,7 +106,7 @@ export class Sender {
 
   /** The server has what it was sent; returns how many operations it had not acknowledged before. */
   async acknowledged({ outbox, batch }: Turn): Promise<number> {
-    this.#mends = 0;
+    this.#conflicts = 0;
     if (batch === undefined) return 0;
     const { client, first, payloads } = batch;
     const next = first + payloads.length;
@@ -121,23 +121,26 @@ export class Sender {
     if (batch === undefined) throw error;
     const { client, first, payloads } = batch;
     const { operation_index: at, next_index: next } = error.members;
-    if (error.status === 413 && payloads.length > 1) {
-      this.#operations = Math.ceil(payloads.length / 2);
-      const characters = payloads.reduce((sum, payload) => sum + payload.length, 0);
-      this.#characters = Math.ceil(characters / 2);
-      return;
-    }
+    if (error.status === 413 && payloads.length > 1) return this.sendLess(batch);
     if (error.status === 413 || error.status === 507) {
       this.#held = { error, until: this.#options.clock.now() + HOLD_MS };
       return;
     }
     const { type } = error;
-    if (error.status !== 409 || ++this.#mends > MENDS) throw error;
     if (type === "operation-gap" && isWithin(next, 0, first)) {
+      // Each goes further back, so there is an end to them.
       await outbox.acknowledge(client, next);
     } else if (type === "operation-conflict" && isWithin(at, first, first + payloads.length)) {
+      if (++this.#conflicts > CONFLICTS) throw error;
       await this.#conflict(outbox, client, at);
     } else throw error;
+  }
+
+  /** From now on half as much at once as in a batch that was too large, or came too slowly. */
+  sendLess({ payloads }: Batch): void {
+    this.#operations = Math.ceil(payloads.length / 2);
+    const characters = payloads.reduce((sum, payload) => sum + payload.length, 0);
+    this.#characters = Math.ceil(characters / 2);
   }
 
   async #conflict(outbox: Outbox, client: string, at: number): Promise<void> {

@@ -144,9 +144,12 @@ function inWords(status: Status): string {
   const { pending } = status;
   const notes = pending === 1 ? "1 note" : `${pending} notes`;
   if (status.state === "synced") return "Synced";
-  if (status.state === "pending") return pending === 0 ? "Syncing…" : `Sending ${notes}…`;
+  if (status.state === "pending" && status.why === undefined) {
+    return pending === 0 ? "Syncing…" : `Sending ${notes}…`;
+  }
   const waiting = pending === 0 ? "" : ` ${notes} ${pending === 1 ? "waits" : "wait"} to be sent.`;
-  return `${status.state === "offline" ? "Offline" : "Refused"}: ${messageOf(status.why)}${waiting}`;
+  const name = { pending: "Waiting", offline: "Offline", refused: "Refused" }[status.state];
+  return `${name}: ${messageOf(status.why)}${waiting}`;
 }
 
 addEventListener("unhandledrejection", ({ reason }) => complain(messageOf(reason)));
