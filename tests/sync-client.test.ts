@@ -379,6 +379,58 @@ describe("a client", () => {
     await cloned.client.close();
   });
 
+  /** An installation that believes the server to have its first operation, and has a second one. */
+  async function ofTwo(): Promise<{ store: MemoryStore; id: string }> {
+    const store = new MemoryStore();
+    const id = crypto.randomUUID();
+    const ours = await sealed(identity, id, ["zero", "one"]);
+    await store.begin(id);
+    await store.append(
+      id,
+      0,
+      ours.map(({ payload }) => payload),
+    );
+    await store.acknowledge(id, 1);
+    return { store, id };
+  }
+
+  it("moves all that a copy has taken the place of, though it was thought to be stored", async () => {
+    const server = new SimulatedServer();
+    const { store, id } = await ofTwo();
+    const copy = new MemoryStore();
+    await copy.begin(id);
+    const fetch: Fetch = (request) => server.fetch(request);
+    const cloned = await open(fetch, { store: copy });
+    await cloned.client.appendAll(["rival zero", "rival one"]);
+    await cloned.client.sync();
+    const { client, changes, received } = await open(fetch, { store });
+    await client.sync();
+    assert.deepEqual(changes, [{ from: id, to: client.client, first: 0, count: 2 }]);
+    assert.deepEqual(received, ["rival zero", "rival one"]);
+    await cloned.client.sync();
+    assert.deepEqual(cloned.received, ["zero", "one"]);
+  });
+
+  it("moves what comes behind a fork, where the server has both", async () => {
+    const server = new SimulatedServer();
+    const { store, id } = await ofTwo();
+    const [, rival] = await sealed(identity, id, ["rival zero", "rival one"]);
+    const { client, changes } = await open(
+      tapped(server, ({ client_id, payload, operation_index: first = 0, sync_status: known }) => {
+        if (client_id !== id) return undefined;
+        if (payload === undefined) {
+          const line = { client_id: id, operation_index: 1, payload: rival?.payload };
+          return counted(known[id] === 0 ? [`${JSON.stringify(line)}\n`] : []);
+        }
+        if (first + payload.length < 2) return undefined;
+        return problem(409, "operation-conflict", { operation_index: 1 });
+      }),
+      { store },
+    );
+    await client.sync();
+    assert.deepEqual(changes, [{ from: id, to: client.client, first: 1, count: 1 }]);
+  });
+
   it("finds where a copy parted from it, though the server has lost what came after that", async () => {
     const server = new SimulatedServer();
     const fetch: Fetch = (request) => server.fetch(request);
