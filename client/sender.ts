@@ -139,20 +139,15 @@ export class Sender {
       // Each goes further back, so there is an end to them.
       await outbox.acknowledge(client, next);
     } else if (type === "operation-conflict" && isWithin(at, first, first + payloads.length)) {
-      const acknowledged = outbox.own.find((own) => own.client === client)?.acknowledged ?? 0;
-      // The server once had ours here.
-      if (at < acknowledged) return this.#searchFirst(outbox, client);
       const rival = await rivalOf(outbox, { client, index: at });
       if (rival === undefined) return this.#hold(error);
-      if (!rival.follows && !this.#searched.has(client)) return this.#searchFirst(outbox, client);
+      if (!rival.follows && !this.#searched.has(client)) {
+        // They have parted before: all is sent again, to find where.
+        this.#searched.add(client);
+        return outbox.acknowledge(client, 0);
+      }
       await this.#options.onClientChange(await outbox.change(client, at));
     } else throw error;
-  }
-
-  /** Others than ours may be stored before the one told: all is sent again, to find the first. */
-  async #searchFirst(outbox: Outbox, client: string): Promise<void> {
-    this.#searched.add(client);
-    await outbox.acknowledge(client, 0);
   }
 
   /** Keeps operations back for a while. */

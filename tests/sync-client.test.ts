@@ -377,10 +377,13 @@ describe("a client", () => {
     assert.equal(original.client.client, id);
     await original.client.close();
     await cloned.client.close();
+    const again = await open(fetch, { store: copy });
+    await again.client.sync();
+    assert.deepEqual(again.received, [], "what came under the old id is not delivered once more");
   });
 
-  /** An installation that believes the server to have its first operation, and has a second one. */
-  async function ofTwo(): Promise<{ store: MemoryStore; id: string }> {
+  /** An installation with two operations, of which it believes the server to have some. */
+  async function ofTwo(acknowledged = 1): Promise<{ store: MemoryStore; id: string }> {
     const store = new MemoryStore();
     const id = crypto.randomUUID();
     const ours = await sealed(identity, id, ["zero", "one"]);
@@ -390,9 +393,41 @@ describe("a client", () => {
       0,
       ours.map(({ payload }) => payload),
     );
-    await store.acknowledge(id, 1);
+    await store.acknowledge(id, acknowledged);
     return { store, id };
   }
+
+  it("moves an operation that was acknowledged, and that a copy has taken the place of since", async () => {
+    const server = new SimulatedServer();
+    const { store, id } = await ofTwo(2);
+    const copy = new MemoryStore();
+    await copy.begin(id);
+    await copy.append(id, 0, await store.read(id, 0, 1, EVER));
+    const fetch: Fetch = (request) => server.fetch(request);
+    const cloned = await open(fetch, { store: copy });
+    await cloned.client.append("rival one");
+    await cloned.client.sync();
+    const { client, changes } = await open(fetch, { store });
+    await client.sync();
+    assert.deepEqual(changes, [{ from: id, to: client.client, first: 1, count: 1 }]);
+    await cloned.client.sync();
+    assert.deepEqual(cloned.received, ["one"]);
+  });
+
+  it("is not sent its own operations back while it sends them again", async () => {
+    const server = new SimulatedServer({ MAX_BODY: "8KiB" });
+    const fetch: Fetch = (request) => server.fetch(request);
+    const store = new MemoryStore();
+    const first = await open(fetch, { store });
+    await first.client.appendAll(["0", "1", "2"].map((text) => text.repeat(3000)));
+    await first.client.sync();
+    await first.client.close();
+    await store.acknowledge(first.client.client, 0);
+    const onRefusal = () => assert.fail("it was refused");
+    const again = await open(fetch, { store, onRefusal });
+    await again.client.sync();
+    assert.deepEqual(again.changes, []);
+  });
 
   it("moves all that a copy has taken the place of, though it was thought to be stored", async () => {
     const server = new SimulatedServer();
@@ -506,6 +541,28 @@ describe("a client", () => {
     assert.deepEqual(received, ["left behind"]);
     assert.equal((await left.load()).own[0]?.acknowledged, 1);
     await client.close();
+  });
+});
+
+describe("a client that sends what another one has left", () => {
+  it("takes what that one had sent in its own name, without a hole", async () => {
+    const server = new SimulatedServer({ MAX_BODY: "8KiB" });
+    const fetch: Fetch = (request) => server.fetch(request);
+    const left = new MemoryStore();
+    const gone = await open(fetch, { store: left });
+    const texts = ["0", "1", "2"].map((text) => text.repeat(3000));
+    await gone.client.appendAll(texts);
+    await gone.client.sync();
+    await gone.client.close();
+    await left.acknowledge(gone.client.client, 0);
+    const place: Store = new MemoryStore();
+    const found = [left];
+    place.abandoned = async () => found.splice(0);
+    const onRefusal = () => assert.fail("it was refused");
+    const { client, received } = await open(fetch, { store: place, onRefusal });
+    await client.sync();
+    assert.deepEqual(received, texts);
+    assert.equal((await left.load()).own[0]?.acknowledged, 3);
   });
 });
 
