@@ -4,6 +4,7 @@ import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
 import { Advice, Device } from "./cli-device.ts";
 import type { Command } from "./cli-help.ts";
+import { print, printable } from "./cli-output.ts";
 import { passphrase } from "./cli-prompt.ts";
 import { Session } from "./cli-session.ts";
 import {
@@ -14,7 +15,7 @@ import {
   textOf,
   Unavailable,
 } from "./index.ts";
-import { compareNotes, type Note } from "./notes.ts";
+import { compareNotes, type Note, noteData } from "./notes.ts";
 
 export interface Options {
   readonly folder: string;
@@ -34,7 +35,7 @@ const LARGEST_NOTE = 8 * 2 ** 20;
 export const commands: Readonly<Record<Command, (options: Options) => Promise<void>>> = {
   init,
   export: async ({ folder }) => {
-    process.stdout.write((await Device.open(folder)).key);
+    await print((await Device.open(folder)).key);
   },
   import: importKey,
   send,
@@ -50,9 +51,9 @@ async function init({ folder, server, bits = "3072" }: Options): Promise<void> {
     bits: Number(bits),
   });
   await Device.create(folder, url, key);
-  console.log(
+  await print(
     `${folder} is a device of a new notebook, ${identity.fingerprint.slice(0, 8)}, at ${url}.\n` +
-      "Keep what export prints, and the passphrase: they bring the notebook to other devices.",
+      "Keep what export prints, and the passphrase: they bring the notebook to other devices.\n",
   );
 }
 
@@ -63,7 +64,7 @@ async function importKey({ folder, server, words }: Options): Promise<void> {
   const key = file === "-" ? await text(process.stdin) : await readFile(file, "utf8");
   const { fingerprint } = await importIdentity(key, await passphrase());
   await Device.create(folder, url, key);
-  console.log(`${folder} is a device of the notebook ${fingerprint.slice(0, 8)}, at ${url}.`);
+  await print(`${folder} is a device of the notebook ${fingerprint.slice(0, 8)}, at ${url}.\n`);
 }
 
 async function send({ folder, file, words }: Options): Promise<void> {
@@ -89,10 +90,11 @@ async function send({ folder, file, words }: Options): Promise<void> {
     await session.sync();
     console.error(`sent ${counted(written)}`);
   } catch (error) {
-    if (!(error instanceof Unavailable)) throw error;
     const { pending } = session.status;
+    const isOfServer = error instanceof Unavailable || error instanceof Refused;
+    if (!isOfServer || pending === 0) throw error;
     throw new Advice(
-      `${error.message}. Notes that are not sent (${pending}) are kept in ${folder}; ` +
+      `${clause(error.message)}. Notes that are not sent (${pending}) are kept in ${folder}; ` +
         "the next send, log or watch sends them.",
     );
   } finally {
@@ -103,54 +105,70 @@ async function send({ folder, file, words }: Options): Promise<void> {
 async function log({ folder, json }: Options): Promise<void> {
   const device = await Device.open(folder);
   const notes: Note[] = [];
+  let own: Note[] = [];
   const session = await Session.open(device, await device.identity(await passphrase()), {
-    onNotes: (some) => notes.push(...some),
+    onNotes: (some) => {
+      notes.push(...some);
+    },
   });
   try {
     await session.sync();
   } catch (error) {
     if (!(error instanceof Unavailable)) throw error;
-    console.error(`Warning: ${error.message}. Notes of other devices are missing.`);
+    console.error(
+      printable(`Warning: ${clause(error.message)}. Notes of other devices are missing.`),
+    );
     process.exitCode = 1;
   } finally {
-    notes.push(...(await session.own()));
+    // Nothing more is added to the notes.
+    own = await session.own();
     await session.close();
   }
-  for (const note of notes.sort(compareNotes)) print(note, json);
+  await printNotes([...notes, ...own], json);
 }
 
 async function watch({ folder, json }: Options): Promise<void> {
   const device = await Device.open(folder);
   const identity = await device.identity(await passphrase());
+  let fail: (error: unknown) => void = () => undefined;
+  const stopped = new Promise<void>((resolve, reject) => {
+    process.once("SIGINT", resolve);
+    process.once("SIGTERM", resolve);
+    fail = reject;
+  });
+  let printing = Promise.resolve();
+  const show = (notes: readonly Note[]) => {
+    printing = printing.then(() => printNotes(notes, json));
+    printing.catch(fail);
+  };
   // What there is already is gathered, and printed in order.
   let gathered: Note[] | undefined = [];
   let shown = "";
   const session = await Session.open(device, identity, {
     pollInterval: WATCH_MS,
     onNotes: (notes) => {
-      if (gathered === undefined) for (const note of notes) print(note, json);
+      if (gathered === undefined) show(notes);
       else gathered.push(...notes);
     },
     onStatus: (status) => {
       const words = inWords(status);
-      if (status.state !== "pending" && words !== shown) console.error(`(${words})`);
+      if (status.state !== "pending" && words !== shown) console.error(printable(`(${words})`));
       if (status.state !== "pending") shown = words;
     },
   });
-  const stopped = new Promise<void>((resolve) => {
-    process.once("SIGINT", resolve);
-    process.once("SIGTERM", resolve);
-  });
-  const begun = session.sync().catch((error: unknown) => {
-    // The status tells, and it is tried again.
-    if (!(error instanceof Unavailable || error instanceof Refused)) throw error;
-  });
-  await Promise.race([begun, stopped]);
-  const notes = [...gathered, ...(await session.own())];
-  gathered = undefined;
-  for (const note of notes.sort(compareNotes)) print(note, json);
-  await stopped;
-  await session.close();
+  try {
+    const begun = session.sync().catch((error: unknown) => {
+      // The status tells, and it is tried again.
+      if (!(error instanceof Unavailable || error instanceof Refused)) throw error;
+    });
+    await Promise.race([begun, stopped]);
+    const own = await session.own();
+    show([...gathered, ...own]);
+    gathered = undefined;
+    await stopped;
+  } finally {
+    await session.close();
+  }
 }
 
 async function status({ folder }: Options): Promise<void> {
@@ -179,7 +197,8 @@ async function status({ folder }: Options): Promise<void> {
     "other devices": `${others.size}, ${counted(received)}`,
   };
   await session.close();
-  for (const [name, value] of Object.entries(rows)) console.log(`${name.padEnd(15)}${value}`);
+  const lines = Object.entries(rows).map(([name, value]) => `${name.padEnd(15)}${value}\n`);
+  await print(printable(lines.join("")));
 }
 
 function counted(notes: number): string {
@@ -191,12 +210,18 @@ function inWords(status: Status): string {
   const waiting = status.pending === 0 ? "" : `; ${status.pending} to be sent`;
   if (status.state === "synced") return "synced";
   if (status.state === "pending") return `under way${waiting}`;
-  return `${status.state}: ${status.why}${waiting}`;
+  return `${status.state}: ${clause(status.why)}${waiting}`;
+}
+
+/** A message as a part of a sentence. */
+function clause(message: string): string {
+  return message.replace(/[.?]$/, "");
 }
 
 function serverOf(address = process.env.SYNC_SERVER ?? DEFAULT_SERVER): string {
   const url = URL.canParse(address) ? new URL(address) : undefined;
-  if (url?.protocol === "http:" || url?.protocol === "https:") return url.href;
+  const isHttp = url?.protocol === "http:" || url?.protocol === "https:";
+  if (isHttp && url.username === "" && url.password === "") return url.href;
   throw new Advice(`${address} is no server: an address such as https://sync.example is needed`);
 }
 
@@ -209,19 +234,24 @@ function textIn(bytes: Uint8Array, file: string): string {
 }
 
 function checkSize(note: string): void {
-  const size = Buffer.byteLength(note);
+  // As it is sealed: some characters are longer in JSON.
+  const size = Buffer.byteLength(noteData(note, Date.now()));
   if (size <= LARGEST_NOTE) return;
   throw new Advice(
     `a note may have ${LARGEST_NOTE / 2 ** 20} MiB: split this one of ${size} bytes`,
   );
 }
 
-function print({ client, at, index, text }: Note, json = false): void {
-  if (json) console.log(JSON.stringify({ client, index, at, text }));
-  else {
-    const time = at === 0 ? "no time" : new Date(at).toISOString().slice(0, 16).replace("T", " ");
-    // A terminal obeys other control characters.
-    const shown = text.replace(/[^\P{Cc}\n\t]/gu, "\u{fffd}");
-    console.log(`${time.padEnd(16)}  ${client.slice(0, 8)}  ${shown}`);
-  }
+/** Prints notes, the oldest first. */
+async function printNotes(notes: readonly Note[], json = false): Promise<void> {
+  for (const note of notes.toSorted(compareNotes)) await print(json ? inJson(note) : lineOf(note));
+}
+
+function inJson({ client, index, at, text }: Note): string {
+  return `${JSON.stringify({ client, index, at, text })}\n`;
+}
+
+function lineOf({ client, at, text }: Note): string {
+  const time = at === 0 ? "no time" : new Date(at).toISOString().slice(0, 16).replace("T", " ");
+  return `${time.padEnd(16)}  ${client.slice(0, 8)}  ${printable(text)}\n`;
 }

@@ -1,5 +1,6 @@
 /** A client at work for one command. */
 import type { Device } from "./cli-device.ts";
+import { printable } from "./cli-output.ts";
 import { Progress } from "./cli-progress.ts";
 import { type Identity, type Status, type SyncClient, Unavailable } from "./index.ts";
 import { type Note, noteData, noteOf } from "./notes.ts";
@@ -109,6 +110,9 @@ export class Session {
 
   #note(status: Status): void {
     this.#sending.show(this.#created - status.pending, this.#created);
+    if (status.state === "pending" && status.why !== undefined) {
+      console.error(printable(`(waiting: ${status.why})`));
+    }
     if (status.state !== "offline") return;
     for (const give of this.#onOffline) give(new Unavailable(status.why));
   }

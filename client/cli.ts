@@ -9,8 +9,9 @@ import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { commands } from "./cli-commands.ts";
-import { Advice } from "./cli-device.ts";
+import { Advice, isCode } from "./cli-device.ts";
 import { HELP, isCommand } from "./cli-help.ts";
+import { print, printable } from "./cli-output.ts";
 import { InvalidKey, Refused, StoreDamaged, Unavailable } from "./index.ts";
 
 /** Failures that a message explains well enough; of any other, the stack is shown as well. */
@@ -44,7 +45,7 @@ async function main(args: readonly string[]): Promise<void> {
   const [name = "", ...words] = positionals;
   if (name === "" || values.help) {
     if (name !== "" && !isCommand(name)) throw new Usage(`there is no command ${name}`);
-    process.stdout.write(isCommand(name) ? HELP[name] : HELP[""]);
+    await print(isCommand(name) ? HELP[name] : HELP[""]);
     if (name === "" && !values.help) process.exitCode = 2;
     return;
   }
@@ -56,7 +57,8 @@ async function main(args: readonly string[]): Promise<void> {
   }
   const most = WORDS[name] ?? 0;
   if (words.length > most) throw new Usage(`${name} does not take ${words.slice(most).join(" ")}`);
-  const { folder = process.env.SYNC_FOLDER ?? join(homedir(), ".sync-notebook") } = values;
+  const { folder = process.env.SYNC_FOLDER || join(homedir(), ".sync-notebook") } = values;
+  if (folder === "") throw new Usage("--folder is empty");
   await commands[name]({ ...values, folder: resolve(folder), words });
 }
 
@@ -68,16 +70,21 @@ function parse(args: readonly string[]) {
   }
 }
 
+/** Such as ENOENT and ENOSPC. */
+function isOfSystem(error: unknown): boolean {
+  return error instanceof Error && "code" in error && /^E[A-Z0-9]+$/.test(String(error.code));
+}
+
 try {
   await main(process.argv.slice(2));
 } catch (error) {
-  const isSystem = error instanceof Error && "syscall" in error;
   if (error instanceof Usage) {
     console.error(`${error.message}\nSee --help.`);
     process.exitCode = 2;
-  } else {
-    const told = isSystem || EXPECTED.some((kind) => error instanceof kind);
-    console.error(told && error instanceof Error ? `Error: ${error.message}` : error);
+  } else if (!isCode(error, "EPIPE")) {
+    // Not for a reader of standard output that has gone, as `head` does: it has what it wants.
+    const told = isOfSystem(error) || EXPECTED.some((kind) => error instanceof kind);
+    console.error(told && error instanceof Error ? printable(`Error: ${error.message}`) : error);
     process.exitCode = 1;
   }
 }

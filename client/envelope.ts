@@ -97,10 +97,12 @@ export async function seal(
   { client, index, previous }: Place,
   data: Bytes,
 ): Promise<{ readonly payload: string; readonly hash: Bytes }> {
+  const user = fromBase64url(fingerprint);
+  if (user?.length !== HASH_BYTES) throw new TypeError("the fingerprint is not SHA-256");
   const iv = randomBytes(NONCE_BYTES);
   const associated = concat(
     Uint8Array.of(VERSION),
-    fromBase64url(fingerprint) ?? new Uint8Array(),
+    user,
     uuidBytes(client),
     indexBytes(index),
     previous,
@@ -124,7 +126,8 @@ export async function seal(
 export function parseEnvelope({ bits }: Identity, payload: string): Envelope {
   const bytes = fromBase64url(payload);
   if (bytes === undefined) throw new NoEnvelope("the payload is not base64url");
-  const version = bytes[0] ?? 0;
+  const [version] = bytes;
+  if (version === undefined) throw new NoEnvelope("the payload is empty");
   if (version !== VERSION) throw new NoEnvelope(`the version is ${version}`, version);
   const modulus = bits / 8;
   const wrappedEnd = HEAD_BYTES + modulus;

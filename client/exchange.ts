@@ -24,7 +24,10 @@ export interface ExchangeOptions {
   readonly fetch: (request: Request) => Promise<Response>;
   /** Whether requests are signed. */
   readonly sign: boolean;
-  /** How long to wait for an answer, and for more of it, in milliseconds. */
+  /**
+   * How long to wait for an answer, and for more of it, in milliseconds; and a second more for each
+   * 4 KiB that is sent, as the server does.
+   */
   readonly patience: number;
 }
 
@@ -33,6 +36,8 @@ const PROBLEM_TYPE = "application/problem+json";
 /** Statuses that say nothing against the request. */
 const TRY_AGAIN = new Set([408, 425, 429, 500, 502, 503, 504]);
 const LONGEST_WAIT_MS = 24 * 3600 * 1000;
+/** The slowest that a body is sent, in bytes a millisecond. */
+const SLOWEST = 4096 / 1000;
 
 /** Talks to one server as one user. */
 export class Exchange {
@@ -124,7 +129,7 @@ export class Exchange {
       cache: "no-store",
       referrerPolicy: "no-referrer",
     });
-    return patience.wait(() => fetch(request));
+    return patience.wait(() => fetch(request), body.length);
   }
 
   async #problem(response: Response, patience: Patience): Promise<Record<string, unknown>> {
@@ -174,10 +179,11 @@ class Patience {
     return this.#abort.signal;
   }
 
-  /** Waits for something of the server. What fails on the way is `Unavailable`. */
-  async wait<Result>(work: () => Promise<Result>): Promise<Result> {
+  /** Waits for something of the server, to which bytes are sent. What fails is `Unavailable`. */
+  async wait<Result>(work: () => Promise<Result>, bytes = 0): Promise<Result> {
     this.#caller.throwIfAborted();
-    const { clock, patience } = this.#options;
+    const { clock } = this.#options;
+    const patience = this.#options.patience + Math.ceil(bytes / SLOWEST);
     const answered = new AbortController();
     void clock.sleep(patience, answered.signal).then(() => {
       if (!answered.signal.aborted) this.#abort.abort(new Error(`silent for ${patience} ms`));
@@ -199,6 +205,10 @@ class Patience {
   }
 }
 
+/** The message, and that of what caused it: Node says no more than "fetch failed" at first. */
 function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  if (!(error instanceof Error)) return String(error);
+  const { message, cause } = error;
+  const more = cause instanceof Error ? cause.message : "";
+  return more === "" || message.includes(more) ? message : `${message}: ${more}`;
 }

@@ -22,11 +22,16 @@ export class LogFile {
     this.#starts = starts;
   }
 
-  static async open(path: string): Promise<LogFile> {
+  /**
+   * @param least how many payloads there must be; throws `StoreDamaged`, and cuts off nothing, if
+   * there are fewer
+   */
+  static async open(path: string, least = 0): Promise<LogFile> {
     const file = await open(path, "a+", 0o600);
     try {
       await syncFolder(dirname(path));
       const starts = await findLines(file);
+      if (starts.length <= least) throw new StoreDamaged(`${path} has lost operations`);
       const end = starts.at(-1) ?? 0;
       if ((await file.stat()).size > end) await file.truncate(end);
       await file.sync();

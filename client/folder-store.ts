@@ -172,12 +172,9 @@ export class FolderStore implements Store {
       if (leftover) await rm(join(this.#folder, name), { force: true });
     }
     for (const { client, length, acknowledged } of this.#state.own) {
-      const log = await LogFile.open(this.#path(client));
+      const log = await LogFile.open(this.#path(client), Math.max(acknowledged, length ?? 0));
       this.#logs.set(client, log);
       if (length !== undefined) await log.cut(length);
-      if (log.length < Math.max(acknowledged, length ?? 0)) {
-        throw new StoreDamaged(`${this.#path(client)} has lost operations`);
-      }
     }
   }
 

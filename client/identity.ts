@@ -90,12 +90,19 @@ export async function importIdentity(text: string, passphrase: string): Promise<
   return identity;
 }
 
-/** The identity of a private key in PKCS #8. The caller erases the bytes. */
+/**
+ * The identity of a private key in PKCS #8. Throws `InvalidKey` where it is none of RSA. The caller
+ * erases the bytes.
+ */
 export async function identityOf(pkcs8: Bytes): Promise<Identity> {
   const algorithm = { name: "RSA-PSS", hash: "SHA-256" };
-  const key = await crypto.subtle.importKey("pkcs8", pkcs8, algorithm, true, ["sign"]);
-  const { n, e } = await crypto.subtle.exportKey("jwk", key);
-  if (n === undefined || e === undefined) throw new InvalidKey("this is not an RSA key");
+  let key: CryptoKey;
+  try {
+    key = await crypto.subtle.importKey("pkcs8", pkcs8, algorithm, true, ["sign"]);
+  } catch (error) {
+    throw new InvalidKey("this is not an RSA key", { cause: error });
+  }
+  const { n = "", e = "" } = await crypto.subtle.exportKey("jwk", key);
   const jwk = { kty: "RSA", n, e };
   const publicKey = await crypto.subtle.importKey("jwk", jwk, algorithm, true, ["verify"]);
   const spki = new Uint8Array(await crypto.subtle.exportKey("spki", publicKey));

@@ -10,8 +10,8 @@ import type { Store } from "./store.ts";
 export type Status =
   /** Everything was sent, and everything read, when the server was last asked. */
   | { readonly state: "synced"; readonly pending: 0 }
-  /** There is something to send or to read, and it is under way. */
-  | { readonly state: "pending"; readonly pending: number }
+  /** There is something to send or to read, and it is under way; `why` it waits, if it has to. */
+  | { readonly state: "pending"; readonly pending: number; readonly why?: string }
   /** The server does not answer. It is tried again. */
   | { readonly state: "offline"; readonly pending: number; readonly why: string }
   /** The server refuses, or the app or the store fails. It is tried again, unless `final`. */
@@ -44,7 +44,7 @@ export interface SyncOptions {
   readonly signal?: AbortSignal;
   /** How long to wait, once all is synced, before the server is asked again; 30,000 ms. */
   readonly pollInterval?: number;
-  /** How long to wait for an answer, and for more of it; 60,000 ms. */
+  /** How long to wait for an answer, and for more of it; 60,000 ms, and 1,000 for each 4 KiB sent. */
   readonly patience?: number;
   /** Whether requests are signed; they are. */
   readonly sign?: boolean;

@@ -133,14 +133,20 @@ export class Outbox {
   /** The last operation of an own client that the server has acknowledged. */
   async acknowledgedCursor(client: string): Promise<Cursor | undefined> {
     const { acknowledged } = this.#of(client);
-    return this.#cursorAt(client, acknowledged - 1);
+    return this.cursorAt(client, acknowledged - 1);
+  }
+
+  /** An own operation as the last one taken; `undefined` for the index before the first. */
+  async cursorAt(client: string, index: number): Promise<Cursor | undefined> {
+    if (index < 0) return undefined;
+    return { client, index, hash: toBase64url(await this.#hashOf(client, index)) };
   }
 
   /** For each client id that was given up: what is created here is as good as taken. */
   async cursors(): Promise<Cursor[]> {
     const cursors: Cursor[] = [];
     for (const { client, length } of this.#own.slice(0, -1)) {
-      const cursor = await this.#cursorAt(client, length - 1);
+      const cursor = await this.cursorAt(client, length - 1);
       if (cursor !== undefined) cursors.push(cursor);
     }
     return cursors;
@@ -193,7 +199,7 @@ export class Outbox {
   async #data(client: string, first: number, count: number): Promise<Bytes[]> {
     const payloads = await this.#store.read(client, first, count, Number.POSITIVE_INFINITY);
     const lines = payloads.map((payload, i) => ({ client, index: first + i, payload }));
-    const before = await this.#cursorAt(client, first - 1);
+    const before = await this.cursorAt(client, first - 1);
     const opener = new RunOpener(this.#identity);
     const { operations, refusal } = await opener.open(client, lines, before);
     if (refusal !== undefined || operations.length !== count) {
@@ -214,11 +220,6 @@ export class Outbox {
       head = hash;
     }
     return { payloads, head };
-  }
-
-  async #cursorAt(client: string, index: number): Promise<Cursor | undefined> {
-    if (index < 0) return undefined;
-    return { client, index, hash: toBase64url(await this.#hashOf(client, index)) };
   }
 
   async #hashOf(client: string, index: number): Promise<Bytes> {

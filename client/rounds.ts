@@ -2,9 +2,11 @@
 import type { Exchange } from "./exchange.ts";
 import { Refused, Unavailable } from "./failures.ts";
 import type { Inbox } from "./inbox.ts";
-import type { ClientChange, Outbox } from "./outbox.ts";
+import type { ClientChange, Created, Outbox } from "./outbox.ts";
 import type { Line, RunOpener } from "./runs.ts";
-import type { Sender, Turn } from "./sender.ts";
+import type { Rival, Sender, Turn } from "./sender.ts";
+
+const REQUEST_TIMEOUT = 408;
 
 export interface RoundsOptions {
   readonly exchange: Exchange;
@@ -36,9 +38,12 @@ export class Rounds {
     try {
       await this.#exchange(client, turn, signal);
     } catch (error) {
-      if (!(error instanceof Refused)) throw error;
-      await sender.mend(turn, error);
-      return false;
+      if (error instanceof Refused) {
+        await sender.mend(turn, error, (of, place) => this.#rivalOf(of, place, signal));
+        return false;
+      }
+      if (isTooSlow(error) && turn.batch !== undefined) sender.sendLess(turn.batch);
+      throw error;
     }
     return client === self && !sender.isDue;
   }
@@ -67,6 +72,32 @@ export class Rounds {
       throw error;
     }
     this.progress += await inbox.flush();
+  }
+
+  /**
+   * What the server shows of the user in the place of an own operation that it will not take. Its
+   * word is not enough: operations that others have received would be created once more.
+   */
+  async #rivalOf(
+    outbox: Outbox,
+    { client, index }: Created,
+    signal: AbortSignal,
+  ): Promise<Rival | undefined> {
+    const { exchange, opener } = this.#options;
+    const { [client]: _, ...status } = this.#syncStatus();
+    if (index > 0) status[client] = index - 1;
+    const request = { client, first: undefined, payloads: [], status };
+    const before = await outbox.cursorAt(client, index - 1);
+    for await (const lines of exchange.sync(request, signal)) {
+      const line = lines.find((one) => one.client === client);
+      if (line === undefined) continue;
+      if (line.index !== index || line.payload === (await outbox.payload(client, index))) break;
+      const { refusal } = await opener.open(client, [line], before);
+      if (refusal === undefined) return { follows: true };
+      if (refusal.kind === "chain broken") return { follows: false };
+      break;
+    }
+    return undefined;
   }
 
   async #take(lines: readonly Line[], self: string): Promise<void> {
@@ -114,4 +145,13 @@ export class Rounds {
     }
     return status;
   }
+}
+
+/** Whether the server has given a request up because its body came too slowly. */
+function isTooSlow(error: unknown): boolean {
+  return (
+    error instanceof Unavailable &&
+    error.cause instanceof Refused &&
+    error.cause.status === REQUEST_TIMEOUT
+  );
 }

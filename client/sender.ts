@@ -5,7 +5,7 @@
 import type { Clock } from "./clock.ts";
 import type { Refused } from "./failures.ts";
 import type { Identity } from "./identity.ts";
-import { type Batch, type ClientChange, Outbox } from "./outbox.ts";
+import { type Batch, type ClientChange, type Created, Outbox } from "./outbox.ts";
 import type { Store } from "./store.ts";
 
 /** What one request may carry, well below the server's own limits. */
@@ -21,15 +21,18 @@ const ADOPT_INTERVAL_MS = 60_000;
 /** How long operations that the server has refused are kept back, while reading goes on. */
 const HOLD_MS = 300_000;
 
-/** Mends that are tried in a row before the server is thought to be faulty. */
-const MENDS = 5;
-
 export interface SenderOptions {
   readonly identity: Identity;
   readonly store: Store;
   readonly clock: Clock;
   readonly outbox: Outbox;
   readonly onClientChange: (change: ClientChange) => Promise<void>;
+}
+
+/** An operation of the user in the place of another one: a client id is in use twice. */
+export interface Rival {
+  /** Whether it follows on what is before the other one, so that they part here. */
+  readonly follows: boolean;
 }
 
 /** An outbox, and what it sends next; nothing, when the server is only asked. */
@@ -44,10 +47,11 @@ export class Sender {
   readonly #abandoned = new Map<Outbox, Store>();
   /** When the server was last seen to have all that it has acknowledged, for each own client. */
   readonly #checked = new Map<string, number>();
+  /** Own clients of which all was sent again, to find where a copy has parted from them. */
+  readonly #searched = new Set<string>();
   #soughtAbandoned = Number.NEGATIVE_INFINITY;
   #operations = BATCH_OPERATIONS;
   #characters = BATCH_CHARACTERS;
-  #mends = 0;
   #held: { readonly error: Refused; readonly until: number } | undefined;
 
   constructor(options: SenderOptions) {
@@ -106,7 +110,6 @@ export class Sender {
 
   /** The server has what it was sent; returns how many operations it had not acknowledged before. */
   async acknowledged({ outbox, batch }: Turn): Promise<number> {
-    this.#mends = 0;
     if (batch === undefined) return 0;
     const { client, first, payloads } = batch;
     const next = first + payloads.length;
@@ -116,39 +119,47 @@ export class Sender {
     return Math.max(0, next - known);
   }
 
-  /** Makes good what the server has refused, or throws it. */
-  async mend({ outbox, batch }: Turn, error: Refused): Promise<void> {
+  /**
+   * Makes good what the server has refused, or throws it.
+   *
+   * @param rivalOf what the server shows in the place of an own operation
+   */
+  async mend(
+    { outbox, batch }: Turn,
+    error: Refused,
+    rivalOf: (outbox: Outbox, place: Created) => Promise<Rival | undefined>,
+  ): Promise<void> {
     if (batch === undefined) throw error;
     const { client, first, payloads } = batch;
     const { operation_index: at, next_index: next } = error.members;
-    if (error.status === 413 && payloads.length > 1) {
-      this.#operations = Math.ceil(payloads.length / 2);
-      const characters = payloads.reduce((sum, payload) => sum + payload.length, 0);
-      this.#characters = Math.ceil(characters / 2);
-      return;
-    }
-    if (error.status === 413 || error.status === 507) {
-      this.#held = { error, until: this.#options.clock.now() + HOLD_MS };
-      return;
-    }
+    if (error.status === 413 && payloads.length > 1) return this.sendLess(batch);
+    if (error.status === 413 || error.status === 507) return this.#hold(error);
     const { type } = error;
-    if (error.status !== 409 || ++this.#mends > MENDS) throw error;
     if (type === "operation-gap" && isWithin(next, 0, first)) {
+      // Each goes further back, so there is an end to them.
       await outbox.acknowledge(client, next);
     } else if (type === "operation-conflict" && isWithin(at, first, first + payloads.length)) {
-      await this.#conflict(outbox, client, at);
+      const rival = await rivalOf(outbox, { client, index: at });
+      if (rival === undefined) return this.#hold(error);
+      if (!rival.follows && !this.#searched.has(client)) {
+        // They have parted before: all is sent again, to find where.
+        this.#searched.add(client);
+        return outbox.acknowledge(client, 0);
+      }
+      await this.#options.onClientChange(await outbox.change(client, at));
     } else throw error;
   }
 
-  async #conflict(outbox: Outbox, client: string, at: number): Promise<void> {
-    const acknowledged = outbox.own.find((own) => own.client === client)?.acknowledged ?? 0;
-    if (at < acknowledged) {
-      // The server once had ours here. Others may differ before it: all is sent again, to find the
-      // first.
-      await outbox.acknowledge(client, 0);
-      return;
-    }
-    await this.#options.onClientChange(await outbox.change(client, at));
+  /** Keeps operations back for a while. */
+  #hold(error: Refused): void {
+    this.#held = { error, until: this.#options.clock.now() + HOLD_MS };
+  }
+
+  /** From now on half as much at once as in a batch that was too large, or came too slowly. */
+  sendLess({ payloads }: Batch): void {
+    this.#operations = Math.ceil(payloads.length / 2);
+    const characters = payloads.reduce((sum, payload) => sum + payload.length, 0);
+    this.#characters = Math.ceil(characters / 2);
   }
 
   /** Lets go of the stores that were left by others. */

@@ -41,6 +41,8 @@ export class SyncClient {
   #status: Status;
   /** Ends a wait that may be cut short. */
   #wake: LinkedAbort | undefined;
+  /** Whether `sync` was called since the exchange began: then there is no wait behind it. */
+  #hurried = false;
 
   private constructor(options: SyncOptions, outbox: Outbox, cursors: readonly Cursor[]) {
     const { identity, store, receive, clock = systemClock } = options;
@@ -111,7 +113,8 @@ export class SyncClient {
 
   /**
    * Creates an operation: seals it, and returns once it is durable on this device. It is sent as
-   * soon as the server can be reached. It is not delivered to `receive`, for the app has it.
+   * soon as the server can be reached. It is not delivered to `receive`, for the app has it. Throws
+   * a `TypeError` for a text with a lone surrogate, which no UTF-8 can hold.
    */
   async append(data: string | Bytes, signal?: AbortSignal): Promise<Created> {
     const [created] = await this.appendAll([data], signal);
@@ -126,7 +129,7 @@ export class SyncClient {
   ): Promise<readonly Created[]> {
     this.#closing.signal.throwIfAborted();
     if (data.length === 0) return [];
-    const bytes = data.map((one) => (typeof one === "string" ? utf8(one) : one));
+    const bytes = data.map((one) => (typeof one === "string" ? utf8Of(one) : one));
     const created = await this.#outbox.append(bytes, signal);
     if (this.#status.state === "synced") {
       this.#tell({ state: "pending", pending: this.#sender.pending });
@@ -149,6 +152,7 @@ export class SyncClient {
   sync(signal?: AbortSignal): Promise<void> {
     const synced = this.#waiters.add(signal);
     this.#sender.release();
+    this.#hurried = true;
     this.#wake?.abort();
     return synced;
   }
@@ -169,6 +173,7 @@ export class SyncClient {
     const { signal } = this.#closing;
     let failures = 0;
     while (!signal.aborted) {
+      this.#hurried = false;
       const waiting = this.#waiters.now();
       const before = this.#rounds.progress;
       try {
@@ -197,8 +202,7 @@ export class SyncClient {
       this.#tell({ state: "refused", pending, why: held.message, final: false });
       for (const { reject } of waiting) reject(held);
     }
-    // Whoever came meanwhile may want what is newer than the answer.
-    if (this.#waiters.size > 0 || (pending > 0 && held === undefined)) return;
+    if (pending > 0 && held === undefined) return;
     await this.#rest(this.#options.pollInterval ?? DEFAULT_POLL_MS, true);
   }
 
@@ -208,8 +212,7 @@ export class SyncClient {
     const longest = Math.min(FIRST_WAIT_MS * 2 ** (failures - 1), LONGEST_WAIT_MS);
     const wait = longest * (0.5 + 0.5 * (this.#options.random ?? Math.random)());
     if (error instanceof Unavailable) {
-      const state = error.limited ? "pending" : "offline";
-      this.#tell(state === "pending" ? { state, pending } : { state, pending, why });
+      this.#tell({ state: error.limited ? "pending" : "offline", pending, why });
       // A wait that the server has asked for is kept.
       return this.#rest(Math.max(wait, error.retryAfter), error.retryAfter === 0);
     }
@@ -222,6 +225,7 @@ export class SyncClient {
 
   /** Waits; `sync` and, when all is synced, `append` may cut it short. */
   async #rest(milliseconds: number, mayWake: boolean): Promise<void> {
+    if (mayWake && this.#hurried) return;
     const wake = new LinkedAbort(this.#closing.signal);
     if (mayWake) this.#wake = wake;
     await this.#clock.sleep(milliseconds, wake.signal);
@@ -232,6 +236,20 @@ export class SyncClient {
   #tell(status: Status): void {
     const same = JSON.stringify(status) === JSON.stringify(this.#status);
     this.#status = status;
-    if (!same) this.#options.onStatus?.(status);
+    if (same) return;
+    try {
+      this.#options.onStatus?.(status);
+    } catch (error) {
+      // A fault of the app, and not of what is under way: the runtime reports it as uncaught.
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
   }
+}
+
+/** The bytes of a text, all of which come back as the same text. */
+function utf8Of(text: string): Bytes {
+  if (!text.isWellFormed()) throw new TypeError("the text has a lone surrogate");
+  return utf8(text);
 }

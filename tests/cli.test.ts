@@ -2,7 +2,16 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { createServer } from "node:http";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { temporaryFolder } from "./support/folder.ts";
@@ -19,24 +28,39 @@ interface Run {
   readonly ended: Promise<{ code: number | null; stdout: string; stderr: string }>;
 }
 
-/** Starts a command. `passphrase` is in its environment, `input` at its standard input. */
-function start(args: readonly string[], { passphrase = PASSPHRASE, input = "" } = {}): Run {
+interface Given {
+  /** In its environment. */
+  readonly passphrase?: string;
+  /** At its standard input. */
+  readonly input?: string;
+  /** The file that its standard output goes to, in place of a pipe. */
+  readonly output?: string;
+}
+
+/** Starts a command. */
+function start(
+  args: readonly string[],
+  { passphrase = PASSPHRASE, input = "", output }: Given = {},
+): Run {
   const [command, ...rest] = commandFor(join("client", "cli.ts"));
+  const file = output === undefined ? undefined : openSync(output, "w");
   const child = spawn(command, [...rest, ...args], {
     cwd: projectFolder,
     env: { ...process.env, NO_COLOR: "1", SYNC_PASSPHRASE: passphrase },
+    stdio: ["pipe", file ?? "pipe", "pipe"],
   });
+  if (file !== undefined) closeSync(file);
   const kill = () => child.kill("SIGKILL");
   process.once("exit", kill);
   let stdout = "";
   let stderr = "";
-  child.stdout.on("data", (data) => {
+  child.stdout?.on("data", (data) => {
     stdout += data;
   });
-  child.stderr.on("data", (data) => {
+  child.stderr?.on("data", (data) => {
     stderr += data;
   });
-  child.stdin.end(input);
+  child.stdin?.end(input);
   const ended = once(child, "close").then(([code]) => {
     process.off("exit", kill);
     return { code, stdout, stderr };
@@ -44,7 +68,7 @@ function start(args: readonly string[], { passphrase = PASSPHRASE, input = "" } 
   return { child, stdout: () => stdout, stderr: () => stderr, ended };
 }
 
-function run(args: readonly string[], given: { passphrase?: string; input?: string } = {}) {
+function run(args: readonly string[], given: Given = {}) {
   return start(args, given).ended;
 }
 
@@ -164,13 +188,7 @@ describe("the command line", () => {
     }
   });
 
-  const wrong: [
-    string,
-    readonly string[],
-    { passphrase?: string; input?: string },
-    RegExp,
-    number,
-  ][] = [
+  const wrong: [string, readonly string[], Given, RegExp, number][] = [
     ["a wrong passphrase", ["log"], { passphrase: "not the passphrase" }, /passphrase is wrong/, 1],
     ["no passphrase", ["log"], { passphrase: "" }, /set SYNC_PASSPHRASE/, 1],
     ["a device that is one", ["init"], {}, /is a device already/, 1],
@@ -179,11 +197,14 @@ describe("the command line", () => {
     ["an option of another command", ["log", "--file", "x"], {}, /log has no option --file/, 2],
     ["too many words", ["status", "now"], {}, /status does not take now/, 2],
     ["a file that is not there", ["send", "--file", "/nowhere"], {}, /ENOENT.*\/nowhere/, 1],
+    ["a folder without a name", ["log", "--folder", ""], {}, /--folder is empty/, 2],
+    ["a folder that is a file", ["log", "--folder", process.execPath], {}, /ENOTDIR/, 1],
+    ["a note that grows too large", ["send"], { input: "\x01".repeat(2 ** 21) }, /8 MiB/, 1],
     ["a file that is no text", ["send", "--file", process.execPath], {}, /no text/, 1],
   ];
   for (const [what, args, given, message, expected] of wrong) {
     it(`refuses ${what} in words for a person`, async () => {
-      const { code, stdout, stderr } = await run([...args, "--folder", laptop], given);
+      const { code, stdout, stderr } = await run(["--folder", laptop, ...args], given);
       assert.match(stderr, message);
       assert.doesNotMatch(stderr, /^\s+at /m, "no stack");
       assert.equal(stdout, "");
@@ -196,6 +217,7 @@ describe("the command line", () => {
     for (const [args, given, message] of [
       [["import"], { input: "not a key" }, /not a key/],
       [["init", "--server", "sync.example"], {}, /an address such as/],
+      [["init", "--server", "http://me:secret@sync.example"], {}, /an address such as/],
       [["init"], { passphrase: "short" }, /at least 8 characters/],
       [["init", "--bits", "1024"], {}, /2048 to 4096/],
       [["send", "x"], {}, /no device in .*init/],
@@ -213,6 +235,79 @@ describe("the command line", () => {
     const { stdout } = await run(["log", "--folder", phone]);
     assert.match(stdout, /\ufffd\[2Jgone\tor not\ufffd\n/);
     assert.ok((await logOf(phone)).includes(text));
+  });
+
+  it("ends without a word when its reader has gone", async () => {
+    for (const name of ["log", "watch"]) {
+      const { child, stderr, ended } = start([name, "--folder", phone]);
+      child.stdout?.once("data", () => child.stdout?.destroy());
+      if (name === "watch") {
+        await until(() => child.stdout?.destroyed === true);
+        assert.equal((await run(["send", "nobody reads this", "--folder", laptop])).code, 0);
+      }
+      const { code } = await ended;
+      assert.doesNotMatch(stderr(), /^Error|^\s+at /m);
+      assert.equal(code, 0);
+    }
+  });
+
+  it("fails in words for a person when what it prints cannot be kept", {
+    skip: !existsSync("/dev/full"),
+  }, async () => {
+    for (const args of [["log"], ["export"], ["status"], ["--help"]]) {
+      const { code, stderr } = await start([...args, "--folder", phone], { output: "/dev/full" })
+        .ended;
+      assert.match(stderr, /^Error: .*no space left/im, args[0]);
+      assert.doesNotMatch(stderr, /^\s+at /m, "no stack");
+      assert.equal(code, 1, args[0]);
+    }
+  });
+
+  it("keeps a note that the server refuses, and has the server's words obeyed by no terminal", async () => {
+    const detail = "\x1b[2JThis key is not on the list.";
+    const refusing = createServer((_, response) => {
+      response.writeHead(403, { "Content-Type": "application/problem+json" });
+      response.end(JSON.stringify({ type: "urn:sync-server:user-not-allowed", detail }));
+    });
+    await once(refusing.listen(0, "127.0.0.1"), "listening");
+    try {
+      const address = refusing.address();
+      assert.ok(typeof address === "object" && address !== null);
+      const barred = join(folder.path, "barred");
+      const key = (await run(["export", "--folder", laptop])).stdout;
+      const server = `http://127.0.0.1:${address.port}`;
+      await run(["import", "--server", server, "--folder", barred], { input: key });
+      const sent = await run(["send", "kept", "--folder", barred]);
+      assert.equal(sent.code, 1);
+      assert.match(
+        sent.stderr,
+        /^Error: \ufffd\[2JThis key is not on the list\. .*\(1\) are kept/m,
+      );
+      const told = await run(["status", "--folder", barred]);
+      assert.match(told.stdout, /^status +refused: \ufffd\[2JThis .* list; 1 to be sent$/m);
+      for (const { stdout, stderr } of [sent, told]) {
+        assert.ok(!stdout.includes("\x1b") && !stderr.includes("\x1b"));
+      }
+    } finally {
+      refusing.close();
+    }
+  });
+
+  it("says why it waits, when the server takes no new users for now", async () => {
+    const strict = await serveHere({ NEW_USERS_PER_HOUR: "1" });
+    try {
+      for (const name of ["first", "second"]) {
+        const device = join(folder.path, name);
+        await run(["init", "--bits", "2048", "--server", strict.url, "--folder", device]);
+      }
+      assert.equal((await run(["send", "x", "--folder", join(folder.path, "first")])).code, 0);
+      const waiting = start(["send", "x", "--folder", join(folder.path, "second")]);
+      await until(() => waiting.stderr().includes("(waiting: Too many new users"));
+      waiting.child.kill("SIGKILL");
+      await waiting.ended;
+    } finally {
+      await strict.close();
+    }
   });
 
   it("has help for itself and for every command", async () => {

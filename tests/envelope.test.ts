@@ -23,7 +23,13 @@ import {
   uuidBytes,
   uuidOf,
 } from "../client/bytes.ts";
-import { decrypt, isGenuine, parseEnvelope, unwrapContentKey } from "../client/envelope.ts";
+import {
+  decrypt,
+  isGenuine,
+  NoEnvelope,
+  parseEnvelope,
+  unwrapContentKey,
+} from "../client/envelope.ts";
 import { identityOf } from "../client/identity.ts";
 import { createIdentity, type Identity, importIdentity } from "../client/index.ts";
 import { type Line, type RefusalKind, RunOpener } from "../client/runs.ts";
@@ -227,10 +233,26 @@ describe("an envelope", () => {
       const cut = toBase64url(payload.subarray(0, length));
       const { operations, refusal } = await open([{ client, index: 0, payload: cut }]);
       assert.deepEqual(operations, []);
-      assert.equal(refusal?.kind, length === 0 ? "other version" : "forged");
+      assert.equal(refusal?.kind, "forged", `${length} bytes`);
     }
     const longer = toBase64url(concat(payload, Uint8Array.of(0)));
     assert.equal((await open([{ client, index: 0, payload: longer }])).refusal?.kind, "forged");
+  });
+
+  it("is none without room for a tag, or with an index that is no number", () => {
+    const payload = bytes(lines[0]?.payload ?? "");
+    const short = payload.slice(0, 101 + 256 + 15 + 256);
+    assert.throws(() => parseEnvelope(identity, toBase64url(short)), NoEnvelope);
+    assert.throws(
+      () => parseEnvelope(identity, toBase64url(payload.fill(255, 49, 57))),
+      NoEnvelope,
+    );
+  });
+
+  it("is not made for a user without a fingerprint", async () => {
+    for (const fingerprint of ["", "AAAA", `${identity.fingerprint}=`]) {
+      await assert.rejects(sealed({ ...identity, fingerprint }, client, ["one"]), TypeError);
+    }
   });
 
   it("is refused when it is no base64url, or another spelling of it", async () => {
@@ -262,6 +284,25 @@ describe("an envelope", () => {
       assert.equal(refusal?.kind, kind, what);
       assert.equal(refusal?.index, run[good]?.index, what);
       assert.equal(cursor?.index, good === 0 ? undefined : good - 1, what);
+    }
+  });
+
+  it("is refused when the user's own device has signed it for a place that does not follow", async () => {
+    const [zero] = lines;
+    assert.ok(zero);
+    const hash = bytes((await open([zero])).cursor?.hash ?? "");
+    const [five] = await sealed(identity, client, ["five"], 5, hash);
+    const fingerprint = toBase64url(new Uint8Array(32));
+    const [foreign] = await sealed({ ...identity, fingerprint }, client, ["foreign"], 1, hash);
+    assert.ok(five && foreign);
+    for (const [line, kind] of [
+      [five, "chain broken"],
+      [{ ...five, index: 1 }, "out of place"],
+      [foreign, "out of place"],
+    ] as const) {
+      const { operations, refusal } = await open([zero, line]);
+      assert.equal(operations.length, 1);
+      assert.deepEqual(refusal, { kind, client, index: line.index });
     }
   });
 
@@ -323,6 +364,7 @@ describe("base64url and UUIDs", () => {
         if (value !== undefined) assert.equal(toBase64url(value), text);
       }),
     );
+    for (const text of ["AB", "AAB", "A"]) assert.equal(fromBase64url(text), undefined, text);
     fc.assert(fc.property(fc.uuid(), (uuid) => assert.equal(uuidOf(uuidBytes(uuid)), uuid)));
   });
 });

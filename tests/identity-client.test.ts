@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { createPublicKey } from "node:crypto";
 import { describe, it } from "node:test";
 import { createIdentity, InvalidKey, importIdentity } from "../client/index.ts";
+import { lock } from "../client/key-text.ts";
 import { fingerprintOf } from "../sync/identity.ts";
 import vectors from "./vectors/envelope.json" with { type: "json" };
 
@@ -110,7 +111,7 @@ describe("the text of an identity", () => {
       copy.writeUInt32BE(count, 1);
       return armoured(copy.toString("base64url"));
     };
-    const cases: readonly [string, string, RegExp][] = [
+    const cases: [string, string, RegExp][] = [
       ["empty", "", /not a key/],
       ["no end", lines.slice(0, -1).join("\n"), /not a key/],
       ["a public key", "-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----", /not a key/],
@@ -126,6 +127,13 @@ describe("the text of an identity", () => {
       ["4 billion rounds", iterations(2 ** 32 - 1), /only 600000 to 10000000/],
       ["another number of rounds", iterations(600_001), /wrong/],
     ];
+    const ec = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, true, [
+      "sign",
+      "verify",
+    ]);
+    const pkcs8 = new Uint8Array(await crypto.subtle.exportKey("pkcs8", ec.privateKey));
+    cases.push(["of another algorithm", await lock(pkcs8, passphrase), /not an RSA key/]);
+    cases.push(["of nothing", await lock(new Uint8Array(100), passphrase), /not an RSA key/]);
     for (const [what, spelling, message] of cases) {
       await assert.rejects(
         importIdentity(spelling, passphrase),

@@ -190,6 +190,60 @@ describe("a server that lies", () => {
     await reader.close();
   });
 
+  it("that sends garbage again and again is asked for it ever more rarely, once an hour at last", async () => {
+    const server = new SimulatedServer();
+    const clock = new JumpingClock();
+    const made = newClient();
+    const [forged] = await sealed(stranger, made, ["forged"]);
+    assert.ok(forged);
+    const asked: boolean[] = [];
+    let refused = 0;
+    const reader = await SyncClient.open({
+      url: URL_OF_SERVER,
+      identity,
+      clock,
+      sign: false,
+      pollInterval: Number.POSITIVE_INFINITY,
+      patience: Number.POSITIVE_INFINITY,
+      store: new MemoryStore(),
+      receive: () => assert.fail("it was delivered"),
+      onRefusal: () => refused++,
+      fetch: async (request) => {
+        const { sync_status: status } = JSON.parse(await request.clone().text());
+        asked.push(status[made] === undefined);
+        assert.ok(status[made] === undefined || status[made] === Number.MAX_SAFE_INTEGER);
+        return altered(await server.fetch(request), () => [forged]);
+      },
+    });
+    await reader.sync();
+    const never = new AbortController().signal;
+    for (const [i, minutes] of [1, 2, 4, 8, 16, 32, 60, 60].entries()) {
+      await clock.sleep(minutes * 60_000 - 1, never);
+      await reader.sync();
+      assert.equal(asked.at(-1), false, `${minutes} minutes`);
+      assert.equal(refused, i + 1);
+      await clock.sleep(1, never);
+      await reader.sync();
+      assert.equal(asked.at(-1), true, `${minutes} minutes`);
+      assert.equal(refused, i + 2);
+    }
+    await reader.close();
+  });
+
+  it("that makes up clients without end has no more than a few thousand remembered", async () => {
+    const made = Array.from({ length: 10_050 }, () => ({
+      client: newClient(),
+      index: 0,
+      payload: "AQAA",
+    }));
+    const { reader, read, refusals, truth, received } = await start();
+    await read((lines) => [...made, ...lines]);
+    assert.ok(refusals.length >= made.length);
+    assert.equal(reader.refusals.length, 10_000);
+    assert.deepEqual(received, truth);
+    await reader.close();
+  });
+
   it("that sends a client its own operations back does not make it take a new client id", async () => {
     const { refusals, reader, read } = await start();
     const client = reader.client;
@@ -208,6 +262,35 @@ describe("a server that lies", () => {
     await reader.close();
   });
 
+  it("that sends a client what it has taken in secret does not make it take a new client id", async () => {
+    const server = new SimulatedServer();
+    let taken: Line | undefined;
+    const refusals: string[] = [];
+    const writer = await SyncClient.open({
+      url: URL_OF_SERVER,
+      identity,
+      clock: new JumpingClock(),
+      sign: false,
+      pollInterval: Number.POSITIVE_INFINITY,
+      patience: Number.POSITIVE_INFINITY,
+      store: new MemoryStore(),
+      receive: () => undefined,
+      onClientChange: () => assert.fail("it took a new client id"),
+      onRefusal: ({ kind }) => refusals.push(kind),
+      fetch: async (request) => {
+        const { client_id: client, payload } = JSON.parse(await request.clone().text());
+        const response = await server.fetch(request);
+        if (payload === undefined) return altered(response, () => (taken ? [taken] : []));
+        taken = { client, index: 0, payload: payload[0] };
+        return new Response(null, { status: 507 });
+      },
+    });
+    await writer.append("mine");
+    await assert.rejects(writer.sync(), Refused);
+    assert.deepEqual(refusals, ["out of place"]);
+    await writer.close();
+  });
+
   it("that denies what it has taken does not have it made once more", async () => {
     const server = new SimulatedServer();
     const common = {
@@ -222,9 +305,10 @@ describe("a server that lies", () => {
     let shown: Line[] = [];
     let lies = false;
     let denied = 0;
+    const store = new MemoryStore();
     const writer = await SyncClient.open({
       ...common,
-      store: new MemoryStore(),
+      store,
       receive: () => undefined,
       onClientChange: () => assert.fail("it took a new client id"),
       fetch: async (request) => {
@@ -242,7 +326,15 @@ describe("a server that lies", () => {
     await writer.sync();
     const [garbage] = await sealed(stranger, writer.client, ["garbage"]);
     const [own] = await sealed(identity, newClient(), ["a0"]);
-    for (const show of [undefined, garbage, own && { ...own, client: writer.client }]) {
+    const { client } = writer;
+    const [taken = ""] = await store.read(client, 0, 1, 0);
+    const shows = [
+      undefined,
+      garbage,
+      own && { ...own, client },
+      { client, index: 0, payload: taken },
+    ];
+    for (const show of shows) {
       lies = true;
       shown = show === undefined ? [] : [show];
       await writer.append("more");
@@ -262,7 +354,7 @@ describe("a server that lies", () => {
       fetch: (request) => server.fetch(request),
     });
     await reader.sync();
-    assert.deepEqual(received, ["a0", "a1", "more", "more", "more"]);
+    assert.deepEqual(received, ["a0", "a1", ...shows.map(() => "more")]);
     await writer.close();
     await reader.close();
   });

@@ -188,6 +188,7 @@ describe("the notebook in Chromium", () => {
     await page.locator("#create-passphrase").waitFor();
     const { keyboard } = page;
     await keyboard.press("Tab");
+    assert.equal(await page.locator("#create-passphrase:focus").count(), 1);
     await keyboard.type("short");
     await keyboard.press("Enter");
     assert.equal(await page.locator("#create-passphrase:invalid:focus").count(), 1);
@@ -226,6 +227,22 @@ describe("the notebook in Chromium", () => {
     await bring(page, PASSPHRASE);
     await page.locator("#note").waitFor();
     assert.equal(await alert.isVisible(), false);
+  });
+
+  it("shows on a phone what is wrong where the person is, and nothing that is hidden", async () => {
+    await openNew();
+    const viewport = { width: 360, height: 640 };
+    const context = await browser.newContext({ viewport, isMobile: true, hasTouch: true });
+    const page = await open(context);
+    await page.locator("#import").waitFor();
+    const hidden = page.locator("input[hidden]");
+    for (const input of await hidden.all()) assert.equal(await input.isVisible(), false);
+    await bring(page, "not the passphrase");
+    await page.locator("#import-passphrase:focus").waitFor();
+    assert.ok(Number(await page.evaluate("scrollY")) > 0);
+    const box = await page.getByRole("alert").boundingBox();
+    assert.ok(box !== null && box.y >= 0 && box.y + box.height <= viewport.height);
+    assert.equal(await page.evaluate("document.documentElement.scrollWidth"), viewport.width);
   });
 
   it("tells a screen reader what everything is, and what arrives", async () => {

@@ -105,6 +105,23 @@ describe("a store in a folder", () => {
       await assert.rejects(FolderStore.open(path, user), StoreDamaged);
     }));
 
+  it("leaves a log as it is that has lost acknowledged operations in the middle", () =>
+    inFolder(async (path) => {
+      const store = await FolderStore.open(path, user);
+      await store.begin(CLIENT);
+      await store.append(CLIENT, 0, ["zero", "one", "two", "three"]);
+      await store.acknowledge(CLIENT, 3);
+      await store.close();
+      const log = join(path, user.fingerprint, "0", `${CLIENT}.log`);
+      writeFileSync(log, "zero\no e\ntwo\nthree\n");
+      await assert.rejects(FolderStore.open(path, user), StoreDamaged);
+      assert.equal(readFileSync(log, "utf8"), "zero\no e\ntwo\nthree\n");
+      writeFileSync(log, "zero\none\ntwo\nthr e\n");
+      const mended = await FolderStore.open(path, user);
+      assert.deepEqual((await mended.load()).own, [{ client: CLIENT, length: 3, acknowledged: 3 }]);
+      await mended.close();
+    }));
+
   it("undoes a move that a crash has cut short, and finishes one that was decided", () =>
     inFolder(async (path) => {
       const store = await FolderStore.open(path, user);

@@ -1,5 +1,6 @@
 /** The client against the real handler, and what it makes of each answer a server can give. */
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { afterEach, before, describe, it } from "node:test";
 import {
   type ClientChange,
@@ -16,6 +17,8 @@ import {
   type SyncOptions,
   textOf,
 } from "../client/index.ts";
+import { serveHere } from "./support/http.ts";
+import { commandFor, projectFolder, runToEnd } from "./support/process.ts";
 import { sealed } from "./support/sealed.ts";
 import { JumpingClock, SimulatedServer, turn, URL_OF_SERVER } from "./support/simulated-network.ts";
 import { until } from "./support/socket.ts";
@@ -374,6 +377,93 @@ describe("a client", () => {
     assert.equal(original.client.client, id);
     await original.client.close();
     await cloned.client.close();
+    const again = await open(fetch, { store: copy });
+    await again.client.sync();
+    assert.deepEqual(again.received, [], "what came under the old id is not delivered once more");
+  });
+
+  /** An installation with two operations, of which it believes the server to have some. */
+  async function ofTwo(acknowledged = 1): Promise<{ store: MemoryStore; id: string }> {
+    const store = new MemoryStore();
+    const id = crypto.randomUUID();
+    const ours = await sealed(identity, id, ["zero", "one"]);
+    await store.begin(id);
+    await store.append(
+      id,
+      0,
+      ours.map(({ payload }) => payload),
+    );
+    await store.acknowledge(id, acknowledged);
+    return { store, id };
+  }
+
+  it("moves an operation that was acknowledged, and that a copy has taken the place of since", async () => {
+    const server = new SimulatedServer();
+    const { store, id } = await ofTwo(2);
+    const copy = new MemoryStore();
+    await copy.begin(id);
+    await copy.append(id, 0, await store.read(id, 0, 1, EVER));
+    const fetch: Fetch = (request) => server.fetch(request);
+    const cloned = await open(fetch, { store: copy });
+    await cloned.client.append("rival one");
+    await cloned.client.sync();
+    const { client, changes } = await open(fetch, { store });
+    await client.sync();
+    assert.deepEqual(changes, [{ from: id, to: client.client, first: 1, count: 1 }]);
+    await cloned.client.sync();
+    assert.deepEqual(cloned.received, ["one"]);
+  });
+
+  it("is not sent its own operations back while it sends them again", async () => {
+    const server = new SimulatedServer({ MAX_BODY: "8KiB" });
+    const fetch: Fetch = (request) => server.fetch(request);
+    const store = new MemoryStore();
+    const first = await open(fetch, { store });
+    await first.client.appendAll(["0", "1", "2"].map((text) => text.repeat(3000)));
+    await first.client.sync();
+    await first.client.close();
+    await store.acknowledge(first.client.client, 0);
+    const onRefusal = () => assert.fail("it was refused");
+    const again = await open(fetch, { store, onRefusal });
+    await again.client.sync();
+    assert.deepEqual(again.changes, []);
+  });
+
+  it("moves all that a copy has taken the place of, though it was thought to be stored", async () => {
+    const server = new SimulatedServer();
+    const { store, id } = await ofTwo();
+    const copy = new MemoryStore();
+    await copy.begin(id);
+    const fetch: Fetch = (request) => server.fetch(request);
+    const cloned = await open(fetch, { store: copy });
+    await cloned.client.appendAll(["rival zero", "rival one"]);
+    await cloned.client.sync();
+    const { client, changes, received } = await open(fetch, { store });
+    await client.sync();
+    assert.deepEqual(changes, [{ from: id, to: client.client, first: 0, count: 2 }]);
+    assert.deepEqual(received, ["rival zero", "rival one"]);
+    await cloned.client.sync();
+    assert.deepEqual(cloned.received, ["zero", "one"]);
+  });
+
+  it("moves what comes behind a fork, where the server has both", async () => {
+    const server = new SimulatedServer();
+    const { store, id } = await ofTwo();
+    const [, rival] = await sealed(identity, id, ["rival zero", "rival one"]);
+    const { client, changes } = await open(
+      tapped(server, ({ client_id, payload, operation_index: first = 0, sync_status: known }) => {
+        if (client_id !== id) return undefined;
+        if (payload === undefined) {
+          const line = { client_id: id, operation_index: 1, payload: rival?.payload };
+          return counted(known[id] === 0 ? [`${JSON.stringify(line)}\n`] : []);
+        }
+        if (first + payload.length < 2) return undefined;
+        return problem(409, "operation-conflict", { operation_index: 1 });
+      }),
+      { store },
+    );
+    await client.sync();
+    assert.deepEqual(changes, [{ from: id, to: client.client, first: 1, count: 1 }]);
   });
 
   it("finds where a copy parted from it, though the server has lost what came after that", async () => {
@@ -408,6 +498,30 @@ describe("a client", () => {
     assert.deepEqual(cloned.received, ["lost", "lost too", "new"]);
   });
 
+  it("refuses a text that would not come back as it is", async () => {
+    const server = new SimulatedServer();
+    const { client } = await open((request) => server.fetch(request));
+    await assert.rejects(client.appendAll(["one", "\ud800"]), TypeError);
+    assert.deepEqual(await client.append(""), { client: client.client, index: 0 });
+    await client.sync();
+    assert.deepEqual(await createdBy(client), [""]);
+  });
+
+  it("goes on when the app fails to take a status, and leaves that uncaught", async () => {
+    const server = await serveHere();
+    try {
+      const command = commandFor(join("tests", "support", "faulty-app.ts"));
+      const program = { command, folder: projectFolder };
+      const { code, stdout, stderr } = await runToEnd([server.url], {}, program);
+      assert.equal(code, 0, stderr);
+      const { uncaught, ...status } = JSON.parse(stdout);
+      assert.deepEqual(status, { state: "synced", pending: 0 });
+      assert.ok(uncaught.includes("it cannot show synced"), stdout);
+    } finally {
+      await server.close();
+    }
+  });
+
   it("sends what another client of the same place has left unsent", async () => {
     const server = new SimulatedServer();
     const left = new MemoryStore();
@@ -427,6 +541,28 @@ describe("a client", () => {
     assert.deepEqual(received, ["left behind"]);
     assert.equal((await left.load()).own[0]?.acknowledged, 1);
     await client.close();
+  });
+});
+
+describe("a client that sends what another one has left", () => {
+  it("takes what that one had sent in its own name, without a hole", async () => {
+    const server = new SimulatedServer({ MAX_BODY: "8KiB" });
+    const fetch: Fetch = (request) => server.fetch(request);
+    const left = new MemoryStore();
+    const gone = await open(fetch, { store: left });
+    const texts = ["0", "1", "2"].map((text) => text.repeat(3000));
+    await gone.client.appendAll(texts);
+    await gone.client.sync();
+    await gone.client.close();
+    await left.acknowledge(gone.client.client, 0);
+    const place: Store = new MemoryStore();
+    const found = [left];
+    place.abandoned = async () => found.splice(0);
+    const onRefusal = () => assert.fail("it was refused");
+    const { client, received } = await open(fetch, { store: place, onRefusal });
+    await client.sync();
+    assert.deepEqual(received, texts);
+    assert.equal((await left.load()).own[0]?.acknowledged, 3);
   });
 });
 
@@ -475,6 +611,92 @@ describe("a client at a server that does not take everything", () => {
     assert.equal(asked[0]?.aborted, true);
     assert.equal(asked.length, 2);
     await client.close();
+  });
+
+  it("waits longer for an answer to more bytes, as the server waits longer for them", async () => {
+    const waits: number[] = [];
+    const sent: number[] = [];
+    const clock: Clock = {
+      now: () => 0,
+      sleep: (milliseconds, signal) => {
+        if (milliseconds !== EVER) waits.push(milliseconds);
+        return new Promise((resolve) => signal.addEventListener("abort", () => resolve()));
+      },
+    };
+    const server = new SimulatedServer();
+    const fetch = tapped(server, (body) => {
+      sent.push(JSON.stringify(body).length);
+      return undefined;
+    });
+    const { client } = await open(fetch, { clock, patience: 10_000 });
+    await client.append("x".repeat(100_000));
+    await client.sync();
+    const largest = Math.max(...sent);
+    assert.ok(largest > 100_000);
+    assert.equal(Math.max(...waits), 10_000 + Math.ceil((largest * 1000) / 4096));
+  });
+
+  it("does not wait where it was told to hurry while a request was failing", async () => {
+    const clock = new NotingClock();
+    const server = new SimulatedServer();
+    const answers: ((answer: Response) => void)[] = [];
+    const { client } = await open(
+      tapped(server, (_, number) =>
+        number === 0 ? new Promise((resolve) => answers.push(resolve)) : undefined,
+      ),
+      { clock },
+    );
+    await until(() => answers.length > 0);
+    const synced = client.sync();
+    answers[0]?.(new Response(null, { status: 502 }));
+    await synced;
+    assert.deepEqual(clock.waits, []);
+  });
+
+  it("says why it waits when it has asked too much", async () => {
+    const server = new SimulatedServer();
+    const { client, statuses } = await open(
+      tapped(server, (_, number) => (number === 0 ? problem(429, "new-users-limited") : undefined)),
+    );
+    await until(() => client.status.state === "synced");
+    assert.deepEqual(statuses[0], { state: "pending", pending: 0, why: "So it is." });
+  });
+
+  it("sends less at once to a server that they reach too slowly", async () => {
+    const server = new SimulatedServer();
+    const sizes: number[] = [];
+    const { client } = await open(
+      tapped(server, ({ payload }) => {
+        sizes.push(payload?.length ?? 0);
+        return (payload?.length ?? 0) > 3 ? problem(408, "request-timeout") : undefined;
+      }),
+    );
+    const texts = Array.from({ length: 10 }, (_, i) => `operation ${i}`);
+    await client.appendAll(texts);
+    await client.sync();
+    assert.deepEqual(sizes.filter((size) => size > 0).slice(0, 2), [10, 5]);
+    const reader = await open((request) => server.fetch(request));
+    await reader.client.sync();
+    assert.deepEqual(reader.received, texts);
+  });
+
+  it("goes back step by step, however many gaps a server tells", async () => {
+    const server = new SimulatedServer();
+    const store = new MemoryStore();
+    const writer = await open((request) => server.fetch(request), { store });
+    await writer.client.appendAll(Array.from({ length: 10 }, (_, i) => `operation ${i}`));
+    await writer.client.sync();
+    await writer.client.close();
+    const again = await open(
+      tapped(server, ({ operation_index: first = 0, payload }) =>
+        payload !== undefined && first > 1
+          ? problem(409, "operation-gap", { next_index: first - 1 })
+          : undefined,
+      ),
+      { store },
+    );
+    await again.client.sync();
+    assert.deepEqual(again.client.status, { state: "synced", pending: 0 });
   });
 
   it("keeps reading while its operations are over the quota, and says why they wait", async () => {

@@ -60,6 +60,7 @@ async function main(): Promise<void> {
         `Note ${index} of device ${client.slice(0, 8)} and what follows is not shown: ${kind}.`,
       ),
     onClientChange: async () => {
+      showClient(client);
       notes.clearOwn();
       await addOwn(client, notes);
     },
@@ -75,10 +76,12 @@ async function main(): Promise<void> {
     hasNews = true;
     notes.addOwn([{ ...created, at, text }]);
   });
-  showDevice(kept, client.client);
+  showClient(client);
+  showKey(kept);
   find("forget", HTMLButtonElement).addEventListener("click", async () => {
     const { pending } = client.status;
-    const lost = pending === 0 ? "" : ` ${pending} notes are not sent yet, and will be lost.`;
+    const notSent = pending === 1 ? "1 note is" : `${pending} notes are`;
+    const lost = pending === 0 ? "" : ` ${notSent} not sent yet, and will be lost.`;
     if (!confirm(`Forget the key and all notes in this browser?${lost}`)) return;
     await client.close();
     await forgetAll();
@@ -124,18 +127,22 @@ function onWrite(write: (text: string) => Promise<void>): void {
   });
 }
 
-function showDevice({ identity, text, isNew }: KeptKey, client: string): void {
+function showClient({ client }: SyncClient): void {
+  say(find("client", HTMLElement), client.slice(0, 8));
+}
+
+function showKey({ identity, text, isNew }: KeptKey): void {
   const shown = find("key", HTMLTextAreaElement);
   const copy = find("copy", HTMLButtonElement);
   shown.value = text;
   find("device-details", HTMLDetailsElement).open = isNew;
   say(find("fingerprint", HTMLElement), identity.fingerprint.slice(0, 8));
-  say(find("client", HTMLElement), client.slice(0, 8));
   copy.addEventListener("click", async () => {
     // What is selected can be copied by hand, if the browser does not let the page do it.
     shown.select();
     await navigator.clipboard.writeText(text);
-    copy.textContent = "Copied";
+    say(copy, "Copied");
+    say(find("news", HTMLElement), "Copied");
   });
 }
 
@@ -144,9 +151,12 @@ function inWords(status: Status): string {
   const { pending } = status;
   const notes = pending === 1 ? "1 note" : `${pending} notes`;
   if (status.state === "synced") return "Synced";
-  if (status.state === "pending") return pending === 0 ? "Syncing…" : `Sending ${notes}…`;
+  if (status.state === "pending" && status.why === undefined) {
+    return pending === 0 ? "Syncing…" : `Sending ${notes}…`;
+  }
   const waiting = pending === 0 ? "" : ` ${notes} ${pending === 1 ? "waits" : "wait"} to be sent.`;
-  return `${status.state === "offline" ? "Offline" : "Refused"}: ${messageOf(status.why)}${waiting}`;
+  const name = { pending: "Waiting", offline: "Offline", refused: "Refused" }[status.state];
+  return `${name}: ${messageOf(status.why)}${waiting}`;
 }
 
 addEventListener("unhandledrejection", ({ reason }) => complain(messageOf(reason)));
