@@ -9,6 +9,7 @@ import { text } from "node:stream/consumers";
 import { promisify } from "node:util";
 import { temporaryFolder } from "./folder.ts";
 import { projectFolder } from "./process.ts";
+import { until } from "./socket.ts";
 
 /** The path of Chromium: `TEST_CHROMIUM`, or what Debian installs. `undefined` if there is none. */
 export const chromium = process.env.TEST_CHROMIUM ?? inPath("chromium");
@@ -65,7 +66,18 @@ export async function runInChromium(file: string): Promise<unknown> {
     await closed;
     server.closeAllConnections();
     server.close();
+    // What Chromium has started ends a moment after it, and still writes.
+    await until(() => isRemoved(folder), "Chromium's folder is removed");
+  }
+}
+
+function isRemoved(folder: { remove: () => void }): boolean {
+  try {
     folder.remove();
+    return true;
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOTEMPTY") return false;
+    throw error;
   }
 }
 
