@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
+import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { LRUCache } from "lru-cache";
 import {
@@ -9,7 +9,7 @@ import {
   StorageUnavailable,
   type StoredObject,
 } from "./driver.ts";
-import { FolderSyncs, readWhole, sizeOf, sizesOf, syncFolder, writeNew } from "./files.ts";
+import { FolderSyncs, move, readWhole, sizeOf, sizesOf, syncFolder, writeNew } from "./files.ts";
 import { userPart } from "./names.ts";
 
 /** How many folders are remembered as durable, so that their parent is not synced again. */
@@ -170,10 +170,10 @@ export class FilesystemDriver implements Driver {
     const aside = join(this.#temporary, randomUUID());
     const path = this.#path(name);
     try {
-      // Side by side: only a retry finds it there, and looking costs time.
-      const [size] = await Promise.all([sizeOf(path), writeNew(aside, body)]);
-      if (typeof size === "number") await rm(aside, { force: true });
-      else await rename(aside, path);
+      await writeNew(aside, body);
+      // Only a retry finds it there.
+      if (typeof sizeOf(path) === "number") await rm(aside, { force: true });
+      else await move(aside, path);
       return true;
     } catch (error) {
       await rm(aside, { force: true });

@@ -22,7 +22,7 @@ describe("a whole file", () => {
       const bytes = randomBytes(length);
       await writeNew(path, bytes);
       assert.ok(bytes.equals(await readWhole(path)));
-      assert.equal(await sizeOf(path), length);
+      assert.equal(sizeOf(path), length);
     });
   }
 
@@ -41,7 +41,7 @@ describe("a whole file", () => {
 
   it("that is missing is an error when it is read, and has no size", async () => {
     await assert.rejects(readWhole(path), { code: "ENOENT" });
-    assert.equal(await sizeOf(path), undefined);
+    assert.equal(sizeOf(path), undefined);
   });
 
   it("has its size in the place of its path among others", async () => {
@@ -50,7 +50,7 @@ describe("a whole file", () => {
     for (const [i, path] of paths.entries()) if (i % 3 > 0) writeFileSync(path, "p".repeat(i % 3));
     const sizes = await sizesOf([path, ...paths]);
     assert.deepEqual(sizes, [null, ...paths.map((_, i) => (i % 3 > 0 ? i % 3 : undefined))]);
-    assert.equal(await sizeOf(path), null);
+    assert.equal(sizeOf(path), null);
   });
 });
 
