@@ -148,7 +148,7 @@ export class Packer {
     const { objects, parts } = this.#options;
     const lines: Uint8Array[] = [];
     const reads = readAhead(entries.values(), {
-      read: (entry) => parts.lines(user, client, entry),
+      read: (entry) => parts.lines(user, client, [entry]),
       bytes: ({ runs }) => runs.reduce((sum, { size }) => sum + size, 0),
       ...READ_AHEAD,
     });

@@ -40,9 +40,12 @@ export class Parts {
     this.#onForks = onForks;
   }
 
-  /** The lines of an entry, from each of its objects. Throws as `Objects.get` does. */
-  lines(user: Fingerprint, client: string, entry: Entry): Promise<Uint8Array[]> {
-    return Promise.all(entry.runs.map((run) => this.#linesOf(user, client, run, entry)));
+  /** The lines of entries, in order, from each of their objects. Throws as `Objects.get` does. */
+  lines(user: Fingerprint, client: string, entries: readonly Entry[]): Promise<Uint8Array[]> {
+    const reads = entries.flatMap((entry) =>
+      entry.runs.map((run) => this.#linesOf(user, client, run, entry)),
+    );
+    return Promise.all(reads);
   }
 
   async #linesOf(user: Fingerprint, client: string, run: Run, span: Span): Promise<Uint8Array> {

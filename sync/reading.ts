@@ -150,11 +150,9 @@ export class Reader {
   }
 
   async #linesOf(user: Fingerprint, { client, entries }: Sending): Promise<Uint8Array> {
-    const all = await Promise.all(entries.map((entry) => this.#parts.lines(user, client, entry)));
-    const [first] = all;
-    return all.length === 1 && first?.length === 1 && first[0] !== undefined
-      ? first[0]
-      : Buffer.concat(all.flat());
+    const all = await this.#parts.lines(user, client, entries);
+    const [only] = all;
+    return all.length === 1 && only !== undefined ? only : Buffer.concat(all);
   }
 
   /** All that is wanted, in order. Throws `OperationsLost` where an operation is missing. */
