@@ -27,10 +27,12 @@ export function createLogger(level: LogLevel, write?: (line: string) => void): L
   return { error: at("error"), info: at("info"), debug: at("debug"), counts };
 }
 
+/** Without a listener, an error would end the process. Each line that is lost is counted apart. */
+const stays = () => undefined;
+
 /** Whoever reads the log may go away. That ends the log, and not the work of those who sync. */
 function toStandardError(counts: { lost: number }): (line: string) => void {
-  // Without a listener the error would end the process; each lost line is counted below.
-  process.stderr.on("error", () => undefined);
+  if (!process.stderr.listeners("error").includes(stays)) process.stderr.on("error", stays);
   return (line) =>
     process.stderr.write(line, (error) => {
       if (error instanceof Error) counts.lost++;

@@ -76,6 +76,16 @@ describe("the log", () => {
   });
 });
 
+describe("many logs on standard error", () => {
+  it("listen for its errors once", () => {
+    createLogger("error");
+    const listeners = process.stderr.listenerCount("error");
+    for (let i = 0; i < 20; i++) createLogger("error");
+    assert.ok(listeners > 0);
+    assert.equal(process.stderr.listenerCount("error"), listeners);
+  });
+});
+
 describe("a fingerprint in the log", () => {
   const places: [string, string, Record<string, unknown>?][] = [
     ["a field", "cut", { user: USER }],

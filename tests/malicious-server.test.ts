@@ -1,6 +1,6 @@
 /** A server that lies: nothing wrong gets through, each trick is told by its kind, and it passes. */
 import assert from "node:assert/strict";
-import { before, describe, it } from "node:test";
+import { afterEach, before, describe, it } from "node:test";
 import fc from "fast-check";
 import {
   createIdentity,
@@ -9,6 +9,7 @@ import {
   type Refusal,
   Refused,
   SyncClient,
+  type SyncOptions,
   textOf,
 } from "../client/index.ts";
 import type { Line } from "../client/runs.ts";
@@ -29,23 +30,36 @@ describe("a server that lies", () => {
     ({ identity: stranger } = await createIdentity("another passphrase", { bits: 2048 }));
   });
 
+  const opened: SyncClient[] = [];
+  // A client that is left open goes round by its clock for ever, and holds up the other tests.
+  afterEach(() => Promise.all(opened.splice(0).map((client) => client.close())));
+
+  /** A client with a store of its own, and no request but those that a test asks for. */
+  async function open(
+    clock: JumpingClock,
+    options: Pick<SyncOptions, "receive" | "fetch"> & Partial<SyncOptions>,
+  ): Promise<SyncClient> {
+    const client = await SyncClient.open({
+      url: URL_OF_SERVER,
+      identity,
+      clock,
+      store: new MemoryStore(),
+      sign: false,
+      pollInterval: Number.POSITIVE_INFINITY,
+      patience: Number.POSITIVE_INFINITY,
+      ...options,
+    });
+    opened.push(client);
+    return client;
+  }
+
   /** A server with operations of two clients, and a third client that reads through a trick. */
   async function start() {
     const server = new SimulatedServer();
     const clock = new JumpingClock();
-    const common = {
-      url: URL_OF_SERVER,
-      identity,
-      clock,
-      sign: false,
-      pollInterval: Number.POSITIVE_INFINITY,
-      patience: Number.POSITIVE_INFINITY,
-    };
     const truth = new Map<string, string[]>();
     for (const name of ["a", "b"]) {
-      const writer = await SyncClient.open({
-        ...common,
-        store: new MemoryStore(),
+      const writer = await open(clock, {
         receive: () => undefined,
         fetch: (request) => server.fetch(request),
       });
@@ -58,9 +72,7 @@ describe("a server that lies", () => {
     const received = new Map<string, string[]>();
     const refusals: Refusal[] = [];
     const state = { trick: HONEST };
-    const reader = await SyncClient.open({
-      ...common,
-      store: new MemoryStore(),
+    const reader = await open(clock, {
       receive: (operations, { client }) => {
         const texts = received.get(client) ?? [];
         received.set(client, texts);
@@ -169,7 +181,6 @@ describe("a server that lies", () => {
       );
       assert.deepEqual(received, truth, "nothing is lost once the server is honest");
       assert.deepEqual(reader.refusals, []);
-      await reader.close();
     });
   }
 
@@ -187,7 +198,6 @@ describe("a server that lies", () => {
     ]);
     assert.equal(received.has(made), false);
     assert.deepEqual(reader.refusals, [{ kind: "forged", client: made, index: 0 }]);
-    await reader.close();
   });
 
   it("that sends garbage again and again is asked for it ever more rarely, once an hour at last", async () => {
@@ -198,14 +208,7 @@ describe("a server that lies", () => {
     assert.ok(forged);
     const asked: boolean[] = [];
     let refused = 0;
-    const reader = await SyncClient.open({
-      url: URL_OF_SERVER,
-      identity,
-      clock,
-      sign: false,
-      pollInterval: Number.POSITIVE_INFINITY,
-      patience: Number.POSITIVE_INFINITY,
-      store: new MemoryStore(),
+    const reader = await open(clock, {
       receive: () => assert.fail("it was delivered"),
       onRefusal: () => refused++,
       fetch: async (request) => {
@@ -227,7 +230,6 @@ describe("a server that lies", () => {
       assert.equal(asked.at(-1), true, `${minutes} minutes`);
       assert.equal(refused, i + 2);
     }
-    await reader.close();
   });
 
   it("that makes up clients without end has no more than a few thousand remembered", async () => {
@@ -241,7 +243,6 @@ describe("a server that lies", () => {
     assert.ok(refusals.length >= made.length);
     assert.equal(reader.refusals.length, 10_000);
     assert.deepEqual(received, truth);
-    await reader.close();
   });
 
   it("that sends a client its own operations back does not make it take a new client id", async () => {
@@ -259,21 +260,13 @@ describe("a server that lies", () => {
       refusals.map(({ kind }) => kind),
       ["chain broken", "forged"],
     );
-    await reader.close();
   });
 
   it("that sends a client what it has taken in secret does not make it take a new client id", async () => {
     const server = new SimulatedServer();
     let taken: Line | undefined;
     const refusals: string[] = [];
-    const writer = await SyncClient.open({
-      url: URL_OF_SERVER,
-      identity,
-      clock: new JumpingClock(),
-      sign: false,
-      pollInterval: Number.POSITIVE_INFINITY,
-      patience: Number.POSITIVE_INFINITY,
-      store: new MemoryStore(),
+    const writer = await open(new JumpingClock(), {
       receive: () => undefined,
       onClientChange: () => assert.fail("it took a new client id"),
       onRefusal: ({ kind }) => refusals.push(kind),
@@ -288,26 +281,17 @@ describe("a server that lies", () => {
     await writer.append("mine");
     await assert.rejects(writer.sync(), Refused);
     assert.deepEqual(refusals, ["out of place"]);
-    await writer.close();
   });
 
   it("that denies what it has taken does not have it made once more", async () => {
     const server = new SimulatedServer();
-    const common = {
-      url: URL_OF_SERVER,
-      identity,
-      clock: new JumpingClock(),
-      sign: false,
-      pollInterval: Number.POSITIVE_INFINITY,
-      patience: Number.POSITIVE_INFINITY,
-    };
+    const clock = new JumpingClock();
     /** What it shows in place of what it denies. */
     let shown: Line[] = [];
     let lies = false;
     let denied = 0;
     const store = new MemoryStore();
-    const writer = await SyncClient.open({
-      ...common,
+    const writer = await open(clock, {
       store,
       receive: () => undefined,
       onClientChange: () => assert.fail("it took a new client id"),
@@ -345,9 +329,7 @@ describe("a server that lies", () => {
       await writer.sync();
     }
     const received: string[] = [];
-    const reader = await SyncClient.open({
-      ...common,
-      store: new MemoryStore(),
+    const reader = await open(clock, {
       receive: (operations) => {
         received.push(...operations.map(({ data }) => textOf(data)));
       },
@@ -355,8 +337,6 @@ describe("a server that lies", () => {
     });
     await reader.sync();
     assert.deepEqual(received, ["a0", "a1", ...shows.map(() => "more")]);
-    await writer.close();
-    await reader.close();
   });
 
   it("never gets anything through but a beginning of what each client has created", async () => {
