@@ -12,6 +12,7 @@ import {
   readFile,
   rename as renameCallback,
   statSync,
+  unlink as unlinkCallback,
   write as writeCallback,
   writeSync,
 } from "node:fs";
@@ -21,6 +22,7 @@ import { promisify } from "node:util";
 const open = promisify(openCallback);
 const write = promisify(writeCallback);
 const fsync = promisify(fsyncCallback);
+const unlink = promisify(unlinkCallback);
 
 /** So much is copied to the system's cache faster than a thread is woken. */
 const WRITTEN_AT_ONCE = 64 * 1024;
@@ -60,6 +62,15 @@ export async function syncFolder(path: string): Promise<void> {
     await fsync(folder);
   } finally {
     closeSync(folder);
+  }
+}
+
+/** Removes a file, if it is there. `rm` looks at it first, which takes as long again. */
+export async function remove(path: string): Promise<void> {
+  try {
+    await unlink(path);
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
   }
 }
 
@@ -128,4 +139,14 @@ export class FolderSyncs {
     this.#folders.set(path, folder);
     return running;
   }
+}
+
+/** The system's code of an error, such as ENOENT. */
+export function codeOf(error: unknown): unknown {
+  return error instanceof Error && "code" in error ? error.code : undefined;
+}
+
+/** Whether nothing is at the path that was asked for. */
+export function isNotFound(error: unknown): boolean {
+  return codeOf(error) === "ENOENT";
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { mkdir, readdir, rm, stat } from "node:fs/promises";
+import { mkdir, readdir, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { LRUCache } from "lru-cache";
 import {
@@ -9,7 +9,18 @@ import {
   StorageUnavailable,
   type StoredObject,
 } from "./driver.ts";
-import { FolderSyncs, move, readWhole, sizeOf, sizesOf, syncFolder, writeNew } from "./files.ts";
+import {
+  codeOf,
+  FolderSyncs,
+  isNotFound,
+  move,
+  readWhole,
+  remove,
+  sizeOf,
+  sizesOf,
+  syncFolder,
+  writeNew,
+} from "./files.ts";
 import { userPart } from "./names.ts";
 
 /** How many folders are remembered as durable, so that their parent is not synced again. */
@@ -47,7 +58,7 @@ export class FilesystemDriver implements Driver {
       const made = await mkdir(driver.#temporary, { recursive: true, mode: 0o700 });
       if (made !== undefined) await syncUpTo(dirname(made), driver.#temporary);
       for (const leftover of await readdir(driver.#temporary)) {
-        await rm(join(driver.#temporary, leftover), { force: true });
+        await remove(join(driver.#temporary, leftover));
       }
     });
     return driver;
@@ -94,7 +105,7 @@ export class FilesystemDriver implements Driver {
 
   async delete(name: string): Promise<void> {
     checkName(name);
-    await guarded("delete an object", () => rm(this.#path(name), { force: true }));
+    await guarded("delete an object", () => remove(this.#path(name)));
   }
 
   async close(): Promise<void> {
@@ -172,11 +183,11 @@ export class FilesystemDriver implements Driver {
     try {
       await writeNew(aside, body);
       // Only a retry finds it there.
-      if (typeof sizeOf(path) === "number") await rm(aside, { force: true });
+      if (typeof sizeOf(path) === "number") await remove(aside);
       else await move(aside, path);
       return true;
     } catch (error) {
-      await rm(aside, { force: true });
+      await remove(aside);
       if (isNotFound(error)) return false;
       throw error;
     }
@@ -201,12 +212,4 @@ async function guarded<Result>(what: string, work: () => Promise<Result>): Promi
       reason: `could not ${what}`,
     });
   }
-}
-
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && "code" in error ? error.code : undefined;
-}
-
-function isNotFound(error: unknown): boolean {
-  return codeOf(error) === "ENOENT";
 }

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, beforeEach, describe, it } from "node:test";
-import { FolderSyncs, readWhole, sizeOf, sizesOf, writeNew } from "../storage/files.ts";
+import { FolderSyncs, readWhole, remove, sizeOf, sizesOf, writeNew } from "../storage/files.ts";
 import { temporaryFolder } from "./support/folder.ts";
 
 const folder = temporaryFolder();
@@ -37,6 +37,17 @@ describe("a whole file", () => {
     writeFileSync(path, "the first");
     await assert.rejects(writeNew(path, randomBytes(3)), { code: "EEXIST" });
     assert.equal(Buffer.from(await readWhole(path)).toString(), "the first");
+  });
+
+  it("is removed, and one that is not there is removed already; nothing else is", async () => {
+    writeFileSync(path, "some");
+    await remove(path);
+    assert.equal(sizeOf(path), undefined);
+    await remove(path);
+    mkdirSync(path);
+    writeFileSync(join(path, "in a folder"), "some");
+    await assert.rejects(remove(path));
+    assert.equal(sizeOf(path), null);
   });
 
   it("that is missing is an error when it is read, and has no size", async () => {

@@ -36,7 +36,7 @@ export async function growth(ground: Ground): Promise<Result[]> {
     for (const user of users) seedFolder(storage, user, segments(user, operations, PAYLOAD_BYTES));
     return { operations, users };
   });
-  const server = await ground.server(storage);
+  const server = await ground.server(storage, { COMPACTION: "off" });
   const lines = sizes.flatMap(({ operations, users }) => [
     { work: "append", operations, load: appends(server, users), ...noSlots() },
     { work: "poll", operations, load: polls(server, users, operations), ...noSlots() },
