@@ -1,8 +1,7 @@
 /**
  * Reading and writing whole files, with as few turns through the runtime's thread pool as can be:
  * they are most of the CPU that a small file costs. What may wait for the disk is asynchronous; what
- * only touches memory that the call before it has filled (the size of an open file, closing it) is
- * not.
+ * asks of memory alone, as a rule (whether a name is in a folder, closing a file), is not.
  */
 import {
   closeSync,
