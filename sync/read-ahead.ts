@@ -37,37 +37,46 @@ export async function* readAhead<Item, Result>(
   { read, bytes, maxItems, maxBytes, budget }: ReadAheadOptions<Item, Result>,
 ): AsyncGenerator<Result, void, void> {
   const queue: { outcome: Promise<Outcome<Result>>; size: number }[] = [];
-  let ahead = 0;
   /** What is ahead and what the caller is at. */
   let held = 0;
   let next = items.next();
+  let begun = false;
   // The first result goes out before others are read, which would hold it up; then more and more.
   let atOnce = 1;
-  let begun = false;
+  const begin = (item: Item, size: number) => {
+    begun = true;
+    held += size;
+    // An outcome, not a bare promise: a read that fails after the caller has left is nobody's.
+    const outcome = read(item).then(
+      (value) => ({ value }),
+      (error: unknown) => ({ error }),
+    );
+    queue.push({ outcome, size });
+    next = items.next();
+  };
+  const beginMore = () => {
+    while (!next.done && queue.length < atOnce) {
+      const size = bytes(next.value);
+      if (held + size > maxBytes || budget?.tryHold(size) === false) return;
+      begin(next.value, size);
+    }
+  };
   try {
     for (;;) {
-      while (!next.done && queue.length < atOnce) {
+      if (!next.done && queue.length === 0) {
         const size = bytes(next.value);
         // Who has nothing yet does not wait among those who have: there may be any number of them.
-        if (!begun && budget?.tryHold(size) === false) throw new NoRoom("no memory to read in");
-        if (begun && queue.length === 0) await budget?.hold(size);
-        else if (begun && (ahead + size > maxBytes || budget?.tryHold(size) === false)) break;
-        begun = true;
-        held += size;
-        // An outcome, not a bare promise: a read that fails after the caller has left is nobody's.
-        const outcome = read(next.value).then(
-          (value) => ({ value }),
-          (error: unknown) => ({ error }),
-        );
-        queue.push({ outcome, size });
-        ahead += size;
-        next = items.next();
+        if (begun) await budget?.hold(size);
+        else if (budget?.tryHold(size) === false) throw new NoRoom("no memory to read in");
+        begin(next.value, size);
       }
+      beginMore();
       const head = queue.shift();
       if (head === undefined) return;
       const outcome = await head.outcome;
-      ahead -= head.size;
       if ("error" in outcome) throw outcome.error;
+      // They are read while the caller is at this one.
+      if (atOnce > 1) beginMore();
       yield outcome.value;
       atOnce = Math.min(maxItems, atOnce * 2);
       held -= head.size;

@@ -47,9 +47,19 @@ describe("reading ahead", () => {
     await results.next();
     assert.deepEqual(begun, [0]);
     await results.next();
-    assert.equal(begun.length, 3);
+    assert.equal(begun.length, 4);
     await results.next();
-    assert.equal(begun.length, 6);
+    assert.equal(begun.length, 7);
+  });
+
+  it("reads the next while the caller is at one, within the bound for both", async () => {
+    const { gates, begun, results } = numbers(10, { maxBytes: 3 });
+    for (const { open } of gates) open();
+    for (let taken = 1; taken <= 5; taken++) {
+      await results.next();
+      // What the caller has is one of the three; before it has the first, no other is read.
+      assert.equal(begun.length, taken === 1 ? 1 : taken + 2);
+    }
   });
 
   it("bounds the bytes it holds, and reads an item alone that is larger", async () => {
