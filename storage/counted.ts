@@ -18,8 +18,8 @@ export class CountedDriver implements Driver {
     return this.#count("list", this.#driver.list(prefix));
   }
 
-  async get(name: string): Promise<Uint8Array> {
-    const body = await this.#count("get", this.#driver.get(name));
+  async get(name: string, size?: number): Promise<Uint8Array> {
+    const body = await this.#count("get", this.#driver.get(name, size));
     this.bytes.read += body.byteLength;
     return body;
   }

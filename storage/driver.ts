@@ -32,8 +32,11 @@ export interface Driver {
    * or it throws; it is never cut short. An object put or deleted meanwhile may or may not show.
    */
   list(prefix: string): Promise<StoredObject[]>;
-  /** The body. The caller does not change it. Throws `ObjectMissing` when there is none. */
-  get(name: string): Promise<Uint8Array>;
+  /**
+   * The body. The caller does not change it. Throws `ObjectMissing` when there is none. `size` is
+   * what a list said, where the caller knows: a hint of how best to read it, and no more.
+   */
+  get(name: string, size?: number): Promise<Uint8Array>;
   /**
    * Stores the body, durably. A name that exists already is left as it is. Where a name has the
    * MD5 of its body, as the names of operations do, a body that does not match may be refused.

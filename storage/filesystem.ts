@@ -13,7 +13,9 @@ import {
   codeOf,
   FolderSyncs,
   isNotFound,
+  LARGE,
   move,
+  readLarge,
   readWhole,
   remove,
   sizeOf,
@@ -75,11 +77,12 @@ export class FilesystemDriver implements Driver {
     });
   }
 
-  async get(name: string): Promise<Uint8Array> {
+  async get(name: string, size = 0): Promise<Uint8Array> {
     checkName(name);
     return guarded("read an object", async () => {
       try {
-        return await readWhole(this.#path(name));
+        const path = this.#path(name);
+        return await (size < LARGE ? readWhole(path) : readLarge(path));
       } catch (error) {
         if (isNotFound(error)) throw new ObjectMissing(name, { cause: error });
         throw error;
@@ -113,7 +116,7 @@ export class FilesystemDriver implements Driver {
   }
 
   #path(name: string): string {
-    return join(this.#root, userPart(name).part, name);
+    return inFolder(inFolder(this.#root, userPart(name).part), name);
   }
 
   async #folders(start: string): Promise<string[]> {
@@ -128,17 +131,20 @@ export class FilesystemDriver implements Driver {
     const path = join(this.#root, folder);
     const sizes = new Map<string, number | null>();
     for (;;) {
-      const names = (await this.#namesIn(path)).filter(
-        (name) => userPart(name).part === folder && name.startsWith(prefix),
-      );
+      const names = (await this.#namesIn(path))
+        .filter((name) => userPart(name).part === folder && name.startsWith(prefix))
+        .sort();
       const added = names.filter((name) => !sizes.has(name));
-      const found = await sizesOf(added.map((name) => join(path, name)));
+      const [found, synced] = await Promise.all([
+        sizesOf(added.map((name) => inFolder(path, name))),
+        names.length === 0 || this.#synced(path),
+      ]);
       added.forEach((name, i) => {
         const size = found[i];
         if (size !== undefined) sizes.set(name, size);
       });
       // What is gone since the names were read was packed into an object that may have come since.
-      if (found.includes(undefined)) continue;
+      if (!synced || found.includes(undefined)) continue;
       return names.flatMap((name) => {
         const size = sizes.get(name);
         return typeof size === "number" ? [{ name, size }] : [];
@@ -146,20 +152,31 @@ export class FilesystemDriver implements Driver {
     }
   }
 
-  /** The names in a user's folder: those of objects that survive power loss, and maybe others. */
+  /** The names in a user's folder: those of objects, and maybe others. */
   async #namesIn(path: string): Promise<string[]> {
     try {
-      const names = await readdir(path);
-      // What the list shows must be durable: a retry is acknowledged on its word alone, and the
-      // process that renamed a file into place may have died before it synced the folder.
-      await this.#syncs.sync(path);
-      return names;
+      return await readdir(path);
     } catch (error) {
       if (!isNotFound(error)) throw error;
       // No folder, no objects; but where the storage itself is gone (a volume that is not
       // mounted), nothing is known, and an empty list would be a lie.
       await stat(this.#temporary);
       return [];
+    }
+  }
+
+  /**
+   * What a list shows must be durable: a retry is acknowledged on its word alone, and the process
+   * that renamed a file into place may have died before it synced the folder. False if there is no
+   * such folder any more.
+   */
+  async #synced(path: string): Promise<boolean> {
+    try {
+      await this.#syncs.sync(path);
+      return true;
+    } catch (error) {
+      if (isNotFound(error)) return false;
+      throw error;
     }
   }
 
@@ -192,6 +209,11 @@ export class FilesystemDriver implements Driver {
       throw error;
     }
   }
+}
+
+/** The path of what is in a folder. `join` sets paths right that are not, which takes long. */
+function inFolder(folder: string, name: string): string {
+  return `${folder}/${name}`;
 }
 
 /** Makes new folders durable: `folder`, and all above it up to and including `top`. */

@@ -91,8 +91,12 @@ export function userPart(nameOrPrefix: string): { part: string; whole: boolean }
     : { part: nameOrPrefix.slice(0, dot), whole: true };
 }
 
+const ZEROS = "0".repeat(16);
+
+/** With zeros in front of it: `padStart` takes ten times as long on Bun. */
 function padded(index: number): string {
-  return String(index).padStart(16, "0");
+  const digits = String(index);
+  return ZEROS.slice(digits.length) + digits;
 }
 
 /** True for 43 characters of base64url. */

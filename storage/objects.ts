@@ -13,6 +13,9 @@ export class ObjectDamaged extends Error {
   }
 }
 
+/** The name of an object to read, and its size in bytes where that is known: see `Driver.get`. */
+export type SizedName = ObjectName & { readonly size?: number };
+
 /** What an entry is counted for beside its bytes: its name and the cache's own record of it. */
 const BYTES_PER_ENTRY = 256;
 
@@ -48,16 +51,16 @@ export class Objects {
    * An object's body. Throws `ObjectMissing` when it is gone, `ObjectDamaged` when its bytes do
    * not match its name, and `StorageUnavailable`. Callers at the same time share one read.
    */
-  get(name: ObjectName): Promise<Uint8Array> {
+  get(name: SizedName): Promise<Uint8Array> {
     return this.#get(name, true);
   }
 
   /** As `get`, for who will not ask again: what was not cached is not cached now. */
-  getOnce(name: ObjectName): Promise<Uint8Array> {
+  getOnce(name: SizedName): Promise<Uint8Array> {
     return this.#get(name, false);
   }
 
-  #get(name: ObjectName, keep: boolean): Promise<Uint8Array> {
+  #get(name: SizedName, keep: boolean): Promise<Uint8Array> {
     const text = formatName(name);
     const cached = this.#bodies.get(text);
     if (cached !== undefined) {
@@ -67,7 +70,7 @@ export class Objects {
     const running = this.#reads.get(text);
     if (running !== undefined) return running;
     this.counts.misses++;
-    const read = this.#read(text, name.md5, keep).finally(() => this.#reads.delete(text));
+    const read = this.#read(text, name, keep).finally(() => this.#reads.delete(text));
     this.#reads.set(text, read);
     return read;
   }
@@ -95,8 +98,8 @@ export class Objects {
     await this.#driver.delete(text);
   }
 
-  async #read(text: string, md5: string, keep: boolean): Promise<Uint8Array> {
-    const body = await this.#driver.get(text);
+  async #read(text: string, { md5, size }: SizedName, keep: boolean): Promise<Uint8Array> {
+    const body = await this.#driver.get(text, size);
     if (md5Of(body) !== md5) {
       this.counts.damaged++;
       throw new ObjectDamaged(text);

@@ -53,8 +53,7 @@ export class Parts {
     if (first < last && (span.first > first || span.last < last)) {
       return (await this.segment(user, client, run)).lines(span.first, span.last);
     }
-    const { md5 } = run;
-    const body = await this.#objects.get({ user, client, first, last, md5 });
+    const body = await this.#objects.get({ user, client, ...run });
     // A whole segment goes as it is: its MD5 has vouched for it.
     return first < last ? body : bytesOf(operationLine(client, first, textOf(body)));
   }

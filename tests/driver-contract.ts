@@ -155,6 +155,16 @@ export function driverContract(name: string, { open, shared, remove }: Place): v
       assert.deepEqual(await driver.list(name), [{ name, size: 5 }]);
     });
 
+    it("gets a whole object whatever size it is said to have", async () => {
+      const name = `${someFingerprint()}.a`;
+      const body = new Uint8Array(200_000).map((_, i) => i % 251);
+      await driver.put(name, body);
+      for (const size of [undefined, 0, 1, 199_999, 200_000, 200_001, 10_000_000]) {
+        assert.deepEqual(Buffer.from(await driver.get(name, size)), Buffer.from(body), `${size}`);
+        await assert.rejects(driver.get(`${name}.missing`, size), ObjectMissing);
+      }
+    });
+
     it("ends concurrent puts of one name with one whole object", async () => {
       const name = `${someFingerprint()}.a`;
       const bodies = Array.from({ length: 16 }, (_, i) => new Uint8Array(100_000).fill(i));

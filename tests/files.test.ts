@@ -3,7 +3,15 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, beforeEach, describe, it } from "node:test";
-import { FolderSyncs, readWhole, remove, sizeOf, sizesOf, writeNew } from "../storage/files.ts";
+import {
+  FolderSyncs,
+  readLarge,
+  readWhole,
+  remove,
+  sizeOf,
+  sizesOf,
+  writeNew,
+} from "../storage/files.ts";
 import { temporaryFolder } from "./support/folder.ts";
 
 const folder = temporaryFolder();
@@ -17,11 +25,12 @@ beforeEach(() => {
 describe("a whole file", () => {
   const KIB = 1024;
   // On both sides of what is written at once, and far beyond it.
-  for (const length of [0, 1, 64 * KIB, 64 * KIB + 1, 9000 * KIB + 7]) {
+  for (const length of [0, 1, 64 * KIB - 1, 64 * KIB, 9000 * KIB + 7]) {
     it(`of ${length} bytes is read as it was written`, async () => {
       const bytes = randomBytes(length);
       await writeNew(path, bytes);
       assert.ok(bytes.equals(await readWhole(path)));
+      assert.ok(bytes.equals(await readLarge(path)));
       assert.equal(sizeOf(path), length);
     });
   }
@@ -52,6 +61,7 @@ describe("a whole file", () => {
 
   it("that is missing is an error when it is read, and has no size", async () => {
     await assert.rejects(readWhole(path), { code: "ENOENT" });
+    await assert.rejects(readLarge(path), { code: "ENOENT" });
     assert.equal(sizeOf(path), undefined);
   });
 
