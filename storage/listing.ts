@@ -133,7 +133,14 @@ function keyOf({ first, last, md5 }: Run): string {
   return `${first}-${last}.${md5}`;
 }
 
-/** A text of its own: engines keep the whole name in memory for a part that was cut out of it. */
+const codes: number[] = [];
+
+/**
+ * A text of its own: engines keep the whole name in memory for a part that was cut out of it. By
+ * its characters, which takes a fraction of the time that bytes and back take.
+ */
 function copyOf(text: string): string {
-  return Buffer.from(text, "latin1").toString("latin1");
+  codes.length = text.length;
+  for (let i = 0; i < text.length; i++) codes[i] = text.charCodeAt(i);
+  return String.fromCharCode(...codes);
 }
