@@ -1,8 +1,9 @@
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileRequest, syncRequest } from "../connection.ts";
-import { median, type Slot } from "../figures.ts";
+import { cpu, type Figure, median, p50, type Slot, typical } from "../figures.ts";
 import type { Ground } from "../ground.ts";
+import { bareFiles } from "../load.ts";
 import type { Program } from "../program.ts";
 import {
   atLeast,
@@ -21,6 +22,9 @@ import { sent, warmedUp, warmUpFiles } from "../transfer.ts";
 const BATCH = 500;
 const OPERATIONS = 100_000;
 
+/** An operation's line in a segment: the payload, and what it is named by. */
+const LINE_BYTES = PAYLOAD_BYTES + 92;
+
 export interface Upload {
   readonly slot: Slot;
   readonly storage: Requests;
@@ -32,14 +36,19 @@ export function batchesOf(ground: Ground): number {
   return Math.ceil(ground.size(OPERATIONS) / BATCH);
 }
 
-/** One client sends its operations in batches of 500, one after the other. */
-export async function upload(server: Program, user: User, batches: number): Promise<Upload> {
-  const requests = Array.from({ length: batches }, (_, batch) => {
+/** What one client sends: its operations in batches of 500. */
+function batchesBy(user: User, batches: number): Uint8Array[] {
+  return Array.from({ length: batches }, (_, batch) => {
     const first = batch * BATCH;
     const payload = Array.from({ length: BATCH }, (_, i) => payloadOf(first + i, PAYLOAD_BYTES));
     const operation = { client_id: clientOf(1), operation_index: first, payload, user: user.key };
     return syncRequest(JSON.stringify(operation));
   });
+}
+
+/** One client sends its operations in batches of 500, one after the other. */
+export async function upload(server: Program, user: User, batches: number): Promise<Upload> {
+  const requests = batchesBy(user, batches);
   const bytes = requests.reduce((sum, request) => sum + request.byteLength, 0);
   server.restPeak();
   const before = await server.counters();
@@ -58,20 +67,34 @@ export function uploadFigures(uploads: readonly Upload[]): Figures {
 
 /**
  * 100,000 operations of 512 bytes in batches of 500, by one client, into a folder. The floor is the
- * bare HTTP server that streams one file of the same bytes. Compaction is off, so that the puts that
- * are counted are those of the upload.
+ * bare HTTP server that streams one file of the same bytes. Beside it, what each batch takes at the
+ * least: the bare HTTP server parses it, and then a bare file of its size is made. Compaction is off,
+ * so that the puts that are counted are those of the upload.
  */
 export async function bulkUpload(ground: Ground): Promise<Result[]> {
   const batches = batchesOf(ground);
   const folder = ground.folder();
   const server = await ground.server(join(folder, "storage"), { COMPACTION: "off" });
   const floor = await ground.httpFloor();
+  const files = await ground.filesFloor();
   const file = join(folder, "upload");
   const small = join(folder, "small");
   writeFileSync(small, Buffer.alloc(BATCH * PAYLOAD_BYTES, "x"));
 
-  const slots: { floor: Slot[]; server: Slot[] } = { floor: [], server: [] };
+  const slots: { floor: Slot[]; http: Slot[]; files: Slot[]; server: Slot[] } = {
+    floor: [],
+    http: [],
+    files: [],
+    server: [],
+  };
   const uploads: Upload[] = [];
+  const bare = (round: number) => {
+    const made = join(folder, `bare ${round}`);
+    mkdirSync(made);
+    const bytes = BATCH * LINE_BYTES;
+    const task = { folder: made, folders: 1, inFlight: 1, bytes, seconds: ground.seconds };
+    return bareFiles(files, { work: "objects", ...task });
+  };
   await upload(server, userOf("upload, warm-up", 0), Math.min(batches, 20));
   for (let round = 0; round < ground.rounds; round++) {
     const done = await upload(server, userOf("upload", round), batches);
@@ -80,8 +103,18 @@ export async function bulkUpload(ground: Ground): Promise<Result[]> {
     writeFileSync(file, Buffer.alloc(Math.round(done.slot.megabytes * 1e6), "x"));
     await warmedUp(floor, warmUpFiles(small));
     slots.floor.push(await sent(floor, [fileRequest(file)]));
+    slots.http.push(await sent(floor, batchesBy(userOf("upload", round), batches)));
+    slots.files.push(await bare(round));
   }
   const ratios = transferRatios(slots.server, slots.floor);
+  /** The server's figure by those of bare HTTP and of a bare file together, in each round. */
+  const besideBoth = (figure: Figure) =>
+    median(
+      slots.server.map((slot, round) => {
+        const [http, files] = [slots.http[round], slots.files[round]];
+        return http && files ? figure(slot) / (figure(http) + figure(files)) : Number.NaN;
+      }),
+    );
   return [
     {
       row: "bulk-upload",
@@ -94,6 +127,15 @@ export async function bulkUpload(ground: Ground): Promise<Result[]> {
         exactly("puts", median(uploads.map(({ storage }) => storage.put)), batches),
         atLeast("MB/s / floor", ratios.speed, 0.5),
       ],
+      rounds: { floor: slots.floor, server: slots.server },
+    },
+    {
+      row: "bulk-upload",
+      work: "for comparison: the same, beside bare HTTP and a bare file for each batch",
+      figures: { cpu: typical(slots.server, cpu), p50: typical(slots.server, p50) },
+      ratios: { cpu: besideBoth(cpu), p50: besideBoth(p50) },
+      floor: "bare HTTP server + bare files",
+      checks: [],
       rounds: slots,
     },
   ];
