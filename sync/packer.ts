@@ -14,7 +14,7 @@ export interface PackerOptions {
   /** Best over `objects.getOnce`: what is packed is read for the last time. */
   readonly parts: Parts;
   readonly limits: PackingLimits;
-  /** Waited for before each piece of work: requests go first. */
+  /** Waited for before each piece of work, and within a large one: requests go first. */
   readonly pause: () => Promise<void>;
   /** Ends the work at the next point where it can end. */
   readonly signal: AbortSignal;
@@ -34,6 +34,9 @@ export interface Packed {
 
 /** Objects read or deleted at once, and the bytes that reads may come to. */
 const READ_AHEAD = { maxItems: 16, maxBytes: 2 * 1024 * 1024 };
+
+/** So many objects are read or deleted before requests may go first again. */
+const WITHOUT_PAUSE = 64;
 
 /** Objects that overlap are made one only where they come to no more than this many bytes. */
 const MAX_MERGED = 4 * 1024 * 1024;
@@ -105,16 +108,18 @@ export class Packer {
   async delete(user: Fingerprint, gone: readonly Gone[]): Promise<void> {
     const { listings, objects, pause, signal } = this.#options;
     for (const { client, runs } of gone) {
-      await pause();
-      const rest = runs.values();
-      const deleting = async () => {
-        for (const run of rest) {
-          if (signal.aborted) return;
-          await objects.delete({ user, client, ...run });
-          this.counts.deleted++;
-        }
-      };
-      await Promise.all(Array.from({ length: READ_AHEAD.maxItems }, deleting));
+      for (let at = 0; at < runs.length; at += WITHOUT_PAUSE) {
+        await pause();
+        const rest = runs.slice(at, at + WITHOUT_PAUSE).values();
+        const deleting = async () => {
+          for (const run of rest) {
+            if (signal.aborted) return;
+            await objects.delete({ user, client, ...run });
+            this.counts.deleted++;
+          }
+        };
+        await Promise.all(Array.from({ length: READ_AHEAD.maxItems }, deleting));
+      }
       // Again, for a listing that was read between the two.
       listings.repacked(user, client, runs);
     }
@@ -145,10 +150,15 @@ export class Packer {
 
   /** Stores the segment that is made of entries. */
   async #store(user: Fingerprint, client: string, entries: readonly Entry[]): Promise<Run> {
-    const { objects, parts } = this.#options;
+    const { objects, parts, pause } = this.#options;
     const lines: Uint8Array[] = [];
+    let begun = 0;
     const reads = readAhead(entries.values(), {
-      read: (entry) => parts.lines(user, client, [entry]),
+      read: async (entry) => {
+        // The first follow upon a pause.
+        if (begun++ % WITHOUT_PAUSE === WITHOUT_PAUSE - 1) await pause();
+        return parts.lines(user, client, [entry]);
+      },
       bytes: ({ runs }) => runs.reduce((sum, { size }) => sum + size, 0),
       ...READ_AHEAD,
     });

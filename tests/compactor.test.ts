@@ -220,6 +220,22 @@ describe("a compactor", () => {
     assert.equal(driver.count("delete"), 5);
   });
 
+  it("lets requests go first again and again while it reads and deletes much", async () => {
+    await storeEach(300);
+    const work: number[] = [];
+    const { compactor } = instance({
+      pause: async () => {
+        work.push(driver.count("get") + driver.count("delete"));
+      },
+    });
+    await compactor.compact(user);
+    work.push(driver.count("get") + driver.count("delete"));
+    assert.ok(driver.count("get") > 200 && driver.count("delete") > 200);
+    // As many as may be read before the next pause, and those that are read ahead beside it.
+    for (const [i, done] of work.entries())
+      assert.ok(done - (work[i - 1] ?? 0) <= 64 + 16, `${work}`);
+  });
+
   it("packs a log once it was quiet for long enough, or after the longest wait", async () => {
     for (const [quiet, latest, moves] of [
       [1, 1_000_000, true],
