@@ -45,7 +45,7 @@ export interface Assembly {
   readonly compactor: Compactor | undefined;
 }
 
-/** How long compaction waits for a moment without requests, before each segment. */
+/** How long compaction waits for a moment without requests each time it lets them go first. */
 const YIELD_MS = 50;
 
 /** @param answering how many requests are being answered, the heads of their answers not sent yet */

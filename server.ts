@@ -154,7 +154,7 @@ const DISK_THREADS = "16";
 
 /** Runs the server until it is told to stop. */
 async function main(): Promise<void> {
-  // Bun and Deno pass over it, and so does Node 20, whose loader has begun to use them by now.
+  // Bun and Deno pass over it, and so does Node 20: its loader has used them by now.
   process.env.UV_THREADPOOL_SIZE ??= DISK_THREADS;
   const config = readConfig(process.env);
   const logger = createLogger(config.LOG);

@@ -7,7 +7,7 @@
  * that of the measured process, all threads, user and system, as Linux counts it; memory is what is
  * resident. See CONTRIBUTING.md.
  */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Ground } from "./ground.ts";
 import { machineOf } from "./machine.ts";
@@ -21,13 +21,14 @@ import { RUNTIMES, type RuntimeName, runtimeOf } from "./runtimes.ts";
 async function measure(
   options: Options,
   runtimeName: RuntimeName,
+  folder: string,
   onResults: (measured: Measured) => void,
 ): Promise<void> {
   const runtime = runtimeOf(runtimeName);
   const results: Result[] = [];
   for (const row of options.rows) {
     const since = performance.now();
-    const ground = new Ground(runtime, options, options.folder);
+    const ground = new Ground(runtime, options, folder);
     try {
       results.push(...((await ROWS[row]?.(ground)) ?? []));
     } finally {
@@ -85,7 +86,12 @@ async function main(args: string[]): Promise<void> {
     writeFileSync(path, `${JSON.stringify(report, null, 2)}\n`);
     writeFileSync(join(options.out, "results.md"), `${text}\n`);
   };
-  for (const runtime of options.runtimes) await measure(options, runtime, write);
+  const folder = mkdtempSync(join(options.folder, "sync-server-bench-"));
+  try {
+    for (const runtime of options.runtimes) await measure(options, runtime, folder, write);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
   console.log(text);
 }
 

@@ -34,7 +34,7 @@ export interface Driver {
   list(prefix: string): Promise<StoredObject[]>;
   /**
    * The body. The caller does not change it. Throws `ObjectMissing` when there is none. `size` is
-   * what a list said, where the caller knows: a hint of how best to read it, and no more.
+   * what a list or a put said, where the caller knows: a hint of how best to read it, no more.
    */
   get(name: string, size?: number): Promise<Uint8Array>;
   /**

@@ -135,9 +135,10 @@ export class FilesystemDriver implements Driver {
         .filter((name) => userPart(name).part === folder && name.startsWith(prefix))
         .sort();
       const added = names.filter((name) => !sizes.has(name));
-      const [found, synced] = await Promise.all([
-        sizesOf(added.map((name) => inFolder(path, name))),
+      // The sync goes first: sizes are asked for at once.
+      const [synced, found] = await Promise.all([
         names.length === 0 || this.#synced(path),
+        sizesOf(added.map((name) => inFolder(path, name))),
       ]);
       added.forEach((name, i) => {
         const size = found[i];

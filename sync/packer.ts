@@ -36,7 +36,7 @@ export interface Packed {
 const READ_AHEAD = { maxItems: 16, maxBytes: 2 * 1024 * 1024 };
 
 /** So many objects are read or deleted before requests may go first again. */
-const WITHOUT_PAUSE = 64;
+const WITHOUT_PAUSE = 128;
 
 /** Objects that overlap are made one only where they come to no more than this many bytes. */
 const MAX_MERGED = 4 * 1024 * 1024;
@@ -110,6 +110,7 @@ export class Packer {
     for (const { client, runs } of gone) {
       for (let at = 0; at < runs.length; at += WITHOUT_PAUSE) {
         await pause();
+        if (signal.aborted) break;
         const rest = runs.slice(at, at + WITHOUT_PAUSE).values();
         const deleting = async () => {
           for (const run of rest) {
@@ -150,13 +151,15 @@ export class Packer {
 
   /** Stores the segment that is made of entries. */
   async #store(user: Fingerprint, client: string, entries: readonly Entry[]): Promise<Run> {
-    const { objects, parts, pause } = this.#options;
+    const { objects, parts, pause, signal } = this.#options;
     const lines: Uint8Array[] = [];
     let begun = 0;
     const reads = readAhead(entries.values(), {
       read: async (entry) => {
         // The first follow upon a pause.
-        if (begun++ % WITHOUT_PAUSE === WITHOUT_PAUSE - 1) await pause();
+        const due = begun > 0 && begun % WITHOUT_PAUSE === 0;
+        begun++;
+        if (due && !signal.aborted) await pause();
         return parts.lines(user, client, [entry]);
       },
       bytes: ({ runs }) => runs.reduce((sum, { size }) => sum + size, 0),

@@ -5,7 +5,7 @@ export interface ReadAheadOptions<Item, Result> {
   readonly bytes: (item: Item) => number;
   /** How many reads are under way or done and not taken yet. */
   readonly maxItems: number;
-  /** How many bytes they may come to; a larger item is read alone. */
+  /** How many bytes they and what the caller is at may come to; a larger item is read alone. */
   readonly maxBytes: number;
   /** Asked for the bytes as well, where several readers share the memory. */
   readonly budget?: Budget | undefined;

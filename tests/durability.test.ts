@@ -11,7 +11,8 @@ import { someFingerprint } from "./support/users.ts";
 
 /** Also without it where a container lets no process be watched. */
 const canWatch = spawnSync("strace", ["-f", "-qq", "-e", "trace=fsync", "true"]).status === 0;
-const CALLS = "trace=fsync,fdatasync,rename,renameat,renameat2,mkdir,mkdirat,write,writev";
+const CALLS =
+  "trace=getdents64,fsync,fdatasync,rename,renameat,renameat2,mkdir,mkdirat,write,writev";
 
 describe("the filesystem driver", {
   skip: !canWatch && "there is no strace, or it may not",
@@ -56,7 +57,9 @@ describe("the filesystem driver", {
       inOrder(opened, stored, new RegExp(`mkdir.*${root}/${user}"`), synced(root), renamed);
       // Whoever wrote what is there already may have died before it synced the folder.
       inOrder(stored, again, synced(`${root}/${user}`));
-      inOrder(again, said("listed"), synced(`${root}/${user}`));
+      // What came into the folder after it was synced is not to be listed.
+      const read = new RegExp(`getdents64\\(\\d+<${root}/${user}>`);
+      inOrder(again, said("listed"), read, synced(`${root}/${user}`));
     } finally {
       temporary.remove();
     }

@@ -86,6 +86,19 @@ describe("the filesystem driver", () => {
     }
   });
 
+  it("lists all or nothing of a folder that is removed while it is listed", async () => {
+    const names = [1, 2, 3].map((i) => `${user}.${i}`);
+    for (let round = 1; round <= 400; round++) {
+      mkdirSync(join(root, user));
+      for (const name of names) writeFileSync(join(root, user, name), body);
+      const list = driver.list(`${user}.`);
+      for (let turn = 0; turn < round % 100; turn++) await setImmediate();
+      rmSync(join(root, user), { recursive: true });
+      const { length } = await list;
+      assert.ok(length === 0 || length === names.length, `round ${round}: ${length}`);
+    }
+  });
+
   it("passes over what is not an object", async () => {
     await driver.put(`${user}.a`, body);
     writeFileSync(join(root, user, ".DS_Store"), "x");

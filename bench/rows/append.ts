@@ -59,6 +59,9 @@ export function appendersOf(user: User, count: number, others: readonly string[]
   });
 }
 
+/** With compaction beside it, as a server is started, or without: then only for comparison. */
+type Compaction = "on" | "off";
+
 class Case {
   readonly slots: { http: Slot[]; files: Slot[]; server: Slot[] } = {
     http: [],
@@ -68,10 +71,12 @@ class Case {
   storage = NOTHING;
   readonly inFlight: number;
   readonly users: "different users" | "one user";
+  readonly compaction: Compaction;
 
-  constructor(inFlight: number, users: Case["users"]) {
+  constructor(inFlight: number, users: Case["users"], compaction: Compaction) {
     this.inFlight = inFlight;
     this.users = users;
+    this.compaction = compaction;
   }
 
   get folders(): number {
@@ -102,14 +107,16 @@ class Case {
     };
     const checks: Check[] = [atMost("CPU / floor", ratios.cpu, 2)];
     if (this.inFlight > 1) checks.push(atLeast("rate / floor", ratios.rate, 0.8));
+    const alone = this.compaction === "off";
+    const work = `${this.inFlight} in flight, ${this.users}`;
     return {
       row: "append",
-      work: `append, ${this.inFlight} in flight, ${this.users}`,
+      work: alone ? `for comparison: without compaction, ${work}` : `append, ${work}`,
       figures: { ...requestFigures(server), peak },
       ratios,
       floor: "bare files; for CPU, bare HTTP server + bare files",
       storage: this.storage,
-      checks,
+      checks: alone ? [] : checks,
       rounds: this.slots,
     };
   }
@@ -119,39 +126,50 @@ class Case {
  * Payloads of 512 bytes into a folder; 1, 16 and 64 in flight; each of a user of its own, or each of
  * another client of one user. The floors are bare files (create, fsync, rename, fsync of the folder;
  * as many in flight, as many folders), and for CPU also the bare HTTP server with the same bytes.
- * Beside them, append and fdatasync to one file with group commit.
+ * Beside them, append and fdatasync to one file with group commit; and before them, where compaction
+ * has deleted nothing yet, the same without compaction.
  */
 export async function append(ground: Ground): Promise<Result[]> {
+  const alone = await appends(ground, [16, 64], "off");
+  const results = await appends(ground, IN_FLIGHT, "on");
+  return [...results, ...alone, ...(await groupCommits(ground))];
+}
+
+async function appends(
+  ground: Ground,
+  inFlights: readonly number[],
+  compaction: Compaction,
+): Promise<Result[]> {
   const http = await ground.httpFloor();
   const files = await ground.filesFloor();
-  const server = await ground.server(ground.folder());
+  const server = await ground.server(ground.folder(), { COMPACTION: compaction });
   const scratch = ground.folder();
   let used = 0;
-  const bare = (work: "objects" | "append", inFlight: number, folders: number, seconds: number) => {
+  const bare = (inFlight: number, folders: number, seconds: number) => {
     const folder = join(scratch, String(used++));
     mkdirSync(folder);
-    return bareFiles(files, { work, folder, folders, inFlight, bytes: PAYLOAD_BYTES, seconds });
+    const task = { folder, folders, inFlight, bytes: PAYLOAD_BYTES, seconds };
+    return bareFiles(files, { work: "objects", ...task });
   };
-  const cases = IN_FLIGHT.flatMap((inFlight) => [
-    new Case(inFlight, "different users"),
-    new Case(inFlight, "one user"),
+  const cases = inFlights.flatMap((inFlight) => [
+    new Case(inFlight, "different users", compaction),
+    new Case(inFlight, "one user", compaction),
   ]);
   const loads = cases.map((one) => {
     const [toHttp, toServer] = [one.appenders(), one.appenders()];
     return {
       one,
       http: (seconds: number) => appendedBy(toHttp, http, seconds),
-      files: (seconds: number) => bare("objects", one.inFlight, one.folders, seconds),
+      files: (seconds: number) => bare(one.inFlight, one.folders, seconds),
       server: (seconds: number) => appendedBy(toServer, server, seconds),
     };
   });
-  const groups = IN_FLIGHT.map((inFlight) => ({ inFlight, slots: [] as Slot[] }));
 
   server.restPeak();
   // Node compiles what has run some ten thousand times, and a disk lets so many appends through only
   // in a long while. Polls pass through most of the same code, and are fast.
   const poll = pollOf(userOf("append", 0), 1);
-  await connected(server, Math.max(...IN_FLIGHT), (connections) =>
+  await connected(server, Math.max(...inFlights), (connections) =>
     loaded(server, connections, ground.warmUp, () => poll),
   );
   for (const load of loads) {
@@ -167,22 +185,33 @@ export async function append(ground: Ground): Promise<Result[]> {
       one.slots.server.push(await load.server(ground.seconds));
       one.storage = plus(one.storage, between(before, await server.counters()));
     }
-    for (const { inFlight, slots } of groups) {
-      slots.push(await bare("append", inFlight, 1, ground.seconds / 2));
-    }
   }
   const peak = server.peak();
-  return [
-    ...cases.map((one) => one.result(peak)),
-    ...groups.map(({ inFlight, slots }) => ({
+  await ground.clear();
+  return cases.map((one) => one.result(peak));
+}
+
+/** What storage of one file for all could reach. */
+async function groupCommits(ground: Ground): Promise<Result[]> {
+  const files = await ground.filesFloor();
+  const results: Result[] = [];
+  for (const inFlight of IN_FLIGHT) {
+    const slots: Slot[] = [];
+    for (let round = 0; round < ground.rounds; round++) {
+      const task = { folder: ground.folder(), folders: 1, inFlight, bytes: PAYLOAD_BYTES };
+      const seconds = ground.seconds / 2;
+      slots.push(await bareFiles(files, { work: "append", ...task, seconds }));
+    }
+    results.push({
       row: "append",
       work: `for comparison: append + fdatasync to one file, group commit, ${inFlight} in flight`,
       figures: requestFigures(slots),
       ratios: {},
       checks: [],
       rounds: { files: slots },
-    })),
-  ];
+    });
+  }
+  return results;
 }
 
 /** Has each client append over a connection of its own. */

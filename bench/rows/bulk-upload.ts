@@ -23,7 +23,7 @@ const BATCH = 500;
 const OPERATIONS = 100_000;
 
 /** An operation's line in a segment: the payload, and what it is named by. */
-const LINE_BYTES = PAYLOAD_BYTES + 92;
+const LINE_BYTES = PAYLOAD_BYTES + 90;
 
 export interface Upload {
   readonly slot: Slot;
@@ -95,7 +95,9 @@ export async function bulkUpload(ground: Ground): Promise<Result[]> {
     const task = { folder: made, folders: 1, inFlight: 1, bytes, seconds: ground.seconds };
     return bareFiles(files, { work: "objects", ...task });
   };
-  await upload(server, userOf("upload, warm-up", 0), Math.min(batches, 20));
+  const first = Math.min(batches, 20);
+  await upload(server, userOf("upload, warm-up", 0), first);
+  await sent(floor, batchesBy(userOf("upload, warm-up", 0), first));
   for (let round = 0; round < ground.rounds; round++) {
     const done = await upload(server, userOf("upload", round), batches);
     uploads.push(done);

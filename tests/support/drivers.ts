@@ -29,8 +29,8 @@ export class HookedDriver implements Driver {
     return this.#around({ kind: "list", name: prefix }, () => this.#driver.list(prefix));
   }
 
-  get(name: string): Promise<Uint8Array> {
-    return this.#around({ kind: "get", name }, () => this.#driver.get(name));
+  get(name: string, size?: number): Promise<Uint8Array> {
+    return this.#around({ kind: "get", name }, () => this.#driver.get(name, size));
   }
 
   put(name: string, body: Uint8Array): Promise<void> {
