@@ -24,7 +24,7 @@ export const HELP = `Measures the server against what the machine can do: npm ru
   --runtime LIST   of ${RUNTIMES.join(", ")}; all of them unless given
   --rows LIST      of ${Object.keys(ROWS).join(", ")};
                    all of them unless given
-  --quick          a tenth of the data and a third of the time: 3 minutes, not 15
+  --quick          a tenth of the data and a third of the time: 3 minutes, not 17
   --seconds N      how long each stretch of load is (${FULL.seconds})
   --warm-up N      how long there is load before anything is measured (${FULL.warmUp})
   --rounds N       how often floor and server take turns (${FULL.rounds})

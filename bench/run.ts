@@ -70,6 +70,7 @@ async function main(args: string[]): Promise<void> {
   // Where the results go is of no matter to who runs it again.
   const shown = args.join(" ").replace(/ *--(add|out[ =]\S+)/g, "");
   const machine = machineOf(options.folder);
+  const command = `npm run bench${shown === "" ? "" : ` -- ${shown}`}`;
   let measured = old?.runtimes ?? [];
   let text = "";
   mkdirSync(options.out, { recursive: true });
@@ -78,7 +79,7 @@ async function main(args: string[]): Promise<void> {
     measured = merged(measured, runtime);
     const report: Report = {
       date: new Date().toISOString(),
-      command: `npm run bench${shown === "" ? "" : ` -- ${shown}`}`,
+      command: old === undefined ? command : `${old.command} && ${command}`,
       machine,
       runtimes: measured,
     };
