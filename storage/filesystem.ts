@@ -130,6 +130,7 @@ export class FilesystemDriver implements Driver {
   async #listFolder(folder: string, prefix: string): Promise<StoredObject[]> {
     const path = join(this.#root, folder);
     const sizes = new Map<string, number | null>();
+    const missed = new Set<string>();
     for (;;) {
       const names = (await this.#namesIn(path))
         .filter((name) => userPart(name).part === folder && name.startsWith(prefix))
@@ -143,9 +144,12 @@ export class FilesystemDriver implements Driver {
       added.forEach((name, i) => {
         const size = found[i];
         if (size !== undefined) sizes.set(name, size);
+        // Named again, and not there again: no object, but a link that leads nowhere.
+        else if (missed.has(name)) sizes.set(name, null);
+        else missed.add(name);
       });
       // What is gone since the names were read was packed into an object that may have come since.
-      if (!synced || found.includes(undefined)) continue;
+      if (!synced || added.some((name) => !sizes.has(name))) continue;
       return names.flatMap((name) => {
         const size = sizes.get(name);
         return typeof size === "number" ? [{ name, size }] : [];

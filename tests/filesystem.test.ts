@@ -1,5 +1,13 @@
 import assert from "node:assert/strict";
-import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { after, afterEach, beforeEach, describe, it } from "node:test";
 import { setImmediate } from "node:timers/promises";
@@ -104,6 +112,7 @@ describe("the filesystem driver", () => {
     writeFileSync(join(root, user, ".DS_Store"), "x");
     writeFileSync(join(root, user, "notes.txt"), "x");
     mkdirSync(join(root, user, `${user}.folder`));
+    symlinkSync("nowhere", join(root, user, `${user}.link`));
     mkdirSync(join(root, "lost+found"));
     assert.deepEqual(await driver.list(""), [{ name: `${user}.a`, size: 7 }]);
   });
