@@ -15,8 +15,8 @@ const DOCUMENTS = [
   "client/README.md",
 ];
 
-/** Environment variables of the AWS SDK, of the tests and of the command line. */
-const OTHERS = /^(AWS|TEST|SYNC)_/;
+/** Environment variables of the AWS SDK, of the tests, of the command line and of Node. */
+const OTHERS = /^(AWS|TEST|SYNC|UV)_/;
 
 const settings = [...helpText().matchAll(/^ {2}([A-Z_]+) /gm)].map(([, name]) => name);
 
