@@ -38,6 +38,12 @@ export interface HandlerOptions extends AssemblyOptions {
   readonly Response?: ResponseClass;
 }
 
+/**
+ * How many threads of Node may wait for the disk at once. Of its own it has 4, and operations that
+ * are made durable at once share the work of the file system.
+ */
+const DISK_THREADS = "16";
+
 /** How long a stop waits for running requests. */
 const STOP_WITHIN_MS = 10_000;
 
@@ -146,15 +152,9 @@ function refuse(allow: string) {
   };
 }
 
-/**
- * How many threads of Node may wait for the disk at once. Of its own it has 4, and operations that
- * are made durable at once share the work of the file system.
- */
-const DISK_THREADS = "16";
-
 /** Runs the server until it is told to stop. */
 async function main(): Promise<void> {
-  // Bun and Deno pass over it, and so does Node 20: its loader has used them by now.
+  // Too late for what has used a thread by now, as tsx and Node 20 have; Bun and Deno pass over it.
   process.env.UV_THREADPOOL_SIZE ??= DISK_THREADS;
   const config = readConfig(process.env);
   const logger = createLogger(config.LOG);

@@ -47,6 +47,20 @@ export function typical(slots: readonly Slot[], figure: Figure): number {
   return median(slots.map(figure));
 }
 
+/** As `against`, for work in two parts: to the floors of both together. */
+export function againstBoth(
+  slots: readonly Slot[],
+  [one, other]: readonly [readonly Slot[], readonly Slot[]],
+  figure: Figure,
+): number {
+  return median(
+    slots.map((slot, round) => {
+      const [a, b] = [one[round], other[round]];
+      return a && b ? figure(slot) / (figure(a) + figure(b)) : Number.NaN;
+    }),
+  );
+}
+
 /**
  * How a figure stands to that of a floor: each round's against the floor of the same round, and of
  * these the median, since the machine may be fast in one round and slow in the next.

@@ -70,7 +70,7 @@ export class Ground implements Extent {
   }
 
   /** Ends the programs that were started. */
-  async clear(): Promise<void> {
+  async stop(): Promise<void> {
     for (const program of this.#programs.splice(0)) await program.stop();
   }
 

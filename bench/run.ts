@@ -32,7 +32,7 @@ async function measure(
     try {
       results.push(...((await ROWS[row]?.(ground)) ?? []));
     } finally {
-      await ground.clear();
+      await ground.stop();
     }
     const seconds = Math.round((performance.now() - since) / 1000);
     console.error(`${runtime.name} ${row}: ${seconds} s`);

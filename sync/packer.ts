@@ -153,16 +153,13 @@ export class Packer {
   async #store(user: Fingerprint, client: string, entries: readonly Entry[]): Promise<Run> {
     const { objects, parts, pause, signal } = this.#options;
     const lines: Uint8Array[] = [];
-    let begun = 0;
-    const reads = readAhead(entries.values(), {
-      read: async (entry) => {
+    const reads = readAhead(entries.entries(), {
+      read: async ([i, entry]) => {
         // The first follow upon a pause.
-        const due = begun > 0 && begun % WITHOUT_PAUSE === 0;
-        begun++;
-        if (due && !signal.aborted) await pause();
+        if (i > 0 && i % WITHOUT_PAUSE === 0 && !signal.aborted) await pause();
         return parts.lines(user, client, [entry]);
       },
-      bytes: ({ runs }) => runs.reduce((sum, { size }) => sum + size, 0),
+      bytes: ([, { runs }]) => runs.reduce((sum, { size }) => sum + size, 0),
       ...READ_AHEAD,
     });
     for await (const some of reads) lines.push(...some);

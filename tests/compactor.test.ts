@@ -236,6 +236,28 @@ describe("a compactor", () => {
       assert.ok(done - (work[i - 1] ?? 0) <= 128 + 16, `${work}`);
   });
 
+  it("does not wait for requests any more once it is stopped", async () => {
+    // At the first of many pauses: within a segment that it reads, and within what it deletes.
+    for (const when of ["get", "delete"] as const) {
+      user = someFingerprint();
+      await storeEach(600);
+      driver.calls.length = 0;
+      let stopped: Promise<void> | undefined;
+      let after = 0;
+      const { compactor } = instance({
+        limits: { operations: 599, bytes: 100_000 },
+        pause: async () => {
+          if (stopped !== undefined) after++;
+          else if (driver.count(when) > 0) stopped = compactor.stop();
+        },
+      });
+      await compactor.compact(user);
+      await stopped;
+      assert.notEqual(stopped, undefined, when);
+      assert.equal(after, 0, when);
+    }
+  });
+
   it("packs a log once it was quiet for long enough, or after the longest wait", async () => {
     for (const [quiet, latest, moves] of [
       [1, 1_000_000, true],

@@ -1,7 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { syncRequest } from "../connection.ts";
-import { cpu, median, type Slot } from "../figures.ts";
+import { againstBoth, cpu, type Slot } from "../figures.ts";
 import type { Ground } from "../ground.ts";
 import { bareFiles, connected, loaded } from "../load.ts";
 import type { Program } from "../program.ts";
@@ -98,16 +98,12 @@ class Case {
     const ratios = {
       ...requestRatios(server, files),
       // Both parts of the work, the request and the file, in each round.
-      cpu: median(
-        server.map((slot, round) => {
-          const [a, b] = [http[round], files[round]];
-          return a && b ? cpu(slot) / (cpu(a) + cpu(b)) : Number.NaN;
-        }),
-      ),
+      cpu: againstBoth(server, [http, files], cpu),
     };
-    const checks: Check[] = [atMost("CPU / floor", ratios.cpu, 2)];
-    if (this.inFlight > 1) checks.push(atLeast("rate / floor", ratios.rate, 0.8));
     const alone = this.compaction === "off";
+    const checks: Check[] = [];
+    if (!alone) checks.push(atMost("CPU / floor", ratios.cpu, 2));
+    if (!alone && this.inFlight > 1) checks.push(atLeast("rate / floor", ratios.rate, 0.8));
     const work = `${this.inFlight} in flight, ${this.users}`;
     return {
       row: "append",
@@ -116,7 +112,7 @@ class Case {
       ratios,
       floor: "bare files; for CPU, bare HTTP server + bare files",
       storage: this.storage,
-      checks: alone ? [] : checks,
+      checks,
       rounds: this.slots,
     };
   }
@@ -187,7 +183,7 @@ async function appends(
     }
   }
   const peak = server.peak();
-  await ground.clear();
+  await ground.stop();
   return cases.map((one) => one.result(peak));
 }
 

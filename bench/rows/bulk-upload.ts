@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileRequest, syncRequest } from "../connection.ts";
-import { cpu, type Figure, median, p50, type Slot, typical } from "../figures.ts";
+import { againstBoth, cpu, type Figure, median, p50, type Slot, typical } from "../figures.ts";
 import type { Ground } from "../ground.ts";
 import { bareFiles } from "../load.ts";
 import type { Program } from "../program.ts";
@@ -109,14 +109,8 @@ export async function bulkUpload(ground: Ground): Promise<Result[]> {
     slots.files.push(await bare(round));
   }
   const ratios = transferRatios(slots.server, slots.floor);
-  /** The server's figure by those of bare HTTP and of a bare file together, in each round. */
-  const besideBoth = (figure: Figure) =>
-    median(
-      slots.server.map((slot, round) => {
-        const [http, files] = [slots.http[round], slots.files[round]];
-        return http && files ? figure(slot) / (figure(http) + figure(files)) : Number.NaN;
-      }),
-    );
+  const { http, files: bareFile } = slots;
+  const besideBoth = (figure: Figure) => againstBoth(slots.server, [http, bareFile], figure);
   return [
     {
       row: "bulk-upload",
@@ -138,7 +132,7 @@ export async function bulkUpload(ground: Ground): Promise<Result[]> {
       ratios: { cpu: besideBoth(cpu), p50: besideBoth(p50) },
       floor: "bare HTTP server + bare files",
       checks: [],
-      rounds: slots,
+      rounds: { http, files: bareFile },
     },
   ];
 }

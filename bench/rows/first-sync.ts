@@ -71,7 +71,6 @@ export async function firstSync(ground: Ground): Promise<Result[]> {
       ],
       rounds: slots,
     });
-    await ground.clear();
   }
   return results;
 }
