@@ -7,19 +7,19 @@ import { realpathSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Router } from "itty-router";
 import type { ServerRequest } from "srvx";
-import { type AssemblyOptions, assemble } from "./assembly.ts";
-import { helpText, InvalidConfig, readConfig, VERSION } from "./config.ts";
-import { hasMore } from "./http/body-source.ts";
-import { corsFor } from "./http/cors.ts";
-import { methodNotAllowed, problemOf, stopping } from "./http/errors.ts";
-import { CannotListen, listen, responseClass } from "./http/listen.ts";
-import { pageFor } from "./http/page.ts";
-import { Problem, problemReply } from "./http/problem.ts";
-import { json, type Reply, type ResponseClass } from "./http/reply.ts";
-import { createLogger } from "./logger.ts";
+import { InvalidUsers } from "./server/allow-list-file.ts";
+import { helpText, InvalidConfig, readConfig, VERSION } from "./server/config.ts";
+import { hasMore } from "./server/http/body-reader.ts";
+import { corsFor } from "./server/http/cors.ts";
+import { CannotListen, listen, responseClass } from "./server/http/listen.ts";
+import { Problem, problemReply } from "./server/http/problem.ts";
+import { methodNotAllowed, problemOf, stopping } from "./server/http/problems.ts";
+import { json, type Reply, type ResponseClass } from "./server/http/response.ts";
+import { pageFor } from "./server/http/static.ts";
+import { createLogger } from "./server/logger.ts";
+import { type AssemblyOptions, assemble } from "./server/wiring.ts";
 import { StorageUnavailable } from "./storage/driver.ts";
 import { openStorage } from "./storage/open.ts";
-import { InvalidUsers } from "./sync/users.ts";
 
 /** Answers requests, on any runtime that has `Request` and `Response`. */
 export interface Handler {

@@ -8,8 +8,6 @@
  */
 import { join } from "node:path";
 import { systemClock } from "../client/clock.ts";
-import { Exchange } from "../client/exchange.ts";
-import { FolderStore } from "../client/folder-store.ts";
 import {
   createIdentity,
   type Identity,
@@ -17,7 +15,9 @@ import {
   type Store,
   SyncClient,
 } from "../client/index.ts";
-import { type Line, RunOpener } from "../client/runs.ts";
+import { FolderStore } from "../client/stores/folder.ts";
+import { Exchange } from "../client/transport.ts";
+import { type Line, RunOpener } from "../client/verify.ts";
 import { temporaryFolder } from "../tests/support/folder.ts";
 import { startServer } from "../tests/support/process.ts";
 

@@ -2,11 +2,11 @@
 import { createHash } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { type Fingerprint, formatName } from "../oplog/names.ts";
+import { md5Of } from "../oplog/object-cache.ts";
 import type { Driver } from "../storage/driver.ts";
-import { type Fingerprint, formatName } from "../storage/names.ts";
-import { md5Of } from "../storage/objects.ts";
-import { fingerprintOf } from "../sync/identity.ts";
-import { operationLine } from "../sync/protocol.ts";
+import { fingerprintOf } from "../sync/public-key.ts";
+import { operationLine } from "../sync/request.ts";
 
 /** Bytes of a payload, where nothing else is said. */
 export const PAYLOAD_BYTES = 512;

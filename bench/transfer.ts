@@ -1,6 +1,6 @@
 /** One large transfer from a program that has just been started, so that its caches are empty. */
 import { writeFileSync } from "node:fs";
-import { operationLine } from "../sync/protocol.ts";
+import { operationLine } from "../sync/request.ts";
 import { fileRequest, syncRequest } from "./connection.ts";
 import type { Slot } from "./figures.ts";
 import { connected, inTurn } from "./load.ts";

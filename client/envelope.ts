@@ -15,8 +15,8 @@ import {
   utf8,
   uuidBytes,
   uuidOf,
-} from "./bytes.ts";
-import type { Identity } from "./identity.ts";
+} from "../protocol/bytes.ts";
+import type { Identity } from "./identity/identity.ts";
 
 export const VERSION = 1;
 

@@ -3,8 +3,8 @@
  * as taken.
  */
 import type { Clock } from "./clock.ts";
-import type { Cursor, Line, Opened, Operation, Refusal, RunOpener } from "./runs.ts";
-import type { Store } from "./store.ts";
+import type { Store } from "./stores/store.ts";
+import type { Cursor, Line, Opened, Operation, Refusal, RunOpener } from "./verify.ts";
 
 /**
  * What the app does with operations: of one client, consecutive, decrypted and known to be the

@@ -5,7 +5,8 @@
  * What only some of them have is imported from files of its own: `folder-store.ts` for Node, Bun
  * and Deno, `indexeddb-store.ts` for browsers.
  */
-export { type Bytes, textOf, utf8 } from "./bytes.ts";
+export { type Bytes, textOf, utf8 } from "../protocol/bytes.ts";
+export { SyncClient } from "./client.ts";
 export type { Clock } from "./clock.ts";
 export { Refused, Unavailable } from "./failures.ts";
 export {
@@ -14,12 +15,17 @@ export {
   type Identity,
   importIdentity,
   type NewIdentity,
-} from "./identity.ts";
+} from "./identity/identity.ts";
+export { InvalidKey } from "./identity/key-text.ts";
 export type { Receive } from "./inbox.ts";
-export { InvalidKey } from "./key-text.ts";
-export { MemoryStore } from "./memory-store.ts";
-export type { Status, SyncOptions } from "./options.ts";
 export type { ClientChange, Created } from "./outbox.ts";
-export type { Cursor, Operation, Refusal, RefusalKind } from "./runs.ts";
-export { type Move, type OwnClient, type Store, StoreDamaged, type StoreState } from "./store.ts";
-export { SyncClient } from "./sync.ts";
+export { MemoryStore } from "./stores/memory.ts";
+export {
+  type Move,
+  type OwnClient,
+  type Store,
+  StoreDamaged,
+  type StoreState,
+} from "./stores/store.ts";
+export type { Status, SyncOptions } from "./types.ts";
+export type { Cursor, Operation, Refusal, RefusalKind } from "./verify.ts";

@@ -4,11 +4,11 @@
  * Sealing is randomised, so an operation sealed again would be another one. What is sent is
  * therefore always what was written down before it was sent for the first time.
  */
-import { type Bytes, fromBase64url, sha256, toBase64url } from "./bytes.ts";
+import { type Bytes, fromBase64url, sha256, toBase64url } from "../protocol/bytes.ts";
 import { type ContentKey, NO_PREVIOUS, newContentKey, seal } from "./envelope.ts";
-import type { Identity } from "./identity.ts";
-import { type Cursor, type Operation, RunOpener } from "./runs.ts";
-import { type OwnClient, type Store, StoreDamaged } from "./store.ts";
+import type { Identity } from "./identity/identity.ts";
+import { type OwnClient, type Store, StoreDamaged } from "./stores/store.ts";
+import { type Cursor, type Operation, RunOpener } from "./verify.ts";
 
 /** Where an operation came to lie. */
 export interface Created {

@@ -1,6 +1,6 @@
 /** Requests signed with the user's key: RFC 9421, HTTP Message Signatures, as PROTOCOL.md has it. */
-import { type Bytes, sha256, toBase64, utf8 } from "./bytes.ts";
-import type { Identity } from "./identity.ts";
+import { type Bytes, sha256, toBase64, utf8 } from "../protocol/bytes.ts";
+import type { Identity } from "./identity/identity.ts";
 
 const ALGORITHM = "rsa-pss-sha512";
 /** RFC 9421, section 3.3.1. */

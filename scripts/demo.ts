@@ -7,7 +7,6 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { toBase64url } from "../client/bytes.ts";
 import { parseEnvelope } from "../client/envelope.ts";
 import {
   createIdentity,
@@ -18,9 +17,10 @@ import {
   SyncClient,
   textOf,
 } from "../client/index.ts";
-import { readConfig } from "../config.ts";
-import { listen, responseClass } from "../http/listen.ts";
-import { createLogger } from "../logger.ts";
+import { toBase64url } from "../protocol/bytes.ts";
+import { readConfig } from "../server/config.ts";
+import { listen, responseClass } from "../server/http/listen.ts";
+import { createLogger } from "../server/logger.ts";
 import { createHandler } from "../server.ts";
 import type { Driver } from "../storage/driver.ts";
 import { openStorage } from "../storage/open.ts";

@@ -1,7 +1,8 @@
 /** What lies in a server's storage for one user, for the demo to show. */
+
+import { isFingerprint, type ObjectName, parseName, userPrefix } from "../oplog/names.ts";
+import { Segment } from "../oplog/segment.ts";
 import type { Driver } from "../storage/driver.ts";
-import { isFingerprint, type ObjectName, parseName, userPrefix } from "../storage/names.ts";
-import { Segment } from "../sync/segment.ts";
 
 interface Held {
   readonly text: string;

@@ -1,5 +1,5 @@
 /**
- * Packs the web page into one file that `http/page.ts` serves: `npm run page`. It is run by Bun,
+ * Packs the web page into one file that `server/http/static.ts` serves: `npm run page`. It is run by Bun,
  * after each change of `client/`; a test fails if it was not.
  *
  *     bun scripts/page.ts FILE
@@ -13,7 +13,7 @@ import { fileURLToPath } from "node:url";
 import { build, write } from "bun";
 
 const project = fileURLToPath(new URL("..", import.meta.url));
-const folder = join(project, "client", "page");
+const folder = join(project, "examples", "notebook", "web");
 
 /** The modules as one, without types. Not made smaller: whoever types a secret may read it. */
 async function script(): Promise<string> {

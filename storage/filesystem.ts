@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { mkdir, readdir, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { LRUCache } from "lru-cache";
+import { userPart } from "../oplog/names.ts";
 import {
   checkName,
   type Driver,
@@ -22,8 +23,7 @@ import {
   sizesOf,
   syncFolder,
   writeNew,
-} from "./files.ts";
-import { userPart } from "./names.ts";
+} from "./durable-files.ts";
 
 /** How many folders are remembered as durable, so that their parent is not synced again. */
 const FOLDERS_REMEMBERED = 100_000;

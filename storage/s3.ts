@@ -6,6 +6,8 @@ import {
   PutObjectCommand,
   S3Client,
 } from "@aws-sdk/client-s3";
+import { parseName } from "../oplog/names.ts";
+import { md5Of } from "../oplog/object-cache.ts";
 import {
   checkName,
   type Driver,
@@ -14,8 +16,6 @@ import {
   StorageUnavailable,
   type StoredObject,
 } from "./driver.ts";
-import { parseName } from "./names.ts";
-import { md5Of } from "./objects.ts";
 import { codeOf, explain, NoS3, OutOfTime } from "./s3-errors.ts";
 
 /** Connections at most. Further requests wait for one of them. */

@@ -1,8 +1,9 @@
 /** Who may come in: nobody unsigned once the user has signed, and nobody once the user has left. */
+
+import type { Listing } from "../oplog/listing.ts";
+import type { Listings } from "../oplog/listing-cache.ts";
+import { type Fingerprint, formatMarker } from "../oplog/names.ts";
 import type { Driver } from "../storage/driver.ts";
-import type { Listing } from "../storage/listing.ts";
-import type { Listings } from "../storage/listings.ts";
-import { type Fingerprint, formatMarker } from "../storage/names.ts";
 import type { Erasures } from "./erasure.ts";
 
 /** Refused: the request has to be signed, and is not. */

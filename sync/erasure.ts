@@ -1,9 +1,9 @@
 import { LRUCache } from "lru-cache";
+import { Turns } from "../oplog/keyed-queue.ts";
+import type { Listings } from "../oplog/listing-cache.ts";
+import { type Fingerprint, formatMarker, parseMarker, userPrefix } from "../oplog/names.ts";
+import type { Objects } from "../oplog/object-cache.ts";
 import type { Driver } from "../storage/driver.ts";
-import type { Listings } from "../storage/listings.ts";
-import { type Fingerprint, formatMarker, parseMarker, userPrefix } from "../storage/names.ts";
-import type { Objects } from "../storage/objects.ts";
-import { Turns } from "./turns.ts";
 
 export interface ErasuresOptions {
   readonly driver: Driver;

@@ -1,5 +1,5 @@
-import type { Listing } from "../storage/listing.ts";
-import type { Fingerprint } from "../storage/names.ts";
+import type { Listing } from "../oplog/listing.ts";
+import type { Fingerprint } from "../oplog/names.ts";
 
 /** Refused: the user has stored as much as one may. */
 export class QuotaExceeded extends Error {

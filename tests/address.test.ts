@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { Addresses } from "../http/address.ts";
+import { Addresses } from "../server/http/client-address.ts";
 
 /** What a request counts under that comes from an address with some headers. */
 function addressOf(

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { Admission, type Slot } from "../http/admission.ts";
-import { NoRoom } from "../sync/read-ahead.ts";
+import { NoRoom } from "../oplog/prefetch.ts";
+import { Admission, type Slot } from "../server/http/admission.ts";
 
 /** What each request may hold without asking. */
 const FREE = 64 * 1024;

@@ -42,7 +42,7 @@ function start(
   args: readonly string[],
   { passphrase = PASSPHRASE, input = "", output }: Given = {},
 ): Run {
-  const [command, ...rest] = commandFor(join("client", "cli.ts"));
+  const [command, ...rest] = commandFor(join("examples", "notebook", "cli", "cli.ts"));
   const file = output === undefined ? undefined : openSync(output, "w");
   const child = spawn(command, [...rest, ...args], {
     cwd: projectFolder,

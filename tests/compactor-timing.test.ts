@@ -1,9 +1,9 @@
 /** When a log is looked at, and when it is left alone. */
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
+import { parseName } from "../oplog/names.ts";
 import { ObjectMissing } from "../storage/driver.ts";
 import { MemoryDriver } from "../storage/memory.ts";
-import { parseName } from "../storage/names.ts";
 import { HookedDriver } from "./support/drivers.ts";
 import { processOn, storeRun } from "./support/logs.ts";
 import { until } from "./support/socket.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type Config, helpText, InvalidConfig, readConfig, VERSION } from "../config.ts";
 import manifest from "../package.json" with { type: "json" };
+import { type Config, helpText, InvalidConfig, readConfig, VERSION } from "../server/config.ts";
 
 const DEFAULTS: { [Name in keyof Config]: [text: string, value: Config[Name]] } = {
   HOST: ["localhost", "localhost"],

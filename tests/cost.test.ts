@@ -16,13 +16,13 @@ import {
   SETUPS,
   type Usage,
   usageOf,
-} from "../scripts/cost-model.ts";
-import { packedClient } from "../scripts/packing-model.ts";
-import { CountedDriver } from "../storage/counted.ts";
+} from "../bench/cost/cost-model.ts";
+import { packedClient } from "../bench/cost/packing-model.ts";
+import { LIMITS } from "../oplog/compaction/scheduler.ts";
+import { encodeSegment } from "../oplog/segment.ts";
+import { CountedDriver } from "../storage/instrumented.ts";
 import { MemoryDriver } from "../storage/memory.ts";
-import { LIMITS } from "../sync/compactor.ts";
-import { fingerprintOf } from "../sync/identity.ts";
-import { encodeSegment } from "../sync/segment.ts";
+import { fingerprintOf } from "../sync/public-key.ts";
 import { serveHere, sync } from "./support/http.ts";
 import { commandFor, projectFolder } from "./support/process.ts";
 import { newClient, newUser } from "./support/users.ts";
@@ -199,7 +199,7 @@ describe("the prices of the cost model", () => {
 
 describe("npm run cost", () => {
   it("prints what README.md says", async () => {
-    const [command, ...args] = commandFor("scripts/cost.ts");
+    const [command, ...args] = commandFor("bench/cost/cost.ts");
     const { stdout } = await promisify(execFile)(command, args, { cwd: projectFolder });
     const readme = readFileSync(join(projectFolder, "README.md"), "utf8");
     const told = /^<!-- npm run cost -->\n\n(.*?)\n\n<!-- end -->$/ms.exec(readme)?.[1];

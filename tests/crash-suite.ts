@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { describe, it } from "node:test";
+import { parseName } from "../oplog/names.ts";
 import type { Driver } from "../storage/driver.ts";
-import { parseName } from "../storage/names.ts";
 import { openStorage } from "../storage/open.ts";
-import { fingerprintOf } from "../sync/identity.ts";
+import { fingerprintOf } from "../sync/public-key.ts";
 import { sync } from "./support/http.ts";
 import { storeEach } from "./support/logs.ts";
 import { metricOf } from "./support/metrics.ts";

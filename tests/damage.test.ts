@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { DamageWatch } from "../storage/damage.ts";
-import { Listing } from "../storage/listing.ts";
-import { formatMarker, formatName } from "../storage/names.ts";
+import { DamageWatch } from "../oplog/anomalies.ts";
+import { Listing } from "../oplog/listing.ts";
+import { formatMarker, formatName } from "../oplog/names.ts";
 import { newClient, someFingerprint } from "./support/users.ts";
 
 const user = someFingerprint();

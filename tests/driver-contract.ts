@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, before, describe, it } from "node:test";
+import { formatName } from "../oplog/names.ts";
+import { md5Of } from "../oplog/object-cache.ts";
 import { type Driver, ObjectMissing, StorageUnavailable } from "../storage/driver.ts";
-import { formatName } from "../storage/names.ts";
-import { md5Of } from "../storage/objects.ts";
 import { type Process, processOn } from "./support/logs.ts";
 import { operationsOf } from "./support/operations.ts";
 import { newClient, someFingerprint } from "./support/users.ts";

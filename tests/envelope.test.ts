@@ -14,6 +14,16 @@ import { join } from "node:path";
 import { before, describe, it } from "node:test";
 import fc from "fast-check";
 import {
+  decrypt,
+  isGenuine,
+  NoEnvelope,
+  parseEnvelope,
+  unwrapContentKey,
+} from "../client/envelope.ts";
+import { identityOf } from "../client/identity/identity.ts";
+import { createIdentity, type Identity, importIdentity } from "../client/index.ts";
+import { type Line, type RefusalKind, RunOpener } from "../client/verify.ts";
+import {
   concat,
   equal,
   fromBase64url,
@@ -22,17 +32,7 @@ import {
   toBase64url,
   uuidBytes,
   uuidOf,
-} from "../client/bytes.ts";
-import {
-  decrypt,
-  isGenuine,
-  NoEnvelope,
-  parseEnvelope,
-  unwrapContentKey,
-} from "../client/envelope.ts";
-import { identityOf } from "../client/identity.ts";
-import { createIdentity, type Identity, importIdentity } from "../client/index.ts";
-import { type Line, type RefusalKind, RunOpener } from "../client/runs.ts";
+} from "../protocol/bytes.ts";
 import { projectFolder } from "./support/process.ts";
 import { sealed } from "./support/sealed.ts";
 import { newClient } from "./support/users.ts";

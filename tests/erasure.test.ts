@@ -1,9 +1,9 @@
 /** DELETE /sync: a user leaves, and nothing stays but a tombstone. */
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
+import { formatMarker } from "../oplog/names.ts";
 import { type Driver, StorageUnavailable } from "../storage/driver.ts";
 import { MemoryDriver } from "../storage/memory.ts";
-import { formatMarker } from "../storage/names.ts";
 import { openStorage } from "../storage/open.ts";
 import { type Call, HookedDriver } from "./support/drivers.ts";
 import { temporaryFolder } from "./support/folder.ts";

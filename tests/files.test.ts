@@ -11,7 +11,7 @@ import {
   sizeOf,
   sizesOf,
   writeNew,
-} from "../storage/files.ts";
+} from "../storage/durable-files.ts";
 import { temporaryFolder } from "./support/folder.ts";
 
 const folder = temporaryFolder();

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { readConfig } from "../config.ts";
-import { createLogger } from "../logger.ts";
+import { readConfig } from "../server/config.ts";
+import { createLogger } from "../server/logger.ts";
 import { createHandler } from "../server.ts";
 import { MemoryDriver } from "../storage/memory.ts";
 import { type Serving, serveHere, sync } from "./support/http.ts";

@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { createPublicKey } from "node:crypto";
 import { describe, it } from "node:test";
+import { lock } from "../client/identity/key-text.ts";
 import { createIdentity, InvalidKey, importIdentity } from "../client/index.ts";
-import { lock } from "../client/key-text.ts";
-import { fingerprintOf } from "../sync/identity.ts";
+import { fingerprintOf } from "../sync/public-key.ts";
 import vectors from "./vectors/envelope.json" with { type: "json" };
 
 const PASSPHRASE = "correct horse battery staple";

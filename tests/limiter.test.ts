@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { Limiter } from "../sync/limiter.ts";
+import { Limiter } from "../sync/rate-limiter.ts";
 
 const MIB = 1024 * 1024;
 

@@ -5,7 +5,7 @@ import net from "node:net";
 import { describe, it } from "node:test";
 import { StorageUnavailable } from "../storage/driver.ts";
 import { MemoryDriver } from "../storage/memory.ts";
-import { fingerprintOf } from "../sync/identity.ts";
+import { fingerprintOf } from "../sync/public-key.ts";
 import { gate, HookedDriver } from "./support/drivers.ts";
 import { madeUpKey } from "./support/floods.ts";
 import { type Serving, serving, sync } from "./support/http.ts";

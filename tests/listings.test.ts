@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
+import type { Listing } from "../oplog/listing.ts";
+import { Listings } from "../oplog/listing-cache.ts";
+import { formatName, type ObjectName } from "../oplog/names.ts";
+import { md5Of } from "../oplog/object-cache.ts";
 import { StorageUnavailable } from "../storage/driver.ts";
-import type { Listing } from "../storage/listing.ts";
-import { Listings } from "../storage/listings.ts";
 import { MemoryDriver } from "../storage/memory.ts";
-import { formatName, type ObjectName } from "../storage/names.ts";
-import { md5Of } from "../storage/objects.ts";
 import { gate, HookedDriver } from "./support/drivers.ts";
 import { until } from "./support/socket.ts";
 import { newClient, someFingerprint } from "./support/users.ts";

@@ -1,9 +1,9 @@
 /** The first signature of a user locks: from then on, whoever has the public key alone stays out. */
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
+import { formatMarker } from "../oplog/names.ts";
 import type { Driver } from "../storage/driver.ts";
 import { MemoryDriver } from "../storage/memory.ts";
-import { formatMarker } from "../storage/names.ts";
 import { gate, HookedDriver } from "./support/drivers.ts";
 import {
   type Asking,

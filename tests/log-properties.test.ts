@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
+import { OperationConflict, OperationGap } from "../oplog/append-plan.ts";
+import { Log } from "../oplog/appender.ts";
+import { Listings } from "../oplog/listing-cache.ts";
+import { type Fingerprint, isFingerprint } from "../oplog/names.ts";
+import { Objects } from "../oplog/object-cache.ts";
 import { StorageUnavailable } from "../storage/driver.ts";
-import { Listings } from "../storage/listings.ts";
 import { MemoryDriver } from "../storage/memory.ts";
-import { type Fingerprint, isFingerprint } from "../storage/names.ts";
-import { Objects } from "../storage/objects.ts";
-import { OperationConflict, OperationGap } from "../sync/batch.ts";
-import { Log } from "../sync/log.ts";
 import { HookedDriver, untilAvailable } from "./support/drivers.ts";
 import type { Operation } from "./support/http.ts";
 import { acknowledgedBy, inOrder, operationsOf } from "./support/operations.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { createLogger, LOG_LEVELS, type LogLevel } from "../logger.ts";
+import { createLogger, LOG_LEVELS, type LogLevel } from "../server/logger.ts";
 import { StorageUnavailable } from "../storage/driver.ts";
 
 const USER = "Zk3vN0s-xA_b9cD1eF2gH3iJ4kL5mN6oP7qR8sT9uV0";

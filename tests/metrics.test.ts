@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, it } from "node:test";
-import { readConfig } from "../config.ts";
-import { createLogger } from "../logger.ts";
+import { readConfig } from "../server/config.ts";
+import { createLogger } from "../server/logger.ts";
 import { createHandler } from "../server.ts";
-import { CountedDriver } from "../storage/counted.ts";
 import { StorageUnavailable } from "../storage/driver.ts";
+import { CountedDriver } from "../storage/instrumented.ts";
 import { MemoryDriver } from "../storage/memory.ts";
 import { openStorage } from "../storage/open.ts";
-import { fingerprintOf } from "../sync/identity.ts";
+import { fingerprintOf } from "../sync/public-key.ts";
 import { HookedDriver } from "./support/drivers.ts";
 import { temporaryFolder } from "./support/folder.ts";
 import { type Serving, serveHere, serving, sync } from "./support/http.ts";

@@ -11,7 +11,7 @@ import {
   parseName,
   userPart,
   userPrefix,
-} from "../storage/names.ts";
+} from "../oplog/names.ts";
 
 const LAST_INDEX = Number.MAX_SAFE_INTEGER;
 

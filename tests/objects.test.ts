@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
+import { formatName, type ObjectName } from "../oplog/names.ts";
+import { md5Of, ObjectDamaged, Objects } from "../oplog/object-cache.ts";
 import { ObjectMissing, StorageUnavailable } from "../storage/driver.ts";
 import { MemoryDriver } from "../storage/memory.ts";
-import { formatName, type ObjectName } from "../storage/names.ts";
-import { md5Of, ObjectDamaged, Objects } from "../storage/objects.ts";
 import { gate, HookedDriver } from "./support/drivers.ts";
 import { newClient, someFingerprint } from "./support/users.ts";
 

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { Admission } from "../http/admission.ts";
-import { readJson } from "../http/body.ts";
-import { watch } from "../http/overdue.ts";
-import { Problem } from "../http/problem.ts";
+import { Admission } from "../server/http/admission.ts";
+import { readJson } from "../server/http/body.ts";
+import { watch } from "../server/http/deadline.ts";
+import { Problem } from "../server/http/problem.ts";
 import { until } from "./support/socket.ts";
 
 /** A watcher that counts how often it is called. */

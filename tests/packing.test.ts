@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { byName, isOverlap, type Run, Sequence } from "../storage/sequence.ts";
-import { type PackingLimits, packsOf } from "../sync/packing.ts";
+import { type PackingLimits, packsOf } from "../oplog/compaction/planner.ts";
+import { byName, isOverlap, type Run, Sequence } from "../oplog/sequence.ts";
 
 const LINE_OVERHEAD = 100;
 

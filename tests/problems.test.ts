@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { afterEach, beforeEach, describe, it } from "node:test";
-import { CountedDriver } from "../storage/counted.ts";
+import { CountedDriver } from "../storage/instrumented.ts";
 import { MemoryDriver } from "../storage/memory.ts";
 import { type Serving, serveHere } from "./support/http.ts";
 import { startServer } from "./support/process.ts";

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
+import { Log } from "../oplog/appender.ts";
+import { Listings } from "../oplog/listing-cache.ts";
+import { formatName } from "../oplog/names.ts";
+import { Objects } from "../oplog/object-cache.ts";
 import { StorageUnavailable } from "../storage/driver.ts";
-import { Listings } from "../storage/listings.ts";
 import { MemoryDriver } from "../storage/memory.ts";
-import { formatName } from "../storage/names.ts";
-import { Objects } from "../storage/objects.ts";
-import { Log } from "../sync/log.ts";
 import { Quota, QuotaExceeded, type QuotaOptions } from "../sync/quota.ts";
 import { gate, HookedDriver } from "./support/drivers.ts";
 import { until } from "./support/socket.ts";

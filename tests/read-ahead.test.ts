@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { NoRoom, readAhead } from "../sync/read-ahead.ts";
-import { Turns } from "../sync/turns.ts";
+import { Turns } from "../oplog/keyed-queue.ts";
+import { NoRoom, readAhead } from "../oplog/prefetch.ts";
 import { gate } from "./support/drivers.ts";
 
 /** Reads the numbers 0 … count−1, each ended by hand. */

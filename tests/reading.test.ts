@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
+import { parseName } from "../oplog/names.ts";
+import { OperationsLost, type Reading } from "../oplog/reader.ts";
 import { ObjectMissing } from "../storage/driver.ts";
 import { MemoryDriver } from "../storage/memory.ts";
-import { parseName } from "../storage/names.ts";
-import { OperationsLost, type Reading } from "../sync/reading.ts";
 import { HookedDriver } from "./support/drivers.ts";
 import { processOn, storeRun } from "./support/logs.ts";
 import { operationsOf } from "./support/operations.ts";

@@ -7,9 +7,9 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { after, before, describe, it } from "node:test";
 import { promisify } from "node:util";
-import { helpText } from "../config.ts";
 import manifest from "../package.json" with { type: "json" };
-import { fingerprintOf } from "../sync/identity.ts";
+import { helpText } from "../server/config.ts";
+import { fingerprintOf } from "../sync/public-key.ts";
 import { temporaryFolder } from "./support/folder.ts";
 import { commandFor, projectFolder, type ServerProcess, startServer } from "./support/process.ts";
 

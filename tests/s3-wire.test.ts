@@ -1,11 +1,11 @@
 /** What goes over the wire between a server and its S3: how often, what, and what if it fails. */
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
+import { formatName } from "../oplog/names.ts";
+import { md5Of } from "../oplog/object-cache.ts";
 import { ObjectMissing, StorageUnavailable } from "../storage/driver.ts";
-import { formatName } from "../storage/names.ts";
-import { md5Of } from "../storage/objects.ts";
 import { S3Driver } from "../storage/s3.ts";
-import { fingerprintOf } from "../sync/identity.ts";
+import { fingerprintOf } from "../sync/public-key.ts";
 import { type CountingProxy, countingProxy } from "./support/counting-proxy.ts";
 import { sync } from "./support/http.ts";
 import { storeEach } from "./support/logs.ts";

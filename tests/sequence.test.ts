@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { Listing } from "../storage/listing.ts";
-import { type Fingerprint, formatName } from "../storage/names.ts";
-import { byName, isOverlap, type Overlap, type Run, Sequence } from "../storage/sequence.ts";
+import { Listing } from "../oplog/listing.ts";
+import { type Fingerprint, formatName } from "../oplog/names.ts";
+import { byName, isOverlap, type Overlap, type Run, Sequence } from "../oplog/sequence.ts";
 import { newClient, someFingerprint } from "./support/users.ts";
 
 const user = someFingerprint();

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { shapeFault } from "../sync/shape.ts";
+import { shapeFault } from "../server/http/json-guard.ts";
 import { newClient } from "./support/users.ts";
 
 const LARGE = 64 * 1024;

@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { constants, createHash, createPublicKey, verify } from "node:crypto";
 import { before, describe, it } from "node:test";
-import { utf8 } from "../client/bytes.ts";
 import { createIdentity, type Identity, MemoryStore, SyncClient } from "../client/index.ts";
 import { signatureBase, signatureHeaders } from "../client/signature.ts";
+import { utf8 } from "../protocol/bytes.ts";
 
 let identity: Identity;
 before(async () => {

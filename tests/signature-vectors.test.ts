@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { verifySignature } from "http-message-sig";
-import { digestFault } from "../http/digest.ts";
-import { type PublicKey, readPublicKey } from "../sync/identity.ts";
-import { Keys } from "../sync/keys.ts";
+import { digestFault } from "../server/http/content-digest.ts";
+import { type PublicKey, readPublicKey } from "../sync/public-key.ts";
+import { Keys } from "../sync/signature-verifier.ts";
 
 /** `test-key-rsa-pss`, B.1.2. */
 const MODULUS =

@@ -1,9 +1,10 @@
 /**
- * The contract of `client/store.ts` as cases that any runtime can run, a browser among them: they
+ * The contract of `client/stores/store.ts` as cases that any runtime can run, a browser among them: they
  * use nothing but the language.
  */
-import type { Cursor } from "../client/runs.ts";
-import type { Store } from "../client/store.ts";
+
+import type { Store } from "../client/stores/store.ts";
+import type { Cursor } from "../client/verify.ts";
 
 /** A place for stores, empty at first. */
 export interface StorePlace {

@@ -4,8 +4,8 @@ import { appendFileSync, readdirSync, readFileSync, truncateSync, writeFileSync 
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { FolderStore } from "../client/folder-store.ts";
 import { type Identity, MemoryStore, type Store, StoreDamaged } from "../client/index.ts";
+import { FolderStore } from "../client/stores/folder.ts";
 import { storeCases } from "./store-cases.ts";
 import { temporaryFolder } from "./support/folder.ts";
 import { someFingerprint } from "./support/users.ts";

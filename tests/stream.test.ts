@@ -1,7 +1,7 @@
 /** The body of a response, made of lines: what its reader is owed, and what becomes of the lines. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type StreamEnd, streamOf } from "../http/stream.ts";
+import { type StreamEnd, streamOf } from "../server/http/stream.ts";
 import { until } from "./support/socket.ts";
 
 /** More than is gathered before the first part leaves. */

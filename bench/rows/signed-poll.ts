@@ -1,6 +1,6 @@
-import { createIdentity } from "../../client/identity.ts";
+import { createIdentity } from "../../client/identity/identity.ts";
 import { signatureHeaders } from "../../client/signature.ts";
-import { fingerprintOf } from "../../sync/identity.ts";
+import { fingerprintOf } from "../../sync/public-key.ts";
 import { syncRequest } from "../connection.ts";
 import type { Slot } from "../figures.ts";
 import type { Ground } from "../ground.ts";

@@ -1,8 +1,8 @@
 /** Runs in a page: the contract of stores on IndexedDB, and the envelope. Reports how each went. */
 
+import { loadIdentity, saveIdentity } from "../../client/identity/indexeddb.ts";
 import { createIdentity } from "../../client/index.ts";
-import { loadIdentity, saveIdentity } from "../../client/indexeddb-identity.ts";
-import { IndexedDbStore } from "../../client/indexeddb-store.ts";
+import { IndexedDbStore } from "../../client/stores/indexeddb.ts";
 import { storeCases } from "../store-cases.ts";
 import vectors from "../vectors/envelope.json" with { type: "json" };
 import { openAll, sealAll } from "./envelope-work.ts";

@@ -2,8 +2,9 @@
  * Run by a test on each runtime: a device that appends without end, in a folder, and says what is
  * durable. It ends when it is killed.
  */
-import { FolderStore } from "../../client/folder-store.ts";
+
 import { importIdentity, SyncClient, textOf } from "../../client/index.ts";
+import { FolderStore } from "../../client/stores/folder.ts";
 
 const [url = "", folder = "", text = "", passphrase = ""] = process.argv.slice(2);
 const identity = await importIdentity(text, passphrase);

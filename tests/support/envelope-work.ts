@@ -2,9 +2,10 @@
  * Sealing and opening with nothing but the client's modules, for every runtime and for browsers.
  * What one of them has sealed, the others must open.
  */
-import { fromBase64url, textOf } from "../../client/bytes.ts";
-import { identityOf } from "../../client/identity.ts";
-import { type Line, RunOpener } from "../../client/runs.ts";
+
+import { identityOf } from "../../client/identity/identity.ts";
+import { type Line, RunOpener } from "../../client/verify.ts";
+import { fromBase64url, textOf } from "../../protocol/bytes.ts";
 import { sealed } from "./sealed.ts";
 
 /** @param key a private key, PKCS #8 in base64url */

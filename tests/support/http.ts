@@ -1,6 +1,6 @@
-import { type Config, readConfig } from "../../config.ts";
-import { listen, responseClass } from "../../http/listen.ts";
-import { createLogger } from "../../logger.ts";
+import { type Config, readConfig } from "../../server/config.ts";
+import { listen, responseClass } from "../../server/http/listen.ts";
+import { createLogger } from "../../server/logger.ts";
 import { createHandler, type HandlerOptions } from "../../server.ts";
 import type { Driver } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";

@@ -1,12 +1,13 @@
 /** Logs without a server around them: what is stored, and processes that work on it. */
+
+import { Log } from "../../oplog/appender.ts";
+import { Compactor, type CompactorOptions } from "../../oplog/compaction/scheduler.ts";
+import { Parts } from "../../oplog/entries.ts";
+import { Listings } from "../../oplog/listing-cache.ts";
+import { type Fingerprint, formatName } from "../../oplog/names.ts";
+import { md5Of, Objects } from "../../oplog/object-cache.ts";
+import { encodeSegment } from "../../oplog/segment.ts";
 import type { Driver } from "../../storage/driver.ts";
-import { Listings } from "../../storage/listings.ts";
-import { type Fingerprint, formatName } from "../../storage/names.ts";
-import { md5Of, Objects } from "../../storage/objects.ts";
-import { Compactor, type CompactorOptions } from "../../sync/compactor.ts";
-import { Log } from "../../sync/log.ts";
-import { Parts } from "../../sync/parts.ts";
-import { encodeSegment } from "../../sync/segment.ts";
 
 /** A process of its own over some storage, with caches of its own and no payload cache. */
 export interface Process {

@@ -1,8 +1,9 @@
 /** A client of the envelope, as tests need it: operations sealed one after the other. */
-import { type Bytes, utf8 } from "../../client/bytes.ts";
+
 import { NO_PREVIOUS, newContentKey, seal } from "../../client/envelope.ts";
 import type { Identity } from "../../client/index.ts";
-import type { Line } from "../../client/runs.ts";
+import type { Line } from "../../client/verify.ts";
+import { type Bytes, utf8 } from "../../protocol/bytes.ts";
 
 /** The lines of a client that has created the texts, from the index `first` on. */
 export async function sealed(

@@ -1,11 +1,11 @@
 /** Signs requests as PROTOCOL.md says, by hand: nothing of the server's own code is used. */
 import { createHash, randomUUID } from "node:crypto";
-import { type Config, readConfig } from "../../config.ts";
-import { createLogger } from "../../logger.ts";
+import { type Fingerprint, isFingerprint } from "../../oplog/names.ts";
+import { type Config, readConfig } from "../../server/config.ts";
+import { createLogger } from "../../server/logger.ts";
 import { createHandler, type Handler, type HandlerOptions } from "../../server.ts";
 import type { Driver } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
-import { type Fingerprint, isFingerprint } from "../../storage/names.ts";
 
 /** A user with the private key. */
 export interface SigningUser {

@@ -1,8 +1,8 @@
 /** The real handler behind a network that loses, cuts, delays and repeats; and a clock that jumps. */
 
 import type { Clock } from "../../client/index.ts";
-import { readConfig } from "../../config.ts";
-import { createLogger } from "../../logger.ts";
+import { readConfig } from "../../server/config.ts";
+import { createLogger } from "../../server/logger.ts";
 import { createHandler, type Handler } from "../../server.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 

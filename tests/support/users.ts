@@ -1,5 +1,5 @@
 import { createPublicKey, type KeyObject, randomBytes, randomUUID } from "node:crypto";
-import type { Fingerprint } from "../../storage/names.ts";
+import type { Fingerprint } from "../../oplog/names.ts";
 
 /** The fingerprint of some key: for tests that never see the key itself. */
 export function someFingerprint(): Fingerprint {

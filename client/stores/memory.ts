@@ -1,0 +1,81 @@
+import type { Cursor } from "../verify.ts";
+import type { Move, Store, StoreState } from "./store.ts";
+
+interface Kept {
+  payloads: string[];
+  acknowledged: number;
+}
+
+/** Keeps everything in this process: for tests, and for clients that only read. */
+export class MemoryStore implements Store {
+  readonly #own = new Map<string, Kept>();
+  readonly #cursors = new Map<string, Cursor>();
+
+  async load(): Promise<StoreState> {
+    return {
+      own: [...this.#own].map(([client, { payloads, acknowledged }]) => ({
+        client,
+        length: payloads.length,
+        acknowledged,
+      })),
+      cursors: [...this.#cursors.values()],
+    };
+  }
+
+  async begin(client: string): Promise<void> {
+    this.#own.set(client, { payloads: [], acknowledged: 0 });
+  }
+
+  async append(client: string, first: number, payloads: readonly string[]): Promise<void> {
+    const kept = this.#kept(client);
+    if (kept.payloads.length !== first) {
+      throw new RangeError(`the next operation of ${client} is ${kept.payloads.length}`);
+    }
+    for (const payload of payloads) kept.payloads.push(payload);
+  }
+
+  async read(client: string, first: number, count: number, bytes: number): Promise<string[]> {
+    const found: string[] = [];
+    let room = bytes;
+    for (const payload of this.#kept(client).payloads.slice(first, first + count)) {
+      room -= payload.length;
+      if (room < 0 && found.length > 0) break;
+      found.push(payload);
+    }
+    return found;
+  }
+
+  async acknowledge(client: string, acknowledged: number): Promise<void> {
+    this.#kept(client).acknowledged = acknowledged;
+  }
+
+  async advance(cursor: Cursor): Promise<void> {
+    this.#cursors.set(cursor.client, cursor);
+  }
+
+  async replaceCursors(cursors: readonly Cursor[]): Promise<void> {
+    this.#cursors.clear();
+    for (const cursor of cursors) this.#cursors.set(cursor.client, cursor);
+  }
+
+  async move({ from, length, to, payloads }: Move): Promise<void> {
+    const kept = this.#kept(from);
+    kept.payloads.length = length;
+    kept.acknowledged = Math.min(kept.acknowledged, length);
+    this.#own.set(to, { payloads: [...payloads], acknowledged: 0 });
+  }
+
+  async abandoned(): Promise<Store[]> {
+    return [];
+  }
+
+  async close(): Promise<void> {
+    // What is kept stays: the next client may be given the same store.
+  }
+
+  #kept(client: string): Kept {
+    const kept = this.#own.get(client);
+    if (kept === undefined) throw new RangeError(`${client} is no client of this store`);
+    return kept;
+  }
+}

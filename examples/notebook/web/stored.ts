@@ -1,0 +1,108 @@
+/**
+ * What the server stores, as far as the page can know it: the payloads that it was sent and took,
+ * and those that it has sent here.
+ */
+
+import { NoEnvelope, parseEnvelope } from "../../../client/envelope.ts";
+import type { Identity } from "../../../client/identity/identity.ts";
+import { toBase64url } from "../../../protocol/bytes.ts";
+import { find, make, say } from "./dom.ts";
+
+/** Lines that are shown; more are counted. */
+const MOST_SHOWN = 20;
+/** Characters of ciphertext that are shown of a line. */
+const BEGINNING = 120;
+
+interface Sent {
+  readonly client_id: string;
+  readonly operation_index?: number;
+  readonly payload?: readonly string[];
+}
+
+interface Answered {
+  readonly client_id: string;
+  readonly operation_index: number;
+  readonly payload: string;
+}
+
+export class Stored {
+  readonly #identity: Identity;
+  readonly #list = find("stored", HTMLOListElement);
+  readonly #count = find("stored-count", HTMLElement);
+  readonly #seen = new Set<string>();
+  #characters = 0;
+
+  constructor(identity: Identity) {
+    this.#identity = identity;
+  }
+
+  /** Requests as the client makes them, looked at on their way. */
+  readonly fetch = async (request: Request): Promise<Response> => {
+    const sent: Sent = JSON.parse(await request.clone().text());
+    const response = await fetch(request);
+    if (!response.ok || response.body === null) return response;
+    this.add(sent.client_id, sent.operation_index ?? 0, sent.payload ?? []);
+    const { status, headers } = response;
+    return new Response(response.body.pipeThrough(this.#lines()), { status, headers });
+  };
+
+  /** Notes payloads of a client, the first under the index `first`. */
+  add(client: string, first: number, payloads: readonly string[]): void {
+    for (const [i, payload] of payloads.entries()) this.#show(client, first + i, payload);
+    if (this.#seen.size === 0) return;
+    const things = this.#seen.size === 1 ? "1 operation" : `${this.#seen.size} operations`;
+    say(this.#count, `${things}, ${this.#characters.toLocaleString("en")} bytes.`);
+  }
+
+  /** Passes on what comes, and looks at each line that is whole. */
+  #lines(): TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>> {
+    const decoder = new TextDecoder();
+    let rest = "";
+    return new TransformStream({
+      transform: (chunk, controller) => {
+        controller.enqueue(chunk);
+        const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+        rest = lines.pop() ?? "";
+        for (const line of lines) this.#take(line);
+      },
+    });
+  }
+
+  #take(line: string): void {
+    let answered: Answered;
+    try {
+      answered = JSON.parse(line);
+    } catch (error) {
+      // The client says what is wrong with an answer; here it is only shown.
+      if (error instanceof SyntaxError) return;
+      throw error;
+    }
+    const { client_id, operation_index, payload } = answered;
+    this.add(client_id, operation_index, [payload]);
+  }
+
+  #show(client: string, index: number, payload: string): void {
+    const name = `${client} ${index}`;
+    if (this.#seen.has(name)) return;
+    this.#seen.add(name);
+    this.#characters += payload.length;
+    const item = document.createElement("li");
+    const size = payload.length.toLocaleString("en");
+    item.append(
+      make("small", `device ${client.slice(0, 8)}, operation ${index}, ${size} bytes`),
+      make("span", `${this.#ciphertext(payload).slice(0, BEGINNING)}…`),
+    );
+    this.#list.prepend(item);
+    if (this.#list.children.length > MOST_SHOWN) this.#list.lastElementChild?.remove();
+  }
+
+  /** What differs from one payload to the next; the server cannot tell where it begins. */
+  #ciphertext(payload: string): string {
+    try {
+      return toBase64url(parseEnvelope(this.#identity, payload).ciphertext);
+    } catch (error) {
+      if (error instanceof NoEnvelope) return payload;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,153 @@
+/**
+ * The log of a user: append and read, by the rules of PROTOCOL.md.
+ *
+ * A client's sequence has no holes and no rewrites, ever. What is acknowledged is in storage.
+ */
+import { ObjectMissing } from "../storage/driver.ts";
+import type { Door } from "../sync/access.ts";
+import type { Addition, Reservation } from "../sync/quota.ts";
+import {
+  type Batch,
+  missingFrom,
+  type NewObject,
+  OperationConflict,
+  OperationGap,
+} from "./append-plan.ts";
+import { Parts } from "./entries.ts";
+import { Turns } from "./keyed-queue.ts";
+import type { Listing } from "./listing.ts";
+import type { Listings } from "./listing-cache.ts";
+import type { Fingerprint, ObjectName } from "./names.ts";
+import type { Objects } from "./object-cache.ts";
+import { MAX_LISTS, Reader, type Reading, type ReadOptions } from "./reader.ts";
+import { lengthOf } from "./sequence.ts";
+
+/** What is to be stored, and its place in the user's quota. */
+interface Missing {
+  readonly objects: readonly NewObject[];
+  readonly reservation: Reservation | undefined;
+}
+
+/** Asked before anything new is stored, with the listing it would go into; or says why not. */
+export type Admit = (addition: Addition, listing: Listing) => Reservation | Error;
+
+export interface AppendOptions {
+  /** Asked of every listing that the append goes by. */
+  readonly door?: Door;
+  readonly admit?: Admit;
+}
+
+/** The logs of all users. */
+export class Log {
+  /** What the log has done so far; read by the metrics. */
+  readonly counts = { stored: 0, retried: 0, gaps: 0, conflicts: 0 };
+  readonly #reader: Reader;
+  readonly #listings: Listings;
+  readonly #objects: Objects;
+  readonly #parts: Parts;
+  readonly #onAppended: (user: Fingerprint) => void;
+  readonly #turns = new Turns();
+
+  /** @param onAppended told of every user whose log has grown */
+  constructor(
+    listings: Listings,
+    objects: Objects,
+    parts = new Parts(objects),
+    onAppended: (user: Fingerprint) => void = () => undefined,
+  ) {
+    this.#listings = listings;
+    this.#objects = objects;
+    this.#parts = parts;
+    this.#reader = new Reader(listings, parts);
+    this.#onAppended = onAppended;
+  }
+
+  /**
+   * Appends operations of one client, the first under the index `first`. Returns once all of them
+   * are in durable storage; those that were there already, with the same payloads, count as that.
+   * Throws `OperationGap`, `OperationConflict` or what `door` and `admit` say, having stored nothing.
+   */
+  append(
+    user: Fingerprint,
+    client: string,
+    first: number,
+    payloads: readonly string[],
+    { door, admit }: AppendOptions = {},
+  ): Promise<void> {
+    const batch = { user, client, first, last: first + payloads.length - 1, payloads };
+    // In turns, so that two requests under one index never both find it free.
+    return this.#turns.take(`${user}.${client}`, async () => {
+      const { objects, reservation } = await this.#missing(batch, door, admit);
+      const missing = objects.reduce((sum, { name }) => sum + lengthOf(name), 0);
+      this.counts.retried += payloads.length - missing;
+      try {
+        // One after the other: a crash between two of them leaves no hole.
+        for (const { name, body } of objects) {
+          await this.#store(name, body);
+          reservation?.stored(body.byteLength);
+          this.counts.stored += lengthOf(name);
+        }
+      } finally {
+        reservation?.end();
+      }
+      if (missing > 0) this.#onAppended(user);
+    });
+  }
+
+  /** How many operations were delivered so far; read by the metrics. */
+  get delivered(): number {
+    return this.#reader.delivered;
+  }
+
+  /** The operations above what the reader is aware of: for each client, its last known index. */
+  read(
+    user: Fingerprint,
+    aware: ReadonlyMap<string, number>,
+    options?: ReadOptions,
+  ): Promise<Reading> {
+    return this.#reader.read(user, aware, options);
+  }
+
+  async #store(name: ObjectName, body: Uint8Array): Promise<void> {
+    await this.#objects.put(name, body).catch((error: unknown) => {
+      this.#listings.forget(name.user);
+      throw error;
+    });
+    this.#listings.appended(name, body.byteLength);
+  }
+
+  /** What of a batch is to be stored. Throws when it may not be appended. */
+  async #missing(batch: Batch, door: Door | undefined, admit: Admit | undefined): Promise<Missing> {
+    const cached = await this.#listings.get(batch.user);
+    await door?.(cached);
+    const known = await this.#toStore(batch, cached, admit);
+    if (!(known instanceof Error)) return known;
+    for (let lists = 1; ; lists++) {
+      // A cached listing never refuses anybody: another process may have stored more.
+      const fresh = await this.#listings.fresh(batch.user);
+      await door?.(fresh);
+      const actual = await this.#toStore(batch, fresh, admit);
+      if (!(actual instanceof Error)) return actual;
+      if (actual instanceof ObjectMissing && lists < MAX_LISTS) continue;
+      if (actual instanceof OperationGap) this.counts.gaps++;
+      if (actual instanceof OperationConflict) this.counts.conflicts++;
+      throw actual;
+    }
+  }
+
+  /** The objects that a listing lacks and that are let in, or why they may not be appended. */
+  async #toStore(
+    batch: Batch,
+    listing: Listing,
+    admit: Admit | undefined,
+  ): Promise<Missing | Error> {
+    const objects = await missingFrom(listing, batch, this.#parts);
+    if (objects instanceof Error) return objects;
+    // What is stored already is never refused.
+    if (objects.length === 0 || admit === undefined) return { objects, reservation: undefined };
+    const { user, client } = batch;
+    const bytes = objects.reduce((sum, { body }) => sum + body.byteLength, 0);
+    const reservation = admit({ user, client, bytes }, listing);
+    return reservation instanceof Error ? reservation : { objects, reservation };
+  }
+}

@@ -1,0 +1,115 @@
+import { hash } from "node:crypto";
+import { LRUCache } from "lru-cache";
+import type { Driver } from "../storage/driver.ts";
+import { formatName, type ObjectName } from "./names.ts";
+
+/** An object's bytes are not those its name was made of. It is never passed on as data. */
+export class ObjectDamaged extends Error {
+  override name = "ObjectDamaged";
+  constructor(object: string) {
+    super(
+      `the object ${object} does not have the MD5 that its name says; restore it from a backup`,
+    );
+  }
+}
+
+/** The name of an object to read, and its size in bytes where that is known: see `Driver.get`. */
+export type SizedName = ObjectName & { readonly size?: number };
+
+/** What an entry is counted for beside its bytes: its name and the cache's own record of it. */
+const BYTES_PER_ENTRY = 256;
+
+/**
+ * Larger bodies are cached only by the put that stores them: they are read when a device meets a
+ * log for the first time, one after the other, and would drive everything else out.
+ */
+const CACHED_WHEN_READ = 256 * 1024;
+
+/** The payload cache. An object never changes under its name, so nothing here can be out of date. */
+export class Objects {
+  /** What the cache has done so far; read by the metrics. */
+  readonly counts = { hits: 0, misses: 0, damaged: 0 };
+  readonly #driver: Driver;
+  readonly #bodies: LRUCache<string, Uint8Array>;
+  readonly #reads = new Map<string, Promise<Uint8Array>>();
+
+  /** @param maxBytes how many bytes of bodies are cached; 0 caches none */
+  constructor(driver: Driver, maxBytes: number) {
+    this.#driver = driver;
+    this.#bodies = new LRUCache({
+      maxSize: Math.max(1, maxBytes),
+      sizeCalculation: (body) => BYTES_PER_ENTRY + body.byteLength,
+    });
+  }
+
+  /** How many bytes the cache holds. */
+  get cachedBytes(): number {
+    return this.#bodies.calculatedSize;
+  }
+
+  /**
+   * An object's body. Throws `ObjectMissing` when it is gone, `ObjectDamaged` when its bytes do
+   * not match its name, and `StorageUnavailable`. Callers at the same time share one read.
+   */
+  get(name: SizedName): Promise<Uint8Array> {
+    return this.#get(name, true);
+  }
+
+  /** As `get`, for who will not ask again: what was not cached is not cached now. */
+  getOnce(name: SizedName): Promise<Uint8Array> {
+    return this.#get(name, false);
+  }
+
+  #get(name: SizedName, keep: boolean): Promise<Uint8Array> {
+    const text = formatName(name);
+    const cached = this.#bodies.get(text);
+    if (cached !== undefined) {
+      this.counts.hits++;
+      return Promise.resolve(cached);
+    }
+    const running = this.#reads.get(text);
+    if (running !== undefined) return running;
+    this.counts.misses++;
+    const read = this.#read(text, name, keep).finally(() => this.#reads.delete(text));
+    this.#reads.set(text, read);
+    return read;
+  }
+
+  /** Stores a body under its name; returns once it is durable. Others will soon ask for it. */
+  async put(name: ObjectName, body: Uint8Array): Promise<void> {
+    const text = formatName(name);
+    await this.#driver.put(text, body);
+    this.#bodies.set(text, body);
+  }
+
+  /** Stores a body made of others, durably, and does not cache it. */
+  async putPacked(name: ObjectName, body: Uint8Array): Promise<void> {
+    await this.#driver.put(formatName(name), body);
+  }
+
+  /** Removes an object. */
+  async delete(name: ObjectName): Promise<void> {
+    await this.deleteNamed(formatName(name));
+  }
+
+  /** Removes an object of whatever kind, by the text of its name. */
+  async deleteNamed(text: string): Promise<void> {
+    this.#bodies.delete(text);
+    await this.#driver.delete(text);
+  }
+
+  async #read(text: string, { md5, size }: SizedName, keep: boolean): Promise<Uint8Array> {
+    const body = await this.#driver.get(text, size);
+    if (md5Of(body) !== md5) {
+      this.counts.damaged++;
+      throw new ObjectDamaged(text);
+    }
+    if (keep && body.byteLength <= CACHED_WHEN_READ) this.#bodies.set(text, body);
+    return body;
+  }
+}
+
+/** MD5 in lower-case hex, as it stands in an object's name. */
+export function md5Of(body: Uint8Array): string {
+  return hash("md5", body, "hex");
+}

@@ -1,0 +1,68 @@
+/**
+ * Segments: objects that hold consecutive operations of one client. The body is NDJSON, byte for
+ * byte the lines a response carries, so that a reader is sent it as it lies in storage.
+ */
+
+import { bytesOf, textOf } from "../protocol/text.ts";
+import { operationLine } from "../sync/request.ts";
+import { formatName, type ObjectName } from "./names.ts";
+import { lengthOf } from "./sequence.ts";
+
+/** A segment's bytes are those its name was made of, and yet not the lines that it promises. */
+export class SegmentMalformed extends Error {
+  override name = "SegmentMalformed";
+  constructor(name: ObjectName, fault: string) {
+    super(`the segment ${formatName(name)} ${fault}; restore it from a backup`);
+  }
+}
+
+const LINE_FEED = 0x0a;
+
+/** The body of the segment that holds these payloads, the first under the index `first`. */
+export function encodeSegment(client: string, first: number, payloads: readonly string[]) {
+  return bytesOf(payloads.map((payload, i) => operationLine(client, first + i, payload)).join(""));
+}
+
+/** A segment's body, and where its lines lie. */
+export class Segment {
+  readonly #name: ObjectName;
+  readonly #body: Uint8Array;
+  /** Where each line begins, and where the last one ends. */
+  readonly #starts: number[] = [0];
+
+  /** Throws `SegmentMalformed` unless there are as many lines as the name says. */
+  constructor(name: ObjectName, body: Uint8Array) {
+    this.#name = name;
+    this.#body = body;
+    let end = body.indexOf(LINE_FEED);
+    while (end !== -1) {
+      this.#starts.push(end + 1);
+      end = body.indexOf(LINE_FEED, end + 1);
+    }
+    const lines = this.#starts.length - 1;
+    const expected = lengthOf(name);
+    if (lines !== expected || this.#starts.at(-1) !== body.byteLength) {
+      throw new SegmentMalformed(name, `has ${lines} lines and not ${expected}`);
+    }
+  }
+
+  /** The lines of the operations `first` to `last`, as they are. */
+  lines(first: number, last: number): Uint8Array {
+    return this.#body.subarray(this.#startOf(first), this.#startOf(last + 1));
+  }
+
+  /** The payload of an operation. */
+  payload(index: number): string {
+    const line: unknown = JSON.parse(textOf(this.lines(index, index)));
+    if (typeof line === "object" && line !== null && "payload" in line) {
+      if (typeof line.payload === "string") return line.payload;
+    }
+    throw new SegmentMalformed(this.#name, `has no payload for the operation ${index}`);
+  }
+
+  #startOf(index: number): number {
+    const start = this.#starts[index - this.#name.first];
+    if (start === undefined) throw new RangeError(`the operation ${index} is not in the segment`);
+    return start;
+  }
+}

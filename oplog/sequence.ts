@@ -1,0 +1,164 @@
+/** Operation indexes `first` to `last`, both among them. */
+export interface Span {
+  readonly first: number;
+  readonly last: number;
+}
+
+/** How many operations a span has. */
+export function lengthOf({ first, last }: Span): number {
+  return last - first + 1;
+}
+
+/** One stored object of a client: the operations it holds, its hash, and its size in bytes. */
+export interface Run extends Span {
+  readonly md5: string;
+  readonly size: number;
+}
+
+/**
+ * Runs that share operation indexes, in byte order of their names. Either two payloads lie under
+ * one index (a fork), or operations that were packed into a segment are not deleted yet. The names
+ * do not tell which; `oplog/entries.ts` finds out.
+ */
+export interface Overlap extends Span {
+  readonly runs: readonly Run[];
+}
+
+/** Tells runs that overlap from a lone one. */
+export function isOverlap(piece: Run | Overlap): piece is Overlap {
+  return "runs" in piece;
+}
+
+/** An overlap while it is put together, and where it lies among the runs. */
+interface Place {
+  readonly overlap: { first: number; last: number; runs: Run[] };
+  readonly start: number;
+  end: number;
+}
+
+/**
+ * What is stored of one client. It only ever grows at its end, so that a reader may hold on to it
+ * while operations are appended; anything else makes a new one.
+ */
+export class Sequence {
+  /** In byte order of names: by first index; see `oplog/names.ts`. */
+  readonly #runs: Run[] = [];
+  readonly #overlaps: Place[] = [];
+  /** The gapless stretches, in order: one, unless something is missing from storage. */
+  readonly #stretches: { first: number; last: number }[] = [];
+
+  get runs(): readonly Run[] {
+    return this.#runs;
+  }
+
+  /** The index of the next operation: the first that is not stored. */
+  get next(): number {
+    const start = this.#stretches[0];
+    return start === undefined || start.first > 0 ? 0 : start.last + 1;
+  }
+
+  /** The last index that is stored; -1 where nothing is. */
+  get end(): number {
+    return this.#stretches.at(-1)?.last ?? -1;
+  }
+
+  /** True when all before `index` is stored, and nothing from there on. */
+  endsBefore(index: number): boolean {
+    // With a hole at the start, `next` is 0, and something lies behind it.
+    return index > 0 && this.#stretches.length === 1 && this.next === index;
+  }
+
+  /** The indexes that are missing before the last one. None, unless storage was damaged. */
+  get holes(): Span[] {
+    let expected = 0;
+    const holes: Span[] = [];
+    for (const { first, last } of this.#stretches) {
+      if (first > expected) holes.push({ first: expected, last: first - 1 });
+      expected = last + 1;
+    }
+    return holes;
+  }
+
+  /** The overlaps that have operations of a span, or all of them. */
+  overlaps(span: Span = { first: 0, last: Number.MAX_SAFE_INTEGER }): Overlap[] {
+    return this.#overlaps
+      .map(({ overlap }) => overlap)
+      .filter(({ first, last }) => last >= span.first && first <= span.last);
+  }
+
+  /** Adds the run that comes next in byte order of names. */
+  add(run: Run): void {
+    const position = this.#runs.push(run) - 1;
+    const stretch = this.#stretches.at(-1);
+    if (stretch === undefined || run.first > stretch.last + 1) {
+      this.#stretches.push({ first: run.first, last: run.last });
+    } else if (run.first === stretch.last + 1) {
+      stretch.last = run.last;
+    } else {
+      stretch.last = Math.max(stretch.last, run.last);
+      this.#overlap(run, position);
+    }
+  }
+
+  /** The gapless span that begins right above `index`; `undefined` where nothing is stored there. */
+  above(index: number): Span | undefined {
+    const first = index + 1;
+    const stretch = this.#stretches.find((stretch) => stretch.last >= first);
+    return stretch === undefined || stretch.first > first
+      ? undefined
+      : { first, last: stretch.last };
+  }
+
+  /** What holds the operations of a span, in order: lone runs, and runs that overlap together. */
+  *within(span: Span): Generator<Run | Overlap, void, void> {
+    let i = this.#position(span.first);
+    let o = this.#overlaps.findIndex(({ end }) => end > i);
+    for (;;) {
+      const place = o === -1 ? undefined : this.#overlaps[o];
+      const inOverlap = place !== undefined && place.start <= i;
+      const piece = inOverlap ? place.overlap : this.#runs[i];
+      if (piece === undefined || piece.first > span.last) return;
+      if (piece.last >= span.first) yield piece;
+      i = inOverlap ? place.end : i + 1;
+      if (inOverlap) o++;
+    }
+  }
+
+  /** Takes note of a run that shares indexes with the runs right before it. */
+  #overlap(run: Run, position: number): void {
+    let place = this.#overlaps.at(-1);
+    if (place?.end !== position) {
+      const before = this.#runs.slice(position - 1, position);
+      const { first, last } = before[0] ?? run;
+      place = { overlap: { first, last, runs: before }, start: position - 1, end: position };
+      this.#overlaps.push(place);
+    }
+    place.overlap.runs.push(run);
+    place.overlap.last = Math.max(place.overlap.last, run.last);
+    place.end++;
+  }
+
+  /** Where the last piece begins that does not begin after `index` (binary search). */
+  #position(index: number): number {
+    let low = 0;
+    let high = this.#runs.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const run = this.#runs[middle];
+      if (run !== undefined && run.first <= index) low = middle + 1;
+      else high = middle;
+    }
+    const position = Math.max(0, low - 1);
+    const place = this.#overlaps.find(({ start, end }) => start <= position && position < end);
+    return place?.start ?? position;
+  }
+}
+
+/** The byte order of the names of two runs of one client. */
+export function byName(a: Run, b: Run): number {
+  if (a.first !== b.first) return a.first - b.first;
+  const [aSegment, bSegment] = [a.last > a.first, b.last > b.first];
+  if (aSegment !== bSegment) return aSegment ? -1 : 1;
+  if (a.last !== b.last) return a.last - b.last;
+  return a.md5 < b.md5 ? -1 : a.md5 > b.md5 ? 1 : 0;
+}

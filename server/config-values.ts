@@ -1,0 +1,102 @@
+/** What the text of a setting may be: kinds of values, each with the rule that a fault is told by. */
+import * as v from "valibot";
+import { isNetwork } from "./http/client-address.ts";
+
+const SIZES: Record<string, number> = { "": 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 };
+const TIMES: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
+/** A number with a unit from a table; `NaN` for what is none. */
+function measured(text: string, units: Record<string, number>): number {
+  const [, number, unit = ""] = /^(\d+)([A-Za-z]*)$/.exec(text) ?? [];
+  return Number(number) * (units[unit] ?? Number.NaN);
+}
+
+/** A decimal number. The rule says what it has to be. */
+export function number(rule: string, min: number, max = Number.MAX_SAFE_INTEGER) {
+  const inRange = (value: number) => value >= min && value <= max;
+  return v.pipe(v.string(), v.regex(/^\d+(\.\d+)?$/, rule), v.toNumber(), v.check(inRange, rule));
+}
+
+/** A whole number. The rule says what it has to be. */
+export function whole(rule: string, min: number, max = Number.MAX_SAFE_INTEGER) {
+  return v.pipe(number(rule, min, max), v.integer(rule));
+}
+
+/** A size in bytes, with or without a unit. */
+export function bytes(min: number) {
+  const rule = `must be a size of at least ${min} bytes, such as 500000, 512KiB, 16MiB or 1GiB`;
+  return v.pipe(
+    v.string(),
+    v.transform((text) => measured(text, SIZES)),
+    v.check((size) => Number.isSafeInteger(size) && size >= min, rule),
+  );
+}
+
+const durationRule = "must be a time such as 500ms, 30s, 5m or 2h, or 0, or forever";
+
+/** A time in milliseconds; without end for `forever`. */
+export const duration = v.pipe(
+  v.string(),
+  v.transform((text) => {
+    if (text === "forever") return Number.POSITIVE_INFINITY;
+    return text === "0" ? 0 : measured(text, TIMES);
+  }),
+  v.check((time) => !Number.isNaN(time), durationRule),
+);
+
+const originsRule = "must be * or origins such as https://app.example, separated by commas";
+
+/** Origins of web pages. */
+export const origins = v.pipe(
+  v.string(),
+  v.transform((text): "*" | string[] =>
+    text === "*" ? text : text.split(",").map((origin) => origin.trim()),
+  ),
+  v.check((list) => list === "*" || list.every(isOrigin), originsRule),
+);
+
+/** True for an origin as browsers spell it. Pages inside an app have such as capacitor://localhost. */
+function isOrigin(text: string): boolean {
+  if (!/^[a-z][a-z0-9+.-]*:\/\/[^/\s]+$/.test(text) || !URL.canParse(text)) return false;
+  const { origin } = new URL(text);
+  return origin === text || origin === "null";
+}
+
+const publicUrlRule = "must be none or an address such as https://sync.example, with no ? or #";
+
+/** An address with its path; `undefined` for none. */
+export const publicUrl = v.pipe(
+  v.string(),
+  v.check((text) => text === "none" || isPublicUrl(text), publicUrlRule),
+  v.transform((text) => (text === "none" ? undefined : new URL(text).href.replace(/\/$/, ""))),
+);
+
+function isPublicUrl(text: string): boolean {
+  if (!/^https?:\/\/[^?#@\s]+$/.test(text) || !URL.canParse(text)) return false;
+  return new URL(text).host !== "";
+}
+
+const proxiesRule =
+  "must be none or addresses such as 192.0.2.1 or 10.0.0.0/8, separated by commas";
+
+/** Network addresses and CIDR blocks; an empty list for none. */
+export const proxies = v.pipe(
+  v.string(),
+  v.transform((text) => (text === "none" ? [] : text.split(",").map((part) => part.trim()))),
+  v.check((list) => list.every(isNetwork), proxiesRule),
+);
+
+const timeoutRule = "must be a time from 100ms to 4m, such as 30s";
+
+/** A time in milliseconds; the longest is shorter than the idle time of connections (server/http/listen.ts). */
+export const timeout = v.pipe(
+  v.string(),
+  v.transform((text) => measured(text, TIMES)),
+  v.check((time) => time >= 100 && time <= 240_000, timeoutRule),
+);
+
+/** A limit that 0 turns off. */
+export const count = whole("must be a whole number of at least 0; 0 sets no limit", 0);
+
+/** A port to listen on. */
+export const port = whole("must be a port from 0 to 65535; 0 picks a free one", 0, 65_535);

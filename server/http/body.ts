@@ -1,0 +1,132 @@
+import { isUtf8 } from "node:buffer";
+import type { ServerRequest } from "srvx";
+import type { Slot } from "./admission.ts";
+import { arriving } from "./body-reader.ts";
+import { watch } from "./deadline.ts";
+import { shapeFault } from "./json-guard.ts";
+import { Problem } from "./problem.ts";
+import { invalidRequest, overloaded } from "./problems.ts";
+
+/** A request's JSON, and the bytes it came in. */
+export interface Body {
+  readonly json: unknown;
+  readonly body: Uint8Array;
+}
+
+export interface BodyOptions {
+  readonly maxBytes: number;
+  /** Holds the bytes as they arrive. */
+  readonly slot: Slot;
+  /** Milliseconds that a body may take, beside what its length gives it. */
+  readonly timeout: number;
+}
+
+/** What a body must have brought on average once its time is over: 4 KiB/s, in bytes. */
+const BYTES_PER_MS = 4.096;
+
+/**
+ * Reads a request's JSON, counting bytes as they arrive: `Content-Length` is a claim, and a body in
+ * chunks makes none. Throws a `Problem`: 415, 413, 408, 400, or 503 when there is no memory for it.
+ */
+export async function readJson(request: ServerRequest, options: BodyOptions): Promise<Body> {
+  checkMediaType(request.headers);
+  const body = await readBytes(request, options);
+  const fault = shapeFault(body);
+  if (fault !== undefined) throw invalidRequest([fault]);
+  try {
+    return { json: parse(body), body };
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    throw invalid(
+      "The body is not JSON in UTF-8. Check quotes, commas and that it is not cut off.",
+    );
+  }
+}
+
+/** Faster than a `TextDecoder` that refuses what is not UTF-8, on every runtime. */
+function parse(body: Buffer): unknown {
+  if (!isUtf8(body)) throw new SyntaxError("not UTF-8");
+  // A byte order mark before the JSON is passed over.
+  const start = body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf ? 3 : 0;
+  return JSON.parse(body.toString("utf8", start));
+}
+
+/** What clients send as it is. */
+const USUAL_MEDIA_TYPE = "application/json";
+
+/** Refusing other types also keeps web pages of other origins from posting without a preflight. */
+function checkMediaType(headers: Headers): void {
+  const usual = headers.get("content-type") === USUAL_MEDIA_TYPE;
+  if (usual && !headers.has("content-encoding")) return;
+  const [type, ...parameters] = (headers.get("content-type") ?? "").toLowerCase().split(";");
+  const charset = parameters.map((text) => text.trim()).find((text) => text.startsWith("charset="));
+  if (type?.trim() !== "application/json" || !/^(charset="?utf-8"?)?$/.test(charset ?? "")) {
+    throw unsupported("Send the body as JSON in UTF-8, with Content-Type: application/json.");
+  }
+  if ((headers.get("content-encoding") ?? "identity").toLowerCase() !== "identity") {
+    throw unsupported("Send the body as it is, without Content-Encoding.");
+  }
+}
+
+async function readBytes(
+  request: ServerRequest,
+  { maxBytes, slot, timeout }: BodyOptions,
+): Promise<Buffer> {
+  const pieces: Uint8Array[] = [];
+  let length = 0;
+  const body = arriving(request, (piece) => {
+    length += piece.byteLength;
+    if (length > maxBytes) throw tooLarge(maxBytes);
+    if (!slot.tryHold(piece.byteLength)) throw overloaded({ Connection: "close" });
+    pieces.push(piece);
+  });
+  const since = performance.now();
+  const leave = watch(() => {
+    const left = since + timeout + length / BYTES_PER_MS - performance.now();
+    if (left <= 0) body.stop(tooSlow());
+  });
+  try {
+    await body.ended;
+  } finally {
+    leave();
+  }
+  const [only] = pieces;
+  return pieces.length === 1 && only !== undefined
+    ? Buffer.from(only.buffer, only.byteOffset, only.byteLength)
+    : Buffer.concat(pieces, length);
+}
+
+function invalid(detail: string): Problem {
+  return new Problem({ status: 400, type: "invalid-request", title: "Invalid request", detail });
+}
+
+function unsupported(detail: string): Problem {
+  return new Problem({
+    status: 415,
+    type: "unsupported-media-type",
+    title: "Unsupported media type",
+    detail,
+    headers: { Accept: "application/json" },
+  });
+}
+
+function tooSlow(): Problem {
+  return new Problem({
+    status: 408,
+    type: "request-timeout",
+    title: "Request timeout",
+    detail: "The body came too slowly. Nothing was stored. Send fewer operations at once.",
+    headers: { Connection: "close" },
+  });
+}
+
+function tooLarge(maxBytes: number): Problem {
+  return new Problem({
+    status: 413,
+    type: "body-too-large",
+    title: "Body too large",
+    detail: `The body is larger than ${maxBytes} bytes. Send fewer operations at once, or have the server's MAX_BODY raised.`,
+    members: { limit: maxBytes, setting: "MAX_BODY" },
+    headers: { Connection: "close" },
+  });
+}

@@ -1,0 +1,241 @@
+/**
+ * Signed requests: HTTP Message Signatures (RFC 9421) by the user's own key.
+ *
+ * Nothing is kept of a request, and no secret is needed: the key comes with the body, and the user
+ * is its hash. What may be signed and what must be is in PROTOCOL.md.
+ */
+import {
+  SignatureError,
+  SignatureErrorCode,
+  type UntrustedSignatureCandidate,
+  verifySignature,
+} from "http-message-sig";
+import type { Fingerprint } from "../../oplog/names.ts";
+import type { PublicKey } from "../../sync/public-key.ts";
+import type { Keys } from "../../sync/signature-verifier.ts";
+import { digestFault } from "./content-digest.ts";
+
+/** What was found wrong with a signature; PROTOCOL.md says what to do about each. */
+export type Check =
+  | "format"
+  | "components"
+  | "algorithm"
+  | "key"
+  | "clock"
+  | "digest"
+  | "authority"
+  | "signature";
+
+/** Refused: the request has a signature, and it is not right. The message says what is wrong. */
+export class SignatureInvalid extends Error {
+  override name = "SignatureInvalid";
+  readonly check: Check;
+  constructor(check: Check, message: string) {
+    super(message);
+    this.check = check;
+  }
+}
+
+export interface SignaturesOptions {
+  /**
+   * The address by which clients reach the server, with no slash at its end. Where there is none,
+   * the Host is believed.
+   */
+  readonly publicUrl: string | undefined;
+  readonly keys: Keys;
+  /** Milliseconds of Unix time. */
+  readonly time: () => number;
+}
+
+const ALGORITHM = "rsa-pss-sha512";
+
+/** What a signature must cover at least, in the order in which clients are asked for it. */
+const COMPONENTS = ["@method", "@authority", "@path", "content-type", "content-digest"];
+
+const PATH = "/sync";
+
+/** How far a signature's time may be from the server's, either way, in seconds. */
+const CLOCK_SECONDS = 300;
+
+/** Characters that a field may have: the signature of the largest key takes some 1,400. */
+const MAX_FIELD = 4096;
+
+/** The library judges by a clock as well, but does not say that it was the clock. */
+const ANY_TIME = Number.MAX_SAFE_INTEGER;
+
+/** Errors of the library, as far as they tell of what a client sent. */
+const FOUND: Partial<Record<SignatureErrorCode, Check>> = {
+  [SignatureErrorCode.MissingField]: "components",
+  [SignatureErrorCode.InvalidComponent]: "components",
+  [SignatureErrorCode.DuplicateComponent]: "components",
+  [SignatureErrorCode.UnsupportedFeature]: "components",
+  [SignatureErrorCode.MalformedField]: "format",
+  [SignatureErrorCode.LabelRequired]: "format",
+  [SignatureErrorCode.LabelMismatch]: "format",
+  [SignatureErrorCode.DuplicateLabel]: "format",
+  [SignatureErrorCode.AlgorithmMismatch]: "algorithm",
+  [SignatureErrorCode.PolicyViolation]: "algorithm",
+};
+
+/** Checks the signatures of requests. */
+export class Signatures {
+  /** What the checks have found so far; read by the metrics. */
+  readonly counts: Record<Check | "valid" | "none", number> = {
+    valid: 0,
+    none: 0,
+    format: 0,
+    components: 0,
+    algorithm: 0,
+    key: 0,
+    clock: 0,
+    digest: 0,
+    authority: 0,
+    signature: 0,
+  };
+  readonly #options: SignaturesOptions;
+
+  constructor(options: SignaturesOptions) {
+    this.#options = options;
+  }
+
+  /** Whether a request has a signature at all, right or wrong. */
+  has({ headers }: Request): boolean {
+    if (headers.has("signature") || headers.has("signature-input")) return true;
+    this.counts.none++;
+    return false;
+  }
+
+  /**
+   * Throws `SignatureInvalid` unless the request is signed by the user's key. A request that `has` a
+   * signature is never taken for an unsigned one.
+   */
+  async check(request: Request, body: Uint8Array, user: PublicKey): Promise<void> {
+    try {
+      await this.#check(request, body, user);
+    } catch (error) {
+      if (error instanceof SignatureInvalid) this.counts[error.check]++;
+      throw error;
+    }
+    this.counts.valid++;
+  }
+
+  async #check(request: Request, body: Uint8Array, user: PublicKey): Promise<void> {
+    for (const name of ["signature", "signature-input"]) {
+      const length = request.headers.get(name)?.length ?? 0;
+      if (length === 0) throw new SignatureInvalid("format", `there is no ${name} field`);
+      if (length > MAX_FIELD) throw new SignatureInvalid("format", `the ${name} field is too long`);
+    }
+    const { publicUrl, time } = this.#options;
+    const told = originTold(request);
+    const own = publicUrl ?? told;
+    if (own === undefined) throw new SignatureInvalid("authority", "the request names no host");
+
+    const now = Math.floor(time() / 1000);
+    const isFor = (origin: string) =>
+      this.#isSigned(request, origin, user, (claims) =>
+        checkClaims(claims, request.headers.get("content-digest") ?? "", body, user, now),
+      );
+    if (await isFor(own)) return;
+    const { host, pathname } = new URL(own + PATH);
+    if (told !== undefined && told !== own && (await isFor(told))) {
+      const meant = new URL(told).host + PATH;
+      throw new SignatureInvalid("authority", `it is for ${meant}, and this is ${host}${pathname}`);
+    }
+    throw new SignatureInvalid(
+      "signature",
+      `it is not that of this key over ${request.method} ${pathname} at ${host}`,
+    );
+  }
+
+  /** Whether the signature holds for a server at this origin. Throws `SignatureInvalid`. */
+  async #isSigned(
+    request: Request,
+    origin: string,
+    user: PublicKey,
+    checkClaims: (candidate: UntrustedSignatureCandidate) => void,
+  ): Promise<boolean> {
+    const message = {
+      kind: "request",
+      method: request.method,
+      targetUri: origin + PATH,
+      fields: fieldsOf(request.headers),
+    } as const;
+    try {
+      await verifySignature(message, {
+        policy: {
+          algorithms: [ALGORITHM],
+          requiredComponents: [],
+          requiredParameters: [],
+          clockSkew: ANY_TIME,
+        },
+        resolveVerifier: (candidate) => {
+          checkClaims(candidate);
+          const { keys } = this.#options;
+          const verify = (data: Uint8Array, signature: Uint8Array) =>
+            keys.verify(user, Uint8Array.from(data), Uint8Array.from(signature));
+          return { algorithm: ALGORITHM, verify };
+        },
+      });
+      return true;
+    } catch (error) {
+      if (!(error instanceof SignatureError)) throw error;
+      if (error.code === SignatureErrorCode.VerificationFailed) return false;
+      if (error.code === SignatureErrorCode.ResolverFailed) throw error.cause;
+      const check = FOUND[error.code];
+      if (check === undefined) throw error;
+      throw new SignatureInvalid(check, error.message);
+    }
+  }
+}
+
+/** Checks what a signature says of itself, the cheap before the dear. Throws `SignatureInvalid`. */
+function checkClaims(
+  { components, parameters }: UntrustedSignatureCandidate,
+  digest: string,
+  body: Uint8Array,
+  { fingerprint }: PublicKey,
+  now: number,
+): void {
+  const covered = components.flatMap(({ name, parameters }) =>
+    Object.keys(parameters).length === 0 ? [name] : [],
+  );
+  const missing = COMPONENTS.filter((name) => !covered.includes(name));
+  if (missing.length > 0) {
+    throw new SignatureInvalid("components", `it does not cover ${missing.join(", ")}`);
+  }
+  if (parameters.keyid !== fingerprint) {
+    throw new SignatureInvalid("key", "its keyid is not the fingerprint of the key in the body");
+  }
+  const { created, expires = Number.POSITIVE_INFINITY } = parameters;
+  if (created === undefined) throw new SignatureInvalid("clock", "it has no created time");
+  const off = now - created;
+  if (Math.abs(off) > CLOCK_SECONDS) {
+    const way = off > 0 ? "ago" : "ahead";
+    throw new SignatureInvalid("clock", `it was created ${Math.abs(off)} s ${way} by this clock`);
+  }
+  if (expires < now) throw new SignatureInvalid("clock", `it expired ${now - expires} s ago`);
+  const fault = digestFault(digest, body);
+  if (fault !== undefined) throw new SignatureInvalid("digest", fault);
+}
+
+/** The value of `Accept-Signature` (RFC 9421, section 5) that asks a user for a signature. */
+export function acceptSignature(user: Fingerprint): string {
+  const components = COMPONENTS.map((name) => `"${name}"`).join(" ");
+  return `sig=(${components});created;keyid="${user}";alg="${ALGORITHM}"`;
+}
+
+/** The origin that a request says it is for; `undefined` when it says none that can be. */
+function originTold({ headers, url }: Request): string | undefined {
+  // Some runtimes take it out of the URL, where there is no Host in HTTP/2.
+  const host = headers.get("host") ?? (URL.canParse(url) ? new URL(url).host : "");
+  const origin = `http://${host}`;
+  const isHost = /^[^/?#@\\\s]+$/.test(host) && URL.canParse(origin);
+  return isHost ? origin : undefined;
+}
+
+/** The fields that can be signed. The library refuses a message with one that cannot. */
+function fieldsOf(headers: Headers): { name: string; value: string }[] {
+  return [...headers]
+    .filter(([, value]) => /^[\t\x20-\x7e]*$/.test(value))
+    .map(([name, value]) => ({ name, value }));
+}

@@ -1,0 +1,276 @@
+import type { ServerRequest } from "srvx";
+import type { Admit, Log } from "../../oplog/appender.ts";
+import type { Listing } from "../../oplog/listing.ts";
+import type { Fingerprint } from "../../oplog/names.ts";
+import type { Reading } from "../../oplog/reader.ts";
+import { type Access, type Door, SignatureRequired } from "../../sync/access.ts";
+import type { Erasures } from "../../sync/erasure.ts";
+import type { Addition, Quota, Reservation } from "../../sync/quota.ts";
+import type { Limiter, Verdict } from "../../sync/rate-limiter.ts";
+import {
+  type EraseRequest,
+  type Parsed,
+  parseErase,
+  parseRequest,
+  type SyncRequest,
+} from "../../sync/request.ts";
+import type { Users } from "../allow-list-file.ts";
+import type { Admission, Slot } from "./admission.ts";
+import { readJson } from "./body.ts";
+import type { Addresses } from "./client-address.ts";
+import {
+  invalidRequest,
+  newUsersLimited,
+  overloaded,
+  rateLimited,
+  unauthorized,
+} from "./problems.ts";
+import type { Reply } from "./response.ts";
+import { SignatureInvalid, type Signatures } from "./signature.ts";
+import { streamOf } from "./stream.ts";
+
+export interface SyncOptions {
+  /** In bytes. */
+  readonly maxBody: number;
+  /** How long a client may send or take nothing, in milliseconds. */
+  readonly timeout: number;
+  readonly log: Log;
+  readonly access: Access;
+  readonly erasures: Erasures;
+  readonly signatures: Signatures;
+  /** True when every request has to be signed. */
+  readonly signaturesRequired: boolean;
+  readonly addresses: Addresses;
+  readonly admission: Admission;
+  readonly quota: Quota;
+  /** Absent where everybody may be a user. */
+  readonly users: Users | undefined;
+  /** Counts new users by network address. Absent where the limit is turned off. */
+  readonly newUsers: Limiter | undefined;
+  /** Absent where the limit is turned off. */
+  readonly limiter: Limiter | undefined;
+  /** Milliseconds of Unix time. */
+  readonly time: () => number;
+  /** Told of a response that was cut because its operations could not be read to their end. */
+  readonly onCut: (user: Fingerprint, sent: number, error: unknown) => void;
+}
+
+/** A request that has got a place, and where it came from. */
+interface Arrival {
+  readonly request: ServerRequest;
+  readonly address: string;
+  readonly slot: Slot;
+}
+
+/** What holds of a request that was let in, whatever it asks for. */
+interface Entered {
+  readonly user: Fingerprint;
+  readonly door: Door;
+  /** Whose tokens it takes. */
+  readonly bucket: string;
+  readonly rate: Record<string, string>;
+}
+
+/** An operation costs as much as so many bytes, however short it is. */
+const BYTES_PER_OPERATION = 1024;
+
+/** What answers `/sync`: check, limit, and then append and read, or erase. */
+export class SyncEndpoint {
+  /** Responses that are being sent. */
+  streaming = 0;
+  /** Responses that were cut because the reader took nothing. */
+  stalled = 0;
+  readonly #options: SyncOptions;
+
+  constructor(options: SyncOptions) {
+    this.#options = options;
+  }
+
+  /** Answers `POST`. Throws what `problemOf` makes an answer of. */
+  answer(request: ServerRequest): Promise<Reply> {
+    return this.#within(request, async (arrival) => {
+      const { entered, aware, bytes } = await this.#accept(arrival);
+      try {
+        return await this.#read(entered, aware, bytes, arrival.slot);
+      } catch (error) {
+        throw this.#refusal(error, entered.user);
+      }
+    });
+  }
+
+  /** Answers `DELETE`: the user leaves. Throws what `problemOf` makes an answer of. */
+  erase(request: ServerRequest): Promise<Reply> {
+    return this.#within(request, async (arrival) => {
+      const { asked, entered } = await this.#letIn(arrival, parseErase, true, () => 0);
+      const { erasures } = this.#options;
+      // The tombstone is stored, so who has nothing stored yet is new by it.
+      const refusal = (await erasures.hasStored(asked.user))
+        ? undefined
+        : this.#countNew(arrival.address);
+      if (refusal !== undefined) throw refusal;
+      await erasures.erase(asked.user);
+      arrival.slot.leave();
+      const headers = { "Cache-Control": "no-store", ...entered.rate };
+      return { status: 204, headers, body: null };
+    });
+  }
+
+  /** Does the work in one of the places for requests, if there is one. */
+  async #within(
+    request: ServerRequest,
+    work: (arrival: Arrival) => Promise<Reply>,
+  ): Promise<Reply> {
+    const { addresses, admission } = this.#options;
+    const address = addresses.of(request);
+    const slot = admission.enter(address);
+    if (slot === undefined) throw overloaded();
+    try {
+      return await work({ request, address, slot });
+    } catch (error) {
+      slot.leave();
+      throw error;
+    }
+  }
+
+  /** Reads a request and lets it in, or throws why not: the cheap checks before the dear. */
+  async #letIn<Asked extends EraseRequest>(
+    { request, address, slot }: Arrival,
+    parse: (json: unknown) => Parsed<Asked>,
+    signatureRequired: boolean,
+    operations: (asked: Asked) => number,
+  ): Promise<{ asked: Asked; entered: Entered; bytes: number }> {
+    const { maxBody, timeout, access, signatures, users, limiter } = this.#options;
+    const { json, body } = await readJson(request, { maxBytes: maxBody, slot, timeout });
+    const asked = parse(json);
+    if ("faults" in asked) throw invalidRequest(asked.faults);
+    const { user, key } = asked;
+    users?.check(user);
+    const signed = signatures.has(request);
+    if (signed) {
+      await signatures.check(request, body, key).catch((error: unknown) => {
+        throw this.#refusal(error, user);
+      });
+    } else if (signatureRequired) {
+      throw this.#refusal(new SignatureRequired("it is asked of everybody"), user);
+    }
+    // After the check, and apart from the unsigned: who has the public key alone takes no token
+    // from those who can sign.
+    const bucket = signed ? `signed.${user}` : user;
+    const verdict = limiter?.admit(
+      bucket,
+      body.byteLength + operations(asked) * BYTES_PER_OPERATION,
+    );
+    const rate = rateHeaders(limiter, verdict);
+    if (verdict?.admitted === false) throw rateLimited(verdict.retryAfter, rate);
+    const door = access.door(user, signed, (listing) => {
+      // The lock is stored, so who has nothing stored yet is new by it.
+      if (listing.clients.size > 0) return;
+      const refusal = this.#countNew(address);
+      if (refusal !== undefined) throw refusal;
+    });
+    return { asked, entered: { user, door, bucket, rate }, bytes: body.byteLength };
+  }
+
+  /** Lets a request in, and stores what it brings. */
+  async #accept(
+    arrival: Arrival,
+  ): Promise<{ entered: Entered; aware: ReadonlyMap<string, number>; bytes: number }> {
+    const { log, access, signaturesRequired } = this.#options;
+    const { asked, entered, bytes } = await this.#letIn<SyncRequest>(
+      arrival,
+      parseRequest,
+      signaturesRequired,
+      ({ append }) => append?.payloads.length ?? 0,
+    );
+    const { user, client, append, aware } = asked;
+    if (append !== undefined) {
+      const admit: Admit = (addition, listing) => this.#admit(addition, listing, arrival.address);
+      const options = { door: entered.door, admit };
+      try {
+        await log
+          .append(user, client, append.first, append.payloads, options)
+          .finally(() => access.afterAppend(user));
+      } catch (error) {
+        throw this.#refusal(error, user);
+      }
+    }
+    return { entered, aware, bytes };
+  }
+
+  /** Whether something new may be stored: by who is new here, and by the user's quota. */
+  #admit(addition: Addition, listing: Listing, address: string): Reservation | Error {
+    const { quota } = this.#options;
+    const isNew = listing.clients.size === 0 && !listing.signed && !quota.stores(addition.user);
+    const reservation = quota.reserve(addition, listing);
+    if (reservation instanceof Error || !isNew) return reservation;
+    const refusal = this.#countNew(address);
+    if (refusal === undefined) return reservation;
+    reservation.end();
+    return refusal;
+  }
+
+  /** Counts a new user; says why there may be no more from this network address. */
+  #countNew(address: string): Error | undefined {
+    const verdict = this.#options.newUsers?.admit(address, 0);
+    return verdict?.admitted === false ? newUsersLimited(verdict.retryAfter) : undefined;
+  }
+
+  async #read(
+    entered: Entered,
+    aware: ReadonlyMap<string, number>,
+    brought: number,
+    slot: Slot,
+  ): Promise<Reply> {
+    const { user, door, rate } = entered;
+    const reading = await this.#options.log.read(user, aware, { door, budget: slot });
+    // Not before: what it has brought says what the sender is aware of, which may be much.
+    slot.release(brought);
+    if (reading.count === 0) slot.leave();
+    return {
+      status: 200,
+      headers: {
+        "Content-Type": "application/x-ndjson",
+        "Cache-Control": "no-store",
+        "Operation-Count": String(reading.count),
+        ...rate,
+      },
+      body: reading.count === 0 ? null : await this.#send(entered, reading, slot),
+    };
+  }
+
+  #send({ user, bucket }: Entered, { count, bytes, lines }: Reading, slot: Slot) {
+    const { timeout, limiter, onCut } = this.#options;
+    // Charged in advance, so that downloads side by side count; what is not sent is paid back.
+    limiter?.charge(bucket, bytes + count * BYTES_PER_OPERATION);
+    this.streaming++;
+    return streamOf(lines, {
+      timeout,
+      onEnd: ({ sent, error, stalled = false }) => {
+        this.streaming--;
+        slot.leave();
+        limiter?.charge(bucket, Math.min(0, sent - bytes));
+        if (stalled) this.stalled++;
+        if (error !== undefined) onCut(user, sent, error);
+      },
+    });
+  }
+
+  /** The error to answer with: a missing or wrong signature comes with how to make a right one. */
+  #refusal(error: unknown, user: Fingerprint): unknown {
+    const refused = error instanceof SignatureInvalid || error instanceof SignatureRequired;
+    return refused ? unauthorized(error, user, this.#options.time()) : error;
+  }
+}
+
+/** The fields of draft-ietf-httpapi-ratelimit-headers, for the one policy there is. */
+function rateHeaders(
+  limiter: Limiter | undefined,
+  verdict: Verdict | undefined,
+): Record<string, string> {
+  if (limiter === undefined || verdict === undefined) return {};
+  const { quota, window } = limiter.policy;
+  return {
+    "RateLimit-Policy": `"user";q=${quota};w=${window}`,
+    RateLimit: `"user";r=${verdict.remaining};t=${verdict.fullIn}`,
+  };
+}

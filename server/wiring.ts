@@ -1,0 +1,162 @@
+/** Puts the parts of the server together, as the settings say. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { DamageWatch } from "../oplog/anomalies.ts";
+import { Log } from "../oplog/appender.ts";
+import type { PackingLimits } from "../oplog/compaction/planner.ts";
+import { type CompactionTiming, Compactor } from "../oplog/compaction/scheduler.ts";
+import { Parts } from "../oplog/entries.ts";
+import { Listings } from "../oplog/listing-cache.ts";
+import { Objects } from "../oplog/object-cache.ts";
+import type { Driver } from "../storage/driver.ts";
+import { CountedDriver } from "../storage/instrumented.ts";
+import { Access } from "../sync/access.ts";
+import { Erasures } from "../sync/erasure.ts";
+import { Quota } from "../sync/quota.ts";
+import { Limiter } from "../sync/rate-limiter.ts";
+import { Keys } from "../sync/signature-verifier.ts";
+import { Users } from "./allow-list-file.ts";
+import type { Config } from "./config.ts";
+import { Admission } from "./http/admission.ts";
+import { Addresses } from "./http/client-address.ts";
+import { Readiness } from "./http/health.ts";
+import { Signatures } from "./http/signature.ts";
+import { SyncEndpoint } from "./http/sync.ts";
+import type { Logger } from "./logger.ts";
+import { Metrics } from "./metrics.ts";
+
+export interface AssemblyOptions {
+  readonly config: Config;
+  readonly driver: Driver;
+  readonly logger: Logger;
+  /** Milliseconds of a clock that never goes back. */
+  readonly now?: () => number;
+  /** Milliseconds of Unix time. */
+  readonly time?: () => number;
+  /** What is packed and when, where it is not what the defaults say. */
+  readonly compaction?: { readonly limits: PackingLimits; readonly timing: CompactionTiming };
+}
+
+/** The parts that requests are answered with, and what works behind them. */
+export interface Assembly {
+  readonly endpoint: SyncEndpoint;
+  readonly readiness: Readiness;
+  readonly metrics: Metrics;
+  /** Absent where compaction is turned off. */
+  readonly compactor: Compactor | undefined;
+}
+
+/** How long compaction waits for a moment without requests each time it lets them go first. */
+const YIELD_MS = 50;
+
+/** @param answering how many requests are being answered, the heads of their answers not sent yet */
+export function assemble(options: AssemblyOptions, answering: () => number): Assembly {
+  const { config, logger, driver: storage, compaction } = options;
+  const { now = () => performance.now(), time = Date.now } = options;
+  const running = () => answering() + endpoint.streaming;
+  const driver = new CountedDriver(storage);
+  const damage = new DamageWatch((user, found, added) => {
+    metrics.damaged(added);
+    logger.error("a log is irregular", { user, ...found });
+  });
+  const listings = new Listings(driver, {
+    ttl: config.LISTING_TTL,
+    maxRuns: config.LISTING_CACHE_RUNS,
+    now,
+    onLoad: (user, listing) => {
+      damage.look(user, listing);
+      compactor?.loaded(user, listing);
+    },
+  });
+  const objects = new Objects(driver, config.OBJECT_CACHE_BYTES);
+  const parts = new Parts(objects, damage.lookInside);
+  const compactor =
+    config.COMPACTION === "off"
+      ? undefined
+      : new Compactor({
+          listings,
+          objects,
+          parts: new Parts({ get: (name) => objects.getOnce(name) }, damage.lookInside),
+          now,
+          settle: (user) => erasures.settleAfresh(user),
+          pause: () => untilIdle(running),
+          onError: (user, error) => logger.error("a compaction failed", { user, error }),
+          ...compaction,
+        });
+  const log = new Log(listings, objects, parts, (user) => compactor?.appended(user));
+  const limiter =
+    config.RATE_LIMIT > 0
+      ? new Limiter({ rate: config.RATE_LIMIT, burst: config.RATE_BURST, now })
+      : undefined;
+  const erasures = new Erasures({
+    driver,
+    listings,
+    objects,
+    time,
+    onFailure: (user, error) => logger.error("an erased user is not swept yet", { user, error }),
+  });
+  const access = new Access({ driver, listings, erasures });
+  const signatures = new Signatures({ publicUrl: config.PUBLIC_URL, keys: new Keys(), time });
+  const newUsers =
+    config.NEW_USERS_PER_HOUR > 0
+      ? new Limiter({
+          rate: config.NEW_USERS_PER_HOUR / 3600,
+          burst: config.NEW_USERS_PER_HOUR,
+          now,
+        })
+      : undefined;
+  const users =
+    config.USERS === "open"
+      ? undefined
+      : new Users({
+          path: config.USERS,
+          now,
+          onFault: (error) => logger.error("the last good list of users holds", { error }),
+        });
+  const admission = new Admission({
+    maxRequests: config.MAX_REQUESTS,
+    maxBuffered: config.MAX_BUFFERED,
+    patience: config.CLIENT_TIMEOUT,
+  });
+  const endpoint = new SyncEndpoint({
+    maxBody: config.MAX_BODY,
+    timeout: config.CLIENT_TIMEOUT,
+    log,
+    access,
+    erasures,
+    signatures,
+    signaturesRequired: config.SIGNATURES === "required",
+    addresses: new Addresses(config.TRUSTED_PROXIES),
+    admission,
+    quota: new Quota({ bytes: config.QUOTA_BYTES, clients: config.QUOTA_CLIENTS }),
+    users,
+    newUsers,
+    limiter,
+    time,
+    onCut: (user, sent, error) => logger.error("a response was cut", { user, sent, error }),
+  });
+  const readiness = new Readiness(driver, now, (error) =>
+    logger.error("storage is not ready", { error }),
+  );
+  const metrics = new Metrics({
+    driver,
+    listings,
+    objects,
+    log,
+    access,
+    erasures,
+    signatures,
+    limiter,
+    compactor,
+    running,
+    admission,
+    stalled: () => endpoint.stalled,
+    lostLines: () => logger.counts.lost,
+  });
+  return { endpoint, readiness, metrics, compactor };
+}
+
+/** Waits until no request is being answered, or for a moment: compaction must get on as well. */
+async function untilIdle(running: () => number): Promise<void> {
+  const until = performance.now() + YIELD_MS;
+  while (running() > 0 && performance.now() < until) await sleep(1);
+}

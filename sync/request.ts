@@ -1,0 +1,209 @@
+/** All that crosses the wire: the request's schema and the response's lines (PROTOCOL.md). */
+import * as v from "valibot";
+import type { Fingerprint } from "../oplog/names.ts";
+import { Identities, InvalidPublicKey, type PublicKey } from "./public-key.ts";
+
+/** A request, checked and put in order. */
+export interface SyncRequest {
+  readonly user: Fingerprint;
+  readonly key: PublicKey;
+  /** Lower case. */
+  readonly client: string;
+  /** The operations to append: their payloads, and the operation index of the first. */
+  readonly append: { readonly first: number; readonly payloads: readonly string[] } | undefined;
+  /** For each client, the last operation index the sender is aware of; its own included. */
+  readonly aware: ReadonlyMap<string, number>;
+}
+
+/** Operations that one request may append: each is work, however short its payload. */
+export const MAX_OPERATIONS = 10_000;
+
+/** More are not listed: a body may hold a fault in every few bytes. */
+const MAX_FAULTS = 100;
+
+/** How many characters of a name or path that is not known are told back. */
+const MAX_ECHO = 64;
+
+const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+const uuidRule = "must be a UUID such as 5f0c1a52-7f7e-4d35-a9a5-0d8b8c1d8b11";
+const indexRule = "must be a whole number from 0 to 9007199254740991";
+const indexMissing = "is missing: a payload needs the operation index it is stored under";
+const indexTooHigh = "is too high: the last operation's index would be above 9007199254740991";
+const payloadRule = "must be a string that is not empty and has no lone surrogates";
+
+const identities = new Identities();
+
+const User = v.pipe(
+  v.string("must be a string: the user's RSA public key"),
+  v.rawTransform(({ dataset, addIssue, NEVER }) => {
+    try {
+      return identities.keyOf(dataset.value);
+    } catch (error) {
+      if (!(error instanceof InvalidPublicKey)) throw error;
+      addIssue({ message: error.message });
+      return NEVER;
+    }
+  }),
+);
+
+const ClientId = v.pipe(v.string(uuidRule), v.regex(uuidPattern, uuidRule), v.toLowerCase());
+
+const OperationIndex = v.custom<number>(isIndex, indexRule);
+
+const Payloads = v.pipe(
+  v.custom<unknown>((input) => typeof input === "string" || Array.isArray(input), payloadRule),
+  v.rawTransform(({ dataset: { value: input }, addIssue }) => {
+    const batch: readonly unknown[] = Array.isArray(input) ? input : [input];
+    const payloads: string[] = [];
+    if (batch.length === 0) addIssue({ message: "must not be empty" });
+    if (batch.length > MAX_OPERATIONS) {
+      addIssue({ message: `must have at most ${MAX_OPERATIONS} operations: send them in parts` });
+      return payloads;
+    }
+    for (const [key, value] of batch.entries()) {
+      if (isPayload(value)) payloads.push(value);
+      else if (batch === input) {
+        const path = { type: "array", origin: "value", input: batch, key, value } as const;
+        addIssue({ message: payloadRule, path: [path] });
+      } else addIssue({ message: payloadRule });
+      if (key - payloads.length >= MAX_FAULTS) break;
+    }
+    return payloads;
+  }),
+);
+
+// Not v.record: it passes over keys such as "constructor", and nothing may go unread.
+const SyncStatus = v.pipe(
+  v.custom<Record<string, unknown>>(isObject, "must be an object of client id to operation index"),
+  v.rawTransform(({ dataset, addIssue }) => {
+    const aware = new Map<string, number>();
+    let faults = 0;
+    for (const [key, value] of Object.entries(dataset.value)) {
+      const client = key.toLowerCase();
+      const wrong: string[] = [];
+      if (!uuidPattern.test(key)) wrong.push(`the key ${uuidRule}`);
+      else if (aware.has(client)) wrong.push("this client is named twice");
+      if (isIndex(value)) aware.set(client, value);
+      else wrong.push(indexRule);
+      for (const message of wrong) {
+        const path = { type: "object", origin: "value", input: dataset.value, key, value } as const;
+        addIssue({ message, path: [path] });
+      }
+      faults += wrong.length;
+      if (faults >= MAX_FAULTS) break;
+    }
+    return aware;
+  }),
+);
+
+const Members = v.object(
+  {
+    user: User,
+    client_id: ClientId,
+    operation_index: v.optional(OperationIndex),
+    sync_status: v.optional(SyncStatus),
+    payload: v.optional(Payloads),
+  },
+  "is missing",
+);
+
+const Request = v.pipe(
+  Members,
+  v.rawTransform(({ dataset: { value }, addIssue, NEVER }): SyncRequest => {
+    const { user: key, client_id: client, operation_index: first, payload: payloads } = value;
+    const aware = value.sync_status ?? new Map<string, number>();
+    const last = first === undefined ? -1 : first + ((payloads?.length ?? 1) - 1);
+    if (last > Number.MAX_SAFE_INTEGER || (first === undefined && payloads !== undefined)) {
+      const key = "operation_index";
+      const path = { type: "object", origin: "value", input: value, key, value: first } as const;
+      addIssue({ message: first === undefined ? indexMissing : indexTooHigh, path: [path] });
+      return NEVER;
+    }
+    // The client holds what it sends, so none of it is sent back.
+    if (last > (aware.get(client) ?? -1)) aware.set(client, last);
+    const append = payloads === undefined || first === undefined ? undefined : { first, payloads };
+    return { user: key.fingerprint, key, client, append, aware };
+  }),
+);
+
+/** A request to erase a user. */
+export interface EraseRequest {
+  readonly user: Fingerprint;
+  readonly key: PublicKey;
+}
+
+const EraseMembers = v.object({ user: User }, "is missing");
+
+const Erase = v.pipe(
+  EraseMembers,
+  v.transform(({ user: key }): EraseRequest => ({ user: key.fingerprint, key })),
+);
+
+/** What is wrong with a request, and where: a JSON pointer as RFC 9457 shows it. */
+export interface Fault {
+  readonly pointer: string;
+  readonly detail: string;
+}
+
+/** A request that is right, or what is wrong with it. */
+export type Parsed<Request> = Request | { readonly faults: readonly Fault[] };
+
+/** Checks the JSON of a request to sync. */
+export function parseRequest(json: unknown): Parsed<SyncRequest> {
+  return parse(Request, Members.entries, "is not a member of a sync request", json);
+}
+
+/** Checks the JSON of a request to erase a user. */
+export function parseErase(json: unknown): Parsed<EraseRequest> {
+  return parse(Erase, EraseMembers.entries, "is not a member of a request to erase", json);
+}
+
+function parse<Output>(
+  schema: v.GenericSchema<unknown, Output>,
+  members: Readonly<Record<string, unknown>>,
+  unknownMember: string,
+  json: unknown,
+): Parsed<Output> {
+  if (!isObject(json)) return { faults: [{ pointer: "#", detail: "must be a JSON object" }] };
+  // Refused, and not passed over: a payload under a misspelt name would be lost without a word.
+  const unknown = Object.keys(json)
+    .filter((name) => !Object.hasOwn(members, name))
+    .slice(0, MAX_FAULTS)
+    .map((name) => ({ pointer: pointerTo([name]), detail: unknownMember }));
+  const result = v.safeParse(schema, json);
+  if (result.success && unknown.length === 0) return result.output;
+  const known = (result.issues ?? []).map(({ path, message }) => ({
+    pointer: pointerTo((path ?? []).map(({ key }) => String(key))),
+    detail: message,
+  }));
+  return { faults: [...known, ...unknown].slice(0, MAX_FAULTS) };
+}
+
+/** One line of a response: what a client is sent of one operation. */
+export function operationLine(client: string, index: number, payload: string): string {
+  return `{"client_id":"${client}","operation_index":${index},"payload":${JSON.stringify(payload)}}\n`;
+}
+
+function isIndex(value: unknown): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+}
+
+function isPayload(value: unknown): value is string {
+  return typeof value === "string" && value !== "" && value.isWellFormed();
+}
+
+function isObject(input: unknown): input is Readonly<Record<string, unknown>> {
+  return typeof input === "object" && input !== null && !Array.isArray(input);
+}
+
+/** A JSON pointer as a URI fragment (RFC 6901). A long key is cut: it is the sender's to choose. */
+function pointerTo(keys: readonly string[]): string {
+  const parts = keys.map((key) => shortened(key).replaceAll("~", "~0").replaceAll("/", "~1"));
+  return parts.reduce((pointer, part) => `${pointer}/${part}`, "#");
+}
+
+/** A text that came from outside, cut so that an answer does not grow with it. */
+export function shortened(text: string): string {
+  // Not in the middle of a character: half of one is no text.
+  return text.length <= MAX_ECHO ? text : `${text.slice(0, MAX_ECHO).toWellFormed()}…`;
+}

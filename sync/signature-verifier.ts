@@ -1,0 +1,59 @@
+import { LRUCache } from "lru-cache";
+import type { Fingerprint } from "../oplog/names.ts";
+import { numbersOf, type PublicKey } from "./public-key.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+type Verify = (data: Bytes, signature: Bytes) => Promise<boolean>;
+
+/** How many imported keys are kept: importing one costs more than using it. */
+const KEPT = 4096;
+
+/** `rsa-pss-sha512` of RFC 9421: RSASSA-PSS of RFC 8017, both hashes SHA-512, a salt of 64 bytes. */
+const SALT_BYTES = 64;
+
+/** Checks signatures with the users' keys. */
+export class Keys {
+  readonly #imported = new LRUCache<Fingerprint, Promise<Verify>>({ max: KEPT });
+
+  /** True when the signature over the data was made with the private key that belongs to this one. */
+  async verify(key: PublicKey, data: Bytes, signature: Bytes): Promise<boolean> {
+    let verify = this.#imported.get(key.fingerprint);
+    if (verify === undefined) {
+      verify = imported(key);
+      this.#imported.set(key.fingerprint, verify);
+    }
+    return (await verify)(data, signature);
+  }
+}
+
+async function imported(key: PublicKey): Promise<Verify> {
+  const { subtle } = globalThis.crypto;
+  const algorithm = { name: "RSA-PSS", hash: "SHA-512", saltLength: SALT_BYTES };
+  try {
+    const usable = await subtle.importKey("spki", key.spki, algorithm, false, ["verify"]);
+    const verify: Verify = (data, signature) => subtle.verify(algorithm, usable, signature, data);
+    await verify(new Uint8Array(), new Uint8Array());
+    return verify;
+  } catch {
+    // It is a key, that was checked before. Deno has no use for those above 4096 bits, and says so
+    // not before they are used.
+    return calculated(key);
+  }
+}
+
+/** The same without the runtime's help. */
+async function calculated(key: PublicKey): Promise<Verify> {
+  const { mgf1, PSS } = await import("micro-rsa-dsa-dh/rsa.js");
+  const { sha512 } = await import("@noble/hashes/sha2.js");
+  const scheme = PSS(sha512, mgf1(sha512), SALT_BYTES);
+  const { modulus: n, exponent: e } = numbersOf(key);
+  return async (data, signature) => {
+    try {
+      return scheme.verify({ n, e }, data, signature);
+    } catch (error) {
+      // Thrown for a signature that stands for a number of more bytes than a right one can.
+      if (error instanceof Error && error.message === "integer too large") return false;
+      throw error;
+    }
+  };
+}
