@@ -9,13 +9,13 @@
  */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Ground } from "./ground.ts";
-import { machineOf } from "./machine.ts";
-import { HELP, InvalidArguments, type Options, readOptions } from "./options.ts";
-import { type Measured, markdown, type Report } from "./report.ts";
-import type { Result } from "./result.ts";
-import { ROWS } from "./rows.ts";
-import { RUNTIMES, type RuntimeName, runtimeOf } from "./runtimes.ts";
+import { Ground } from "./lib/context.ts";
+import { machineOf } from "./lib/machine.ts";
+import { HELP, InvalidArguments, type Options, readOptions } from "./lib/options.ts";
+import { type Measured, markdown, type Report } from "./lib/report.ts";
+import type { Result } from "./lib/result.ts";
+import { RUNTIMES, type RuntimeName, runtimeOf } from "./lib/runtimes.ts";
+import { ROWS } from "./scenarios.ts";
 
 /** Measures the rows on one runtime; `onResults` is told of all so far after each of them. */
 async function measure(

@@ -13,7 +13,7 @@ export interface RequestCounts {
 }
 
 /**
- * The interface every storage driver implements. `tests/driver-contract.ts` is this contract as a
+ * The interface every storage driver implements. `tests/storage/driver-contract.ts` is this contract as a
  * suite: a driver that passes it may hold a user's only copy.
  *
  * - Names are flat, 1 to 255 characters of `A-Z a-z 0-9 . _ -`, and do not begin with a dot. A

@@ -2,7 +2,7 @@
  * What a client has to keep, and the contract of what keeps it.
  *
  * A store is one installation: its own operations as they were sealed, what of them the server has
- * acknowledged, and how far it has taken the operations of others. `tests/store-cases.ts` is this
+ * acknowledged, and how far it has taken the operations of others. `tests/client/store-contract.ts` is this
  * contract as a suite.
  *
  * - Durable means durable: what a method returned for survives a crash, of the machine as well.

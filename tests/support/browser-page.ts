@@ -3,7 +3,7 @@
 import { loadIdentity, saveIdentity } from "../../client/identity/indexeddb.ts";
 import { createIdentity } from "../../client/index.ts";
 import { IndexedDbStore } from "../../client/stores/indexeddb.ts";
-import { storeCases } from "../store-cases.ts";
+import { storeCases } from "../client/store-contract.ts";
 import vectors from "../vectors/envelope.json" with { type: "json" };
 import { openAll, sealAll } from "./envelope-work.ts";
 

@@ -1,0 +1,145 @@
+/** A user's identity on a device, and the text that carries it to another. */
+import assert from "node:assert/strict";
+import { createPublicKey } from "node:crypto";
+import { describe, it } from "node:test";
+import { lock } from "../../client/identity/key-text.ts";
+import { createIdentity, InvalidKey, importIdentity } from "../../client/index.ts";
+import { fingerprintOf } from "../../sync/public-key.ts";
+import vectors from "../vectors/envelope.json" with { type: "json" };
+
+const PASSPHRASE = "correct horse battery staple";
+
+describe("an identity", () => {
+  it("is a user that the server takes, under the fingerprint that the server gives it", async () => {
+    for (const bits of [2048, 3072]) {
+      const { identity } = await createIdentity(PASSPHRASE, { bits });
+      assert.equal(identity.bits, bits);
+      assert.equal(fingerprintOf(identity.publicKey), identity.fingerprint);
+      const key = Buffer.from(identity.publicKey, "base64");
+      const { asymmetricKeyDetails } = createPublicKey({ key, format: "der", type: "spki" });
+      assert.equal(asymmetricKeyDetails?.modulusLength, bits);
+    }
+  });
+
+  it("gives out no private key", async () => {
+    const { identity } = await createIdentity(PASSPHRASE, { bits: 2048 });
+    for (const [name, key] of Object.entries(identity.keys)) {
+      assert.equal(key.extractable, key.type === "public", name);
+      if (key.type === "private") {
+        await assert.rejects(crypto.subtle.exportKey("pkcs8", key), name);
+        await assert.rejects(crypto.subtle.exportKey("jwk", key), name);
+      }
+    }
+  });
+
+  it("is the same on the device that its text is brought to", async () => {
+    const { identity, text } = await createIdentity(PASSPHRASE, { bits: 2048 });
+    const other = await importIdentity(text, PASSPHRASE);
+    assert.equal(other.fingerprint, identity.fingerprint);
+    assert.equal(other.publicKey, identity.publicKey);
+    assert.equal(other.bits, identity.bits);
+    const signed = await crypto.subtle.sign(
+      { name: "RSA-PSS", saltLength: 32 },
+      other.keys.sign,
+      new Uint8Array(3),
+    );
+    assert.ok(
+      await crypto.subtle.verify(
+        { name: "RSA-PSS", saltLength: 32 },
+        identity.keys.verify,
+        signed,
+        new Uint8Array(3),
+      ),
+    );
+  });
+
+  it("cannot be made with a key or a passphrase that is too weak, or with absurd parameters", async () => {
+    for (const bits of [1024, 2047, 2049, 2304.5, 4352, 8192, Number.NaN]) {
+      await assert.rejects(createIdentity(PASSPHRASE, { bits }), InvalidKey, String(bits));
+    }
+    for (const passphrase of ["", "1234567", "🐈🐈🐈🐈"]) {
+      await assert.rejects(createIdentity(passphrase, { bits: 2048 }), InvalidKey);
+    }
+    for (const iterations of [0, 1, 599_999, 10_000_001, 600_000.5]) {
+      const options = { bits: 2048, iterations };
+      await assert.rejects(createIdentity(PASSPHRASE, options), InvalidKey, String(iterations));
+    }
+  });
+});
+
+describe("the text of an identity", () => {
+  const { text, passphrase } = vectors.key_text;
+
+  it("survives what happens to text: line ends, indents, words around it, one line", async () => {
+    const [begin = "", ...lines] = text.trim().split("\n");
+    const end = lines.pop() ?? "";
+    const spellings = [
+      text.replaceAll("\n", "\r\n"),
+      text.replaceAll("\n", "\n    "),
+      `Here is my key:\n\n${text}\nGreetings`,
+      `${begin} ${lines.join(" ")} ${end}`,
+      `${begin}${lines.join("")}${end}`,
+    ];
+    for (const spelling of spellings) {
+      assert.equal((await importIdentity(spelling, passphrase)).fingerprint, vectors.fingerprint);
+    }
+  });
+
+  it("has lines of at most 64 characters that no mail program breaks", () => {
+    for (const line of text.split("\n")) assert.match(line, /^[-A-Za-z0-9_ ]{0,64}$/);
+  });
+
+  it("does not open with another passphrase; a passphrase typed on another keyboard is the same", async () => {
+    await assert.rejects(importIdentity(text, `${passphrase}.`), /passphrase is wrong/);
+    const composed = await createIdentity("schl\u00fcssel", { bits: 2048 });
+    const other = await importIdentity(composed.text, "schlu\u0308ssel");
+    assert.equal(other.fingerprint, composed.identity.fingerprint);
+  });
+
+  it("is refused when it is damaged, cut, of another kind, or asks for absurd work", async () => {
+    const lines = text.trim().split("\n");
+    const body = lines.slice(1, -1).join("");
+    const armoured = (base64url: string) => [lines[0], base64url, lines.at(-1)].join("\n");
+    const bytes = Buffer.from(body, "base64url");
+    const altered = (at: number, value: number) => {
+      const copy = Buffer.from(bytes);
+      copy.writeUInt8(value, at);
+      return armoured(copy.toString("base64url"));
+    };
+    const iterations = (count: number) => {
+      const copy = Buffer.from(bytes);
+      copy.writeUInt32BE(count, 1);
+      return armoured(copy.toString("base64url"));
+    };
+    const cases: [string, string, RegExp][] = [
+      ["empty", "", /not a key/],
+      ["no end", lines.slice(0, -1).join("\n"), /not a key/],
+      ["a public key", "-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----", /not a key/],
+      ["a letter of another alphabet", armoured(`é${body}`), /damaged/],
+      ["next to nothing", armoured(body.slice(0, 40)), /damaged/],
+      ["far too long", armoured("A".repeat(20_000)), /damaged/],
+      ["cut", armoured(body.slice(0, -40)), /passphrase is wrong, or the key is damaged/],
+      ["another version", altered(0, 2), /version 2/],
+      ["another salt", altered(5, (bytes[5] ?? 0) ^ 1), /wrong/],
+      ["another nonce", altered(21, (bytes[21] ?? 0) ^ 1), /wrong/],
+      ["other content", altered(99, (bytes[99] ?? 0) ^ 1), /wrong/],
+      ["one round", iterations(1), /only 600000 to 10000000/],
+      ["4 billion rounds", iterations(2 ** 32 - 1), /only 600000 to 10000000/],
+      ["another number of rounds", iterations(600_001), /wrong/],
+    ];
+    const ec = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, true, [
+      "sign",
+      "verify",
+    ]);
+    const pkcs8 = new Uint8Array(await crypto.subtle.exportKey("pkcs8", ec.privateKey));
+    cases.push(["of another algorithm", await lock(pkcs8, passphrase), /not an RSA key/]);
+    cases.push(["of nothing", await lock(new Uint8Array(100), passphrase), /not an RSA key/]);
+    for (const [what, spelling, message] of cases) {
+      await assert.rejects(
+        importIdentity(spelling, passphrase),
+        (error) => error instanceof InvalidKey && message.test(error.message),
+        what,
+      );
+    }
+  });
+});

@@ -1,0 +1,107 @@
+/** The client's signed requests, checked by other means than its own: RFC 9421 by hand. */
+import assert from "node:assert/strict";
+import { constants, createHash, createPublicKey, verify } from "node:crypto";
+import { before, describe, it } from "node:test";
+import { createIdentity, type Identity, MemoryStore, SyncClient } from "../../client/index.ts";
+import { signatureBase, signatureHeaders } from "../../client/signature.ts";
+import { utf8 } from "../../protocol/bytes.ts";
+
+let identity: Identity;
+before(async () => {
+  ({ identity } = await createIdentity("a passphrase for tests", { bits: 2048 }));
+});
+
+describe("a signed request", () => {
+  it("has the signature base of RFC 9421, section 2.5", () => {
+    const request = {
+      method: "POST",
+      url: new URL("https://Sync.Example:443/sync?x=1"),
+      contentType: "application/json",
+      body: utf8("{}"),
+      created: 1_800_000_000,
+    };
+    const { base, parameters } = signatureBase("FINGERPRINT", request, "sha-256=:abc=:");
+    const expected = [
+      '"@method": POST',
+      '"@authority": sync.example',
+      '"@path": /sync',
+      '"content-type": application/json',
+      '"content-digest": sha-256=:abc=:',
+      `"@signature-params": ${parameters}`,
+    ];
+    assert.equal(base, expected.join("\n"));
+    assert.equal(
+      parameters,
+      '("@method" "@authority" "@path" "content-type" "content-digest");created=1800000000;keyid="FINGERPRINT";alg="rsa-pss-sha512"',
+    );
+    const local = { ...request, url: new URL("http://localhost:8080/base/sync") };
+    assert.match(
+      signatureBase("F", local, "d").base,
+      /"@authority": localhost:8080\n"@path": \/base\/sync\n/,
+    );
+  });
+
+  it("is signed with rsa-pss-sha512 over that base, with a digest of its body", async () => {
+    const request = {
+      method: "DELETE",
+      url: new URL("http://localhost:8080/sync"),
+      contentType: "application/json",
+      body: utf8('{"user":"…"}'),
+      created: 1_800_000_000,
+    };
+    const headers = await signatureHeaders(identity, request);
+    const digest = createHash("sha256").update(request.body).digest("base64");
+    assert.equal(headers["Content-Digest"], `sha-256=:${digest}:`);
+    const { base, parameters } = signatureBase(
+      identity.fingerprint,
+      request,
+      headers["Content-Digest"],
+    );
+    assert.equal(headers["Signature-Input"], `sig=${parameters}`);
+    const signature = /^sig=:([A-Za-z0-9+/]+=*):$/.exec(headers.Signature)?.[1] ?? "";
+    assert.ok(isSigned(base, signature));
+    assert.equal(isSigned(`${base} `, signature), false);
+  });
+
+  it("is what a client sends, unless it is told not to; a request to erase is always signed", async () => {
+    for (const sign of [true, false]) {
+      const requests: Request[] = [];
+      const client = await SyncClient.open({
+        url: "http://localhost:8080/base",
+        identity,
+        store: new MemoryStore(),
+        receive: () => undefined,
+        sign,
+        fetch: async (request) => {
+          requests.push(request);
+          if (request.method === "DELETE") return new Response(null, { status: 204 });
+          return new Response("", { headers: { "Operation-Count": "0" } });
+        },
+      });
+      await client.sync();
+      await client.erase();
+      const [first, last] = [requests[0], requests.at(-1)];
+      assert.ok(first && last);
+      assert.equal(first.url, "http://localhost:8080/base/sync");
+      assert.equal(first.headers.has("signature"), sign);
+      assert.equal(last.method, "DELETE");
+      assert.equal(last.headers.has("signature"), true);
+      assert.deepEqual(JSON.parse(await last.text()), { user: identity.publicKey });
+      assert.ok(first.headers.get("content-type")?.startsWith("application/json"));
+    }
+  });
+});
+
+function isSigned(base: string, signature: string): boolean {
+  const key = createPublicKey({
+    key: Buffer.from(identity.publicKey, "base64"),
+    format: "der",
+    type: "spki",
+  });
+  return verify(
+    "sha512",
+    Buffer.from(base),
+    { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 64 },
+    Buffer.from(signature, "base64"),
+  );
+}

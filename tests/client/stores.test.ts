@@ -1,0 +1,162 @@
+/** What keeps a client: the contract on each store, and what is special about a folder. */
+import assert from "node:assert/strict";
+import { appendFileSync, readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { type Identity, MemoryStore, type Store, StoreDamaged } from "../../client/index.ts";
+import { FolderStore } from "../../client/stores/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
+import { someFingerprint } from "../support/users.ts";
+import { storeCases } from "./store-contract.ts";
+
+/** A store goes by the fingerprint alone. */
+const user: Pick<Identity, "fingerprint"> = { fingerprint: someFingerprint() };
+const CLIENT = "5f0c1a52-7f7e-4d35-a9a5-0d8b8c1d8b11";
+const NEXT = "8e1d0c5a-3f0b-4b8e-9d3e-2f6f1f7b9c22";
+
+describe("a store in memory", () => {
+  for (const { name, run } of storeCases) {
+    it(name, async () => {
+      const store: Store = new MemoryStore();
+      await run({ open: async () => store, shared: false });
+    });
+  }
+});
+
+describe("a store in a folder", () => {
+  for (const { name, run } of storeCases) {
+    it(name, () =>
+      inFolder((path) => run({ open: () => FolderStore.open(path, user), shared: true })),
+    );
+  }
+
+  it("keeps users apart", () =>
+    inFolder(async (path) => {
+      const mine = await FolderStore.open(path, user);
+      await mine.begin(CLIENT);
+      const theirs = await FolderStore.open(path, { fingerprint: someFingerprint() });
+      assert.deepEqual((await theirs.load()).own, []);
+      await mine.close();
+      await theirs.close();
+    }));
+
+  it("takes over the place of a process that has died", () =>
+    inFolder(async (path) => {
+      const store = await FolderStore.open(path, user);
+      await store.begin(CLIENT);
+      await store.close();
+      const host = hostname().replace(/[^A-Za-z0-9-]/g, "_");
+      // No process has an id this high; and what an earlier process of this id has left.
+      const place = join(path, user.fingerprint, "0");
+      for (const pid of [2 ** 22 + 1, process.pid]) {
+        writeFileSync(join(place, `claim.${host}.${pid}.${CLIENT}`), "");
+      }
+      const again = await FolderStore.open(path, user);
+      assert.equal((await again.load()).own.length, 1);
+      await again.close();
+      // Of another machine nobody can tell.
+      writeFileSync(join(place, `claim.nowhere.1.${CLIENT}`), "");
+      const beside = await FolderStore.open(path, user);
+      assert.deepEqual((await beside.load()).own, []);
+      await beside.close();
+    }));
+
+  const torn: readonly [string, string][] = [
+    ["half a payload", "cGF5bG9"],
+    ["zeros", `${"\0".repeat(64)}\n`],
+    ["a payload and zeros", `cGF5bG9hZA\n${"\0".repeat(4096)}`],
+  ];
+  for (const [what, bytes] of torn) {
+    it(`cuts off ${what} that a crash has left behind its last append`, () =>
+      inFolder(async (path) => {
+        const store = await FolderStore.open(path, user);
+        await store.begin(CLIENT);
+        await store.append(CLIENT, 0, ["zero", "one"]);
+        await store.close();
+        appendFileSync(join(path, user.fingerprint, "0", `${CLIENT}.log`), bytes);
+        const again = await FolderStore.open(path, user);
+        const [own] = (await again.load()).own;
+        const length = own?.length ?? 0;
+        assert.ok(length === 2 || (length === 3 && bytes.startsWith("cGF5bG9hZA\n")));
+        await again.append(CLIENT, length, ["next"]);
+        assert.deepEqual(await again.read(CLIENT, length - 1, 2, 1000), [
+          length === 2 ? "one" : "cGF5bG9hZA",
+          "next",
+        ]);
+        await again.close();
+      }));
+  }
+
+  it("is loud about acknowledged operations that are gone, and about a state that cannot be read", () =>
+    inFolder(async (path) => {
+      const store = await FolderStore.open(path, user);
+      await store.begin(CLIENT);
+      await store.append(CLIENT, 0, ["zero", "one"]);
+      await store.acknowledge(CLIENT, 2);
+      await store.close();
+      const place = join(path, user.fingerprint, "0");
+      const log = readFileSync(join(place, `${CLIENT}.log`));
+      truncateSync(join(place, `${CLIENT}.log`), 6);
+      await assert.rejects(FolderStore.open(path, user), StoreDamaged);
+      writeFileSync(join(place, `${CLIENT}.log`), log);
+      await (await FolderStore.open(path, user)).close();
+      writeFileSync(join(place, "state.json"), "{");
+      await assert.rejects(FolderStore.open(path, user), StoreDamaged);
+    }));
+
+  it("leaves a log as it is that has lost acknowledged operations in the middle", () =>
+    inFolder(async (path) => {
+      const store = await FolderStore.open(path, user);
+      await store.begin(CLIENT);
+      await store.append(CLIENT, 0, ["zero", "one", "two", "three"]);
+      await store.acknowledge(CLIENT, 3);
+      await store.close();
+      const log = join(path, user.fingerprint, "0", `${CLIENT}.log`);
+      writeFileSync(log, "zero\no e\ntwo\nthree\n");
+      await assert.rejects(FolderStore.open(path, user), StoreDamaged);
+      assert.equal(readFileSync(log, "utf8"), "zero\no e\ntwo\nthree\n");
+      writeFileSync(log, "zero\none\ntwo\nthr e\n");
+      const mended = await FolderStore.open(path, user);
+      assert.deepEqual((await mended.load()).own, [{ client: CLIENT, length: 3, acknowledged: 3 }]);
+      await mended.close();
+    }));
+
+  it("undoes a move that a crash has cut short, and finishes one that was decided", () =>
+    inFolder(async (path) => {
+      const store = await FolderStore.open(path, user);
+      await store.begin(CLIENT);
+      await store.append(CLIENT, 0, ["zero", "one", "two"]);
+      await store.close();
+      const place = join(path, user.fingerprint, "0");
+      // Before the state is replaced: the new log is there, and counts for nothing.
+      writeFileSync(join(place, `${NEXT}.log`), "one-anew\ntwo-anew\n");
+      writeFileSync(join(place, "half.tmp"), "{");
+      const undone = await FolderStore.open(path, user);
+      assert.deepEqual((await undone.load()).own, [{ client: CLIENT, length: 3, acknowledged: 0 }]);
+      assert.deepEqual(
+        readdirSync(place).filter((name) => name.endsWith(".tmp") || name.startsWith(NEXT)),
+        [],
+      );
+      await undone.move({ from: CLIENT, length: 1, to: NEXT, payloads: ["one-anew", "two-anew"] });
+      await undone.close();
+      // After that, before the old log is cut.
+      appendFileSync(join(place, `${CLIENT}.log`), "one\ntwo\n");
+      const finished = await FolderStore.open(path, user);
+      assert.deepEqual((await finished.load()).own, [
+        { client: CLIENT, length: 1, acknowledged: 0 },
+        { client: NEXT, length: 2, acknowledged: 0 },
+      ]);
+      assert.equal(readFileSync(join(place, `${CLIENT}.log`), "utf8"), "zero\n");
+      await finished.close();
+    }));
+});
+
+async function inFolder(work: (path: string) => Promise<void>): Promise<void> {
+  const folder = temporaryFolder();
+  try {
+    await work(folder.path);
+  } finally {
+    folder.remove();
+  }
+}

@@ -1,0 +1,140 @@
+/** Several devices, the real handler, and a bad network: everything arrives, once and in order. */
+import assert from "node:assert/strict";
+import { before, describe, it } from "node:test";
+import fc from "fast-check";
+import { createIdentity, type Identity } from "../../client/index.ts";
+import { Device } from "../support/simulated-device.ts";
+import {
+  FAULTS,
+  JumpingClock,
+  randomFrom,
+  SimulatedNetwork,
+  SimulatedServer,
+} from "../support/simulated-network.ts";
+
+const DEVICES = 3;
+const RUNS = 12;
+
+type Step =
+  | { readonly kind: "append"; readonly device: number; readonly count: number }
+  | { readonly kind: "sync"; readonly device: number }
+  | { readonly kind: "stop"; readonly device: number }
+  | { readonly kind: "crash"; readonly device: number; readonly steps: number }
+  | { readonly kind: "back up" }
+  | { readonly kind: "restore" }
+  | { readonly kind: "copy"; readonly device: number; readonly from: number };
+
+const device = fc.nat(DEVICES - 1);
+const append = fc.record({
+  kind: fc.constant("append" as const),
+  device,
+  count: fc.integer({ min: 1, max: 6 }),
+});
+const sync = fc.record({ kind: fc.constant("sync" as const), device });
+const stop = fc.record({ kind: fc.constant("stop" as const), device });
+const crash = fc.record({
+  kind: fc.constant("crash" as const),
+  device,
+  steps: fc.nat(12),
+});
+const backUp = fc.record({ kind: fc.constant("back up" as const) });
+const restore = fc.record({ kind: fc.constant("restore" as const) });
+const copy = fc.record({ kind: fc.constant("copy" as const), device, from: device });
+
+/** Steps of one inner array happen at the same time. */
+function steps(...kinds: fc.Arbitrary<Step>[]): fc.Arbitrary<Step[][]> {
+  const group = fc.array(fc.oneof(...kinds), { minLength: 1, maxLength: 3 });
+  return fc.array(group, { minLength: 3, maxLength: 12 });
+}
+
+describe("several devices of one user", () => {
+  let identity: Identity;
+  const struck = new Set<string>();
+  before(async () => {
+    ({ identity } = await createIdentity("a passphrase for tests", { bits: 2048 }));
+  });
+
+  /** Runs the steps, mends the network, and lets every device start anew and sync. */
+  async function run(plan: readonly (readonly Step[])[], seed: number) {
+    const random = randomFrom(seed);
+    // Small, so that batches have to be halved.
+    const server = new SimulatedServer({ MAX_BODY: "8KiB", LISTING_TTL: "0" });
+    const network = new SimulatedNetwork(server, random);
+    const clock = new JumpingClock();
+    const world = { identity, clock, fetch: network.fetch, random };
+    const devices = Array.from({ length: DEVICES }, () => new Device(world));
+    const at = (index: number) => devices[index] ?? assert.fail();
+    let created = 0;
+    const take = async (step: Step): Promise<void> => {
+      if (step.kind === "append") {
+        const texts = Array.from({ length: step.count }, () => `operation ${created++}`);
+        await at(step.device).append(texts);
+      } else if (step.kind === "sync") await at(step.device).sync();
+      else if (step.kind === "stop") await at(step.device).stop();
+      else if (step.kind === "crash") await at(step.device).crashAfter(step.steps);
+      else if (step.kind === "back up") await server.backUp();
+      else if (step.kind === "restore") await server.restore();
+      else if (step.kind === "copy" && step.device !== step.from) {
+        if (await at(step.from).sync()) await at(step.device).copy(at(step.from));
+      }
+    };
+    try {
+      for (const group of plan) await Promise.all(group.map(take));
+      network.faulty = 0;
+      // Twice around: what the last one heals, the first one is to see.
+      for (let round = 0; round < 2; round++) {
+        for (const one of devices) {
+          await one.stop();
+          while (!(await one.sync())) await one.stop();
+        }
+      }
+      for (const one of devices) assert.ok(await one.sync());
+      for (const fault of network.counts.keys()) struck.add(fault);
+      return { devices, held: await Promise.all(devices.map((one) => one.held())) };
+    } finally {
+      for (const one of devices) await one.stop();
+    }
+  }
+
+  it("hold the same operations, each once, whatever the network loses, cuts, delays or repeats, whoever crashes, and when the server goes back to an older copy", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        steps(append, append, sync, sync, stop, crash, backUp, restore),
+        fc.nat(),
+        async (plan, seed) => {
+          const { devices, held } = await run(plan, seed);
+          const [first = []] = held;
+          for (const others of held) assert.deepEqual(others, first);
+          assert.equal(new Set(first).size, first.length, "each once");
+          for (const { appended, refusals, changes } of devices) {
+            for (const text of appended) assert.ok(first.includes(text), `${text} is lost`);
+            assert.deepEqual(refusals, []);
+            assert.deepEqual(changes, []);
+          }
+        },
+      ),
+      { numRuns: RUNS },
+    );
+  });
+
+  it("hold the same operations, each once, after one was made a copy of another: it takes a new client id", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        steps(append, append, sync, sync, crash, copy),
+        fc.nat(),
+        async (plan, seed) => {
+          const { devices, held } = await run(plan, seed);
+          const [first = []] = held;
+          for (const others of held) assert.deepEqual(others, first);
+          assert.equal(new Set(first).size, first.length, "each once");
+          for (const { refusals } of devices) assert.deepEqual(refusals, []);
+        },
+      ),
+      { numRuns: RUNS },
+    );
+  });
+
+  it("have met each fault of the network meanwhile", () => {
+    assert.deepEqual([...struck].sort(), [...FAULTS].sort());
+  });
+});

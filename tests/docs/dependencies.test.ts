@@ -1,0 +1,29 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import manifest from "../../package.json" with { type: "json" };
+import { projectFolder } from "../support/process.ts";
+
+describe("package-lock.json", () => {
+  it("names no registry, so that an install asks the one that is set up", () => {
+    const text = readFileSync(join(projectFolder, "package-lock.json"), "utf8");
+    assert.doesNotMatch(text, /"resolved"/);
+    const urls = text.match(/"https?:[^"]*"/g) ?? [];
+    assert.deepEqual(
+      urls.filter((url) => /registry|npm|\.tgz/.test(url)),
+      [],
+    );
+  });
+
+  it("has the exact versions that package.json asks for", () => {
+    const lock = JSON.parse(readFileSync(join(projectFolder, "package-lock.json"), "utf8"));
+    for (const [name, version] of Object.entries({
+      ...manifest.dependencies,
+      ...manifest.devDependencies,
+    })) {
+      assert.match(version, /^\d+\.\d+\.\d+$/, `${name} is pinned`);
+      assert.equal(lock.packages[`node_modules/${name}`].version, version);
+    }
+  });
+});

@@ -1,0 +1,310 @@
+/** What README.md and PROTOCOL.md say is tried out here, as it stands in them. */
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { cpSync, existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { type IncomingHttpHeaders, request } from "node:http";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { after, before, describe, it } from "node:test";
+import { promisify } from "node:util";
+import manifest from "../../package.json" with { type: "json" };
+import { helpText } from "../../server/config.ts";
+import { fingerprintOf } from "../../sync/public-key.ts";
+import { temporaryFolder } from "../support/folder.ts";
+import { commandFor, projectFolder, type ServerProcess, startServer } from "../support/process.ts";
+
+const readme = read("README.md");
+const protocol = read("PROTOCOL.md");
+
+describe("README.md", () => {
+  const folder = temporaryFolder();
+  let server: ServerProcess | undefined;
+  before(async () => {
+    server = await startServer({ STORAGE: join(folder.path, "data") });
+  });
+  after(async () => {
+    await server?.end("SIGTERM");
+    folder.remove();
+  });
+
+  it("has a quick start in which device B decrypts what device A has sealed", async () => {
+    const blocks = fences(section(readme, "Quick start"));
+    const commands = blocks.filter(({ language }) => language === "sh");
+    assert.equal(commands.length, 5);
+    const printed = await runInBash(
+      commands.map(({ body }) => body),
+      folder.path,
+      { SERVER: new URL(server?.url ?? "").origin },
+    );
+    // What a block prints stands below it, except for ciphertext, which differs every time.
+    commands.forEach((command, i) => {
+      const below = blocks[blocks.indexOf(command) + 1];
+      if (below?.language === "text") assert.equal(printed[i], below.body, command.body);
+    });
+
+    const note = /^echo '(.*)' > note\.txt$/m.exec(commands[1]?.body ?? "")?.[1];
+    assert.ok(note);
+    assert.equal(printed[3], `${note}\n`);
+    const [operation, ...others] = (printed[2] ?? "").trimEnd().split("\n");
+    assert.deepEqual(others, []);
+    const stored = filesIn(join(folder.path, "data")).map((path) => readFileSync(path, "utf8"));
+    assert.deepEqual(stored, [JSON.parse(operation ?? "").payload]);
+  });
+
+  it("has a client that runs as it is printed, and prints what it says", async () => {
+    const [program, printed, ...rest] = fences(section(readme, "Client in 15 lines"));
+    assert.equal(program?.language, "ts");
+    assert.equal(rest.length, 0);
+    const lines = program?.body.split("\n").filter((line) => line !== "") ?? [];
+    assert.ok(lines.length <= 15, `it has ${lines.length} lines`);
+    for (const name of ["client", "protocol"]) {
+      symlinkSync(join(projectFolder, name), join(folder.path, name));
+    }
+    writeFileSync(join(folder.path, "package.json"), '{"type":"module"}');
+    writeFileSync(join(folder.path, "devices.ts"), program?.body ?? "");
+    const [command, ...args] = commandFor(join(folder.path, "devices.ts"));
+    const { stdout } = await promisify(execFile)(command, args, {
+      cwd: projectFolder,
+      env: { ...process.env, NO_COLOR: "1", SERVER: new URL(server?.url ?? "").origin },
+    });
+    assert.equal(stdout, printed?.body);
+  });
+
+  it("signs a request with openssl, and the same request is refused without its signature", async () => {
+    const quickStart = fences(section(readme, "Quick start"));
+    const blocks = fences(section(readme, "Signed requests"));
+    const commands = (list: typeof blocks) =>
+      list.filter(({ language }) => language === "sh").map(({ body }) => body);
+    const told = blocks.filter(({ language }) => language === "text").map(({ body }) => body);
+    assert.equal(told.length, 2);
+    const printed = await runInBash([...commands(quickStart), ...commands(blocks)], folder.path, {
+      SERVER: new URL(server?.url ?? "").origin,
+    });
+    assert.deepEqual(printed.slice(-2), told);
+  });
+
+  // It is started by tsx, on Node, whatever runs this test; tests/e2e/cli.test.ts starts it on each.
+  const notNode = process.versions.bun ?? process.versions.deno;
+  it("has a command line that runs as it is printed, and brings a note to another device", {
+    skip: notNode !== undefined,
+  }, async () => {
+    const [commands, ...rest] = fences(section(readme, "See it"));
+    assert.equal(rest.length, 0);
+    const own = temporaryFolder();
+    for (const name of ["client", "examples", "protocol", "node_modules"]) {
+      symlinkSync(join(projectFolder, name), join(own.path, name));
+    }
+    writeFileSync(join(own.path, "package.json"), '{"type":"module"}');
+    try {
+      const [printed = ""] = await runInBash([commands?.body ?? ""], own.path, {
+        SYNC_SERVER: new URL(server?.url ?? "").origin,
+      });
+      const text = / send '(.*?)' /.exec(commands?.body ?? "")?.[1];
+      assert.ok(text !== undefined && printed.endsWith(`  ${text}\n`), printed);
+    } finally {
+      own.remove();
+    }
+  });
+
+  it("lists every setting with its default", () => {
+    const known = [...helpText().matchAll(/^ {2}([A-Z_]+) +(\S+) /gm)];
+    const listed = [...section(readme, "Settings").matchAll(/^\| `([A-Z_]+)` \| `(.+?)` \|/gm)];
+    const pairs = (found: RegExpMatchArray[]) => found.map(([, name, value]) => [name, value]);
+    assert.deepEqual(pairs(listed), pairs(known));
+    assert.ok(known.length > 0);
+  });
+
+  it("names the test command that .ci/run runs", () => {
+    const [command] = fences(section(readme, "Tests")).map(({ body }) => body.trim());
+    assert.ok(command);
+    const run = read(".ci/run").trimEnd().split("\n");
+    const commands = command.split(" && ");
+    assert.deepEqual(
+      run.filter((line) => commands.includes(line)),
+      commands,
+    );
+    assert.equal(run.at(-1), commands.at(-1));
+  });
+});
+
+describe("PROTOCOL.md", () => {
+  const folder = temporaryFolder();
+  const examples = section(protocol, "15. Examples");
+  const pem = /-----BEGIN[^`]*/.exec(examples)?.[0] ?? "";
+  const fingerprint = /The fingerprint is `([\w-]{43})`/.exec(examples)?.[1] ?? "";
+  let server: ServerProcess | undefined;
+  before(async () => {
+    const defaults = { RATE_LIMIT: "20", RATE_BURST: "200" };
+    server = await startServer({ STORAGE: join(folder.path, "data"), ...defaults });
+  });
+  after(async () => {
+    await server?.end("SIGTERM");
+    folder.remove();
+  });
+
+  it("has the fingerprint of its key, and the command that computes it", async () => {
+    assert.equal(fingerprintOf(pem), fingerprint);
+    writeFileSync(join(folder.path, "public.pem"), pem);
+    const commands = fences(section(protocol, "3. The user's key")).map(({ body }) => body);
+    assert.deepEqual(await runInBash(commands, folder.path), [fingerprint]);
+  });
+
+  it("has examples that are answered as it says, byte for byte", async () => {
+    const messages = fences(examples)
+      .filter(({ language }) => language === "http")
+      .map(({ body }) => parseMessage(body));
+    assert.ok(messages.length >= 20 && messages.length % 2 === 0);
+    for (let i = 0; i < messages.length; i += 2) {
+      const [asked, expected] = [messages[i], messages[i + 1]];
+      if (asked === undefined || expected === undefined) break;
+      const actual = await send(server?.url ?? "", asked);
+      const named = Object.keys(expected.headers);
+      assert.deepEqual(
+        {
+          status: actual.status,
+          headers: Object.fromEntries(named.map((name) => [name, actual.headers[name]])),
+          body: actual.body,
+        },
+        {
+          status: Number(expected.start.split(" ")[1]),
+          headers: expected.headers,
+          body: expected.body === "" ? "" : `${expected.body}\n`,
+        },
+        `${asked.start} ${asked.body}`,
+      );
+    }
+    const [name] = fences(section(readme, "What is stored")).map(({ body }) => body.trim());
+    const stored = filesIn(join(folder.path, "data"));
+    assert.ok(stored.includes(join(folder.path, "data", fingerprint, name ?? "")), name);
+  });
+
+  it("says what health and readiness are answered with", async () => {
+    for (const path of ["/health", "/ready"]) {
+      const said = new RegExp(`^\\| \`GET ${path}\`.*? \\| 200 and \`(.+?)\``, "m");
+      const response = await fetch(new URL(path, server?.url));
+      assert.equal(await response.text(), said.exec(protocol)?.[1]);
+    }
+  });
+
+  it("documents every problem the server can answer with", () => {
+    const sources = readdirSync(join(projectFolder, "server", "http"))
+      .filter((file) => file.endsWith(".ts"))
+      .map((file) => read(join("server", "http", file)));
+    const sent = [...sources.join("").matchAll(/status: (\d+),\s+type: "([a-z-]+)"/g)];
+    const told = [...protocol.matchAll(/^\| `urn:sync-server:([a-z-]+)` \| (\d+) \|/gm)];
+    const kinds = sent.map(([, status, type]) => `${type} ${status}`);
+    assert.deepEqual(told.map(([, type, status]) => `${type} ${status}`).sort(), unique(kinds));
+    assert.equal(sources.join("").match(/\btype: "(?!json")/g)?.length, sent.length);
+  });
+});
+
+describe("Containerfile", () => {
+  const folder = temporaryFolder();
+  after(() => folder.remove());
+
+  it("copies all that the build needs, and starts what it makes", async () => {
+    const containerfile = read("Containerfile");
+    const copied = [...containerfile.matchAll(/^COPY ([^-].*) \S+$/gm)].flatMap(
+      ([, sources]) => sources?.split(" ") ?? [],
+    );
+    const ignored = read(".dockerignore").split("\n");
+    for (const source of copied) {
+      assert.ok(ignored.includes(`!${source}`), `${source} is kept out by .dockerignore`);
+      const ending = source.startsWith("*") ? source.slice(1) : undefined;
+      const paths =
+        ending === undefined
+          ? [source]
+          : readdirSync(projectFolder).filter((path) => path.endsWith(ending));
+      for (const path of paths) {
+        cpSync(join(projectFolder, path), join(folder.path, path), { recursive: true });
+      }
+    }
+    const modules = join(projectFolder, "node_modules");
+    symlinkSync(modules, join(folder.path, "node_modules"));
+    assert.match(containerfile, /^RUN npm run build$/m);
+    const [bun = "", ...args] = manifest.scripts.build.split(" ");
+    await promisify(execFile)(join(modules, ".bin", bun), args, { cwd: folder.path });
+    assert.ok(existsSync(join(folder.path, "dist", "server.js")));
+    assert.match(containerfile, /^COPY --from=build \/app\/dist\/server\.js \.\/$/m);
+    assert.match(containerfile, /^CMD \["node", "server\.js"\]$/m);
+  });
+});
+
+function read(path: string): string {
+  return readFileSync(join(projectFolder, path), "utf8");
+}
+
+function unique(list: readonly string[]): string[] {
+  return [...new Set(list)].sort();
+}
+
+/** What stands below a heading of the second level. */
+function section(document: string, heading: string): string {
+  const [, below] = document.split(`\n## ${heading}\n`);
+  assert.ok(below, `there is no heading ${heading}`);
+  return below.split("\n## ")[0] ?? "";
+}
+
+/** The fenced blocks of a text. A body has the line feed of its last line. */
+function fences(markdown: string): { language: string; body: string }[] {
+  return [...markdown.matchAll(/^```(\w+)\n(.*?)^```$/gms)].map(([, language = "", body = ""]) => ({
+    language,
+    body,
+  }));
+}
+
+/** Runs blocks of commands in one shell, and tells what each of them has printed. */
+async function runInBash(
+  blocks: readonly string[],
+  folder: string,
+  variables: Readonly<Record<string, string>> = {},
+): Promise<string[]> {
+  const script = join(folder, "script.sh");
+  writeFileSync(script, blocks.join("printf '\\036'\n"));
+  const { stdout } = await promisify(execFile)("bash", ["-euo", "pipefail", script], {
+    cwd: folder,
+    // A new folder of mktemp is made in this one.
+    env: { ...process.env, no_proxy: "*", TMPDIR: folder, ...variables },
+  });
+  return stdout.split("\x1e");
+}
+
+function filesIn(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
+}
+
+interface Message {
+  /** The request line, or the status line. */
+  readonly start: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/** An HTTP message as PROTOCOL.md shows it. */
+function parseMessage(message: string): Message {
+  const [head = "", body = ""] = message.slice(0, -1).split(/\n\n(.*)/s);
+  const [start = "", ...lines] = head.split("\n");
+  const headers = lines.map((line) => {
+    const [, name = "", value = ""] = /^([\w-]+): (.+)$/.exec(line) ?? [];
+    return [name.toLowerCase(), value];
+  });
+  return { start, headers: Object.fromEntries(headers), body };
+}
+
+/** Sends a message as it stands. Not with `fetch`, which has a mind of its own about headers. */
+function send(
+  url: string,
+  { start, headers, body }: Message,
+): Promise<{ status: number | undefined; headers: IncomingHttpHeaders; body: string }> {
+  const [method = "", path = ""] = start.split(" ");
+  return new Promise((resolve, reject) => {
+    const sending = request(new URL(path, url), { method, headers }, (response) => {
+      const { statusCode: status, headers } = response;
+      text(response).then((body) => resolve({ status, headers, body }), reject);
+    });
+    sending.once("error", reject);
+    sending.end(body);
+  });
+}

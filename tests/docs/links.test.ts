@@ -1,0 +1,61 @@
+/** The documents lead to what is there. */
+import assert from "node:assert/strict";
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { describe, it } from "node:test";
+import { helpText } from "../../server/config.ts";
+import { projectFolder } from "../support/process.ts";
+
+const DOCUMENTS = [
+  "README.md",
+  "PROTOCOL.md",
+  "CONTRIBUTING.md",
+  "SECURITY.md",
+  "CHANGELOG.md",
+  "client/README.md",
+];
+
+/** Environment variables of the AWS SDK, of the tests, of the command line and of Node. */
+const OTHERS = /^(AWS|TEST|SYNC|UV)_/;
+
+const settings = [...helpText().matchAll(/^ {2}([A-Z_]+) /gm)].map(([, name]) => name);
+
+for (const document of DOCUMENTS) {
+  const text = readFileSync(join(projectFolder, document), "utf8");
+
+  describe(document, () => {
+    it("has links that lead to files and headings that are there", () => {
+      const links = [...proseOf(text).matchAll(/\]\((?!https?:)([^)]+)\)/g)];
+      for (const [, link = ""] of links) {
+        const [path = "", anchor] = link.split("#");
+        const target = path === "" ? document : join(dirname(document), path);
+        assert.ok(existsSync(join(projectFolder, target)), link);
+        if (anchor !== undefined) assert.ok(anchorsOf(target).includes(anchor), link);
+      }
+    });
+
+    it("names no setting that the server does not have", () => {
+      const named = [...text.matchAll(/`([A-Z]+(?:_[A-Z0-9]+)+)(?:=[^`]*)?`/g)];
+      const unknown = named
+        .map(([, name = ""]) => name)
+        .filter((name) => !settings.includes(name) && !OTHERS.test(name));
+      assert.deepEqual(unknown, []);
+    });
+  });
+}
+
+/** A document without its blocks of code. */
+function proseOf(text: string): string {
+  return text.replace(/^```.*?^```/gms, "");
+}
+
+/** What links to the headings of a document end in. */
+function anchorsOf(document: string): string[] {
+  const text = proseOf(readFileSync(join(projectFolder, document), "utf8"));
+  return [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = ""]) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N} _-]/gu, "")
+      .replaceAll(" ", "-"),
+  );
+}

@@ -1,0 +1,45 @@
+/** The client in a browser: its stores, its keys, and its envelope against the other runtimes. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { Line } from "../../client/verify.ts";
+import { textOf } from "../../protocol/bytes.ts";
+import { storeCases } from "../client/store-contract.ts";
+import { chromium, runInChromium } from "../support/chromium.ts";
+import { openAll } from "../support/envelope-work.ts";
+import vectors from "../vectors/envelope.json" with { type: "json" };
+
+interface Report {
+  readonly failed?: string;
+  readonly outcomes: Record<string, string>;
+  readonly opened: string[];
+  readonly sealed: Line[];
+}
+
+describe("the client in Chromium", () => {
+  if (chromium === undefined) {
+    it("is not tested, because there is none: install Debian's chromium, or set TEST_CHROMIUM", {
+      skip: true,
+    });
+    return;
+  }
+
+  it("keeps to the contract of stores in IndexedDB, and opens and seals what the others can", async () => {
+    const report: Report = JSON.parse(JSON.stringify(await runInChromium("browser-page.ts")));
+    assert.equal(report.failed, undefined);
+    const names = [
+      ...storeCases.map(({ name }) => name),
+      "keeps an identity that can be used and not exported",
+    ];
+    assert.deepEqual(report.outcomes, Object.fromEntries(names.map((name) => [name, "passed"])));
+    assert.deepEqual(
+      report.opened,
+      vectors.operations.map(({ data }) => textOf(Buffer.from(data, "base64url"))),
+    );
+    const [first] = report.sealed;
+    assert.deepEqual(await openAll(vectors.private_key_pkcs8, first?.client ?? "", report.sealed), [
+      "sealed",
+      "in",
+      "Chromium",
+    ]);
+  });
+});

@@ -1,0 +1,326 @@
+/** The command line: real processes on the runtime that runs this test, a folder for each device. */
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { createServer } from "node:http";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { temporaryFolder } from "../support/folder.ts";
+import { type Serving, serveHere } from "../support/http.ts";
+import { commandFor, projectFolder } from "../support/process.ts";
+import { until } from "../support/socket.ts";
+
+const PASSPHRASE = "a passphrase for tests";
+
+interface Run {
+  readonly child: ChildProcess;
+  readonly stdout: () => string;
+  readonly stderr: () => string;
+  readonly ended: Promise<{ code: number | null; stdout: string; stderr: string }>;
+}
+
+interface Given {
+  /** In its environment. */
+  readonly passphrase?: string;
+  /** At its standard input. */
+  readonly input?: string;
+  /** The file that its standard output goes to, in place of a pipe. */
+  readonly output?: string;
+}
+
+/** Starts a command. */
+function start(
+  args: readonly string[],
+  { passphrase = PASSPHRASE, input = "", output }: Given = {},
+): Run {
+  const [command, ...rest] = commandFor(join("examples", "notebook", "cli", "cli.ts"));
+  const file = output === undefined ? undefined : openSync(output, "w");
+  const child = spawn(command, [...rest, ...args], {
+    cwd: projectFolder,
+    env: { ...process.env, NO_COLOR: "1", SYNC_PASSPHRASE: passphrase },
+    stdio: ["pipe", file ?? "pipe", "pipe"],
+  });
+  if (file !== undefined) closeSync(file);
+  const kill = () => child.kill("SIGKILL");
+  process.once("exit", kill);
+  let stdout = "";
+  let stderr = "";
+  child.stdout?.on("data", (data) => {
+    stdout += data;
+  });
+  child.stderr?.on("data", (data) => {
+    stderr += data;
+  });
+  child.stdin?.end(input);
+  const ended = once(child, "close").then(([code]) => {
+    process.off("exit", kill);
+    return { code, stdout, stderr };
+  });
+  return { child, stdout: () => stdout, stderr: () => stderr, ended };
+}
+
+function run(args: readonly string[], given: Given = {}) {
+  return start(args, given).ended;
+}
+
+/** The texts that `log` prints. */
+async function logOf(folder: string): Promise<string[]> {
+  const { code, stdout, stderr } = await run(["log", "--json", "--folder", folder]);
+  assert.equal(code, 0, stderr);
+  return stdout
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line).text);
+}
+
+describe("the command line", () => {
+  const folder = temporaryFolder();
+  const [laptop, phone] = [join(folder.path, "laptop"), join(folder.path, "phone")];
+  let server: Serving | undefined;
+  const url = () => server?.url ?? "";
+  before(async () => {
+    server = await serveHere();
+    const made = await run(["init", "--bits", "2048", "--server", url(), "--folder", laptop]);
+    assert.equal(made.code, 0, made.stderr);
+    const { stdout: key } = await run(["export", "--folder", laptop]);
+    const copied = await run(["import", "--server", url(), "--folder", phone], { input: key });
+    assert.equal(copied.code, 0, copied.stderr);
+  });
+  after(async () => {
+    await server?.close();
+    folder.remove();
+  });
+
+  it("sends a text, a file and the lines of standard input, and another device logs them", async () => {
+    const file = join(folder.path, "list.txt");
+    writeFileSync(file, "Milk\nCat food\n");
+    for (const [args, input] of [
+      [["Feed", "the", "cat. 🐈"], ""],
+      [["--file", file], ""],
+      [[], "one\n\ntwo\n"],
+    ] as const) {
+      const sent = await run(["send", ...args, "--folder", laptop], { input });
+      assert.equal(sent.code, 0, sent.stderr);
+    }
+    const expected = ["Feed the cat. 🐈", "Milk\nCat food\n", "one", "two"];
+    assert.deepEqual(await logOf(phone), expected);
+    assert.deepEqual(await logOf(laptop), expected);
+    assert.deepEqual(await logOf(phone), expected, "a second time as well");
+    const { stdout } = await run(["log", "--folder", phone]);
+    assert.match(stdout, /^\d{4}-\d\d-\d\d \d\d:\d\d {2}[0-9a-f]{8} {2}Feed the cat\. 🐈$/m);
+  });
+
+  it("watches: prints what there is, then what arrives, until it is told to stop", async () => {
+    const watching = start(["watch", "--json", "--folder", phone]);
+    await until(() => watching.stdout().includes('"two"'));
+    assert.equal((await run(["send", "from the laptop", "--folder", laptop])).code, 0);
+    await until(() => watching.stdout().includes("from the laptop"));
+    // A second process in the same folder is a client of its own.
+    assert.equal((await run(["send", "from here", "--folder", phone])).code, 0);
+    await until(() => watching.stdout().includes("from here"));
+    process.kill(watching.child.pid ?? 0, "SIGTERM");
+    const { code, stdout, stderr } = await watching.ended;
+    assert.equal(code, 0, stderr);
+    const lines = stdout.trimEnd().split("\n");
+    assert.equal(new Set(lines).size, lines.length, "nothing is printed twice");
+    assert.deepEqual(
+      (await logOf(laptop)).sort(),
+      lines.map((line) => JSON.parse(line).text).sort(),
+    );
+  });
+
+  it("tells how far a long transfer is, and what a device has", async () => {
+    const input = Array.from({ length: 300 }, (_, i) => `line ${i}\n`).join("");
+    const sent = await run(["send", "--folder", laptop], { input });
+    assert.match(sent.stderr, /^sent \d+ of \d+\n.*sent 300 notes\n$/s);
+    const { code, stdout, stderr } = await run(["status", "--folder", phone]);
+    assert.equal(code, 0);
+    assert.match(stderr, /^received \d+$/m);
+    assert.match(stdout, /^status +synced$/m);
+    assert.match(stdout, /^this device +[0-9a-f-]{36}, 0 notes$/m);
+    assert.match(stdout, /^other devices +2, 306 notes$/m);
+    assert.equal((await logOf(phone)).length, 306);
+  });
+
+  it("keeps what it cannot send, says so, and sends it the next time", async () => {
+    const away = join(folder.path, "away");
+    const key = (await run(["export", "--folder", laptop])).stdout;
+    const other = await serveHere();
+    assert.equal(
+      (await run(["import", "--server", other.url, "--folder", away], { input: key })).code,
+      0,
+    );
+    await other.close();
+    const sent = await run(["send", "for later", "--folder", away]);
+    assert.equal(sent.code, 1);
+    assert.match(sent.stderr, /^Error: .*\(1\) are kept in .*away; the next send/s);
+    const logged = await run(["log", "--folder", away]);
+    assert.equal(logged.code, 1);
+    assert.match(logged.stdout, /for later$/m);
+    assert.match(logged.stderr, /^Warning: .*missing/);
+    const told = await run(["status", "--folder", away]);
+    assert.match(told.stdout, /^status +offline: .*; 1 to be sent$/m);
+    // The server is elsewhere now.
+    const device = join(away, "device.json");
+    writeFileSync(device, readFileSync(device, "utf8").replace(other.url, url()));
+    assert.ok((await logOf(away)).includes("for later"));
+    assert.ok((await logOf(phone)).includes("for later"));
+  });
+
+  it("keeps nothing that is decrypted, and its files to itself", async () => {
+    const files = readdirSync(laptop, { recursive: true, withFileTypes: true });
+    const paths = files
+      .filter((file) => file.isFile())
+      .map((file) => join(file.parentPath, file.name));
+    assert.ok(paths.length >= 3);
+    for (const path of paths) {
+      assert.equal(statSync(path).mode & 0o077, 0, path);
+      assert.doesNotMatch(readFileSync(path, "utf8"), /Feed|PRIVATE/, path);
+    }
+  });
+
+  const wrong: [string, readonly string[], Given, RegExp, number][] = [
+    ["a wrong passphrase", ["log"], { passphrase: "not the passphrase" }, /passphrase is wrong/, 1],
+    ["no passphrase", ["log"], { passphrase: "" }, /set SYNC_PASSPHRASE/, 1],
+    ["a device that is one", ["init"], {}, /is a device already/, 1],
+    ["an unknown command", ["sned"], {}, /no command sned\nSee --help/, 2],
+    ["an unknown option", ["log", "--nonsense"], {}, /--nonsense/, 2],
+    ["an option of another command", ["log", "--file", "x"], {}, /log has no option --file/, 2],
+    ["too many words", ["status", "now"], {}, /status does not take now/, 2],
+    ["a file that is not there", ["send", "--file", "/nowhere"], {}, /ENOENT.*\/nowhere/, 1],
+    ["a folder without a name", ["log", "--folder", ""], {}, /--folder is empty/, 2],
+    ["a folder that is a file", ["log", "--folder", process.execPath], {}, /ENOTDIR/, 1],
+    ["a note that grows too large", ["send"], { input: "\x01".repeat(2 ** 21) }, /8 MiB/, 1],
+    ["a file that is no text", ["send", "--file", process.execPath], {}, /no text/, 1],
+  ];
+  for (const [what, args, given, message, expected] of wrong) {
+    it(`refuses ${what} in words for a person`, async () => {
+      const { code, stdout, stderr } = await run(["--folder", laptop, ...args], given);
+      assert.match(stderr, message);
+      assert.doesNotMatch(stderr, /^\s+at /m, "no stack");
+      assert.equal(stdout, "");
+      assert.equal(code, expected);
+    });
+  }
+
+  it("makes no device of a key that it cannot read, of a bad address, or of a short passphrase", async () => {
+    const nowhere = join(folder.path, "nowhere");
+    for (const [args, given, message] of [
+      [["import"], { input: "not a key" }, /not a key/],
+      [["init", "--server", "sync.example"], {}, /an address such as/],
+      [["init", "--server", "http://me:secret@sync.example"], {}, /an address such as/],
+      [["init"], { passphrase: "short" }, /at least 8 characters/],
+      [["init", "--bits", "1024"], {}, /2048 to 4096/],
+      [["send", "x"], {}, /no device in .*init/],
+    ] as const) {
+      const { code, stderr } = await run([...args, "--folder", nowhere], given);
+      assert.match(stderr, message);
+      assert.equal(code, 1);
+      assert.ok(!existsSync(nowhere));
+    }
+  });
+
+  it("prints no control characters of a note, which a terminal would obey", async () => {
+    const text = "\x1b[2Jgone\tor not\x07";
+    assert.equal((await run(["send", text, "--folder", laptop])).code, 0);
+    const { stdout } = await run(["log", "--folder", phone]);
+    assert.match(stdout, /\ufffd\[2Jgone\tor not\ufffd\n/);
+    assert.ok((await logOf(phone)).includes(text));
+  });
+
+  it("ends without a word when its reader has gone", async () => {
+    for (const name of ["log", "watch"]) {
+      const { child, stderr, ended } = start([name, "--folder", phone]);
+      child.stdout?.once("data", () => child.stdout?.destroy());
+      if (name === "watch") {
+        await until(() => child.stdout?.destroyed === true);
+        assert.equal((await run(["send", "nobody reads this", "--folder", laptop])).code, 0);
+      }
+      const { code } = await ended;
+      assert.doesNotMatch(stderr(), /^Error|^\s+at /m);
+      assert.equal(code, 0);
+    }
+  });
+
+  it("fails in words for a person when what it prints cannot be kept", {
+    skip: !existsSync("/dev/full"),
+  }, async () => {
+    for (const args of [["log"], ["export"], ["status"], ["--help"]]) {
+      const { code, stderr } = await start([...args, "--folder", phone], { output: "/dev/full" })
+        .ended;
+      assert.match(stderr, /^Error: .*no space left/im, args[0]);
+      assert.doesNotMatch(stderr, /^\s+at /m, "no stack");
+      assert.equal(code, 1, args[0]);
+    }
+  });
+
+  it("keeps a note that the server refuses, and has the server's words obeyed by no terminal", async () => {
+    const detail = "\x1b[2JThis key is not on the list.";
+    const refusing = createServer((_, response) => {
+      response.writeHead(403, { "Content-Type": "application/problem+json" });
+      response.end(JSON.stringify({ type: "urn:sync-server:user-not-allowed", detail }));
+    });
+    await once(refusing.listen(0, "127.0.0.1"), "listening");
+    try {
+      const address = refusing.address();
+      assert.ok(typeof address === "object" && address !== null);
+      const barred = join(folder.path, "barred");
+      const key = (await run(["export", "--folder", laptop])).stdout;
+      const server = `http://127.0.0.1:${address.port}`;
+      await run(["import", "--server", server, "--folder", barred], { input: key });
+      const sent = await run(["send", "kept", "--folder", barred]);
+      assert.equal(sent.code, 1);
+      assert.match(
+        sent.stderr,
+        /^Error: \ufffd\[2JThis key is not on the list\. .*\(1\) are kept/m,
+      );
+      const told = await run(["status", "--folder", barred]);
+      assert.match(told.stdout, /^status +refused: \ufffd\[2JThis .* list; 1 to be sent$/m);
+      for (const { stdout, stderr } of [sent, told]) {
+        assert.ok(!stdout.includes("\x1b") && !stderr.includes("\x1b"));
+      }
+    } finally {
+      refusing.close();
+    }
+  });
+
+  it("says why it waits, when the server takes no new users for now", async () => {
+    const strict = await serveHere({ NEW_USERS_PER_HOUR: "1" });
+    try {
+      for (const name of ["first", "second"]) {
+        const device = join(folder.path, name);
+        await run(["init", "--bits", "2048", "--server", strict.url, "--folder", device]);
+      }
+      assert.equal((await run(["send", "x", "--folder", join(folder.path, "first")])).code, 0);
+      const waiting = start(["send", "x", "--folder", join(folder.path, "second")]);
+      await until(() => waiting.stderr().includes("(waiting: Too many new users"));
+      waiting.child.kill("SIGKILL");
+      await waiting.ended;
+    } finally {
+      await strict.close();
+    }
+  });
+
+  it("has help for itself and for every command", async () => {
+    const { code, stdout } = await run(["--help"]);
+    assert.equal(code, 0);
+    const names = [...stdout.matchAll(/^ {2}(\w+) {2,}\w/gm)].map(([, name = ""]) => name);
+    assert.deepEqual(names, ["init", "export", "import", "send", "log", "watch", "status"]);
+    for (const name of names) {
+      const help = await run([name, "--help"]);
+      assert.equal(help.code, 0);
+      assert.match(help.stdout, new RegExp(`^Usage: cli\\.ts ${name}`, "m"));
+      for (const line of help.stdout.split("\n")) assert.ok(line.length <= 100, line);
+    }
+    assert.equal((await run([])).code, 2);
+  });
+});

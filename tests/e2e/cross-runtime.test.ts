@@ -1,0 +1,121 @@
+/** Real processes: what one runtime seals the others open, and a device may be killed at any time. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { describe, it } from "node:test";
+import { importIdentity, MemoryStore, SyncClient, textOf } from "../../client/index.ts";
+import { FolderStore } from "../../client/stores/folder.ts";
+import { temporaryFolder } from "../support/folder.ts";
+import { serveHere } from "../support/http.ts";
+import { commandFor, projectFolder } from "../support/process.ts";
+import { until } from "../support/socket.ts";
+import { newClient } from "../support/users.ts";
+import vectors from "../vectors/envelope.json" with { type: "json" };
+
+const bin = (name: string) => join(projectFolder, "node_modules", ".bin", name);
+const FILE = join("tests", "support", "envelope-process.ts");
+const RUNTIMES: Readonly<Record<string, readonly [string, ...string[]]>> = {
+  Node: ["node", "--import", "tsx", FILE],
+  Bun: [bin("bun"), FILE],
+  Deno: [bin("deno"), "run", "--allow-all", FILE],
+};
+
+async function run([command, ...args]: readonly [string, ...string[]], task: unknown) {
+  const child = spawn(command, args, {
+    cwd: projectFolder,
+    stdio: ["pipe", "pipe", "inherit"],
+    env: { ...process.env, NO_COLOR: "1" },
+  });
+  child.stdin.end(JSON.stringify(task));
+  const [output, [code]] = await Promise.all([text(child.stdout), once(child, "close")]);
+  assert.equal(code, 0);
+  return JSON.parse(output);
+}
+
+describe("what one runtime has sealed", () => {
+  const key = vectors.private_key_pkcs8;
+  const texts = ["Buy milk.", "", "Füttere die Katze. 🐈"];
+  for (const [sealer, command] of Object.entries(RUNTIMES)) {
+    it(`opens on all of them, when that is ${sealer}`, async () => {
+      const client = newClient();
+      const lines = await run(command, { key, client, texts });
+      assert.equal(lines.length, texts.length);
+      for (const [opener, other] of Object.entries(RUNTIMES)) {
+        assert.deepEqual(await run(other, { key, client, lines }), texts, opener);
+      }
+    });
+  }
+});
+
+describe("a device with a folder", () => {
+  it("loses nothing that was appended, and sends nothing twice, however often it is killed", async () => {
+    const server = await serveHere();
+    const folder = temporaryFolder();
+    const { text: keyText, passphrase } = vectors.key_text;
+    const appended: string[] = [];
+    try {
+      for (let life = 0; life < 4; life++) {
+        const before = appended.length;
+        const [command, ...args] = commandFor(join("tests", "support", "client-process.ts"));
+        const child = spawn(command, [...args, server.url, folder.path, keyText, passphrase], {
+          cwd: projectFolder,
+          stdio: ["ignore", "pipe", "inherit"],
+        });
+        let output = "";
+        child.stdout.on("data", (data) => {
+          output += data;
+        });
+        const lines = () => output.split("\n").slice(0, -1);
+        await until(() => lines().length >= 20 + life * 13);
+        const closed = once(child, "close");
+        process.kill(child.pid ?? 0, "SIGKILL");
+        await closed;
+        for (const line of lines()) {
+          const [, what, said = ""] = /^(\w+) (.*)$/.exec(line) ?? [];
+          assert.equal(what, "appended", "it is the only device");
+          appended.push(said);
+        }
+        assert.ok(appended.length > before);
+      }
+      const identity = await importIdentity(keyText, passphrase);
+      const store = await FolderStore.open(folder.path, identity);
+      const last = await SyncClient.open({
+        url: server.url,
+        identity,
+        store,
+        receive: () => assert.fail("nothing is of others"),
+      });
+      await last.sync();
+      const created: string[] = [];
+      for await (const some of last.operations()) {
+        created.push(...some.map(({ data }) => textOf(data)));
+      }
+      await last.close();
+      const received: string[] = [];
+      const reader = await SyncClient.open({
+        url: server.url,
+        identity,
+        store: new MemoryStore(),
+        receive: (operations) => {
+          received.push(...operations.map(({ data }) => textOf(data)));
+        },
+      });
+      await reader.sync();
+      await reader.close();
+      assert.deepEqual(received, created);
+      // What was durable but not yet said when it was killed may be there as well: one each time.
+      assert.deepEqual(
+        created.filter((one) => appended.includes(one)),
+        appended,
+      );
+      assert.ok(created.length <= appended.length + 4);
+      const clients = new Set(created.map((one) => one.split(" ")[0]));
+      assert.equal(clients.size, 1, "each life had the same client id");
+    } finally {
+      await server.close();
+      folder.remove();
+    }
+  });
+});

@@ -1,0 +1,162 @@
+/** What `npm run build` and `npm run compile` make: built afresh, copied elsewhere, started there. */
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, readdirSync, renameSync, writeFileSync } from "node:fs";
+import net from "node:net";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { promisify } from "node:util";
+import manifest from "../../package.json" with { type: "json" };
+import { temporaryFolder } from "../support/folder.ts";
+import { sync } from "../support/http.ts";
+import { type Program, projectFolder, runToEnd, startServer } from "../support/process.ts";
+import { newPlace, s3 } from "../support/s3.ts";
+import { newClient, newUser } from "../support/users.ts";
+
+const user = newUser().base64;
+
+deployable("the one file", {
+  script: "build",
+  file: "server.js",
+  // No runtime may fetch what the file lacks.
+  command: (file) => {
+    if (process.versions.bun !== undefined) return [process.execPath, "--no-install", file];
+    if (process.versions.deno === undefined) return [process.execPath, file];
+    return [process.execPath, "run", "--allow-all", "--no-remote", "--no-npm", file];
+  },
+  runtime: runtimeOf(process.versions),
+});
+
+deployable("the executable", {
+  script: "compile",
+  file: "sync-server",
+  command: (file) => [file],
+  runtime: "bun",
+});
+
+interface Deployable {
+  readonly script: "build" | "compile";
+  /** What the script makes in `dist`. */
+  readonly file: string;
+  /** How it is started. */
+  readonly command: (file: string) => [string, ...string[]];
+  readonly runtime: "node" | "bun" | "deno";
+}
+
+function deployable(name: string, { script, file, command, runtime }: Deployable): void {
+  describe(name, () => {
+    const folder = temporaryFolder();
+    const alone = join(folder.path, "alone");
+    const program: Program = { command: command(join(alone, file)), folder: alone };
+    before(async () => {
+      const made = join(folder.path, "dist", file);
+      await build(script, file, made);
+      mkdirSync(alone);
+      renameSync(made, join(alone, file));
+    });
+    after(() => folder.remove());
+
+    it("starts with nothing beside it, syncs, and stops when it is told to", async () => {
+      assert.deepEqual(readdirSync(alone), [file]);
+      const server = await startServer({ STORAGE: join(folder.path, "data") }, program);
+      await exchange(server.url);
+      assert.equal(await server.end("SIGTERM"), 0);
+      assert.deepEqual(readdirSync(alone), [file]);
+    });
+
+    it("listens with the server of its runtime", async () => {
+      const server = await startServer({ STORAGE: "memory:" }, program);
+      // Bun and Deno say this only where they stand in for Node's server.
+      const isNodes = /^keep-alive: timeout/im.test(await headOf(server.port));
+      assert.equal(isNodes, runtime === "node");
+      assert.equal(await server.end("SIGINT"), 0);
+    });
+
+    it("has a version, a help text, and no other arguments", async () => {
+      const version = await runToEnd(["--version"], {}, program);
+      assert.deepEqual(version, { code: 0, stdout: `${manifest.version}\n`, stderr: "" });
+      const help = await runToEnd(["--help"], {}, program);
+      const fromSource = await runToEnd(["--help"]);
+      assert.deepEqual(help, fromSource);
+      assert.equal((await runToEnd(["--nonsense"], {}, program)).code, 2);
+    });
+
+    it("has the S3 driver in it", async () => {
+      const { code, stderr } = await runToEnd(
+        [],
+        {
+          STORAGE: "s3://bucket",
+          PORT: "0",
+          // Nothing listens on port 1.
+          AWS_ENDPOINT_URL: "http://127.0.0.1:1",
+          AWS_REGION: "us-east-1",
+          AWS_ACCESS_KEY_ID: "id",
+          AWS_SECRET_ACCESS_KEY: "secret",
+          AWS_MAX_ATTEMPTS: "1",
+        },
+        program,
+      );
+      assert.equal(code, 1, stderr);
+      assert.match(stderr, /could not list in the bucket bucket: it is not reachable/);
+    });
+
+    it("syncs on S3", { skip: s3 === undefined && "there is no S3 server" }, async () => {
+      const server = await startServer({ STORAGE: newPlace() }, program);
+      await exchange(server.url);
+      assert.equal(await server.end("SIGTERM"), 0);
+    });
+
+    if (script === "compile") return;
+
+    it("starts no server when it is imported", async () => {
+      const importer = join(folder.path, "importer.mjs");
+      const lines = [
+        `import { createHandler } from "./alone/${file}";`,
+        "console.log(typeof createHandler);",
+      ];
+      writeFileSync(importer, lines.join("\n"));
+      const imported = await runToEnd([], {}, { ...program, command: command(importer) });
+      assert.deepEqual(imported, { code: 0, stdout: "function\n", stderr: "" });
+    });
+  });
+}
+
+/** Runs what the script of package.json runs, but for another file. */
+async function build(script: "build" | "compile", file: string, made: string): Promise<void> {
+  const line = manifest.scripts[script];
+  const [bun, ...args] = line.split(" ").map((word) => (word === `dist/${file}` ? made : word));
+  assert.equal(bun, "bun");
+  assert.equal(args.at(-1), made);
+  await promisify(execFile)(join(projectFolder, "node_modules", ".bin", bun), args, {
+    cwd: projectFolder,
+  });
+}
+
+/** One device stores an operation, another is sent it. */
+async function exchange(url: string): Promise<void> {
+  const operation = { client_id: newClient(), operation_index: 0, payload: "sealed" };
+  assert.equal((await sync(url, { user, ...operation })).status, 200);
+  const { operations } = await sync(url, { user, client_id: newClient() });
+  assert.deepEqual(operations, [operation]);
+  const page = await fetch(url);
+  assert.match(await page.text(), /<title>Notebook/);
+  const ready = await fetch(new URL("/ready", url));
+  assert.deepEqual(await ready.json(), { status: "ready" });
+}
+
+/** The head of a response, as it comes. `fetch` shows only a part of it. */
+async function headOf(port: number): Promise<string> {
+  const socket = net.connect(port, "localhost");
+  socket.write("GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  const [data] = await once(socket, "data");
+  socket.destroy();
+  const [head] = String(data).split("\r\n\r\n");
+  assert.match(head ?? "", /^HTTP\/1\.1 200/);
+  return head ?? "";
+}
+
+function runtimeOf({ bun, deno }: NodeJS.ProcessVersions): Deployable["runtime"] {
+  if (bun !== undefined) return "bun";
+  return deno === undefined ? "node" : "deno";
+}

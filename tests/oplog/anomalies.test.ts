@@ -1,0 +1,59 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { DamageWatch } from "../../oplog/anomalies.ts";
+import { Listing } from "../../oplog/listing.ts";
+import { formatMarker, formatName } from "../../oplog/names.ts";
+import { newClient, someFingerprint } from "../support/users.ts";
+
+const user = someFingerprint();
+const client = newClient();
+
+/** A listing with operations under these indexes; one that is given twice is a fork. */
+function listing(indexes: readonly number[], foreign: readonly string[] = []): Listing {
+  const names = indexes.map((index, i) =>
+    formatName({ user, client, first: index, last: index, md5: String(i).padStart(32, "0") }),
+  );
+  return new Listing([...names.toSorted(), ...foreign].map((name) => ({ name, size: 1 })));
+}
+
+describe("watching for damage", () => {
+  it("tells of forks, holes and foreign objects, and of a whole log nothing", () => {
+    const told: unknown[] = [];
+    const watch = new DamageWatch((whose, damage) => told.push([whose, damage]));
+    watch.look(user, listing([0, 1, 2]));
+    watch.look(someFingerprint(), listing([]));
+    assert.deepEqual(told, []);
+    watch.look(user, listing([0, 1, 1, 3, 5], [`${user}.strange`]));
+    assert.deepEqual(told, [[user, { forks: 1, holes: 2, foreign: 1 }]]);
+  });
+
+  it("tells nothing of markers, nor of what an erased user has left behind", () => {
+    let told = 0;
+    const watch = new DamageWatch(() => told++);
+    watch.look(user, listing([0], [formatMarker({ kind: "signed", user })]));
+    const tombstone = formatMarker({ kind: "erased", user, at: 1_800_000_000 });
+    const left = listing([0, 2, 2], [tombstone, `${user}.strange`]);
+    watch.look(user, left);
+    assert.equal(told, 0);
+    assert.equal(left.clients.size, 0);
+    assert.equal(left.runs, 0);
+    assert.equal(left.leftovers, 4);
+  });
+
+  it("tells of the same damage once, and again when it changes or comes back", () => {
+    let told = 0;
+    let holes = 0;
+    const watch = new DamageWatch((_user, _damage, added) => {
+      told++;
+      holes += added.holes;
+    });
+    for (let i = 0; i < 3; i++) watch.look(user, listing([0, 2]));
+    assert.equal(told, 1);
+    watch.look(user, listing([0, 2, 4]));
+    assert.equal(told, 2);
+    assert.equal(holes, 2, "what is counted is what was added");
+    watch.look(user, listing([0, 1, 2]));
+    watch.look(user, listing([0, 2]));
+    assert.equal(told, 3);
+  });
+});

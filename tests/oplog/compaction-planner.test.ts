@@ -1,0 +1,157 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { type PackingLimits, packsOf } from "../../oplog/compaction/planner.ts";
+import { byName, isOverlap, type Run, Sequence } from "../../oplog/sequence.ts";
+
+const LINE_OVERHEAD = 100;
+
+const limits: fc.Arbitrary<PackingLimits> = fc.record({
+  operations: fc.integer({ min: 2, max: 20 }),
+  bytes: fc.integer({ min: 300, max: 5000 }),
+});
+
+/** Runs of all kinds, with holes and overlaps here and there. */
+const runs = fc
+  .array(
+    fc.record({
+      step: fc.constantFrom(0, 0, 0, 0, 0, 0, 0, 0, 1, -1),
+      operations: fc.constantFrom(1, 1, 1, 2, 5),
+      size: fc.integer({ min: 1, max: 1500 }),
+    }),
+    { maxLength: 60 },
+  )
+  .map((steps) => {
+    let next = 0;
+    return steps
+      .map(({ step, operations, size }, i): Run => {
+        const first = Math.max(0, next + step);
+        next = Math.max(next, first + operations);
+        return { first, last: first + operations - 1, md5: String(i).padStart(32, "0"), size };
+      })
+      .toSorted(byName);
+  });
+
+function sequenceOf(some: readonly Run[]): Sequence {
+  const sequence = new Sequence();
+  for (const run of some) sequence.add(run);
+  return sequence;
+}
+
+describe("what is worth packing", () => {
+  it("is small consecutive objects, two or more, none of them twice and never the last one", () => {
+    fc.assert(
+      fc.property(runs, limits, (some, limits) => {
+        const sequence = sequenceOf(some);
+        const packs = packsOf(sequence, limits);
+        const last = Math.max(-1, ...some.map((run) => run.last));
+        const lone = new Set(
+          [...sequence.within({ first: 0, last: Number.MAX_SAFE_INTEGER })].filter(
+            (piece) => !isOverlap(piece),
+          ),
+        );
+        for (const pack of packs) {
+          assert.ok(pack.length >= 2);
+          pack.forEach((run, i) => {
+            assert.ok(lone.has(run), "one that overlaps with another is not packed");
+            assert.notEqual(run.last, last);
+            assert.ok(run.size < limits.bytes / 2);
+            if (i > 0) assert.equal(run.first, (pack[i - 1]?.last ?? 0) + 1);
+          });
+          const operations = (pack.at(-1)?.last ?? 0) - (pack[0]?.first ?? 0) + 1;
+          const bytes = pack.reduce((sum, { size }) => sum + size + LINE_OVERHEAD, 0);
+          assert.ok(operations >= limits.operations || bytes >= limits.bytes);
+          assert.ok(bytes < 2 * (limits.bytes + pack.length * LINE_OVERHEAD));
+        }
+        const packed = packs.flat();
+        assert.equal(new Set(packed).size, packed.length);
+        for (const [i, run] of packed.entries()) {
+          assert.ok(i === 0 || run.first > (packed[i - 1]?.last ?? 0));
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it("is nothing below the limits, and all but the last object at them", () => {
+    const singles = (count: number, size: number) =>
+      sequenceOf(
+        Array.from({ length: count }, (_, i) => ({ first: i, last: i, md5: "0".repeat(32), size })),
+      );
+    const limits = { operations: 10, bytes: 100_000 };
+    assert.deepEqual(packsOf(singles(10, 1), limits), []);
+    assert.deepEqual(
+      packsOf(singles(11, 1), limits).map(({ length }) => length),
+      [10],
+    );
+    // 10,000 bytes each with what a line adds: nine of them are below the limit, ten are not.
+    assert.deepEqual(
+      packsOf(singles(12, 9_900), { ...limits, operations: 1000 }).map(({ length }) => length),
+      [10],
+    );
+    assert.deepEqual(packsOf(singles(100, 60_000), limits), []);
+  });
+
+  /**
+   * The bounds, for a log of B bytes as lines, and limits of `operations` and `bytes`:
+   *
+   * - A piece that is packed to full size holds at least `bytes`, and what is too large to be packed
+   *   at least half of that. Between two of those a stretch of less than `bytes` may be left, of
+   *   segments that have `operations` at least and of fewer loose objects than that. So there are
+   *   at most 2 B / bytes objects that are large, and the stretch at the end beside the ones between.
+   * - An operation is written once as it comes, once packed for its number, once for its bytes.
+   */
+  it("keeps a log's objects in proportion to its bytes, and writes each byte about three times at most", () => {
+    const limits = { operations: 16, bytes: 20_000 };
+    const append = fc.record({
+      operations: fc.oneof(
+        { weight: 8, arbitrary: fc.constant(1) },
+        { weight: 1, arbitrary: fc.integer({ min: 2, max: 60 }) },
+      ),
+      size: fc.oneof(
+        { weight: 8, arbitrary: fc.integer({ min: 1, max: 300 }) },
+        { weight: 1, arbitrary: fc.integer({ min: 1, max: 12_000 }) },
+      ),
+    });
+    fc.assert(
+      fc.property(fc.array(append, { minLength: 1, maxLength: 600, size: "max" }), (appends) => {
+        let stored: Run[] = [];
+        let [next, bytes, written] = [0, 0, 0];
+        for (const { operations, size } of appends) {
+          const line = size + LINE_OVERHEAD;
+          const objectSize = operations === 1 ? size : operations * line;
+          const last = next + operations - 1;
+          stored.push({ first: next, last, md5: String(next), size: objectSize });
+          next = last + 1;
+          bytes += operations * line;
+          written += objectSize;
+          for (;;) {
+            const packs = packsOf(sequenceOf(stored), limits);
+            if (packs.length === 0) break;
+            for (const pack of packs) {
+              const size = pack.reduce(
+                (sum, run) => sum + run.size + (run.first === run.last ? LINE_OVERHEAD : 0),
+                0,
+              );
+              const [start, end] = [pack[0], pack.at(-1)];
+              assert.ok(start !== undefined && end !== undefined);
+              const segment = { ...start, last: end.last, size };
+              stored = [...stored.filter((run) => !pack.includes(run)), segment].sort(byName);
+              written += size;
+            }
+          }
+          // Nothing that was packed is gone, and nothing is there twice.
+          assert.deepEqual(sequenceOf(stored).holes, []);
+          assert.equal(sequenceOf(stored).overlaps().length, 0);
+        }
+        // Large ones, and beside each of them what does not fill a segment.
+        const small = stored.filter(({ size }) => size < limits.bytes / 2).length;
+        assert.ok(stored.length - small <= (2 * bytes) / limits.bytes);
+        const stretches = stored.length - small + 1;
+        assert.ok(small <= stretches * 2 * limits.operations, `${small} in ${stretches}`);
+        assert.ok(written <= 3 * bytes, `${written} of ${bytes}`);
+      }),
+      { numRuns: 60 },
+    );
+  });
+});

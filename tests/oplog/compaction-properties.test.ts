@@ -1,0 +1,294 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { Log } from "../../oplog/appender.ts";
+import { Compactor } from "../../oplog/compaction/scheduler.ts";
+import { Parts } from "../../oplog/entries.ts";
+import { Listings } from "../../oplog/listing-cache.ts";
+import { type Fingerprint, formatName, isFingerprint, parseName } from "../../oplog/names.ts";
+import { md5Of, Objects } from "../../oplog/object-cache.ts";
+import { encodeSegment } from "../../oplog/segment.ts";
+import { type Driver, StorageUnavailable, type StoredObject } from "../../storage/driver.ts";
+import { MemoryDriver } from "../../storage/memory.ts";
+import { HookedDriver, untilAvailable } from "../support/drivers.ts";
+import type { Operation } from "../support/http.ts";
+import { acknowledgedBy, inOrder, operationsOf } from "../support/operations.ts";
+
+const USER = fingerprint("A".repeat(43));
+const CLIENTS = [1, 2, 3].map((n) => `5f0c1a52-7f7e-4d35-a9a5-00000000000${n}`);
+const INSTANCES = 2;
+const LIST_PAGE = 3;
+
+const clientNumber = fc.nat(CLIENTS.length - 1);
+
+/** What the log is made of before anything happens: objects of so many operations each. */
+const beginning = fc.record({
+  objects: fc.array(
+    fc.record({ client: clientNumber, operations: fc.integer({ min: 1, max: 4 }) }),
+    {
+      maxLength: 20,
+    },
+  ),
+  /** Further payloads under indexes that have one: a single operation, or a segment of some. */
+  forks: fc.array(
+    fc.record({ client: clientNumber, at: fc.nat(30), operations: fc.integer({ min: 1, max: 3 }) }),
+    {
+      maxLength: 2,
+    },
+  ),
+});
+
+const action = fc.record({
+  client: clientNumber,
+  instance: fc.nat(INSTANCES - 1),
+  kind: fc.constantFrom(
+    "append",
+    "batch",
+    "retry",
+    "read",
+    "read",
+    "compact",
+    "compact",
+    "compact",
+  ),
+  number: fc.nat(9),
+});
+
+/** A client: what it was told is stored, what is on its way, and what it has been told to do. */
+interface Device {
+  readonly client: string;
+  readonly acknowledged: string[];
+  sending: string[];
+  idle: Promise<void>;
+}
+
+describe("any interleaving of compactions, crashes, appends and reads", () => {
+  it("shows every reader exactly the acknowledged operations, in order", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.scheduler(),
+        beginning,
+        fc.array(action, { minLength: 1, maxLength: 30 }),
+        fc.infiniteStream(fc.constantFrom(...Array<string>(20).fill("works"), "fails", "lands")),
+        fc.record({
+          ttl: fc.constantFrom(0, 30_000),
+          bytes: fc.constantFrom(0, 100_000),
+          operations: fc.constantFrom(2, 4),
+          size: fc.constantFrom(300, 1500, 100_000),
+        }),
+        async (scheduler, { objects, forks }, actions, fates, { ttl, bytes, operations, size }) => {
+          const storage = new MemoryDriver();
+          const wait = async () => {
+            await scheduler.schedule(Promise.resolve(), "page");
+          };
+          let faulty = true;
+          const driver = new HookedDriver(
+            new PagedDriver(storage, () => (faulty ? wait() : undefined)),
+          );
+          driver.before = async ({ kind }) => {
+            if (!faulty) return;
+            await scheduler.schedule(Promise.resolve(), kind);
+            if (fates.next().value === "fails") throw new StorageUnavailable("before");
+          };
+          driver.after = async () => {
+            if (!faulty) return;
+            await scheduler.schedule(Promise.resolve(), "answer");
+            if (fates.next().value === "lands") throw new StorageUnavailable("after it was done");
+          };
+          const instance = () => {
+            const listings = new Listings(driver, { ttl, maxRuns: 1000, now: () => 0 });
+            const objects = new Objects(driver, bytes);
+            const parts = new Parts(objects);
+            const compactor = new Compactor({
+              listings,
+              objects,
+              parts,
+              now: () => 0,
+              limits: { operations, bytes: size },
+              timing: { quiet: 0, latest: 0, grace: 0, rest: 0 },
+            });
+            return { log: new Log(listings, objects, parts), listings, compactor };
+          };
+          const instances = Array.from({ length: INSTANCES }, instance);
+          const devices = CLIENTS.map(
+            (client): Device => ({
+              client,
+              acknowledged: [],
+              sending: [],
+              idle: Promise.resolve(),
+            }),
+          );
+          const forked = await begin(storage, devices, objects, forks);
+
+          const work = actions.map(({ client, instance: number, kind, number: choice }, i) => {
+            const device = devices[client];
+            const chosen = instances[number];
+            assert.ok(device !== undefined && chosen !== undefined);
+            const { log, listings, compactor } = chosen;
+            if (kind === "compact") {
+              return compactor.compact(USER).catch((error: unknown) => {
+                // It is as if the process had ended here, but for what it has in memory.
+                listings.forget(USER);
+                if (!(error instanceof Error) || !/^(StorageUnav|ObjectMiss)/.test(error.name))
+                  throw error;
+              });
+            }
+            if (kind === "read")
+              return untilAvailable(() => checkRead(log, devices, forked, choice, ttl === 0));
+            device.idle = device.idle.then(() =>
+              append(device, log, kind, choice, `${client}/${i}`),
+            );
+            return device.idle;
+          });
+          await scheduler.waitFor(Promise.all(work));
+
+          faulty = false;
+          const { log, compactor } = instance();
+          const expected = inOrder([...acknowledgedBy(devices), ...forked]);
+          const settle = async () => {
+            assert.deepEqual(
+              inOrder(await operationsOf(await log.read(USER, new Map()))),
+              expected,
+            );
+            while (await compactor.compact(USER)) {
+              assert.deepEqual(
+                inOrder(await operationsOf(await log.read(USER, new Map()))),
+                expected,
+              );
+            }
+          };
+          await scheduler.waitFor(settle());
+          // From storage, and nothing of what was packed is left beside it.
+          const { log: last } = instance();
+          const all = await scheduler.waitFor(last.read(USER, new Map()).then(operationsOf));
+          assert.deepEqual(inOrder(all), expected);
+          const held = (await storage.list("")).map(({ name }) => parseName(name));
+          const total = held.reduce(
+            (sum, name) => sum + (name ? name.last - name.first + 1 : 0),
+            0,
+          );
+          if (forked.length === 0) assert.equal(total, expected.length);
+        },
+      ),
+      { numRuns: 400 },
+    );
+  });
+});
+
+/** Lists page by page, in order, as S3 does: what happens between two pages shows by halves. */
+class PagedDriver implements Driver {
+  readonly #driver: Driver;
+  readonly #betweenPages: () => Promise<void> | undefined;
+
+  constructor(driver: Driver, betweenPages: () => Promise<void> | undefined) {
+    this.#driver = driver;
+    this.#betweenPages = betweenPages;
+  }
+
+  async list(prefix: string): Promise<StoredObject[]> {
+    const found: StoredObject[] = [];
+    for (;;) {
+      const last = found.at(-1)?.name ?? "";
+      const rest = (await this.#driver.list(prefix)).filter(({ name }) => name > last);
+      found.push(...rest.slice(0, LIST_PAGE));
+      if (rest.length <= LIST_PAGE) return found;
+      await this.#betweenPages();
+    }
+  }
+
+  get(name: string): Promise<Uint8Array> {
+    return this.#driver.get(name);
+  }
+
+  put(name: string, body: Uint8Array): Promise<void> {
+    return this.#driver.put(name, body);
+  }
+
+  delete(name: string): Promise<void> {
+    return this.#driver.delete(name);
+  }
+
+  close(): Promise<void> {
+    return this.#driver.close();
+  }
+}
+
+/** Puts a log into storage, and returns the operations that are forks of others. */
+async function begin(
+  storage: Driver,
+  devices: readonly Device[],
+  objects: readonly { client: number; operations: number }[],
+  forks: readonly { client: number; at: number; operations: number }[],
+): Promise<Operation[]> {
+  for (const { client, operations } of objects) {
+    const device = devices[client];
+    if (device === undefined) continue;
+    const first = device.acknowledged.length;
+    const payloads = Array.from({ length: operations }, (_, i) => `${client}:${first + i}`);
+    await store(storage, device.client, first, payloads);
+    device.acknowledged.push(...payloads);
+  }
+  const forked: Operation[] = [];
+  for (const [number, { client, at, operations }] of forks.entries()) {
+    const device = devices[client];
+    if (device === undefined || at + operations > device.acknowledged.length) continue;
+    const payloads = Array.from({ length: operations }, (_, i) => `fork ${number}:${at + i}`);
+    await store(storage, device.client, at, payloads);
+    payloads.forEach((payload, i) => {
+      forked.push({ client_id: device.client, operation_index: at + i, payload });
+    });
+  }
+  return forked;
+}
+
+async function store(storage: Driver, client: string, first: number, payloads: string[]) {
+  const last = first + payloads.length - 1;
+  const single = new TextEncoder().encode(payloads[0]);
+  const body = payloads.length === 1 ? single : encodeSegment(client, first, payloads);
+  await storage.put(formatName({ user: USER, client, first, last, md5: md5Of(body) }), body);
+}
+
+async function append(device: Device, log: Log, kind: string, number: number, unique: string) {
+  const { client, acknowledged } = device;
+  if (kind === "retry") {
+    if (acknowledged.length === 0) return;
+    const from = number % acknowledged.length;
+    return untilAvailable(() => log.append(USER, client, from, acknowledged.slice(from)));
+  }
+  const first = acknowledged.length;
+  const length = kind === "batch" ? 2 + number : 1;
+  device.sending = Array.from({ length }, (_, i) => `${unique}.${i}`);
+  await untilAvailable(() => log.append(USER, client, first, device.sending));
+  acknowledged.push(...device.sending);
+  device.sending = [];
+}
+
+async function checkRead(
+  log: Log,
+  devices: readonly Device[],
+  forked: readonly Operation[],
+  number: number,
+  listsEachTime: boolean,
+) {
+  const aware = new Map(devices.map(({ client }, i) => [client, ((number * (i + 1)) % 9) - 1]));
+  const before = new Map(devices.map(({ client, acknowledged }) => [client, acknowledged.length]));
+  const operations = await operationsOf(await log.read(USER, aware));
+  for (const { client, acknowledged, sending } of devices) {
+    const read = operations.filter(({ client_id }) => client_id === client);
+    const known = aware.get(client) ?? -1;
+    const payloads = [...acknowledged, ...sending];
+    const end = Math.max(known, ...read.map(({ operation_index }) => operation_index));
+    const expected = payloads
+      .map((payload, operation_index) => ({ client_id: client, operation_index, payload }))
+      .concat(forked.filter(({ client_id }) => client_id === client))
+      .filter(({ operation_index }) => operation_index > known && operation_index <= end);
+    assert.deepEqual(read, inOrder(expected));
+    // What was acknowledged before is there whole, unless an older listing may be served.
+    if (listsEachTime) assert.ok(end >= (before.get(client) ?? 0) - 1, "the log was cut short");
+  }
+}
+
+function fingerprint(text: string): Fingerprint {
+  assert.ok(isFingerprint(text));
+  return text;
+}

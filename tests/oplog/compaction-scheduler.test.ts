@@ -1,0 +1,449 @@
+import assert from "node:assert/strict";
+import { beforeEach, describe, it } from "node:test";
+import type { CompactorOptions } from "../../oplog/compaction/scheduler.ts";
+import { Listings } from "../../oplog/listing-cache.ts";
+import { formatName, parseName } from "../../oplog/names.ts";
+import { md5Of } from "../../oplog/object-cache.ts";
+import { encodeSegment } from "../../oplog/segment.ts";
+import { ObjectMissing } from "../../storage/driver.ts";
+import { MemoryDriver } from "../../storage/memory.ts";
+import { fingerprintOf } from "../../sync/public-key.ts";
+import { gate, HookedDriver } from "../support/drivers.ts";
+import { type Operation, type Serving, serving, sync } from "../support/http.ts";
+import { processOn, storeRun } from "../support/logs.ts";
+import { metricsOf } from "../support/metrics.ts";
+import { operationsOf } from "../support/operations.ts";
+import { until } from "../support/socket.ts";
+import { newClient, newUser, someFingerprint } from "../support/users.ts";
+
+const a = newClient();
+const limits = { operations: 4, bytes: 100_000 };
+const atOnce = { quiet: 0, latest: 0, grace: 0, rest: 0 };
+
+describe("a compactor", () => {
+  let user = someFingerprint();
+  let storage: MemoryDriver;
+  let driver: HookedDriver;
+
+  const instance = (options: Partial<CompactorOptions> = {}) =>
+    processOn(driver, Number.POSITIVE_INFINITY, options);
+  const store = (first: number, ...payloads: string[]) =>
+    storeRun(storage, user, a, first, ...payloads);
+  const storeEach = async (count: number, from = 0) => {
+    for (let i = from; i < from + count; i++) await store(i, `payload ${i}`);
+  };
+  const spans = async () =>
+    (await storage.list(`${user}.`)).map(({ name }) => {
+      const { first, last } = parseName(name) ?? {};
+      return first === last ? `${first}` : `${first}-${last}`;
+    });
+  const expected = (count: number): Operation[] =>
+    Array.from({ length: count }, (_, i) => ({
+      client_id: a,
+      operation_index: i,
+      payload: `payload ${i}`,
+    }));
+  const read = async ({ log } = instance()) => operationsOf(await log.read(user, new Map()));
+
+  beforeEach(() => {
+    user = someFingerprint();
+    storage = new MemoryDriver();
+    driver = new HookedDriver(storage);
+  });
+
+  it("reads what it packs, then stores the segment, and deletes only when that is done", async () => {
+    await storeEach(6);
+    let stored = false;
+    driver.before = ({ kind }) => {
+      if (kind === "delete") assert.ok(stored, "deleted before the segment was stored");
+    };
+    driver.after = ({ kind }) => {
+      if (kind === "put") stored = true;
+    };
+    assert.equal(await instance().compactor.compact(user), true);
+    assert.deepEqual(
+      driver.calls.map(({ kind }) => kind),
+      ["list", ...Array(5).fill("get"), "put", ...Array(5).fill("delete")],
+    );
+    assert.deepEqual(await spans(), ["0-4", "5"]);
+    assert.deepEqual(await read(), expected(6));
+  });
+
+  it("deletes nothing when the segment cannot be stored, or when what it would pack is damaged", async () => {
+    await storeEach(6);
+    driver.before = ({ kind }) => {
+      if (kind === "put") throw new Error("disk full");
+    };
+    await assert.rejects(instance().compactor.compact(user), /disk full/);
+    driver.before = () => undefined;
+    assert.equal(driver.count("delete"), 0);
+    const [, second] = await storage.list("");
+    assert.ok(second !== undefined);
+    await storage.delete(second.name);
+    await storage.put(second.name, new TextEncoder().encode("something else"));
+    await assert.rejects(instance().compactor.compact(user), { name: "ObjectDamaged" });
+    assert.equal(driver.count("delete"), 0);
+    assert.equal((await storage.list("")).length, 6);
+  });
+
+  it("never packs a client's last object", async () => {
+    await storeEach(5);
+    const { compactor } = instance();
+    while (await compactor.compact(user));
+    assert.deepEqual(await spans(), ["0-3", "4"]);
+  });
+
+  it("leaves segments that overlap at the end of a client's log, for one of them is its last object", async () => {
+    await store(0, ...Array.from({ length: 4 }, (_, i) => `payload ${i}`));
+    await store(2, ...Array.from({ length: 4 }, (_, i) => `payload ${i + 2}`));
+    await instance().compactor.compact(user);
+    assert.deepEqual(await spans(), ["0-3", "2-5"]);
+    assert.deepEqual(await read(), expected(6));
+  });
+
+  it("stores and deletes nothing where a segment has other lines than its name says", async () => {
+    const body = encodeSegment(a, 0, ["payload 0", "payload 1", "one too many"]);
+    const name = formatName({ user, client: a, first: 0, last: 1, md5: md5Of(body) });
+    await storage.put(name, body);
+    await storeEach(4, 2);
+    await assert.rejects(instance().compactor.compact(user), { name: "SegmentMalformed" });
+    assert.deepEqual([driver.count("put"), driver.count("delete")], [0, 0]);
+  });
+
+  it("deletes no more once it is stopped, but for what is under way", async () => {
+    await storeEach(41);
+    const { opened, open } = gate();
+    driver.before = ({ kind }) => (kind === "delete" ? opened : undefined);
+    const { compactor } = instance();
+    const compacting = compactor.compact(user);
+    await until(() => driver.count("delete") > 0);
+    const begun = driver.count("delete");
+    await compactor.stop();
+    open();
+    await compacting;
+    assert.equal(driver.count("delete"), begun);
+    assert.ok(begun < 40);
+    assert.deepEqual(await read(), expected(41));
+  });
+
+  it("looks whether the user has left meanwhile only when it may have stored something", async () => {
+    let looks = 0;
+    const settle = async () => looks++;
+    await storeEach(3);
+    await instance({ settle }).compactor.compact(user);
+    assert.equal(looks, 0);
+    await storeEach(3, 3);
+    driver.before = ({ kind }) => {
+      if (kind === "put") throw new Error("the answer is lost");
+    };
+    await assert.rejects(instance({ settle }).compactor.compact(user), /lost/);
+    assert.equal(looks, 1);
+    driver.before = () => undefined;
+    await instance({ settle }).compactor.compact(user);
+    assert.equal(looks, 2);
+  });
+
+  it("leaves segments that overlap where one of them all would be too large", async () => {
+    const large = Array.from({ length: 5 }, (_, i) => `${i}`.padEnd(900_000));
+    await store(0, ...large.slice(0, 3));
+    await store(2, ...large.slice(2));
+    await store(5, "last");
+    await instance().compactor.compact(user);
+    assert.deepEqual(await spans(), ["0-2", "2-4", "5"]);
+  });
+
+  it("counts what it has deleted in no listing, though one was read before it was gone", async () => {
+    await storeEach(6);
+    const { compactor, listings } = instance({
+      pause: async () => {
+        if (driver.count("put") > 0) await listings.fresh(user);
+      },
+    });
+    await compactor.compact(user);
+    assert.equal(driver.count("list"), 2);
+    const stored = await storage.list(user);
+    const { bytes, runs } = await listings.peek(user);
+    assert.deepEqual([bytes, runs], [stored.reduce((sum, { size }) => sum + size, 0), 2]);
+  });
+
+  it("looks into a log in vain once in a while, and not each time that it is listed", async () => {
+    await store(0, ...Array.from({ length: 5 }, (_, i) => `payload ${i}`));
+    await store(2, "fork");
+    await storeEach(1, 5);
+    let looks = 0;
+    let time = 0;
+    const pause = async () => {
+      looks++;
+    };
+    const timing = { ...atOnce, rest: 1000 };
+    const { compactor, listings } = instance({ pause, timing, now: () => time });
+    for (const expected of [1, 1, 1, 2]) {
+      if (expected === 2) time += 1000;
+      compactor.loaded(user, await listings.peek(user));
+      await compactor.settled();
+      assert.equal(looks, expected);
+    }
+    await compactor.stop();
+  });
+
+  it("is not at fault for being overtaken now and then, however often", async () => {
+    const { compactor, listings } = instance();
+    for (let round = 0; round < 8; round++) {
+      await storeEach(6, round * 6);
+      listings.forget(user);
+      let misses = 1;
+      driver.before = ({ kind, name }) => {
+        if (kind === "get" && misses-- > 0) throw new ObjectMissing(name);
+      };
+      compactor.appended(user);
+      await compactor.settled();
+      assert.ok(misses < 1);
+    }
+    assert.equal(compactor.counts.failed, 0);
+    assert.deepEqual(await read(), expected(48));
+    await compactor.stop();
+  });
+
+  it("waits for a pause in the requests before it stores, and again before it deletes", async () => {
+    await storeEach(6);
+    const gates = [gate(), gate()];
+    let pauses = 0;
+    const { compactor } = instance({ pause: () => gates[pauses++]?.opened ?? Promise.resolve() });
+    const compacting = compactor.compact(user);
+    await until(() => pauses === 1);
+    assert.equal(driver.count("put"), 0);
+    gates[0]?.open();
+    await until(() => pauses === 2);
+    assert.deepEqual([driver.count("put"), driver.count("delete")], [1, 0]);
+    gates[1]?.open();
+    await compacting;
+    assert.equal(driver.count("delete"), 5);
+  });
+
+  it("lets requests go first again and again while it reads and deletes much", async () => {
+    await storeEach(600);
+    const work: number[] = [];
+    const { compactor } = instance({
+      pause: async () => {
+        work.push(driver.count("get") + driver.count("delete"));
+      },
+    });
+    await compactor.compact(user);
+    work.push(driver.count("get") + driver.count("delete"));
+    assert.ok(driver.count("get") > 400 && driver.count("delete") > 400);
+    // As many as may be read before the next pause, and those that are read ahead beside it.
+    for (const [i, done] of work.entries())
+      assert.ok(done - (work[i - 1] ?? 0) <= 128 + 16, `${work}`);
+  });
+
+  it("does not wait for requests any more once it is stopped", async () => {
+    // At the first of many pauses: within a segment that it reads, and within what it deletes.
+    for (const when of ["get", "delete"] as const) {
+      user = someFingerprint();
+      await storeEach(600);
+      driver.calls.length = 0;
+      let stopped: Promise<void> | undefined;
+      let after = 0;
+      const { compactor } = instance({
+        limits: { operations: 599, bytes: 100_000 },
+        pause: async () => {
+          if (stopped !== undefined) after++;
+          else if (driver.count(when) > 0) stopped = compactor.stop();
+        },
+      });
+      await compactor.compact(user);
+      await stopped;
+      assert.notEqual(stopped, undefined, when);
+      assert.equal(after, 0, when);
+    }
+  });
+
+  it("packs a log once it was quiet for long enough, or after the longest wait", async () => {
+    for (const [quiet, latest, moves] of [
+      [1, 1_000_000, true],
+      [1, 1, false],
+    ] as const) {
+      user = someFingerprint();
+      await storeEach(6);
+      let [time, asked] = [0, 0];
+      const now = () => {
+        asked++;
+        return time;
+      };
+      const timing = { ...atOnce, quiet, latest, rest: 1000 };
+      const { compactor } = instance({ now, timing });
+      compactor.appended(user);
+      const before = driver.calls.length;
+      // The clock stands still, however often the timer looks at it.
+      await until(() => asked > 5);
+      assert.equal(driver.calls.length, before);
+      time = 1;
+      if (!moves) compactor.appended(user);
+      await until(() => compactor.counts.deleted === 5);
+      await compactor.stop();
+    }
+  });
+
+  it("works on two users at once at most, and on one user once", async () => {
+    const users = Array.from({ length: 5 }, () => someFingerprint());
+    for (const some of users) {
+      user = some;
+      await storeEach(6);
+    }
+    const under = new Map<string, number>();
+    let most = 0;
+    driver.before = async ({ kind, name }) => {
+      if (kind !== "put") return;
+      const of = name.slice(0, 43);
+      under.set(of, (under.get(of) ?? 0) + 1);
+      assert.equal(under.get(of), 1);
+      most = Math.max(most, under.size);
+      await until(() => most > 1);
+    };
+    driver.after = ({ kind, name }) => {
+      if (kind === "put") under.delete(name.slice(0, 43));
+    };
+    const { compactor } = instance({ timing: { ...atOnce, rest: 1000 } });
+    for (const some of [...users, ...users]) compactor.appended(some);
+    await compactor.settled();
+    assert.equal(compactor.counts.segments, 5);
+    assert.equal(most, 2);
+    await compactor.stop();
+  });
+
+  it("leaves both when it is stopped in between, and a later process removes what is left", async () => {
+    await storeEach(6);
+    const { compactor } = instance({ timing: { ...atOnce, grace: 1_000_000 } });
+    compactor.appended(user);
+    await until(() => compactor.counts.segments === 1);
+    await compactor.stop();
+    assert.equal(driver.count("delete"), 0);
+    assert.deepEqual(await spans(), ["0-4", "0", "1", "2", "3", "4", "5"]);
+    assert.deepEqual(await read(), expected(6));
+    await instance().compactor.compact(user);
+    assert.deepEqual(await spans(), ["0-4", "5"]);
+    assert.deepEqual(await read(), expected(6));
+  });
+
+  it("removes what a crash has left of what it was deleting, and no reader meets it twice", async () => {
+    await store(0, ...Array.from({ length: 5 }, (_, i) => `payload ${i}`));
+    await storeEach(3, 3);
+    assert.deepEqual(await read(), expected(6));
+    const { compactor, listings } = instance();
+    compactor.loaded(user, await listings.get(user));
+    await compactor.settled();
+    assert.deepEqual(await spans(), ["0-4", "5"]);
+    assert.deepEqual(await read(), expected(6));
+    await compactor.stop();
+  });
+
+  it("delivers a fork that lies under a segment, deletes neither, and knows a retry of either", async () => {
+    await store(0, ...Array.from({ length: 5 }, (_, i) => `payload ${i}`));
+    await store(2, "fork");
+    await storeEach(1, 5);
+    const before = await spans();
+    const process = instance();
+    while (await process.compactor.compact(user));
+    assert.deepEqual(await spans(), before);
+    const payloads = (await read()).filter(({ operation_index }) => operation_index === 2);
+    assert.deepEqual(payloads.map(({ payload }) => payload).toSorted(), ["fork", "payload 2"]);
+    assert.equal((await read()).length, 7);
+    await process.log.append(user, a, 2, ["fork"]);
+    await process.log.append(user, a, 2, ["payload 2"]);
+    await assert.rejects(process.log.append(user, a, 2, ["third"]), { name: "OperationConflict" });
+  });
+
+  it("keeps two segments that differ in one payload over the same operations", async () => {
+    await store(0, "payload 0", "payload 1", "payload 2");
+    await store(0, "payload 0", "other", "payload 2");
+    await storeEach(1, 3);
+    const process = instance();
+    while (await process.compactor.compact(user));
+    assert.deepEqual(await spans(), ["0-2", "0-2", "3"]);
+    const all = await read();
+    assert.equal(all.length, 5);
+    assert.ok(all.some(({ payload }) => payload === "other"));
+    await process.log.append(user, a, 0, ["payload 0", "other", "payload 2"]);
+    await process.log.append(user, a, 0, ["payload 0", "payload 1"]);
+    assert.equal(driver.count("put"), 0);
+  });
+
+  it("takes from under a reader nothing it still has to read, in this process or in another", async () => {
+    for (const other of [false, true]) {
+      user = someFingerprint();
+      await storeEach(200);
+      const process = instance();
+      const { lines, count } = await process.log.read(user, new Map());
+      const first = await lines.next();
+      assert.ok(!first.done);
+      const { compactor } = other ? instance() : process;
+      await compactor.compact(user);
+      assert.deepEqual(await spans(), ["0-198", "199"]);
+      const chunks = [first.value];
+      for await (const chunk of lines) chunks.push(chunk);
+      const text = Buffer.concat(chunks).toString().trimEnd().split("\n");
+      assert.equal(count, 200);
+      assert.deepEqual(
+        text.map((line) => JSON.parse(line)),
+        expected(200),
+      );
+    }
+  });
+});
+
+describe("a listing that shows a hole", () => {
+  it("is read again: it came between a segment and what was packed, or else the hole is real", async () => {
+    const user = someFingerprint();
+    for (const heals of [true, false]) {
+      const storage = new MemoryDriver();
+      for (const index of [0, 3]) await storeRun(storage, user, a, index, `${index}`);
+      const driver = new HookedDriver(storage);
+      driver.after = async ({ kind }) => {
+        if (kind === "list" && heals) await storeRun(storage, user, a, 1, "1", "2");
+      };
+      const listings = new Listings(driver, { ttl: 0, maxRuns: 100, now: () => 0 });
+      const sequence = (await listings.get(user)).clients.get(a);
+      assert.deepEqual(sequence?.holes, heals ? [] : [{ first: 1, last: 2 }]);
+      assert.equal(driver.count("list"), 2);
+    }
+  });
+});
+
+describe("a server that compacts", () => {
+  const append = (url: string, user: string, operation_index: number, payload: unknown) =>
+    sync(url, { user, client_id: a, operation_index, payload });
+
+  it("knows a retry of what lies in a segment now, and refuses what differs with 409", async () => {
+    const user = newUser().base64;
+    const driver = new HookedDriver(new MemoryDriver());
+    const work = async (server: Serving) => {
+      for (let i = 0; i < 8; i++) await append(server.url, user, i, `payload ${i}`);
+      await server.compacted();
+      assert.ok(driver.count("delete") > 0);
+      const puts = driver.count("put");
+      for (let i = 0; i < 8; i++) {
+        assert.equal((await append(server.url, user, i, `payload ${i}`)).status, 200);
+        const refused = await append(server.url, user, i, "differs");
+        assert.equal(refused.status, 409);
+        assert.equal(refused.problem.operation_index, i);
+      }
+      assert.equal(driver.count("put"), puts);
+      const metrics = await metricsOf(server.url);
+      assert.match(metrics, /^sync_compaction_total\{event="stored"\} [1-9]/m);
+      assert.match(metrics, /^sync_compaction_total\{event="deleted"\} [1-9]/m);
+      assert.match(metrics, /^sync_compaction_total\{event="failed"\} 0$/m);
+    };
+    await serving({}, work, driver, { limits, timing: atOnce });
+  });
+
+  it("packs nothing with COMPACTION=off", async () => {
+    const key = newUser().base64;
+    const storage = new MemoryDriver();
+    const work = async (server: Serving) => {
+      for (let i = 0; i < 8; i++) await append(server.url, key, i, `payload ${i}`);
+      await server.compacted();
+      assert.equal((await storage.list(fingerprintOf(key))).length, 8);
+    };
+    await serving({ COMPACTION: "off" }, work, storage, { limits, timing: atOnce });
+  });
+});

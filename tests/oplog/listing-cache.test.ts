@@ -1,0 +1,245 @@
+import assert from "node:assert/strict";
+import { beforeEach, describe, it } from "node:test";
+import type { Listing } from "../../oplog/listing.ts";
+import { Listings } from "../../oplog/listing-cache.ts";
+import { formatName, type ObjectName } from "../../oplog/names.ts";
+import { md5Of } from "../../oplog/object-cache.ts";
+import { StorageUnavailable } from "../../storage/driver.ts";
+import { MemoryDriver } from "../../storage/memory.ts";
+import { gate, HookedDriver } from "../support/drivers.ts";
+import { until } from "../support/socket.ts";
+import { newClient, someFingerprint } from "../support/users.ts";
+
+const body = new TextEncoder().encode("payload");
+const md5 = md5Of(body);
+const client = newClient();
+
+describe("the listing cache", () => {
+  let user = someFingerprint();
+  let time: number;
+  let storage: MemoryDriver;
+  let driver: HookedDriver;
+  let listings: Listings;
+
+  const cacheOver = (options: { ttl?: number; maxRuns?: number }) =>
+    new Listings(driver, { ttl: 30_000, maxRuns: 1000, now: () => time, ...options });
+  const operation = (index: number): ObjectName => ({
+    user,
+    client,
+    first: index,
+    last: index,
+    md5,
+  });
+  /** Stores an operation as another process would. */
+  const put = (index: number) => storage.put(formatName(operation(index)), body);
+  /** Stores an operation as this process does. */
+  const append = async (index: number) => {
+    await driver.put(formatName(operation(index)), body);
+    listings.appended(operation(index), body.byteLength);
+  };
+  it("keeps no listing that was being read when it was told to forget the user", async () => {
+    const { opened, open } = gate();
+    driver.before = () => opened;
+    const reading = listings.get(user);
+    await until(() => driver.count("list") === 1);
+    listings.forget(user);
+    open();
+    await reading;
+    await listings.get(user);
+    assert.equal(driver.count("list"), 2);
+    await listings.get(user);
+    assert.equal(driver.count("list"), 2);
+  });
+
+  const nextOf = (listing: Listing) => listing.clients.get(client)?.next ?? 0;
+
+  beforeEach(() => {
+    user = someFingerprint();
+    time = 1000;
+    storage = new MemoryDriver();
+    driver = new HookedDriver(storage);
+    listings = cacheOver({});
+  });
+
+  it("asks storage once, and again when a listing is older than LISTING_TTL", async () => {
+    await put(0);
+    assert.equal(nextOf(await listings.get(user)), 1);
+    await put(1);
+    time += 29_999;
+    assert.equal(nextOf(await listings.get(user)), 1);
+    assert.equal(driver.count("list"), 1);
+    time += 1;
+    assert.equal(nextOf(await listings.get(user)), 2);
+    assert.equal(driver.count("list"), 2);
+  });
+
+  it("counts a listing's age from the moment its load began", async () => {
+    driver.after = () => {
+      time += 20_000;
+    };
+    await listings.get(user);
+    await put(0);
+    time += 10_000;
+    assert.equal(nextOf(await listings.get(user)), 1);
+  });
+
+  it("lists every time with a LISTING_TTL of 0, and once with forever", async () => {
+    listings = cacheOver({ ttl: 0 });
+    await listings.get(user);
+    await listings.get(user);
+    assert.equal(driver.count("list"), 2);
+    listings = cacheOver({ ttl: Number.POSITIVE_INFINITY });
+    await listings.get(user);
+    time += 1e12;
+    await listings.get(user);
+    assert.equal(driver.count("list"), 3);
+  });
+
+  it("shares one load among all who come while it runs", async () => {
+    const { opened, open } = gate();
+    driver.before = () => opened;
+    const shared = Promise.all([listings.get(user), listings.get(user), listings.get(user)]);
+    time += 10;
+    const late = listings.get(user);
+    open();
+    const [first, second, third] = await shared;
+    assert.equal(driver.count("list"), 1);
+    assert.ok(first === second && second === third && third === (await late));
+  });
+
+  it("reads afresh after the call, even while an earlier load is running", async () => {
+    const { held, go } = driver.hold("after", ({ kind }) => kind === "list");
+    const early = listings.get(user);
+    // Storage has listed, but its answer is still on its way.
+    await held;
+    await put(0);
+    time += 1;
+    const fresh = [listings.fresh(user), listings.fresh(user)];
+    go();
+    assert.equal(nextOf(await early), 0);
+    for (const listing of fresh) assert.equal(nextOf(await listing), 1);
+    assert.equal(driver.count("list"), 2);
+  });
+
+  it("adds an own append to the cached listing", async () => {
+    await listings.get(user);
+    await append(0);
+    await append(1);
+    assert.equal(nextOf(await listings.get(user)), 2);
+    assert.equal(driver.count("list"), 1);
+  });
+
+  it("does not lose an append that lands during a load, whatever storage has listed", async () => {
+    for (const moment of ["before", "after"] as const) {
+      user = someFingerprint();
+      await put(0);
+      const { held, go } = driver.hold(moment, ({ kind }) => kind === "list");
+      const load = listings.get(user);
+      await held;
+      await append(1);
+      await append(2);
+      go();
+      assert.equal(nextOf(await load), 3, moment);
+      assert.equal(nextOf(await listings.get(user)), 3, moment);
+      assert.equal((await listings.get(user)).runs, 3, moment);
+    }
+  });
+
+  it("does not lose an append that lands in the moment in which a load ends", async () => {
+    // Storage has listed before the put, and answers this many turns of the engine after it.
+    for (let turns = 0; turns < 12; turns++) {
+      user = someFingerprint();
+      await put(0);
+      await listings.get(user);
+      const { held, go } = driver.hold("after", ({ kind }) => kind === "list");
+      const load = listings.fresh(user);
+      await held;
+      await storage.put(formatName(operation(1)), body);
+      go();
+      for (let i = 0; i < turns; i++) await Promise.resolve();
+      listings.appended(operation(1), body.byteLength);
+      await load;
+      driver.after = () => undefined;
+      assert.equal(nextOf(await listings.get(user)), 2, `${turns} turns`);
+    }
+  });
+
+  it("puts an append that lands during a load in its place when storage listed only a later one", async () => {
+    // A folder that is read while files are renamed into it may show the second and not the first.
+    const { held, go } = driver.hold("before", ({ kind }) => kind === "list");
+    const load = listings.get(user);
+    await held;
+    listings.appended(operation(0), body.byteLength);
+    await append(1);
+    go();
+    const listing = await load;
+    assert.equal(nextOf(listing), 2);
+    assert.deepEqual(listing.clients.get(client)?.holes, []);
+  });
+
+  it("drops its listing when an append does not go on where it ends", async () => {
+    await put(0);
+    await listings.get(user);
+    await put(1);
+    await append(2);
+    assert.equal(nextOf(await listings.get(user)), 3);
+    assert.equal(driver.count("list"), 2);
+  });
+
+  it("takes an append that a listing shows already for what it is", async () => {
+    await put(0);
+    await listings.get(user);
+    await append(0);
+    assert.equal((await listings.get(user)).runs, 1);
+    assert.equal(driver.count("list"), 1);
+  });
+
+  it("hands a failed load to all who share it, and tries again for the next", async () => {
+    driver.before = () => {
+      throw new StorageUnavailable("not now");
+    };
+    const shared = [listings.get(user), listings.get(user)];
+    for (const load of shared) await assert.rejects(load, StorageUnavailable);
+    driver.before = () => undefined;
+    assert.equal(nextOf(await listings.get(user)), 0);
+    assert.equal(driver.count("list"), 2);
+  });
+
+  it("holds no more runs than it may, and evicts who was served longest ago", async () => {
+    listings = cacheOver({ maxRuns: 40 });
+    const users = Array.from({ length: 5 }, () => someFingerprint());
+    for (user of users) {
+      for (let index = 0; index < 8; index++) await put(index);
+      assert.equal(nextOf(await listings.get(user)), 8);
+      assert.ok(listings.cachedRuns <= 40);
+    }
+    for (user of users.toReversed()) assert.equal(nextOf(await listings.get(user)), 8);
+    assert.ok(driver.count("list") > users.length);
+    assert.ok(driver.count("list") < 2 * users.length);
+  });
+
+  it("grows its measure of a listing with what is appended to it", async () => {
+    listings = cacheOver({ maxRuns: 20 });
+    await listings.get(user);
+    for (let index = 0; index < 30; index++) await append(index);
+    assert.ok(listings.cachedRuns <= 20);
+    assert.equal(nextOf(await listings.get(user)), 30);
+  });
+
+  it("keeps what is missing in sight: next is the first hole, and holes are told", async () => {
+    for (const index of [0, 1, 4, 5, 8]) await put(index);
+    await storage.put(`${user}.not-an-operation`, body);
+    const listing = await listings.get(user);
+    const sequence = listing.clients.get(client);
+    assert.equal(sequence?.next, 2);
+    assert.deepEqual(sequence?.holes, [
+      { first: 2, last: 3 },
+      { first: 6, last: 7 },
+    ]);
+    assert.deepEqual(sequence?.above(-1), { first: 0, last: 1 });
+    assert.equal(sequence?.above(1), undefined);
+    assert.deepEqual(sequence?.above(3), { first: 4, last: 5 });
+    assert.equal(sequence?.above(8), undefined);
+    assert.equal(listing.foreign, 1);
+  });
+});

@@ -1,0 +1,96 @@
+import assert from "node:assert/strict";
+import { beforeEach, describe, it } from "node:test";
+import { formatName, type ObjectName } from "../../oplog/names.ts";
+import { md5Of, ObjectDamaged, Objects } from "../../oplog/object-cache.ts";
+import { ObjectMissing, StorageUnavailable } from "../../storage/driver.ts";
+import { MemoryDriver } from "../../storage/memory.ts";
+import { gate, HookedDriver } from "../support/drivers.ts";
+import { newClient, someFingerprint } from "../support/users.ts";
+
+const user = someFingerprint();
+const client = newClient();
+
+function object(index: number, payload: string): { name: ObjectName; body: Uint8Array } {
+  const body = new TextEncoder().encode(payload);
+  return { name: { user, client, first: index, last: index, md5: md5Of(body) }, body };
+}
+
+describe("the payload cache", () => {
+  const { name, body } = object(0, "payload");
+  let driver: HookedDriver;
+  let objects: Objects;
+
+  beforeEach(() => {
+    driver = new HookedDriver(new MemoryDriver());
+    objects = new Objects(driver, 100_000);
+  });
+
+  it("reads an object once, and one that was just put not at all", async () => {
+    await objects.put(name, body);
+    assert.deepEqual(await objects.get(name), body);
+    assert.equal(driver.count("get"), 0);
+    const cold = new Objects(driver, 100_000);
+    assert.deepEqual(await cold.get(name), body);
+    assert.deepEqual(await cold.get(name), body);
+    assert.equal(driver.count("get"), 1);
+  });
+
+  it("keeps no large object that is read, for it is read once, and does keep one that is put", async () => {
+    const roomy = new Objects(driver, 10_000_000);
+    const [read, stored] = [object(1, "r".repeat(300_000)), object(2, "s".repeat(300_000))];
+    await driver.put(formatName(read.name), read.body);
+    await roomy.put(stored.name, stored.body);
+    for (let i = 1; i <= 2; i++) {
+      await roomy.get(read.name);
+      await roomy.get(stored.name);
+      assert.equal(driver.count("get"), i);
+    }
+  });
+
+  it("shares one read among all who ask for an object at the same time", async () => {
+    await driver.put(formatName(name), body);
+    const { opened, open } = gate();
+    driver.before = () => opened;
+    const reads = [objects.get(name), objects.get(name), objects.get(name)];
+    open();
+    for (const read of reads) assert.deepEqual(await read, body);
+    assert.equal(driver.count("get"), 1);
+  });
+
+  it("caches nothing that could not be stored", async () => {
+    driver.before = () => {
+      throw new StorageUnavailable("disk full");
+    };
+    await assert.rejects(objects.put(name, body), StorageUnavailable);
+    driver.before = () => undefined;
+    await assert.rejects(objects.get(name), ObjectMissing);
+  });
+
+  it("throws for an object whose bytes are not those it was named for, each time", async () => {
+    await driver.put(formatName(name), new TextEncoder().encode("payloae"));
+    await assert.rejects(objects.get(name), ObjectDamaged);
+    await assert.rejects(objects.get(name), ObjectDamaged);
+    assert.equal(objects.counts.damaged, 2);
+  });
+
+  it("holds no more bytes than it may: eviction costs a read and changes nothing", async () => {
+    const small = new Objects(driver, 10_000);
+    const many = Array.from({ length: 50 }, (_, i) => object(i, `${i}`.padEnd(1000, "x")));
+    for (const { name, body } of many) {
+      await small.put(name, body);
+      assert.ok(small.cachedBytes <= 10_000);
+    }
+    for (const { name, body } of many) assert.deepEqual(await small.get(name), body);
+    assert.ok(driver.count("get") >= 40);
+  });
+
+  it("works without any memory, and passes on what is too large to keep", async () => {
+    for (const maxBytes of [0, 500]) {
+      const none = new Objects(driver, maxBytes);
+      const large = object(maxBytes, "x".repeat(5000));
+      await none.put(large.name, large.body);
+      assert.deepEqual(await none.get(large.name), large.body);
+      assert.equal(none.cachedBytes, 0);
+    }
+  });
+});

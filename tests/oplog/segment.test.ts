@@ -1,0 +1,221 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { Log } from "../../oplog/appender.ts";
+import { Listings } from "../../oplog/listing-cache.ts";
+import { formatName, type ObjectName } from "../../oplog/names.ts";
+import { md5Of, ObjectDamaged, Objects } from "../../oplog/object-cache.ts";
+import { encodeSegment, Segment, SegmentMalformed } from "../../oplog/segment.ts";
+import { MemoryDriver } from "../../storage/memory.ts";
+import { fingerprintOf } from "../../sync/public-key.ts";
+import { type Operation, serveHere, sync } from "../support/http.ts";
+import { operationsOf } from "../support/operations.ts";
+import { postRaw } from "../support/socket.ts";
+import { newClient, newUser, someFingerprint } from "../support/users.ts";
+
+const user = someFingerprint();
+const client = newClient();
+
+/** Whatever a payload may be: anything but lone surrogates. */
+const payload = fc.oneof(
+  fc.string({ unit: "binary", minLength: 1 }),
+  fc.constantFrom(
+    "\n",
+    "\r\n",
+    "\\n",
+    '"',
+    '","payload":"',
+    "\ufeff",
+    "\0",
+    "\u2028",
+    "🔒",
+    "}\n{",
+    "x".repeat(10_000),
+  ),
+);
+const payloads = fc.array(payload, { minLength: 2, maxLength: 8 });
+const first = fc.oneof(fc.nat(1000), fc.constant(Number.MAX_SAFE_INTEGER - 7));
+
+function nameFor(first: number, count: number, body: Uint8Array, of = user): ObjectName {
+  return { user: of, client, first, last: first + count - 1, md5: md5Of(body) };
+}
+
+describe("a segment", () => {
+  it("gives back every payload that went into it, whatever it is made of", () => {
+    fc.assert(
+      fc.property(first, payloads, (first, some) => {
+        const body = encodeSegment(client, first, some);
+        const segment = new Segment(nameFor(first, some.length, body), body);
+        some.forEach((payload, i) => {
+          assert.equal(segment.payload(first + i), payload);
+        });
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it("is the lines of a response, and cut anywhere it is those of the operations between", () => {
+    fc.assert(
+      fc.property(first, payloads, (first, some) => {
+        const body = encodeSegment(client, first, some);
+        const segment = new Segment(nameFor(first, some.length, body), body);
+        const line = (i: number) =>
+          `${JSON.stringify({ client_id: client, operation_index: first + i, payload: some[i] })}\n`;
+        for (let from = 0; from < some.length; from++) {
+          for (let to = from; to < some.length; to++) {
+            const expected = Array.from({ length: to - from + 1 }, (_, i) => line(from + i));
+            const lines = segment.lines(first + from, first + to);
+            assert.equal(Buffer.from(lines).toString(), expected.join(""));
+          }
+        }
+      }),
+    );
+  });
+
+  it("has no operation before its first or after its last", () => {
+    const body = encodeSegment(client, 5, ["five", "six"]);
+    const segment = new Segment(nameFor(5, 2, body), body);
+    assert.throws(() => segment.payload(4), RangeError);
+    assert.throws(() => segment.payload(7), RangeError);
+    assert.throws(() => segment.lines(5, 7), RangeError);
+  });
+
+  const whole = encodeSegment(client, 0, ["zero", "one", "two"]);
+  const malformed: [string, Uint8Array, number][] = [
+    ["fewer lines than its name says", whole, 4],
+    ["more lines than its name says", whole, 2],
+    ["no line feed at its end", whole.subarray(0, -1), 3],
+    ["something behind its last line", Buffer.concat([whole, Buffer.from("x")]), 3],
+    ["an empty line", Buffer.concat([whole, Buffer.from("\n")]), 3],
+    ["nothing in it", new Uint8Array(0), 2],
+  ];
+  for (const [what, body, count] of malformed) {
+    it(`is refused with ${what}`, () => {
+      assert.throws(() => new Segment(nameFor(0, count, body), body), SegmentMalformed);
+    });
+  }
+
+  it("is refused where a line that is asked for has no payload", () => {
+    const body = Buffer.from('{"payload":1}\nnull\n');
+    const segment = new Segment(nameFor(0, 2, body), body);
+    assert.throws(() => segment.payload(0), SegmentMalformed);
+    assert.throws(() => segment.payload(1), SegmentMalformed);
+  });
+});
+
+describe("a damaged segment", () => {
+  const some = ["zero", "one \n", "two"];
+  const body = encodeSegment(client, 0, some);
+
+  it("is found out whichever of its bytes has changed, and none of it is read", async () => {
+    const name = nameFor(0, some.length, body);
+    for (let at = 0; at < body.byteLength; at++) {
+      const driver = new MemoryDriver();
+      const damaged = body.slice();
+      damaged[at] = (damaged[at] ?? 0) ^ (1 << (at % 8));
+      await driver.put(formatName(name), damaged);
+      const objects = new Objects(driver, 1000);
+      const listings = new Listings(driver, { ttl: 0, maxRuns: 100, now: () => 0 });
+      const log = new Log(listings, objects);
+      await assert.rejects(objects.get(name), ObjectDamaged);
+      // Whole, cut, and looked into for a retry.
+      for (const known of [-1, 0, 1]) {
+        const reading = await log.read(user, new Map([[client, known]]));
+        await assert.rejects(operationsOf(reading), ObjectDamaged);
+      }
+      await assert.rejects(log.append(user, client, 1, ["one \n"]), ObjectDamaged);
+    }
+  });
+
+  it("is found out when it was cut short or has grown", async () => {
+    const name = nameFor(0, some.length, body);
+    for (const damaged of [
+      ...[0, 1, body.byteLength - 1].map((end) => body.slice(0, end)),
+      Buffer.concat([body, body]),
+    ]) {
+      const driver = new MemoryDriver();
+      await driver.put(formatName(name), damaged);
+      await assert.rejects(new Objects(driver, 0).get(name), ObjectDamaged);
+    }
+  });
+
+  it("ends a response without its end, after what lies before it and with none of its lines", async () => {
+    const key = newUser().base64;
+    const of = fingerprintOf(key);
+    const driver = new MemoryDriver();
+    const before = Array.from({ length: 40 }, (_, i) => `${i}${"x".repeat(200_000)}`);
+    const good = encodeSegment(client, 0, before);
+    await driver.put(formatName(nameFor(0, before.length, good, of)), good);
+    const lines = encodeSegment(client, before.length, ["sealed", "sealed too"]);
+    const damaged = Buffer.from(Buffer.from(lines).toString().replace("sealed too", "SEALED too"));
+    await driver.put(formatName(nameFor(before.length, 2, lines, of)), damaged);
+    const server = await serveHere({ OBJECT_CACHE_BYTES: "0", COMPACTION: "off" }, driver);
+    try {
+      const response = postRaw(server.port, { user: key, client_id: newClient() });
+      let text = "";
+      response.socket.on("data", (data) => {
+        text += data.toString("latin1");
+      });
+      assert.equal(await response.complete, false, "the response says that it is whole");
+      assert.ok(!text.includes("sealed") && !text.includes("SEALED"));
+      // Known are the operations before it: nothing but the damaged segment is wanted.
+      const rest = postRaw(server.port, {
+        user: key,
+        client_id: newClient(),
+        sync_status: { [client]: before.length - 1 },
+      });
+      let answer = "";
+      rest.socket.on("data", (data) => {
+        answer += data.toString("latin1");
+      });
+      const complete = await rest.complete;
+      assert.ok(!complete || answer.startsWith("HTTP/1.1 500 "), answer);
+      assert.ok(!answer.includes("ealed"), answer);
+      // And a retry that would have to look into it stores nothing.
+      const retry = await sync(server.url, {
+        user: key,
+        client_id: client,
+        operation_index: before.length,
+        payload: "sealed",
+      });
+      assert.equal(retry.status, 500);
+      assert.equal((await driver.list("")).length, 2);
+      assert.ok(server.log.some((entry) => entry.includes("ObjectDamaged")));
+    } finally {
+      await server.close();
+    }
+  });
+});
+
+describe("a segment in a log", () => {
+  it("goes to a reader byte for byte as it lies in storage, and cut at the line it asks for", async () => {
+    await fc.assert(
+      fc.asyncProperty(payloads, async (some) => {
+        const driver = new MemoryDriver();
+        const body = encodeSegment(client, 0, some);
+        await driver.put(formatName(nameFor(0, some.length, body)), body);
+        const listings = new Listings(driver, { ttl: 0, maxRuns: 100, now: () => 0 });
+        const log = new Log(listings, new Objects(driver, 0));
+        const { lines } = await log.read(user, new Map());
+        const chunks: Uint8Array[] = [];
+        for await (const chunk of lines) chunks.push(chunk);
+        assert.deepEqual(Buffer.concat(chunks), Buffer.from(body));
+        for (let known = 0; known < some.length; known++) {
+          const rest = await operationsOf(await log.read(user, new Map([[client, known]])));
+          assert.deepEqual(
+            rest,
+            some
+              .map(
+                (payload, operation_index): Operation => ({
+                  client_id: client,
+                  operation_index,
+                  payload,
+                }),
+              )
+              .slice(known + 1),
+          );
+        }
+      }),
+    );
+  });
+});

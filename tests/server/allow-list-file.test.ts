@@ -1,0 +1,235 @@
+import assert from "node:assert/strict";
+import { renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, beforeEach, describe, it } from "node:test";
+import { InvalidUsers, UserNotAllowed, Users } from "../../server/allow-list-file.ts";
+import { MemoryDriver } from "../../storage/memory.ts";
+import { fingerprintOf } from "../../sync/public-key.ts";
+import { temporaryFolder } from "../support/folder.ts";
+import { sync } from "../support/http.ts";
+import { runToEnd, startServer } from "../support/process.ts";
+import { asking, newSigningUser } from "../support/signing.ts";
+import { until } from "../support/socket.ts";
+import { newClient, newUser } from "../support/users.ts";
+
+const folder = temporaryFolder();
+after(() => folder.remove());
+const path = join(folder.path, "users");
+
+const [ada, grace, mary] = [newUser(), newUser(), newUser()];
+const fingerprint = (user: { base64: string }) => fingerprintOf(user.base64);
+
+/** A file of users, its clock in seconds, and the faults it told of. */
+function usersOf(text: string) {
+  let seconds = 0;
+  const faults: string[] = [];
+  writeFileSync(path, text);
+  const users = new Users({
+    path,
+    now: () => seconds * 1000,
+    onFault: ({ message }) => faults.push(message),
+  });
+  const allowed = () =>
+    [ada, grace, mary].filter((user) => {
+      try {
+        users.check(fingerprint(user));
+        return true;
+      } catch (error) {
+        assert.ok(error instanceof UserNotAllowed);
+        return false;
+      }
+    });
+  return {
+    faults,
+    allowed,
+    /** Who is allowed a second later. */
+    later: () => {
+      seconds += 1;
+      return allowed();
+    },
+  };
+}
+
+describe("the file of users", () => {
+  const text: [string, string, (typeof ada)[]][] = [
+    ["nobody when it is empty", "", []],
+    ["nobody when it has only comments", "# nobody yet\n\n   \n  # or is there\n", []],
+    ["a user by fingerprint", fingerprint(ada), [ada]],
+    ["a user by a key in base64", ada.base64, [ada]],
+    [
+      "a user by a key in base64url",
+      Buffer.from(ada.base64, "base64").toString("base64url"),
+      [ada],
+    ],
+    ["a user by a key in PEM", ada.pem, [ada]],
+    [
+      "users with comments behind them",
+      `${fingerprint(ada)} # Ada\n${mary.base64}# Mary`,
+      [ada, mary],
+    ],
+    [
+      "users between PEM",
+      `# x\n${ada.pem}\n${fingerprint(grace)}\n${mary.pem}`,
+      [ada, grace, mary],
+    ],
+    [
+      "users in lines as Windows ends them",
+      `\ufeff${fingerprint(ada)}\r\n${grace.base64}\r\n`,
+      [ada, grace],
+    ],
+    ["a user twice", `${ada.base64}\n${fingerprint(ada)}\n`, [ada]],
+  ];
+  for (const [what, content, expected] of text) {
+    it(`names ${what}`, () => assert.deepEqual(usersOf(content).allowed(), expected));
+  }
+
+  it("is refused at the start with the number of every line that is wrong, and not what is in it", () => {
+    const lines = [
+      "secret",
+      fingerprint(ada),
+      ada.base64.slice(0, -8),
+      "",
+      ...ada.pem.replace("MII", "MIJ").trim().split("\n"),
+      // 43 characters, of which the last has bits that no fingerprint has.
+      `${"A".repeat(42)}B`,
+      `${fingerprint(ada)} Ada`,
+      "-----BEGIN PUBLIC KEY-----",
+    ];
+    assert.throws(
+      () => usersOf(lines.join("\n")),
+      (error) => {
+        assert.ok(error instanceof InvalidUsers);
+        const [head, ...faults] = error.message.split("\n");
+        assert.equal(head, `USERS=${path}`);
+        const numbers = faults.map((fault) => Number(/^line (\d+): /.exec(fault)?.[1]));
+        const at = (text: string) => lines.indexOf(text) + 1;
+        const wrong = [
+          1,
+          3,
+          5,
+          at(`${"A".repeat(42)}B`),
+          at(`${fingerprint(ada)} Ada`),
+          lines.length,
+        ];
+        assert.deepEqual(numbers, wrong);
+        for (const line of lines) assert.ok(line === "" || !error.message.includes(line), line);
+        return true;
+      },
+    );
+  });
+
+  it("is refused at the start when it is missing", () => {
+    const now = () => 0;
+    const missing = { path: join(folder.path, "missing"), now, onFault: () => undefined };
+    assert.throws(() => new Users(missing), /could not read USERS=.*missing.*ENOENT/);
+  });
+});
+
+describe("the file of users, while the server runs", () => {
+  let file: ReturnType<typeof usersOf>;
+  beforeEach(() => {
+    file = usersOf(fingerprint(ada));
+    // As old as a file is that nobody has just written.
+    utimesSync(path, 1, 1);
+    assert.deepEqual(file.later(), [ada]);
+  });
+
+  it("is followed when it is written over", () => {
+    writeFileSync(path, `${fingerprint(grace)}\n${fingerprint(ada)}`);
+    assert.deepEqual(file.allowed(), [ada], "it is looked at once a second");
+    assert.deepEqual(file.later(), [ada, grace]);
+    writeFileSync(path, fingerprint(grace));
+    assert.deepEqual(file.later(), [grace]);
+  });
+
+  it("is followed when another is moved into its place, of the same length and age", () => {
+    writeFileSync(`${path}.new`, fingerprint(grace));
+    utimesSync(`${path}.new`, 1, 1);
+    renameSync(`${path}.new`, path);
+    assert.deepEqual(file.later(), [grace]);
+  });
+
+  it("is followed through changes so quick that its times do not show them", () => {
+    for (const user of [grace, mary, ada, grace]) {
+      writeFileSync(path, fingerprint(user));
+      assert.deepEqual(file.later(), [user]);
+    }
+  });
+
+  it("is nobody when it is emptied", () => {
+    writeFileSync(path, "");
+    assert.deepEqual(file.later(), []);
+    assert.deepEqual(file.faults, []);
+  });
+
+  it("holds as it was while it is broken or missing, and says so once for each change", () => {
+    writeFileSync(path, `${fingerprint(grace)}\nnonsense`);
+    for (let i = 0; i < 3; i++) assert.deepEqual(file.later(), [ada]);
+    assert.equal(file.faults.length, 1);
+    assert.match(file.faults[0] ?? "", /^line 2: /m);
+    rmSync(path);
+    for (let i = 0; i < 3; i++) assert.deepEqual(file.later(), [ada]);
+    assert.equal(file.faults.length, 2);
+    assert.match(file.faults[1] ?? "", /ENOENT/);
+    writeFileSync(path, fingerprint(grace));
+    assert.deepEqual(file.later(), [grace]);
+    rmSync(path);
+    assert.deepEqual(file.later(), [grace]);
+    assert.equal(file.faults.length, 3);
+  });
+});
+
+describe("a server with a file of users", () => {
+  it("does not start while the file is wrong, and names it and the lines", async () => {
+    writeFileSync(path, `# users\n${ada.base64}\nprivate matters\n`);
+    const { code, stderr } = await runToEnd([], { STORAGE: "memory:", PORT: "0", USERS: path });
+    assert.equal(code, 1);
+    assert.ok(stderr.startsWith(`USERS=${path}\nline 3: neither a fingerprint nor a public key`));
+    assert.ok(!stderr.includes("private matters"));
+  });
+
+  it("lets in those the file names, and follows it without a restart", async () => {
+    writeFileSync(path, ada.pem);
+    const server = await startServer({ STORAGE: "memory:", USERS: path });
+    const append = { client_id: newClient(), operation_index: 0, payload: "sealed" };
+    const send = ({ base64 }: { base64: string }) => sync(server.url, { ...append, user: base64 });
+    assert.equal((await send(ada)).status, 200);
+    const { status, problem } = await send(grace);
+    assert.equal(status, 403);
+    assert.equal(problem.type, "urn:sync-server:user-not-allowed");
+
+    writeFileSync(`${path}.new`, fingerprint(grace));
+    renameSync(`${path}.new`, path);
+    await until(async () => (await send(grace)).status === 200);
+    assert.equal((await send(ada)).status, 403);
+    assert.equal(await server.end("SIGTERM"), 0);
+  });
+
+  it("keeps what a user has stored who was taken out of it, until the user is back and leaves", async () => {
+    const user = await newSigningUser();
+    const replaceFile = (text: string) => {
+      writeFileSync(`${path}.new`, text);
+      renameSync(`${path}.new`, path);
+    };
+    const driver = new MemoryDriver();
+    let seconds = 0;
+    replaceFile(user.fingerprint);
+    const server = asking({ USERS: path }, driver, { now: () => seconds * 1000 });
+    assert.equal(
+      (await server.signed(user, { operation_index: 0, payload: "sealed" })).status,
+      200,
+    );
+    const stored = await driver.list("");
+
+    replaceFile("# nobody");
+    seconds += 1;
+    assert.equal((await server.signed(user)).status, 403);
+    assert.equal((await server.erase(user)).status, 403);
+    assert.deepEqual(await driver.list(""), stored);
+
+    replaceFile(user.fingerprint);
+    seconds += 1;
+    assert.equal((await server.erase(user)).status, 204);
+    assert.match((await driver.list(""))[0]?.name ?? "", /\.erased\./);
+  });
+});

@@ -1,0 +1,324 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import manifest from "../../package.json" with { type: "json" };
+import { type Config, helpText, InvalidConfig, readConfig, VERSION } from "../../server/config.ts";
+
+const DEFAULTS: { [Name in keyof Config]: [text: string, value: Config[Name]] } = {
+  HOST: ["localhost", "localhost"],
+  PORT: ["8080", 8080],
+  STORAGE: ["./data", "./data"],
+  LISTING_TTL: ["30s", 30_000],
+  LISTING_CACHE_RUNS: ["1000000", 1_000_000],
+  OBJECT_CACHE_BYTES: ["64MiB", 67_108_864],
+  COMPACTION: ["on", "on"],
+  RATE_LIMIT: ["20", 20],
+  RATE_BURST: ["200", 200],
+  SIGNATURES: ["optional", "optional"],
+  PUBLIC_URL: ["none", undefined],
+  USERS: ["open", "open"],
+  QUOTA_BYTES: ["1GiB", 1_073_741_824],
+  QUOTA_CLIENTS: ["1000", 1000],
+  NEW_USERS_PER_HOUR: ["100", 100],
+  TRUSTED_PROXIES: ["none", []],
+  MAX_BODY: ["16MiB", 16_777_216],
+  MAX_REQUESTS: ["1000", 1000],
+  MAX_BUFFERED: ["128MiB", 134_217_728],
+  CLIENT_TIMEOUT: ["30s", 30_000],
+  CORS_ORIGIN: ["*", "*"],
+  DEMO: ["on", "on"],
+  LOG: ["info", "info"],
+};
+
+const accepted: { [Name in keyof Config]: [text: string, value: Config[Name]][] } = {
+  HOST: [
+    ["0.0.0.0", "0.0.0.0"],
+    ["::1", "::1"],
+  ],
+  PORT: [
+    ["0", 0],
+    ["65535", 65_535],
+  ],
+  STORAGE: [
+    ["memory:", "memory:"],
+    ["s3://bucket", "s3://bucket"],
+    ["s3://my.bucket-1/a prefix/of two", "s3://my.bucket-1/a prefix/of two"],
+    ["/var/lib/sync server", "/var/lib/sync server"],
+    ["data", "data"],
+    ["C:\\data", "C:\\data"],
+    ["./a:b", "./a:b"],
+  ],
+  LISTING_TTL: [
+    ["0", 0],
+    ["500ms", 500],
+    ["30s", 30_000],
+    ["5m", 300_000],
+    ["2h", 7_200_000],
+    ["forever", Number.POSITIVE_INFINITY],
+  ],
+  LISTING_CACHE_RUNS: [
+    ["1", 1],
+    ["20000000", 20_000_000],
+  ],
+  COMPACTION: [["off", "off"]],
+  OBJECT_CACHE_BYTES: [
+    ["0", 0],
+    ["500000", 500_000],
+    ["512KiB", 524_288],
+    ["2GiB", 2_147_483_648],
+  ],
+  RATE_LIMIT: [
+    ["0", 0],
+    ["0.5", 0.5],
+    ["1000", 1000],
+  ],
+  RATE_BURST: [
+    ["1", 1],
+    ["1.5", 1.5],
+  ],
+  SIGNATURES: [["required", "required"]],
+  PUBLIC_URL: [
+    ["https://sync.example", "https://sync.example"],
+    ["https://Sync.Example:443/", "https://sync.example"],
+    ["http://localhost:8080", "http://localhost:8080"],
+    ["https://example.com/behind/a/path/", "https://example.com/behind/a/path"],
+  ],
+  USERS: [
+    ["./users", "./users"],
+    ["/etc/sync server/users.txt", "/etc/sync server/users.txt"],
+  ],
+  QUOTA_BYTES: [
+    ["0", 0],
+    ["500MiB", 524_288_000],
+  ],
+  QUOTA_CLIENTS: [
+    ["0", 0],
+    ["1", 1],
+  ],
+  NEW_USERS_PER_HOUR: [
+    ["0", 0],
+    ["1", 1],
+  ],
+  TRUSTED_PROXIES: [
+    ["127.0.0.1", ["127.0.0.1"]],
+    ["::1, 10.0.0.0/8,fc00::/7", ["::1", "10.0.0.0/8", "fc00::/7"]],
+    [
+      "0.0.0.0/0,::/0,192.0.2.1/32,2001:db8::1/128",
+      ["0.0.0.0/0", "::/0", "192.0.2.1/32", "2001:db8::1/128"],
+    ],
+  ],
+  MAX_REQUESTS: [
+    ["2", 2],
+    ["5000", 5000],
+  ],
+  MAX_BUFFERED: [
+    ["32MiB", 33_554_432],
+    ["1GiB", 1_073_741_824],
+  ],
+  CLIENT_TIMEOUT: [
+    ["100ms", 100],
+    ["30s", 30_000],
+    ["4m", 240_000],
+  ],
+  MAX_BODY: [
+    ["1024", 1024],
+    ["1KiB", 1024],
+    ["3MiB", 3_145_728],
+  ],
+  CORS_ORIGIN: [
+    ["https://app.example", ["https://app.example"]],
+    [
+      "https://app.example, http://localhost:5173,capacitor://localhost",
+      ["https://app.example", "http://localhost:5173", "capacitor://localhost"],
+    ],
+  ],
+  DEMO: [["off", "off"]],
+  LOG: [
+    ["silent", "silent"],
+    ["error", "error"],
+    ["debug", "debug"],
+  ],
+};
+
+const size = /must be a size of at least \d+ bytes, such as 500000, 512KiB, 16MiB or 1GiB/;
+const notSizes = ["", "-1", "1.5MiB", "16MB", "16 MiB", "16mib", "MiB", "1e6", "0x10", "1TiB"];
+const unsafeSizes = ["9007199254740993", "99999999GiB", "5constructor"];
+
+const refused: { [Name in keyof Config]: [texts: string[], rule: RegExp] } = {
+  HOST: [[""], /must be a host name or an address/],
+  PORT: [
+    ["", "-1", "65536", "80.5", "http", "0x50", " 80", "1e3"],
+    /must be a port from 0 to 65535; 0 picks a free one/,
+  ],
+  STORAGE: [
+    [
+      "",
+      "ftp://host/folder",
+      "nonsense:",
+      "MEMORY:",
+      "memory:x",
+      "constructor:x",
+      "s3://",
+      "s3:bucket",
+      "s3:///x",
+    ],
+    /must be the path of a folder/,
+  ],
+  LISTING_TTL: [
+    ["", "30", "-1s", "1.5s", "30 s", "30S", "1d", "s", "Forever", "never", "5constructor"],
+    /must be a time such as 500ms, 30s, 5m or 2h, or 0, or forever/,
+  ],
+  LISTING_CACHE_RUNS: [
+    ["", "0", "-5", "1.5", "1e6", "many", "9007199254740993"],
+    /must be a whole number of at least 1/,
+  ],
+  OBJECT_CACHE_BYTES: [[...notSizes, ...unsafeSizes], size],
+  COMPACTION: [["", "yes", "ON", "1"], /must be on or off/],
+  RATE_LIMIT: [
+    ["", "-1", "1e3", ".5", "5.", "Infinity", "NaN", "many", "9".repeat(400)],
+    /must be a number of at least 0, such as 20 or 0.5; 0 turns the limit off/,
+  ],
+  RATE_BURST: [["", "0", "0.5", "-1", "Infinity"], /must be a number of at least 1/],
+  SIGNATURES: [["", "none", "Required", "true"], /must be one of optional, required/],
+  PUBLIC_URL: [
+    [
+      "",
+      "sync.example",
+      "ftp://sync.example",
+      "https://",
+      "https://sync.example/?a=b",
+      "https://sync.example/#a",
+      "https://user@sync.example",
+      "https://a b",
+    ],
+    /must be none or an address such as https:\/\/sync\.example/,
+  ],
+  USERS: [[""], /must be open or the path of a file/],
+  QUOTA_BYTES: [[...notSizes, ...unsafeSizes], size],
+  QUOTA_CLIENTS: [
+    ["", "-1", "1.5", "many"],
+    /must be a whole number of at least 0; 0 sets no limit/,
+  ],
+  NEW_USERS_PER_HOUR: [
+    ["", "-1", "1.5", "many"],
+    /must be a whole number of at least 0; 0 sets no limit/,
+  ],
+  TRUSTED_PROXIES: [
+    [
+      "",
+      ",",
+      "caddy",
+      "10.0.0.0/33",
+      "10.0.0.0/",
+      "::/129",
+      "10.0.0.1/8/8",
+      "10.0.0.0/x",
+      "none,10.0.0.1",
+      "10.0.0.1,",
+      "256.0.0.1",
+      "10.0.0.1:80",
+    ],
+    /must be none or addresses such as 192.0.2.1 or 10.0.0.0\/8, separated by commas/,
+  ],
+  MAX_BODY: [[...notSizes, ...unsafeSizes, "0", "1023"], size],
+  MAX_REQUESTS: [["", "0", "1", "2.5", "many"], /must be a whole number of at least 2/],
+  MAX_BUFFERED: [[...notSizes, ...unsafeSizes, "0", "2047"], size],
+  CLIENT_TIMEOUT: [
+    ["", "0", "30", "99ms", "241s", "5m", "1h", "forever", "-1s", "1.5s"],
+    /must be a time from 100ms to 4m, such as 30s/,
+  ],
+  CORS_ORIGIN: [
+    [
+      "",
+      ",",
+      "app.example",
+      "https://",
+      "https://app.example/",
+      "https://app.example/page",
+      "https://a.example,",
+      "https://app example",
+      "*,https://a.example",
+      "https://App.example",
+      "https://app.example:443",
+      "null",
+    ],
+    /must be \* or origins such as https:\/\/app.example, separated by commas/,
+  ],
+  DEMO: [["", "yes", "OFF", "0"], /must be on or off/],
+  LOG: [["", "INFO", "warn", "verbose"], /must be one of silent, error, info, debug/],
+};
+
+/** The lines of the refusal of some settings. */
+function faultsOf(settings: Record<string, string>): string[] {
+  try {
+    readConfig(settings);
+  } catch (error) {
+    assert.ok(error instanceof InvalidConfig, String(error));
+    return error.message.split("\n");
+  }
+  assert.fail(`${JSON.stringify(settings)} was taken`);
+}
+
+describe("the settings", () => {
+  it("have defaults", () => {
+    const expected = Object.entries(DEFAULTS).map(([name, [, value]]) => [name, value]);
+    assert.deepEqual(readConfig({}), Object.fromEntries(expected));
+  });
+
+  it("leave other environment variables alone", () => {
+    assert.deepEqual(readConfig({ PATH: "/bin", port: "x", LOG: undefined }), readConfig({}));
+  });
+
+  for (const [name, rows] of Object.entries(accepted)) {
+    it(`take ${name} as ${rows.map(([text]) => text).join(" | ")}`, () => {
+      for (const [text, value] of rows) {
+        assert.deepEqual(readConfig({ [name]: text }), { ...readConfig({}), [name]: value });
+      }
+    });
+  }
+
+  for (const [name, [texts, rule]] of Object.entries(refused)) {
+    it(`refuse ${name} that breaks its rule, and quote it with the rule`, () => {
+      for (const text of texts) {
+        const [fault = "", ...more] = faultsOf({ [name]: text });
+        assert.ok(fault.startsWith(`${name}=${text}: ${name} must be `), fault);
+        assert.match(fault, rule);
+        assert.deepEqual(more, []);
+      }
+    });
+  }
+
+  it("refuse less memory for bodies than two of the largest take", () => {
+    assert.deepEqual(faultsOf({ MAX_BODY: "64MiB", MAX_BUFFERED: "127MiB" }), [
+      "MAX_BUFFERED=127MiB: MAX_BUFFERED must be at least twice MAX_BODY",
+    ]);
+    assert.match(faultsOf({ MAX_BODY: "65MiB" }).join(), /must be at least twice MAX_BODY/);
+    assert.equal(readConfig({ MAX_BODY: "64MiB" }).MAX_BODY, 67_108_864);
+  });
+
+  it("say at once all that is wrong with them", () => {
+    const wrong = Object.fromEntries(Object.keys(refused).map((name) => [name, ""]));
+    const faults = faultsOf(wrong);
+    assert.deepEqual(
+      faults.map((line) => line.split("=")[0]),
+      Object.keys(refused),
+    );
+  });
+});
+
+describe("the help text", () => {
+  it("has every setting with its default, and nothing that is too wide for a terminal", () => {
+    const help = helpText();
+    for (const [name, [text]] of Object.entries(DEFAULTS)) {
+      const line = help.split("\n").find((line) => line.startsWith(`  ${name} `)) ?? "";
+      const [, shown = "", meaning = ""] = line.trim().split(/\s{2,}/);
+      assert.equal(shown, text, `the default of ${name}`);
+      assert.match(meaning, /^\w/, `the meaning of ${name}`);
+    }
+    for (const line of help.split("\n")) assert.ok(line.length <= 100, line);
+  });
+
+  it("has the version", () => {
+    assert.equal(VERSION, manifest.version);
+    assert.match(helpText(), new RegExp(`^Sync-Server ${VERSION.replaceAll(".", "\\.")}:`));
+  });
+});

@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { Admission } from "../../server/http/admission.ts";
+import { readJson } from "../../server/http/body.ts";
+import { watch } from "../../server/http/deadline.ts";
+import { Problem } from "../../server/http/problem.ts";
+import { until } from "../support/socket.ts";
+
+/** A watcher that counts how often it is called. */
+function watcher(): { readonly looks: () => number; readonly leave: () => void } {
+  let looks = 0;
+  const leave = watch(() => looks++);
+  return { looks: () => looks, leave };
+}
+
+describe("what is watched", () => {
+  const { setInterval, clearInterval } = globalThis;
+  const timers = { begun: 0, ended: 0 };
+  before(() => {
+    globalThis.setInterval = Object.assign((...args: Parameters<typeof setInterval>) => {
+      timers.begun++;
+      return setInterval(...args);
+    }, setInterval);
+    const counting = (...[timer]: Parameters<typeof clearInterval>) => {
+      timers.ended++;
+      clearInterval(timer);
+    };
+    Object.assign(globalThis, { clearInterval: counting });
+  });
+  after(() => {
+    Object.assign(globalThis, { setInterval, clearInterval });
+  });
+  const quiet = () => until(() => timers.ended === timers.begun, "no timer is left");
+
+  it("is looked at now and then until it is left, whoever else comes and goes", async () => {
+    const [one, other] = [watcher(), watcher()];
+    await until(() => one.looks() > 1 && other.looks() > 1);
+    one.leave();
+    const looks = one.looks();
+    const seen = other.looks();
+    await until(() => other.looks() > seen + 1);
+    assert.equal(one.looks(), looks);
+    other.leave();
+    await quiet();
+  });
+
+  it("may leave while it is looked at, and keeps the others in view", async () => {
+    const other = watcher();
+    let looks = 0;
+    const leave = watch(() => {
+      looks++;
+      leave();
+    });
+    await until(() => other.looks() > 2);
+    assert.equal(looks, 1);
+    other.leave();
+    await quiet();
+  });
+
+  it("takes one timer however much it is, and another only when that has ended", async () => {
+    const { begun } = timers;
+    for (let round = 1; round <= 3; round++) {
+      const watchers = [watcher(), watcher(), watcher()];
+      assert.equal(timers.begun, begun + round);
+      for (const { leave } of watchers) leave();
+      await quiet();
+    }
+  });
+
+  it("is no request whose body has come, be it right or wrong", async () => {
+    const admission = new Admission({ maxRequests: 10, maxBuffered: 1000, patience: 1000 });
+    const read = (body: string) => {
+      const slot = admission.enter("a");
+      assert.ok(slot);
+      const headers = { "Content-Type": "application/json" };
+      const request = new Request("http://localhost/sync", { method: "POST", headers, body });
+      return readJson(request, { maxBytes: 10, slot, timeout: 60_000 }).finally(() => slot.leave());
+    };
+    assert.deepEqual((await read("[1]")).json, [1]);
+    const refused = (status: number) => (error: unknown) =>
+      error instanceof Problem && error.options.status === status;
+    await assert.rejects(read("[1"), refused(400));
+    await assert.rejects(read("[1,2,3,4,5,6,7]"), refused(413));
+    await quiet();
+  });
+});

@@ -1,0 +1,138 @@
+/** Floods on a real server process: its memory stays bounded, and somebody else is served. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { afterEach, beforeEach, describe, it } from "node:test";
+import {
+  BEHIND_PROXY,
+  Flood,
+  GoodUser,
+  madeUpKey,
+  memoryOf,
+  newcomers,
+  overAndOver,
+  slowReader,
+  slowWriter,
+} from "../support/floods.ts";
+import { sync } from "../support/http.ts";
+import { metricOf } from "../support/metrics.ts";
+import { commandFor, projectFolder, type ServerProcess, startServer } from "../support/process.ts";
+import { until } from "../support/socket.ts";
+import { newClient } from "../support/users.ts";
+
+const MIB = 2 ** 20;
+
+describe("a server under a flood", () => {
+  // Without the bounds each of these floods takes a gigabyte or more, or all slots.
+  const BOUND = 700 * MIB;
+  let server: ServerProcess;
+  let flood: Flood | undefined;
+  let user: GoodUser;
+
+  beforeEach(async () => {
+    server = await startServer({
+      ...BEHIND_PROXY,
+      STORAGE: "memory:",
+      OBJECT_CACHE_BYTES: "1MiB",
+      NEW_USERS_PER_HOUR: "100",
+      MAX_REQUESTS: "200",
+      MAX_BUFFERED: "64MiB",
+      CLIENT_TIMEOUT: "2s",
+    });
+    user = new GoodUser(server.url);
+    await user.sync();
+  });
+  afterEach(async () => {
+    flood?.end();
+    await server.end("SIGKILL");
+  });
+
+  const metric = (name: string) => metricOf(server.url, name);
+  const refused = (type: string) => metric(`sync_refusals_total{type="${type}"}`);
+
+  /** Serves the good user until the flood has shown what it is, and some more. */
+  async function served(shown: () => Promise<boolean>): Promise<void> {
+    for (let more = 0; more < 5; ) {
+      await user.sync();
+      if (more > 0 || (await shown())) more++;
+    }
+    const { peak } = memoryOf(server.pid);
+    assert.ok(peak < BOUND, `${peak} bytes of memory`);
+  }
+
+  it("of polls by new keys serves the others", async () => {
+    flood = new Flood(server.port, 32, newcomers({}));
+    await served(async () => (flood?.statuses.get("200") ?? 0) > 1000);
+  });
+
+  it("of appends by new keys stores those of a hundred, and serves the others", async () => {
+    flood = new Flood(server.port, 32, newcomers({ operation_index: 0, payload: "sealed" }));
+    await served(async () => (await refused("new-users-limited")) > 500);
+    assert.equal(flood.statuses.get("200"), 100);
+  });
+
+  it("of large bodies full of brackets serves the others", async () => {
+    flood = new Flood(server.port, 32, overAndOver("[".repeat(16 * MIB)));
+    await served(async () => (await refused("invalid-request")) > 3);
+  });
+
+  it("of bodies that are too large serves the others", async () => {
+    flood = new Flood(server.port, 32, overAndOver("p".repeat(17 * MIB)));
+    await served(async () => (await refused("body-too-large")) > 3);
+  });
+
+  it("of slow writers ends them in time, and serves the others meanwhile", async () => {
+    flood = new Flood(server.port, 300, slowWriter(16 * MIB, 2 * MIB));
+    await served(async () => (await refused("overloaded")) > 50);
+    flood.end();
+    flood = new Flood(server.port, 300, slowWriter(2000, 1000));
+    await served(async () => (await refused("request-timeout")) > 50);
+  });
+
+  it("of slow readers ends them in time, and serves the others meanwhile", async () => {
+    const reader = madeUpKey();
+    const client_id = newClient();
+    const payload = "p".repeat(5 * MIB);
+    for (let operation_index = 0; operation_index < 8; operation_index++) {
+      await sync(server.url, { user: reader, client_id, operation_index, payload });
+    }
+    flood = new Flood(server.port, 300, slowReader({ user: reader, client_id: newClient() }));
+    // Those who find room are cut when they take nothing; the others are told to come back.
+    await served(async () => (await metric("sync_stalled_total")) > 0);
+    await served(async () => (await refused("overloaded")) > 50);
+    flood.end();
+    await until(async () => (await metric("sync_buffered_bytes")) === 0);
+    await until(async () => (await metric("sync_requests_running")) === 1);
+  });
+
+  const skip = process.versions.bun ?? process.versions.deno;
+  it("of heads without an end closes them in time, on Node", {
+    skip: skip !== undefined,
+  }, async () => {
+    flood = new Flood(server.port, 500, (socket) => socket.write("POST /sync HTTP/1.1\r\nA: "));
+    await served(async () => (flood?.statuses.get("408") ?? 0) >= 500);
+  });
+});
+
+describe("a server whose log nobody reads any more", () => {
+  it("goes on, and counts the lines that are lost", async () => {
+    const [command, ...args] = commandFor("server.ts");
+    const child = spawn(command, args, {
+      cwd: projectFolder,
+      env: { ...process.env, PORT: "0", STORAGE: "memory:", LOG: "debug" },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    const [line] = await once(child.stdout, "data");
+    const url = /listens on (\S+),/.exec(String(line))?.[1] ?? "";
+    child.stderr.destroy();
+    const user = new GoodUser(url);
+    const lost = async () => {
+      await user.sync();
+      return (await metricOf(url, "sync_log_lines_lost_total")) > 3;
+    };
+    await until(lost);
+    const ended = once(child, "exit");
+    process.kill(child.pid ?? 0, "SIGTERM");
+    assert.equal((await ended)[0], 0);
+  });
+});

@@ -1,0 +1,144 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { createLogger, LOG_LEVELS, type LogLevel } from "../../server/logger.ts";
+import { StorageUnavailable } from "../../storage/driver.ts";
+
+const USER = "Zk3vN0s-xA_b9cD1eF2gH3iJ4kL5mN6oP7qR8sT9uV0";
+const CLIENT = "5f0c1a52-7f7e-4d35-a9a5-0d8b8c1d8b11";
+const MD5 = "9e107d9d372bb6826bd81d3542a419d6";
+const NAME = `${USER}.${CLIENT}.0000000000000007.${MD5}`;
+const CUT = "Zk3vN0s-…";
+const NAME_CUT = NAME.replace(USER, CUT);
+
+/** A logger and the lines it has written. */
+function logged(level: LogLevel = "debug") {
+  const lines: string[] = [];
+  return { logger: createLogger(level, (line) => lines.push(line)), lines };
+}
+
+/** What is written of one message at level error. */
+function entryOf(message: string, fields?: Record<string, unknown>) {
+  const { logger, lines } = logged();
+  logger.error(message, fields);
+  const [line = ""] = lines;
+  const entry: Record<string, unknown> = JSON.parse(line);
+  return { line, entry };
+}
+
+describe("the log", () => {
+  const written: Record<LogLevel, string[]> = {
+    silent: [],
+    error: ["error"],
+    info: ["error", "info"],
+    debug: ["error", "info", "debug"],
+  };
+  for (const level of LOG_LEVELS) {
+    it(`at level ${level} has ${written[level].join(", ") || "nothing"}`, () => {
+      const { logger, lines } = logged(level);
+      for (const each of ["error", "info", "debug"] as const) logger[each]("something happened");
+      assert.deepEqual(
+        lines.map((line) => JSON.parse(line).level),
+        written[level],
+      );
+    });
+  }
+
+  it("has one JSON object a line: when, how grave, what, and the fields", () => {
+    const { line, entry } = entryOf("two\nlines", { status: 503, nested: { list: [1, "a\nb"] } });
+    assert.match(line, /^[^\n]+\n$/);
+    const { time, ...rest } = entry;
+    assert.equal(new Date(String(time)).toISOString(), time);
+    assert.deepEqual(rest, {
+      level: "error",
+      message: "two\nlines",
+      status: 503,
+      nested: { list: [1, "a\nb"] },
+    });
+  });
+
+  it("has an error's kind, message and stack, and those of its causes", () => {
+    const root = new TypeError("the disk is on fire");
+    const inner = new Error("could not write", { cause: root });
+    const { entry } = entryOf("a request failed", {
+      error: new StorageUnavailable("could not store an object", { cause: inner }),
+    });
+    const text = JSON.stringify(entry.error);
+    assert.match(text, /StorageUnavailable: could not store an object/);
+    assert.match(text, /Error: could not write/);
+    assert.match(text, /TypeError: the disk is on fire/);
+    assert.equal(text.match(/logger\.test\.ts:\d+/g)?.length, 3);
+  });
+
+  it("has a cause that is not an error", () => {
+    const { line } = entryOf("failed", { error: new Error("odd", { cause: "just a text" }) });
+    assert.match(line, /just a text/);
+  });
+});
+
+describe("many logs on standard error", () => {
+  it("listen for its errors once", () => {
+    createLogger("error");
+    const listeners = process.stderr.listenerCount("error");
+    for (let i = 0; i < 20; i++) createLogger("error");
+    assert.ok(listeners > 0);
+    assert.equal(process.stderr.listenerCount("error"), listeners);
+  });
+});
+
+describe("a fingerprint in the log", () => {
+  const places: [string, string, Record<string, unknown>?][] = [
+    ["a field", "cut", { user: USER }],
+    ["a field within others", "cut", { requests: [{ user: USER }] }],
+    ["the message", `the log of ${USER} is damaged`],
+    ["an object's name", `there is no object ${NAME}`],
+    ["a path", `ENOENT: no such file, open '/data/${USER}/${NAME}'`],
+    ["quotes", `there is no "${USER}"`],
+    ["an error", "failed", { error: new Error(`no object ${NAME}`) }],
+    ["an error's cause", "failed", { error: new Error("outer", { cause: new Error(NAME) }) }],
+    ["a cause that is no error", "failed", { error: new Error("outer", { cause: { key: NAME } }) }],
+    ["the name of a field", "failed", { [USER]: 1 }],
+    ["an escaped address", `GET /bucket?prefix=sync%2F${NAME}`],
+    ["the start of a line", `these are damaged:\n${NAME}\n\t${NAME}`],
+  ];
+  for (const [where, message, fields] of places) {
+    it(`is cut to its first 8 characters in ${where}`, () => {
+      const { line } = entryOf(message, fields);
+      assert.ok(!line.includes(USER), line);
+      assert.ok(line.includes(CUT), line);
+    });
+  }
+
+  it("is cut whatever its characters are", () => {
+    const fingerprint = fc
+      .uint8Array({ minLength: 32, maxLength: 32 })
+      .map((bytes) => Buffer.from(bytes).toString("base64url"));
+    fc.assert(
+      fc.property(fingerprint, (user) => {
+        const { entry } = entryOf(`${user} and ${user}.${CLIENT}`, { user });
+        const cut = `${user.slice(0, 8)}…`;
+        assert.equal(entry.message, `${cut} and ${cut}.${CLIENT}`);
+        assert.equal(entry.user, cut);
+      }),
+    );
+  });
+
+  it("takes nothing else with it: client, index and hash stay as they are", () => {
+    assert.equal(entryOf(`no object ${NAME}`).entry.message, `no object ${NAME_CUT}`);
+  });
+
+  const others: [string, string][] = [
+    ["a UUID", CLIENT],
+    ["an MD5", MD5],
+    ["an address", "http://localhost:8080/sync"],
+    ["a word of 42 characters", USER.slice(1)],
+    ["a word of 44 characters", `${USER}x`],
+    ["a SHA-256 in hex", MD5 + MD5],
+  ];
+  for (const [what, text] of others) {
+    it(`is not mistaken for ${what}`, () => {
+      assert.equal(entryOf(`it was ${text}`, { text }).entry.message, `it was ${text}`);
+      assert.equal(entryOf("it was", { text }).entry.text, text);
+    });
+  }
+});

@@ -1,0 +1,167 @@
+import assert from "node:assert/strict";
+import { linkSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, afterEach, before, beforeEach, describe, it } from "node:test";
+import { formatName } from "../../oplog/names.ts";
+import { md5Of } from "../../oplog/object-cache.ts";
+import { StorageUnavailable } from "../../storage/driver.ts";
+import { MemoryDriver } from "../../storage/memory.ts";
+import { fingerprintOf } from "../../sync/public-key.ts";
+import { HookedDriver } from "../support/drivers.ts";
+import { temporaryFolder } from "../support/folder.ts";
+import { type Serving, serveHere, sync } from "../support/http.ts";
+import { metricOf } from "../support/metrics.ts";
+import { startServer } from "../support/process.ts";
+import { postRaw, settled, until } from "../support/socket.ts";
+import { newClient, newUser } from "../support/users.ts";
+
+const user = newUser().base64;
+const fingerprint = fingerprintOf(user);
+const client = newClient();
+const request = { user, client_id: newClient() };
+
+function object(index: number, payload: string): { name: string; body: Uint8Array } {
+  const body = new TextEncoder().encode(payload);
+  const name = { user: fingerprint, client, first: index, last: index, md5: md5Of(body) };
+  return { name: formatName(name), body };
+}
+
+describe("a response of many operations", () => {
+  // Far more than the buffers between a server and a reader hold.
+  const OPERATIONS = 5000;
+  const payload = "p".repeat(16 * 1024);
+  const storage = new MemoryDriver();
+  let driver: HookedDriver;
+  let server: Serving;
+
+  before(async () => {
+    for (let i = 0; i < OPERATIONS; i++) {
+      const { name, body } = object(i, payload);
+      await storage.put(name, body);
+    }
+  });
+  beforeEach(async () => {
+    driver = new HookedDriver(storage);
+    server = await serveHere({ OBJECT_CACHE_BYTES: "0", COMPACTION: "off" }, driver);
+  });
+  afterEach(() => server.close());
+  after(() => storage.close());
+
+  const gets = () => driver.count("get");
+  // The request for the metrics is one of them.
+  const running = async () => (await metricOf(server.url, "sync_requests_running")) - 1;
+
+  it("arrives whole, with as many lines as Operation-Count says", async () => {
+    const { operations } = await sync(server.url, request);
+    assert.equal(operations.length, OPERATIONS);
+    assert.ok(operations.every((operation, i) => operation.operation_index === i));
+  });
+
+  it("begins before the last operation is read from storage", async () => {
+    driver.before = ({ kind }) =>
+      kind === "get" && gets() >= OPERATIONS / 2 ? new Promise(() => undefined) : undefined;
+    const response = postRaw(server.port, request);
+    await until(() => response.start().includes('"operation_index":0'));
+    assert.match(response.start(), /operation-count: 5000/i);
+    assert.ok(gets() <= OPERATIONS / 2);
+    response.socket.destroy();
+  });
+
+  it("is read from storage only as fast as its reader takes it", async () => {
+    const response = postRaw(server.port, request);
+    await until(() => response.received() > 100_000);
+    response.socket.pause();
+    const atPause = await settled(gets);
+    assert.ok(atPause < OPERATIONS / 2, `${atPause} of ${OPERATIONS} were read for nobody`);
+    response.socket.resume();
+    assert.equal(await response.complete, true);
+    assert.equal(gets(), OPERATIONS);
+  });
+
+  it("ends the work when its reader goes away, and is no error", async () => {
+    const response = postRaw(server.port, request);
+    await until(() => response.received() > 100_000);
+    response.socket.pause();
+    await settled(gets);
+    response.socket.destroy();
+    const atEnd = await settled(gets);
+    assert.ok(atEnd < OPERATIONS / 2);
+    await until(async () => (await running()) === 0);
+    assert.ok(!server.log.some((line) => line.includes('"error"')), server.log.join(""));
+  });
+
+  it("breaks the connection when storage fails midway, and says so in the log", async () => {
+    for (const failing of [OPERATIONS - 1, 1000]) {
+      driver.before = ({ kind, name }) => {
+        if (kind === "get" && name === object(failing, payload).name) {
+          throw new StorageUnavailable("the disk is gone");
+        }
+      };
+      const response = postRaw(server.port, request);
+      assert.equal(await response.complete, false);
+      assert.match(response.start(), /^HTTP\/1\.1 200/);
+      await assert.rejects(sync(server.url, request));
+    }
+    const told = server.log.filter((line) => line.includes("a response was cut"));
+    assert.equal(told.length, 4);
+    assert.match(told[0] ?? "", /the disk is gone/);
+    assert.equal(await running(), 0);
+  });
+
+  it("is a 503 and no cut stream when storage fails before the first operation", async () => {
+    driver.before = ({ kind }) => {
+      if (kind === "get") throw new StorageUnavailable("the disk is gone");
+    };
+    const { status, headers, problem } = await sync(server.url, request);
+    assert.equal(status, 503);
+    assert.equal(problem.type, "urn:sync-server:storage-unavailable");
+    assert.equal(headers.get("retry-after"), "5");
+    assert.equal(await running(), 0);
+  });
+});
+
+describe("a log of 100,000 operations", () => {
+  const OPERATIONS = 100_000;
+  const LINKS_PER_FILE = 50_000;
+  // What is garbage at any moment does not grow with the log, and this is far more.
+  const payload = "p".repeat(20_000);
+  const folder = temporaryFolder();
+  after(() => folder.remove());
+
+  before(() => {
+    // All operations carry the same payload, and so their files can be links to a few.
+    mkdirSync(join(folder.path, fingerprint));
+    const path = (index: number) => join(folder.path, fingerprint, object(index, payload).name);
+    for (let i = 0; i < OPERATIONS; i++) {
+      if (i % LINKS_PER_FILE === 0) writeFileSync(path(i), payload);
+      else linkSync(path(i - (i % LINKS_PER_FILE)), path(i));
+    }
+  });
+
+  it("is served from a folder in a small part of the memory that it would fill", async () => {
+    // Without compaction, which would pack all of it meanwhile and needs memory of its own.
+    const settings = { OBJECT_CACHE_BYTES: "1MiB", COMPACTION: "off" };
+    const server = await startServer({ STORAGE: folder.path, ...settings });
+    // The listing is kept in memory, within LISTING_CACHE_RUNS; what is streamed is not.
+    await sync(server.url, { ...request, sync_status: { [client]: OPERATIONS - 1 } });
+    const listed = peakMemory(server.pid);
+    const response = await fetch(new URL("/sync", server.url), {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(request),
+    });
+    let bytes = 0;
+    for await (const chunk of response.body ?? []) bytes += chunk.byteLength;
+    const grown = peakMemory(server.pid) - listed;
+    assert.equal(response.headers.get("operation-count"), String(OPERATIONS));
+    assert.ok(bytes > OPERATIONS * payload.length);
+    assert.ok(grown < bytes / 3, `${grown} bytes more for a response of ${bytes}`);
+    assert.equal(await server.end("SIGTERM"), 0);
+  });
+});
+
+/** The most memory a process has had so far, in bytes. */
+function peakMemory(pid: number): number {
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
+}

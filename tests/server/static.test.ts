@@ -1,0 +1,115 @@
+/** The web page, as the server hands it out. What it does in a browser is in notebook.test.ts. */
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { promisify } from "node:util";
+import manifest from "../../package.json" with { type: "json" };
+import { temporaryFolder } from "../support/folder.ts";
+import { type Serving, serveHere } from "../support/http.ts";
+import { projectFolder } from "../support/process.ts";
+
+const SCRIPT = "/page/notebook.js";
+
+describe("the page", () => {
+  let server: Serving | undefined;
+  const get = (path: string, init?: RequestInit) => fetch(new URL(path, server?.url), init);
+  before(async () => {
+    server = await serveHere();
+  });
+  after(() => server?.close());
+
+  it("is served with all that it names, each with its type", async () => {
+    const html = await (await get("/")).text();
+    const named = [...html.matchAll(/\b(?:src|href)="([^"]+)"/g)].map(([, path = ""]) => path);
+    assert.equal(named.length, 3);
+    const types: Record<string, string> = {
+      js: "text/javascript",
+      css: "text/css",
+      svg: "image/svg+xml",
+    };
+    for (const path of ["", ...named]) {
+      const response = await get(path);
+      assert.equal(response.status, 200, path);
+      const expected = types[path.split(".").at(-1) ?? ""] ?? "text/html";
+      assert.equal(response.headers.get("content-type")?.split(";")[0], expected);
+      assert.equal(response.headers.get("x-content-type-options"), "nosniff");
+      assert.ok((await response.text()).length > 100);
+    }
+  });
+
+  it("may run its own script and style and talk to its own server, and nothing else", async () => {
+    const { headers } = await get("/");
+    const policy = new Map(
+      (headers.get("content-security-policy") ?? "").split("; ").map((directive) => {
+        const [name = "", ...sources] = directive.split(" ");
+        return [name, sources.join(" ")];
+      }),
+    );
+    assert.equal(policy.get("default-src"), "'none'");
+    for (const name of ["script-src", "style-src", "img-src", "connect-src"]) {
+      assert.equal(policy.get(name), "'self'");
+    }
+    for (const name of ["base-uri", "form-action", "frame-ancestors"]) {
+      assert.equal(policy.get(name), "'none'");
+    }
+    assert.equal(policy.get("require-trusted-types-for"), "'script'");
+    const html = await (await get("/")).text();
+    assert.doesNotMatch(html, /<script(?![^>]* src=)|<style|\son\w+=|\sstyle=/);
+    assert.doesNotMatch(html, /(?:src|href)="(?:https?:)?\/\//);
+    assert.doesNotMatch(await (await get(SCRIPT)).text(), /innerHTML|outerHTML|insertAdjacentHTML/);
+  });
+
+  it("is not sent again while it is the same", async () => {
+    const first = await get("/");
+    const tag = first.headers.get("etag") ?? "";
+    assert.match(tag, /^"[\w-]{43}"$/);
+    assert.equal(first.headers.get("cache-control"), "no-cache");
+    const again = await get("/", { headers: { "If-None-Match": `"other", W/${tag}` } });
+    assert.equal(again.status, 304);
+    assert.equal(again.headers.get("etag"), tag);
+    assert.equal(await again.text(), "");
+    const other = await get(SCRIPT, { headers: { "If-None-Match": tag } });
+    assert.equal(other.status, 200, "each file has a tag of its own");
+  });
+
+  it("answers HEAD, and no other method", async () => {
+    const head = await get("/", { method: "HEAD" });
+    assert.equal(head.status, 200);
+    assert.equal(await head.text(), "");
+    const post = await get("/", { method: "POST", body: "{}" });
+    assert.equal(post.status, 405);
+    assert.equal(post.headers.get("allow"), "GET, HEAD");
+  });
+
+  it("is not there with DEMO=off", async () => {
+    const bare = await serveHere({ DEMO: "off" });
+    try {
+      for (const path of ["/", SCRIPT, "/page/style.css"]) {
+        const response = await fetch(new URL(path, bare.url));
+        assert.equal(response.status, 404);
+        const { type } = JSON.parse(await response.text());
+        assert.equal(type, "urn:sync-server:not-found");
+      }
+      assert.equal((await fetch(new URL("/health", bare.url))).status, 200);
+    } finally {
+      await bare.close();
+    }
+  });
+
+  it("is what npm run page makes of the client as it is now", async () => {
+    const folder = temporaryFolder();
+    try {
+      const made = join(folder.path, "page.json");
+      const [bun = "", ...args] = manifest.scripts.page.split(" ");
+      const kept = args.pop() ?? "";
+      const command = join(projectFolder, "node_modules", ".bin", bun);
+      await promisify(execFile)(command, [...args, made], { cwd: projectFolder });
+      const same = readFileSync(made, "utf8") === readFileSync(join(projectFolder, kept), "utf8");
+      assert.ok(same, "client/ has changed: run npm run page");
+    } finally {
+      folder.remove();
+    }
+  });
+});

@@ -1,0 +1,62 @@
+/** The body of a response, made of lines: what its reader is owed, and what becomes of the lines. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { type StreamEnd, streamOf } from "../../server/http/stream.ts";
+import { until } from "../support/socket.ts";
+
+/** More than is gathered before the first part leaves. */
+const LINE = new Uint8Array(100_000).fill(0x61);
+
+/** Begins a body of lines; tells how it ended, and whether the lines were let go of. */
+async function begin(timeout: number, count: number, between: () => Promise<void>) {
+  const seen: { end: StreamEnd | undefined; released: boolean } = {
+    end: undefined,
+    released: false,
+  };
+  async function* lines() {
+    try {
+      for (let i = 0; i < count; i++) {
+        if (i > 0) await between();
+        yield LINE;
+      }
+    } finally {
+      seen.released = true;
+    }
+  }
+  const onEnd = (end: StreamEnd) => {
+    assert.equal(seen.end, undefined, "it has ended once already");
+    seen.end = end;
+  };
+  const body = await streamOf(lines(), { timeout, onEnd });
+  assert.ok(body instanceof ReadableStream);
+  return { body, seen };
+}
+
+describe("the body of a response", () => {
+  it("is not broken for its reader's sake while storage takes longer than a reader may", async () => {
+    const timeout = 20;
+    const { body, seen } = await begin(timeout, 3, async () => {
+      const since = performance.now();
+      await until(() => performance.now() - since > 3 * timeout);
+    });
+    let bytes = 0;
+    for await (const part of body) bytes += part.byteLength;
+    assert.equal(bytes, 3 * LINE.byteLength);
+    assert.deepEqual(seen, { end: { sent: bytes }, released: true });
+  });
+
+  it("lets go of the lines when its reader goes away", async () => {
+    const { body, seen } = await begin(60_000, 100, async () => undefined);
+    const reader = body.getReader();
+    await reader.read();
+    await reader.cancel();
+    assert.deepEqual(seen, { end: { sent: LINE.byteLength }, released: true });
+  });
+
+  it("is broken, and lets go of the lines, when its reader takes nothing for too long", async () => {
+    const { body, seen } = await begin(1, 100, async () => undefined);
+    await until(() => seen.end !== undefined && seen.released);
+    assert.equal(seen.end?.stalled, true);
+    await assert.rejects(body.getReader().read(), /its reader took nothing/);
+  });
+});

@@ -1,0 +1,196 @@
+/** What is left after kill -9, and what two servers see of each other, on every storage. */
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { describe, it } from "node:test";
+import { parseName } from "../../oplog/names.ts";
+import type { Driver } from "../../storage/driver.ts";
+import { openStorage } from "../../storage/open.ts";
+import { fingerprintOf } from "../../sync/public-key.ts";
+import { sync } from "../support/http.ts";
+import { storeEach } from "../support/logs.ts";
+import { metricOf } from "../support/metrics.ts";
+import { type ServerProcess, startServer } from "../support/process.ts";
+import { until } from "../support/socket.ts";
+import { newClient, newUser } from "../support/users.ts";
+
+const CLIENTS = 16;
+const CRASHES = 3;
+
+/** So many single operations that the first of them are packed once the client is quiet. */
+const PACKED = 300;
+
+/** A client that appends until its server is gone, and remembers what it was promised. */
+class Device {
+  readonly client = newClient();
+  readonly user: string;
+  readonly acknowledged: string[] = [];
+  #sending: string[] = [];
+
+  constructor(user: string) {
+    this.user = user;
+  }
+
+  /** Sends again what was on its way, then one batch after another, until a request fails. */
+  async append(server: ServerProcess, onAcknowledged: () => void): Promise<void> {
+    for (;;) {
+      if (this.#sending.length === 0) {
+        const size = 1 + Math.floor(Math.random() * 4);
+        this.#sending = Array.from({ length: size }, () => randomBytes(600).toString("base64"));
+      }
+      const answer = await sync(server.url, {
+        user: this.user,
+        client_id: this.client,
+        operation_index: this.acknowledged.length,
+        payload: this.#sending,
+      }).catch(() => undefined);
+      if (answer === undefined) return;
+      assert.equal(answer.status, 200, answer.text);
+      this.acknowledged.push(...this.#sending);
+      this.#sending = [];
+      onAcknowledged();
+    }
+  }
+
+  /** Everything of this client that the server may hold: more than this was never sent. */
+  get sent(): string[] {
+    return [...this.acknowledged, ...this.#sending];
+  }
+}
+
+/** Declares the suite. `location` is asked for when the tests run. */
+export function crashSuite(name: string, location: () => string): void {
+  describe(`a server on ${name} that is killed under load`, () => {
+    it("has every acknowledged operation when it is started again, and nothing by halves", async () => {
+      const users = [newUser().base64, newUser().base64];
+      const devices = Array.from({ length: CLIENTS }, (_, i) => new Device(users[i % 2] ?? ""));
+      for (let crash = 0; crash < CRASHES; crash++) {
+        const server = await startServer({ STORAGE: location() });
+        let acknowledged = 0;
+        const work = devices.map((device) =>
+          device.append(server, () => {
+            acknowledged++;
+          }),
+        );
+        await until(() => acknowledged > 100);
+        assert.equal(await server.end("SIGKILL"), "SIGKILL");
+        await Promise.all(work);
+      }
+
+      const server = await startServer({ STORAGE: location() });
+      for (const user of users) {
+        const { operations } = await sync(server.url, { user, client_id: newClient() });
+        const own = devices.filter((device) => device.user === user);
+        for (const { client, acknowledged, sent } of own) {
+          const stored = operations.filter(({ client_id }) => client_id === client);
+          assert.ok(stored.length >= acknowledged.length);
+          stored.forEach(({ operation_index, payload }, i) => {
+            assert.equal(operation_index, i);
+            assert.equal(payload, sent[i]);
+          });
+        }
+        assert.ok(
+          operations.every(({ client_id }) => own.some(({ client }) => client === client_id)),
+        );
+      }
+      assert.equal(await server.end("SIGTERM"), 0);
+    });
+  });
+
+  describe(`a server on ${name} that ends in the middle of a compaction`, () => {
+    const client = newClient();
+    const payloads = Array.from({ length: PACKED }, () => randomBytes(300).toString("base64"));
+
+    /** Ends a server when it has stored a segment, and has not begun to delete what is in it. */
+    const endInBetween = async (user: string, signal: NodeJS.Signals) => {
+      const storage = await openStorage(location());
+      await storeEach(storage, fingerprintOf(user), client, payloads.slice(0, -1));
+      await storage.close();
+      const server = await startServer({ STORAGE: location() });
+      const last = { operation_index: PACKED - 1, payload: payloads.at(-1) };
+      const { status, text } = await sync(server.url, { user, client_id: client, ...last });
+      assert.equal(status, 200, text);
+      const stored = 'sync_compaction_total{event="stored"}';
+      await until(async () => (await metricOf(server.url, stored)) > 0);
+      return server.end(signal);
+    };
+
+    /** Everything is read whole and once, in order. */
+    const readsWhole = async (server: ServerProcess, user: string) => {
+      const { operations } = await sync(server.url, { user, client_id: newClient() });
+      assert.deepEqual(
+        operations,
+        payloads.map((payload, operation_index) => ({
+          client_id: client,
+          operation_index,
+          payload,
+        })),
+      );
+    };
+
+    /** How many objects are stored, and how many operations they hold together. */
+    const held = async (storage: Driver, user: string) => {
+      const objects = await storage.list(`${fingerprintOf(user)}.`);
+      const operations = objects.reduce((sum, { name }) => {
+        const parts = parseName(name);
+        return sum + (parts === undefined ? 0 : parts.last - parts.first + 1);
+      }, 0);
+      return { objects: objects.length, operations };
+    };
+
+    it("has every operation once after kill -9, and removes what is left", async () => {
+      const user = newUser().base64;
+      assert.equal(await endInBetween(user, "SIGKILL"), "SIGKILL");
+      const storage = await openStorage(location());
+      const before = await held(storage, user);
+      assert.ok(before.objects > PACKED && before.operations > PACKED, "nothing was left over");
+
+      // Again, while it deletes.
+      const second = await startServer({ STORAGE: location() });
+      await readsWhole(second, user);
+      await until(async () => (await held(storage, user)).objects < before.objects);
+      assert.equal(await second.end("SIGKILL"), "SIGKILL");
+
+      const third = await startServer({ STORAGE: location() });
+      await readsWhole(third, user);
+      await until(async () => (await held(storage, user)).operations === PACKED);
+      await readsWhole(third, user);
+      assert.ok((await held(storage, user)).objects < PACKED / 2);
+      assert.equal(await third.end("SIGTERM"), 0);
+      await storage.close();
+    });
+
+    it("exits with 0 on SIGTERM, deletes nothing then, and loses nothing", async () => {
+      const user = newUser().base64;
+      assert.equal(await endInBetween(user, "SIGTERM"), 0);
+      const storage = await openStorage(location());
+      assert.ok((await held(storage, user)).objects > PACKED);
+      await storage.close();
+      const server = await startServer({ STORAGE: location() });
+      await readsWhole(server, user);
+      assert.equal(await server.end("SIGTERM"), 0);
+    });
+  });
+
+  describe(`two servers on ${name}`, () => {
+    it("show each other's writes within LISTING_TTL, and never refuse what the other has made way for", async () => {
+      const user = newUser().base64;
+      const [a, b] = [newClient(), newClient()];
+      const settings = { STORAGE: location(), LISTING_TTL: "500ms" };
+      const servers = await Promise.all([startServer(settings), startServer(settings)]);
+      const [first, second] = servers.map(({ url }) => url) as [string, string];
+      const poll = async () => (await sync(second, { user, client_id: b })).operations;
+
+      assert.deepEqual(await poll(), []);
+      const append = (url: string, operation_index: number) =>
+        sync(url, { user, client_id: a, operation_index, payload: `${operation_index}` });
+      assert.equal((await append(first, 0)).status, 200);
+      await until(async () => (await poll()).length === 1);
+      // In turns, so that each of them meets an index that its own listing does not reach.
+      for (let index = 1; index < 10; index++) {
+        assert.equal((await append(index % 2 === 0 ? first : second, index)).status, 200);
+      }
+      await until(async () => (await poll()).length === 10);
+      for (const server of servers) assert.equal(await server.end("SIGTERM"), 0);
+    });
+  });
+}

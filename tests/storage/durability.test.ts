@@ -1,0 +1,67 @@
+/** What the filesystem driver has the system do before it says that something is done. */
+import assert from "node:assert/strict";
+import { execFile, spawnSync } from "node:child_process";
+import { mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { promisify } from "node:util";
+import { temporaryFolder } from "../support/folder.ts";
+import { commandFor, projectFolder } from "../support/process.ts";
+import { someFingerprint } from "../support/users.ts";
+
+/** Also without it where a container lets no process be watched. */
+const canWatch = spawnSync("strace", ["-f", "-qq", "-e", "trace=fsync", "true"]).status === 0;
+const CALLS =
+  "trace=getdents64,fsync,fdatasync,rename,renameat,renameat2,mkdir,mkdirat,write,writev";
+
+describe("the filesystem driver", {
+  skip: !canWatch && "there is no strace, or it may not",
+}, () => {
+  it("syncs each file before it has its name, and each folder before what is in it counts", async () => {
+    const temporary = temporaryFolder();
+    try {
+      const above = join(temporary.path, "above");
+      mkdirSync(above);
+      const root = join(above, "deep", "data");
+      const user = someFingerprint();
+      const name = `${user}.a`;
+      const log = join(temporary.path, "calls");
+      const file = join("tests", "support", "durable-process.ts");
+      // With the paths of what is open; only what is asked for stops the program.
+      const watch = ["-f", "-qq", "-y", "--seccomp-bpf", "-s", "300", "-e", CALLS, "-o", log];
+      const args = [...watch, ...commandFor(file), root, name];
+      await promisify(execFile)("strace", args, { cwd: projectFolder });
+
+      const calls = readFileSync(log, "utf8").split("\n");
+      /** Where a call stands that is made after another. */
+      const find = (what: RegExp, from: number) => {
+        const at = calls.findIndex((call, i) => i > from && what.test(call));
+        assert.notEqual(at, -1, `${what} after ${calls[from]}`);
+        return at;
+      };
+      const said = (text: string) => find(new RegExp(`write.*"${text}\\\\n"`), -1);
+      const inOrder = (from: number, to: number, ...whats: RegExp[]) => {
+        const last = whats.reduce((at, what) => find(what, at), from);
+        assert.ok(last < to, `${whats.at(-1)} comes too late`);
+      };
+      const synced = (path: string) => new RegExp(`sync\\(\\d+<${path}>`);
+      const aside = `${root}/\\.tmp/[\\w-]+`;
+      const opened = said("opened");
+      const stored = said("stored");
+      const again = said("stored again");
+      for (const path of [`${root}/\\.tmp`, root, join(above, "deep"), above]) {
+        inOrder(-1, opened, /mkdir.*\.tmp/, synced(path));
+      }
+      const renamed = new RegExp(`rename.*${aside}.*${root}/${user}/${name}"`);
+      inOrder(opened, stored, synced(aside), renamed, synced(`${root}/${user}`));
+      inOrder(opened, stored, new RegExp(`mkdir.*${root}/${user}"`), synced(root), renamed);
+      // Whoever wrote what is there already may have died before it synced the folder.
+      inOrder(stored, again, synced(`${root}/${user}`));
+      // What came into the folder after it was synced is not to be listed.
+      const read = new RegExp(`getdents64\\(\\d+<${root}/${user}>`);
+      inOrder(again, said("listed"), read, synced(`${root}/${user}`));
+    } finally {
+      temporary.remove();
+    }
+  });
+});

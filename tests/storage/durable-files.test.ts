@@ -1,0 +1,122 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { mkdirSync, rmdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, beforeEach, describe, it } from "node:test";
+import {
+  FolderSyncs,
+  readLarge,
+  readWhole,
+  remove,
+  sizeOf,
+  sizesOf,
+  writeNew,
+} from "../../storage/durable-files.ts";
+import { temporaryFolder } from "../support/folder.ts";
+
+const folder = temporaryFolder();
+after(() => folder.remove());
+let path: string;
+let number = 0;
+beforeEach(() => {
+  path = join(folder.path, String(number++));
+});
+
+describe("a whole file", () => {
+  const KIB = 1024;
+  // On both sides of what is written at once, and far beyond it.
+  for (const length of [0, 1, 64 * KIB - 1, 64 * KIB, 9000 * KIB + 7]) {
+    it(`of ${length} bytes is read as it was written`, async () => {
+      const bytes = randomBytes(length);
+      await writeNew(path, bytes);
+      assert.ok(bytes.equals(await readWhole(path)));
+      assert.ok(bytes.equals(await readLarge(path)));
+      assert.equal(sizeOf(path), length);
+    });
+  }
+
+  it("is part of a larger piece of memory, and nothing else of that is written", async () => {
+    const all = randomBytes(200 * KIB);
+    const part = all.subarray(10, 100 * KIB);
+    await writeNew(path, part);
+    assert.ok(part.equals(await readWhole(path)));
+  });
+
+  it("is never written over", async () => {
+    writeFileSync(path, "the first");
+    await assert.rejects(writeNew(path, randomBytes(3)), { code: "EEXIST" });
+    assert.equal(Buffer.from(await readWhole(path)).toString(), "the first");
+  });
+
+  it("is removed, and one that is not there is removed already; nothing else is", async () => {
+    writeFileSync(path, "some");
+    await remove(path);
+    assert.equal(sizeOf(path), undefined);
+    await remove(path);
+    mkdirSync(path);
+    writeFileSync(join(path, "in a folder"), "some");
+    await assert.rejects(remove(path));
+    assert.equal(sizeOf(path), null);
+  });
+
+  it("that is missing is an error when it is read, and has no size", async () => {
+    await assert.rejects(readWhole(path), { code: "ENOENT" });
+    await assert.rejects(readLarge(path), { code: "ENOENT" });
+    assert.equal(sizeOf(path), undefined);
+  });
+
+  it("has its size in the place of its path among others", async () => {
+    mkdirSync(path);
+    const paths = Array.from({ length: 3000 }, (_, i) => join(path, String(i)));
+    for (const [i, path] of paths.entries()) if (i % 3 > 0) writeFileSync(path, "p".repeat(i % 3));
+    const sizes = await sizesOf([path, ...paths]);
+    assert.deepEqual(sizes, [null, ...paths.map((_, i) => (i % 3 > 0 ? i % 3 : undefined))]);
+    assert.equal(sizeOf(path), null);
+  });
+});
+
+describe("syncs of a folder", () => {
+  // A folder that is taken away tells when a sync begins: one that has begun is not disturbed.
+  let syncs: FolderSyncs;
+  beforeEach(() => {
+    syncs = new FolderSyncs();
+    mkdirSync(path);
+  });
+  const gone = { code: "ENOENT" };
+
+  it("begin after the call, also where one is running that may have begun too early", async () => {
+    const running = syncs.sync(path);
+    rmdirSync(path);
+    const later = assert.rejects(syncs.sync(path), gone);
+    await running;
+    await later;
+  });
+
+  it("are shared by all who call while one is running", async () => {
+    const running = syncs.sync(path);
+    const [one, other] = [syncs.sync(path), syncs.sync(path)];
+    assert.notEqual(one, running);
+    assert.equal(other, one);
+    const elsewhere = join(folder.path, "elsewhere");
+    await assert.rejects(syncs.sync(elsewhere), gone, "another folder has its own");
+    await Promise.all([running, one]);
+  });
+
+  it("begin anew when the last has ended", async () => {
+    for (let i = 0; i < 3; i++) await syncs.sync(path);
+    await Promise.all([syncs.sync(path), syncs.sync(path)]);
+    rmdirSync(path);
+    await assert.rejects(syncs.sync(path), gone);
+  });
+
+  it("fail for those as well who wait for the one after it, and for nobody later", async () => {
+    rmdirSync(path);
+    const failing = assert.rejects(syncs.sync(path), gone);
+    const waiting = assert.rejects(syncs.sync(path), gone);
+    // By now the next one would find it.
+    mkdirSync(path);
+    await failing;
+    await waiting;
+    await syncs.sync(path);
+  });
+});

@@ -1,0 +1,138 @@
+import assert from "node:assert/strict";
+import {
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { after, afterEach, beforeEach, describe, it } from "node:test";
+import { setImmediate } from "node:timers/promises";
+import { StorageUnavailable } from "../../storage/driver.ts";
+import { FilesystemDriver } from "../../storage/filesystem.ts";
+import { protocolSuite } from "../protocol/protocol-suite.ts";
+import { temporaryFolder } from "../support/folder.ts";
+import { someFingerprint } from "../support/users.ts";
+import { crashSuite } from "./crash-suite.ts";
+import { driverContract } from "./driver-contract.ts";
+
+const shared = temporaryFolder();
+after(() => shared.remove());
+
+driverContract("a folder", {
+  open: () => FilesystemDriver.open(join(shared.path, "contract")),
+  shared: true,
+  remove: () => undefined,
+});
+
+protocolSuite("a folder", () => FilesystemDriver.open(join(shared.path, "protocol")));
+crashSuite("a folder", () => join(shared.path, "crash"));
+
+describe("the filesystem driver", () => {
+  let folder: ReturnType<typeof temporaryFolder>;
+  let root: string;
+  let driver: FilesystemDriver;
+  const user = someFingerprint();
+  const body = new TextEncoder().encode("payload");
+
+  beforeEach(async () => {
+    folder = temporaryFolder();
+    root = join(folder.path, "deep", "down", "data");
+    driver = await FilesystemDriver.open(root);
+  });
+  afterEach(() => folder.remove());
+
+  it("keeps the objects of a user in a folder of the user's own, for its own account alone", async () => {
+    await driver.put(`${user}.a`, body);
+    assert.deepEqual(readdirSync(root).toSorted(), [".tmp", user].toSorted());
+    assert.deepEqual(readdirSync(join(root, user)), [`${user}.a`]);
+    assert.equal(statSync(join(root, user, `${user}.a`)).mode & 0o777, 0o600);
+    assert.equal(statSync(join(root, user)).mode & 0o777, 0o700);
+  });
+
+  it("leaves no temporary file behind a put, done or failed", async () => {
+    await driver.put(`${user}.a`, body);
+    mkdirSync(join(root, user, `${user}.b`));
+    await assert.rejects(driver.put(`${user}.b`, body), StorageUnavailable);
+    assert.deepEqual(readdirSync(join(root, ".tmp")), []);
+  });
+
+  it("sweeps the temporary files that a crash has left when it is opened", async () => {
+    writeFileSync(join(root, ".tmp", "half-written"), "pay");
+    await FilesystemDriver.open(root);
+    assert.deepEqual(readdirSync(join(root, ".tmp")), []);
+  });
+
+  it("completes its puts while others sweep, and while the user's folder is removed", async () => {
+    const names = Array.from({ length: 100 }, (_, i) => `${user}.${i}`);
+    const puts = Promise.all(names.map((name) => driver.put(name, body)));
+    // Fewer sweeps than a put has attempts.
+    for (let sweep = 0; sweep < 4; sweep++) await FilesystemDriver.open(root);
+    await puts;
+    assert.equal((await driver.list(user)).length, names.length);
+
+    rmSync(join(root, user), { recursive: true });
+    await driver.put(`${user}.again`, body);
+    assert.deepEqual(await driver.list(user), [{ name: `${user}.again`, size: 7 }]);
+  });
+
+  it("lists what an object was packed into, when that object goes while it is listed", async () => {
+    // At every moment there is one object at least; the list is met at another one in each round.
+    let name = `${user}.0`;
+    await driver.put(name, body);
+    for (let round = 1; round <= 400; round++) {
+      const list = driver.list(`${user}.`);
+      for (let turn = 0; turn < round % 100; turn++) await setImmediate();
+      const next = `${user}.${round}`;
+      writeFileSync(join(root, user, next), body);
+      rmSync(join(root, user, name));
+      name = next;
+      assert.ok((await list).length > 0, `round ${round}`);
+    }
+  });
+
+  it("lists all or nothing of a folder that is removed while it is listed", async () => {
+    const names = [1, 2, 3].map((i) => `${user}.${i}`);
+    for (let round = 1; round <= 400; round++) {
+      mkdirSync(join(root, user));
+      for (const name of names) writeFileSync(join(root, user, name), body);
+      const list = driver.list(`${user}.`);
+      for (let turn = 0; turn < round % 100; turn++) await setImmediate();
+      rmSync(join(root, user), { recursive: true });
+      const { length } = await list;
+      assert.ok(length === 0 || length === names.length, `round ${round}: ${length}`);
+    }
+  });
+
+  it("passes over what is not an object", async () => {
+    await driver.put(`${user}.a`, body);
+    writeFileSync(join(root, user, ".DS_Store"), "x");
+    writeFileSync(join(root, user, "notes.txt"), "x");
+    mkdirSync(join(root, user, `${user}.folder`));
+    symlinkSync("nowhere", join(root, user, `${user}.link`));
+    mkdirSync(join(root, "lost+found"));
+    assert.deepEqual(await driver.list(""), [{ name: `${user}.a`, size: 7 }]);
+  });
+
+  it("never calls a storage empty that is not there", async () => {
+    await driver.put(`${user}.a`, body);
+    renameSync(root, `${root}-unmounted`);
+    await assert.rejects(driver.list(`${user}.`), StorageUnavailable);
+    await assert.rejects(driver.list(""), StorageUnavailable);
+    await assert.rejects(driver.put(`${user}.b`, body), StorageUnavailable);
+    mkdirSync(root);
+    await assert.rejects(driver.list(`${user}.`), StorageUnavailable);
+    await assert.rejects(driver.put(`${user}.b`, body), StorageUnavailable);
+  });
+
+  it("says what it could not do, and why", async () => {
+    writeFileSync(join(folder.path, "file"), "x");
+    await assert.rejects(FilesystemDriver.open(join(folder.path, "file")), {
+      name: "StorageUnavailable",
+      message: /^could not open the storage folder .*file: .*(ENOTDIR|EEXIST)/,
+    });
+  });
+});

@@ -1,0 +1,308 @@
+/** What goes over the wire between a server and its S3: how often, what, and what if it fails. */
+import assert from "node:assert/strict";
+import { after, afterEach, before, beforeEach, describe, it } from "node:test";
+import { formatName } from "../../oplog/names.ts";
+import { md5Of } from "../../oplog/object-cache.ts";
+import { ObjectMissing, StorageUnavailable } from "../../storage/driver.ts";
+import { S3Driver } from "../../storage/s3.ts";
+import { fingerprintOf } from "../../sync/public-key.ts";
+import { type CountingProxy, countingProxy } from "../support/counting-proxy.ts";
+import { sync } from "../support/http.ts";
+import { storeEach } from "../support/logs.ts";
+import { runToEnd, type ServerProcess, startServer } from "../support/process.ts";
+import { newPlace, s3, skipS3 } from "../support/s3.ts";
+import { postRaw, settled, until } from "../support/socket.ts";
+import { newClient, newUser, someFingerprint } from "../support/users.ts";
+
+const target = process.env.AWS_ENDPOINT_URL;
+
+if (s3 === undefined) skipS3();
+
+// The proxy speaks plain HTTP: an S3 behind TLS is tested by the other suites alone.
+if (s3 !== undefined && target?.startsWith("http://")) {
+  const user = newUser().base64;
+  const [a, b] = [newClient(), newClient()];
+  /** Stores operations of the client a past the proxy, each as an object. */
+  const store = async (place: string, payloads: readonly string[]) => {
+    const driver = await S3Driver.open(place);
+    await storeEach(driver, fingerprintOf(user), a, payloads);
+    await driver.close();
+  };
+  const placeOfMany = newPlace();
+  let proxy: CountingProxy;
+  before(async () => {
+    // More than a page of a listing has, and together more than sockets buffer.
+    await store(placeOfMany, Array<string>(1100).fill("p".repeat(12_000)));
+    proxy = await countingProxy(target);
+  });
+  after(() => proxy.close());
+  beforeEach(() => {
+    proxy.meddleRequest = (_seen, body) => body;
+    proxy.meddleAnswer = (_seen, answer) => answer;
+  });
+
+  describe("the requests to S3", () => {
+    let place: string;
+    let server: ServerProcess;
+    const start = async (settings: Record<string, string> = {}) => {
+      const environment = { STORAGE: place, AWS_ENDPOINT_URL: proxy.url, COMPACTION: "off" };
+      server = await startServer({ ...environment, ...settings });
+      proxy.seen.length = 0;
+    };
+    const post = async (body: Record<string, unknown>) => {
+      const answer = await sync(server.url, { user, ...body });
+      assert.equal(answer.status, 200, answer.text);
+      return answer.operations;
+    };
+
+    beforeEach(async () => {
+      place = newPlace();
+      await start();
+    });
+    afterEach(() => server.end("SIGTERM"));
+
+    it("are none for a poll on a warm cache", async () => {
+      await post({ client_id: a, operation_index: 0, payload: ["zero", "one"] });
+      await post({ client_id: b });
+      proxy.seen.length = 0;
+      await post({ client_id: b });
+      await post({ client_id: b, sync_status: { [a]: 1 } });
+      assert.deepEqual(proxy.count(), {});
+    });
+
+    it("are one PUT for an append on a warm listing, and none more for the poll of another device", async () => {
+      await post({ client_id: b });
+      proxy.seen.length = 0;
+      await post({ client_id: a, operation_index: 0, payload: "zero" });
+      assert.deepEqual(proxy.count(), { put: 1 });
+      assert.equal((await post({ client_id: b })).length, 1);
+      assert.deepEqual(proxy.count(), { put: 1 });
+    });
+
+    it("are one LIST and one PUT for an append on a cold listing", async () => {
+      await post({ client_id: a, operation_index: 0, payload: "zero" });
+      assert.deepEqual(proxy.count(), { list: 1, put: 1 });
+    });
+
+    it("are one LIST for a cold poll that brings nothing, and one GET for each operation that it brings", async () => {
+      await store(place, ["zero", "one", "two"]);
+      await post({ client_id: b, sync_status: { [a]: 2 } });
+      assert.deepEqual(proxy.count(), { list: 1 });
+      await server.end("SIGTERM");
+      await start();
+      assert.equal((await post({ client_id: b, sync_status: { [a]: 0 } })).length, 2);
+      assert.deepEqual(proxy.count(), { list: 1, get: 2 });
+    });
+
+    it("are one LIST for each 1,000 operations and one GET for each for a new device on a cold server, and none on a warm one", async () => {
+      await server.end("SIGTERM");
+      await start({ STORAGE: placeOfMany });
+      assert.equal((await post({ client_id: newClient() })).length, 1100);
+      assert.deepEqual(proxy.count(), { list: 2, get: 1100 });
+      assert.equal((await post({ client_id: newClient() })).length, 1100);
+      assert.deepEqual(proxy.count(), { list: 2, get: 1100 });
+      assert.ok(proxy.most() > 4, "reads go side by side");
+    });
+
+    it("are one PUT for a batch, and one LIST and one GET for a new device on a cold server", async () => {
+      const payloads = Array.from({ length: 500 }, (_, i) => `${i}`);
+      await post({ client_id: a, operation_index: 0, payload: payloads });
+      assert.deepEqual(proxy.count(), { list: 1, put: 1 });
+      await server.end("SIGTERM");
+      await start();
+      assert.equal((await post({ client_id: b })).length, 500);
+      assert.deepEqual(proxy.count(), { list: 1, get: 1 });
+    });
+
+    it("are one GET and one DELETE for each operation that is packed, and one PUT; then one GET for a segment", async () => {
+      await store(place, Array<string>(300).fill("payload"));
+      await server.end("SIGTERM");
+      await start({ COMPACTION: "on" });
+      // A listing with work in it is enough to begin.
+      await post({ client_id: b, sync_status: { [a]: 299 } });
+      await until(() => (proxy.count().delete ?? 0) >= 299);
+      await server.end("SIGTERM");
+      // The last operation stays by itself.
+      // The second list is a look whether the user was erased meanwhile.
+      assert.deepEqual(proxy.count(), { list: 2, get: 299, put: 1, delete: 299 });
+      const kinds = proxy.seen.map(({ kind }) => kind);
+      assert.ok(kinds.lastIndexOf("get") < kinds.indexOf("put"), "stored before all was read");
+      assert.ok(kinds.indexOf("put") < kinds.indexOf("delete"), "deleted before it was stored");
+      await start({ COMPACTION: "on" });
+      assert.equal((await post({ client_id: newClient() })).length, 300);
+      assert.deepEqual(proxy.count(), { list: 1, get: 2 });
+    });
+
+    it("are no GET for what is packed while its payload is cached", async () => {
+      await server.end("SIGTERM");
+      await start({ COMPACTION: "on" });
+      for (let operation_index = 0; operation_index < 260; operation_index++) {
+        await post({ client_id: a, operation_index, payload: "payload" });
+      }
+      await until(() => (proxy.count().delete ?? 0) >= 256);
+      const { list, get, put = 0 } = proxy.count();
+      assert.deepEqual({ list, get }, { list: 2, get: undefined });
+      assert.ok(put > 260);
+    });
+
+    it("are those that /metrics counts, page by page and try by try", async () => {
+      await server.end("SIGTERM");
+      await start({ STORAGE: placeOfMany });
+      let failures = 2;
+      proxy.meddleAnswer = (_seen, answer) =>
+        failures-- > 0 ? { ...answer, status: 500 } : answer;
+      await post({ client_id: b, sync_status: { [a]: 1098 } });
+      // One more than at the wire by now: the server has read its bucket before it listened.
+      const seen = proxy.count();
+      assert.deepEqual(seen, { list: 4, get: 1 });
+      const metrics = await (await fetch(new URL("/metrics", server.url))).text();
+      assert.match(metrics, /sync_storage_requests_total{kind="list"} 5\n/);
+      assert.match(metrics, /sync_storage_requests_total{kind="get"} 1\n/);
+      assert.match(metrics, /sync_storage_bytes_total{direction="read"} 12000\n/);
+    });
+
+    it("stop when the reader goes away", async () => {
+      await server.end("SIGTERM");
+      await start({ STORAGE: placeOfMany, OBJECT_CACHE_BYTES: "0" });
+      const response = postRaw(server.port, { user, client_id: b });
+      await until(() => response.received() > 10_000);
+      response.socket.destroy();
+      const gets = await settled(() => proxy.count().get ?? 0);
+      assert.ok(gets < 1000, `${gets}`);
+    });
+  });
+
+  describe("the S3 driver", () => {
+    let driver: S3Driver;
+    // One attempt: how often the SDK tries is its own affair. Not by the environment, which is that
+    // of other test files as well where each has a thread and not a process.
+    const open = (place = newPlace(), more: { endWithin?: number } = {}) =>
+      S3Driver.open(place, { endpoint: proxy.url, maxAttempts: 1, ...more });
+    const body = new TextEncoder().encode("payload");
+    const stored = { user: someFingerprint(), client: newClient() };
+    const name = formatName({ ...stored, first: 0, last: 0, md5: md5Of(body) });
+
+    before(async () => {
+      driver = await open();
+    });
+    after(async () => {
+      await driver.close();
+    });
+
+    it("sends the MD5 of the name along, and none of the checksums that others refuse", async () => {
+      proxy.seen.length = 0;
+      await driver.put(name, body);
+      const headers = proxy.seen[0]?.headers ?? {};
+      assert.equal(headers["content-md5"], Buffer.from(md5Of(body), "hex").toString("base64"));
+      assert.deepEqual(
+        Object.keys(headers).filter((header) => /checksum|trailer|content-encoding/.test(header)),
+        [],
+      );
+    });
+
+    it("does not take a put for done whose body was damaged on its way", async () => {
+      const other = formatName({ ...stored, first: 1, last: 1, md5: md5Of(body) });
+      proxy.meddleRequest = (_seen, sent) =>
+        Buffer.from(sent.map((byte, i) => (i === 3 ? 0 : byte)));
+      await assert.rejects(driver.put(other, body), StorageUnavailable);
+      proxy.meddleRequest = (_seen, sent) => sent;
+      await assert.rejects(driver.get(other), ObjectMissing);
+    });
+
+    it("throws for a body that breaks off, and never returns a part of it", async () => {
+      proxy.meddleAnswer = ({ kind }, answer) => (kind === "get" ? "cut" : answer);
+      await assert.rejects(driver.get(name), StorageUnavailable);
+    });
+
+    it("throws for a list that is cut short, leads nowhere or goes round in circles", async () => {
+      const driver = await open(placeOfMany);
+      const prefix = `${fingerprintOf(user)}.`;
+      assert.equal((await driver.list(prefix)).length, 1100);
+      const rewrite = (change: (xml: string) => string) => {
+        proxy.meddleAnswer = (_seen, { status, body }) => ({
+          status,
+          body: Buffer.from(change(body.toString())),
+        });
+        return assert.rejects(driver.list(prefix), StorageUnavailable);
+      };
+      await rewrite((xml) => xml.replace(/<NextContinuationToken>.*<\/NextContinuationToken>/, ""));
+      let first: string | undefined;
+      await rewrite((xml) => {
+        first ??= xml;
+        return first;
+      });
+      proxy.meddleAnswer = () => "cut";
+      await assert.rejects(driver.list(prefix), StorageUnavailable);
+      await driver.close();
+    });
+
+    it("throws for an answer of 200 that is not of S3: a proxy's, or a page of maintenance", async () => {
+      for (const text of ["", "<html><body>We are away for a moment.</body></html>", "{}"]) {
+        proxy.meddleAnswer = () => ({ status: 200, body: Buffer.from(text), strange: true });
+        await assert.rejects(driver.list(stored.user), StorageUnavailable, text);
+        await assert.rejects(driver.put(`${stored.user}.away`, body), StorageUnavailable, text);
+        await assert.rejects(open(), StorageUnavailable, text);
+      }
+    });
+
+    it("gives up a request whose answer stops in the middle, and works again after it", async () => {
+      const impatient = await open(newPlace(), { endWithin: 300 });
+      await impatient.put(name, body);
+      proxy.meddleAnswer = () => "stall";
+      await assert.rejects(impatient.get(name), StorageUnavailable);
+      await assert.rejects(impatient.list(stored.user), StorageUnavailable);
+      proxy.meddleAnswer = (_seen, answer) => answer;
+      assert.deepEqual(Buffer.from(await impatient.get(name)), Buffer.from(body));
+      await impatient.close();
+    });
+
+    it("tells a client to come back later when S3 asks to slow down", async () => {
+      const server = await startServer({
+        STORAGE: newPlace(),
+        AWS_ENDPOINT_URL: proxy.url,
+        AWS_MAX_ATTEMPTS: "1",
+      });
+      proxy.meddleAnswer = () => ({
+        status: 503,
+        body: Buffer.from("<Error><Code>SlowDown</Code><Message>slow</Message></Error>"),
+      });
+      const answer = await sync(server.url, { user: newUser().base64, client_id: newClient() });
+      assert.equal(answer.status, 503);
+      assert.equal(answer.headers.get("retry-after"), "5");
+      const ready = await fetch(new URL("/ready", server.url));
+      assert.equal(ready.status, 503);
+      assert.match(await ready.text(), /it asks to slow down/);
+      await server.end("SIGTERM");
+    });
+  });
+
+  describe("a server that cannot use its bucket", () => {
+    const rows = [
+      ["no bucket", { STORAGE: "s3://no-such-bucket/x" }, /the bucket does not exist .*STORAGE/],
+      [
+        "a wrong secret",
+        { AWS_SECRET_ACCESS_KEY: "wrong" },
+        /access is refused .*AWS_SECRET_ACCESS/,
+      ],
+      [
+        "nobody there",
+        { AWS_ENDPOINT_URL: "http://127.0.0.1:9" },
+        /not reachable .*AWS_ENDPOINT_URL/,
+      ],
+      ["no region", { AWS_REGION: "" }, /there is no region .*AWS_REGION/],
+      ["no bucket name", { STORAGE: "s3://" }, /STORAGE must be .*s3:\/\/bucket/],
+    ] as const;
+    for (const [what, settings, message] of rows) {
+      it(`says in one line what to check, and ends: ${what}`, async () => {
+        const environment = { PORT: "0", STORAGE: newPlace(), AWS_MAX_ATTEMPTS: "1", ...settings };
+        const { code, stderr } = await runToEnd([], environment);
+        const lines = stderr
+          .split("\n")
+          .filter((line) => line.startsWith("could not") || message.test(line));
+        assert.equal(code, 1, stderr);
+        assert.equal(lines.length, 1, stderr);
+        assert.match(lines[0] ?? "", message);
+      });
+    }
+  });
+}

@@ -1,0 +1,474 @@
+/** DELETE /sync: a user leaves, and nothing stays but a tombstone. */
+import assert from "node:assert/strict";
+import { before, describe, it } from "node:test";
+import { formatMarker } from "../../oplog/names.ts";
+import { type Driver, StorageUnavailable } from "../../storage/driver.ts";
+import { MemoryDriver } from "../../storage/memory.ts";
+import { openStorage } from "../../storage/open.ts";
+import { type Call, HookedDriver } from "../support/drivers.ts";
+import { temporaryFolder } from "../support/folder.ts";
+import { type ServerProcess, startServer } from "../support/process.ts";
+import {
+  type Asking,
+  asking,
+  newSigningUser,
+  SERVER,
+  type SigningUser,
+  signedHeaders,
+  told,
+} from "../support/signing.ts";
+import { until } from "../support/socket.ts";
+import { newClient } from "../support/users.ts";
+
+const NOW = 1_800_000_000;
+const time = () => NOW * 1000;
+const append = { operation_index: 0, payload: "a payload" };
+const batch = { operation_index: 0, payload: ["one", "two", "three"] };
+
+let user: SigningUser;
+let other: SigningUser;
+before(async () => {
+  [user, other] = await Promise.all([newSigningUser(), newSigningUser()]);
+});
+
+const tombstone = (at = NOW) => formatMarker({ kind: "erased", user: user.fingerprint, at });
+const lock = () => formatMarker({ kind: "signed", user: user.fingerprint });
+
+async function namesIn(driver: Driver, of = user): Promise<string[]> {
+  return (await driver.list(of.fingerprint)).map(({ name }) => name);
+}
+
+/** Stores operations of two clients, signed, and an object that means nothing to this version. */
+async function fill(driver: Driver): Promise<void> {
+  const server = asking({}, driver, { time });
+  for (const members of [append, batch]) {
+    assert.equal((await server.signed(user, members)).status, 200);
+  }
+  // Behind all others in their order.
+  await driver.put(`${user.fingerprint}.zzz`, new Uint8Array(5));
+}
+
+async function checkErased(server: Asking): Promise<void> {
+  for (const { status, problem, text } of [
+    await server.signed(user),
+    await server.signed(user, append),
+    await server.unsigned(user, append),
+  ]) {
+    assert.equal(status, 410, text);
+    assert.equal(problem.type, "urn:sync-server:user-erased");
+    assert.equal(problem.erased_at, new Date(NOW * 1000).toISOString());
+  }
+}
+
+describe("a user who leaves", () => {
+  it("is answered with 204, and nothing is left but a tombstone: a fingerprint and a time", async () => {
+    const driver = new MemoryDriver();
+    await fill(driver);
+    const server = asking({}, driver, { time });
+    assert.equal((await server.unsigned(other, append)).status, 200);
+    const { status, text, headers } = await server.erase(user);
+    assert.equal(status, 204);
+    assert.equal(text, "");
+    assert.equal(headers.get("cache-control"), "no-store");
+    assert.deepEqual(await driver.list(user.fingerprint), [{ name: tombstone(), size: 0 }]);
+    await checkErased(server);
+    assert.deepEqual(await namesIn(driver), [tombstone()], "and nothing comes back");
+    assert.equal((await namesIn(driver, other)).length, 1, "others are not concerned");
+    await checkErased(asking({}, driver, { time }));
+  });
+
+  it("may say so again, and is answered with 204 again", async () => {
+    const driver = new MemoryDriver();
+    let seconds = NOW;
+    const server = asking({}, driver, { time: () => seconds * 1000 });
+    for (let i = 0; i < 3; i++) {
+      assert.equal((await server.erase(user)).status, 204);
+      seconds += 100;
+    }
+    assert.deepEqual(await namesIn(driver), [tombstone()], "the first time stays");
+  });
+
+  it("has to sign that, also where nothing has to be signed yet", async () => {
+    const driver = new MemoryDriver();
+    const server = asking({}, driver, { time });
+    await server.unsigned(user, append);
+    const stored = await namesIn(driver);
+    const body = JSON.stringify({ user: user.base64 });
+    const json = { "Content-Type": "application/json" };
+    const unsigned = await server.send(body, json, "DELETE");
+    assert.equal(unsigned.status, 401);
+    assert.equal(unsigned.problem.type, "urn:sync-server:signature-required");
+    const request = { url: SERVER, method: "DELETE", body };
+    const forged = await signedHeaders(other, request, { created: NOW, keyid: user.fingerprint });
+    assert.equal((await server.send(body, forged, "DELETE")).problem.check, "signature");
+    assert.deepEqual(await namesIn(driver), stored);
+    assert.equal((await server.unsigned(user)).status, 200);
+  });
+
+  const bodies: [string, string, string][] = [
+    ["no user", "{}", "#/user"],
+    ["members of a sync request", '{"user":"USER","client_id":"a"}', "#/client_id"],
+    ["no object", "[]", "#"],
+  ];
+  for (const [what, text, pointer] of bodies) {
+    it(`is answered with 400 for a body with ${what}, and nothing is deleted`, async () => {
+      const driver = new MemoryDriver();
+      await fill(driver);
+      const stored = await namesIn(driver);
+      const body = text.replace("USER", user.base64);
+      const request = { url: SERVER, method: "DELETE", body };
+      const headers = await signedHeaders(user, request, { created: NOW });
+      const answer = await asking({}, driver, { time }).send(body, headers, "DELETE");
+      assert.equal(answer.status, 400);
+      const [fault] = answer.problem.errors as [{ pointer: string }];
+      assert.equal(fault.pointer, pointer);
+      assert.deepEqual(await namesIn(driver), stored);
+    });
+  }
+
+  it("is written down before anything is deleted, and the lock is deleted last", async () => {
+    const memory = new MemoryDriver();
+    await fill(memory);
+    const driver = new HookedDriver(memory);
+    let left: string[] = [];
+    driver.before = async ({ kind, name }) => {
+      if (kind === "delete" && name === lock()) left = await namesIn(memory);
+    };
+    await asking({}, driver, { time }).erase(user);
+    const changes = driver.calls.filter(({ kind }) => kind === "put" || kind === "delete");
+    assert.deepEqual(changes[0], { kind: "put", name: tombstone() });
+    assert.deepEqual(changes.at(-1), { kind: "delete", name: lock() });
+    assert.deepEqual(left, [tombstone(), lock()], "all the rest is gone by then");
+    assert.ok(changes.slice(1).every(({ kind }) => kind === "delete"));
+    assert.equal(driver.calls.at(-1)?.kind, "list", "which makes deletes durable");
+  });
+
+  it("leaves no payload in the server's memory", async () => {
+    const server = asking({}, new MemoryDriver(), { time });
+    await server.signed(user, batch);
+    const held = async () => {
+      const response = await server.handler.fetch(new Request("http://sync.example/metrics"));
+      return /^sync_object_cache_bytes (\d+)$/m.exec(await response.text())?.[1];
+    };
+    assert.notEqual(await held(), "0");
+    await server.erase(user);
+    assert.equal(await held(), "0");
+  });
+
+  it("is counted by a metric, and named by neither a metric nor the log", async () => {
+    const driver = new MemoryDriver();
+    await fill(driver);
+    const server = asking({}, driver, { time });
+    await server.erase(user);
+    await server.unsigned(user);
+    const response = await server.handler.fetch(new Request("http://sync.example/metrics"));
+    const text = await response.text();
+    assert.match(text, /^sync_users_total{event="erased"} 1$/m);
+    assert.match(text, /^sync_erased_objects_total 4$/m);
+    const all = text + server.log.join("");
+    assert.ok(!all.includes(user.fingerprint) && !all.includes(user.base64.slice(0, 64)));
+    assert.ok(!text.includes(user.fingerprint.slice(0, 8)));
+  });
+});
+
+describe("an erasure that breaks off", () => {
+  /** Breaks off at the given change to storage, before or after it is done. */
+  async function breakOff(
+    at: number,
+    moment: "before" | "after",
+  ): Promise<MemoryDriver | undefined> {
+    const memory = new MemoryDriver();
+    await fill(memory);
+    const driver = new HookedDriver(memory);
+    let changes = 0;
+    let broken = false;
+    const step = (mine: "before" | "after") => (call: Call) => {
+      if (mine === "before" && call.kind !== "get" && call.kind !== "list") changes++;
+      // Deletes go side by side, so that others may be done when the first one is.
+      const now = changes >= at && mine === moment && call.kind !== "list";
+      if (broken || now) {
+        broken = true;
+        throw new StorageUnavailable("the power failed");
+      }
+    };
+    driver.before = step("before");
+    driver.after = step("after");
+    const { status } = await asking({}, driver, { time }).erase(user);
+    assert.equal(status, broken ? 503 : 204);
+    return broken ? memory : undefined;
+  }
+
+  for (const moment of ["before", "after"] as const) {
+    it(`${moment} any of its steps is finished by the next call, to whatever server`, async () => {
+      let steps = 0;
+      for (;;) {
+        const left = await breakOff(steps + 1, moment);
+        if (left === undefined) break;
+        steps++;
+        const names = await namesIn(left);
+        const erased = names.includes(tombstone());
+        assert.equal(erased, steps > 1 || moment === "after");
+        const server = asking({}, left, { time: () => (NOW + 100) * 1000 });
+        if (erased) assert.equal((await server.signed(user)).status, 410, "erased already");
+        assert.equal((await server.erase(user)).status, 204);
+        assert.deepEqual(await namesIn(left), [tombstone(erased ? NOW : NOW + 100)]);
+      }
+      // The tombstone, an operation, a segment, a strange object, and the lock.
+      assert.equal(steps, 5);
+    });
+  }
+
+  it("holds at once when the tombstone was stored, though storage said that it was not", async () => {
+    const driver = new HookedDriver(new MemoryDriver());
+    await fill(driver);
+    const server = asking({}, driver, { time });
+    assert.equal((await server.signed(user)).status, 200);
+    driver.after = ({ kind, name }) => {
+      if (kind === "put" && name === tombstone()) throw new StorageUnavailable("no answer came");
+    };
+    assert.equal((await server.erase(user)).status, 503);
+    driver.after = () => undefined;
+    await checkErased(server);
+  });
+
+  it("is finished in the background when a device of the user comes by", async () => {
+    const memory = new MemoryDriver();
+    await fill(memory);
+    await memory.put(tombstone(), new Uint8Array());
+    const server = asking({}, memory, { time });
+    assert.equal((await server.unsigned(user)).status, 410);
+    await until(async () => (await namesIn(memory)).length === 1);
+    assert.deepEqual(await namesIn(memory), [tombstone()]);
+  });
+
+  it("is tried again when it fails in the background, and the log says so", async () => {
+    const memory = new MemoryDriver();
+    await fill(memory);
+    await memory.put(tombstone(), new Uint8Array());
+    const driver = new HookedDriver(memory);
+    let failing = true;
+    driver.before = ({ kind }) => {
+      if (kind === "delete" && failing) throw new StorageUnavailable("the disk is read-only");
+    };
+    const server = asking({}, driver, { time });
+    assert.equal((await server.unsigned(user)).status, 410);
+    await until(() => server.log.some((line) => line.includes("not swept yet")));
+    failing = false;
+    await until(async () => {
+      assert.equal((await server.unsigned(user)).status, 410);
+      return (await namesIn(memory)).length === 1;
+    });
+  });
+});
+
+describe("a lock that is under way when its user leaves", () => {
+  it("is answered with 410, and is gone", async () => {
+    const memory = new MemoryDriver();
+    const driver = new HookedDriver(memory);
+    const server = asking({}, driver, { time });
+    const { held, go } = driver.hold(
+      "before",
+      ({ kind, name }) => kind === "put" && name === lock(),
+    );
+    const polling = server.signed(user);
+    await held;
+    // The request that erases locks as little as it is kept out.
+    assert.equal((await server.erase(user)).status, 204);
+    assert.deepEqual(await namesIn(memory), [tombstone()]);
+    go();
+    assert.equal((await polling).status, 410);
+    assert.deepEqual(await namesIn(memory), [tombstone()]);
+    await checkErased(server);
+  });
+});
+
+describe("an append that is under way when its user leaves", () => {
+  it("is answered with 410, and what it stored is gone, whichever comes first", async () => {
+    for (const slow of ["put", "tombstone"]) {
+      const memory = new MemoryDriver();
+      const driver = new HookedDriver(memory);
+      const server = asking({}, driver, { time });
+      await server.signed(user);
+      const { held, go } = driver.hold(
+        "before",
+        ({ kind, name }) => kind === "put" && (name === tombstone()) === (slow === "tombstone"),
+      );
+      const appending = () => server.signed(user, batch);
+      const [first, second] =
+        slow === "put"
+          ? [appending, () => server.erase(user)]
+          : [() => server.erase(user), appending];
+      const one = first();
+      await held;
+      const two = second();
+      // The fast one goes by; only then may the slow one go on.
+      assert.equal((await two).status, slow === "put" ? 204 : 200);
+      go();
+      assert.equal((await one).status, slow === "put" ? 410 : 204);
+      assert.deepEqual(await namesIn(memory), [tombstone()], slow);
+      await checkErased(server);
+    }
+  });
+
+  it("leaves nothing either where storage did not say that it was stored", async () => {
+    const driver = new HookedDriver(new MemoryDriver());
+    const server = asking({}, driver, { time });
+    await server.signed(user);
+    driver.after = async ({ kind, name }) => {
+      if (kind !== "put" || name === tombstone()) return;
+      assert.equal((await server.erase(user)).status, 204);
+      throw new StorageUnavailable("no answer came");
+    };
+    assert.equal((await server.signed(user, batch)).status, 410);
+    assert.deepEqual(await namesIn(driver), [tombstone()]);
+  });
+
+  it("to another server, which does not know yet, is swept when its device comes back", async () => {
+    const memory = new MemoryDriver();
+    let at = 0;
+    const clocks = { now: () => at, time };
+    const [a, b] = [asking({}, memory, clocks), asking({}, memory, clocks)];
+    await b.signed(user);
+    assert.equal((await a.erase(user)).status, 204);
+    assert.equal((await b.signed(user, batch)).status, 200, "within LISTING_TTL it cannot know");
+    assert.equal((await namesIn(memory)).length, 2);
+    at += 30_000;
+    assert.equal((await b.signed(user)).status, 410);
+    await until(async () => (await namesIn(memory)).length === 1);
+    assert.deepEqual(await namesIn(memory), [tombstone()]);
+  });
+});
+
+describe("a compaction that is under way when its user leaves", () => {
+  const timing = { quiet: 0, latest: 0, grace: 0, rest: 60_000 };
+  const compaction = { limits: { operations: 4, bytes: 1_000_000 }, timing };
+
+  /** A server that compacts what it has been sent, and stops right before it stores a segment. */
+  async function compacting(memory: MemoryDriver) {
+    const driver = new HookedDriver(memory);
+    const server = asking({ COMPACTION: "on" }, driver, { time }, compaction);
+    const isSegment = ({ kind, name }: Call) =>
+      kind === "put" && name.includes("-0000000000000003.");
+    const { held, go } = driver.hold("before", isSegment);
+    const client = newClient();
+    for (let index = 0; index < 5; index++) {
+      const members = { client_id: client, operation_index: index, payload: `${index}` };
+      assert.equal((await server.signed(user, members)).status, 200);
+    }
+    const compacted = server.handler.compacted();
+    await held;
+    const finish = async () => {
+      go();
+      await compacted;
+      assert.equal(driver.calls.filter(isSegment).length, 1, "the segment was stored");
+    };
+    return { server, finish };
+  }
+
+  it("leaves nothing behind", async () => {
+    const memory = new MemoryDriver();
+    const { server, finish } = await compacting(memory);
+    assert.equal((await server.erase(user)).status, 204);
+    await finish();
+    assert.deepEqual(await namesIn(memory), [tombstone()]);
+    await checkErased(server);
+  });
+
+  it("leaves nothing behind either where another server erases", async () => {
+    const memory = new MemoryDriver();
+    const { finish } = await compacting(memory);
+    assert.equal((await asking({}, memory, { time }).erase(user)).status, 204);
+    assert.deepEqual(await namesIn(memory), [tombstone()]);
+    await finish();
+    assert.deepEqual(await namesIn(memory), [tombstone()], "deleted again");
+  });
+});
+
+describe("a poll that is under way when its user leaves", () => {
+  it("is answered with 410 like all that follow, and is no fault of the server", async () => {
+    const driver = new HookedDriver(new MemoryDriver());
+    const server = asking({ OBJECT_CACHE_BYTES: "0" }, driver, { time });
+    assert.equal((await server.signed(user, append)).status, 200);
+    const { held, go } = driver.hold("before", ({ kind }) => kind === "get");
+    const polling = server.signed(user);
+    await held;
+    assert.equal((await server.erase(user)).status, 204);
+    go();
+    const { status, problem, text } = await polling;
+    assert.equal(status, 410, text);
+    assert.equal(problem.type, "urn:sync-server:user-erased");
+    assert.deepEqual(
+      server.log.filter((line) => JSON.parse(line).level === "error"),
+      [],
+    );
+  });
+});
+
+describe("a user whose tombstone the operator has removed", () => {
+  it("begins anew, and unsigned requests are let in until the next signed one", async () => {
+    const memory = new MemoryDriver();
+    await fill(memory);
+    assert.equal((await asking({}, memory, { time }).erase(user)).status, 204);
+    await memory.delete(tombstone());
+    const server = asking({}, memory, { time });
+    assert.equal((await server.unsigned(user, append)).status, 200);
+    assert.equal((await server.signed(user)).status, 200);
+    assert.equal((await server.unsigned(user, append)).status, 401);
+  });
+});
+
+describe("two servers that erase one user", () => {
+  it("leave one tombstone, the earliest", async () => {
+    const memory = new MemoryDriver();
+    await fill(memory);
+    let at = NOW + 7;
+    const clock = { time: () => at-- * 1000 };
+    const servers = [asking({}, memory, clock), asking({}, memory, clock)];
+    for (const server of servers) await server.signed(user);
+    const answers = await Promise.all(servers.map((server) => server.erase(user)));
+    assert.deepEqual(
+      answers.map(({ status }) => status),
+      [204, 204],
+    );
+    const names = await namesIn(memory);
+    assert.equal(names.length, 1);
+    assert.match(names[0] ?? "", /\.erased\.\d{16}$/);
+  });
+});
+
+describe("an erasure on a real server", () => {
+  async function ask(server: ServerProcess, method: string, members = {}): Promise<number> {
+    const url = new URL("/sync", server.url).href;
+    const client = method === "POST" ? { client_id: "5f0c1a52-7f7e-4d35-a9a5-0d8b8c1d8b11" } : {};
+    const body = JSON.stringify({ user: user.base64, ...client, ...members });
+    const headers = await signedHeaders(user, { url, method, body });
+    return (await told(await fetch(url, { method, headers, body }))).status;
+  }
+
+  it("that is killed in the middle is finished by the next one", async () => {
+    const folder = temporaryFolder();
+    const driver = await openStorage(folder.path);
+    const many = Array.from({ length: 2000 }, (_, i) => `${user.fingerprint}.object-${i}`);
+    await Promise.all(many.map((name) => driver.put(name, new Uint8Array(1))));
+    let server = await startServer({ STORAGE: folder.path });
+    try {
+      assert.equal(await ask(server, "POST", append), 200);
+      const before = (await namesIn(driver)).length;
+      const erasing = ask(server, "DELETE").catch(() => undefined);
+      await until(async () => (await namesIn(driver)).length < before);
+      await server.end("SIGKILL");
+      await erasing;
+      assert.ok((await namesIn(driver)).some((name) => name.includes(".erased.")));
+      server = await startServer({ STORAGE: folder.path });
+      assert.equal(await ask(server, "POST"), 410);
+      assert.equal(await ask(server, "DELETE"), 204);
+      assert.equal((await namesIn(driver)).length, 1);
+      assert.equal(await ask(server, "POST"), 410);
+      assert.equal(await ask(server, "DELETE"), 204);
+      await driver.close();
+    } finally {
+      await server.end("SIGKILL");
+      folder.remove();
+    }
+  });
+});

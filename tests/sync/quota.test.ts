@@ -1,0 +1,243 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { Log } from "../../oplog/appender.ts";
+import { Listings } from "../../oplog/listing-cache.ts";
+import { formatName } from "../../oplog/names.ts";
+import { Objects } from "../../oplog/object-cache.ts";
+import { StorageUnavailable } from "../../storage/driver.ts";
+import { MemoryDriver } from "../../storage/memory.ts";
+import { Quota, QuotaExceeded, type QuotaOptions } from "../../sync/quota.ts";
+import { gate, HookedDriver } from "../support/drivers.ts";
+import { until } from "../support/socket.ts";
+import { newClient, someFingerprint } from "../support/users.ts";
+
+const user = someFingerprint();
+const [a, b, c] = [newClient(), newClient(), newClient()];
+
+/** One instance with a quota, on a driver that others may share. */
+function instance(options: Partial<QuotaOptions>, driver: HookedDriver, ttl = 1000) {
+  const listings = new Listings(driver, { ttl, maxRuns: 10_000, now: () => 0 });
+  const log = new Log(listings, new Objects(driver, 0));
+  const quota = new Quota({ bytes: 0, clients: 0, ...options });
+  return {
+    append: (client: string, first: number, ...payloads: string[]) =>
+      log.append(user, client, first, payloads, {
+        admit: (addition, listing) => quota.reserve(addition, listing),
+      }),
+  };
+}
+
+const newDriver = () => new HookedDriver(new MemoryDriver());
+
+async function storedIn(driver: HookedDriver): Promise<{ bytes: number; clients: number }> {
+  const objects = await driver.list("");
+  const clients = new Set(objects.map(({ name }) => name.split(".")[1]));
+  return { bytes: objects.reduce((sum, { size }) => sum + size, 0), clients: clients.size };
+}
+
+const exceeded = (setting: string, quota: number, used: number) => (error: unknown) => {
+  assert.ok(error instanceof QuotaExceeded, String(error));
+  assert.deepEqual([error.setting, error.quota, error.used], [setting, quota, used]);
+  return true;
+};
+
+describe("the quota of bytes", () => {
+  it("is kept to the byte, and a refused append stores nothing", async () => {
+    const driver = newDriver();
+    const { append } = instance({ bytes: 10 }, driver);
+    await append(a, 0, "four");
+    await append(a, 1, "four");
+    await assert.rejects(append(a, 2, "fou"), exceeded("QUOTA_BYTES", 10, 8));
+    await assert.rejects(append(a, 2, "o", "ou"), exceeded("QUOTA_BYTES", 10, 8));
+    assert.deepEqual(await storedIn(driver), { bytes: 8, clients: 1 });
+    await append(a, 2, "fo");
+    await assert.rejects(append(b, 0, "f"), exceeded("QUOTA_BYTES", 10, 10));
+    assert.deepEqual(await storedIn(driver), { bytes: 10, clients: 1 });
+  });
+
+  it("counts bytes and not characters", async () => {
+    const { append } = instance({ bytes: 5 }, newDriver());
+    await assert.rejects(append(a, 0, "ééé"), exceeded("QUOTA_BYTES", 5, 0));
+    await append(a, 0, "éé");
+  });
+
+  it("never refuses what is stored already, and counts only what is not", async () => {
+    const { append } = instance({ bytes: 8 }, newDriver());
+    await append(a, 0, "four");
+    await append(a, 0, "four", "FOUR");
+    await append(a, 0, "four", "FOUR");
+    await append(a, 1, "FOUR");
+    await assert.rejects(append(a, 0, "four", "FOUR", "f"), exceeded("QUOTA_BYTES", 8, 8));
+  });
+
+  it("is the same after a restart and on another instance", async () => {
+    const driver = newDriver();
+    await instance({ bytes: 8 }, driver).append(a, 0, "fourfour");
+    const other = instance({ bytes: 8 }, driver);
+    await assert.rejects(other.append(b, 0, "f"), exceeded("QUOTA_BYTES", 8, 8));
+  });
+
+  it("is looked up in storage afresh before it refuses anybody", async () => {
+    const driver = newDriver();
+    const { append } = instance({ bytes: 8 }, driver);
+    await append(a, 0, "four");
+    await append(a, 1, "four");
+    const [, last] = await driver.list("");
+    await driver.delete(last?.name ?? "");
+    await append(b, 0, "four");
+  });
+
+  it("may be exceeded by what two instances do not see of each other, and then holds on both", async () => {
+    const driver = newDriver();
+    const [one, two] = [instance({ bytes: 8 }, driver), instance({ bytes: 8 }, driver)];
+    await one.append(a, 0, "four");
+    await two.append(b, 0, "four");
+    await one.append(a, 1, "four");
+    assert.deepEqual(await storedIn(driver), { bytes: 12, clients: 2 });
+    await assert.rejects(one.append(a, 2, "f"), exceeded("QUOTA_BYTES", 8, 12));
+    await assert.rejects(two.append(b, 1, "f"), exceeded("QUOTA_BYTES", 8, 12));
+    assert.deepEqual(await storedIn(driver), { bytes: 12, clients: 2 });
+  });
+
+  it("is held together by appends side by side", async () => {
+    const driver = newDriver();
+    const { opened, open } = gate();
+    driver.before = ({ kind }) => (kind === "put" ? opened : undefined);
+    const { append } = instance({ bytes: 10 }, driver);
+    const appends = [append(a, 0, "four"), append(b, 0, "four"), append(c, 0, "four")];
+    const [, , third] = appends;
+    await assert.rejects(third ?? Promise.resolve(), exceeded("QUOTA_BYTES", 10, 8));
+    open();
+    await Promise.allSettled(appends);
+    assert.deepEqual(await storedIn(driver), { bytes: 8, clients: 2 });
+  });
+
+  it("counts an operation of a batch once while the rest is being stored", async () => {
+    const driver = newDriver();
+    const { opened, open } = gate();
+    driver.before = ({ kind }) =>
+      kind === "put" && driver.count("put") === 2 ? opened : undefined;
+    // Two objects, because one of both would be too large.
+    const large = "p".repeat(3_000_000);
+    const { append } = instance({ bytes: 9_000_000 }, driver);
+    const batch = append(a, 0, large, large);
+    await until(() => driver.count("put") >= 2);
+    await append(b, 0, large);
+    await assert.rejects(append(c, 0, "f"), exceeded("QUOTA_BYTES", 9_000_000, 9_000_000));
+    open();
+    await batch;
+    assert.deepEqual(await storedIn(driver), { bytes: 9_000_000, clients: 2 });
+  });
+
+  it("counts operations once that are packed and not deleted yet", async () => {
+    const driver = newDriver();
+    const { append } = instance({ bytes: 19 }, driver, 0);
+    for (let index = 0; index < 3; index++) await append(a, index, "four");
+    // The segment holds the first two; the third is in none.
+    const segment = { user, client: a, first: 0, last: 1, md5: "0".repeat(32) };
+    await driver.put(formatName(segment), new Uint8Array(10));
+    await append(a, 3, "fours");
+    await assert.rejects(append(a, 4, "f"), exceeded("QUOTA_BYTES", 19, 19));
+  });
+
+  it("has room again for what failed, while another append is under way", async () => {
+    const driver = newDriver();
+    const { append } = instance({ bytes: 8 }, driver);
+    const begun = gate();
+    const go = gate();
+    driver.before = async ({ kind, name }) => {
+      if (kind !== "put") return;
+      if (name.includes(a)) throw new StorageUnavailable("the disk is gone");
+      begun.open();
+      await go.opened;
+    };
+    const slow = append(b, 0, "four");
+    await begun.opened;
+    await assert.rejects(append(a, 0, "four"), StorageUnavailable);
+    driver.before = () => undefined;
+    await append(a, 0, "four");
+    go.open();
+    await slow;
+    assert.deepEqual(await storedIn(driver), { bytes: 8, clients: 2 });
+  });
+
+  it("is not used up by appends that fail", async () => {
+    const driver = newDriver();
+    const { append } = instance({ bytes: 4, clients: 1 }, driver);
+    driver.before = ({ kind }) => {
+      if (kind === "put") throw new StorageUnavailable("the disk is gone");
+    };
+    for (let i = 0; i < 3; i++) await assert.rejects(append(a, 0, "four"), StorageUnavailable);
+    driver.before = () => undefined;
+    await append(b, 0, "four");
+  });
+});
+
+describe("the quota of clients", () => {
+  it("refuses one more client, and lets those that are there go on", async () => {
+    const driver = newDriver();
+    const { append } = instance({ clients: 2 }, driver);
+    await append(a, 0, "x");
+    await append(b, 0, "x");
+    await assert.rejects(append(c, 0, "x"), exceeded("QUOTA_CLIENTS", 2, 2));
+    await append(a, 1, "y", "z");
+    assert.equal((await storedIn(driver)).clients, 2);
+  });
+
+  it("is held together by new clients side by side", async () => {
+    const driver = newDriver();
+    const { opened, open } = gate();
+    driver.before = ({ kind }) => (kind === "put" ? opened : undefined);
+    const { append } = instance({ clients: 2 }, driver);
+    const appends = [append(a, 0, "x"), append(b, 0, "x"), append(c, 0, "x")];
+    await assert.rejects(appends[2] ?? Promise.resolve(), exceeded("QUOTA_CLIENTS", 2, 2));
+    open();
+    await Promise.allSettled(appends);
+    assert.equal((await storedIn(driver)).clients, 2);
+  });
+});
+
+describe("whatever clients append at once", () => {
+  const append = fc.record({
+    client: fc.nat(4),
+    payloads: fc.array(fc.string({ minLength: 1, maxLength: 5, unit: fc.constant("x") }), {
+      minLength: 1,
+      maxLength: 1,
+    }),
+    ttl: fc.constantFrom(0, 1000),
+  });
+
+  it("the quotas hold, and what is refused would not have fitted", async () => {
+    const clients = Array.from({ length: 5 }, newClient);
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(append, { maxLength: 20 }),
+        fc.constantFrom(0, 1000),
+        async (appends, ttl) => {
+          const driver = newDriver();
+          driver.before = () => new Promise((resolve) => setImmediate(resolve));
+          const one = instance({ bytes: 20, clients: 3 }, driver, ttl);
+          const next = new Map<number, number>();
+          const outcomes = await Promise.allSettled(
+            appends.map(({ client, payloads }) => {
+              const first = next.get(client) ?? 0;
+              next.set(client, first + payloads.length);
+              return one.append(clients[client] ?? "", first, ...payloads);
+            }),
+          );
+          const stored = await storedIn(driver);
+          assert.ok(stored.bytes <= 20 && stored.clients <= 3);
+          for (const outcome of outcomes) {
+            if (outcome.status === "fulfilled") continue;
+            const { reason } = outcome;
+            // What comes after a refused append leaves a gap.
+            if (!(reason instanceof QuotaExceeded)) assert.equal(reason.name, "OperationGap");
+            else assert.ok(reason.used <= reason.quota);
+          }
+          assert.equal(stored.bytes === 0, appends.length === 0);
+        },
+      ),
+    );
+  });
+});
