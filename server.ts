@@ -7,6 +7,7 @@ import { realpathSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Router } from "itty-router";
 import type { ServerRequest } from "srvx";
+import { PROBLEMS } from "./protocol/problems.ts";
 import { InvalidUsers } from "./server/allow-list-file.ts";
 import { helpText, InvalidConfig, readConfig, VERSION } from "./server/config.ts";
 import { hasMore } from "./server/http/body-reader.ts";
@@ -109,7 +110,7 @@ export function createHandler(options: HandlerOptions): Handler {
       return await router.fetch(routed);
     } catch (error) {
       const problem = problemOf(error);
-      const { status } = problem;
+      const { status } = PROBLEMS[problem.type];
       // A `Problem` was made on purpose, and told of where it was made.
       if (status >= 500 && !(error instanceof Problem)) {
         logger.error("a request failed", { status, error });

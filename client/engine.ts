@@ -1,11 +1,12 @@
 /** One exchange with the server after the other, and what follows from the answer. */
 
+import type { Line } from "../protocol/types.ts";
 import { Refused, Unavailable } from "./failures.ts";
 import type { Inbox } from "./inbox.ts";
 import type { ClientChange, Created, Outbox } from "./outbox.ts";
 import type { Rival, Sender, Turn } from "./recovery.ts";
 import type { Exchange } from "./transport.ts";
-import type { Line, RunOpener } from "./verify.ts";
+import type { RunOpener } from "./verify.ts";
 
 const REQUEST_TIMEOUT = 408;
 

@@ -2,9 +2,11 @@
  * The operations that others create: gathered into runs, checked, delivered, and only then counted
  * as taken.
  */
+
+import type { Line } from "../protocol/types.ts";
 import type { Clock } from "./clock.ts";
 import type { Store } from "./stores/store.ts";
-import type { Cursor, Line, Opened, Operation, Refusal, RunOpener } from "./verify.ts";
+import type { Cursor, Opened, Operation, Refusal, RunOpener } from "./verify.ts";
 
 /**
  * What the app does with operations: of one client, consecutive, decrypted and known to be the

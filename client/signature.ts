@@ -1,10 +1,9 @@
-/** Requests signed with the user's key: RFC 9421, HTTP Message Signatures, as PROTOCOL.md has it. */
+/** Signs requests with the user's key (RFC 9421; `protocol/signature.ts` says what is signed). */
 import { type Bytes, sha256, toBase64, utf8 } from "../protocol/bytes.ts";
+import { SIGNATURE_SALT_BYTES, type SignedValues, signatureBase } from "../protocol/signature.ts";
 import type { Identity } from "./identity/identity.ts";
 
-const ALGORITHM = "rsa-pss-sha512";
-/** RFC 9421, section 3.3.1. */
-const PSS = { name: "RSA-PSS", saltLength: 64 };
+const PSS = { name: "RSA-PSS", saltLength: SIGNATURE_SALT_BYTES };
 
 /** A request, as far as it is signed. */
 export interface Signable {
@@ -18,12 +17,16 @@ export interface Signable {
 
 /** The header fields that sign a request. */
 export async function signatureHeaders(
-  identity: Identity,
+  { fingerprint, keys }: Identity,
   request: Signable,
 ): Promise<Record<"Content-Digest" | "Signature-Input" | "Signature", string>> {
   const digest = `sha-256=:${toBase64(await sha256(request.body))}:`;
-  const { base, parameters } = signatureBase(identity.fingerprint, request, digest);
-  const signature = await crypto.subtle.sign(PSS, identity.keys.signRequests, utf8(base));
+  const { base, parameters } = signatureBase(
+    fingerprint,
+    request.created,
+    signedValues(request, digest),
+  );
+  const signature = await crypto.subtle.sign(PSS, keys.signRequests, utf8(base));
   return {
     "Content-Digest": digest,
     "Signature-Input": `sig=${parameters}`,
@@ -31,22 +34,14 @@ export async function signatureHeaders(
   };
 }
 
-/** The signature base of RFC 9421, section 2.5, and its parameters. */
-export function signatureBase(
-  fingerprint: string,
-  { method, url, contentType, created }: Signable,
-  digest: string,
-): { readonly base: string; readonly parameters: string } {
-  const covered: readonly (readonly [string, string])[] = [
-    ["@method", method],
+/** The values of a request that its signature covers. */
+export function signedValues({ method, url, contentType }: Signable, digest: string): SignedValues {
+  return {
+    "@method": method,
     // Lower case and without the port of the scheme, as a URL has it.
-    ["@authority", url.host],
-    ["@path", url.pathname],
-    ["content-type", contentType],
-    ["content-digest", digest],
-  ];
-  const names = covered.map(([name]) => `"${name}"`).join(" ");
-  const parameters = `(${names});created=${created};keyid="${fingerprint}";alg="${ALGORITHM}"`;
-  const lines = covered.map(([name, value]) => `"${name}": ${value}`);
-  return { base: [...lines, `"@signature-params": ${parameters}`].join("\n"), parameters };
+    "@authority": url.host,
+    "@path": url.pathname,
+    "content-type": contentType,
+    "content-digest": digest,
+  };
 }

@@ -1,13 +1,15 @@
 /** Requests to the server, and what they are answered with (PROTOCOL.md, sections 4 to 8). */
 
 import { utf8 } from "../protocol/bytes.ts";
-import { readLines } from "../protocol/ndjson.ts";
+import { MIN_BYTES_PER_MS, REQUEST_TYPE, SYNC_PATH } from "../protocol/limits.ts";
+import { PROBLEM_TYPE } from "../protocol/problems.ts";
+import type { Line } from "../protocol/types.ts";
 import { LinkedAbort } from "./abort.ts";
 import type { Clock } from "./clock.ts";
 import { Refused, Unavailable } from "./failures.ts";
 import type { Identity } from "./identity/identity.ts";
+import { readLines } from "./response.ts";
 import { signatureHeaders } from "./signature.ts";
-import type { Line } from "./verify.ts";
 
 /** What a sync request says; `first` and `payloads` are of the client itself. */
 export interface SyncRequest {
@@ -32,13 +34,9 @@ export interface ExchangeOptions {
   readonly patience: number;
 }
 
-const JSON_TYPE = "application/json";
-const PROBLEM_TYPE = "application/problem+json";
 /** Statuses that say nothing against the request. */
 const TRY_AGAIN = new Set([408, 425, 429, 500, 502, 503, 504]);
 const LONGEST_WAIT_MS = 24 * 3600 * 1000;
-/** The slowest that a body is sent, in bytes a millisecond. */
-const SLOWEST = 4096 / 1000;
 
 /** Talks to one server as one user. */
 export class Exchange {
@@ -51,7 +49,7 @@ export class Exchange {
     this.#options = options;
     const base = new URL(options.url);
     if (!base.pathname.endsWith("/")) base.pathname += "/";
-    this.#url = new URL("sync", base);
+    this.#url = new URL(SYNC_PATH.slice(1), base);
   }
 
   /**
@@ -117,12 +115,12 @@ export class Exchange {
     const { identity, clock, fetch } = this.#options;
     const body = utf8(text);
     const created = Math.floor((clock.now() + this.#ahead) / 1000);
-    const signable = { method, url: this.#url, contentType: JSON_TYPE, body, created };
+    const signable = { method, url: this.#url, contentType: REQUEST_TYPE, body, created };
     const signature = sign ? await signatureHeaders(identity, signable) : {};
     const request = new Request(this.#url.href, {
       method,
       body,
-      headers: { "Content-Type": JSON_TYPE, ...signature },
+      headers: { "Content-Type": REQUEST_TYPE, ...signature },
       signal: patience.signal,
       // The request carries the user's key, and is for this server alone.
       redirect: "error",
@@ -184,7 +182,7 @@ class Patience {
   async wait<Result>(work: () => Promise<Result>, bytes = 0): Promise<Result> {
     this.#caller.throwIfAborted();
     const { clock } = this.#options;
-    const patience = this.#options.patience + Math.ceil(bytes / SLOWEST);
+    const patience = this.#options.patience + Math.ceil(bytes / MIN_BYTES_PER_MS);
     const answered = new AbortController();
     void clock.sleep(patience, answered.signal).then(() => {
       if (!answered.signal.aborted) this.#abort.abort(new Error(`silent for ${patience} ms`));

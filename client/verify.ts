@@ -6,6 +6,7 @@
  * fault: what lies before is a run of its own, and what lies behind is refused.
  */
 import { type Bytes, equal, fromBase64url, sha256, toBase64url } from "../protocol/bytes.ts";
+import type { Line } from "../protocol/types.ts";
 import {
   decrypt,
   type Envelope,
@@ -16,13 +17,6 @@ import {
   unwrapContentKey,
 } from "./envelope.ts";
 import type { Identity } from "./identity/identity.ts";
-
-/** One line of a response. */
-export interface Line {
-  readonly client: string;
-  readonly index: number;
-  readonly payload: string;
-}
 
 /** An operation, decrypted, of whom it is known that the user has made it. */
 export interface Operation {

@@ -1,8 +1,8 @@
 /** Operations that a client sends: what of them is stored already, and what is to be stored. */
 
-import { bytesOf } from "../protocol/text.ts";
+import { utf8 } from "../protocol/bytes.ts";
+import { formatLine } from "../protocol/ndjson.ts";
 import { ObjectMissing } from "../storage/driver.ts";
-import { operationLine } from "../sync/request.ts";
 import type { Parts } from "./entries.ts";
 import type { Listing } from "./listing.ts";
 import type { Fingerprint, ObjectName } from "./names.ts";
@@ -87,7 +87,7 @@ async function compareWith(run: Run, batch: Batch, parts: Parts, stored: Stored)
   };
   const payloadOf = (index: number) => payloads[index - batch.first] ?? "";
   if (run.first === run.last) {
-    note(first, md5Of(bytesOf(payloadOf(first))) === run.md5);
+    note(first, md5Of(utf8(payloadOf(first))) === run.md5);
     return;
   }
   if (first === run.first && last === run.last) {
@@ -100,7 +100,7 @@ async function compareWith(run: Run, batch: Batch, parts: Parts, stored: Stored)
   }
   const segment = await parts.segment(user, client, run);
   for (let index = first; index <= last; index++) {
-    const line = bytesOf(operationLine(client, index, payloadOf(index)));
+    const line = utf8(formatLine(client, index, payloadOf(index)));
     note(index, Buffer.compare(segment.lines(index, index), line) === 0);
   }
 }
@@ -149,7 +149,7 @@ function segmentsOf(batch: Batch, { first, last }: Span): Span[] {
 function objectOf(batch: Batch, { first, last }: Span): NewObject {
   const { user, client } = batch;
   const payloads = within(batch, { first, last });
-  const body = first === last ? bytesOf(payloads.join("")) : encodeSegment(client, first, payloads);
+  const body = first === last ? utf8(payloads.join("")) : encodeSegment(client, first, payloads);
   return { name: { user, client, first, last, md5: md5Of(body) }, body };
 }
 

@@ -1,6 +1,6 @@
 import { LRUCache } from "lru-cache";
-import { bytesOf, textOf } from "../protocol/text.ts";
-import { operationLine } from "../sync/request.ts";
+import { textOf, utf8 } from "../protocol/bytes.ts";
+import { formatLine } from "../protocol/ndjson.ts";
 import type { Fingerprint } from "./names.ts";
 import { md5Of, type Objects } from "./object-cache.ts";
 import { Segment } from "./segment.ts";
@@ -55,7 +55,7 @@ export class Parts {
     }
     const body = await this.#objects.get({ user, client, ...run });
     // A whole segment goes as it is: its MD5 has vouched for it.
-    return first < last ? body : bytesOf(operationLine(client, first, textOf(body)));
+    return first < last ? body : utf8(formatLine(client, first, textOf(body)));
   }
 
   /** A segment, to look into. Throws as `Objects.get` does, and `SegmentMalformed`. */
@@ -114,7 +114,7 @@ export class Parts {
     for (const run of runs) {
       const segment = run.first === run.last ? undefined : await this.segment(user, client, run);
       for (let index = run.first; index <= run.last; index++) {
-        const md5 = segment === undefined ? run.md5 : md5Of(bytesOf(segment.payload(index)));
+        const md5 = segment === undefined ? run.md5 : md5Of(utf8(segment.payload(index)));
         const holders = held[index - first];
         const other = holders?.get(md5);
         // Of those that hold the same payload, the one that reaches furthest.

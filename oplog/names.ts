@@ -12,6 +12,7 @@
  * The indexes are padded to 16 digits, so that the byte order of names is the order of operations.
  * Of the objects that begin with one index, segments come first, the shortest of them before others.
  */
+import { CLIENT_ID } from "../protocol/ids.ts";
 
 /** base64url SHA-256 of a user's public key in SPKI DER; made by `sync/public-key.ts`. */
 export type Fingerprint = string & { readonly brand: unique symbol };
@@ -27,8 +28,9 @@ export interface ObjectName {
   readonly md5: string;
 }
 
-const pattern =
-  /^([A-Za-z0-9_-]{43})\.([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\.([0-9]{16})(?:-([0-9]{16}))?\.([0-9a-f]{32})$/;
+const pattern = new RegExp(
+  `^([A-Za-z0-9_-]{43})\\.(${CLIENT_ID})\\.([0-9]{16})(?:-([0-9]{16}))?\\.([0-9a-f]{32})$`,
+);
 
 /**
  * What is known of a user beside the operations. Each is an empty object, and all of it is its name:

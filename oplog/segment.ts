@@ -3,8 +3,8 @@
  * byte the lines a response carries, so that a reader is sent it as it lies in storage.
  */
 
-import { bytesOf, textOf } from "../protocol/text.ts";
-import { operationLine } from "../sync/request.ts";
+import { textOf, utf8 } from "../protocol/bytes.ts";
+import { formatLine } from "../protocol/ndjson.ts";
 import { formatName, type ObjectName } from "./names.ts";
 import { lengthOf } from "./sequence.ts";
 
@@ -20,7 +20,7 @@ const LINE_FEED = 0x0a;
 
 /** The body of the segment that holds these payloads, the first under the index `first`. */
 export function encodeSegment(client: string, first: number, payloads: readonly string[]) {
-  return bytesOf(payloads.map((payload, i) => operationLine(client, first + i, payload)).join(""));
+  return utf8(payloads.map((payload, i) => formatLine(client, first + i, payload)).join(""));
 }
 
 /** A segment's body, and where its lines lie. */

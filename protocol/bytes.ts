@@ -9,6 +9,7 @@ const DIGITS = new Uint8Array(256).fill(NO_DIGIT);
 for (const [digit, code] of CODES.entries()) DIGITS[code] = digit;
 
 const encoder = new TextEncoder();
+// A payload may begin with U+FEFF, which is not a byte order mark then.
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** The bytes of a text in UTF-8. */

@@ -1,65 +1,14 @@
-/** The lines of an answer (PROTOCOL.md, section 7). */
-import { Unavailable } from "../client/failures.ts";
-import type { Line } from "../client/verify.ts";
+/** The lines of a response: newline-delimited JSON, one operation a line (PROTOCOL.md, Response). */
+import { isClientId, isOperationIndex } from "./ids.ts";
+import type { Line } from "./types.ts";
 
-/** In characters. A payload is as large as the server's `MAX_BODY` at most: 16 MiB unless changed. */
-const MAX_LINE = 64 * 1024 * 1024;
-
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
-
-/**
- * Yields the lines of an answer as they arrive, all that are whole; first none, once it shows that
- * the answer is a server's. Throws `Unavailable` at the end of an answer that was cut, and where one
- * is not as the protocol says.
- *
- * @param wait through which everything is awaited that the server may be late with
- */
-export async function* readLines(
-  response: Response,
-  wait: <Result>(read: () => Promise<Result>) => Promise<Result>,
-): AsyncGenerator<Line[], void, void> {
-  const header = response.headers.get("operation-count") ?? "";
-  // A proxy, or the page to log in to a network, may answer with 200 too, and has stored nothing.
-  if (!/^\d+$/.test(header)) throw unlike("it has no Operation-Count");
-  yield [];
-  const count = Number(header);
-  const reader = response.body?.getReader();
-  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-  let received = 0;
-  let rest = "";
-  while (reader !== undefined) {
-    const { value, done } = await wait(() => reader.read());
-    if (done) break;
-    const texts = (rest + decode(decoder, value)).split("\n");
-    rest = texts.pop() ?? "";
-    if (rest.length > MAX_LINE) throw unlike("a line is too long");
-    const lines: Line[] = [];
-    for (const text of texts) {
-      const line = lineOf(text);
-      if (line === undefined || received === count) {
-        if (lines.length > 0) yield lines;
-        throw unlike(line === undefined ? "a line is no operation" : "it has more lines");
-      }
-      lines.push(line);
-      received++;
-    }
-    if (lines.length > 0) yield lines;
-  }
-  if (received < count || rest !== "") {
-    throw new Unavailable(`the answer was cut: ${received} of ${count} operations came`);
-  }
+/** The line of one operation, with its line feed. */
+export function formatLine(client: string, index: number, payload: string): string {
+  return `{"client_id":"${client}","operation_index":${index},"payload":${JSON.stringify(payload)}}\n`;
 }
 
-function decode(decoder: TextDecoder, bytes: Uint8Array): string {
-  try {
-    return decoder.decode(bytes, { stream: true });
-  } catch (error) {
-    if (error instanceof TypeError) throw unlike("it is not UTF-8");
-    throw error;
-  }
-}
-
-function lineOf(text: string): Line | undefined {
+/** The operation of a line, without its line feed; `undefined` for a text that is no such line. */
+export function parseLine(text: string): Line | undefined {
   let line: unknown;
   try {
     line = JSON.parse(text);
@@ -72,14 +21,26 @@ function lineOf(text: string): Line | undefined {
     client_id: client,
     operation_index: index,
     payload,
-  }: Record<string, unknown> = {
-    ...line,
-  };
-  if (typeof client !== "string" || !uuid.test(client)) return undefined;
-  if (typeof index !== "number" || !Number.isSafeInteger(index) || index < 0) return undefined;
+  }: Record<string, unknown> = { ...line };
+  if (typeof client !== "string" || !isClientId(client)) return undefined;
+  if (!isOperationIndex(index)) return undefined;
   return typeof payload === "string" ? { client, index, payload } : undefined;
 }
 
-function unlike(what: string): Unavailable {
-  return new Unavailable(`the answer is not as the protocol says: ${what}`);
+/** Splits chunks of UTF-8 into lines, however the chunks cut them. */
+export class LineSplitter {
+  readonly #decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+  #rest = "";
+
+  /** The text after the last line feed so far. */
+  get rest(): string {
+    return this.#rest;
+  }
+
+  /** The lines that this chunk ends. Throws a `TypeError` for bytes that are not UTF-8. */
+  push(chunk: Uint8Array): string[] {
+    const lines = (this.#rest + this.#decoder.decode(chunk, { stream: true })).split("\n");
+    this.#rest = lines.pop() ?? "";
+    return lines;
+  }
 }

@@ -1,6 +1,8 @@
 /** All that crosses the wire: the request's schema and the response's lines (PROTOCOL.md). */
 import * as v from "valibot";
 import type { Fingerprint } from "../oplog/names.ts";
+import { isOperationIndex, MAX_INDEX, parseClientId } from "../protocol/ids.ts";
+import { MAX_OPERATIONS } from "../protocol/limits.ts";
 import { Identities, InvalidPublicKey, type PublicKey } from "./public-key.ts";
 
 /** A request, checked and put in order. */
@@ -15,16 +17,12 @@ export interface SyncRequest {
   readonly aware: ReadonlyMap<string, number>;
 }
 
-/** Operations that one request may append: each is work, however short its payload. */
-export const MAX_OPERATIONS = 10_000;
-
 /** More are not listed: a body may hold a fault in every few bytes. */
 const MAX_FAULTS = 100;
 
 /** How many characters of a name or path that is not known are told back. */
 const MAX_ECHO = 64;
 
-const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 const uuidRule = "must be a UUID such as 5f0c1a52-7f7e-4d35-a9a5-0d8b8c1d8b11";
 const indexRule = "must be a whole number from 0 to 9007199254740991";
 const indexMissing = "is missing: a payload needs the operation index it is stored under";
@@ -46,9 +44,13 @@ const User = v.pipe(
   }),
 );
 
-const ClientId = v.pipe(v.string(uuidRule), v.regex(uuidPattern, uuidRule), v.toLowerCase());
+const ClientId = v.pipe(
+  v.string(uuidRule),
+  v.check((text) => parseClientId(text) !== undefined, uuidRule),
+  v.toLowerCase(),
+);
 
-const OperationIndex = v.custom<number>(isIndex, indexRule);
+const OperationIndex = v.custom<number>(isOperationIndex, indexRule);
 
 const Payloads = v.pipe(
   v.custom<unknown>((input) => typeof input === "string" || Array.isArray(input), payloadRule),
@@ -81,9 +83,9 @@ const SyncStatus = v.pipe(
     for (const [key, value] of Object.entries(dataset.value)) {
       const client = key.toLowerCase();
       const wrong: string[] = [];
-      if (!uuidPattern.test(key)) wrong.push(`the key ${uuidRule}`);
+      if (parseClientId(key) === undefined) wrong.push(`the key ${uuidRule}`);
       else if (aware.has(client)) wrong.push("this client is named twice");
-      if (isIndex(value)) aware.set(client, value);
+      if (isOperationIndex(value)) aware.set(client, value);
       else wrong.push(indexRule);
       for (const message of wrong) {
         const path = { type: "object", origin: "value", input: dataset.value, key, value } as const;
@@ -113,7 +115,7 @@ const Request = v.pipe(
     const { user: key, client_id: client, operation_index: first, payload: payloads } = value;
     const aware = value.sync_status ?? new Map<string, number>();
     const last = first === undefined ? -1 : first + ((payloads?.length ?? 1) - 1);
-    if (last > Number.MAX_SAFE_INTEGER || (first === undefined && payloads !== undefined)) {
+    if (last > MAX_INDEX || (first === undefined && payloads !== undefined)) {
       const key = "operation_index";
       const path = { type: "object", origin: "value", input: value, key, value: first } as const;
       addIssue({ message: first === undefined ? indexMissing : indexTooHigh, path: [path] });
@@ -177,15 +179,6 @@ function parse<Output>(
     detail: message,
   }));
   return { faults: [...known, ...unknown].slice(0, MAX_FAULTS) };
-}
-
-/** One line of a response: what a client is sent of one operation. */
-export function operationLine(client: string, index: number, payload: string): string {
-  return `{"client_id":"${client}","operation_index":${index},"payload":${JSON.stringify(payload)}}\n`;
-}
-
-function isIndex(value: unknown): value is number {
-  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 }
 
 function isPayload(value: unknown): value is string {

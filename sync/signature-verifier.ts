@@ -1,5 +1,6 @@
 import { LRUCache } from "lru-cache";
 import type { Fingerprint } from "../oplog/names.ts";
+import { SIGNATURE_SALT_BYTES } from "../protocol/signature.ts";
 import { numbersOf, type PublicKey } from "./public-key.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -7,9 +8,6 @@ type Verify = (data: Bytes, signature: Bytes) => Promise<boolean>;
 
 /** How many imported keys are kept: importing one costs more than using it. */
 const KEPT = 4096;
-
-/** `rsa-pss-sha512` of RFC 9421: RSASSA-PSS of RFC 8017, both hashes SHA-512, a salt of 64 bytes. */
-const SALT_BYTES = 64;
 
 /** Checks signatures with the users' keys. */
 export class Keys {
@@ -28,7 +26,7 @@ export class Keys {
 
 async function imported(key: PublicKey): Promise<Verify> {
   const { subtle } = globalThis.crypto;
-  const algorithm = { name: "RSA-PSS", hash: "SHA-512", saltLength: SALT_BYTES };
+  const algorithm = { name: "RSA-PSS", hash: "SHA-512", saltLength: SIGNATURE_SALT_BYTES };
   try {
     const usable = await subtle.importKey("spki", key.spki, algorithm, false, ["verify"]);
     const verify: Verify = (data, signature) => subtle.verify(algorithm, usable, signature, data);
@@ -45,7 +43,7 @@ async function imported(key: PublicKey): Promise<Verify> {
 async function calculated(key: PublicKey): Promise<Verify> {
   const { mgf1, PSS } = await import("micro-rsa-dsa-dh/rsa.js");
   const { sha512 } = await import("@noble/hashes/sha2.js");
-  const scheme = PSS(sha512, mgf1(sha512), SALT_BYTES);
+  const scheme = PSS(sha512, mgf1(sha512), SIGNATURE_SALT_BYTES);
   const { modulus: n, exponent: e } = numbersOf(key);
   return async (data, signature) => {
     try {

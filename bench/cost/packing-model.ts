@@ -3,7 +3,7 @@
 import { packsOf } from "../../oplog/compaction/planner.ts";
 import { LIMITS } from "../../oplog/compaction/scheduler.ts";
 import { type Run, Sequence } from "../../oplog/sequence.ts";
-import { operationLine } from "../../sync/request.ts";
+import { formatLine } from "../../protocol/ndjson.ts";
 
 /** A client whose operations came one by one, each with time enough to be packed. */
 export interface PackedClient {
@@ -60,7 +60,7 @@ function segmentOf(pack: readonly Run[]): Run {
 
 /** The bytes of a run's lines: a single operation is stored without the line around it. */
 function linesOf({ first, last, size }: Run): number {
-  return first === last ? size + operationLine("0".repeat(36), first, "").length : size;
+  return first === last ? size + formatLine("0".repeat(36), first, "").length : size;
 }
 
 function bytesOf(runs: readonly Run[]): number {

@@ -17,7 +17,8 @@ import {
 } from "../../client/index.ts";
 import { FolderStore } from "../../client/stores/folder.ts";
 import { Exchange } from "../../client/transport.ts";
-import { type Line, RunOpener } from "../../client/verify.ts";
+import { RunOpener } from "../../client/verify.ts";
+import type { Line } from "../../protocol/types.ts";
 import { temporaryFolder } from "../../tests/support/folder.ts";
 import { startServer } from "../../tests/support/process.ts";
 

@@ -4,9 +4,9 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Fingerprint, formatName } from "../../oplog/names.ts";
 import { md5Of } from "../../oplog/object-cache.ts";
+import { formatLine } from "../../protocol/ndjson.ts";
 import type { Driver } from "../../storage/driver.ts";
 import { fingerprintOf } from "../../sync/public-key.ts";
-import { operationLine } from "../../sync/request.ts";
 
 /** Bytes of a payload, where nothing else is said. */
 export const PAYLOAD_BYTES = 512;
@@ -84,7 +84,7 @@ export function* segments(
     const lines: string[] = [];
     let index = first;
     for (let bytes = 0; bytes < SEGMENT_BYTES && index < operations; index++) {
-      const line = operationLine(SEEDER, index, payloadOf(index, payloadBytes));
+      const line = formatLine(SEEDER, index, payloadOf(index, payloadBytes));
       lines.push(line);
       bytes += line.length;
     }

@@ -1,6 +1,6 @@
 /** One large transfer from a program that has just been started, so that its caches are empty. */
 import { writeFileSync } from "node:fs";
-import { operationLine } from "../../sync/request.ts";
+import { formatLine } from "../../protocol/ndjson.ts";
 import { fileRequest, syncRequest } from "./connection.ts";
 import type { Slot } from "./figures.ts";
 import { connected, inTurn } from "./load.ts";
@@ -43,7 +43,7 @@ export function sent(program: Program, requests: readonly Uint8Array[]): Promise
 /** Writes what a first sync of a seeded log answers into a file. */
 export function writeAnswer(path: string, operations: number): void {
   const lines = Array.from({ length: operations }, (_, index) =>
-    operationLine(SEEDER, index, payloadOf(index, PAYLOAD_BYTES)),
+    formatLine(SEEDER, index, payloadOf(index, PAYLOAD_BYTES)),
   );
   writeFileSync(path, lines.join(""));
 }

@@ -1,5 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import type { ServerRequest } from "srvx";
+import { MIN_BYTES_PER_MS, REQUEST_TYPE } from "../../protocol/limits.ts";
 import type { Slot } from "./admission.ts";
 import { arriving } from "./body-reader.ts";
 import { watch } from "./deadline.ts";
@@ -20,9 +21,6 @@ export interface BodyOptions {
   /** Milliseconds that a body may take, beside what its length gives it. */
   readonly timeout: number;
 }
-
-/** What a body must have brought on average once its time is over: 4 KiB/s, in bytes. */
-const BYTES_PER_MS = 4.096;
 
 /**
  * Reads a request's JSON, counting bytes as they arrive: `Content-Length` is a claim, and a body in
@@ -51,12 +49,9 @@ function parse(body: Buffer): unknown {
   return JSON.parse(body.toString("utf8", start));
 }
 
-/** What clients send as it is. */
-const USUAL_MEDIA_TYPE = "application/json";
-
 /** Refusing other types also keeps web pages of other origins from posting without a preflight. */
 function checkMediaType(headers: Headers): void {
-  const usual = headers.get("content-type") === USUAL_MEDIA_TYPE;
+  const usual = headers.get("content-type") === REQUEST_TYPE;
   if (usual && !headers.has("content-encoding")) return;
   const [type, ...parameters] = (headers.get("content-type") ?? "").toLowerCase().split(";");
   const charset = parameters.map((text) => text.trim()).find((text) => text.startsWith("charset="));
@@ -82,7 +77,7 @@ async function readBytes(
   });
   const since = performance.now();
   const leave = watch(() => {
-    const left = since + timeout + length / BYTES_PER_MS - performance.now();
+    const left = since + timeout + length / MIN_BYTES_PER_MS - performance.now();
     if (left <= 0) body.stop(tooSlow());
   });
   try {
@@ -97,14 +92,12 @@ async function readBytes(
 }
 
 function invalid(detail: string): Problem {
-  return new Problem({ status: 400, type: "invalid-request", title: "Invalid request", detail });
+  return new Problem({ type: "invalid-request", detail });
 }
 
 function unsupported(detail: string): Problem {
   return new Problem({
-    status: 415,
     type: "unsupported-media-type",
-    title: "Unsupported media type",
     detail,
     headers: { Accept: "application/json" },
   });
@@ -112,9 +105,7 @@ function unsupported(detail: string): Problem {
 
 function tooSlow(): Problem {
   return new Problem({
-    status: 408,
     type: "request-timeout",
-    title: "Request timeout",
     detail: "The body came too slowly. Nothing was stored. Send fewer operations at once.",
     headers: { Connection: "close" },
   });
@@ -122,9 +113,7 @@ function tooSlow(): Problem {
 
 function tooLarge(maxBytes: number): Problem {
   return new Problem({
-    status: 413,
     type: "body-too-large",
-    title: "Body too large",
     detail: `The body is larger than ${maxBytes} bytes. Send fewer operations at once, or have the server's MAX_BODY raised.`,
     members: { limit: maxBytes, setting: "MAX_BODY" },
     headers: { Connection: "close" },

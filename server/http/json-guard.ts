@@ -1,4 +1,5 @@
-import { type Fault, MAX_OPERATIONS } from "../../sync/request.ts";
+import { MAX_OPERATIONS } from "../../protocol/limits.ts";
+import type { Fault } from "../../sync/request.ts";
 
 /** Bodies up to this size are not looked at: whatever they hold, it is little. In bytes. */
 const UNCHECKED = 64 * 1024;

@@ -1,11 +1,9 @@
 /** Errors as RFC 9457 `application/problem+json`. */
+import { PROBLEM_TYPE, PROBLEM_URN, PROBLEMS, type ProblemType } from "../../protocol/problems.ts";
 import type { Reply } from "./response.ts";
 
 export interface ProblemOptions {
-  readonly status: number;
-  /** Names the kind of problem, for programs; see PROTOCOL.md. */
-  readonly type: string;
-  readonly title: string;
+  readonly type: ProblemType;
   /** What was wrong here and what to do, for a person. */
   readonly detail: string;
   /** Further members of the document. */
@@ -25,12 +23,13 @@ export class Problem extends Error {
 
 /** The reply that says it. */
 export function problemReply(problem: ProblemOptions): Reply {
-  const { status, type, title, detail, members, headers } = problem;
-  const document = { type: `urn:sync-server:${type}`, title, status, detail, ...members };
+  const { type, detail, members, headers } = problem;
+  const { status, title } = PROBLEMS[type];
+  const document = { type: `${PROBLEM_URN}${type}`, title, status, detail, ...members };
   return {
     status,
     headers: {
-      "Content-Type": "application/problem+json",
+      "Content-Type": PROBLEM_TYPE,
       "Cache-Control": "no-store",
       ...headers,
     },

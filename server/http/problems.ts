@@ -15,27 +15,21 @@ export function problemOf(error: unknown): ProblemOptions {
   if (error instanceof Problem) return error.options;
   if (error instanceof OperationGap) {
     return {
-      status: 409,
       type: "operation-gap",
-      title: "Operation gap",
       detail: `Operations are missing before this one: ${error.message}. Nothing was stored. Send on from next_index.`,
       members: { next_index: error.nextIndex },
     };
   }
   if (error instanceof OperationConflict) {
     return {
-      status: 409,
       type: "operation-conflict",
-      title: "Operation conflict",
       detail: `Nothing was stored: ${error.message}. This client id is in use twice; take a new one.`,
       members: { operation_index: error.index },
     };
   }
   if (error instanceof UserErased) {
     return {
-      status: 410,
       type: "user-erased",
-      title: "User erased",
       detail: "This user has left, and nothing of it is here. Nothing was stored, nor will be.",
       members: { erased_at: new Date(error.at * 1000).toISOString() },
     };
@@ -44,17 +38,13 @@ export function problemOf(error: unknown): ProblemOptions {
   if (error instanceof NoRoom) return overloaded().options;
   if (error instanceof BodyCut) {
     return {
-      status: 400,
       type: "invalid-request",
-      title: "Invalid request",
       detail: "The body ended early. Send the request again.",
     };
   }
   if (error instanceof UserNotAllowed) {
     return {
-      status: 403,
       type: "user-not-allowed",
-      title: "User not allowed",
       detail: "This server has a list of its users, and this key is not on it. Ask its operator.",
     };
   }
@@ -62,25 +52,19 @@ export function problemOf(error: unknown): ProblemOptions {
     const { setting, quota, used } = error;
     const what = setting === "QUOTA_BYTES" ? "bytes of operations" : "clients";
     return {
-      status: 507,
       type: "quota-exceeded",
-      title: "Quota exceeded",
       detail: `This user may store ${quota} ${what} here and has ${used}. Nothing was stored. Have the server's ${setting} raised.`,
       members: { quota, used, setting },
     };
   }
   return {
-    status: 500,
     type: "internal-error",
-    title: "Internal error",
     detail: "The server failed in a way it did not expect. Its log says how. Try again later.",
   };
 }
 
 const storageUnavailable: ProblemOptions = {
-  status: 503,
   type: "storage-unavailable",
-  title: "Storage unavailable",
   detail: "The server's storage does not answer, so nothing is acknowledged. Send it again later.",
   headers: { "Retry-After": "5" },
 };
@@ -92,9 +76,7 @@ export function storageNotReady(reason: string): Problem {
 
 /** The server takes no requests any more. */
 export const stopping: ProblemOptions = {
-  status: 503,
   type: "stopping",
-  title: "Stopping",
   detail: "The server is being stopped. Send the request again in a moment.",
   headers: { "Retry-After": "1" },
 };
@@ -104,9 +86,7 @@ export function invalidRequest(faults: readonly Fault[]): Problem {
   const first = faults[0];
   const more = faults.length > 1 ? ` (and ${faults.length - 1} more in "errors")` : "";
   return new Problem({
-    status: 400,
     type: "invalid-request",
-    title: "Invalid request",
     detail: `${first?.pointer ?? "#"} ${first?.detail ?? "is not right"}${more}. Nothing was stored.`,
     members: { errors: faults },
   });
@@ -129,18 +109,14 @@ export function unauthorized(
   };
   if (error instanceof SignatureRequired) {
     return new Problem({
-      status: 401,
       type: "signature-required",
-      title: "Signature required",
       detail: `The request has no signature: ${error.message}. Nothing was stored. Sign it as Accept-Signature says.`,
       headers,
     });
   }
   const { check, message } = error;
   return new Problem({
-    status: 401,
     type: "signature-invalid",
-    title: "Signature invalid",
     detail: `The signature is not right: ${message}. Nothing was stored. Sign as Accept-Signature says.`,
     members: { check },
     headers,
@@ -150,9 +126,7 @@ export function unauthorized(
 /** There is nothing at this path. */
 export function notFound(path: string): Problem {
   return new Problem({
-    status: 404,
     type: "not-found",
-    title: "Not found",
     detail: `There is nothing at ${shortened(path)}. There are POST and DELETE /sync, GET /health, GET /ready and GET /metrics.`,
   });
 }
@@ -160,9 +134,7 @@ export function notFound(path: string): Problem {
 /** @param allow the methods that the path answers, as in `Allow` */
 export function methodNotAllowed(method: string, path: string, allow: string): Problem {
   return new Problem({
-    status: 405,
     type: "method-not-allowed",
-    title: "Method not allowed",
     detail: `${path} does not answer ${method}, only ${allow}.`,
     headers: { Allow: allow },
   });
@@ -178,9 +150,7 @@ export function rateLimited(
   headers: Readonly<Record<string, string>>,
 ): Problem {
   return new Problem({
-    status: 429,
     type: "rate-limited",
-    title: "Too many requests",
     detail: `This user has used up the rate limit. Nothing was stored. Try again in ${retryAfter} s.`,
     headers: { ...headers, "Retry-After": String(retryAfter) },
   });
@@ -192,9 +162,7 @@ export function rateLimited(
  */
 export function newUsersLimited(retryAfter: number): Problem {
   return new Problem({
-    status: 429,
     type: "new-users-limited",
-    title: "Too many new users",
     detail: `Too many new users have begun to store operations from this network address. Nothing was stored. Try again in ${retryAfter} s.`,
     headers: { "Retry-After": String(retryAfter) },
   });
@@ -203,9 +171,7 @@ export function newUsersLimited(retryAfter: number): Problem {
 /** There is no room for another request, or for its bytes. */
 export function overloaded(headers: Readonly<Record<string, string>> = {}): Problem {
   return new Problem({
-    status: 503,
     type: "overloaded",
-    title: "Overloaded",
     detail: "The server has too much to do at once. Send the request again in a moment.",
     headers: { ...headers, "Retry-After": "1" },
   });

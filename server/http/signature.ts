@@ -11,6 +11,13 @@ import {
   verifySignature,
 } from "http-message-sig";
 import type { Fingerprint } from "../../oplog/names.ts";
+import { SYNC_PATH } from "../../protocol/limits.ts";
+import {
+  coveredComponents,
+  MAX_CLOCK_SKEW_SECONDS,
+  SIGNATURE_ALGORITHM,
+  SIGNED_COMPONENTS,
+} from "../../protocol/signature.ts";
 import type { PublicKey } from "../../sync/public-key.ts";
 import type { Keys } from "../../sync/signature-verifier.ts";
 import { digestFault } from "./content-digest.ts";
@@ -46,16 +53,6 @@ export interface SignaturesOptions {
   /** Milliseconds of Unix time. */
   readonly time: () => number;
 }
-
-const ALGORITHM = "rsa-pss-sha512";
-
-/** What a signature must cover at least, in the order in which clients are asked for it. */
-const COMPONENTS = ["@method", "@authority", "@path", "content-type", "content-digest"];
-
-const PATH = "/sync";
-
-/** How far a signature's time may be from the server's, either way, in seconds. */
-const CLOCK_SECONDS = 300;
 
 /** Characters that a field may have: the signature of the largest key takes some 1,400. */
 const MAX_FIELD = 4096;
@@ -136,9 +133,9 @@ export class Signatures {
         checkClaims(claims, request.headers.get("content-digest") ?? "", body, user, now),
       );
     if (await isFor(own)) return;
-    const { host, pathname } = new URL(own + PATH);
+    const { host, pathname } = new URL(own + SYNC_PATH);
     if (told !== undefined && told !== own && (await isFor(told))) {
-      const meant = new URL(told).host + PATH;
+      const meant = new URL(told).host + SYNC_PATH;
       throw new SignatureInvalid("authority", `it is for ${meant}, and this is ${host}${pathname}`);
     }
     throw new SignatureInvalid(
@@ -157,13 +154,13 @@ export class Signatures {
     const message = {
       kind: "request",
       method: request.method,
-      targetUri: origin + PATH,
+      targetUri: origin + SYNC_PATH,
       fields: fieldsOf(request.headers),
     } as const;
     try {
       await verifySignature(message, {
         policy: {
-          algorithms: [ALGORITHM],
+          algorithms: [SIGNATURE_ALGORITHM],
           requiredComponents: [],
           requiredParameters: [],
           clockSkew: ANY_TIME,
@@ -173,7 +170,7 @@ export class Signatures {
           const { keys } = this.#options;
           const verify = (data: Uint8Array, signature: Uint8Array) =>
             keys.verify(user, Uint8Array.from(data), Uint8Array.from(signature));
-          return { algorithm: ALGORITHM, verify };
+          return { algorithm: SIGNATURE_ALGORITHM, verify };
         },
       });
       return true;
@@ -199,7 +196,7 @@ function checkClaims(
   const covered = components.flatMap(({ name, parameters }) =>
     Object.keys(parameters).length === 0 ? [name] : [],
   );
-  const missing = COMPONENTS.filter((name) => !covered.includes(name));
+  const missing = SIGNED_COMPONENTS.filter((name) => !covered.includes(name));
   if (missing.length > 0) {
     throw new SignatureInvalid("components", `it does not cover ${missing.join(", ")}`);
   }
@@ -209,7 +206,7 @@ function checkClaims(
   const { created, expires = Number.POSITIVE_INFINITY } = parameters;
   if (created === undefined) throw new SignatureInvalid("clock", "it has no created time");
   const off = now - created;
-  if (Math.abs(off) > CLOCK_SECONDS) {
+  if (Math.abs(off) > MAX_CLOCK_SKEW_SECONDS) {
     const way = off > 0 ? "ago" : "ahead";
     throw new SignatureInvalid("clock", `it was created ${Math.abs(off)} s ${way} by this clock`);
   }
@@ -220,8 +217,7 @@ function checkClaims(
 
 /** The value of `Accept-Signature` (RFC 9421, section 5) that asks a user for a signature. */
 export function acceptSignature(user: Fingerprint): string {
-  const components = COMPONENTS.map((name) => `"${name}"`).join(" ");
-  return `sig=(${components});created;keyid="${user}";alg="${ALGORITHM}"`;
+  return `sig=${coveredComponents()};created;keyid="${user}";alg="${SIGNATURE_ALGORITHM}"`;
 }
 
 /** The origin that a request says it is for; `undefined` when it says none that can be. */

@@ -3,6 +3,7 @@ import type { Admit, Log } from "../../oplog/appender.ts";
 import type { Listing } from "../../oplog/listing.ts";
 import type { Fingerprint } from "../../oplog/names.ts";
 import type { Reading } from "../../oplog/reader.ts";
+import { LINES_TYPE, OPERATION_COUNT } from "../../protocol/limits.ts";
 import { type Access, type Door, SignatureRequired } from "../../sync/access.ts";
 import type { Erasures } from "../../sync/erasure.ts";
 import type { Addition, Quota, Reservation } from "../../sync/quota.ts";
@@ -229,9 +230,9 @@ export class SyncEndpoint {
     return {
       status: 200,
       headers: {
-        "Content-Type": "application/x-ndjson",
+        "Content-Type": LINES_TYPE,
         "Cache-Control": "no-store",
-        "Operation-Count": String(reading.count),
+        [OPERATION_COUNT]: String(reading.count),
         ...rate,
       },
       body: reading.count === 0 ? null : await this.#send(entered, reading, slot),

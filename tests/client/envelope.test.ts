@@ -22,7 +22,7 @@ import {
 } from "../../client/envelope.ts";
 import { identityOf } from "../../client/identity/identity.ts";
 import { createIdentity, type Identity, importIdentity } from "../../client/index.ts";
-import { type Line, type RefusalKind, RunOpener } from "../../client/verify.ts";
+import { type RefusalKind, RunOpener } from "../../client/verify.ts";
 import {
   concat,
   equal,
@@ -33,6 +33,7 @@ import {
   uuidBytes,
   uuidOf,
 } from "../../protocol/bytes.ts";
+import type { Line } from "../../protocol/types.ts";
 import { projectFolder } from "../support/process.ts";
 import { sealed } from "../support/sealed.ts";
 import { newClient } from "../support/users.ts";

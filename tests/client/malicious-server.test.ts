@@ -12,7 +12,7 @@ import {
   type SyncOptions,
   textOf,
 } from "../../client/index.ts";
-import type { Line } from "../../client/verify.ts";
+import type { Line } from "../../protocol/types.ts";
 import { sealed } from "../support/sealed.ts";
 import { JumpingClock, SimulatedServer, URL_OF_SERVER } from "../support/simulated-network.ts";
 import { newClient } from "../support/users.ts";

@@ -3,8 +3,9 @@ import assert from "node:assert/strict";
 import { constants, createHash, createPublicKey, verify } from "node:crypto";
 import { before, describe, it } from "node:test";
 import { createIdentity, type Identity, MemoryStore, SyncClient } from "../../client/index.ts";
-import { signatureBase, signatureHeaders } from "../../client/signature.ts";
+import { type Signable, signatureHeaders, signedValues } from "../../client/signature.ts";
 import { utf8 } from "../../protocol/bytes.ts";
+import { signatureBase } from "../../protocol/signature.ts";
 
 let identity: Identity;
 before(async () => {
@@ -20,7 +21,7 @@ describe("a signed request", () => {
       body: utf8("{}"),
       created: 1_800_000_000,
     };
-    const { base, parameters } = signatureBase("FINGERPRINT", request, "sha-256=:abc=:");
+    const { base, parameters } = baseOf("FINGERPRINT", request, "sha-256=:abc=:");
     const expected = [
       '"@method": POST',
       '"@authority": sync.example',
@@ -36,7 +37,7 @@ describe("a signed request", () => {
     );
     const local = { ...request, url: new URL("http://localhost:8080/base/sync") };
     assert.match(
-      signatureBase("F", local, "d").base,
+      baseOf("F", local, "d").base,
       /"@authority": localhost:8080\n"@path": \/base\/sync\n/,
     );
   });
@@ -52,11 +53,7 @@ describe("a signed request", () => {
     const headers = await signatureHeaders(identity, request);
     const digest = createHash("sha256").update(request.body).digest("base64");
     assert.equal(headers["Content-Digest"], `sha-256=:${digest}:`);
-    const { base, parameters } = signatureBase(
-      identity.fingerprint,
-      request,
-      headers["Content-Digest"],
-    );
+    const { base, parameters } = baseOf(identity.fingerprint, request, headers["Content-Digest"]);
     assert.equal(headers["Signature-Input"], `sig=${parameters}`);
     const signature = /^sig=:([A-Za-z0-9+/]+=*):$/.exec(headers.Signature)?.[1] ?? "";
     assert.ok(isSigned(base, signature));
@@ -91,6 +88,10 @@ describe("a signed request", () => {
     }
   });
 });
+
+function baseOf(fingerprint: string, request: Signable, digest: string) {
+  return signatureBase(fingerprint, request.created, signedValues(request, digest));
+}
 
 function isSigned(base: string, signature: string): boolean {
   const key = createPublicKey({

@@ -1,8 +1,8 @@
 /** The client in a browser: its stores, its keys, and its envelope against the other runtimes. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { Line } from "../../client/verify.ts";
 import { textOf } from "../../protocol/bytes.ts";
+import type { Line } from "../../protocol/types.ts";
 import { storeCases } from "../client/store-contract.ts";
 import { chromium, runInChromium } from "../support/chromium.ts";
 import { openAll } from "../support/envelope-work.ts";

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { PROBLEMS } from "../../protocol/problems.ts";
 import { Admission } from "../../server/http/admission.ts";
 import { readJson } from "../../server/http/body.ts";
 import { watch } from "../../server/http/deadline.ts";
@@ -78,7 +79,7 @@ describe("what is watched", () => {
     };
     assert.deepEqual((await read("[1]")).json, [1]);
     const refused = (status: number) => (error: unknown) =>
-      error instanceof Problem && error.options.status === status;
+      error instanceof Problem && PROBLEMS[error.options.type].status === status;
     await assert.rejects(read("[1"), refused(400));
     await assert.rejects(read("[1,2,3,4,5,6,7]"), refused(413));
     await quiet();

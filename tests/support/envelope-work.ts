@@ -4,8 +4,9 @@
  */
 
 import { identityOf } from "../../client/identity/identity.ts";
-import { type Line, RunOpener } from "../../client/verify.ts";
+import { RunOpener } from "../../client/verify.ts";
 import { fromBase64url, textOf } from "../../protocol/bytes.ts";
+import type { Line } from "../../protocol/types.ts";
 import { sealed } from "./sealed.ts";
 
 /** @param key a private key, PKCS #8 in base64url */

@@ -2,8 +2,8 @@
 
 import { NO_PREVIOUS, newContentKey, seal } from "../../client/envelope.ts";
 import type { Identity } from "../../client/index.ts";
-import type { Line } from "../../client/verify.ts";
 import { type Bytes, utf8 } from "../../protocol/bytes.ts";
+import type { Line } from "../../protocol/types.ts";
 
 /** The lines of a client that has created the texts, from the index `first` on. */
 export async function sealed(

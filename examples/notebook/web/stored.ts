@@ -6,6 +6,7 @@
 import { NoEnvelope, parseEnvelope } from "../../../client/envelope.ts";
 import type { Identity } from "../../../client/identity/identity.ts";
 import { toBase64url } from "../../../protocol/bytes.ts";
+import { LineSplitter, parseLine } from "../../../protocol/ndjson.ts";
 import { find, make, say } from "./dom.ts";
 
 /** Lines that are shown; more are counted. */
@@ -17,12 +18,6 @@ interface Sent {
   readonly client_id: string;
   readonly operation_index?: number;
   readonly payload?: readonly string[];
-}
-
-interface Answered {
-  readonly client_id: string;
-  readonly operation_index: number;
-  readonly payload: string;
 }
 
 export class Stored {
@@ -56,29 +51,19 @@ export class Stored {
 
   /** Passes on what comes, and looks at each line that is whole. */
   #lines(): TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>> {
-    const decoder = new TextDecoder();
-    let rest = "";
+    const splitter = new LineSplitter();
     return new TransformStream({
       transform: (chunk, controller) => {
         controller.enqueue(chunk);
-        const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
-        rest = lines.pop() ?? "";
-        for (const line of lines) this.#take(line);
+        for (const line of splitter.push(chunk)) this.#take(line);
       },
     });
   }
 
-  #take(line: string): void {
-    let answered: Answered;
-    try {
-      answered = JSON.parse(line);
-    } catch (error) {
-      // The client says what is wrong with an answer; here it is only shown.
-      if (error instanceof SyntaxError) return;
-      throw error;
-    }
-    const { client_id, operation_index, payload } = answered;
-    this.add(client_id, operation_index, [payload]);
+  /** The client says what is wrong with an answer; here a line is only shown. */
+  #take(text: string): void {
+    const line = parseLine(text);
+    if (line !== undefined) this.add(line.client, line.index, [line.payload]);
   }
 
   #show(client: string, index: number, payload: string): void {

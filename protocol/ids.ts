@@ -1,0 +1,25 @@
+/** Client ids and operation indexes, as both ends check them (PROTOCOL.md, Terminology). */
+
+/** A UUID in its canonical form, lower case, as the source of a regular expression. */
+export const CLIENT_ID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";
+
+const canonical = new RegExp(`^${CLIENT_ID}$`);
+const anyCase = new RegExp(`^${CLIENT_ID}$`, "i");
+
+/** The largest operation index: the largest integer that JSON readers keep exact. */
+export const MAX_INDEX = Number.MAX_SAFE_INTEGER;
+
+/** True for a client id in its canonical form, in which the server stores and sends it. */
+export function isClientId(text: string): boolean {
+  return canonical.test(text);
+}
+
+/** The canonical form of a client id in upper or lower case; `undefined` for any other text. */
+export function parseClientId(text: string): string | undefined {
+  return anyCase.test(text) ? text.toLowerCase() : undefined;
+}
+
+/** True for a whole number from 0 to `MAX_INDEX`. */
+export function isOperationIndex(value: unknown): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+}
