@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { Router } from "itty-router";
 import type { ServerRequest } from "srvx";
 import { PROBLEMS } from "./protocol/problems.ts";
-import { InvalidUsers } from "./server/allow-list-file.ts";
+import { InvalidAllowList } from "./server/allow-list-file.ts";
 import { helpText, InvalidConfig, readConfig, VERSION } from "./server/config.ts";
 import { hasMore } from "./server/http/body-reader.ts";
 import { corsFor } from "./server/http/cors.ts";
@@ -18,7 +18,7 @@ import { methodNotAllowed, problemOf, stopping } from "./server/http/problems.ts
 import { json, type Reply, type ResponseClass } from "./server/http/response.ts";
 import { pageFor } from "./server/http/static.ts";
 import { createLogger } from "./server/logger.ts";
-import { type AssemblyOptions, assemble } from "./server/wiring.ts";
+import { type WiringOptions, wire } from "./server/wiring.ts";
 import { StorageUnavailable } from "./storage/driver.ts";
 import { openStorage } from "./storage/open.ts";
 
@@ -34,7 +34,7 @@ export interface Handler {
   readonly compacted: () => Promise<void>;
 }
 
-export interface HandlerOptions extends AssemblyOptions {
+export interface HandlerOptions extends WiringOptions {
   /** What answers are made with; the global `Response` unless told. */
   readonly Response?: ResponseClass;
 }
@@ -53,7 +53,7 @@ export function createHandler(options: HandlerOptions): Handler {
   const { config, logger, now = () => performance.now(), Response: Answer = Response } = options;
   let running = 0;
   let stopped = false;
-  const { endpoint, readiness, metrics, compactor } = assemble(options, () => running);
+  const { endpoint, readiness, metrics, compactor } = wire(options, () => running);
   const cors = corsFor(config.CORS_ORIGIN);
   const page = pageFor(config.DEMO === "on");
   const router = Router<Routed>()
@@ -201,7 +201,7 @@ if (isMain()) {
     process.exitCode = 2;
   } else {
     await main().catch((error: unknown) => {
-      const expected = [InvalidConfig, InvalidUsers, StorageUnavailable, CannotListen].some(
+      const expected = [InvalidConfig, InvalidAllowList, StorageUnavailable, CannotListen].some(
         (kind) => error instanceof kind,
       );
       console.error(expected && error instanceof Error ? error.message : error);

@@ -8,14 +8,14 @@
 import { type Bytes, utf8 } from "../protocol/bytes.ts";
 import { LinkedAbort } from "./abort.ts";
 import { type Clock, systemClock } from "./clock.ts";
-import { Rounds } from "./engine.ts";
-import { Refused, Unavailable } from "./failures.ts";
+import { SyncEngine } from "./engine.ts";
+import { ServerRejected, ServerUnavailable } from "./failures.ts";
 import { Inbox } from "./inbox.ts";
 import { type ClientChange, type Created, Outbox } from "./outbox.ts";
 import { Sender } from "./recovery.ts";
-import { Exchange } from "./transport.ts";
+import { Transport } from "./transport.ts";
 import type { Status, SyncOptions } from "./types.ts";
-import { type Cursor, type Operation, type Refusal, RunOpener } from "./verify.ts";
+import { type Cursor, type Operation, type Refusal, RunVerifier } from "./verify.ts";
 import { type Waiter, Waiters } from "./waiters.ts";
 
 /** How long to wait after failures: doubled each time, and half of it at random. */
@@ -31,11 +31,11 @@ const USER_ERASED = "user-erased";
 export class SyncClient {
   readonly #options: SyncOptions;
   readonly #clock: Clock;
-  readonly #exchange: Exchange;
+  readonly #exchange: Transport;
   readonly #outbox: Outbox;
   readonly #inbox: Inbox;
   readonly #sender: Sender;
-  readonly #rounds: Rounds;
+  readonly #rounds: SyncEngine;
   readonly #closing: LinkedAbort;
   readonly #waiters = new Waiters();
   #ended: Promise<void> = Promise.resolve();
@@ -47,11 +47,11 @@ export class SyncClient {
 
   private constructor(options: SyncOptions, outbox: Outbox, cursors: readonly Cursor[]) {
     const { identity, store, receive, clock = systemClock } = options;
-    const opener = new RunOpener(identity);
+    const opener = new RunVerifier(identity);
     this.#options = options;
     this.#clock = clock;
     this.#outbox = outbox;
-    this.#exchange = new Exchange({
+    this.#exchange = new Transport({
       url: options.url,
       identity,
       clock,
@@ -74,7 +74,7 @@ export class SyncClient {
       options.onClientChange?.(change);
     };
     this.#sender = new Sender({ identity, store, clock, outbox, onClientChange });
-    this.#rounds = new Rounds({
+    this.#rounds = new SyncEngine({
       exchange: this.#exchange,
       opener,
       sender: this.#sender,
@@ -212,12 +212,12 @@ export class SyncClient {
     const why = error instanceof Error ? error.message : String(error);
     const longest = Math.min(FIRST_WAIT_MS * 2 ** (failures - 1), LONGEST_WAIT_MS);
     const wait = longest * (0.5 + 0.5 * (this.#options.random ?? Math.random)());
-    if (error instanceof Unavailable) {
+    if (error instanceof ServerUnavailable) {
       this.#tell({ state: error.limited ? "pending" : "offline", pending, why });
       // A wait that the server has asked for is kept.
       return this.#rest(Math.max(wait, error.retryAfter), error.retryAfter === 0);
     }
-    const final = error instanceof Refused && error.type === USER_ERASED;
+    const final = error instanceof ServerRejected && error.type === USER_ERASED;
     this.#tell({ state: "refused", pending, why, final });
     if (final) this.#waiters.end(error);
     for (const { reject } of waiting) reject(error);

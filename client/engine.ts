@@ -1,36 +1,36 @@
 /** One exchange with the server after the other, and what follows from the answer. */
 
 import type { Line } from "../protocol/types.ts";
-import { Refused, Unavailable } from "./failures.ts";
+import { ServerRejected, ServerUnavailable } from "./failures.ts";
 import type { Inbox } from "./inbox.ts";
 import type { ClientChange, Created, Outbox } from "./outbox.ts";
 import type { Rival, Sender, Turn } from "./recovery.ts";
-import type { Exchange } from "./transport.ts";
-import type { RunOpener } from "./verify.ts";
+import type { Transport } from "./transport.ts";
+import type { RunVerifier } from "./verify.ts";
 
 const REQUEST_TIMEOUT = 408;
 
-export interface RoundsOptions {
-  readonly exchange: Exchange;
-  readonly opener: RunOpener;
+export interface SyncEngineOptions {
+  readonly exchange: Transport;
+  readonly opener: RunVerifier;
   readonly sender: Sender;
   readonly outbox: Outbox;
   readonly inbox: Inbox;
   readonly onClientChange: (change: ClientChange) => Promise<void>;
 }
 
-export class Rounds {
+export class SyncEngine {
   /** Counts what came of the exchanges: operations acknowledged and delivered. */
   progress = 0;
-  readonly #options: RoundsOptions;
+  readonly #options: SyncEngineOptions;
 
-  constructor(options: RoundsOptions) {
+  constructor(options: SyncEngineOptions) {
     this.#options = options;
   }
 
   /**
    * One exchange. True when nothing is left: all is acknowledged that is not held, and all is read.
-   * Throws `Refused`, `Unavailable`, and what the app's handler and the store throw.
+   * Throws `ServerRejected`, `ServerUnavailable`, and what the app's handler and the store throw.
    */
   async step(signal: AbortSignal): Promise<boolean> {
     const { sender, outbox } = this.#options;
@@ -40,8 +40,8 @@ export class Rounds {
     try {
       await this.#exchange(client, turn, signal);
     } catch (error) {
-      if (error instanceof Refused) {
-        await sender.mend(turn, error, (of, place) => this.#rivalOf(of, place, signal));
+      if (error instanceof ServerRejected) {
+        await sender.recover(turn, error, (of, place) => this.#rivalOf(of, place, signal));
         return false;
       }
       if (isTooSlow(error) && turn.batch !== undefined) sender.sendLess(turn.batch);
@@ -70,7 +70,7 @@ export class Rounds {
         await this.#take(wanted, self);
       }
     } catch (error) {
-      if (answered && error instanceof Unavailable) this.progress += await inbox.flush();
+      if (answered && error instanceof ServerUnavailable) this.progress += await inbox.flush();
       throw error;
     }
     this.progress += await inbox.flush();
@@ -152,8 +152,8 @@ export class Rounds {
 /** Whether the server has given a request up because its body came too slowly. */
 function isTooSlow(error: unknown): boolean {
   return (
-    error instanceof Unavailable &&
-    error.cause instanceof Refused &&
+    error instanceof ServerUnavailable &&
+    error.cause instanceof ServerRejected &&
     error.cause.status === REQUEST_TIMEOUT
   );
 }

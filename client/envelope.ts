@@ -69,7 +69,7 @@ export interface Envelope extends Place {
 }
 
 /** A payload that is no envelope: nothing a client of this version has made. */
-export class NoEnvelope extends Error {
+export class InvalidEnvelope extends Error {
   override name = "NoEnvelope";
   /** The version it says it is of, when that is another one. */
   readonly version: number | undefined;
@@ -122,20 +122,21 @@ export async function seal(
   return { payload: toBase64url(bytes), hash: await sha256(bytes) };
 }
 
-/** Takes a payload apart. Throws `NoEnvelope`. Nothing in it is checked but its form. */
+/** Takes a payload apart. Throws `InvalidEnvelope`. Nothing in it is checked but its form. */
 export function parseEnvelope({ bits }: Identity, payload: string): Envelope {
   const bytes = fromBase64url(payload);
-  if (bytes === undefined) throw new NoEnvelope("the payload is not base64url");
+  if (bytes === undefined) throw new InvalidEnvelope("the payload is not base64url");
   const [version] = bytes;
-  if (version === undefined) throw new NoEnvelope("the payload is empty");
-  if (version !== VERSION) throw new NoEnvelope(`the version is ${version}`, version);
+  if (version === undefined) throw new InvalidEnvelope("the payload is empty");
+  if (version !== VERSION) throw new InvalidEnvelope(`the version is ${version}`, version);
   const modulus = bits / 8;
   const wrappedEnd = HEAD_BYTES + modulus;
   const associatedEnd = wrappedEnd + NONCE_BYTES;
   const signatureAt = bytes.length - modulus;
-  if (signatureAt < associatedEnd + TAG_BYTES) throw new NoEnvelope("the payload is too short");
+  if (signatureAt < associatedEnd + TAG_BYTES)
+    throw new InvalidEnvelope("the payload is too short");
   const index = new DataView(bytes.buffer).getBigUint64(INDEX_AT);
-  if (index > Number.MAX_SAFE_INTEGER) throw new NoEnvelope("the operation index is too high");
+  if (index > Number.MAX_SAFE_INTEGER) throw new InvalidEnvelope("the operation index is too high");
   return {
     bytes,
     fingerprint: toBase64url(bytes.subarray(FINGERPRINT_AT, CLIENT_AT)),

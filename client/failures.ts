@@ -6,7 +6,7 @@ export interface UnavailableOptions extends ErrorOptions {
 }
 
 /** The server did not answer, or not to the end, or said that it cannot now. Ask again later. */
-export class Unavailable extends Error {
+export class ServerUnavailable extends Error {
   override name = "Unavailable";
   /** How long to wait at least, in milliseconds. */
   readonly retryAfter: number;
@@ -20,7 +20,7 @@ export class Unavailable extends Error {
 }
 
 /** The server has refused a request, and would again. The message is for a person. */
-export class Refused extends Error {
+export class ServerRejected extends Error {
   override name = "Refused";
   readonly status: number;
   /** The kind of problem, such as `operation-gap`; empty if the answer names none. */

@@ -6,7 +6,7 @@
 import type { Line } from "../protocol/types.ts";
 import type { Clock } from "./clock.ts";
 import type { Store } from "./stores/store.ts";
-import type { Cursor, Opened, Operation, Refusal, RunOpener } from "./verify.ts";
+import type { Cursor, Opened, Operation, Refusal, RunVerifier } from "./verify.ts";
 
 /**
  * What the app does with operations: of one client, consecutive, decrypted and known to be the
@@ -41,7 +41,7 @@ interface Paused {
 
 export interface InboxOptions {
   readonly store: Store;
-  readonly opener: RunOpener;
+  readonly opener: RunVerifier;
   readonly receive: Receive;
   readonly clock: Clock;
   /** Told when operations are refused, once for each time the server was asked for them. */

@@ -8,7 +8,7 @@
 export { type Bytes, textOf, utf8 } from "../protocol/bytes.ts";
 export { SyncClient } from "./client.ts";
 export type { Clock } from "./clock.ts";
-export { Refused, Unavailable } from "./failures.ts";
+export { ServerRejected, ServerUnavailable } from "./failures.ts";
 export {
   type CreateOptions,
   createIdentity,

@@ -8,7 +8,7 @@ import { type Bytes, fromBase64url, sha256, toBase64url } from "../protocol/byte
 import { type ContentKey, NO_PREVIOUS, newContentKey, seal } from "./envelope.ts";
 import type { Identity } from "./identity/identity.ts";
 import { type OwnClient, type Store, StoreDamaged } from "./stores/store.ts";
-import { type Cursor, type Operation, RunOpener } from "./verify.ts";
+import { type Cursor, type Operation, RunVerifier } from "./verify.ts";
 
 /** Where an operation came to lie. */
 export interface Created {
@@ -200,7 +200,7 @@ export class Outbox {
     const payloads = await this.#store.read(client, first, count, Number.POSITIVE_INFINITY);
     const lines = payloads.map((payload, i) => ({ client, index: first + i, payload }));
     const before = await this.cursorAt(client, first - 1);
-    const opener = new RunOpener(this.#identity);
+    const opener = new RunVerifier(this.#identity);
     const { operations, refusal } = await opener.open(client, lines, before);
     if (refusal !== undefined || operations.length !== count) {
       throw new StoreDamaged(`operation ${refusal?.index} of ${client}: ${refusal?.kind}`);

@@ -3,7 +3,7 @@
  * goes on after the server has refused some.
  */
 import type { Clock } from "./clock.ts";
-import type { Refused } from "./failures.ts";
+import type { ServerRejected } from "./failures.ts";
 import type { Identity } from "./identity/identity.ts";
 import { type Batch, type ClientChange, type Created, Outbox } from "./outbox.ts";
 import type { Store } from "./stores/store.ts";
@@ -52,14 +52,14 @@ export class Sender {
   #soughtAbandoned = Number.NEGATIVE_INFINITY;
   #operations = BATCH_OPERATIONS;
   #characters = BATCH_CHARACTERS;
-  #held: { readonly error: Refused; readonly until: number } | undefined;
+  #held: { readonly error: ServerRejected; readonly until: number } | undefined;
 
   constructor(options: SenderOptions) {
     this.#options = options;
   }
 
   /** Why operations are kept back for now, if they are. */
-  get held(): Refused | undefined {
+  get held(): ServerRejected | undefined {
     return this.#isHeld() ? this.#held?.error : undefined;
   }
 
@@ -124,9 +124,9 @@ export class Sender {
    *
    * @param rivalOf what the server shows in the place of an own operation
    */
-  async mend(
+  async recover(
     { outbox, batch }: Turn,
-    error: Refused,
+    error: ServerRejected,
     rivalOf: (outbox: Outbox, place: Created) => Promise<Rival | undefined>,
   ): Promise<void> {
     if (batch === undefined) throw error;
@@ -151,7 +151,7 @@ export class Sender {
   }
 
   /** Keeps operations back for a while. */
-  #hold(error: Refused): void {
+  #hold(error: ServerRejected): void {
     this.#held = { error, until: this.#options.clock.now() + HOLD_MS };
   }
 

@@ -2,14 +2,14 @@
 import { OPERATION_COUNT } from "../protocol/limits.ts";
 import { LineSplitter, parseLine } from "../protocol/ndjson.ts";
 import type { Line } from "../protocol/types.ts";
-import { Unavailable } from "./failures.ts";
+import { ServerUnavailable } from "./failures.ts";
 
 /** In characters. A payload is as large as the server's `MAX_BODY` at most: 16 MiB unless changed. */
 const MAX_LINE = 64 * 1024 * 1024;
 
 /**
  * Yields the lines of an answer as they arrive, all that are whole; first none, once it shows that
- * the answer is a server's. Throws `Unavailable` at the end of an answer that was cut, and where one
+ * the answer is a server's. Throws `ServerUnavailable` at the end of an answer that was cut, and where one
  * is not as the protocol says.
  *
  * @param wait through which everything is awaited that the server may be late with
@@ -44,7 +44,7 @@ export async function* readLines(
     if (lines.length > 0) yield lines;
   }
   if (received < count || splitter.rest !== "") {
-    throw new Unavailable(`the answer was cut: ${received} of ${count} operations came`);
+    throw new ServerUnavailable(`the answer was cut: ${received} of ${count} operations came`);
   }
 }
 
@@ -57,6 +57,6 @@ function split(splitter: LineSplitter, bytes: Uint8Array): string[] {
   }
 }
 
-function unlike(what: string): Unavailable {
-  return new Unavailable(`the answer is not as the protocol says: ${what}`);
+function unlike(what: string): ServerUnavailable {
+  return new ServerUnavailable(`the answer is not as the protocol says: ${what}`);
 }

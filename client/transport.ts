@@ -6,7 +6,7 @@ import { PROBLEM_TYPE } from "../protocol/problems.ts";
 import type { Line } from "../protocol/types.ts";
 import { LinkedAbort } from "./abort.ts";
 import type { Clock } from "./clock.ts";
-import { Refused, Unavailable } from "./failures.ts";
+import { ServerRejected, ServerUnavailable } from "./failures.ts";
 import type { Identity } from "./identity/identity.ts";
 import { readLines } from "./response.ts";
 import { signatureHeaders } from "./signature.ts";
@@ -20,7 +20,7 @@ export interface SyncRequest {
   readonly status: Readonly<Record<string, number>>;
 }
 
-export interface ExchangeOptions {
+export interface TransportOptions {
   readonly url: string | URL;
   readonly identity: Identity;
   readonly clock: Clock;
@@ -39,13 +39,13 @@ const TRY_AGAIN = new Set([408, 425, 429, 500, 502, 503, 504]);
 const LONGEST_WAIT_MS = 24 * 3600 * 1000;
 
 /** Talks to one server as one user. */
-export class Exchange {
-  readonly #options: ExchangeOptions;
+export class Transport {
+  readonly #options: TransportOptions;
   readonly #url: URL;
   /** What the server's clock is ahead, in milliseconds. */
   #ahead = 0;
 
-  constructor(options: ExchangeOptions) {
+  constructor(options: TransportOptions) {
     this.#options = options;
     const base = new URL(options.url);
     if (!base.pathname.endsWith("/")) base.pathname += "/";
@@ -54,7 +54,7 @@ export class Exchange {
 
   /**
    * Sends operations, and reads: yields lines as they arrive. Once it yields for the first time,
-   * what was sent is stored. Throws `Refused` or `Unavailable`; the latter also after all whole
+   * what was sent is stored. Throws `ServerRejected` or `ServerUnavailable`; the latter also after all whole
    * lines of an answer that was cut.
    */
   async *sync(request: SyncRequest, signal: AbortSignal): AsyncGenerator<Line[], void, void> {
@@ -66,7 +66,7 @@ export class Exchange {
       ...(payloads.length === 0 ? {} : { payload: payloads }),
       user: this.#options.identity.publicKey,
     });
-    const patience = new Patience(this.#options, signal);
+    const patience = new IdleTimeout(this.#options, signal);
     try {
       const response = await this.#send("POST", body, this.#options.sign, patience);
       yield* readLines(response, (read) => patience.wait(read));
@@ -76,11 +76,11 @@ export class Exchange {
   }
 
   /**
-   * Has the server erase all that it holds of the user; always signed. Throws `Refused` or
-   * `Unavailable`.
+   * Has the server erase all that it holds of the user; always signed. Throws `ServerRejected` or
+   * `ServerUnavailable`.
    */
   async erase(signal: AbortSignal): Promise<void> {
-    const patience = new Patience(this.#options, signal);
+    const patience = new IdleTimeout(this.#options, signal);
     try {
       const body = JSON.stringify({ user: this.#options.identity.publicKey });
       const response = await this.#send("DELETE", body, true, patience);
@@ -91,7 +91,12 @@ export class Exchange {
   }
 
   /** A good answer. A request that was refused for its time is sent once more with the server's. */
-  async #send(method: string, body: string, sign: boolean, patience: Patience): Promise<Response> {
+  async #send(
+    method: string,
+    body: string,
+    sign: boolean,
+    patience: IdleTimeout,
+  ): Promise<Response> {
     const response = await this.#sendOnce(method, body, sign, patience);
     if (response.ok) return response;
     const date = Date.parse(response.headers.get("date") ?? "");
@@ -110,7 +115,7 @@ export class Exchange {
     method: string,
     text: string,
     sign: boolean,
-    patience: Patience,
+    patience: IdleTimeout,
   ): Promise<Response> {
     const { identity, clock, fetch } = this.#options;
     const body = utf8(text);
@@ -131,7 +136,7 @@ export class Exchange {
     return patience.wait(() => fetch(request), body.length);
   }
 
-  async #problem(response: Response, patience: Patience): Promise<Record<string, unknown>> {
+  async #problem(response: Response, patience: IdleTimeout): Promise<Record<string, unknown>> {
     const text = await patience.wait(() => response.text());
     try {
       const problem: unknown = JSON.parse(text);
@@ -139,7 +144,7 @@ export class Exchange {
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error;
       if (response.headers.get("content-type") === PROBLEM_TYPE) {
-        throw new Unavailable("the answer was cut", { cause: error });
+        throw new ServerUnavailable("the answer was cut", { cause: error });
       }
       // A proxy answers with a page of its own; the status has to do.
       return {};
@@ -147,11 +152,11 @@ export class Exchange {
   }
 
   #failure({ status, headers }: Response, problem: Record<string, unknown>): Error {
-    const refused = new Refused(status, problem);
+    const refused = new ServerRejected(status, problem);
     if (!TRY_AGAIN.has(status)) return refused;
     const retryAfter = waitOf(headers.get("retry-after"), this.#options.clock.now());
     const limited = status === 429;
-    return new Unavailable(refused.message, { retryAfter, limited, cause: refused });
+    return new ServerUnavailable(refused.message, { retryAfter, limited, cause: refused });
   }
 }
 
@@ -163,12 +168,12 @@ function waitOf(header: string | null, now: number): number {
 }
 
 /** Gives up a request when the server is silent for too long, or when the caller says so. */
-class Patience {
-  readonly #options: ExchangeOptions;
+class IdleTimeout {
+  readonly #options: TransportOptions;
   readonly #caller: AbortSignal;
   readonly #abort: LinkedAbort;
 
-  constructor(options: ExchangeOptions, caller: AbortSignal) {
+  constructor(options: TransportOptions, caller: AbortSignal) {
     this.#options = options;
     this.#caller = caller;
     this.#abort = new LinkedAbort(caller);
@@ -178,7 +183,7 @@ class Patience {
     return this.#abort.signal;
   }
 
-  /** Waits for something of the server, to which bytes are sent. What fails is `Unavailable`. */
+  /** Waits for something of the server, to which bytes are sent. What fails is `ServerUnavailable`. */
   async wait<Result>(work: () => Promise<Result>, bytes = 0): Promise<Result> {
     this.#caller.throwIfAborted();
     const { clock } = this.#options;
@@ -192,7 +197,7 @@ class Patience {
     } catch (error) {
       this.#caller.throwIfAborted();
       const cause: unknown = this.signal.aborted ? this.signal.reason : error;
-      throw new Unavailable(`the server cannot be reached: ${reasonOf(cause)}`, { cause });
+      throw new ServerUnavailable(`the server cannot be reached: ${reasonOf(cause)}`, { cause });
     } finally {
       answered.abort();
     }

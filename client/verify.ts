@@ -10,9 +10,9 @@ import type { Line } from "../protocol/types.ts";
 import {
   decrypt,
   type Envelope,
+  InvalidEnvelope,
   isGenuine,
   NO_PREVIOUS,
-  NoEnvelope,
   parseEnvelope,
   unwrapContentKey,
 } from "./envelope.ts";
@@ -75,13 +75,13 @@ const KEYS_KEPT = 1024;
 /** A line, taken apart. */
 interface Part {
   readonly line: Line;
-  readonly envelope: Envelope | NoEnvelope;
+  readonly envelope: Envelope | InvalidEnvelope;
   /** SHA-256 of the payload's bytes. */
   readonly hash: Bytes;
 }
 
 /** Opens runs of lines for one user. */
-export class RunOpener {
+export class RunVerifier {
   readonly #identity: Identity;
   /** By the wrapped key, the one used longest ago first. */
   readonly #keys = new Map<string, Promise<CryptoKey>>();
@@ -132,7 +132,7 @@ export class RunOpener {
       const envelope = parseEnvelope(this.#identity, line.payload);
       return { line, envelope, hash: await sha256(envelope.bytes) };
     } catch (error) {
-      if (!(error instanceof NoEnvelope)) throw error;
+      if (!(error instanceof InvalidEnvelope)) throw error;
       return { line, envelope: error, hash: NO_PREVIOUS };
     }
   }
@@ -152,7 +152,7 @@ export class RunOpener {
     const holds =
       parts.every((part, i) => follows(part, client, this.#identity, before(i))) &&
       last !== undefined &&
-      !(last instanceof NoEnvelope) &&
+      !(last instanceof InvalidEnvelope) &&
       (await isGenuine(this.#identity, last));
     if (holds) return { holding: parts.length };
     for (const [i, part] of parts.entries()) {
@@ -168,7 +168,7 @@ export class RunOpener {
     client: string,
     before: Before,
   ): Promise<RefusalKind | undefined> {
-    if (envelope instanceof NoEnvelope) {
+    if (envelope instanceof InvalidEnvelope) {
       return envelope.version === undefined ? "forged" : "other version";
     }
     if (!(await isGenuine(this.#identity, envelope))) return "forged";
@@ -180,8 +180,8 @@ export class RunOpener {
     return equal(envelope.previous, before.hash) ? undefined : "chain broken";
   }
 
-  async #decrypt(envelope: Envelope | NoEnvelope): Promise<Bytes> {
-    if (envelope instanceof NoEnvelope) throw envelope;
+  async #decrypt(envelope: Envelope | InvalidEnvelope): Promise<Bytes> {
+    if (envelope instanceof InvalidEnvelope) throw envelope;
     return decrypt(envelope, await this.#contentKey(envelope.wrapped));
   }
 
@@ -220,7 +220,7 @@ function follows(
   before: Before,
 ): boolean {
   return (
-    !(envelope instanceof NoEnvelope) &&
+    !(envelope instanceof InvalidEnvelope) &&
     envelope.fingerprint === fingerprint &&
     envelope.client === client &&
     envelope.index === line.index &&

@@ -4,43 +4,43 @@ import type { Fingerprint } from "./names.ts";
 import type { Span } from "./sequence.ts";
 
 /** What is irregular about a log, counted. */
-export interface Damage {
+export interface Anomalies {
   /** Payloads under an index that has another one: a client id was in use twice. */
   readonly forks: number;
   /** Gaps in the operations of a client: what lies behind them is held back. */
   readonly holes: number;
   /** Objects whose names mean nothing to this version. */
-  readonly foreign: number;
+  readonly unrecognized: number;
 }
 
 /** How many irregular logs are remembered, so as not to be told of again. */
 const REMEMBERED = 10_000;
 
-/** Looks at every listing that is loaded, and tells of damage when it shows or changes: what it is
+/** Looks at every listing that is loaded, and tells of anomalies when it shows or changes: what it is
  * in all, and what of it is new. */
-export class DamageWatch {
-  readonly #known = new LRUCache<Fingerprint, Damage>({ max: REMEMBERED });
+export class AnomalyMonitor {
+  readonly #known = new LRUCache<Fingerprint, Anomalies>({ max: REMEMBERED });
   readonly #inside = new LRUCache<string, true>({ max: REMEMBERED });
-  readonly #tell: (user: Fingerprint, damage: Damage, added: Damage) => void;
+  readonly #tell: (user: Fingerprint, anomalies: Anomalies, added: Anomalies) => void;
 
-  constructor(tell: (user: Fingerprint, damage: Damage, added: Damage) => void) {
+  constructor(tell: (user: Fingerprint, anomalies: Anomalies, added: Anomalies) => void) {
     this.#tell = tell;
   }
 
-  readonly look = (user: Fingerprint, { clients, foreign }: Listing): void => {
-    const damage = { forks: 0, holes: 0, foreign };
+  readonly inspect = (user: Fingerprint, { clients, unrecognized }: Listing): void => {
+    const anomalies = { forks: 0, holes: 0, unrecognized };
     for (const sequence of clients.values()) {
-      damage.holes += sequence.holes.length;
+      anomalies.holes += sequence.holes.length;
       for (const { first, last, runs } of sequence.overlaps()) {
         // Where a segment is among them, they may as well hold the same operations.
-        if (first === last) damage.forks += runs.length - 1;
+        if (first === last) anomalies.forks += runs.length - 1;
       }
     }
-    this.#tellOf(user, damage);
+    this.#tellOf(user, anomalies);
   };
 
   /** Takes note of forks that only a look into segments has shown. They are told of once. */
-  readonly lookInside = (
+  readonly reportForks = (
     user: Fingerprint,
     client: string,
     { first }: Span,
@@ -49,24 +49,25 @@ export class DamageWatch {
     const place = `${user}.${client}.${first}`;
     if (this.#inside.has(place)) return;
     this.#inside.set(place, true);
-    const damage = { forks, holes: 0, foreign: 0 };
-    this.#tell(user, damage, damage);
+    const anomalies = { forks, holes: 0, unrecognized: 0 };
+    this.#tell(user, anomalies, anomalies);
   };
 
-  #tellOf(user: Fingerprint, damage: Damage): void {
-    const { forks, holes, foreign } = damage;
-    if (forks + holes + foreign === 0) {
+  #tellOf(user: Fingerprint, anomalies: Anomalies): void {
+    const { forks, holes, unrecognized } = anomalies;
+    if (forks + holes + unrecognized === 0) {
       this.#known.delete(user);
       return;
     }
     const known = this.#known.get(user);
-    this.#known.set(user, damage);
-    const same = known?.forks === forks && known.holes === holes && known.foreign === foreign;
+    this.#known.set(user, anomalies);
+    const same =
+      known?.forks === forks && known.holes === holes && known.unrecognized === unrecognized;
     if (same) return;
-    this.#tell(user, damage, {
+    this.#tell(user, anomalies, {
       forks: Math.max(0, forks - (known?.forks ?? 0)),
       holes: Math.max(0, holes - (known?.holes ?? 0)),
-      foreign: Math.max(0, foreign - (known?.foreign ?? 0)),
+      unrecognized: Math.max(0, unrecognized - (known?.unrecognized ?? 0)),
     });
   }
 }

@@ -3,7 +3,7 @@
 import { utf8 } from "../protocol/bytes.ts";
 import { formatLine } from "../protocol/ndjson.ts";
 import { ObjectMissing } from "../storage/driver.ts";
-import type { Parts } from "./entries.ts";
+import type { EntryReader } from "./entries.ts";
 import type { Listing } from "./listing.ts";
 import type { Fingerprint, ObjectName } from "./names.ts";
 import { md5Of } from "./object-cache.ts";
@@ -53,7 +53,7 @@ export interface NewObject {
 export async function missingFrom(
   listing: Listing,
   batch: Batch,
-  parts: Parts,
+  parts: EntryReader,
 ): Promise<NewObject[] | OperationGap | OperationConflict | ObjectMissing> {
   const sequence = listing.clients.get(batch.client);
   const next = sequence?.next ?? 0;
@@ -77,7 +77,12 @@ export async function missingFrom(
 type Stored = (boolean | undefined)[];
 
 /** Notes for each operation of a batch that a run holds whether it has the same payload there. */
-async function compareWith(run: Run, batch: Batch, parts: Parts, stored: Stored): Promise<void> {
+async function compareWith(
+  run: Run,
+  batch: Batch,
+  parts: EntryReader,
+  stored: Stored,
+): Promise<void> {
   const { user, client, payloads } = batch;
   const first = Math.max(run.first, batch.first);
   const last = Math.min(run.last, batch.last);

@@ -4,7 +4,7 @@
  * A client's sequence has no holes and no rewrites, ever. What is acknowledged is in storage.
  */
 import { ObjectMissing } from "../storage/driver.ts";
-import type { Door } from "../sync/access.ts";
+import type { AccessCheck } from "../sync/access.ts";
 import type { Addition, Reservation } from "../sync/quota.ts";
 import {
   type Batch,
@@ -13,12 +13,12 @@ import {
   OperationConflict,
   OperationGap,
 } from "./append-plan.ts";
-import { Parts } from "./entries.ts";
-import { Turns } from "./keyed-queue.ts";
+import { EntryReader } from "./entries.ts";
+import { KeyedQueue } from "./keyed-queue.ts";
 import type { Listing } from "./listing.ts";
-import type { Listings } from "./listing-cache.ts";
+import type { ListingCache } from "./listing-cache.ts";
 import type { Fingerprint, ObjectName } from "./names.ts";
-import type { Objects } from "./object-cache.ts";
+import type { ObjectCache } from "./object-cache.ts";
 import { MAX_LISTS, Reader, type Reading, type ReadOptions } from "./reader.ts";
 import { lengthOf } from "./sequence.ts";
 
@@ -29,12 +29,12 @@ interface Missing {
 }
 
 /** Asked before anything new is stored, with the listing it would go into; or says why not. */
-export type Admit = (addition: Addition, listing: Listing) => Reservation | Error;
+export type ReserveQuota = (addition: Addition, listing: Listing) => Reservation | Error;
 
 export interface AppendOptions {
   /** Asked of every listing that the append goes by. */
-  readonly door?: Door;
-  readonly admit?: Admit;
+  readonly door?: AccessCheck;
+  readonly admit?: ReserveQuota;
 }
 
 /** The logs of all users. */
@@ -42,17 +42,17 @@ export class Log {
   /** What the log has done so far; read by the metrics. */
   readonly counts = { stored: 0, retried: 0, gaps: 0, conflicts: 0 };
   readonly #reader: Reader;
-  readonly #listings: Listings;
-  readonly #objects: Objects;
-  readonly #parts: Parts;
+  readonly #listings: ListingCache;
+  readonly #objects: ObjectCache;
+  readonly #parts: EntryReader;
   readonly #onAppended: (user: Fingerprint) => void;
-  readonly #turns = new Turns();
+  readonly #turns = new KeyedQueue();
 
   /** @param onAppended told of every user whose log has grown */
   constructor(
-    listings: Listings,
-    objects: Objects,
-    parts = new Parts(objects),
+    listings: ListingCache,
+    objects: ObjectCache,
+    parts = new EntryReader(objects),
     onAppended: (user: Fingerprint) => void = () => undefined,
   ) {
     this.#listings = listings;
@@ -76,7 +76,7 @@ export class Log {
   ): Promise<void> {
     const batch = { user, client, first, last: first + payloads.length - 1, payloads };
     // In turns, so that two requests under one index never both find it free.
-    return this.#turns.take(`${user}.${client}`, async () => {
+    return this.#turns.run(`${user}.${client}`, async () => {
       const { objects, reservation } = await this.#missing(batch, door, admit);
       const missing = objects.reduce((sum, { name }) => sum + lengthOf(name), 0);
       this.counts.retried += payloads.length - missing;
@@ -102,22 +102,26 @@ export class Log {
   /** The operations above what the reader is aware of: for each client, its last known index. */
   read(
     user: Fingerprint,
-    aware: ReadonlyMap<string, number>,
+    versionVector: ReadonlyMap<string, number>,
     options?: ReadOptions,
   ): Promise<Reading> {
-    return this.#reader.read(user, aware, options);
+    return this.#reader.read(user, versionVector, options);
   }
 
   async #store(name: ObjectName, body: Uint8Array): Promise<void> {
     await this.#objects.put(name, body).catch((error: unknown) => {
-      this.#listings.forget(name.user);
+      this.#listings.invalidate(name.user);
       throw error;
     });
     this.#listings.appended(name, body.byteLength);
   }
 
   /** What of a batch is to be stored. Throws when it may not be appended. */
-  async #missing(batch: Batch, door: Door | undefined, admit: Admit | undefined): Promise<Missing> {
+  async #missing(
+    batch: Batch,
+    door: AccessCheck | undefined,
+    admit: ReserveQuota | undefined,
+  ): Promise<Missing> {
     const cached = await this.#listings.get(batch.user);
     await door?.(cached);
     const known = await this.#toStore(batch, cached, admit);
@@ -139,7 +143,7 @@ export class Log {
   async #toStore(
     batch: Batch,
     listing: Listing,
-    admit: Admit | undefined,
+    admit: ReserveQuota | undefined,
   ): Promise<Missing | Error> {
     const objects = await missingFrom(listing, batch, this.#parts);
     if (objects instanceof Error) return objects;

@@ -2,7 +2,7 @@ import { LRUCache } from "lru-cache";
 import { textOf, utf8 } from "../protocol/bytes.ts";
 import { formatLine } from "../protocol/ndjson.ts";
 import type { Fingerprint } from "./names.ts";
-import { md5Of, type Objects } from "./object-cache.ts";
+import { md5Of, type ObjectCache } from "./object-cache.ts";
 import { Segment } from "./segment.ts";
 import {
   isOverlap,
@@ -25,22 +25,22 @@ export interface Entry extends Span {
 const SEGMENTS_KEPT = 4;
 
 /** Reads operations out of the objects that hold them, and sorts out objects that overlap. */
-export class Parts {
-  readonly #objects: Pick<Objects, "get">;
+export class EntryReader {
+  readonly #objects: Pick<ObjectCache, "get">;
   readonly #onForks: (user: Fingerprint, client: string, at: Span, forks: number) => void;
   readonly #sorted = new WeakMap<Overlap, readonly Entry[]>();
   readonly #segments = new LRUCache<Run, Promise<Segment>>({ max: SEGMENTS_KEPT });
 
   /** @param onForks told of indexes with several payloads that only a look into segments shows */
   constructor(
-    objects: Pick<Objects, "get">,
+    objects: Pick<ObjectCache, "get">,
     onForks: (user: Fingerprint, client: string, at: Span, forks: number) => void = () => undefined,
   ) {
     this.#objects = objects;
     this.#onForks = onForks;
   }
 
-  /** The lines of entries, in order, from each of their objects. Throws as `Objects.get` does. */
+  /** The lines of entries, in order, from each of their objects. Throws as `ObjectCache.get` does. */
   lines(user: Fingerprint, client: string, entries: readonly Entry[]): Promise<Uint8Array[]> {
     const reads = entries.flatMap((entry) =>
       entry.runs.map((run) => this.#linesOf(user, client, run, entry)),
@@ -58,7 +58,7 @@ export class Parts {
     return first < last ? body : utf8(formatLine(client, first, textOf(body)));
   }
 
-  /** A segment, to look into. Throws as `Objects.get` does, and `SegmentMalformed`. */
+  /** A segment, to look into. Throws as `ObjectCache.get` does, and `SegmentMalformed`. */
   segment(user: Fingerprint, client: string, run: Run): Promise<Segment> {
     const kept = this.#segments.get(run);
     if (kept !== undefined) return kept;

@@ -1,9 +1,9 @@
 /** Lets pieces of work under one key run one after the other, in the order they came. */
-export class Turns {
+export class KeyedQueue {
   readonly #last = new Map<string, Promise<unknown>>();
 
   /** Runs `work` once all earlier work under `key` has ended, well or badly. */
-  async take<Result>(key: string, work: () => Promise<Result>): Promise<Result> {
+  async run<Result>(key: string, work: () => Promise<Result>): Promise<Result> {
     const before = this.#last.get(key);
     const mine = Promise.allSettled([before]).then(work);
     this.#last.set(key, mine);

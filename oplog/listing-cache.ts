@@ -10,7 +10,7 @@ import {
 } from "./names.ts";
 import type { Run } from "./sequence.ts";
 
-export interface ListingsOptions {
+export interface ListingCacheOptions {
   /** How long a cached listing may be served, in milliseconds; 0 never, Infinity for ever. */
   readonly ttl: number;
   /** How many runs are cached, over all users. */
@@ -43,15 +43,15 @@ interface Load extends Begun {
 }
 
 /** The listing cache: a copy of the truth, never older than it may be. */
-export class Listings {
+export class ListingCache {
   /** What the cache has done so far; read by the metrics. */
   readonly counts = { hits: 0, loads: 0, drops: 0 };
   readonly #driver: Driver;
-  readonly #options: ListingsOptions;
+  readonly #options: ListingCacheOptions;
   readonly #entries: LRUCache<Fingerprint, Entry>;
   readonly #loads = new Map<Fingerprint, Load>();
 
-  constructor(driver: Driver, options: ListingsOptions) {
+  constructor(driver: Driver, options: ListingCacheOptions) {
     this.#driver = driver;
     this.#options = options;
     this.#entries = new LRUCache({
@@ -72,7 +72,7 @@ export class Listings {
   }
 
   /** The user's listing as it is cached, however old; read from storage only where none is. */
-  peek(user: Fingerprint): Promise<Listing> {
+  getStale(user: Fingerprint): Promise<Listing> {
     return this.#get(user, () => true);
   }
 
@@ -86,7 +86,7 @@ export class Listings {
    * Forgets what is known of a user: a put has failed, and may have stored its object all the same.
    * A load that is running may have missed it, and is not kept.
    */
-  forget(user: Fingerprint): void {
+  invalidate(user: Fingerprint): void {
     this.#entries.delete(user);
     const load = this.#loads.get(user);
     if (load !== undefined) load.kept = false;
@@ -107,7 +107,7 @@ export class Listings {
   }
 
   /** Takes note that the user's `signed` marker is now in storage. */
-  locked(user: Fingerprint): void {
+  markSigned(user: Fingerprint): void {
     this.#loads.get(user)?.appended.push({ name: formatMarker({ kind: "signed", user }), size: 0 });
     const entry = this.#entries.get(user);
     if (entry !== undefined) entry.listing.signed = true;
@@ -117,7 +117,7 @@ export class Listings {
    * Takes note of a compaction: runs of a client that were packed, and what they were packed into.
    * A load that is running may have listed too early for it, and is not kept.
    */
-  repacked(
+  applyCompaction(
     user: Fingerprint,
     client: string,
     gone: readonly Run[],

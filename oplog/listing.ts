@@ -14,7 +14,7 @@ export class Listing {
   readonly erasedAt: number | undefined;
   /** How many objects of a user who is erased are there beside the tombstone. */
   readonly leftovers: number = 0;
-  #foreign = 0;
+  #unrecognized = 0;
   #runs = 0;
   #bytes = 0;
 
@@ -31,21 +31,21 @@ export class Listing {
       else if (marker?.kind === "erased") {
         tombstones++;
         erasedAt = Math.min(marker.at, erasedAt ?? marker.at);
-      } else this.#foreign++;
+      } else this.#unrecognized++;
     }
     this.signed = signed > 0;
     this.erasedAt = erasedAt;
     if (erasedAt === undefined) return;
-    this.leftovers = this.#runs + this.#foreign + signed + tombstones - 1;
-    this.#foreign = 0;
+    this.leftovers = this.#runs + this.#unrecognized + signed + tombstones - 1;
+    this.#unrecognized = 0;
     this.clients.clear();
     this.#runs = 0;
     this.#bytes = 0;
   }
 
   /** How many objects of the user have a name that means nothing to this version. */
-  get foreign(): number {
-    return this.#foreign;
+  get unrecognized(): number {
+    return this.#unrecognized;
   }
 
   /** How many runs it holds. */
@@ -100,7 +100,7 @@ export class Listing {
     const repacked = new Sequence();
     for (const run of [...kept, ...coming].sort(byName)) repacked.add(run);
     const listing = new Listing([]);
-    listing.#foreign = this.#foreign;
+    listing.#unrecognized = this.#unrecognized;
     listing.signed = this.signed;
     listing.#runs = this.#runs - sequence.runs.length + repacked.runs.length;
     listing.#bytes = this.#bytes - sizeOf(sequence) + sizeOf(repacked);

@@ -26,7 +26,7 @@ const BYTES_PER_ENTRY = 256;
 const CACHED_WHEN_READ = 256 * 1024;
 
 /** The payload cache. An object never changes under its name, so nothing here can be out of date. */
-export class Objects {
+export class ObjectCache {
   /** What the cache has done so far; read by the metrics. */
   readonly counts = { hits: 0, misses: 0, damaged: 0 };
   readonly #driver: Driver;
@@ -56,7 +56,7 @@ export class Objects {
   }
 
   /** As `get`, for who will not ask again: what was not cached is not cached now. */
-  getOnce(name: SizedName): Promise<Uint8Array> {
+  getUncached(name: SizedName): Promise<Uint8Array> {
     return this.#get(name, false);
   }
 
@@ -83,7 +83,7 @@ export class Objects {
   }
 
   /** Stores a body made of others, durably, and does not cache it. */
-  async putPacked(name: ObjectName, body: Uint8Array): Promise<void> {
+  async putUncached(name: ObjectName, body: Uint8Array): Promise<void> {
     await this.#driver.put(formatName(name), body);
   }
 

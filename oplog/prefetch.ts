@@ -1,4 +1,4 @@
-export interface ReadAheadOptions<Item, Result> {
+export interface PrefetchOptions<Item, Result> {
   /** Reads one item. */
   readonly read: (item: Item) => Promise<Result>;
   /** What an item will take in memory, in bytes. */
@@ -8,33 +8,33 @@ export interface ReadAheadOptions<Item, Result> {
   /** How many bytes they and what the caller is at may come to; a larger item is read alone. */
   readonly maxBytes: number;
   /** Asked for the bytes as well, where several readers share the memory. */
-  readonly budget?: Budget | undefined;
+  readonly budget?: MemoryBudget | undefined;
 }
 
 /** There is no memory to read ahead in. */
-export class NoRoom extends Error {
+export class BudgetExhausted extends Error {
   override name = "NoRoom";
 }
 
 /** Memory that readers share, in bytes. */
-export interface Budget {
+export interface MemoryBudget {
   /** Takes bytes, or is false when there is no room for them. */
-  tryHold(bytes: number): boolean;
-  /** Takes bytes as soon as there is room for them. Throws `NoRoom` when that takes too long. */
-  hold(bytes: number): Promise<void>;
+  tryReserve(bytes: number): boolean;
+  /** Takes bytes as soon as there is room for them. Throws `BudgetExhausted` when that takes too long. */
+  reserve(bytes: number): Promise<void>;
   /** Gives bytes back. */
-  release(bytes: number): void;
+  free(bytes: number): void;
 }
 
 type Outcome<Result> = { readonly value: Result } | { readonly error: unknown };
 
 /**
  * Reads items side by side within a bound, and yields the results in the order of the items. When
- * the caller stops taking them, no further read begins. Throws `NoRoom` where the budget has none.
+ * the caller stops taking them, no further read begins. Throws `BudgetExhausted` where the budget has none.
  */
-export async function* readAhead<Item, Result>(
+export async function* prefetch<Item, Result>(
   items: Iterator<Item>,
-  { read, bytes, maxItems, maxBytes, budget }: ReadAheadOptions<Item, Result>,
+  { read, bytes, maxItems, maxBytes, budget }: PrefetchOptions<Item, Result>,
 ): AsyncGenerator<Result, void, void> {
   const queue: { outcome: Promise<Outcome<Result>>; size: number }[] = [];
   /** What is ahead and what the caller is at. */
@@ -57,7 +57,7 @@ export async function* readAhead<Item, Result>(
   const beginMore = () => {
     while (!next.done && queue.length < atOnce) {
       const size = bytes(next.value);
-      if (held + size > maxBytes || budget?.tryHold(size) === false) return;
+      if (held + size > maxBytes || budget?.tryReserve(size) === false) return;
       begin(next.value, size);
     }
   };
@@ -66,8 +66,9 @@ export async function* readAhead<Item, Result>(
       if (!next.done && queue.length === 0) {
         const size = bytes(next.value);
         // Who has nothing yet does not wait among those who have: there may be any number of them.
-        if (begun) await budget?.hold(size);
-        else if (budget?.tryHold(size) === false) throw new NoRoom("no memory to read in");
+        if (begun) await budget?.reserve(size);
+        else if (budget?.tryReserve(size) === false)
+          throw new BudgetExhausted("no memory to read in");
         begin(next.value, size);
       }
       beginMore();
@@ -80,9 +81,9 @@ export async function* readAhead<Item, Result>(
       yield outcome.value;
       atOnce = Math.min(maxItems, atOnce * 2);
       held -= head.size;
-      budget?.release(head.size);
+      budget?.free(head.size);
     }
   } finally {
-    budget?.release(held);
+    budget?.free(held);
   }
 }

@@ -1,10 +1,10 @@
 import { ObjectMissing } from "../storage/driver.ts";
-import type { Door } from "../sync/access.ts";
-import { bytesIn, type Entry, linesIn, type Parts } from "./entries.ts";
+import type { AccessCheck } from "../sync/access.ts";
+import { bytesIn, type Entry, type EntryReader, linesIn } from "./entries.ts";
 import type { Listing } from "./listing.ts";
-import type { Listings } from "./listing-cache.ts";
+import type { ListingCache } from "./listing-cache.ts";
 import type { Fingerprint } from "./names.ts";
-import { type Budget, readAhead } from "./prefetch.ts";
+import { type MemoryBudget, prefetch } from "./prefetch.ts";
 import type { Span } from "./sequence.ts";
 
 /** Operations that were listed, and promised to a reader, are no longer in storage. */
@@ -24,9 +24,9 @@ export interface Reading {
 
 export interface ReadOptions {
   /** Asked of the listing that is read by. */
-  readonly door?: Door;
+  readonly door?: AccessCheck;
   /** Asked for the bytes that are read ahead. */
-  readonly budget?: Budget;
+  readonly budget?: MemoryBudget;
 }
 
 /** What is still to be sent of one client. */
@@ -55,10 +55,10 @@ export const MAX_LISTS = 5;
 export class Reader {
   /** How many operations were delivered; read by the metrics. */
   delivered = 0;
-  readonly #listings: Listings;
-  readonly #parts: Parts;
+  readonly #listings: ListingCache;
+  readonly #parts: EntryReader;
 
-  constructor(listings: Listings, parts: Parts) {
+  constructor(listings: ListingCache, parts: EntryReader) {
     this.#listings = listings;
     this.#parts = parts;
   }
@@ -66,14 +66,14 @@ export class Reader {
   /** The operations above what the reader is aware of: for each client, its last known index. */
   async read(
     user: Fingerprint,
-    aware: ReadonlyMap<string, number>,
+    versionVector: ReadonlyMap<string, number>,
     { door, budget }: ReadOptions = {},
   ): Promise<Reading> {
     let listing = await this.#listings.get(user);
     for (let lists = 0; ; lists++) {
       await door?.(listing);
       try {
-        return await this.#reading(user, listing, aware, budget, door);
+        return await this.#reading(user, listing, versionVector, budget, door);
       } catch (error) {
         if (!(error instanceof ObjectMissing) || lists === MAX_LISTS) throw error;
         listing = await this.#listings.fresh(user);
@@ -84,15 +84,15 @@ export class Reader {
   async #reading(
     user: Fingerprint,
     listing: Listing,
-    aware: ReadonlyMap<string, number>,
-    budget: Budget | undefined,
-    door: Door | undefined,
+    versionVector: ReadonlyMap<string, number>,
+    budget: MemoryBudget | undefined,
+    door: AccessCheck | undefined,
   ): Promise<Reading> {
     const wanted: Wanted[] = [];
     let count = 0;
     let bytes = 0;
     for (const [client, sequence] of listing.clients) {
-      const span = sequence.above(aware.get(client) ?? -1);
+      const span = sequence.above(versionVector.get(client) ?? -1);
       if (span === undefined) continue;
       wanted.push({ client, ...span });
       await this.#parts.sort(user, client, sequence.overlaps(span));
@@ -109,8 +109,8 @@ export class Reader {
     listing: Listing,
     wanted: Wanted[],
     count: number,
-    budget: Budget | undefined,
-    door: Door | undefined,
+    budget: MemoryBudget | undefined,
+    door: AccessCheck | undefined,
   ): AsyncGenerator<Uint8Array, void, void> {
     let last: Sending | undefined;
     let sent = 0;
@@ -120,7 +120,7 @@ export class Reader {
         for (const { client, ...span } of wanted) {
           await this.#parts.sort(user, client, listing.clients.get(client)?.overlaps(span) ?? []);
         }
-        const reads = readAhead(this.#sendings(listing, wanted), {
+        const reads = prefetch(this.#sendings(listing, wanted), {
           read: async (sending) => ({ sending, lines: await this.#linesOf(user, sending) }),
           bytes: (sending) => sending.bytes,
           ...READ_AHEAD,

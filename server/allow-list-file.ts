@@ -3,7 +3,7 @@ import { type Fingerprint, isFingerprint } from "../oplog/names.ts";
 import { fingerprintOf, InvalidPublicKey } from "../sync/public-key.ts";
 
 /** The file of users cannot be read, or lines in it are wrong. The message names them by number. */
-export class InvalidUsers extends Error {
+export class InvalidAllowList extends Error {
   override name = "InvalidUsers";
 }
 
@@ -17,7 +17,7 @@ export interface UsersOptions {
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number;
   /** Told once of each change that could not be taken over. */
-  readonly onFault: (error: InvalidUsers) => void;
+  readonly onFault: (error: InvalidAllowList) => void;
 }
 
 /** How long a look at the file is good for, in milliseconds. */
@@ -34,7 +34,7 @@ const END = "-----END";
  * comment; a key in PEM may take several lines. A change is seen within a second of the next
  * request. While the file is missing or wrong, the last good list holds.
  */
-export class Users {
+export class AllowListFile {
   readonly #options: UsersOptions;
   #allowed: ReadonlySet<Fingerprint>;
   #lookedAt: number;
@@ -42,7 +42,7 @@ export class Users {
   #seen: string | undefined;
   #fault: string | undefined;
 
-  /** Reads the file. Throws `InvalidUsers` with every line that is wrong. */
+  /** Reads the file. Throws `InvalidAllowList` with every line that is wrong. */
   constructor(options: UsersOptions) {
     this.#options = options;
     this.#lookedAt = options.now();
@@ -70,7 +70,7 @@ export class Users {
       this.#allowed = parseUsers(text, path);
       this.#fault = undefined;
     } catch (error) {
-      if (!(error instanceof InvalidUsers)) throw error;
+      if (!(error instanceof InvalidAllowList)) throw error;
       // Once for each change: the file is looked at every second.
       if (error.message !== this.#fault) onFault(error);
       this.#fault = error.message;
@@ -100,11 +100,11 @@ function reading<Result>(path: string, read: () => Result): Result {
     return read();
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new InvalidUsers(`could not read USERS=${path}: ${reason}`, { cause: error });
+    throw new InvalidAllowList(`could not read USERS=${path}: ${reason}`, { cause: error });
   }
 }
 
-/** The fingerprints in the text of a file of users. Throws `InvalidUsers`. */
+/** The fingerprints in the text of a file of users. Throws `InvalidAllowList`. */
 function parseUsers(text: string, path: string): ReadonlySet<Fingerprint> {
   const users = new Set<Fingerprint>();
   const faults: string[] = [];
@@ -116,7 +116,7 @@ function parseUsers(text: string, path: string): ReadonlySet<Fingerprint> {
       faults.push(`line ${line}: neither a fingerprint nor a public key: ${error.message}`);
     }
   }
-  if (faults.length > 0) throw new InvalidUsers(`USERS=${path}\n${faults.join("\n")}`);
+  if (faults.length > 0) throw new InvalidAllowList(`USERS=${path}\n${faults.join("\n")}`);
   return users;
 }
 

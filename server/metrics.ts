@@ -1,32 +1,32 @@
 /** The numbers behind `GET /metrics`, in Prometheus text format. None of them names a user. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import type { Damage } from "../oplog/anomalies.ts";
+import type { Anomalies } from "../oplog/anomalies.ts";
 import type { Log } from "../oplog/appender.ts";
-import type { Compactor } from "../oplog/compaction/scheduler.ts";
-import type { Listings } from "../oplog/listing-cache.ts";
-import type { Objects } from "../oplog/object-cache.ts";
-import type { CountedDriver } from "../storage/instrumented.ts";
+import type { CompactionScheduler } from "../oplog/compaction/scheduler.ts";
+import type { ListingCache } from "../oplog/listing-cache.ts";
+import type { ObjectCache } from "../oplog/object-cache.ts";
+import type { InstrumentedDriver } from "../storage/instrumented.ts";
 import type { Access } from "../sync/access.ts";
 import type { Erasures } from "../sync/erasure.ts";
-import type { Limiter } from "../sync/rate-limiter.ts";
-import type { Admission } from "./http/admission.ts";
+import type { RateLimiter } from "../sync/rate-limiter.ts";
+import type { ConcurrencyLimiter } from "./http/admission.ts";
 import type { Reply } from "./http/response.ts";
-import type { Signatures } from "./http/signature.ts";
+import type { RequestSignatures } from "./http/signature.ts";
 
 export interface MetricSources {
-  readonly driver: CountedDriver;
-  readonly listings: Listings;
-  readonly objects: Objects;
+  readonly driver: InstrumentedDriver;
+  readonly listings: ListingCache;
+  readonly objects: ObjectCache;
   readonly log: Log;
   readonly access: Access;
   readonly erasures: Erasures;
-  readonly signatures: Signatures;
-  readonly limiter: Limiter | undefined;
+  readonly signatures: RequestSignatures;
+  readonly limiter: RateLimiter | undefined;
   /** Absent where compaction is turned off. */
-  readonly compactor: Compactor | undefined;
+  readonly compactor: CompactionScheduler | undefined;
   /** Requests that are being answered right now. */
   readonly running: () => number;
-  readonly admission: Admission;
+  readonly admission: ConcurrencyLimiter;
   /** Lines that the log has lost. */
   readonly lostLines: () => number;
   /** Responses that were cut because the reader took nothing. */
@@ -163,10 +163,10 @@ export class Metrics {
   }
 
   /** Takes note of a log that is irregular. */
-  damaged({ forks, holes, foreign }: Damage): void {
+  damaged({ forks, holes, unrecognized }: Anomalies): void {
     this.#damage.inc({ kind: "fork" }, forks);
     this.#damage.inc({ kind: "hole" }, holes);
-    this.#damage.inc({ kind: "foreign" }, foreign);
+    this.#damage.inc({ kind: "foreign" }, unrecognized);
   }
 
   /** All metrics, in the text format of Prometheus. */

@@ -1,30 +1,30 @@
 /** Puts the parts of the server together, as the settings say. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { DamageWatch } from "../oplog/anomalies.ts";
+import { AnomalyMonitor } from "../oplog/anomalies.ts";
 import { Log } from "../oplog/appender.ts";
 import type { PackingLimits } from "../oplog/compaction/planner.ts";
-import { type CompactionTiming, Compactor } from "../oplog/compaction/scheduler.ts";
-import { Parts } from "../oplog/entries.ts";
-import { Listings } from "../oplog/listing-cache.ts";
-import { Objects } from "../oplog/object-cache.ts";
+import { CompactionScheduler, type CompactionTiming } from "../oplog/compaction/scheduler.ts";
+import { EntryReader } from "../oplog/entries.ts";
+import { ListingCache } from "../oplog/listing-cache.ts";
+import { ObjectCache } from "../oplog/object-cache.ts";
 import type { Driver } from "../storage/driver.ts";
-import { CountedDriver } from "../storage/instrumented.ts";
+import { InstrumentedDriver } from "../storage/instrumented.ts";
 import { Access } from "../sync/access.ts";
 import { Erasures } from "../sync/erasure.ts";
 import { Quota } from "../sync/quota.ts";
-import { Limiter } from "../sync/rate-limiter.ts";
-import { Keys } from "../sync/signature-verifier.ts";
-import { Users } from "./allow-list-file.ts";
+import { RateLimiter } from "../sync/rate-limiter.ts";
+import { SignatureVerifier } from "../sync/signature-verifier.ts";
+import { AllowListFile } from "./allow-list-file.ts";
 import type { Config } from "./config.ts";
-import { Admission } from "./http/admission.ts";
-import { Addresses } from "./http/client-address.ts";
+import { ConcurrencyLimiter } from "./http/admission.ts";
+import { ClientAddresses } from "./http/client-address.ts";
 import { Readiness } from "./http/health.ts";
-import { Signatures } from "./http/signature.ts";
+import { RequestSignatures } from "./http/signature.ts";
 import { SyncEndpoint } from "./http/sync.ts";
 import type { Logger } from "./logger.ts";
 import { Metrics } from "./metrics.ts";
 
-export interface AssemblyOptions {
+export interface WiringOptions {
   readonly config: Config;
   readonly driver: Driver;
   readonly logger: Logger;
@@ -37,45 +37,45 @@ export interface AssemblyOptions {
 }
 
 /** The parts that requests are answered with, and what works behind them. */
-export interface Assembly {
+export interface Wiring {
   readonly endpoint: SyncEndpoint;
   readonly readiness: Readiness;
   readonly metrics: Metrics;
   /** Absent where compaction is turned off. */
-  readonly compactor: Compactor | undefined;
+  readonly compactor: CompactionScheduler | undefined;
 }
 
 /** How long compaction waits for a moment without requests each time it lets them go first. */
 const YIELD_MS = 50;
 
 /** @param answering how many requests are being answered, the heads of their answers not sent yet */
-export function assemble(options: AssemblyOptions, answering: () => number): Assembly {
+export function wire(options: WiringOptions, answering: () => number): Wiring {
   const { config, logger, driver: storage, compaction } = options;
   const { now = () => performance.now(), time = Date.now } = options;
   const running = () => answering() + endpoint.streaming;
-  const driver = new CountedDriver(storage);
-  const damage = new DamageWatch((user, found, added) => {
+  const driver = new InstrumentedDriver(storage);
+  const damage = new AnomalyMonitor((user, found, added) => {
     metrics.damaged(added);
     logger.error("a log is irregular", { user, ...found });
   });
-  const listings = new Listings(driver, {
+  const listings = new ListingCache(driver, {
     ttl: config.LISTING_TTL,
     maxRuns: config.LISTING_CACHE_RUNS,
     now,
     onLoad: (user, listing) => {
-      damage.look(user, listing);
+      damage.inspect(user, listing);
       compactor?.loaded(user, listing);
     },
   });
-  const objects = new Objects(driver, config.OBJECT_CACHE_BYTES);
-  const parts = new Parts(objects, damage.lookInside);
+  const objects = new ObjectCache(driver, config.OBJECT_CACHE_BYTES);
+  const parts = new EntryReader(objects, damage.reportForks);
   const compactor =
     config.COMPACTION === "off"
       ? undefined
-      : new Compactor({
+      : new CompactionScheduler({
           listings,
           objects,
-          parts: new Parts({ get: (name) => objects.getOnce(name) }, damage.lookInside),
+          parts: new EntryReader({ get: (name) => objects.getUncached(name) }, damage.reportForks),
           now,
           settle: (user) => erasures.settleAfresh(user),
           pause: () => untilIdle(running),
@@ -85,7 +85,7 @@ export function assemble(options: AssemblyOptions, answering: () => number): Ass
   const log = new Log(listings, objects, parts, (user) => compactor?.appended(user));
   const limiter =
     config.RATE_LIMIT > 0
-      ? new Limiter({ rate: config.RATE_LIMIT, burst: config.RATE_BURST, now })
+      ? new RateLimiter({ rate: config.RATE_LIMIT, burst: config.RATE_BURST, now })
       : undefined;
   const erasures = new Erasures({
     driver,
@@ -95,10 +95,14 @@ export function assemble(options: AssemblyOptions, answering: () => number): Ass
     onFailure: (user, error) => logger.error("an erased user is not swept yet", { user, error }),
   });
   const access = new Access({ driver, listings, erasures });
-  const signatures = new Signatures({ publicUrl: config.PUBLIC_URL, keys: new Keys(), time });
+  const signatures = new RequestSignatures({
+    publicUrl: config.PUBLIC_URL,
+    keys: new SignatureVerifier(),
+    time,
+  });
   const newUsers =
     config.NEW_USERS_PER_HOUR > 0
-      ? new Limiter({
+      ? new RateLimiter({
           rate: config.NEW_USERS_PER_HOUR / 3600,
           burst: config.NEW_USERS_PER_HOUR,
           now,
@@ -107,12 +111,12 @@ export function assemble(options: AssemblyOptions, answering: () => number): Ass
   const users =
     config.USERS === "open"
       ? undefined
-      : new Users({
+      : new AllowListFile({
           path: config.USERS,
           now,
           onFault: (error) => logger.error("the last good list of users holds", { error }),
         });
-  const admission = new Admission({
+  const admission = new ConcurrencyLimiter({
     maxRequests: config.MAX_REQUESTS,
     maxBuffered: config.MAX_BUFFERED,
     patience: config.CLIENT_TIMEOUT,
@@ -125,7 +129,7 @@ export function assemble(options: AssemblyOptions, answering: () => number): Ass
     erasures,
     signatures,
     signaturesRequired: config.SIGNATURES === "required",
-    addresses: new Addresses(config.TRUSTED_PROXIES),
+    addresses: new ClientAddresses(config.TRUSTED_PROXIES),
     admission,
     quota: new Quota({ bytes: config.QUOTA_BYTES, clients: config.QUOTA_CLIENTS }),
     users,

@@ -1,7 +1,7 @@
 import type { Driver, RequestCounts, StoredObject } from "./driver.ts";
 
 /** A driver that counts what passes through it; read by the metrics and by tests. */
-export class CountedDriver implements Driver {
+export class InstrumentedDriver implements Driver {
   /** The driver's own count, where it has one. */
   readonly requests: Readonly<RequestCounts>;
   readonly failures: RequestCounts = { list: 0, get: 0, put: 0, delete: 0 };

@@ -1,7 +1,7 @@
 /** Who may come in: nobody unsigned once the user has signed, and nobody once the user has left. */
 
 import type { Listing } from "../oplog/listing.ts";
-import type { Listings } from "../oplog/listing-cache.ts";
+import type { ListingCache } from "../oplog/listing-cache.ts";
 import { type Fingerprint, formatMarker } from "../oplog/names.ts";
 import type { Driver } from "../storage/driver.ts";
 import type { Erasures } from "./erasure.ts";
@@ -23,11 +23,11 @@ export class UserErased extends Error {
 }
 
 /** Asked of every listing that a request goes by; throws, or rejects, to refuse the request. */
-export type Door = (listing: Listing) => Promise<void> | undefined;
+export type AccessCheck = (listing: Listing) => Promise<void> | undefined;
 
 export interface AccessOptions {
   readonly driver: Driver;
-  readonly listings: Listings;
+  readonly listings: ListingCache;
   readonly erasures: Erasures;
 }
 
@@ -48,11 +48,11 @@ export class Access {
    *
    * @param beforeLock may throw to refuse a request that would lock
    */
-  door(
+  check(
     user: Fingerprint,
     signed: boolean,
     beforeLock: (listing: Listing) => void = () => undefined,
-  ): Door {
+  ): AccessCheck {
     const { erasures } = this.#options;
     return (listing) => {
       const erasedAt = erasures.erasedAt(user) ?? listing.erasedAt;
@@ -82,7 +82,7 @@ export class Access {
   async #lock(user: Fingerprint): Promise<void> {
     const { driver, listings } = this.#options;
     await driver.put(formatMarker({ kind: "signed", user }), new Uint8Array());
-    listings.locked(user);
+    listings.markSigned(user);
     this.counts.locked++;
     // An erasure that was under way may have listed too early for the marker.
     await this.afterAppend(user);

@@ -1,14 +1,14 @@
 import { LRUCache } from "lru-cache";
-import { Turns } from "../oplog/keyed-queue.ts";
-import type { Listings } from "../oplog/listing-cache.ts";
+import { KeyedQueue } from "../oplog/keyed-queue.ts";
+import type { ListingCache } from "../oplog/listing-cache.ts";
 import { type Fingerprint, formatMarker, parseMarker, userPrefix } from "../oplog/names.ts";
-import type { Objects } from "../oplog/object-cache.ts";
+import type { ObjectCache } from "../oplog/object-cache.ts";
 import type { Driver } from "../storage/driver.ts";
 
 export interface ErasuresOptions {
   readonly driver: Driver;
-  readonly listings: Listings;
-  readonly objects: Objects;
+  readonly listings: ListingCache;
+  readonly objects: ObjectCache;
   /** Milliseconds of Unix time. */
   readonly time: () => number;
   /** Told when what an erased user has left behind could not be deleted; it is tried again. */
@@ -31,7 +31,7 @@ export class Erasures {
   readonly #options: ErasuresOptions;
   /** No server takes a tombstone away, so nothing here is out of date (SECURITY.md, to let in again). */
   readonly #known = new LRUCache<Fingerprint, number>({ max: REMEMBERED });
-  readonly #turns = new Turns();
+  readonly #turns = new KeyedQueue();
   readonly #sweeping = new Set<Fingerprint>();
 
   constructor(options: ErasuresOptions) {
@@ -45,8 +45,8 @@ export class Erasures {
 
   /** Whether anything is stored of a user, be it a tombstone. */
   async hasStored(user: Fingerprint): Promise<boolean> {
-    const { clients, signed, erasedAt, foreign } = await this.#options.listings.get(user);
-    return clients.size + foreign > 0 || signed || erasedAt !== undefined;
+    const { clients, signed, erasedAt, unrecognized } = await this.#options.listings.get(user);
+    return clients.size + unrecognized > 0 || signed || erasedAt !== undefined;
   }
 
   /**
@@ -54,7 +54,7 @@ export class Erasures {
    * already: it then deletes what is there still. Throws `StorageUnavailable`.
    */
   erase(user: Fingerprint): Promise<void> {
-    return this.#turns.take(user, async () => {
+    return this.#turns.run(user, async () => {
       const { driver, listings } = this.#options;
       if (!(await this.#isKnown(user))) await this.#bury(user);
       // Until a list shows nothing to delete: an append that was under way may land behind one. On
@@ -72,7 +72,7 @@ export class Erasures {
         if (doomed.length === 0) break;
         await this.#delete(doomed);
       }
-      listings.forget(user);
+      listings.invalidate(user);
     });
   }
 
@@ -116,7 +116,7 @@ export class Erasures {
     const at = Math.floor(time() / 1000);
     await driver
       .put(formatMarker({ kind: "erased", user, at }), new Uint8Array())
-      .finally(() => listings.forget(user));
+      .finally(() => listings.invalidate(user));
     this.#known.set(user, at);
     this.counts.users++;
   }

@@ -71,7 +71,7 @@ export function numbersOf({ spki }: PublicKey): { modulus: bigint; exponent: big
 const MAX_REMEMBERED = 8 * 1024 * 1024;
 
 /** Remembers keys that were seen lately: most requests bring one of those. */
-export class Identities {
+export class PublicKeyCache {
   readonly #known = new LRUCache<string, PublicKey>({
     maxSize: MAX_REMEMBERED,
     sizeCalculation: ({ spki }, text) => text.length + spki.byteLength,

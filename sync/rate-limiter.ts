@@ -38,7 +38,7 @@ const EVICTION_TRIES = 8;
  * costs 1 token, and 1 for each MiB moved. It is let in while a whole token is left, whatever it
  * will turn out to cost.
  */
-export class Limiter {
+export class RateLimiter {
   /** The whole tokens that a full bucket holds, and the seconds in which an empty one fills up. */
   readonly policy: { readonly quota: number; readonly window: number };
   /** What has been refused so far; read by the metrics. */

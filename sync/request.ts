@@ -3,7 +3,7 @@ import * as v from "valibot";
 import type { Fingerprint } from "../oplog/names.ts";
 import { isOperationIndex, MAX_INDEX, parseClientId } from "../protocol/ids.ts";
 import { MAX_OPERATIONS } from "../protocol/limits.ts";
-import { Identities, InvalidPublicKey, type PublicKey } from "./public-key.ts";
+import { InvalidPublicKey, type PublicKey, PublicKeyCache } from "./public-key.ts";
 
 /** A request, checked and put in order. */
 export interface SyncRequest {
@@ -14,7 +14,7 @@ export interface SyncRequest {
   /** The operations to append: their payloads, and the operation index of the first. */
   readonly append: { readonly first: number; readonly payloads: readonly string[] } | undefined;
   /** For each client, the last operation index the sender is aware of; its own included. */
-  readonly aware: ReadonlyMap<string, number>;
+  readonly versionVector: ReadonlyMap<string, number>;
 }
 
 /** More are not listed: a body may hold a fault in every few bytes. */
@@ -29,7 +29,7 @@ const indexMissing = "is missing: a payload needs the operation index it is stor
 const indexTooHigh = "is too high: the last operation's index would be above 9007199254740991";
 const payloadRule = "must be a string that is not empty and has no lone surrogates";
 
-const identities = new Identities();
+const identities = new PublicKeyCache();
 
 const User = v.pipe(
   v.string("must be a string: the user's RSA public key"),
@@ -78,14 +78,14 @@ const Payloads = v.pipe(
 const SyncStatus = v.pipe(
   v.custom<Record<string, unknown>>(isObject, "must be an object of client id to operation index"),
   v.rawTransform(({ dataset, addIssue }) => {
-    const aware = new Map<string, number>();
+    const versionVector = new Map<string, number>();
     let faults = 0;
     for (const [key, value] of Object.entries(dataset.value)) {
       const client = key.toLowerCase();
       const wrong: string[] = [];
       if (parseClientId(key) === undefined) wrong.push(`the key ${uuidRule}`);
-      else if (aware.has(client)) wrong.push("this client is named twice");
-      if (isOperationIndex(value)) aware.set(client, value);
+      else if (versionVector.has(client)) wrong.push("this client is named twice");
+      if (isOperationIndex(value)) versionVector.set(client, value);
       else wrong.push(indexRule);
       for (const message of wrong) {
         const path = { type: "object", origin: "value", input: dataset.value, key, value } as const;
@@ -94,7 +94,7 @@ const SyncStatus = v.pipe(
       faults += wrong.length;
       if (faults >= MAX_FAULTS) break;
     }
-    return aware;
+    return versionVector;
   }),
 );
 
@@ -113,7 +113,7 @@ const Request = v.pipe(
   Members,
   v.rawTransform(({ dataset: { value }, addIssue, NEVER }): SyncRequest => {
     const { user: key, client_id: client, operation_index: first, payload: payloads } = value;
-    const aware = value.sync_status ?? new Map<string, number>();
+    const versionVector = value.sync_status ?? new Map<string, number>();
     const last = first === undefined ? -1 : first + ((payloads?.length ?? 1) - 1);
     if (last > MAX_INDEX || (first === undefined && payloads !== undefined)) {
       const key = "operation_index";
@@ -122,9 +122,9 @@ const Request = v.pipe(
       return NEVER;
     }
     // The client holds what it sends, so none of it is sent back.
-    if (last > (aware.get(client) ?? -1)) aware.set(client, last);
+    if (last > (versionVector.get(client) ?? -1)) versionVector.set(client, last);
     const append = payloads === undefined || first === undefined ? undefined : { first, payloads };
-    return { user: key.fingerprint, key, client, append, aware };
+    return { user: key.fingerprint, key, client, append, versionVector };
   }),
 );
 
@@ -142,13 +142,13 @@ const Erase = v.pipe(
 );
 
 /** What is wrong with a request, and where: a JSON pointer as RFC 9457 shows it. */
-export interface Fault {
+export interface ValidationIssue {
   readonly pointer: string;
   readonly detail: string;
 }
 
 /** A request that is right, or what is wrong with it. */
-export type Parsed<Request> = Request | { readonly faults: readonly Fault[] };
+export type Parsed<Request> = Request | { readonly faults: readonly ValidationIssue[] };
 
 /** Checks the JSON of a request to sync. */
 export function parseRequest(json: unknown): Parsed<SyncRequest> {

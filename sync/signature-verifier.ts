@@ -10,7 +10,7 @@ type Verify = (data: Bytes, signature: Bytes) => Promise<boolean>;
 const KEPT = 4096;
 
 /** Checks signatures with the users' keys. */
-export class Keys {
+export class SignatureVerifier {
   readonly #imported = new LRUCache<Fingerprint, Promise<Verify>>({ max: KEPT });
 
   /** True when the signature over the data was made with the private key that belongs to this one. */

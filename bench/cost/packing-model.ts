@@ -1,6 +1,6 @@
 /** What compaction asks of storage, and what it leaves: its own policy, on a client of the model. */
 
-import { packsOf } from "../../oplog/compaction/planner.ts";
+import { planSegments } from "../../oplog/compaction/planner.ts";
 import { LIMITS } from "../../oplog/compaction/scheduler.ts";
 import { type Run, Sequence } from "../../oplog/sequence.ts";
 import { formatLine } from "../../protocol/ndjson.ts";
@@ -25,7 +25,7 @@ export function packedClient(operations: number, payloadBytes: number): PackedCl
   const counts: number[] = [];
   for (let index = 0; index < operations; index++) {
     sequence.add({ first: index, last: index, md5: "", size: payloadBytes });
-    for (const pack of packsOf(sequence, LIMITS)) {
+    for (const pack of planSegments(sequence, LIMITS)) {
       done.put++;
       done.get += pack.length;
       done.delete += pack.length;

@@ -16,8 +16,8 @@ import {
   SyncClient,
 } from "../../client/index.ts";
 import { FolderStore } from "../../client/stores/folder.ts";
-import { Exchange } from "../../client/transport.ts";
-import { RunOpener } from "../../client/verify.ts";
+import { Transport } from "../../client/transport.ts";
+import { RunVerifier } from "../../client/verify.ts";
 import type { Line } from "../../protocol/types.ts";
 import { temporaryFolder } from "../../tests/support/folder.ts";
 import { startServer } from "../../tests/support/process.ts";
@@ -112,7 +112,7 @@ async function receive(identity: Identity): Promise<number> {
 
 /** All lines, in runs of one client as the client gathers them. */
 async function* runs(identity: Identity): AsyncGenerator<Line[], void, void> {
-  const exchange = new Exchange({
+  const exchange = new Transport({
     url: server.url,
     identity,
     clock: systemClock,
@@ -141,7 +141,7 @@ async function read(identity: Identity): Promise<number> {
 }
 
 async function openAll(identity: Identity): Promise<number> {
-  const opener = new RunOpener(identity);
+  const opener = new RunVerifier(identity);
   const cursors = new Map();
   let count = 0;
   for await (const run of runs(identity)) {

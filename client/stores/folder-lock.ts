@@ -12,7 +12,7 @@ const pattern = /^claim\.(.+)\.(\d+)\.([0-9a-f-]{36})$/;
  * runtimes share. Each leaves its claim first and looks for others then, so two can never both
  * have the folder; both may step back. What dead processes have left is removed.
  */
-export class Claim {
+export class FolderLock {
   readonly #path: string;
   readonly #id: string;
 
@@ -22,11 +22,11 @@ export class Claim {
   }
 
   /** Claims a folder; `undefined` when another process, or another part of this one, has it. */
-  static async take(folder: string): Promise<Claim | undefined> {
+  static async take(folder: string): Promise<FolderLock | undefined> {
     const host = hostname().replace(/[^A-Za-z0-9-]/g, "_");
     const id = crypto.randomUUID();
     const name = `claim.${host}.${process.pid}.${id}`;
-    const claim = new Claim(join(folder, name), id);
+    const claim = new FolderLock(join(folder, name), id);
     mine.add(id);
     await (await open(claim.#path, "wx", 0o600)).close();
     for (const other of await readdir(folder)) {

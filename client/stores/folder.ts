@@ -3,7 +3,7 @@ import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from "nod
 import { join } from "node:path";
 import type { Identity } from "../identity/identity.ts";
 import type { Cursor } from "../verify.ts";
-import { Claim } from "./folder-lock.ts";
+import { FolderLock } from "./folder-lock.ts";
 import { LogFile, syncFolder } from "./folder-log.ts";
 import { type Move, type OwnClient, type Store, StoreDamaged, type StoreState } from "./store.ts";
 
@@ -34,12 +34,12 @@ const EMPTY: State = { version: 1, own: [], cursors: [] };
 export class FolderStore implements Store {
   readonly #place: string;
   readonly #folder: string;
-  readonly #claim: Claim;
+  readonly #claim: FolderLock;
   readonly #logs = new Map<string, LogFile>();
   #state: State = EMPTY;
   #turn: Promise<unknown> = Promise.resolve();
 
-  private constructor(place: string, slot: number, claim: Claim) {
+  private constructor(place: string, slot: number, claim: FolderLock) {
     this.#place = place;
     this.#folder = join(place, String(slot));
     this.#claim = claim;
@@ -63,7 +63,7 @@ export class FolderStore implements Store {
   static async #openSlot(place: string, slot: number): Promise<FolderStore | undefined> {
     const folder = join(place, String(slot));
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    const claim = await Claim.take(folder);
+    const claim = await FolderLock.take(folder);
     if (claim === undefined) return undefined;
     const store = new FolderStore(place, slot, claim);
     try {

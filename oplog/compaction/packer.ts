@@ -1,18 +1,18 @@
 import { ObjectMissing } from "../../storage/driver.ts";
-import type { Entry, Parts } from "../entries.ts";
-import type { Listings } from "../listing-cache.ts";
+import type { Entry, EntryReader } from "../entries.ts";
+import type { ListingCache } from "../listing-cache.ts";
 import type { Fingerprint } from "../names.ts";
-import { md5Of, type Objects } from "../object-cache.ts";
-import { readAhead } from "../prefetch.ts";
+import { md5Of, type ObjectCache } from "../object-cache.ts";
+import { prefetch } from "../prefetch.ts";
 import { Segment } from "../segment.ts";
 import type { Overlap, Run, Sequence } from "../sequence.ts";
-import { type PackingLimits, packsOf } from "./planner.ts";
+import { type PackingLimits, planSegments } from "./planner.ts";
 
 export interface PackerOptions {
-  readonly listings: Listings;
-  readonly objects: Objects;
-  /** Best over `objects.getOnce`: what is packed is read for the last time. */
-  readonly parts: Parts;
+  readonly listings: ListingCache;
+  readonly objects: ObjectCache;
+  /** Best over `objects.getUncached`: what is packed is read for the last time. */
+  readonly parts: EntryReader;
   readonly limits: PackingLimits;
   /** Waited for before each piece of work, and within a large one: requests go first. */
   readonly pause: () => Promise<void>;
@@ -21,14 +21,14 @@ export interface PackerOptions {
 }
 
 /** Runs of a client that were packed, or were left over, and can be deleted. */
-interface Gone {
+interface Superseded {
   readonly client: string;
   readonly runs: readonly Run[];
 }
 
 /** What came of packing a log: what can be deleted now, and what could not be packed. */
 export interface Packed {
-  readonly gone: readonly Gone[];
+  readonly gone: readonly Superseded[];
   readonly errors: readonly unknown[];
 }
 
@@ -46,7 +46,7 @@ const MAX_MERGED = 4 * 1024 * 1024;
  *
  * Safe at every point: what is packed is read and checked, the segment is stored durably, and only
  * then are the others deleted. Until that, and for ever where it ends halfway, readers meet both
- * and take each operation once (`parts.ts`). An object is deleted only if each of its payloads is
+ * and take each operation once (`entries.ts`). An object is deleted only if each of its payloads is
  * held by an object that reaches further, or as far and begins earlier. That order has no cycles,
  * so two processes that compact one log never delete each other's last copy.
  */
@@ -65,8 +65,8 @@ export class Packer {
    */
   async pack(user: Fingerprint): Promise<Packed> {
     const { listings, limits, pause, signal } = this.#options;
-    const listing = await listings.peek(user);
-    const gone: Gone[] = [];
+    const listing = await listings.getStale(user);
+    const gone: Superseded[] = [];
     const errors: unknown[] = [];
     for (const [client, sequence] of listing.clients) {
       const leaving: Run[] = [];
@@ -86,7 +86,7 @@ export class Packer {
       for (const overlap of sequence.overlaps()) {
         await attempt(() => this.#tidy(user, client, sequence, overlap));
       }
-      for (const runs of packsOf(sequence, limits)) {
+      for (const runs of planSegments(sequence, limits)) {
         const entries = runs.map(({ first, last }, i) => ({
           first,
           last,
@@ -98,14 +98,14 @@ export class Packer {
         }));
       }
       if (leaving.length === 0) continue;
-      listings.repacked(user, client, leaving, added);
+      listings.applyCompaction(user, client, leaving, added);
       gone.push({ client, runs: leaving });
     }
     return { gone, errors };
   }
 
   /** Deletes what was packed. */
-  async delete(user: Fingerprint, gone: readonly Gone[]): Promise<void> {
+  async delete(user: Fingerprint, gone: readonly Superseded[]): Promise<void> {
     const { listings, objects, pause, signal } = this.#options;
     for (const { client, runs } of gone) {
       for (let at = 0; at < runs.length; at += WITHOUT_PAUSE) {
@@ -122,7 +122,7 @@ export class Packer {
         await Promise.all(Array.from({ length: READ_AHEAD.maxItems }, deleting));
       }
       // Again, for a listing that was read between the two.
-      listings.repacked(user, client, runs);
+      listings.applyCompaction(user, client, runs);
     }
   }
 
@@ -153,7 +153,7 @@ export class Packer {
   async #store(user: Fingerprint, client: string, entries: readonly Entry[]): Promise<Run> {
     const { objects, parts, pause, signal } = this.#options;
     const lines: Uint8Array[] = [];
-    const reads = readAhead(entries.entries(), {
+    const reads = prefetch(entries.entries(), {
       read: async ([i, entry]) => {
         // The first follow upon a pause.
         if (i > 0 && i % WITHOUT_PAUSE === 0 && !signal.aborted) await pause();
@@ -170,7 +170,7 @@ export class Packer {
     const name = { user, client, ...run };
     // Throws unless it holds exactly the operations that its name says.
     new Segment(name, body);
-    await objects.putPacked(name, body);
+    await objects.putUncached(name, body);
     this.counts.segments++;
     return run;
   }

@@ -18,7 +18,7 @@ const LINE_OVERHEAD = 100;
  * operation is rewritten about twice in its life. The last object of a client always stays: a list
  * that is taken meanwhile then shows a hole, and not an early end (see `oplog/listing-cache.ts`).
  */
-export function packsOf(sequence: Sequence, limits: PackingLimits): Run[][] {
+export function planSegments(sequence: Sequence, limits: PackingLimits): Run[][] {
   const packs: Run[][] = [];
   for (const stretch of smallStretches(sequence, limits)) {
     let pack: Run[] = [];

@@ -5,9 +5,9 @@ import { ObjectMissing } from "../../storage/driver.ts";
 import type { Listing } from "../listing.ts";
 import type { Fingerprint } from "../names.ts";
 import { type Packed, Packer, type PackerOptions } from "./packer.ts";
-import { type PackingLimits, packsOf } from "./planner.ts";
+import { type PackingLimits, planSegments } from "./planner.ts";
 
-export interface CompactorOptions
+export interface CompactionSchedulerOptions
   extends Pick<PackerOptions, "listings" | "objects" | "parts">,
     Partial<Pick<PackerOptions, "limits" | "pause">> {
   readonly timing?: CompactionTiming;
@@ -22,21 +22,26 @@ export interface CompactorOptions
 /** In milliseconds. */
 export interface CompactionTiming {
   /** A log is packed once nothing was appended to it for this long … */
-  readonly quiet: number;
+  readonly debounce: number;
   /** … or this long after it was first worth looking at. */
-  readonly latest: number;
+  readonly maxDelay: number;
   /**
    * What was packed is deleted this long after the segment was stored. A list that another process
    * began before then has ended by now, so it does not miss both.
    */
-  readonly grace: number;
+  readonly deleteDelay: number;
   /** A log that could not be packed, or only seemed worth it, is left alone for so long. */
-  readonly rest: number;
+  readonly backoff: number;
 }
 
 /** When the objects of a client are packed, unless told otherwise. */
 export const LIMITS: PackingLimits = { operations: 256, bytes: 1024 * 1024 };
-const TIMING: CompactionTiming = { quiet: 1_000, latest: 30_000, grace: 5_000, rest: 60_000 };
+const TIMING: CompactionTiming = {
+  debounce: 1_000,
+  maxDelay: 30_000,
+  deleteDelay: 5_000,
+  backoff: 60_000,
+};
 
 /** Compactions at work at once, over all users. */
 const AT_ONCE = 2;
@@ -54,8 +59,8 @@ interface Due {
 }
 
 /** Decides when a log is packed: in the background, and one compaction a user at a time. */
-export class Compactor {
-  readonly #options: CompactorOptions;
+export class CompactionScheduler {
+  readonly #options: CompactionSchedulerOptions;
   readonly #limits: PackingLimits;
   readonly #timing: CompactionTiming;
   readonly #packer: Packer;
@@ -73,7 +78,7 @@ export class Compactor {
   #working = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(options: CompactorOptions) {
+  constructor(options: CompactionSchedulerOptions) {
     const { limits = LIMITS, timing = TIMING, pause = async () => undefined } = options;
     this.#options = options;
     this.#limits = limits;
@@ -101,7 +106,7 @@ export class Compactor {
     if (this.#due.has(user) || this.#isIn(this.#resting, user)) return;
     if (this.#isIn(this.#inVain, user)) return;
     for (const sequence of listing.clients.values()) {
-      if (sequence.overlaps().length > 0 || packsOf(sequence, this.#limits).length > 0) {
+      if (sequence.overlaps().length > 0 || planSegments(sequence, this.#limits).length > 0) {
         this.#isDue(user);
         return;
       }
@@ -112,7 +117,7 @@ export class Compactor {
   async settled(): Promise<void> {
     while (this.#due.size + this.#queue.length + this.#running.size > 0) {
       await Promise.all(this.#running.values());
-      if (this.#due.size + this.#queue.length > 0) await sleep(this.#timing.quiet + 1);
+      if (this.#due.size + this.#queue.length > 0) await sleep(this.#timing.debounce + 1);
     }
   }
 
@@ -165,7 +170,7 @@ export class Compactor {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
       this.#tick();
-    }, this.#timing.quiet);
+    }, this.#timing.debounce);
     // Not a reason to keep the process.
     this.#timer.unref();
   }
@@ -173,9 +178,9 @@ export class Compactor {
   /** Queues the logs that have been quiet for long enough, or have waited for too long. */
   #tick(): void {
     const now = this.#options.now();
-    const { quiet, latest } = this.#timing;
+    const { debounce, maxDelay } = this.#timing;
     for (const [user, { since, at }] of this.#due) {
-      if (this.#running.has(user) || (now - at < quiet && now - since < latest)) continue;
+      if (this.#running.has(user) || (now - at < debounce && now - since < maxDelay)) continue;
       this.#due.delete(user);
       if (!this.#isIn(this.#resting, user)) this.#queue.push(user);
     }
@@ -199,16 +204,16 @@ export class Compactor {
       const packed = await this.compact(user);
       // One that packed something is looked at again: small segments may fill a large one by now.
       if (packed) this.appended(user);
-      else this.#inVain.set(user, now() + this.#timing.rest);
+      else this.#inVain.set(user, now() + this.#timing.backoff);
       this.#overtaken.delete(user);
     } catch (error) {
-      this.#options.listings.forget(user);
+      this.#options.listings.invalidate(user);
       const overtaken = (this.#overtaken.get(user) ?? 0) + 1;
       this.#overtaken.set(user, overtaken);
       // Another process has packed it first: look again. Anything else may need a person.
       if (error instanceof ObjectMissing && overtaken < MAX_OVERTAKEN) return this.appended(user);
       this.#failed++;
-      this.#resting.set(user, now() + this.#timing.rest);
+      this.#resting.set(user, now() + this.#timing.backoff);
       this.#options.onError?.(user, error);
     }
   }
@@ -231,10 +236,12 @@ export class Compactor {
   /** False when the compactor was stopped meanwhile: what is left is for a later compaction. */
   async #graceIsOver(): Promise<boolean> {
     const { signal } = this.#stop;
-    if (this.#timing.grace === 0) return !signal.aborted;
-    await sleep(this.#timing.grace, undefined, { signal, ref: false }).catch((error: unknown) => {
-      if (!signal.aborted) throw error;
-    });
+    if (this.#timing.deleteDelay === 0) return !signal.aborted;
+    await sleep(this.#timing.deleteDelay, undefined, { signal, ref: false }).catch(
+      (error: unknown) => {
+        if (!signal.aborted) throw error;
+      },
+    );
     return !signal.aborted;
   }
 }

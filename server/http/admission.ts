@@ -1,5 +1,5 @@
 /** How much of the server requests may take at once, and how much of that one network address. */
-import { NoRoom } from "../../oplog/prefetch.ts";
+import { BudgetExhausted } from "../../oplog/prefetch.ts";
 
 export interface AdmissionOptions {
   /** How many requests are in flight at most, from the head's arrival to the answer's last byte. */
@@ -25,7 +25,7 @@ interface Share {
  * as their requests end and begin, with a third left for the next (the dynamic threshold of
  * Choudhury and Hahne, 1998).
  */
-export class Admission {
+export class ConcurrencyLimiter {
   readonly #options: AdmissionOptions;
   readonly #shares = new Map<string, Share>();
   /** Called when bytes were given back. */
@@ -57,8 +57,8 @@ export class Admission {
     return this.#shares.size;
   }
 
-  /** A slot for a request, which the caller gives back by `leave`; `undefined` without room. */
-  enter(address: string): Slot | undefined {
+  /** A permit for a request, which the caller gives back by `release`; `undefined` without room. */
+  acquire(address: string): Permit | undefined {
     let share = this.#shares.get(address);
     if ((share?.requests ?? 0) >= this.#options.maxRequests - this.#requests) return undefined;
     if (share === undefined) {
@@ -67,10 +67,10 @@ export class Admission {
     }
     this.#requests++;
     share.requests++;
-    return new Slot(this, address, share);
+    return new Permit(this, address, share);
   }
 
-  /** For slots: takes bytes if there is room. */
+  /** For permits: takes bytes if there is room. */
   take(share: Share, bytes: number): boolean {
     const room = this.#options.maxBuffered - this.#bytes;
     // What is larger than all there is goes by itself.
@@ -80,7 +80,7 @@ export class Admission {
     return true;
   }
 
-  /** For slots: gives bytes back. */
+  /** For permits: gives bytes back. */
   give(share: Share, bytes: number): void {
     this.#bytes -= bytes;
     share.bytes -= bytes;
@@ -90,7 +90,7 @@ export class Admission {
     for (const again of waiting) again();
   }
 
-  /** For slots: resolves when bytes have been given back; throws `NoRoom` where none are for long. */
+  /** For permits: resolves when bytes have been given back; throws `BudgetExhausted` where none are for long. */
   given(until: number): Promise<void> {
     return new Promise((resolve, reject) => {
       const again = () => {
@@ -99,13 +99,13 @@ export class Admission {
       };
       const timer = setTimeout(() => {
         this.#waiting = this.#waiting.filter((waiting) => waiting !== again);
-        reject(new NoRoom("nobody gave back memory to read in"));
+        reject(new BudgetExhausted("nobody gave back memory to read in"));
       }, until - performance.now());
       this.#waiting.push(again);
     });
   }
 
-  /** For slots: gives a slot back. */
+  /** For permits: gives a permit back. */
   leave(address: string, share: Share): void {
     this.#requests--;
     share.requests--;
@@ -114,21 +114,21 @@ export class Admission {
 }
 
 /** The place of one request among those in flight, and the bytes it holds. */
-export class Slot {
-  readonly #admission: Admission;
+export class Permit {
+  readonly #admission: ConcurrencyLimiter;
   readonly #address: string;
   readonly #share: Share;
   #held = 0;
   #left = false;
 
-  constructor(admission: Admission, address: string, share: Share) {
+  constructor(admission: ConcurrencyLimiter, address: string, share: Share) {
     this.#admission = admission;
     this.#address = address;
     this.#share = share;
   }
 
   /** Holds more bytes, or is false when there is no room for them. Once it has left, none count. */
-  tryHold(bytes: number): boolean {
+  tryReserve(bytes: number): boolean {
     if (this.#left) return true;
     const more = charged(this.#held + bytes) - charged(this.#held);
     if (more > 0 && !this.#admission.take(this.#share, more)) return false;
@@ -136,14 +136,14 @@ export class Slot {
     return true;
   }
 
-  /** Holds more bytes as soon as there is room for them; throws `NoRoom` when that takes too long. */
-  async hold(bytes: number): Promise<void> {
+  /** Holds more bytes as soon as there is room for them; throws `BudgetExhausted` when that takes too long. */
+  async reserve(bytes: number): Promise<void> {
     const until = performance.now() + this.#admission.patience;
-    while (!this.tryHold(bytes)) await this.#admission.given(until);
+    while (!this.tryReserve(bytes)) await this.#admission.given(until);
   }
 
   /** Gives back bytes that it holds. */
-  release(bytes: number): void {
+  free(bytes: number): void {
     if (this.#left) return;
     const less = charged(this.#held) - charged(this.#held - bytes);
     this.#held -= bytes;
@@ -151,7 +151,7 @@ export class Slot {
   }
 
   /** Gives back all it holds, and its place. Further calls do nothing. */
-  leave(): void {
+  release(): void {
     if (this.#left) return;
     this.#left = true;
     this.#admission.give(this.#share, charged(this.#held));

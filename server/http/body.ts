@@ -1,10 +1,10 @@
 import { isUtf8 } from "node:buffer";
 import type { ServerRequest } from "srvx";
 import { MIN_BYTES_PER_MS, REQUEST_TYPE } from "../../protocol/limits.ts";
-import type { Slot } from "./admission.ts";
+import type { Permit } from "./admission.ts";
 import { arriving } from "./body-reader.ts";
-import { watch } from "./deadline.ts";
-import { shapeFault } from "./json-guard.ts";
+import { deadline } from "./deadline.ts";
+import { checkJsonComplexity } from "./json-guard.ts";
 import { Problem } from "./problem.ts";
 import { invalidRequest, overloaded } from "./problems.ts";
 
@@ -17,7 +17,7 @@ export interface Body {
 export interface BodyOptions {
   readonly maxBytes: number;
   /** Holds the bytes as they arrive. */
-  readonly slot: Slot;
+  readonly permit: Permit;
   /** Milliseconds that a body may take, beside what its length gives it. */
   readonly timeout: number;
 }
@@ -29,7 +29,7 @@ export interface BodyOptions {
 export async function readJson(request: ServerRequest, options: BodyOptions): Promise<Body> {
   checkMediaType(request.headers);
   const body = await readBytes(request, options);
-  const fault = shapeFault(body);
+  const fault = checkJsonComplexity(body);
   if (fault !== undefined) throw invalidRequest([fault]);
   try {
     return { json: parse(body), body };
@@ -65,18 +65,18 @@ function checkMediaType(headers: Headers): void {
 
 async function readBytes(
   request: ServerRequest,
-  { maxBytes, slot, timeout }: BodyOptions,
+  { maxBytes, permit, timeout }: BodyOptions,
 ): Promise<Buffer> {
   const pieces: Uint8Array[] = [];
   let length = 0;
   const body = arriving(request, (piece) => {
     length += piece.byteLength;
     if (length > maxBytes) throw tooLarge(maxBytes);
-    if (!slot.tryHold(piece.byteLength)) throw overloaded({ Connection: "close" });
+    if (!permit.tryReserve(piece.byteLength)) throw overloaded({ Connection: "close" });
     pieces.push(piece);
   });
   const since = performance.now();
-  const leave = watch(() => {
+  const leave = deadline(() => {
     const left = since + timeout + length / MIN_BYTES_PER_MS - performance.now();
     if (left <= 0) body.stop(tooSlow());
   });

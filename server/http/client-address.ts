@@ -8,7 +8,7 @@ const UNKNOWN = "unknown";
 const withPort = /^(?:\[(.*)\]|([\d.]+))(?::\w+)?$/;
 
 /** Tells which network address a request is counted under. */
-export class Addresses {
+export class ClientAddresses {
   readonly #trusted: BlockList | undefined;
 
   /** @param proxies addresses and networks (CIDR) of proxies whose word is taken */

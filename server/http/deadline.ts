@@ -8,7 +8,7 @@ let timer: ReturnType<typeof setInterval> | undefined;
  * Calls `look` now and then until the function it returns is called. One timer for all: one for
  * each request would cost more than it takes to read a short body.
  */
-export function watch(look: () => void): () => void {
+export function deadline(look: () => void): () => void {
   watched.add(look);
   timer ??= setInterval(() => {
     for (const look of watched) look();

@@ -1,5 +1,5 @@
 import { MAX_OPERATIONS } from "../../protocol/limits.ts";
-import type { Fault } from "../../sync/request.ts";
+import type { ValidationIssue } from "../../sync/request.ts";
 
 /** Bodies up to this size are not looked at: whatever they hold, it is little. In bytes. */
 const UNCHECKED = 64 * 1024;
@@ -21,7 +21,7 @@ const OPEN_BRACE = 0x7b;
  * 16 MiB of brackets. One pass over the bytes, about a millisecond for each MiB. Whether the body is
  * JSON is not asked.
  */
-export function shapeFault(body: Uint8Array): Fault | undefined {
+export function checkJsonComplexity(body: Uint8Array): ValidationIssue | undefined {
   if (body.byteLength <= UNCHECKED) return undefined;
   const maxValues = MAX_OPERATIONS + body.byteLength / BYTES_PER_ENTRY;
   let containers = 0;

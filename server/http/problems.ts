@@ -1,10 +1,10 @@
 import { OperationConflict, OperationGap } from "../../oplog/append-plan.ts";
 import type { Fingerprint } from "../../oplog/names.ts";
-import { NoRoom } from "../../oplog/prefetch.ts";
+import { BudgetExhausted } from "../../oplog/prefetch.ts";
 import { StorageUnavailable } from "../../storage/driver.ts";
 import { SignatureRequired, UserErased } from "../../sync/access.ts";
 import { QuotaExceeded } from "../../sync/quota.ts";
-import { type Fault, shortened } from "../../sync/request.ts";
+import { shortened, type ValidationIssue } from "../../sync/request.ts";
 import { UserNotAllowed } from "../allow-list-file.ts";
 import { BodyCut } from "./body-reader.ts";
 import { Problem, type ProblemOptions } from "./problem.ts";
@@ -35,7 +35,7 @@ export function problemOf(error: unknown): ProblemOptions {
     };
   }
   if (error instanceof StorageUnavailable) return storageUnavailable;
-  if (error instanceof NoRoom) return overloaded().options;
+  if (error instanceof BudgetExhausted) return overloaded().options;
   if (error instanceof BodyCut) {
     return {
       type: "invalid-request",
@@ -82,7 +82,7 @@ export const stopping: ProblemOptions = {
 };
 
 /** A request with members that break their rules, each told with its place. */
-export function invalidRequest(faults: readonly Fault[]): Problem {
+export function invalidRequest(faults: readonly ValidationIssue[]): Problem {
   const first = faults[0];
   const more = faults.length > 1 ? ` (and ${faults.length - 1} more in "errors")` : "";
   return new Problem({

@@ -19,11 +19,11 @@ import {
   SIGNED_COMPONENTS,
 } from "../../protocol/signature.ts";
 import type { PublicKey } from "../../sync/public-key.ts";
-import type { Keys } from "../../sync/signature-verifier.ts";
+import type { SignatureVerifier } from "../../sync/signature-verifier.ts";
 import { digestFault } from "./content-digest.ts";
 
 /** What was found wrong with a signature; PROTOCOL.md says what to do about each. */
-export type Check =
+export type SignatureCheck =
   | "format"
   | "components"
   | "algorithm"
@@ -36,8 +36,8 @@ export type Check =
 /** Refused: the request has a signature, and it is not right. The message says what is wrong. */
 export class SignatureInvalid extends Error {
   override name = "SignatureInvalid";
-  readonly check: Check;
-  constructor(check: Check, message: string) {
+  readonly check: SignatureCheck;
+  constructor(check: SignatureCheck, message: string) {
     super(message);
     this.check = check;
   }
@@ -49,7 +49,7 @@ export interface SignaturesOptions {
    * the Host is believed.
    */
   readonly publicUrl: string | undefined;
-  readonly keys: Keys;
+  readonly keys: SignatureVerifier;
   /** Milliseconds of Unix time. */
   readonly time: () => number;
 }
@@ -61,7 +61,7 @@ const MAX_FIELD = 4096;
 const ANY_TIME = Number.MAX_SAFE_INTEGER;
 
 /** Errors of the library, as far as they tell of what a client sent. */
-const FOUND: Partial<Record<SignatureErrorCode, Check>> = {
+const FOUND: Partial<Record<SignatureErrorCode, SignatureCheck>> = {
   [SignatureErrorCode.MissingField]: "components",
   [SignatureErrorCode.InvalidComponent]: "components",
   [SignatureErrorCode.DuplicateComponent]: "components",
@@ -75,9 +75,9 @@ const FOUND: Partial<Record<SignatureErrorCode, Check>> = {
 };
 
 /** Checks the signatures of requests. */
-export class Signatures {
+export class RequestSignatures {
   /** What the checks have found so far; read by the metrics. */
-  readonly counts: Record<Check | "valid" | "none", number> = {
+  readonly counts: Record<SignatureCheck | "valid" | "none", number> = {
     valid: 0,
     none: 0,
     format: 0,

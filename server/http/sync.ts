@@ -1,13 +1,13 @@
 import type { ServerRequest } from "srvx";
-import type { Admit, Log } from "../../oplog/appender.ts";
+import type { Log, ReserveQuota } from "../../oplog/appender.ts";
 import type { Listing } from "../../oplog/listing.ts";
 import type { Fingerprint } from "../../oplog/names.ts";
 import type { Reading } from "../../oplog/reader.ts";
 import { LINES_TYPE, OPERATION_COUNT } from "../../protocol/limits.ts";
-import { type Access, type Door, SignatureRequired } from "../../sync/access.ts";
+import { type Access, type AccessCheck, SignatureRequired } from "../../sync/access.ts";
 import type { Erasures } from "../../sync/erasure.ts";
 import type { Addition, Quota, Reservation } from "../../sync/quota.ts";
-import type { Limiter, Verdict } from "../../sync/rate-limiter.ts";
+import type { RateLimiter, Verdict } from "../../sync/rate-limiter.ts";
 import {
   type EraseRequest,
   type Parsed,
@@ -15,10 +15,10 @@ import {
   parseRequest,
   type SyncRequest,
 } from "../../sync/request.ts";
-import type { Users } from "../allow-list-file.ts";
-import type { Admission, Slot } from "./admission.ts";
+import type { AllowListFile } from "../allow-list-file.ts";
+import type { ConcurrencyLimiter, Permit } from "./admission.ts";
 import { readJson } from "./body.ts";
-import type { Addresses } from "./client-address.ts";
+import type { ClientAddresses } from "./client-address.ts";
 import {
   invalidRequest,
   newUsersLimited,
@@ -27,7 +27,7 @@ import {
   unauthorized,
 } from "./problems.ts";
 import type { Reply } from "./response.ts";
-import { SignatureInvalid, type Signatures } from "./signature.ts";
+import { type RequestSignatures, SignatureInvalid } from "./signature.ts";
 import { streamOf } from "./stream.ts";
 
 export interface SyncOptions {
@@ -38,18 +38,18 @@ export interface SyncOptions {
   readonly log: Log;
   readonly access: Access;
   readonly erasures: Erasures;
-  readonly signatures: Signatures;
+  readonly signatures: RequestSignatures;
   /** True when every request has to be signed. */
   readonly signaturesRequired: boolean;
-  readonly addresses: Addresses;
-  readonly admission: Admission;
+  readonly addresses: ClientAddresses;
+  readonly admission: ConcurrencyLimiter;
   readonly quota: Quota;
   /** Absent where everybody may be a user. */
-  readonly users: Users | undefined;
+  readonly users: AllowListFile | undefined;
   /** Counts new users by network address. Absent where the limit is turned off. */
-  readonly newUsers: Limiter | undefined;
+  readonly newUsers: RateLimiter | undefined;
   /** Absent where the limit is turned off. */
-  readonly limiter: Limiter | undefined;
+  readonly limiter: RateLimiter | undefined;
   /** Milliseconds of Unix time. */
   readonly time: () => number;
   /** Told of a response that was cut because its operations could not be read to their end. */
@@ -60,13 +60,13 @@ export interface SyncOptions {
 interface Arrival {
   readonly request: ServerRequest;
   readonly address: string;
-  readonly slot: Slot;
+  readonly permit: Permit;
 }
 
 /** What holds of a request that was let in, whatever it asks for. */
 interface Entered {
   readonly user: Fingerprint;
-  readonly door: Door;
+  readonly door: AccessCheck;
   /** Whose tokens it takes. */
   readonly bucket: string;
   readonly rate: Record<string, string>;
@@ -90,9 +90,9 @@ export class SyncEndpoint {
   /** Answers `POST`. Throws what `problemOf` makes an answer of. */
   answer(request: ServerRequest): Promise<Reply> {
     return this.#within(request, async (arrival) => {
-      const { entered, aware, bytes } = await this.#accept(arrival);
+      const { entered, versionVector, bytes } = await this.#accept(arrival);
       try {
-        return await this.#read(entered, aware, bytes, arrival.slot);
+        return await this.#read(entered, versionVector, bytes, arrival.permit);
       } catch (error) {
         throw this.#refusal(error, entered.user);
       }
@@ -110,7 +110,7 @@ export class SyncEndpoint {
         : this.#countNew(arrival.address);
       if (refusal !== undefined) throw refusal;
       await erasures.erase(asked.user);
-      arrival.slot.leave();
+      arrival.permit.release();
       const headers = { "Cache-Control": "no-store", ...entered.rate };
       return { status: 204, headers, body: null };
     });
@@ -123,25 +123,25 @@ export class SyncEndpoint {
   ): Promise<Reply> {
     const { addresses, admission } = this.#options;
     const address = addresses.of(request);
-    const slot = admission.enter(address);
-    if (slot === undefined) throw overloaded();
+    const permit = admission.acquire(address);
+    if (permit === undefined) throw overloaded();
     try {
-      return await work({ request, address, slot });
+      return await work({ request, address, permit });
     } catch (error) {
-      slot.leave();
+      permit.release();
       throw error;
     }
   }
 
   /** Reads a request and lets it in, or throws why not: the cheap checks before the dear. */
   async #letIn<Asked extends EraseRequest>(
-    { request, address, slot }: Arrival,
+    { request, address, permit }: Arrival,
     parse: (json: unknown) => Parsed<Asked>,
     signatureRequired: boolean,
     operations: (asked: Asked) => number,
   ): Promise<{ asked: Asked; entered: Entered; bytes: number }> {
     const { maxBody, timeout, access, signatures, users, limiter } = this.#options;
-    const { json, body } = await readJson(request, { maxBytes: maxBody, slot, timeout });
+    const { json, body } = await readJson(request, { maxBytes: maxBody, permit, timeout });
     const asked = parse(json);
     if ("faults" in asked) throw invalidRequest(asked.faults);
     const { user, key } = asked;
@@ -163,7 +163,7 @@ export class SyncEndpoint {
     );
     const rate = rateHeaders(limiter, verdict);
     if (verdict?.admitted === false) throw rateLimited(verdict.retryAfter, rate);
-    const door = access.door(user, signed, (listing) => {
+    const door = access.check(user, signed, (listing) => {
       // The lock is stored, so who has nothing stored yet is new by it.
       if (listing.clients.size > 0) return;
       const refusal = this.#countNew(address);
@@ -175,7 +175,7 @@ export class SyncEndpoint {
   /** Lets a request in, and stores what it brings. */
   async #accept(
     arrival: Arrival,
-  ): Promise<{ entered: Entered; aware: ReadonlyMap<string, number>; bytes: number }> {
+  ): Promise<{ entered: Entered; versionVector: ReadonlyMap<string, number>; bytes: number }> {
     const { log, access, signaturesRequired } = this.#options;
     const { asked, entered, bytes } = await this.#letIn<SyncRequest>(
       arrival,
@@ -183,9 +183,10 @@ export class SyncEndpoint {
       signaturesRequired,
       ({ append }) => append?.payloads.length ?? 0,
     );
-    const { user, client, append, aware } = asked;
+    const { user, client, append, versionVector } = asked;
     if (append !== undefined) {
-      const admit: Admit = (addition, listing) => this.#admit(addition, listing, arrival.address);
+      const admit: ReserveQuota = (addition, listing) =>
+        this.#admit(addition, listing, arrival.address);
       const options = { door: entered.door, admit };
       try {
         await log
@@ -195,7 +196,7 @@ export class SyncEndpoint {
         throw this.#refusal(error, user);
       }
     }
-    return { entered, aware, bytes };
+    return { entered, versionVector, bytes };
   }
 
   /** Whether something new may be stored: by who is new here, and by the user's quota. */
@@ -218,15 +219,15 @@ export class SyncEndpoint {
 
   async #read(
     entered: Entered,
-    aware: ReadonlyMap<string, number>,
+    versionVector: ReadonlyMap<string, number>,
     brought: number,
-    slot: Slot,
+    permit: Permit,
   ): Promise<Reply> {
     const { user, door, rate } = entered;
-    const reading = await this.#options.log.read(user, aware, { door, budget: slot });
+    const reading = await this.#options.log.read(user, versionVector, { door, budget: permit });
     // Not before: what it has brought says what the sender is aware of, which may be much.
-    slot.release(brought);
-    if (reading.count === 0) slot.leave();
+    permit.free(brought);
+    if (reading.count === 0) permit.release();
     return {
       status: 200,
       headers: {
@@ -235,11 +236,11 @@ export class SyncEndpoint {
         [OPERATION_COUNT]: String(reading.count),
         ...rate,
       },
-      body: reading.count === 0 ? null : await this.#send(entered, reading, slot),
+      body: reading.count === 0 ? null : await this.#send(entered, reading, permit),
     };
   }
 
-  #send({ user, bucket }: Entered, { count, bytes, lines }: Reading, slot: Slot) {
+  #send({ user, bucket }: Entered, { count, bytes, lines }: Reading, permit: Permit) {
     const { timeout, limiter, onCut } = this.#options;
     // Charged in advance, so that downloads side by side count; what is not sent is paid back.
     limiter?.charge(bucket, bytes + count * BYTES_PER_OPERATION);
@@ -248,7 +249,7 @@ export class SyncEndpoint {
       timeout,
       onEnd: ({ sent, error, stalled = false }) => {
         this.streaming--;
-        slot.leave();
+        permit.release();
         limiter?.charge(bucket, Math.min(0, sent - bytes));
         if (stalled) this.stalled++;
         if (error !== undefined) onCut(user, sent, error);
@@ -265,7 +266,7 @@ export class SyncEndpoint {
 
 /** The fields of draft-ietf-httpapi-ratelimit-headers, for the one policy there is. */
 function rateHeaders(
-  limiter: Limiter | undefined,
+  limiter: RateLimiter | undefined,
   verdict: Verdict | undefined,
 ): Record<string, string> {
   if (limiter === undefined || verdict === undefined) return {};

@@ -15,14 +15,14 @@ import { before, describe, it } from "node:test";
 import fc from "fast-check";
 import {
   decrypt,
+  InvalidEnvelope,
   isGenuine,
-  NoEnvelope,
   parseEnvelope,
   unwrapContentKey,
 } from "../../client/envelope.ts";
 import { identityOf } from "../../client/identity/identity.ts";
 import { createIdentity, type Identity, importIdentity } from "../../client/index.ts";
-import { type RefusalKind, RunOpener } from "../../client/verify.ts";
+import { type RefusalKind, RunVerifier } from "../../client/verify.ts";
 import {
   concat,
   equal,
@@ -54,7 +54,7 @@ describe("the test vectors of the envelope", () => {
       }),
     );
     const client = lines[0]?.client ?? "";
-    const { operations, cursor, refusal } = await new RunOpener(identity).open(
+    const { operations, cursor, refusal } = await new RunVerifier(identity).open(
       client,
       lines,
       undefined,
@@ -163,7 +163,7 @@ describe("an envelope", () => {
     lines = await sealed(identity, client, ["zero", "one", "two", "three"]);
   });
   const open = (run: readonly Line[], name = client) =>
-    new RunOpener(identity).open(name, run, undefined);
+    new RunVerifier(identity).open(name, run, undefined);
 
   it("opens in its place", async () => {
     const { operations, refusal } = await open(lines);
@@ -243,10 +243,10 @@ describe("an envelope", () => {
   it("is none without room for a tag, or with an index that is no number", () => {
     const payload = bytes(lines[0]?.payload ?? "");
     const short = payload.slice(0, 101 + 256 + 15 + 256);
-    assert.throws(() => parseEnvelope(identity, toBase64url(short)), NoEnvelope);
+    assert.throws(() => parseEnvelope(identity, toBase64url(short)), InvalidEnvelope);
     assert.throws(
       () => parseEnvelope(identity, toBase64url(payload.fill(255, 49, 57))),
-      NoEnvelope,
+      InvalidEnvelope,
     );
   });
 

@@ -7,7 +7,7 @@ import {
   type Identity,
   MemoryStore,
   type Refusal,
-  Refused,
+  ServerRejected,
   SyncClient,
   type SyncOptions,
   textOf,
@@ -279,7 +279,7 @@ describe("a server that lies", () => {
       },
     });
     await writer.append("mine");
-    await assert.rejects(writer.sync(), Refused);
+    await assert.rejects(writer.sync(), ServerRejected);
     assert.deepEqual(refusals, ["out of place"]);
   });
 
@@ -323,7 +323,7 @@ describe("a server that lies", () => {
       shown = show === undefined ? [] : [show];
       await writer.append("more");
       const before = denied;
-      await assert.rejects(writer.sync(), Refused);
+      await assert.rejects(writer.sync(), ServerRejected);
       assert.ok(denied > before);
       lies = false;
       await writer.sync();

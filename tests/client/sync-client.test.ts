@@ -10,7 +10,7 @@ import {
   type Identity,
   MemoryStore,
   type Operation,
-  Refused,
+  ServerRejected,
   type Status,
   type Store,
   SyncClient,
@@ -718,7 +718,7 @@ describe("a client at a server that does not take everything", () => {
     await client.append("too much");
     await assert.rejects(
       client.sync(),
-      (error) => error instanceof Refused && error.status === 507,
+      (error) => error instanceof ServerRejected && error.status === 507,
     );
     assert.deepEqual(received, ["from elsewhere"]);
     assert.deepEqual(client.status, {
@@ -740,7 +740,7 @@ describe("a client at a server that does not take everything", () => {
     await client.appendAll(["small", "x".repeat(5000), "small too"]);
     await assert.rejects(
       client.sync(),
-      (error) => error instanceof Refused && error.status === 413,
+      (error) => error instanceof ServerRejected && error.status === 413,
     );
     assert.equal(client.status.pending, 2);
     await client.close();
@@ -754,7 +754,7 @@ describe("a client at a server that does not take everything", () => {
     });
     await assert.rejects(
       client.sync(),
-      (error) => error instanceof Refused && error.status === 410,
+      (error) => error instanceof ServerRejected && error.status === 410,
     );
     assert.deepEqual(client.status, {
       state: "refused",
@@ -762,7 +762,7 @@ describe("a client at a server that does not take everything", () => {
       why: "So it is.",
       final: true,
     });
-    await assert.rejects(client.sync(), Refused);
+    await assert.rejects(client.sync(), ServerRejected);
     assert.equal(asked, 1);
     await client.close();
   });
@@ -864,7 +864,7 @@ describe("a client at a server that does not take everything", () => {
         tapped(new SimulatedServer(), ({ operation_index: first = 0 }) => answer(first)),
       );
       await client.append("one");
-      await assert.rejects(client.sync(), Refused);
+      await assert.rejects(client.sync(), ServerRejected);
       await client.close();
     }
   });

@@ -20,7 +20,7 @@ import {
 import { packedClient } from "../../bench/cost/packing-model.ts";
 import { LIMITS } from "../../oplog/compaction/scheduler.ts";
 import { encodeSegment } from "../../oplog/segment.ts";
-import { CountedDriver } from "../../storage/instrumented.ts";
+import { InstrumentedDriver } from "../../storage/instrumented.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { fingerprintOf } from "../../sync/public-key.ts";
 import { serveHere, sync } from "../support/http.ts";
@@ -87,8 +87,8 @@ describe("the requests of the cost model", () => {
   });
 
   it("packs as the server does, and leaves what it leaves", async () => {
-    const driver = new CountedDriver(new MemoryDriver());
-    const timing = { quiet: 0, latest: 0, grace: 0, rest: 1_000_000 };
+    const driver = new InstrumentedDriver(new MemoryDriver());
+    const timing = { debounce: 0, maxDelay: 0, deleteDelay: 0, backoff: 1_000_000 };
     const compaction = { limits: LIMITS, timing };
     const server = await serveHere({ OBJECT_CACHE_BYTES: "0" }, driver, compaction);
     try {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { DamageWatch } from "../../oplog/anomalies.ts";
+import { AnomalyMonitor } from "../../oplog/anomalies.ts";
 import { Listing } from "../../oplog/listing.ts";
 import { formatMarker, formatName } from "../../oplog/names.ts";
 import { newClient, someFingerprint } from "../support/users.ts";
@@ -19,21 +19,21 @@ function listing(indexes: readonly number[], foreign: readonly string[] = []): L
 describe("watching for damage", () => {
   it("tells of forks, holes and foreign objects, and of a whole log nothing", () => {
     const told: unknown[] = [];
-    const watch = new DamageWatch((whose, damage) => told.push([whose, damage]));
-    watch.look(user, listing([0, 1, 2]));
-    watch.look(someFingerprint(), listing([]));
+    const watch = new AnomalyMonitor((whose, damage) => told.push([whose, damage]));
+    watch.inspect(user, listing([0, 1, 2]));
+    watch.inspect(someFingerprint(), listing([]));
     assert.deepEqual(told, []);
-    watch.look(user, listing([0, 1, 1, 3, 5], [`${user}.strange`]));
-    assert.deepEqual(told, [[user, { forks: 1, holes: 2, foreign: 1 }]]);
+    watch.inspect(user, listing([0, 1, 1, 3, 5], [`${user}.strange`]));
+    assert.deepEqual(told, [[user, { forks: 1, holes: 2, unrecognized: 1 }]]);
   });
 
   it("tells nothing of markers, nor of what an erased user has left behind", () => {
     let told = 0;
-    const watch = new DamageWatch(() => told++);
-    watch.look(user, listing([0], [formatMarker({ kind: "signed", user })]));
+    const watch = new AnomalyMonitor(() => told++);
+    watch.inspect(user, listing([0], [formatMarker({ kind: "signed", user })]));
     const tombstone = formatMarker({ kind: "erased", user, at: 1_800_000_000 });
     const left = listing([0, 2, 2], [tombstone, `${user}.strange`]);
-    watch.look(user, left);
+    watch.inspect(user, left);
     assert.equal(told, 0);
     assert.equal(left.clients.size, 0);
     assert.equal(left.runs, 0);
@@ -43,17 +43,17 @@ describe("watching for damage", () => {
   it("tells of the same damage once, and again when it changes or comes back", () => {
     let told = 0;
     let holes = 0;
-    const watch = new DamageWatch((_user, _damage, added) => {
+    const watch = new AnomalyMonitor((_user, _damage, added) => {
       told++;
       holes += added.holes;
     });
-    for (let i = 0; i < 3; i++) watch.look(user, listing([0, 2]));
+    for (let i = 0; i < 3; i++) watch.inspect(user, listing([0, 2]));
     assert.equal(told, 1);
-    watch.look(user, listing([0, 2, 4]));
+    watch.inspect(user, listing([0, 2, 4]));
     assert.equal(told, 2);
     assert.equal(holes, 2, "what is counted is what was added");
-    watch.look(user, listing([0, 1, 2]));
-    watch.look(user, listing([0, 2]));
+    watch.inspect(user, listing([0, 1, 2]));
+    watch.inspect(user, listing([0, 2]));
     assert.equal(told, 3);
   });
 });

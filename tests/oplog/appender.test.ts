@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
 import { OperationConflict, OperationGap } from "../../oplog/append-plan.ts";
 import { Log } from "../../oplog/appender.ts";
-import { Listings } from "../../oplog/listing-cache.ts";
+import { ListingCache } from "../../oplog/listing-cache.ts";
 import { formatName } from "../../oplog/names.ts";
-import { md5Of, ObjectDamaged, Objects } from "../../oplog/object-cache.ts";
+import { md5Of, ObjectCache, ObjectDamaged } from "../../oplog/object-cache.ts";
 import { OperationsLost } from "../../oplog/reader.ts";
 import { ObjectMissing, StorageUnavailable } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
@@ -23,13 +23,17 @@ describe("the log", () => {
 
   /** A log as another process would have it: the same storage, caches of its own. */
   const instance = (ttl = 30_000, cacheBytes = 1_000_000) => {
-    const listings = new Listings(driver, { ttl, maxRuns: 10_000, now: () => performance.now() });
-    return new Log(listings, new Objects(driver, cacheBytes));
+    const listings = new ListingCache(driver, {
+      ttl,
+      maxRuns: 10_000,
+      now: () => performance.now(),
+    });
+    return new Log(listings, new ObjectCache(driver, cacheBytes));
   };
   const append = (client: string, first: number, ...payloads: string[]) =>
     log.append(user, client, first, payloads);
-  const read = async (aware: Record<string, number> = {}, from = log) => {
-    return operationsOf(await from.read(user, new Map(Object.entries(aware))));
+  const read = async (versionVector: Record<string, number> = {}, from = log) => {
+    return operationsOf(await from.read(user, new Map(Object.entries(versionVector))));
   };
   const operation = (client_id: string, operation_index: number, payload: string) => ({
     client_id,

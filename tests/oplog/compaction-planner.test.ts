@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { type PackingLimits, packsOf } from "../../oplog/compaction/planner.ts";
+import { type PackingLimits, planSegments } from "../../oplog/compaction/planner.ts";
 import { byName, isOverlap, type Run, Sequence } from "../../oplog/sequence.ts";
 
 const LINE_OVERHEAD = 100;
@@ -43,7 +43,7 @@ describe("what is worth packing", () => {
     fc.assert(
       fc.property(runs, limits, (some, limits) => {
         const sequence = sequenceOf(some);
-        const packs = packsOf(sequence, limits);
+        const packs = planSegments(sequence, limits);
         const last = Math.max(-1, ...some.map((run) => run.last));
         const lone = new Set(
           [...sequence.within({ first: 0, last: Number.MAX_SAFE_INTEGER })].filter(
@@ -79,17 +79,17 @@ describe("what is worth packing", () => {
         Array.from({ length: count }, (_, i) => ({ first: i, last: i, md5: "0".repeat(32), size })),
       );
     const limits = { operations: 10, bytes: 100_000 };
-    assert.deepEqual(packsOf(singles(10, 1), limits), []);
+    assert.deepEqual(planSegments(singles(10, 1), limits), []);
     assert.deepEqual(
-      packsOf(singles(11, 1), limits).map(({ length }) => length),
+      planSegments(singles(11, 1), limits).map(({ length }) => length),
       [10],
     );
     // 10,000 bytes each with what a line adds: nine of them are below the limit, ten are not.
     assert.deepEqual(
-      packsOf(singles(12, 9_900), { ...limits, operations: 1000 }).map(({ length }) => length),
+      planSegments(singles(12, 9_900), { ...limits, operations: 1000 }).map(({ length }) => length),
       [10],
     );
-    assert.deepEqual(packsOf(singles(100, 60_000), limits), []);
+    assert.deepEqual(planSegments(singles(100, 60_000), limits), []);
   });
 
   /**
@@ -126,7 +126,7 @@ describe("what is worth packing", () => {
           bytes += operations * line;
           written += objectSize;
           for (;;) {
-            const packs = packsOf(sequenceOf(stored), limits);
+            const packs = planSegments(sequenceOf(stored), limits);
             if (packs.length === 0) break;
             for (const pack of packs) {
               const size = pack.reduce(

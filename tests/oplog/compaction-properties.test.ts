@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { Log } from "../../oplog/appender.ts";
-import { Compactor } from "../../oplog/compaction/scheduler.ts";
-import { Parts } from "../../oplog/entries.ts";
-import { Listings } from "../../oplog/listing-cache.ts";
+import { CompactionScheduler } from "../../oplog/compaction/scheduler.ts";
+import { EntryReader } from "../../oplog/entries.ts";
+import { ListingCache } from "../../oplog/listing-cache.ts";
 import { type Fingerprint, formatName, isFingerprint, parseName } from "../../oplog/names.ts";
-import { md5Of, Objects } from "../../oplog/object-cache.ts";
+import { md5Of, ObjectCache } from "../../oplog/object-cache.ts";
 import { encodeSegment } from "../../oplog/segment.ts";
 import { type Driver, StorageUnavailable, type StoredObject } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
@@ -96,16 +96,16 @@ describe("any interleaving of compactions, crashes, appends and reads", () => {
             if (fates.next().value === "lands") throw new StorageUnavailable("after it was done");
           };
           const instance = () => {
-            const listings = new Listings(driver, { ttl, maxRuns: 1000, now: () => 0 });
-            const objects = new Objects(driver, bytes);
-            const parts = new Parts(objects);
-            const compactor = new Compactor({
+            const listings = new ListingCache(driver, { ttl, maxRuns: 1000, now: () => 0 });
+            const objects = new ObjectCache(driver, bytes);
+            const parts = new EntryReader(objects);
+            const compactor = new CompactionScheduler({
               listings,
               objects,
               parts,
               now: () => 0,
               limits: { operations, bytes: size },
-              timing: { quiet: 0, latest: 0, grace: 0, rest: 0 },
+              timing: { debounce: 0, maxDelay: 0, deleteDelay: 0, backoff: 0 },
             });
             return { log: new Log(listings, objects, parts), listings, compactor };
           };
@@ -128,7 +128,7 @@ describe("any interleaving of compactions, crashes, appends and reads", () => {
             if (kind === "compact") {
               return compactor.compact(USER).catch((error: unknown) => {
                 // It is as if the process had ended here, but for what it has in memory.
-                listings.forget(USER);
+                listings.invalidate(USER);
                 if (!(error instanceof Error) || !/^(StorageUnav|ObjectMiss)/.test(error.name))
                   throw error;
               });
@@ -270,12 +270,14 @@ async function checkRead(
   number: number,
   listsEachTime: boolean,
 ) {
-  const aware = new Map(devices.map(({ client }, i) => [client, ((number * (i + 1)) % 9) - 1]));
+  const versionVector = new Map(
+    devices.map(({ client }, i) => [client, ((number * (i + 1)) % 9) - 1]),
+  );
   const before = new Map(devices.map(({ client, acknowledged }) => [client, acknowledged.length]));
-  const operations = await operationsOf(await log.read(USER, aware));
+  const operations = await operationsOf(await log.read(USER, versionVector));
   for (const { client, acknowledged, sending } of devices) {
     const read = operations.filter(({ client_id }) => client_id === client);
-    const known = aware.get(client) ?? -1;
+    const known = versionVector.get(client) ?? -1;
     const payloads = [...acknowledged, ...sending];
     const end = Math.max(known, ...read.map(({ operation_index }) => operation_index));
     const expected = payloads

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
-import type { CompactorOptions } from "../../oplog/compaction/scheduler.ts";
-import { Listings } from "../../oplog/listing-cache.ts";
+import type { CompactionSchedulerOptions } from "../../oplog/compaction/scheduler.ts";
+import { ListingCache } from "../../oplog/listing-cache.ts";
 import { formatName, parseName } from "../../oplog/names.ts";
 import { md5Of } from "../../oplog/object-cache.ts";
 import { encodeSegment } from "../../oplog/segment.ts";
@@ -18,14 +18,14 @@ import { newClient, newUser, someFingerprint } from "../support/users.ts";
 
 const a = newClient();
 const limits = { operations: 4, bytes: 100_000 };
-const atOnce = { quiet: 0, latest: 0, grace: 0, rest: 0 };
+const atOnce = { debounce: 0, maxDelay: 0, deleteDelay: 0, backoff: 0 };
 
 describe("a compactor", () => {
   let user = someFingerprint();
   let storage: MemoryDriver;
   let driver: HookedDriver;
 
-  const instance = (options: Partial<CompactorOptions> = {}) =>
+  const instance = (options: Partial<CompactionSchedulerOptions> = {}) =>
     processOn(driver, Number.POSITIVE_INFINITY, options);
   const store = (first: number, ...payloads: string[]) =>
     storeRun(storage, user, a, first, ...payloads);
@@ -162,7 +162,7 @@ describe("a compactor", () => {
     await compactor.compact(user);
     assert.equal(driver.count("list"), 2);
     const stored = await storage.list(user);
-    const { bytes, runs } = await listings.peek(user);
+    const { bytes, runs } = await listings.getStale(user);
     assert.deepEqual([bytes, runs], [stored.reduce((sum, { size }) => sum + size, 0), 2]);
   });
 
@@ -175,11 +175,11 @@ describe("a compactor", () => {
     const pause = async () => {
       looks++;
     };
-    const timing = { ...atOnce, rest: 1000 };
+    const timing = { ...atOnce, backoff: 1000 };
     const { compactor, listings } = instance({ pause, timing, now: () => time });
     for (const expected of [1, 1, 1, 2]) {
       if (expected === 2) time += 1000;
-      compactor.loaded(user, await listings.peek(user));
+      compactor.loaded(user, await listings.getStale(user));
       await compactor.settled();
       assert.equal(looks, expected);
     }
@@ -190,7 +190,7 @@ describe("a compactor", () => {
     const { compactor, listings } = instance();
     for (let round = 0; round < 8; round++) {
       await storeEach(6, round * 6);
-      listings.forget(user);
+      listings.invalidate(user);
       let misses = 1;
       driver.before = ({ kind, name }) => {
         if (kind === "get" && misses-- > 0) throw new ObjectMissing(name);
@@ -259,7 +259,7 @@ describe("a compactor", () => {
   });
 
   it("packs a log once it was quiet for long enough, or after the longest wait", async () => {
-    for (const [quiet, latest, moves] of [
+    for (const [debounce, maxDelay, moves] of [
       [1, 1_000_000, true],
       [1, 1, false],
     ] as const) {
@@ -270,7 +270,7 @@ describe("a compactor", () => {
         asked++;
         return time;
       };
-      const timing = { ...atOnce, quiet, latest, rest: 1000 };
+      const timing = { ...atOnce, debounce, maxDelay, backoff: 1000 };
       const { compactor } = instance({ now, timing });
       compactor.appended(user);
       const before = driver.calls.length;
@@ -303,7 +303,7 @@ describe("a compactor", () => {
     driver.after = ({ kind, name }) => {
       if (kind === "put") under.delete(name.slice(0, 43));
     };
-    const { compactor } = instance({ timing: { ...atOnce, rest: 1000 } });
+    const { compactor } = instance({ timing: { ...atOnce, backoff: 1000 } });
     for (const some of [...users, ...users]) compactor.appended(some);
     await compactor.settled();
     assert.equal(compactor.counts.segments, 5);
@@ -313,7 +313,7 @@ describe("a compactor", () => {
 
   it("leaves both when it is stopped in between, and a later process removes what is left", async () => {
     await storeEach(6);
-    const { compactor } = instance({ timing: { ...atOnce, grace: 1_000_000 } });
+    const { compactor } = instance({ timing: { ...atOnce, deleteDelay: 1_000_000 } });
     compactor.appended(user);
     await until(() => compactor.counts.segments === 1);
     await compactor.stop();
@@ -401,7 +401,7 @@ describe("a listing that shows a hole", () => {
       driver.after = async ({ kind }) => {
         if (kind === "list" && heals) await storeRun(storage, user, a, 1, "1", "2");
       };
-      const listings = new Listings(driver, { ttl: 0, maxRuns: 100, now: () => 0 });
+      const listings = new ListingCache(driver, { ttl: 0, maxRuns: 100, now: () => 0 });
       const sequence = (await listings.get(user)).clients.get(a);
       assert.deepEqual(sequence?.holes, heals ? [] : [{ first: 1, last: 2 }]);
       assert.equal(driver.count("list"), 2);

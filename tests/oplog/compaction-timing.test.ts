@@ -10,7 +10,7 @@ import { until } from "../support/socket.ts";
 import { newClient, someFingerprint } from "../support/users.ts";
 
 const [a, b] = [newClient(), newClient()];
-const resting = { quiet: 0, latest: 0, grace: 0, rest: 1_000_000 };
+const resting = { debounce: 0, maxDelay: 0, deleteDelay: 0, backoff: 1_000_000 };
 
 describe("a compactor in the background", () => {
   let user = someFingerprint();
@@ -46,7 +46,7 @@ describe("a compactor in the background", () => {
       running--;
     };
     const { compactor } = processOn(driver, Number.POSITIVE_INFINITY, {
-      timing: { ...resting, quiet: 500, latest: 30_000 },
+      timing: { ...resting, debounce: 500, maxDelay: 30_000 },
     });
     for (const some of users) compactor.appended(some);
     await until(() => looked.size === users.length && running === 0);
@@ -128,7 +128,7 @@ describe("a compactor in the background", () => {
     let time = 0;
     const { compactor, listings } = processOn(driver, 0, {
       now: () => time,
-      timing: { ...resting, quiet: 10, latest: 1_000_000 },
+      timing: { ...resting, debounce: 10, maxDelay: 1_000_000 },
     });
     compactor.loaded(user, await listings.get(user));
     time = 6;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
 import type { Listing } from "../../oplog/listing.ts";
-import { Listings } from "../../oplog/listing-cache.ts";
+import { ListingCache } from "../../oplog/listing-cache.ts";
 import { formatName, type ObjectName } from "../../oplog/names.ts";
 import { md5Of } from "../../oplog/object-cache.ts";
 import { StorageUnavailable } from "../../storage/driver.ts";
@@ -19,10 +19,10 @@ describe("the listing cache", () => {
   let time: number;
   let storage: MemoryDriver;
   let driver: HookedDriver;
-  let listings: Listings;
+  let listings: ListingCache;
 
   const cacheOver = (options: { ttl?: number; maxRuns?: number }) =>
-    new Listings(driver, { ttl: 30_000, maxRuns: 1000, now: () => time, ...options });
+    new ListingCache(driver, { ttl: 30_000, maxRuns: 1000, now: () => time, ...options });
   const operation = (index: number): ObjectName => ({
     user,
     client,
@@ -42,7 +42,7 @@ describe("the listing cache", () => {
     driver.before = () => opened;
     const reading = listings.get(user);
     await until(() => driver.count("list") === 1);
-    listings.forget(user);
+    listings.invalidate(user);
     open();
     await reading;
     await listings.get(user);
@@ -240,6 +240,6 @@ describe("the listing cache", () => {
     assert.equal(sequence?.above(1), undefined);
     assert.deepEqual(sequence?.above(3), { first: 4, last: 5 });
     assert.equal(sequence?.above(8), undefined);
-    assert.equal(listing.foreign, 1);
+    assert.equal(listing.unrecognized, 1);
   });
 });

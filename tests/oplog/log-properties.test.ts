@@ -3,9 +3,9 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { OperationConflict, OperationGap } from "../../oplog/append-plan.ts";
 import { Log } from "../../oplog/appender.ts";
-import { Listings } from "../../oplog/listing-cache.ts";
+import { ListingCache } from "../../oplog/listing-cache.ts";
 import { type Fingerprint, isFingerprint } from "../../oplog/names.ts";
-import { Objects } from "../../oplog/object-cache.ts";
+import { ObjectCache } from "../../oplog/object-cache.ts";
 import { StorageUnavailable } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { HookedDriver, untilAvailable } from "../support/drivers.ts";
@@ -63,8 +63,8 @@ describe("any interleaving of appends, retries, conflicts, batches and reads", (
             if (fates.next().value === "lands") throw new StorageUnavailable("after it was done");
           };
           const logs = Array.from({ length: INSTANCES }, () => {
-            const listings = new Listings(driver, { ttl, maxRuns: runs + 1, now: () => time });
-            return new Log(listings, new Objects(driver, bytes));
+            const listings = new ListingCache(driver, { ttl, maxRuns: runs + 1, now: () => time });
+            return new Log(listings, new ObjectCache(driver, bytes));
           });
           // Names are not random, so that a seed gives the same run again.
           const devices = Array.from({ length: USERS }, (_, u) => fingerprint(u)).flatMap(
@@ -93,8 +93,8 @@ describe("any interleaving of appends, retries, conflicts, batches and reads", (
 
           faulty = false;
           for (const user of new Set(devices.map((device) => device.user))) {
-            const fresh = new Listings(driver, { ttl: 0, maxRuns: 1, now: () => time });
-            const log = new Log(fresh, new Objects(driver, 0));
+            const fresh = new ListingCache(driver, { ttl: 0, maxRuns: 1, now: () => time });
+            const log = new Log(fresh, new ObjectCache(driver, 0));
             const read = await scheduler.waitFor(readAll(log, user, new Map()));
             const expected = acknowledgedBy(devices.filter((device) => device.user === user));
             assert.deepEqual(inOrder(read), inOrder(expected));
@@ -160,9 +160,11 @@ async function act(
 /** Reads, aware of some operations, while others are at work. */
 async function checkRead(device: Device, log: Log, devices: readonly Device[], number: number) {
   const peers = devices.filter(({ user }) => user === device.user);
-  const aware = new Map(peers.map(({ client }, i) => [client, ((number * (i + 1)) % 7) - 1]));
-  const operations = await untilAvailable(() => readAll(log, device.user, aware));
-  const expected = new Map(aware);
+  const versionVector = new Map(
+    peers.map(({ client }, i) => [client, ((number * (i + 1)) % 7) - 1]),
+  );
+  const operations = await untilAvailable(() => readAll(log, device.user, versionVector));
+  const expected = new Map(versionVector);
   for (const { client_id, operation_index, payload } of operations) {
     const peer = peers.find(({ client }) => client === client_id);
     assert.ok(peer !== undefined, "an operation of another user was delivered");
@@ -175,7 +177,7 @@ async function checkRead(device: Device, log: Log, devices: readonly Device[], n
 async function readAll(
   log: Log,
   user: Fingerprint,
-  aware: ReadonlyMap<string, number>,
+  versionVector: ReadonlyMap<string, number>,
 ): Promise<Operation[]> {
-  return operationsOf(await log.read(user, aware));
+  return operationsOf(await log.read(user, versionVector));
 }

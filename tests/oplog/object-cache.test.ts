@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
 import { formatName, type ObjectName } from "../../oplog/names.ts";
-import { md5Of, ObjectDamaged, Objects } from "../../oplog/object-cache.ts";
+import { md5Of, ObjectCache, ObjectDamaged } from "../../oplog/object-cache.ts";
 import { ObjectMissing, StorageUnavailable } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { gate, HookedDriver } from "../support/drivers.ts";
@@ -18,25 +18,25 @@ function object(index: number, payload: string): { name: ObjectName; body: Uint8
 describe("the payload cache", () => {
   const { name, body } = object(0, "payload");
   let driver: HookedDriver;
-  let objects: Objects;
+  let objects: ObjectCache;
 
   beforeEach(() => {
     driver = new HookedDriver(new MemoryDriver());
-    objects = new Objects(driver, 100_000);
+    objects = new ObjectCache(driver, 100_000);
   });
 
   it("reads an object once, and one that was just put not at all", async () => {
     await objects.put(name, body);
     assert.deepEqual(await objects.get(name), body);
     assert.equal(driver.count("get"), 0);
-    const cold = new Objects(driver, 100_000);
+    const cold = new ObjectCache(driver, 100_000);
     assert.deepEqual(await cold.get(name), body);
     assert.deepEqual(await cold.get(name), body);
     assert.equal(driver.count("get"), 1);
   });
 
   it("keeps no large object that is read, for it is read once, and does keep one that is put", async () => {
-    const roomy = new Objects(driver, 10_000_000);
+    const roomy = new ObjectCache(driver, 10_000_000);
     const [read, stored] = [object(1, "r".repeat(300_000)), object(2, "s".repeat(300_000))];
     await driver.put(formatName(read.name), read.body);
     await roomy.put(stored.name, stored.body);
@@ -74,7 +74,7 @@ describe("the payload cache", () => {
   });
 
   it("holds no more bytes than it may: eviction costs a read and changes nothing", async () => {
-    const small = new Objects(driver, 10_000);
+    const small = new ObjectCache(driver, 10_000);
     const many = Array.from({ length: 50 }, (_, i) => object(i, `${i}`.padEnd(1000, "x")));
     for (const { name, body } of many) {
       await small.put(name, body);
@@ -86,7 +86,7 @@ describe("the payload cache", () => {
 
   it("works without any memory, and passes on what is too large to keep", async () => {
     for (const maxBytes of [0, 500]) {
-      const none = new Objects(driver, maxBytes);
+      const none = new ObjectCache(driver, maxBytes);
       const large = object(maxBytes, "x".repeat(5000));
       await none.put(large.name, large.body);
       assert.deepEqual(await none.get(large.name), large.body);

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { Turns } from "../../oplog/keyed-queue.ts";
-import { NoRoom, readAhead } from "../../oplog/prefetch.ts";
+import { KeyedQueue } from "../../oplog/keyed-queue.ts";
+import { BudgetExhausted, prefetch } from "../../oplog/prefetch.ts";
 import { gate } from "../support/drivers.ts";
 
 /** Reads the numbers 0 … count−1, each ended by hand. */
 function numbers(count: number, options: { maxItems?: number; maxBytes?: number; bytes?: number }) {
   const gates = Array.from({ length: count }, () => gate());
   const begun: number[] = [];
-  const results = readAhead(Array.from({ length: count }, (_, i) => i).values(), {
+  const results = prefetch(Array.from({ length: count }, (_, i) => i).values(), {
     read: async (item) => {
       begun.push(item);
       await gates[item]?.opened;
@@ -89,7 +89,7 @@ describe("reading ahead", () => {
   it("gives back the memory of all that it has not handed over, when the reader stops or a read fails", async () => {
     for (const ending of ["the end", "a stop", "a failure"]) {
       let held = 0;
-      const results = readAhead(Array.from({ length: 20 }, (_, i) => i).values(), {
+      const results = prefetch(Array.from({ length: 20 }, (_, i) => i).values(), {
         read: async (item) => {
           if (ending === "a failure" && item === 12) throw new Error("unreadable");
           return item;
@@ -98,14 +98,14 @@ describe("reading ahead", () => {
         maxItems: 4,
         maxBytes: 1000,
         budget: {
-          tryHold: (bytes) => {
+          tryReserve: (bytes) => {
             held += bytes;
             return true;
           },
-          hold: async (bytes) => {
+          reserve: async (bytes) => {
             held += bytes;
           },
-          release: (bytes) => {
+          free: (bytes) => {
             held -= bytes;
           },
         },
@@ -137,27 +137,27 @@ describe("reading ahead", () => {
       let left = room;
       const waits: number[] = [];
       const begun: number[] = [];
-      const results = readAhead([0, 1].values(), {
+      const results = prefetch([0, 1].values(), {
         read: async (item) => begun.push(item),
         bytes: () => 1,
         maxItems: 4,
         maxBytes: 1000,
         budget: {
-          tryHold: (bytes) => {
+          tryReserve: (bytes) => {
             if (bytes > left) return false;
             left -= bytes;
             return true;
           },
-          hold: async (bytes) => {
+          reserve: async (bytes) => {
             waits.push(bytes);
           },
-          release: () => undefined,
+          free: () => undefined,
         },
       });
       const all = async () => {
         for await (const _ of results);
       };
-      if (room === 0) await assert.rejects(all(), NoRoom);
+      if (room === 0) await assert.rejects(all(), BudgetExhausted);
       else await all();
       assert.deepEqual(begun, room === 0 ? [] : [0, 1]);
       assert.deepEqual(waits, room === 0 ? [] : [1]);
@@ -167,7 +167,7 @@ describe("reading ahead", () => {
 
 describe("turns", () => {
   it("run one after the other under one key, in the order they came, also after a failure", async () => {
-    const turns = new Turns();
+    const turns = new KeyedQueue();
     const order: string[] = [];
     const first = gate();
     const work = (name: string, wait?: Promise<void>) => async () => {
@@ -177,10 +177,10 @@ describe("turns", () => {
       if (name === "b") throw new Error("b failed");
       return name;
     };
-    const a = turns.take("key", work("a", first.opened));
-    const b = turns.take("key", work("b"));
-    const c = turns.take("key", work("c"));
-    await turns.take("another key", work("d"));
+    const a = turns.run("key", work("a", first.opened));
+    const b = turns.run("key", work("b"));
+    const c = turns.run("key", work("c"));
+    await turns.run("another key", work("d"));
     first.open();
     assert.equal(await a, "a");
     await assert.rejects(b, /b failed/);

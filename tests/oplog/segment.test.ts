@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { Log } from "../../oplog/appender.ts";
-import { Listings } from "../../oplog/listing-cache.ts";
+import { ListingCache } from "../../oplog/listing-cache.ts";
 import { formatName, type ObjectName } from "../../oplog/names.ts";
-import { md5Of, ObjectDamaged, Objects } from "../../oplog/object-cache.ts";
+import { md5Of, ObjectCache, ObjectDamaged } from "../../oplog/object-cache.ts";
 import { encodeSegment, Segment, SegmentMalformed } from "../../oplog/segment.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { fingerprintOf } from "../../sync/public-key.ts";
@@ -114,8 +114,8 @@ describe("a damaged segment", () => {
       const damaged = body.slice();
       damaged[at] = (damaged[at] ?? 0) ^ (1 << (at % 8));
       await driver.put(formatName(name), damaged);
-      const objects = new Objects(driver, 1000);
-      const listings = new Listings(driver, { ttl: 0, maxRuns: 100, now: () => 0 });
+      const objects = new ObjectCache(driver, 1000);
+      const listings = new ListingCache(driver, { ttl: 0, maxRuns: 100, now: () => 0 });
       const log = new Log(listings, objects);
       await assert.rejects(objects.get(name), ObjectDamaged);
       // Whole, cut, and looked into for a retry.
@@ -135,7 +135,7 @@ describe("a damaged segment", () => {
     ]) {
       const driver = new MemoryDriver();
       await driver.put(formatName(name), damaged);
-      await assert.rejects(new Objects(driver, 0).get(name), ObjectDamaged);
+      await assert.rejects(new ObjectCache(driver, 0).get(name), ObjectDamaged);
     }
   });
 
@@ -194,8 +194,8 @@ describe("a segment in a log", () => {
         const driver = new MemoryDriver();
         const body = encodeSegment(client, 0, some);
         await driver.put(formatName(nameFor(0, some.length, body)), body);
-        const listings = new Listings(driver, { ttl: 0, maxRuns: 100, now: () => 0 });
-        const log = new Log(listings, new Objects(driver, 0));
+        const listings = new ListingCache(driver, { ttl: 0, maxRuns: 100, now: () => 0 });
+        const log = new Log(listings, new ObjectCache(driver, 0));
         const { lines } = await log.read(user, new Map());
         const chunks: Uint8Array[] = [];
         for await (const chunk of lines) chunks.push(chunk);

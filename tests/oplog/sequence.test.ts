@@ -219,5 +219,5 @@ function factsOf(listing: Listing): unknown {
       const { runs, next, holes } = sequence;
       return { client, runs: [...runs], next, holes, overlaps: sequence.overlaps() };
     });
-  return { clients, runs: listing.runs, foreign: listing.foreign };
+  return { clients, runs: listing.runs, foreign: listing.unrecognized };
 }

@@ -10,7 +10,7 @@ import { newClient, newUser } from "../support/users.ts";
 /** Packs whatever can be packed, at once. */
 const eagerly: HandlerOptions["compaction"] = {
   limits: { operations: 2, bytes: 400 },
-  timing: { quiet: 0, latest: 0, grace: 0, rest: 0 },
+  timing: { debounce: 0, maxDelay: 0, deleteDelay: 0, backoff: 0 },
 };
 
 /**

@@ -1,32 +1,36 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { NoRoom } from "../../oplog/prefetch.ts";
-import { Admission, type Slot } from "../../server/http/admission.ts";
+import { BudgetExhausted } from "../../oplog/prefetch.ts";
+import { ConcurrencyLimiter, type Permit } from "../../server/http/admission.ts";
 
 /** What each request may hold without asking. */
 const FREE = 64 * 1024;
 
 /** Enters as often as it is let in. */
-function enterAll(admission: Admission, address: string): Slot[] {
-  const slots: Slot[] = [];
+function enterAll(admission: ConcurrencyLimiter, address: string): Permit[] {
+  const permits: Permit[] = [];
   for (;;) {
-    const slot = admission.enter(address);
-    if (slot === undefined) return slots;
-    slots.push(slot);
+    const permit = admission.acquire(address);
+    if (permit === undefined) return permits;
+    permits.push(permit);
   }
 }
 
-/** A slot that must be there. */
-function entered(admission: Admission, address = "a"): Slot {
-  const slot = admission.enter(address);
-  assert.ok(slot);
-  return slot;
+/** A permit that must be there. */
+function entered(admission: ConcurrencyLimiter, address = "a"): Permit {
+  const permit = admission.acquire(address);
+  assert.ok(permit);
+  return permit;
 }
 
 describe("requests in flight", () => {
   it("are half of all at most from one address, and the next gets half of the rest", () => {
-    const admission = new Admission({ maxRequests: 100, maxBuffered: 0, patience: 60_000 });
+    const admission = new ConcurrencyLimiter({
+      maxRequests: 100,
+      maxBuffered: 0,
+      patience: 60_000,
+    });
     assert.equal(enterAll(admission, "a").length, 50);
     assert.equal(enterAll(admission, "b").length, 25);
     assert.equal(enterAll(admission, "c").length, 13);
@@ -34,28 +38,32 @@ describe("requests in flight", () => {
   });
 
   it("come to be shared alike by addresses that want all, and as many are left", () => {
-    const admission = new Admission({ maxRequests: 100, maxBuffered: 0, patience: 60_000 });
+    const admission = new ConcurrencyLimiter({
+      maxRequests: 100,
+      maxBuffered: 0,
+      patience: 60_000,
+    });
     const greedy = Array.from({ length: 9 }, (_, i) => ({
       address: `greedy ${i}`,
-      slots: enterAll(admission, `greedy ${i}`),
+      permits: enterAll(admission, `greedy ${i}`),
     }));
     for (let round = 0; round < 100; round++) {
-      for (const { address, slots } of greedy) {
-        slots.shift()?.leave();
-        slots.push(...enterAll(admission, address));
+      for (const { address, permits } of greedy) {
+        permits.shift()?.release();
+        permits.push(...enterAll(admission, address));
       }
     }
-    for (const { slots } of greedy) assert.equal(slots.length, 10);
+    for (const { permits } of greedy) assert.equal(permits.length, 10);
     assert.equal(admission.requests, 90);
-    assert.ok(admission.enter("somebody else"));
+    assert.ok(admission.acquire("somebody else"));
   });
 
   it("make room when they leave, once each", () => {
-    const admission = new Admission({ maxRequests: 10, maxBuffered: 0, patience: 60_000 });
+    const admission = new ConcurrencyLimiter({ maxRequests: 10, maxBuffered: 0, patience: 60_000 });
     const [first] = enterAll(admission, "a");
     assert.equal(admission.requests, 5);
-    first?.leave();
-    first?.leave();
+    first?.release();
+    first?.release();
     assert.equal(admission.requests, 4);
     assert.equal(enterAll(admission, "a").length, 1);
   });
@@ -63,72 +71,92 @@ describe("requests in flight", () => {
 
 describe("bytes in memory", () => {
   it("are not counted up to 64 KiB a request", () => {
-    const admission = new Admission({ maxRequests: 100, maxBuffered: 10, patience: 60_000 });
-    const slots = enterAll(admission, "a");
-    for (const slot of slots) assert.ok(slot.tryHold(FREE));
+    const admission = new ConcurrencyLimiter({
+      maxRequests: 100,
+      maxBuffered: 10,
+      patience: 60_000,
+    });
+    const permits = enterAll(admission, "a");
+    for (const permit of permits) assert.ok(permit.tryReserve(FREE));
     assert.equal(admission.bytes, 0);
-    assert.ok(slots[0]?.tryHold(3));
+    assert.ok(permits[0]?.tryReserve(3));
     assert.equal(admission.bytes, 3);
   });
 
   it("are half of all at most for one address", () => {
-    const admission = new Admission({ maxRequests: 100, maxBuffered: 1000, patience: 60_000 });
+    const admission = new ConcurrencyLimiter({
+      maxRequests: 100,
+      maxBuffered: 1000,
+      patience: 60_000,
+    });
     const [a, b] = [entered(admission, "a"), entered(admission, "b")];
-    assert.ok(a.tryHold(FREE + 500));
-    assert.equal(a.tryHold(1), false);
-    assert.ok(b.tryHold(FREE + 250));
-    assert.equal(b.tryHold(1), false);
-    a.release(500);
-    assert.ok(b.tryHold(1));
+    assert.ok(a.tryReserve(FREE + 500));
+    assert.equal(a.tryReserve(1), false);
+    assert.ok(b.tryReserve(FREE + 250));
+    assert.equal(b.tryReserve(1), false);
+    a.free(500);
+    assert.ok(b.tryReserve(1));
   });
 
   it("that are more than there is room for at all go by themselves", () => {
-    const admission = new Admission({ maxRequests: 100, maxBuffered: 1000, patience: 60_000 });
+    const admission = new ConcurrencyLimiter({
+      maxRequests: 100,
+      maxBuffered: 1000,
+      patience: 60_000,
+    });
     const [a, b] = [entered(admission, "a"), entered(admission, "b")];
-    assert.ok(a.tryHold(FREE + 5000));
-    assert.equal(b.tryHold(FREE + 1), false);
-    a.leave();
-    assert.ok(b.tryHold(FREE + 5000));
+    assert.ok(a.tryReserve(FREE + 5000));
+    assert.equal(b.tryReserve(FREE + 1), false);
+    a.release();
+    assert.ok(b.tryReserve(FREE + 5000));
   });
 
   it("can be waited for, and come when others give theirs back", async () => {
-    const admission = new Admission({ maxRequests: 100, maxBuffered: 1000, patience: 5000 });
+    const admission = new ConcurrencyLimiter({
+      maxRequests: 100,
+      maxBuffered: 1000,
+      patience: 5000,
+    });
     const [a, b, c] = [entered(admission), entered(admission), entered(admission)];
-    assert.ok(a.tryHold(FREE + 500));
+    assert.ok(a.tryReserve(FREE + 500));
     const order: string[] = [];
     const waits = [
-      b.hold(FREE + 400).then(() => order.push("b")),
-      c.hold(FREE + 400).then(() => order.push("c")),
+      b.reserve(FREE + 400).then(() => order.push("b")),
+      c.reserve(FREE + 400).then(() => order.push("c")),
     ];
     await Promise.resolve();
     assert.deepEqual(order, []);
-    a.leave();
+    a.release();
     await waits[0];
     assert.deepEqual(order, ["b"]);
-    b.leave();
+    b.release();
     await waits[1];
-    c.leave();
+    c.release();
     assert.equal(admission.bytes, 0);
   });
 
   it("are waited for no longer than the patience lasts", async () => {
-    const admission = new Admission({ maxRequests: 100, maxBuffered: 1000, patience: 20 });
+    const admission = new ConcurrencyLimiter({ maxRequests: 100, maxBuffered: 1000, patience: 20 });
     const [a, b] = [entered(admission), entered(admission)];
-    assert.ok(a.tryHold(FREE + 500));
-    await assert.rejects(b.hold(FREE + 600), NoRoom);
+    assert.ok(a.tryReserve(FREE + 500));
+    await assert.rejects(b.reserve(FREE + 600), BudgetExhausted);
     assert.equal(admission.bytes, 500);
-    a.leave();
+    a.release();
     assert.equal(admission.bytes, 0, "nobody takes them who has given up");
-    await b.hold(FREE + 600);
+    await b.reserve(FREE + 600);
     assert.equal(admission.bytes, 600);
   });
 
   it("are no longer waited for by a request that has left", async () => {
-    const admission = new Admission({ maxRequests: 100, maxBuffered: 1000, patience: 60_000 });
+    const admission = new ConcurrencyLimiter({
+      maxRequests: 100,
+      maxBuffered: 1000,
+      patience: 60_000,
+    });
     const [a, b] = [entered(admission), entered(admission)];
-    assert.ok(a.tryHold(FREE + 500));
-    const waiting = b.hold(FREE + 500);
-    b.leave();
+    assert.ok(a.tryReserve(FREE + 500));
+    const waiting = b.reserve(FREE + 500);
+    b.release();
     await waiting;
     assert.equal(admission.bytes, 500);
   });
@@ -146,30 +174,30 @@ describe("whatever requests do in whatever order", () => {
     const [maxRequests, maxBuffered] = [8, 4 * FREE];
     fc.assert(
       fc.property(fc.array(step, { maxLength: 100 }), (steps) => {
-        const admission = new Admission({ maxRequests, maxBuffered, patience: 60_000 });
-        const slots: { slot: Slot; held: number }[] = [];
+        const admission = new ConcurrencyLimiter({ maxRequests, maxBuffered, patience: 60_000 });
+        const permits: { permit: Permit; held: number }[] = [];
         for (const { address, action, pick, bytes } of steps) {
-          const chosen = slots[pick % Math.max(1, slots.length)];
+          const chosen = permits[pick % Math.max(1, permits.length)];
           if (action === "enter") {
-            const slot = admission.enter(address);
-            if (slot !== undefined) slots.push({ slot, held: 0 });
+            const permit = admission.acquire(address);
+            if (permit !== undefined) permits.push({ permit, held: 0 });
           } else if (chosen === undefined) continue;
           else if (action === "leave") {
-            chosen.slot.leave();
-            slots.splice(slots.indexOf(chosen), 1);
-          } else if (action === "hold" && chosen.slot.tryHold(bytes)) chosen.held += bytes;
+            chosen.permit.release();
+            permits.splice(permits.indexOf(chosen), 1);
+          } else if (action === "hold" && chosen.permit.tryReserve(bytes)) chosen.held += bytes;
           else if (action === "release") {
             const less = Math.min(bytes, chosen.held);
-            chosen.slot.release(less);
+            chosen.permit.free(less);
             chosen.held -= less;
           }
-          assert.equal(admission.requests, slots.length);
-          assert.ok(slots.length <= maxRequests);
-          const counted = slots.reduce((sum, { held }) => sum + Math.max(0, held - FREE), 0);
+          assert.equal(admission.requests, permits.length);
+          assert.ok(permits.length <= maxRequests);
+          const counted = permits.reduce((sum, { held }) => sum + Math.max(0, held - FREE), 0);
           assert.equal(admission.bytes, counted);
           assert.ok(counted <= maxBuffered);
         }
-        for (const { slot } of slots) slot.leave();
+        for (const { permit } of permits) permit.release();
         assert.deepEqual([admission.requests, admission.bytes, admission.addresses], [0, 0, 0]);
       }),
     );

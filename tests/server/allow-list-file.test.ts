@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, beforeEach, describe, it } from "node:test";
-import { InvalidUsers, UserNotAllowed, Users } from "../../server/allow-list-file.ts";
+import { AllowListFile, InvalidAllowList, UserNotAllowed } from "../../server/allow-list-file.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { fingerprintOf } from "../../sync/public-key.ts";
 import { temporaryFolder } from "../support/folder.ts";
@@ -24,7 +24,7 @@ function usersOf(text: string) {
   let seconds = 0;
   const faults: string[] = [];
   writeFileSync(path, text);
-  const users = new Users({
+  const users = new AllowListFile({
     path,
     now: () => seconds * 1000,
     onFault: ({ message }) => faults.push(message),
@@ -98,7 +98,7 @@ describe("the file of users", () => {
     assert.throws(
       () => usersOf(lines.join("\n")),
       (error) => {
-        assert.ok(error instanceof InvalidUsers);
+        assert.ok(error instanceof InvalidAllowList);
         const [head, ...faults] = error.message.split("\n");
         assert.equal(head, `USERS=${path}`);
         const numbers = faults.map((fault) => Number(/^line (\d+): /.exec(fault)?.[1]));
@@ -121,7 +121,7 @@ describe("the file of users", () => {
   it("is refused at the start when it is missing", () => {
     const now = () => 0;
     const missing = { path: join(folder.path, "missing"), now, onFault: () => undefined };
-    assert.throws(() => new Users(missing), /could not read USERS=.*missing.*ENOENT/);
+    assert.throws(() => new AllowListFile(missing), /could not read USERS=.*missing.*ENOENT/);
   });
 });
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { Addresses } from "../../server/http/client-address.ts";
+import { ClientAddresses } from "../../server/http/client-address.ts";
 
 /** What a request counts under that comes from an address with some headers. */
 function addressOf(
@@ -10,7 +10,7 @@ function addressOf(
   proxies: readonly string[] = [],
 ): string {
   const request = Object.assign(new Request("http://localhost/sync", { headers }), { ip });
-  return new Addresses(proxies).of(request);
+  return new ClientAddresses(proxies).of(request);
 }
 
 describe("the network address of a request", () => {

@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { PROBLEMS } from "../../protocol/problems.ts";
-import { Admission } from "../../server/http/admission.ts";
+import { ConcurrencyLimiter } from "../../server/http/admission.ts";
 import { readJson } from "../../server/http/body.ts";
-import { watch } from "../../server/http/deadline.ts";
+import { deadline } from "../../server/http/deadline.ts";
 import { Problem } from "../../server/http/problem.ts";
 import { until } from "../support/socket.ts";
 
 /** A watcher that counts how often it is called. */
 function watcher(): { readonly looks: () => number; readonly leave: () => void } {
   let looks = 0;
-  const leave = watch(() => looks++);
+  const leave = deadline(() => looks++);
   return { looks: () => looks, leave };
 }
 
@@ -48,7 +48,7 @@ describe("what is watched", () => {
   it("may leave while it is looked at, and keeps the others in view", async () => {
     const other = watcher();
     let looks = 0;
-    const leave = watch(() => {
+    const leave = deadline(() => {
       looks++;
       leave();
     });
@@ -69,13 +69,19 @@ describe("what is watched", () => {
   });
 
   it("is no request whose body has come, be it right or wrong", async () => {
-    const admission = new Admission({ maxRequests: 10, maxBuffered: 1000, patience: 1000 });
+    const admission = new ConcurrencyLimiter({
+      maxRequests: 10,
+      maxBuffered: 1000,
+      patience: 1000,
+    });
     const read = (body: string) => {
-      const slot = admission.enter("a");
-      assert.ok(slot);
+      const permit = admission.acquire("a");
+      assert.ok(permit);
       const headers = { "Content-Type": "application/json" };
       const request = new Request("http://localhost/sync", { method: "POST", headers, body });
-      return readJson(request, { maxBytes: 10, slot, timeout: 60_000 }).finally(() => slot.leave());
+      return readJson(request, { maxBytes: 10, permit, timeout: 60_000 }).finally(() =>
+        permit.release(),
+      );
     };
     assert.deepEqual((await read("[1]")).json, [1]);
     const refused = (status: number) => (error: unknown) =>

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { shapeFault } from "../../server/http/json-guard.ts";
+import { checkJsonComplexity } from "../../server/http/json-guard.ts";
 import { newClient } from "../support/users.ts";
 
 const LARGE = 64 * 1024;
 const encode = (text: string) => new TextEncoder().encode(text);
-const faultOf = (text: string) => shapeFault(encode(text))?.detail;
+const faultOf = (text: string) => checkJsonComplexity(encode(text))?.detail;
 
 const tooMany = /no more than 3 objects and arrays in all/;
 const tooManyValues = /more values than a sync request can have/;

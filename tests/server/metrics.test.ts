@@ -4,7 +4,7 @@ import { readConfig } from "../../server/config.ts";
 import { createLogger } from "../../server/logger.ts";
 import { createHandler } from "../../server.ts";
 import { StorageUnavailable } from "../../storage/driver.ts";
-import { CountedDriver } from "../../storage/instrumented.ts";
+import { InstrumentedDriver } from "../../storage/instrumented.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { openStorage } from "../../storage/open.ts";
 import { fingerprintOf } from "../../sync/public-key.ts";
@@ -159,7 +159,7 @@ describe("GET /metrics", () => {
     const storage = new HookedDriver(new MemoryDriver());
     const compaction = {
       limits: { operations: 4, bytes: 100_000 },
-      timing: { quiet: 0, latest: 0, grace: 0, rest: 0 },
+      timing: { debounce: 0, maxDelay: 0, deleteDelay: 0, backoff: 0 },
     };
     const runs = { user: fingerprintOf(user), client };
     for (let i = 0; i < 6; i++) await storeRun(storage, runs.user, runs.client, i, `${i}`);
@@ -268,7 +268,7 @@ describe("GET /ready", () => {
   });
 
   it("asks storage at most once a second, however many ask", async () => {
-    const driver = new CountedDriver(new MemoryDriver());
+    const driver = new InstrumentedDriver(new MemoryDriver());
     let milliseconds = 0;
     const handler = createHandler({
       config: readConfig({}),

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { afterEach, beforeEach, describe, it } from "node:test";
-import { CountedDriver } from "../../storage/instrumented.ts";
+import { InstrumentedDriver } from "../../storage/instrumented.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { type Serving, serveHere } from "../support/http.ts";
 import { startServer } from "../support/process.ts";
@@ -22,10 +22,10 @@ import {
 import { newUser } from "../support/users.ts";
 
 describe("a request that breaks a rule", () => {
-  let driver: CountedDriver;
+  let driver: InstrumentedDriver;
   let server: Serving;
   beforeEach(async () => {
-    driver = new CountedDriver(new MemoryDriver());
+    driver = new InstrumentedDriver(new MemoryDriver());
     server = await serveHere({ MAX_BODY: String(MAX_BODY) }, driver);
   });
   afterEach(() => server.close());

@@ -4,7 +4,7 @@ import { describe, it } from "node:test";
 import { verifySignature } from "http-message-sig";
 import { digestFault } from "../../server/http/content-digest.ts";
 import { type PublicKey, readPublicKey } from "../../sync/public-key.ts";
-import { Keys } from "../../sync/signature-verifier.ts";
+import { SignatureVerifier } from "../../sync/signature-verifier.ts";
 
 /** `test-key-rsa-pss`, B.1.2. */
 const MODULUS =
@@ -87,7 +87,7 @@ function bytes(text: string, encoding: BufferEncoding = "utf8"): Uint8Array<Arra
 describe("the examples of RFC 9421", () => {
   for (const { name, input, lines, signature } of [minimal, selective, full]) {
     it(`${name}: the signature is that of the key over the signature base, and over no other`, async () => {
-      const [keys, key] = [new Keys(), await rfcKey()];
+      const [keys, key] = [new SignatureVerifier(), await rfcKey()];
       const base = [...lines, `"@signature-params": ${input}`].join("\n");
       const made = bytes(signature, "base64");
       assert.equal(await keys.verify(key, bytes(base), made), true);
@@ -98,7 +98,7 @@ describe("the examples of RFC 9421", () => {
   }
 
   it("B.2.3: the message that the RFC signs is verified as a message", async () => {
-    const [keys, key] = [new Keys(), await rfcKey()];
+    const [keys, key] = [new SignatureVerifier(), await rfcKey()];
     const message = (changed: string) => ({
       ...REQUEST,
       targetUri: `https://example.com/foo${changed}`,

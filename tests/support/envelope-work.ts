@@ -4,7 +4,7 @@
  */
 
 import { identityOf } from "../../client/identity/identity.ts";
-import { RunOpener } from "../../client/verify.ts";
+import { RunVerifier } from "../../client/verify.ts";
 import { fromBase64url, textOf } from "../../protocol/bytes.ts";
 import type { Line } from "../../protocol/types.ts";
 import { sealed } from "./sealed.ts";
@@ -31,7 +31,7 @@ export async function openAll(
   client: string,
   lines: readonly Line[],
 ): Promise<string[]> {
-  const opener = new RunOpener(await identity(key));
+  const opener = new RunVerifier(await identity(key));
   const { operations, refusal } = await opener.open(client, lines, undefined);
   if (refusal !== undefined) throw new Error(`${refusal.kind} at ${refusal.index}`);
   return operations.map(({ data }) => textOf(data));

@@ -1,18 +1,21 @@
 /** Logs without a server around them: what is stored, and processes that work on it. */
 
 import { Log } from "../../oplog/appender.ts";
-import { Compactor, type CompactorOptions } from "../../oplog/compaction/scheduler.ts";
-import { Parts } from "../../oplog/entries.ts";
-import { Listings } from "../../oplog/listing-cache.ts";
+import {
+  CompactionScheduler,
+  type CompactionSchedulerOptions,
+} from "../../oplog/compaction/scheduler.ts";
+import { EntryReader } from "../../oplog/entries.ts";
+import { ListingCache } from "../../oplog/listing-cache.ts";
 import { type Fingerprint, formatName } from "../../oplog/names.ts";
-import { md5Of, Objects } from "../../oplog/object-cache.ts";
+import { md5Of, ObjectCache } from "../../oplog/object-cache.ts";
 import { encodeSegment } from "../../oplog/segment.ts";
 import type { Driver } from "../../storage/driver.ts";
 
 /** A process of its own over some storage, with caches of its own and no payload cache. */
 export interface Process {
-  readonly listings: Listings;
-  readonly compactor: Compactor;
+  readonly listings: ListingCache;
+  readonly compactor: CompactionScheduler;
   readonly log: Log;
 }
 
@@ -23,19 +26,19 @@ export interface Process {
 export function processOn(
   driver: Driver,
   ttl: number,
-  options: Partial<CompactorOptions> = {},
+  options: Partial<CompactionSchedulerOptions> = {},
 ): Process {
   const { now = () => performance.now() } = options;
-  const listings = new Listings(driver, { ttl, maxRuns: 10_000, now });
-  const objects = new Objects(driver, 0);
-  const parts = new Parts(objects);
-  const compactor = new Compactor({
+  const listings = new ListingCache(driver, { ttl, maxRuns: 10_000, now });
+  const objects = new ObjectCache(driver, 0);
+  const parts = new EntryReader(objects);
+  const compactor = new CompactionScheduler({
     listings,
     objects,
     parts,
     now,
     limits: { operations: 4, bytes: 100_000 },
-    timing: { quiet: 0, latest: 0, grace: 0, rest: 0 },
+    timing: { debounce: 0, maxDelay: 0, deleteDelay: 0, backoff: 0 },
     ...options,
   });
   return { listings, compactor, log: new Log(listings, objects, parts) };

@@ -340,7 +340,7 @@ describe("an append that is under way when its user leaves", () => {
 });
 
 describe("a compaction that is under way when its user leaves", () => {
-  const timing = { quiet: 0, latest: 0, grace: 0, rest: 60_000 };
+  const timing = { debounce: 0, maxDelay: 0, deleteDelay: 0, backoff: 60_000 };
   const compaction = { limits: { operations: 4, bytes: 1_000_000 }, timing };
 
   /** A server that compacts what it has been sent, and stops right before it stores a segment. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createHash, generateKeyPairSync, randomBytes } from "node:crypto";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { fingerprintOf, Identities, InvalidPublicKey } from "../../sync/public-key.ts";
+import { fingerprintOf, InvalidPublicKey, PublicKeyCache } from "../../sync/public-key.ts";
 
 const pair = generateKeyPairSync("rsa", { modulusLength: 2048 });
 const pem = pair.publicKey.export({ type: "spki", format: "pem" }).toString();
@@ -245,7 +245,7 @@ describe("a key is refused", () => {
 
 describe("the keys that are remembered", () => {
   it("are read once for each spelling, and are one user in all of them", () => {
-    const identities = new Identities();
+    const identities = new PublicKeyCache();
     const spellings = [pem, base64, base64url, ` ${base64}\n`];
     const keys = spellings.map((text) => identities.keyOf(text));
     for (const [i, text] of spellings.entries()) {
@@ -255,7 +255,7 @@ describe("the keys that are remembered", () => {
   });
 
   it("are no more than memory is meant for, and those used last", () => {
-    const identities = new Identities();
+    const identities = new PublicKeyCache();
     const [first, used] = [identities.keyOf(pem), identities.keyOf(base64)];
     // Nine million characters, of one key in ever other spellings.
     for (let i = 0; i < 1200; i++) {
@@ -266,7 +266,7 @@ describe("the keys that are remembered", () => {
   });
 
   it("are not those that are refused", () => {
-    const identities = new Identities();
+    const identities = new PublicKeyCache();
     for (let i = 0; i < 2; i++) assert.throws(() => identities.keyOf("AAAA"), InvalidPublicKey);
   });
 });

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { Log } from "../../oplog/appender.ts";
-import { Listings } from "../../oplog/listing-cache.ts";
+import { ListingCache } from "../../oplog/listing-cache.ts";
 import { formatName } from "../../oplog/names.ts";
-import { Objects } from "../../oplog/object-cache.ts";
+import { ObjectCache } from "../../oplog/object-cache.ts";
 import { StorageUnavailable } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { Quota, QuotaExceeded, type QuotaOptions } from "../../sync/quota.ts";
@@ -17,8 +17,8 @@ const [a, b, c] = [newClient(), newClient(), newClient()];
 
 /** One instance with a quota, on a driver that others may share. */
 function instance(options: Partial<QuotaOptions>, driver: HookedDriver, ttl = 1000) {
-  const listings = new Listings(driver, { ttl, maxRuns: 10_000, now: () => 0 });
-  const log = new Log(listings, new Objects(driver, 0));
+  const listings = new ListingCache(driver, { ttl, maxRuns: 10_000, now: () => 0 });
+  const log = new Log(listings, new ObjectCache(driver, 0));
   const quota = new Quota({ bytes: 0, clients: 0, ...options });
   return {
     append: (client: string, first: number, ...payloads: string[]) =>

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { Limiter } from "../../sync/rate-limiter.ts";
+import { RateLimiter } from "../../sync/rate-limiter.ts";
 
 const MIB = 1024 * 1024;
 
 /** A limiter and its clock, in seconds. */
 function limiterOf(options: { rate: number; burst: number; maxBuckets?: number }) {
   let seconds = 0;
-  const limiter = new Limiter({ maxBuckets: 100, ...options, now: () => seconds * 1000 });
+  const limiter = new RateLimiter({ maxBuckets: 100, ...options, now: () => seconds * 1000 });
   return {
     limiter,
     wait: (more: number) => {

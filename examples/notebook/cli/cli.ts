@@ -8,14 +8,19 @@
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { InvalidKey, Refused, StoreDamaged, Unavailable } from "../../../client/index.ts";
+import {
+  InvalidKey,
+  ServerRejected,
+  ServerUnavailable,
+  StoreDamaged,
+} from "../../../client/index.ts";
 import { commands } from "./commands.ts";
 import { Advice, isCode } from "./device.ts";
 import { HELP, isCommand } from "./help.ts";
 import { print, printable } from "./output.ts";
 
 /** Failures that a message explains well enough; of any other, the stack is shown as well. */
-const EXPECTED = [Advice, InvalidKey, Refused, StoreDamaged, Unavailable];
+const EXPECTED = [Advice, InvalidKey, ServerRejected, StoreDamaged, ServerUnavailable];
 
 const OPTIONS = {
   bits: { type: "string" },

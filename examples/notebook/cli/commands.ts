@@ -5,10 +5,10 @@ import { text } from "node:stream/consumers";
 import {
   createIdentity,
   importIdentity,
-  Refused,
+  ServerRejected,
+  ServerUnavailable,
   type Status,
   textOf,
-  Unavailable,
 } from "../../../client/index.ts";
 import { compareNotes, type Note, noteData } from "../notes.ts";
 import { Advice, Device } from "./device.ts";
@@ -91,7 +91,7 @@ async function send({ folder, file, words }: Options): Promise<void> {
     console.error(`sent ${counted(written)}`);
   } catch (error) {
     const { pending } = session.status;
-    const isOfServer = error instanceof Unavailable || error instanceof Refused;
+    const isOfServer = error instanceof ServerUnavailable || error instanceof ServerRejected;
     if (!isOfServer || pending === 0) throw error;
     throw new Advice(
       `${clause(error.message)}. Notes that are not sent (${pending}) are kept in ${folder}; ` +
@@ -114,7 +114,7 @@ async function log({ folder, json }: Options): Promise<void> {
   try {
     await session.sync();
   } catch (error) {
-    if (!(error instanceof Unavailable)) throw error;
+    if (!(error instanceof ServerUnavailable)) throw error;
     console.error(
       printable(`Warning: ${clause(error.message)}. Notes of other devices are missing.`),
     );
@@ -159,7 +159,7 @@ async function watch({ folder, json }: Options): Promise<void> {
   try {
     const begun = session.sync().catch((error: unknown) => {
       // The status tells, and it is tried again.
-      if (!(error instanceof Unavailable || error instanceof Refused)) throw error;
+      if (!(error instanceof ServerUnavailable || error instanceof ServerRejected)) throw error;
     });
     await Promise.race([begun, stopped]);
     const own = await session.own();
@@ -184,7 +184,7 @@ async function status({ folder }: Options): Promise<void> {
     await session.sync();
   } catch (error) {
     // The status tells what it is.
-    if (!(error instanceof Unavailable || error instanceof Refused)) throw error;
+    if (!(error instanceof ServerUnavailable || error instanceof ServerRejected)) throw error;
     process.exitCode = 1;
   }
   const received = [...others.values()].reduce((sum, count) => sum + count, 0);

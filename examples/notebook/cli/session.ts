@@ -1,6 +1,11 @@
 /** A client at work for one command. */
 
-import { type Identity, type Status, type SyncClient, Unavailable } from "../../../client/index.ts";
+import {
+  type Identity,
+  ServerUnavailable,
+  type Status,
+  type SyncClient,
+} from "../../../client/index.ts";
 import { type Note, noteData, noteOf } from "../notes.ts";
 import type { Device } from "./device.ts";
 import { printable } from "./output.ts";
@@ -19,7 +24,7 @@ export class Session {
   readonly #receiving: Progress;
   #created = 0;
   /** Ends a wait for the server, once that cannot be reached. */
-  readonly #onOffline = new Set<(error: Unavailable) => void>();
+  readonly #onOffline = new Set<(error: ServerUnavailable) => void>();
 
   private constructor(client: SyncClient, sending: Progress, receiving: Progress) {
     this.#client = client;
@@ -71,13 +76,13 @@ export class Session {
   }
 
   /**
-   * Resolves once everything is sent and read. Throws `Unavailable` where the server cannot be
+   * Resolves once everything is sent and read. Throws `ServerUnavailable` where the server cannot be
    * reached, and what it refuses.
    */
   async sync(): Promise<void> {
     const { status } = this.#client;
-    if (status.state === "offline") throw new Unavailable(status.why);
-    let give: (error: Unavailable) => void = () => undefined;
+    if (status.state === "offline") throw new ServerUnavailable(status.why);
+    let give: (error: ServerUnavailable) => void = () => undefined;
     const offline = new Promise<never>((_, reject) => {
       give = reject;
     });
@@ -115,6 +120,6 @@ export class Session {
       console.error(printable(`(waiting: ${status.why})`));
     }
     if (status.state !== "offline") return;
-    for (const give of this.#onOffline) give(new Unavailable(status.why));
+    for (const give of this.#onOffline) give(new ServerUnavailable(status.why));
   }
 }

@@ -3,7 +3,7 @@
  * and those that it has sent here.
  */
 
-import { NoEnvelope, parseEnvelope } from "../../../client/envelope.ts";
+import { InvalidEnvelope, parseEnvelope } from "../../../client/envelope.ts";
 import type { Identity } from "../../../client/identity/identity.ts";
 import { toBase64url } from "../../../protocol/bytes.ts";
 import { LineSplitter, parseLine } from "../../../protocol/ndjson.ts";
@@ -86,7 +86,7 @@ export class Stored {
     try {
       return toBase64url(parseEnvelope(this.#identity, payload).ciphertext);
     } catch (error) {
-      if (error instanceof NoEnvelope) return payload;
+      if (error instanceof InvalidEnvelope) return payload;
       throw error;
     }
   }
