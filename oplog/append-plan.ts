@@ -2,11 +2,10 @@
 
 import { utf8 } from "../protocol/bytes.ts";
 import { formatLine } from "../protocol/ndjson.ts";
-import { ObjectMissing } from "../storage/driver.ts";
+import { md5Of, ObjectMissing } from "../storage/driver.ts";
 import type { EntryReader } from "./entries.ts";
 import type { Listing } from "./listing.ts";
 import type { Fingerprint, ObjectName } from "./names.ts";
-import { md5Of } from "./object-cache.ts";
 import { encodeSegment } from "./segment.ts";
 import { isOverlap, type Run, type Span } from "./sequence.ts";
 

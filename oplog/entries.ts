@@ -1,8 +1,9 @@
 import { LRUCache } from "lru-cache";
 import { textOf, utf8 } from "../protocol/bytes.ts";
 import { formatLine } from "../protocol/ndjson.ts";
+import { md5Of } from "../storage/driver.ts";
 import type { Fingerprint } from "./names.ts";
-import { md5Of, type ObjectCache } from "./object-cache.ts";
+import type { ObjectCache } from "./object-cache.ts";
 import { Segment } from "./segment.ts";
 import {
   isOverlap,

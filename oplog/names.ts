@@ -82,17 +82,6 @@ export function userPrefix(user: Fingerprint): string {
   return `${user}.`;
 }
 
-/**
- * Splits off the part that all objects of one user share, for a driver that keeps users apart (in
- * folders, say). `whole` is false for a prefix that ends inside that part.
- */
-export function userPart(nameOrPrefix: string): { part: string; whole: boolean } {
-  const dot = nameOrPrefix.indexOf(".");
-  return dot === -1
-    ? { part: nameOrPrefix, whole: false }
-    : { part: nameOrPrefix.slice(0, dot), whole: true };
-}
-
 const ZEROS = "0".repeat(16);
 
 /** With zeros in front of it: `padStart` takes ten times as long on Bun. */

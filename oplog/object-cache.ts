@@ -1,6 +1,5 @@
-import { hash } from "node:crypto";
 import { LRUCache } from "lru-cache";
-import type { Driver } from "../storage/driver.ts";
+import { type Driver, md5Of } from "../storage/driver.ts";
 import { formatName, type ObjectName } from "./names.ts";
 
 /** An object's bytes are not those its name was made of. It is never passed on as data. */
@@ -78,13 +77,13 @@ export class ObjectCache {
   /** Stores a body under its name; returns once it is durable. Others will soon ask for it. */
   async put(name: ObjectName, body: Uint8Array): Promise<void> {
     const text = formatName(name);
-    await this.#driver.put(text, body);
+    await this.#driver.put(text, body, name.md5);
     this.#bodies.set(text, body);
   }
 
   /** Stores a body made of others, durably, and does not cache it. */
   async putUncached(name: ObjectName, body: Uint8Array): Promise<void> {
-    await this.#driver.put(formatName(name), body);
+    await this.#driver.put(formatName(name), body, name.md5);
   }
 
   /** Removes an object. */
@@ -107,9 +106,4 @@ export class ObjectCache {
     if (keep && body.byteLength <= CACHED_WHEN_READ) this.#bodies.set(text, body);
     return body;
   }
-}
-
-/** MD5 in lower-case hex, as it stands in an object's name. */
-export function md5Of(body: Uint8Array): string {
-  return hash("md5", body, "hex");
 }

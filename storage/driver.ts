@@ -1,10 +1,13 @@
-/** What a listing says of one stored object. `size` is in bytes. */
+import { hash } from "node:crypto";
+
+/** One object in a list. */
 export interface StoredObject {
   readonly name: string;
+  /** The size of its body in bytes. */
   readonly size: number;
 }
 
-/** Requests by kind. */
+/** How many requests of each kind were made. */
 export interface RequestCounts {
   list: number;
   get: number;
@@ -13,38 +16,52 @@ export interface RequestCounts {
 }
 
 /**
- * The interface every storage driver implements. `tests/storage/driver-contract.ts` is this contract as a
- * suite: a driver that passes it may hold a user's only copy.
+ * The interface every storage driver implements. A driver stores named blobs and knows nothing of
+ * users, operations or HTTP. `tests/storage/driver-contract.ts` is this contract as a suite: a
+ * driver that passes it may hold a user's only copy. README.md in this folder shows how to write one.
  *
- * - Names are flat, 1 to 255 characters of `A-Z a-z 0-9 . _ -`, and do not begin with a dot. A
- *   driver refuses any other (`checkName`), so no name can leave the place it stores in.
- * - Names are immutable: a body never changes under its name.
- * - Durable means durable: what `put` returned for, and what `list` shows, survives power loss.
- * - Visible means whole: neither `list` nor `get` ever shows a half-written object.
- * - An error is thrown, never hidden: `ObjectMissing` for a name that is not there, and
- *   `StorageUnavailable` for everything that asking again later may mend.
+ * - **Names** are flat: 1 to 255 characters of `A-Z a-z 0-9 . _ -`, not beginning with a dot. A
+ *   driver refuses any other name (`checkName`), so no name can lead out of its storage.
+ * - **Partitions**: the text before the first dot of a name is its partition (`partitionOf`). Nearly
+ *   every list is of one partition, so a driver may store each apart, in a folder for example.
+ * - **Immutable**: a name stands for one body. Callers never put two bodies under one name, so a
+ *   put of an existing name may keep the stored body or write the same bytes again.
+ * - **Durable**: what `put` returned for, and what `list` shows, survives power loss.
+ * - **Whole**: neither `list` nor `get` ever shows a half-written object.
+ * - **Errors** are thrown, never hidden: `ObjectMissing` for a name that is not stored, a
+ *   `TypeError` for a name that may not be, `StorageUnavailable` for any failure that may pass.
  */
 export interface Driver {
-  /** What was really asked of a service, page by page and try by try, where a call may be several. */
+  /**
+   * Requests made to the service behind the driver, where one call may take several: each page of a
+   * list and each retry counts. A driver without this is counted by its calls.
+   */
   readonly requests?: Readonly<RequestCounts>;
   /**
-   * All objects whose name begins with `prefix`, in byte order of their names. The list is whole
-   * or it throws; it is never cut short. An object put or deleted meanwhile may or may not show.
+   * All objects whose names begin with `prefix` (`""` for all), in byte order of their names. The
+   * list is complete, or the call throws. Objects put or deleted during the call may be in it or not.
    */
   list(prefix: string): Promise<StoredObject[]>;
   /**
-   * The body. The caller does not change it. Throws `ObjectMissing` when there is none. `size` is
-   * what a list or a put said, where the caller knows: a hint of how best to read it, no more.
+   * The body of an object. The caller does not change it.
+   *
+   * @param size the object's size in bytes, where a list has shown it: a hint for how to read it,
+   *   which may be wrong
+   * @throws ObjectMissing when no object has this name
    */
   get(name: string, size?: number): Promise<Uint8Array>;
   /**
-   * Stores the body, durably. A name that exists already is left as it is. Where a name has the
-   * MD5 of its body, as the names of operations do, a body that does not match may be refused.
+   * Stores a body; resolves once it is durable. The driver keeps its own copy of the bytes.
+   *
+   * @param md5 MD5 of the one body that this name stands for, in lower-case hex, where the caller
+   *   knows it. A driver that sends the body over a network passes it on, so that the service
+   *   refuses bytes damaged on the way. A driver whose put replaces the stored body needs it to
+   *   refuse any other body. Others ignore it: readers check what they get.
    */
-  put(name: string, body: Uint8Array): Promise<void>;
-  /** Removes the object. A name that is not there is removed already. */
+  put(name: string, body: Uint8Array, md5?: string): Promise<void>;
+  /** Deletes an object; resolves as well when no object has this name. */
   delete(name: string): Promise<void>;
-  /** Ends the driver's work; nothing is called after it. */
+  /** Releases what the driver holds. It is the last call. */
   close(): Promise<void>;
 }
 
@@ -57,8 +74,8 @@ export class ObjectMissing extends Error {
 }
 
 /**
- * The storage did not do what was asked; nothing is known to be wrong with the request. The message
- * is for the log. `reason` is for everybody: it says what is wrong, and names nothing of the inside.
+ * The storage failed at a valid request; a later attempt may succeed. The message is for the log and
+ * may name paths and buckets. `reason` is for everybody: it says what is wrong and names neither.
  */
 export class StorageUnavailable extends Error {
   override name = "StorageUnavailable";
@@ -71,9 +88,27 @@ export class StorageUnavailable extends Error {
 
 const validName = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}$/;
 
-/** Throws a `TypeError` for a name that no driver may store. */
+/**
+ * Checks the name of an object, or the prefix of a list unless that is empty.
+ *
+ * @throws TypeError for a name that no driver may store
+ */
 export function checkName(name: string): void {
   if (!validName.test(name)) {
     throw new TypeError("an object name is 1 to 255 of A-Z a-z 0-9 . _ - and starts with no dot");
   }
+}
+
+/**
+ * The partition of a name: the text before its first dot, all of a name without a dot. A prefix
+ * with a dot lists one partition; one without a dot may list several.
+ */
+export function partitionOf(name: string): string {
+  const dot = name.indexOf(".");
+  return dot === -1 ? name : name.slice(0, dot);
+}
+
+/** MD5 of a body in lower-case hex, as `Driver.put` takes it. */
+export function md5Of(body: Uint8Array): string {
+  return hash("md5", body, "hex");
 }

@@ -2,11 +2,11 @@ import { randomUUID } from "node:crypto";
 import { mkdir, readdir, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { LRUCache } from "lru-cache";
-import { userPart } from "../oplog/names.ts";
 import {
   checkName,
   type Driver,
   ObjectMissing,
+  partitionOf,
   StorageUnavailable,
   type StoredObject,
 } from "./driver.ts";
@@ -69,8 +69,8 @@ export class FilesystemDriver implements Driver {
   async list(prefix: string): Promise<StoredObject[]> {
     if (prefix !== "") checkName(prefix);
     return guarded("list the storage folder", async () => {
-      const { part, whole } = userPart(prefix);
-      const folders = whole ? [part] : await this.#folders(part);
+      const partition = partitionOf(prefix);
+      const folders = partition === prefix ? await this.#folders(prefix) : [partition];
       const found: StoredObject[][] = [];
       for (const folder of folders) found.push(await this.#listFolder(folder, prefix));
       return found.flat().sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -93,7 +93,7 @@ export class FilesystemDriver implements Driver {
   async put(name: string, body: Uint8Array): Promise<void> {
     checkName(name);
     await guarded("store an object", async () => {
-      const folder = userPart(name).part;
+      const folder = partitionOf(name);
       for (let attempt = 1; ; attempt++) {
         await this.#makeFolder(folder);
         if (await this.#write(name, body)) break;
@@ -116,7 +116,7 @@ export class FilesystemDriver implements Driver {
   }
 
   #path(name: string): string {
-    return inFolder(inFolder(this.#root, userPart(name).part), name);
+    return inFolder(inFolder(this.#root, partitionOf(name)), name);
   }
 
   async #folders(start: string): Promise<string[]> {
@@ -133,7 +133,7 @@ export class FilesystemDriver implements Driver {
     const missed = new Set<string>();
     for (;;) {
       const names = (await this.#namesIn(path))
-        .filter((name) => userPart(name).part === folder && name.startsWith(prefix))
+        .filter((name) => partitionOf(name) === folder && name.startsWith(prefix))
         .sort();
       const added = names.filter((name) => !sizes.has(name));
       // The sync goes first: sizes are asked for at once.

@@ -24,8 +24,8 @@ export class InstrumentedDriver implements Driver {
     return body;
   }
 
-  async put(name: string, body: Uint8Array): Promise<void> {
-    await this.#count("put", this.#driver.put(name, body));
+  async put(name: string, body: Uint8Array, md5?: string): Promise<void> {
+    await this.#count("put", this.#driver.put(name, body, md5));
     this.bytes.written += body.byteLength;
   }
 

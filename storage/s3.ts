@@ -6,11 +6,10 @@ import {
   PutObjectCommand,
   S3Client,
 } from "@aws-sdk/client-s3";
-import { parseName } from "../oplog/names.ts";
-import { md5Of } from "../oplog/object-cache.ts";
 import {
   checkName,
   type Driver,
+  md5Of,
   ObjectMissing,
   type RequestCounts,
   StorageUnavailable,
@@ -158,13 +157,9 @@ export class S3Driver implements Driver {
     }
   }
 
-  /**
-   * A put of a name that exists writes the same bytes again: the name has their MD5, and S3 itself
-   * refuses others, because it is told that MD5.
-   */
-  async put(name: string, body: Uint8Array): Promise<void> {
+  /** A put of an existing name writes the same bytes again: S3 refuses a body of another MD5. */
+  async put(name: string, body: Uint8Array, md5 = md5Of(body)): Promise<void> {
     checkName(name);
-    const md5 = parseName(name)?.md5 ?? md5Of(body);
     const ContentMD5 = Buffer.from(md5, "hex").toString("base64");
     const command = new PutObjectCommand({ ...this.#at(name), Body: body, ContentMD5 });
     const { ETag } = await this.#send("put", (abortSignal) =>

@@ -3,9 +3,8 @@ import { createHash } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Fingerprint, formatName } from "../../oplog/names.ts";
-import { md5Of } from "../../oplog/object-cache.ts";
 import { formatLine } from "../../protocol/ndjson.ts";
-import type { Driver } from "../../storage/driver.ts";
+import { type Driver, md5Of } from "../../storage/driver.ts";
 import { fingerprintOf } from "../../sync/public-key.ts";
 
 /** Bytes of a payload, where nothing else is said. */

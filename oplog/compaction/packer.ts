@@ -1,8 +1,8 @@
-import { ObjectMissing } from "../../storage/driver.ts";
+import { md5Of, ObjectMissing } from "../../storage/driver.ts";
 import type { Entry, EntryReader } from "../entries.ts";
 import type { ListingCache } from "../listing-cache.ts";
 import type { Fingerprint } from "../names.ts";
-import { md5Of, type ObjectCache } from "../object-cache.ts";
+import type { ObjectCache } from "../object-cache.ts";
 import { prefetch } from "../prefetch.ts";
 import { Segment } from "../segment.ts";
 import type { Overlap, Run, Sequence } from "../sequence.ts";

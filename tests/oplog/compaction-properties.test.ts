@@ -6,9 +6,9 @@ import { CompactionScheduler } from "../../oplog/compaction/scheduler.ts";
 import { EntryReader } from "../../oplog/entries.ts";
 import { ListingCache } from "../../oplog/listing-cache.ts";
 import { type Fingerprint, formatName, isFingerprint, parseName } from "../../oplog/names.ts";
-import { md5Of, ObjectCache } from "../../oplog/object-cache.ts";
+import { ObjectCache } from "../../oplog/object-cache.ts";
 import { encodeSegment } from "../../oplog/segment.ts";
-import { type Driver, StorageUnavailable, type StoredObject } from "../../storage/driver.ts";
+import { type Driver, md5Of, StorageUnavailable, type StoredObject } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { HookedDriver, untilAvailable } from "../support/drivers.ts";
 import type { Operation } from "../support/http.ts";
@@ -200,8 +200,8 @@ class PagedDriver implements Driver {
     return this.#driver.get(name);
   }
 
-  put(name: string, body: Uint8Array): Promise<void> {
-    return this.#driver.put(name, body);
+  put(name: string, body: Uint8Array, md5?: string): Promise<void> {
+    return this.#driver.put(name, body, md5);
   }
 
   delete(name: string): Promise<void> {

@@ -9,9 +9,9 @@ import {
   type ObjectName,
   parseMarker,
   parseName,
-  userPart,
   userPrefix,
 } from "../../oplog/names.ts";
+import { partitionOf } from "../../storage/driver.ts";
 
 const LAST_INDEX = Number.MAX_SAFE_INTEGER;
 
@@ -215,12 +215,13 @@ describe("the prefix of a user", () => {
     );
   });
 
-  it("tells the user of a name and of a prefix, and when the prefix ends before that", () => {
-    assert.deepEqual(userPart(NAME), { part: USER, whole: true });
-    assert.deepEqual(userPart(`${USER}.`), { part: USER, whole: true });
-    assert.deepEqual(userPart(USER), { part: USER, whole: false });
-    assert.deepEqual(userPart(USER.slice(0, 5)), { part: USER.slice(0, 5), whole: false });
-    assert.deepEqual(userPart(""), { part: "", whole: false });
+  it("makes each user a partition of the storage", () => {
+    fc.assert(
+      fc.property(nameOf(fingerprint), (name) => {
+        assert.equal(partitionOf(formatName(name)), name.user);
+        assert.equal(partitionOf(userPrefix(name.user)), name.user);
+      }),
+    );
   });
 });
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
 import { formatName, type ObjectName } from "../../oplog/names.ts";
-import { md5Of, ObjectCache, ObjectDamaged } from "../../oplog/object-cache.ts";
-import { ObjectMissing, StorageUnavailable } from "../../storage/driver.ts";
+import { ObjectCache, ObjectDamaged } from "../../oplog/object-cache.ts";
+import { md5Of, ObjectMissing, StorageUnavailable } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { gate, HookedDriver } from "../support/drivers.ts";
 import { newClient, someFingerprint } from "../support/users.ts";

@@ -2,8 +2,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import { formatName } from "../../oplog/names.ts";
-import { md5Of } from "../../oplog/object-cache.ts";
-import { ObjectMissing, StorageUnavailable } from "../../storage/driver.ts";
+import { md5Of, ObjectMissing, StorageUnavailable } from "../../storage/driver.ts";
 import { S3Driver } from "../../storage/s3.ts";
 import { fingerprintOf } from "../../sync/public-key.ts";
 import { type CountingProxy, countingProxy } from "../support/counting-proxy.ts";
@@ -189,22 +188,25 @@ if (s3 !== undefined && target?.startsWith("http://")) {
       await driver.close();
     });
 
-    it("sends the MD5 of the name along, and none of the checksums that others refuse", async () => {
+    it("sends the MD5 that it is given, or else the body's, and none of the newer checksums", async () => {
+      const md5 = md5Of(body);
       proxy.seen.length = 0;
-      await driver.put(name, body);
+      await driver.put(name, body, md5);
+      await driver.put(`${stored.user}.other`, body);
       const headers = proxy.seen[0]?.headers ?? {};
-      assert.equal(headers["content-md5"], Buffer.from(md5Of(body), "hex").toString("base64"));
+      assert.equal(headers["content-md5"], Buffer.from(md5, "hex").toString("base64"));
+      assert.equal(proxy.seen[1]?.headers["content-md5"], headers["content-md5"]);
       assert.deepEqual(
         Object.keys(headers).filter((header) => /checksum|trailer|content-encoding/.test(header)),
         [],
       );
     });
 
-    it("does not take a put for done whose body was damaged on its way", async () => {
+    it("fails a put whose body was damaged on the way", async () => {
       const other = formatName({ ...stored, first: 1, last: 1, md5: md5Of(body) });
       proxy.meddleRequest = (_seen, sent) =>
         Buffer.from(sent.map((byte, i) => (i === 3 ? 0 : byte)));
-      await assert.rejects(driver.put(other, body), StorageUnavailable);
+      await assert.rejects(driver.put(other, body, md5Of(body)), StorageUnavailable);
       proxy.meddleRequest = (_seen, sent) => sent;
       await assert.rejects(driver.get(other), ObjectMissing);
     });

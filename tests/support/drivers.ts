@@ -33,8 +33,8 @@ export class HookedDriver implements Driver {
     return this.#around({ kind: "get", name }, () => this.#driver.get(name, size));
   }
 
-  put(name: string, body: Uint8Array): Promise<void> {
-    return this.#around({ kind: "put", name }, () => this.#driver.put(name, body));
+  put(name: string, body: Uint8Array, md5?: string): Promise<void> {
+    return this.#around({ kind: "put", name }, () => this.#driver.put(name, body, md5));
   }
 
   delete(name: string): Promise<void> {

@@ -8,9 +8,9 @@ import {
 import { EntryReader } from "../../oplog/entries.ts";
 import { ListingCache } from "../../oplog/listing-cache.ts";
 import { type Fingerprint, formatName } from "../../oplog/names.ts";
-import { md5Of, ObjectCache } from "../../oplog/object-cache.ts";
+import { ObjectCache } from "../../oplog/object-cache.ts";
 import { encodeSegment } from "../../oplog/segment.ts";
-import type { Driver } from "../../storage/driver.ts";
+import { type Driver, md5Of } from "../../storage/driver.ts";
 
 /** A process of its own over some storage, with caches of its own and no payload cache. */
 export interface Process {

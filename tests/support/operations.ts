@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { md5Of } from "../../oplog/object-cache.ts";
 import type { Reading } from "../../oplog/reader.ts";
+import { md5Of } from "../../storage/driver.ts";
 import type { Operation } from "./http.ts";
 
 /** The operations of a reading; checks on the way that there are as many as it says. */
