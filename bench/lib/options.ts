@@ -22,7 +22,7 @@ const QUICK: Extent = { seconds: 0.4, warmUp: 4, rounds: 2, scale: 0.1 };
 export const HELP = `Measures the server against what the machine can do: npm run bench -- [options]
 
   --runtime LIST   of ${RUNTIMES.join(", ")}; all of them unless given
-  --rows LIST      of ${Object.keys(ROWS).join(", ")};
+  --scenarios LIST of ${Object.keys(ROWS).join(", ")};
                    all of them unless given
   --quick          a tenth of the data and a third of the time: 3 minutes, not 17
   --seconds N      how long each stretch of load is (${FULL.seconds})
@@ -46,7 +46,7 @@ export function readOptions(args: string[]): Options | undefined {
   const flag = { type: "boolean", default: false } as const;
   const options = {
     runtime: text,
-    rows: text,
+    scenarios: text,
     seconds: text,
     "warm-up": text,
     rounds: text,
@@ -62,7 +62,7 @@ export function readOptions(args: string[]): Options | undefined {
   const extent = values.quick ? QUICK : FULL;
   return {
     runtimes: listed("--runtime", values.runtime, RUNTIMES),
-    rows: listed("--rows", values.rows, Object.keys(ROWS)),
+    rows: listed("--scenarios", values.scenarios, Object.keys(ROWS)),
     seconds: positive("--seconds", values.seconds, extent.seconds),
     warmUp: positive("--warm-up", values["warm-up"], extent.warmUp),
     rounds: Math.ceil(positive("--rounds", values.rounds, extent.rounds)),

@@ -19,7 +19,12 @@ export interface Report {
   readonly runtimes: readonly Measured[];
 }
 
-const NAMES: Readonly<Record<RuntimeName, string>> = { node: "Node", bun: "Bun", deno: "Deno" };
+/** How a runtime is called in headings, in the order of the tables. */
+export const RUNTIME_TITLES: Readonly<Record<RuntimeName, string>> = {
+  node: "Node",
+  bun: "Bun",
+  deno: "Deno",
+};
 
 const HEAD = [
   "Row",
@@ -37,14 +42,16 @@ const HEAD = [
 /** The whole report: the machine, a table for each runtime, and how to read it. */
 export function markdown({ date, command, machine, runtimes }: Report): string {
   const { processor, cores, memoryGB, kernel, fileSystem } = machine;
-  const versions = runtimes.map(({ runtime, version }) => `${NAMES[runtime]} ${version}`);
+  const versions = runtimes.map(({ runtime, version }) => `${RUNTIME_TITLES[runtime]} ${version}`);
   return [
     `\`${command}\`, ${date.slice(0, 10)}: ${cores} cores of ${processor}, ${memoryGB} GB, ` +
       `${kernel}, ${fileSystem}; ${versions.join(", ")}. ` +
       "In brackets: the figure divided by that of the floor, in the same run.",
     ...runtimes.map(({ runtime, results }) => {
       const table = [line(HEAD), line(HEAD.map((_, i) => (i < 2 ? "---" : "---:")))];
-      return [`**${NAMES[runtime]}**`, "", ...table, ...results.map(resultLine)].join("\n");
+      return [`**${RUNTIME_TITLES[runtime]}**`, "", ...table, ...results.map(resultLine)].join(
+        "\n",
+      );
     }),
   ].join("\n\n");
 }

@@ -17,7 +17,7 @@ export function runtimeOf(name: RuntimeName): Runtime {
   const binary =
     name === "node"
       ? process.execPath
-      : fileURLToPath(new URL(`../node_modules/.bin/${name}`, import.meta.url));
+      : fileURLToPath(new URL(`../../node_modules/.bin/${name}`, import.meta.url));
   const args = { node: ["--import", "tsx"], bun: [], deno: ["run", "--allow-all"] }[name];
   const told = execFileSync(binary, ["--version"], { encoding: "utf8" });
   const version = /\d+\.\d+\.\d+/.exec(told)?.[0] ?? "of an unknown version";

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { promisify } from "node:util";
-import type { Report } from "../../bench/lib/report.ts";
+import { type Report, RUNTIME_TITLES } from "../../bench/lib/report.ts";
 import type { Result } from "../../bench/lib/result.ts";
 import { ROWS } from "../../bench/scenarios.ts";
 import { temporaryFolder } from "../support/folder.ts";
@@ -31,7 +31,7 @@ describe("npm run bench", { skip: process.platform !== "linux" }, () => {
       const runtime = thisRuntime();
       const rows = "poll,append,first-sync";
       const where = ["--folder", folder.path, "--out", folder.path];
-      const { stdout } = await bench("--runtime", runtime, "--rows", rows, ...LEAST, ...where);
+      const { stdout } = await bench("--runtime", runtime, "--scenarios", rows, ...LEAST, ...where);
       const markdown = readFileSync(join(folder.path, "results.md"), "utf8");
       assert.equal(stdout, markdown);
 
@@ -55,21 +55,23 @@ describe("npm run bench", { skip: process.platform !== "linux" }, () => {
   });
 
   it("says what there is to measure when it is asked for anything else", async () => {
-    await assert.rejects(bench("--rows", "nothing"), new RegExp(Object.keys(ROWS).join(", ")));
+    await assert.rejects(bench("--scenarios", "nothing"), new RegExp(Object.keys(ROWS).join(", ")));
     const { stdout } = await bench("--help");
     for (const row of Object.keys(ROWS)) assert.ok(stdout.includes(row));
   });
 });
 
-describe("README.md", () => {
-  it("shows every row of the benchmark for every runtime, where it shows any", () => {
-    const readme = readFileSync(join(projectFolder, "README.md"), "utf8");
-    const table = /^<!-- npm run bench -->\n(.*?)\n<!-- end -->$/ms.exec(readme)?.[1];
-    if (table === undefined) return;
-    const [, ...runtimes] = table.split(/^\*\*(?=\w+\*\*$)/m);
-    assert.equal(runtimes.length, 3);
-    for (const measured of runtimes) {
-      for (const row of Object.keys(ROWS)) assert.ok(measured.includes(`| \`${row}\` |`), row);
+describe("bench/README.md", () => {
+  it("has a result of every scenario on every runtime", () => {
+    const text = readFileSync(join(projectFolder, "bench", "README.md"), "utf8");
+    const [, results = ""] = text.split("<!-- bench:begin -->");
+    const [, ...tables] = results.split("<!-- bench:end -->")[0]?.split("\n**") ?? [];
+    assert.deepEqual(
+      tables.map((table) => table.split("**")[0]),
+      Object.values(RUNTIME_TITLES),
+    );
+    for (const table of tables) {
+      for (const row of Object.keys(ROWS)) assert.ok(table.includes(`| \`${row}\` |`), row);
     }
   });
 });

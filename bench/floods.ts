@@ -1,7 +1,7 @@
 /**
  * What floods do to a server, and to a user who means no harm, on the runtime that runs this:
  *
- *     node --import tsx bench/lib/floods.ts [seconds]
+ *     node --import tsx bench/floods.ts [seconds]
  *
  * Server and flood are processes of their own. The flood comes from loopback, the user by the
  * header of a trusted proxy, and so from another network address.
@@ -21,11 +21,11 @@ import {
   overAndOver,
   slowReader,
   slowWriter,
-} from "../../tests/support/floods.ts";
-import { temporaryFolder } from "../../tests/support/folder.ts";
-import { sync } from "../../tests/support/http.ts";
-import { commandFor, type ServerProcess, startServer } from "../../tests/support/process.ts";
-import { newClient } from "../../tests/support/users.ts";
+} from "../tests/support/floods.ts";
+import { temporaryFolder } from "../tests/support/folder.ts";
+import { sync } from "../tests/support/http.ts";
+import { commandFor, type ServerProcess, startServer } from "../tests/support/process.ts";
+import { newClient } from "../tests/support/users.ts";
 
 const MIB = 2 ** 20;
 

@@ -1,26 +1,26 @@
 /**
  * The first sync of a new device: how many operations a second, and where the time goes.
  *
- *     npx tsx bench/lib/client.ts [OPERATIONS] [CLIENTS] [BYTES] [BITS]
+ *     npx tsx bench/client.ts [OPERATIONS] [CLIENTS] [BYTES] [BITS]
  *
  * The server is a process of its own with storage in memory. Each stage does what the one before it
  * does, and one thing more, so the differences are what each thing costs.
  */
 import { join } from "node:path";
-import { systemClock } from "../../client/clock.ts";
+import { systemClock } from "../client/clock.ts";
 import {
   createIdentity,
   type Identity,
   MemoryStore,
   type Store,
   SyncClient,
-} from "../../client/index.ts";
-import { FolderStore } from "../../client/stores/folder.ts";
-import { Transport } from "../../client/transport.ts";
-import { RunVerifier } from "../../client/verify.ts";
-import type { Line } from "../../protocol/types.ts";
-import { temporaryFolder } from "../../tests/support/folder.ts";
-import { startServer } from "../../tests/support/process.ts";
+} from "../client/index.ts";
+import { FolderStore } from "../client/stores/folder.ts";
+import { Transport } from "../client/transport.ts";
+import { RunVerifier } from "../client/verify.ts";
+import type { Line } from "../protocol/types.ts";
+import { temporaryFolder } from "../tests/support/folder.ts";
+import { startServer } from "../tests/support/process.ts";
 
 const [operations = 100_000, clients = 20, bytes = 200, bits = 3072] = process.argv
   .slice(2)
