@@ -66,7 +66,7 @@ export function createHandler(options: HandlerOptions): Handler {
     .get("/ready", answers)
     .head("/ready", answers)
     .all("/ready", refuse("GET, HEAD"))
-    .get("/metrics", () => metrics.reply())
+    .get("/metrics", measures)
     .all("/metrics", refuse("GET"));
 
   function lives(): Reply {
@@ -76,6 +76,12 @@ export function createHandler(options: HandlerOptions): Handler {
   async function answers(): Promise<Reply> {
     await readiness.check();
     return json({ status: "ready" });
+  }
+
+  async function measures(): Promise<Reply> {
+    const { text, contentType } = await metrics.text();
+    const headers = { "Content-Type": contentType, "Cache-Control": "no-store" };
+    return { status: 200, headers, body: text };
   }
 
   async function fetch(request: ServerRequest): Promise<Response> {
@@ -115,7 +121,7 @@ export function createHandler(options: HandlerOptions): Handler {
       if (status >= 500 && !(error instanceof Problem)) {
         logger.error("a request failed", { status, error });
       }
-      metrics.refused(problem.type);
+      metrics.count("refusals", problem.type);
       return problemReply(problem);
     }
   }

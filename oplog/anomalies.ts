@@ -2,6 +2,7 @@ import { LRUCache } from "lru-cache";
 import type { Listing } from "./listing.ts";
 import type { Fingerprint } from "./names.ts";
 import type { Span } from "./sequence.ts";
+import { NO_TELEMETRY, type Telemetry } from "./telemetry.ts";
 
 /** What is irregular about a log, counted. */
 export interface Anomalies {
@@ -16,15 +17,22 @@ export interface Anomalies {
 /** How many irregular logs are remembered, so as not to be told of again. */
 const REMEMBERED = 10_000;
 
-/** Looks at every listing that is loaded, and tells of anomalies when it shows or changes: what it is
- * in all, and what of it is new. */
+/**
+ * Inspects every listing that is loaded. Reports the anomalies of a log when they first appear and
+ * when they change, and counts those that are new.
+ */
 export class AnomalyMonitor {
   readonly #known = new LRUCache<Fingerprint, Anomalies>({ max: REMEMBERED });
   readonly #inside = new LRUCache<string, true>({ max: REMEMBERED });
-  readonly #tell: (user: Fingerprint, anomalies: Anomalies, added: Anomalies) => void;
+  readonly #onFound: (user: Fingerprint, anomalies: Anomalies) => void;
+  readonly #telemetry: Telemetry;
 
-  constructor(tell: (user: Fingerprint, anomalies: Anomalies, added: Anomalies) => void) {
-    this.#tell = tell;
+  constructor(
+    onFound: (user: Fingerprint, anomalies: Anomalies) => void,
+    telemetry = NO_TELEMETRY,
+  ) {
+    this.#onFound = onFound;
+    this.#telemetry = telemetry;
   }
 
   readonly inspect = (user: Fingerprint, { clients, unrecognized }: Listing): void => {
@@ -36,7 +44,7 @@ export class AnomalyMonitor {
         if (first === last) anomalies.forks += runs.length - 1;
       }
     }
-    this.#tellOf(user, anomalies);
+    this.#reportChange(user, anomalies);
   };
 
   /** Takes note of forks that only a look into segments has shown. They are told of once. */
@@ -50,10 +58,10 @@ export class AnomalyMonitor {
     if (this.#inside.has(place)) return;
     this.#inside.set(place, true);
     const anomalies = { forks, holes: 0, unrecognized: 0 };
-    this.#tell(user, anomalies, anomalies);
+    this.#report(user, anomalies, anomalies);
   };
 
-  #tellOf(user: Fingerprint, anomalies: Anomalies): void {
+  #reportChange(user: Fingerprint, anomalies: Anomalies): void {
     const { forks, holes, unrecognized } = anomalies;
     if (forks + holes + unrecognized === 0) {
       this.#known.delete(user);
@@ -64,10 +72,17 @@ export class AnomalyMonitor {
     const same =
       known?.forks === forks && known.holes === holes && known.unrecognized === unrecognized;
     if (same) return;
-    this.#tell(user, anomalies, {
+    this.#report(user, anomalies, {
       forks: Math.max(0, forks - (known?.forks ?? 0)),
       holes: Math.max(0, holes - (known?.holes ?? 0)),
       unrecognized: Math.max(0, unrecognized - (known?.unrecognized ?? 0)),
     });
+  }
+
+  #report(user: Fingerprint, anomalies: Anomalies, added: Anomalies): void {
+    this.#telemetry.count("log_damage", "fork", added.forks);
+    this.#telemetry.count("log_damage", "hole", added.holes);
+    this.#telemetry.count("log_damage", "foreign", added.unrecognized);
+    this.#onFound(user, anomalies);
   }
 }

@@ -21,6 +21,7 @@ import type { Fingerprint, ObjectName } from "./names.ts";
 import type { ObjectCache } from "./object-cache.ts";
 import { MAX_LISTS, Reader, type Reading, type ReadOptions } from "./reader.ts";
 import { lengthOf } from "./sequence.ts";
+import { NO_TELEMETRY, type Telemetry } from "./telemetry.ts";
 
 /** What is to be stored, and its place in the user's quota. */
 interface Missing {
@@ -39,13 +40,12 @@ export interface AppendOptions {
 
 /** The logs of all users. */
 export class Log {
-  /** What the log has done so far; read by the metrics. */
-  readonly counts = { stored: 0, retried: 0, gaps: 0, conflicts: 0 };
   readonly #reader: Reader;
   readonly #listings: ListingCache;
   readonly #objects: ObjectCache;
   readonly #parts: EntryReader;
   readonly #onAppended: (user: Fingerprint) => void;
+  readonly #telemetry: Telemetry;
   readonly #turns = new KeyedQueue();
 
   /** @param onAppended told of every user whose log has grown */
@@ -54,12 +54,14 @@ export class Log {
     objects: ObjectCache,
     parts = new EntryReader(objects),
     onAppended: (user: Fingerprint) => void = () => undefined,
+    telemetry = NO_TELEMETRY,
   ) {
     this.#listings = listings;
     this.#objects = objects;
     this.#parts = parts;
-    this.#reader = new Reader(listings, parts);
+    this.#reader = new Reader(listings, parts, telemetry);
     this.#onAppended = onAppended;
+    this.#telemetry = telemetry;
   }
 
   /**
@@ -79,24 +81,19 @@ export class Log {
     return this.#turns.run(`${user}.${client}`, async () => {
       const { objects, reservation } = await this.#missing(batch, door, admit);
       const missing = objects.reduce((sum, { name }) => sum + lengthOf(name), 0);
-      this.counts.retried += payloads.length - missing;
+      this.#telemetry.count("operations", "retried", payloads.length - missing);
       try {
         // One after the other: a crash between two of them leaves no hole.
         for (const { name, body } of objects) {
           await this.#store(name, body);
           reservation?.stored(body.byteLength);
-          this.counts.stored += lengthOf(name);
+          this.#telemetry.count("operations", "stored", lengthOf(name));
         }
       } finally {
         reservation?.end();
       }
       if (missing > 0) this.#onAppended(user);
     });
-  }
-
-  /** How many operations were delivered so far; read by the metrics. */
-  get delivered(): number {
-    return this.#reader.delivered;
   }
 
   /** The operations above what the reader is aware of: for each client, its last known index. */
@@ -133,8 +130,8 @@ export class Log {
       const actual = await this.#toStore(batch, fresh, admit);
       if (!(actual instanceof Error)) return actual;
       if (actual instanceof ObjectMissing && lists < MAX_LISTS) continue;
-      if (actual instanceof OperationGap) this.counts.gaps++;
-      if (actual instanceof OperationConflict) this.counts.conflicts++;
+      if (actual instanceof OperationGap) this.#telemetry.count("operations", "gap");
+      if (actual instanceof OperationConflict) this.#telemetry.count("operations", "conflict");
       throw actual;
     }
   }

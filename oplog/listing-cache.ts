@@ -9,6 +9,7 @@ import {
   userPrefix,
 } from "./names.ts";
 import type { Run } from "./sequence.ts";
+import { NO_TELEMETRY, type Telemetry } from "./telemetry.ts";
 
 export interface ListingCacheOptions {
   /** How long a cached listing may be served, in milliseconds; 0 never, Infinity for ever. */
@@ -19,6 +20,7 @@ export interface ListingCacheOptions {
   readonly now: () => number;
   /** Told of every listing that was loaded from storage. */
   readonly onLoad?: (user: Fingerprint, listing: Listing) => void;
+  readonly telemetry?: Telemetry;
 }
 
 /** What a user with an empty listing counts for, in runs: the memory of an entry is not nothing. */
@@ -44,25 +46,23 @@ interface Load extends Begun {
 
 /** The listing cache: a copy of the truth, never older than it may be. */
 export class ListingCache {
-  /** What the cache has done so far; read by the metrics. */
-  readonly counts = { hits: 0, loads: 0, drops: 0 };
   readonly #driver: Driver;
   readonly #options: ListingCacheOptions;
+  readonly #telemetry: Telemetry;
   readonly #entries: LRUCache<Fingerprint, Entry>;
   readonly #loads = new Map<Fingerprint, Load>();
+  /** How many loads have begun. */
+  #begun = 0;
 
   constructor(driver: Driver, options: ListingCacheOptions) {
     this.#driver = driver;
     this.#options = options;
+    this.#telemetry = options.telemetry ?? NO_TELEMETRY;
+    this.#telemetry.observe("listing_cache_runs", () => this.#entries.calculatedSize);
     this.#entries = new LRUCache({
       maxSize: options.maxRuns,
       sizeCalculation: ({ listing }) => RUNS_PER_USER + listing.runs,
     });
-  }
-
-  /** How many runs are cached. */
-  get cachedRuns(): number {
-    return this.#entries.calculatedSize;
   }
 
   /** The user's listing as it was no longer than `LISTING_TTL` ago. */
@@ -78,7 +78,7 @@ export class ListingCache {
 
   /** The user's listing, read from storage after this call. */
   fresh(user: Fingerprint): Promise<Listing> {
-    const before = this.counts.loads;
+    const before = this.#begun;
     return this.#get(user, ({ order }) => order > before);
   }
 
@@ -102,7 +102,7 @@ export class ListingCache {
       this.#entries.set(name.user, { ...entry });
     } else {
       this.#entries.delete(name.user);
-      this.counts.drops++;
+      this.#telemetry.count("listing_cache", "drop");
     }
   }
 
@@ -135,7 +135,7 @@ export class ListingCache {
     for (;;) {
       const entry = this.#entries.get(user);
       if (entry !== undefined && isNewEnough(entry)) {
-        this.counts.hits++;
+        this.#telemetry.count("listing_cache", "hit");
         return entry.listing;
       }
       const load = this.#loads.get(user);
@@ -153,7 +153,8 @@ export class ListingCache {
    * the names in order this shows as a hole.
    */
   #load(user: Fingerprint): Promise<Listing> {
-    const begun = { order: ++this.counts.loads, at: this.#options.now() };
+    const begun = { order: ++this.#begun, at: this.#options.now() };
+    this.#telemetry.count("listing_cache", "load");
     const appended: StoredObject[] = [];
     const read = async () => {
       try {

@@ -1,6 +1,7 @@
 import { LRUCache } from "lru-cache";
 import { type Driver, md5Of } from "../storage/driver.ts";
 import { formatName, type ObjectName } from "./names.ts";
+import { NO_TELEMETRY, type Telemetry } from "./telemetry.ts";
 
 /** An object's bytes are not those its name was made of. It is never passed on as data. */
 export class ObjectDamaged extends Error {
@@ -26,19 +27,20 @@ const CACHED_WHEN_READ = 256 * 1024;
 
 /** The payload cache. An object never changes under its name, so nothing here can be out of date. */
 export class ObjectCache {
-  /** What the cache has done so far; read by the metrics. */
-  readonly counts = { hits: 0, misses: 0, damaged: 0 };
   readonly #driver: Driver;
+  readonly #telemetry: Telemetry;
   readonly #bodies: LRUCache<string, Uint8Array>;
   readonly #reads = new Map<string, Promise<Uint8Array>>();
 
   /** @param maxBytes how many bytes of bodies are cached; 0 caches none */
-  constructor(driver: Driver, maxBytes: number) {
+  constructor(driver: Driver, maxBytes: number, telemetry = NO_TELEMETRY) {
     this.#driver = driver;
+    this.#telemetry = telemetry;
     this.#bodies = new LRUCache({
       maxSize: Math.max(1, maxBytes),
       sizeCalculation: (body) => BYTES_PER_ENTRY + body.byteLength,
     });
+    telemetry.observe("object_cache_bytes", () => this.#bodies.calculatedSize);
   }
 
   /** How many bytes the cache holds. */
@@ -63,12 +65,12 @@ export class ObjectCache {
     const text = formatName(name);
     const cached = this.#bodies.get(text);
     if (cached !== undefined) {
-      this.counts.hits++;
+      this.#telemetry.count("object_cache", "hit");
       return Promise.resolve(cached);
     }
     const running = this.#reads.get(text);
     if (running !== undefined) return running;
-    this.counts.misses++;
+    this.#telemetry.count("object_cache", "miss");
     const read = this.#read(text, name, keep).finally(() => this.#reads.delete(text));
     this.#reads.set(text, read);
     return read;
@@ -100,7 +102,7 @@ export class ObjectCache {
   async #read(text: string, { md5, size }: SizedName, keep: boolean): Promise<Uint8Array> {
     const body = await this.#driver.get(text, size);
     if (md5Of(body) !== md5) {
-      this.counts.damaged++;
+      this.#telemetry.count("object_cache", "damaged");
       throw new ObjectDamaged(text);
     }
     if (keep && body.byteLength <= CACHED_WHEN_READ) this.#bodies.set(text, body);

@@ -6,6 +6,7 @@ import type { ListingCache } from "./listing-cache.ts";
 import type { Fingerprint } from "./names.ts";
 import { type MemoryBudget, prefetch } from "./prefetch.ts";
 import type { Span } from "./sequence.ts";
+import type { Telemetry } from "./telemetry.ts";
 
 /** Operations that were listed, and promised to a reader, are no longer in storage. */
 export class OperationsLost extends Error {
@@ -53,14 +54,14 @@ export const MAX_LISTS = 5;
 
 /** Reads logs: what a reader is not aware of, for each client in order and without holes. */
 export class Reader {
-  /** How many operations were delivered; read by the metrics. */
-  delivered = 0;
   readonly #listings: ListingCache;
   readonly #parts: EntryReader;
+  readonly #telemetry: Telemetry;
 
-  constructor(listings: ListingCache, parts: EntryReader) {
+  constructor(listings: ListingCache, parts: EntryReader, telemetry: Telemetry) {
     this.#listings = listings;
     this.#parts = parts;
+    this.#telemetry = telemetry;
   }
 
   /** The operations above what the reader is aware of: for each client, its last known index. */
@@ -130,7 +131,7 @@ export class Reader {
           yield lines;
           const operations = sending.entries.reduce((sum, entry) => sum + linesIn(entry), 0);
           sent += operations;
-          this.delivered += operations;
+          this.#telemetry.count("operations", "delivered", operations);
           last = sending;
         }
         break;

@@ -9,14 +9,14 @@ export interface Logger {
   readonly error: (message: string, fields?: Fields) => void;
   readonly info: (message: string, fields?: Fields) => void;
   readonly debug: (message: string, fields?: Fields) => void;
-  /** Lines that could not be written; read by the metrics. */
-  readonly counts: { lost: number };
+  /** How many lines could not be written so far. */
+  readonly lostLines: () => number;
 }
 
 /** @param write takes one line, its end included; standard error unless told */
 export function createLogger(level: LogLevel, write?: (line: string) => void): Logger {
-  const counts = { lost: 0 };
-  const writeLine = write ?? toStandardError(counts);
+  let lost = 0;
+  const writeLine = write ?? toStandardError(() => lost++);
   const at = (own: LogLevel) =>
     LOG_LEVELS.indexOf(own) > LOG_LEVELS.indexOf(level)
       ? () => undefined
@@ -24,18 +24,18 @@ export function createLogger(level: LogLevel, write?: (line: string) => void): L
           const entry = { time: new Date().toISOString(), level: own, message, ...fields };
           writeLine(`${shortenFingerprints(JSON.stringify(entry, errorsAsText))}\n`);
         };
-  return { error: at("error"), info: at("info"), debug: at("debug"), counts };
+  return { error: at("error"), info: at("info"), debug: at("debug"), lostLines: () => lost };
 }
 
 /** Without a listener, an error would end the process. Each line that is lost is counted apart. */
 const stays = () => undefined;
 
 /** Whoever reads the log may go away. That ends the log, and not the work of those who sync. */
-function toStandardError(counts: { lost: number }): (line: string) => void {
+function toStandardError(onLost: () => void): (line: string) => void {
   if (!process.stderr.listeners("error").includes(stays)) process.stderr.on("error", stays);
   return (line) =>
     process.stderr.write(line, (error) => {
-      if (error instanceof Error) counts.lost++;
+      if (error instanceof Error) onLost();
     });
 }
 

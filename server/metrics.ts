@@ -1,48 +1,169 @@
-/** The numbers behind `GET /metrics`, in Prometheus text format. None of them names a user. */
+/** The numbers behind `GET /metrics`, in the text format of Prometheus. None of them names a user. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import type { Anomalies } from "../oplog/anomalies.ts";
-import type { Log } from "../oplog/appender.ts";
-import type { CompactionScheduler } from "../oplog/compaction/scheduler.ts";
-import type { ListingCache } from "../oplog/listing-cache.ts";
-import type { ObjectCache } from "../oplog/object-cache.ts";
-import type { InstrumentedDriver } from "../storage/instrumented.ts";
-import type { Access } from "../sync/access.ts";
-import type { Erasures } from "../sync/erasure.ts";
-import type { RateLimiter } from "../sync/rate-limiter.ts";
-import type { ConcurrencyLimiter } from "./http/admission.ts";
-import type { Reply } from "./http/response.ts";
-import type { RequestSignatures } from "./http/signature.ts";
+import type { Telemetry } from "../oplog/telemetry.ts";
 
-export interface MetricSources {
-  readonly driver: InstrumentedDriver;
-  readonly listings: ListingCache;
-  readonly objects: ObjectCache;
-  readonly log: Log;
-  readonly access: Access;
-  readonly erasures: Erasures;
-  readonly signatures: RequestSignatures;
-  readonly limiter: RateLimiter | undefined;
-  /** Absent where compaction is turned off. */
-  readonly compactor: CompactionScheduler | undefined;
-  /** Requests that are being answered right now. */
-  readonly running: () => number;
-  readonly admission: ConcurrencyLimiter;
-  /** Lines that the log has lost. */
-  readonly lostLines: () => number;
-  /** Responses that were cut because the reader took nothing. */
-  readonly stalled: () => number;
+/** One metric: its name, its label, and the values of the label that are shown from the start. */
+interface Metric {
+  readonly type: "counter" | "gauge";
+  readonly name: string;
+  readonly help: string;
+  readonly label?: string;
+  readonly values?: readonly string[];
 }
 
-/** The numbers behind `GET /metrics`: most are kept where things happen, and read here. */
-export class Metrics {
-  readonly #registry = new Registry();
-  readonly #requests: Histogram<"route" | "status">;
-  readonly #damage: Counter<"kind">;
-  readonly #refusals: Counter<"type">;
+/** Every metric of the product but the duration of requests, by its name at the `Telemetry` port. */
+const METRICS: Readonly<Record<string, Metric>> = {
+  log_damage: {
+    type: "counter",
+    name: "sync_log_damage_total",
+    help: "Irregular logs met while listing: forks (an index with two payloads), holes (operations missing), foreign objects.",
+    label: "kind",
+  },
+  refusals: {
+    type: "counter",
+    name: "sync_refusals_total",
+    help: "Requests answered with a problem, by its type.",
+    label: "type",
+  },
+  requests_running: {
+    type: "gauge",
+    name: "sync_requests_running",
+    help: "Requests being answered.",
+  },
+  buffered_bytes: {
+    type: "gauge",
+    name: "sync_buffered_bytes",
+    help: "Bytes of bodies and of operations read ahead, counted against MAX_BUFFERED.",
+  },
+  stalled: {
+    type: "counter",
+    name: "sync_stalled_total",
+    help: "Answers cut because the reader took nothing.",
+  },
+  log_lines_lost: {
+    type: "counter",
+    name: "sync_log_lines_lost_total",
+    help: "Lines of the log that could not be written.",
+  },
+  operations: {
+    type: "counter",
+    name: "sync_operations_total",
+    help: "Operations by what became of them.",
+    label: "result",
+    values: ["stored", "retried", "delivered", "gap", "conflict"],
+  },
+  signatures: {
+    type: "counter",
+    name: "sync_signatures_total",
+    help: "Requests by their signature: valid, none, or the check that it failed.",
+    label: "result",
+    values: [
+      "valid",
+      "none",
+      "format",
+      "components",
+      "algorithm",
+      "key",
+      "clock",
+      "digest",
+      "authority",
+      "signature",
+    ],
+  },
+  users: {
+    type: "counter",
+    name: "sync_users_total",
+    help: "Users by what happened to them here.",
+    label: "event",
+    values: ["locked", "erased"],
+  },
+  erased_objects: {
+    type: "counter",
+    name: "sync_erased_objects_total",
+    help: "Objects of erased users deleted.",
+  },
+  storage_requests: {
+    type: "counter",
+    name: "sync_storage_requests_total",
+    help: "Requests to storage.",
+    label: "kind",
+    values: ["list", "get", "put", "delete"],
+  },
+  storage_failures: {
+    type: "counter",
+    name: "sync_storage_failures_total",
+    help: "Failed requests to storage.",
+    label: "kind",
+    values: ["list", "get", "put", "delete"],
+  },
+  storage_bytes: {
+    type: "counter",
+    name: "sync_storage_bytes_total",
+    help: "Bytes moved from and to storage.",
+    label: "direction",
+    values: ["read", "written"],
+  },
+  listing_cache: {
+    type: "counter",
+    name: "sync_listing_cache_total",
+    help: "What the listing cache did.",
+    label: "event",
+    values: ["hit", "load", "drop"],
+  },
+  object_cache: {
+    type: "counter",
+    name: "sync_object_cache_total",
+    help: "What the payload cache did.",
+    label: "event",
+    values: ["hit", "miss", "damaged"],
+  },
+  compaction: {
+    type: "counter",
+    name: "sync_compaction_total",
+    help: "What compaction did, in objects.",
+    label: "event",
+    values: ["stored", "deleted", "failed"],
+  },
+  rate_limited: {
+    type: "counter",
+    name: "sync_rate_limited_total",
+    help: "Requests refused by the rate limit of a user.",
+  },
+  listing_cache_runs: {
+    type: "gauge",
+    name: "sync_listing_cache_runs",
+    help: "Runs in the listing cache.",
+  },
+  object_cache_bytes: {
+    type: "gauge",
+    name: "sync_object_cache_bytes",
+    help: "Bytes in the payload cache.",
+  },
+};
 
-  constructor(sources: MetricSources) {
-    const { driver, listings, objects, log, limiter, compactor, running, admission } = sources;
-    const { access, erasures, signatures } = sources;
+/** The numbers of one metric, by the value of its label; under "" where it has none. */
+class Series {
+  readonly numbers: Map<string, number>;
+  readonly reads = new Map<string, () => number>();
+
+  constructor({ label, values = label === undefined ? [""] : [] }: Metric) {
+    this.numbers = new Map(values.map((value) => [value, 0]));
+  }
+
+  /** The numbers as they are now. */
+  current(): ReadonlyMap<string, number> {
+    for (const [value, read] of this.reads) this.numbers.set(value, read());
+    return this.numbers;
+  }
+}
+
+/** All metrics. Counting is plain arithmetic: prom-client sees the numbers when they are collected. */
+export class Metrics implements Telemetry {
+  readonly #registry = new Registry();
+  readonly #series = new Map<string, Series>();
+  readonly #requests: Histogram<"route" | "status">;
+
+  constructor() {
     const registers = [this.#registry];
     collectDefaultMetrics({ register: this.#registry });
     this.#requests = new Histogram({
@@ -52,161 +173,59 @@ export class Metrics {
       buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5],
       registers,
     });
-    this.#damage = new Counter({
-      name: "sync_log_damage_total",
-      help: "Irregular logs met while listing: forks (an index with two payloads), holes (operations missing), foreign objects.",
-      labelNames: ["kind"],
-      registers,
-    });
-    this.#refusals = new Counter({
-      name: "sync_refusals_total",
-      help: "Requests answered with a problem, by its type.",
-      labelNames: ["type"],
-      registers,
-    });
-    this.#gauge("sync_requests_running", "Requests being answered.", running);
-    this.#gauge(
-      "sync_buffered_bytes",
-      "Bytes of bodies and of operations read ahead, counted against MAX_BUFFERED.",
-      () => admission.bytes,
-    );
-    this.#counters(
-      "sync_stalled_total",
-      "Answers cut because the reader took nothing.",
-      undefined,
-      { "": sources.stalled },
-    );
-    this.#counters(
-      "sync_log_lines_lost_total",
-      "Lines of the log that could not be written.",
-      undefined,
-      { "": sources.lostLines },
-    );
-    this.#counters("sync_operations_total", "Operations by what became of them.", "result", {
-      stored: () => log.counts.stored,
-      retried: () => log.counts.retried,
-      delivered: () => log.delivered,
-      gap: () => log.counts.gaps,
-      conflict: () => log.counts.conflicts,
-    });
-    const checked: Readonly<Record<string, number>> = signatures.counts;
-    this.#counters(
-      "sync_signatures_total",
-      "Requests by their signature: valid, none, or the check that it failed.",
-      "result",
-      Object.fromEntries(
-        Object.keys(checked).map((result) => [result, () => checked[result] ?? 0]),
-      ),
-    );
-    this.#counters("sync_users_total", "Users by what happened to them here.", "event", {
-      locked: () => access.counts.locked,
-      erased: () => erasures.counts.users,
-    });
-    this.#counters("sync_erased_objects_total", "Objects of erased users deleted.", undefined, {
-      "": () => erasures.counts.objects,
-    });
-    this.#counters("sync_storage_requests_total", "Requests to storage.", "kind", {
-      list: () => driver.requests.list,
-      get: () => driver.requests.get,
-      put: () => driver.requests.put,
-      delete: () => driver.requests.delete,
-    });
-    this.#counters("sync_storage_failures_total", "Failed requests to storage.", "kind", {
-      list: () => driver.failures.list,
-      get: () => driver.failures.get,
-      put: () => driver.failures.put,
-      delete: () => driver.failures.delete,
-    });
-    this.#counters("sync_storage_bytes_total", "Bytes moved from and to storage.", "direction", {
-      read: () => driver.bytes.read,
-      written: () => driver.bytes.written,
-    });
-    this.#counters("sync_listing_cache_total", "What the listing cache did.", "event", {
-      hit: () => listings.counts.hits,
-      load: () => listings.counts.loads,
-      drop: () => listings.counts.drops,
-    });
-    this.#counters("sync_object_cache_total", "What the payload cache did.", "event", {
-      hit: () => objects.counts.hits,
-      miss: () => objects.counts.misses,
-      damaged: () => objects.counts.damaged,
-    });
-    this.#counters("sync_compaction_total", "What compaction did, in objects.", "event", {
-      stored: () => compactor?.counts.segments ?? 0,
-      deleted: () => compactor?.counts.deleted ?? 0,
-      failed: () => compactor?.counts.failed ?? 0,
-    });
-    this.#counters(
-      "sync_rate_limited_total",
-      "Requests refused by the rate limit of a user.",
-      undefined,
-      {
-        "": () => limiter?.counts.refused ?? 0,
-      },
-    );
-    this.#gauge("sync_listing_cache_runs", "Runs in the listing cache.", () => listings.cachedRuns);
-    this.#gauge(
-      "sync_object_cache_bytes",
-      "Bytes in the payload cache.",
-      () => objects.cachedBytes,
-    );
+    for (const [key, metric] of Object.entries(METRICS)) {
+      const { type, name, help, label } = metric;
+      const series = new Series(metric);
+      this.#series.set(key, series);
+      const labelNames = label === undefined ? [] : [label];
+      const labels = (value: string) => (label === undefined ? {} : { [label]: value });
+      if (type === "gauge") {
+        new Gauge({
+          name,
+          help,
+          labelNames,
+          registers,
+          collect() {
+            for (const [value, number] of series.current()) this.set(labels(value), number);
+          },
+        });
+      } else {
+        new Counter({
+          name,
+          help,
+          labelNames,
+          registers,
+          collect() {
+            this.reset();
+            for (const [value, number] of series.current()) this.inc(labels(value), number);
+          },
+        });
+      }
+    }
   }
 
-  /** Takes note of an answered request. */
+  count(counter: string, event = "", amount = 1): void {
+    const { numbers } = this.#of(counter);
+    numbers.set(event, (numbers.get(event) ?? 0) + amount);
+  }
+
+  observe(metric: string, read: () => number, event = ""): void {
+    this.#of(metric).reads.set(event, read);
+  }
+
+  /** Counts an answered request. */
   answered(route: string, status: number, seconds: number): void {
     this.#requests.observe({ route, status }, seconds);
   }
 
-  /** Takes note of a request that was answered with a problem. */
-  refused(type: string): void {
-    this.#refusals.inc({ type });
+  /** All metrics, and the media type of the text. */
+  async text(): Promise<{ readonly text: string; readonly contentType: string }> {
+    return { text: await this.#registry.metrics(), contentType: this.#registry.contentType };
   }
 
-  /** Takes note of a log that is irregular. */
-  damaged({ forks, holes, unrecognized }: Anomalies): void {
-    this.#damage.inc({ kind: "fork" }, forks);
-    this.#damage.inc({ kind: "hole" }, holes);
-    this.#damage.inc({ kind: "foreign" }, unrecognized);
-  }
-
-  /** All metrics, in the text format of Prometheus. */
-  async reply(): Promise<Reply> {
-    return {
-      status: 200,
-      headers: { "Content-Type": this.#registry.contentType, "Cache-Control": "no-store" },
-      body: await this.#registry.metrics(),
-    };
-  }
-
-  #gauge(name: string, help: string, read: () => number): void {
-    new Gauge({
-      name,
-      help,
-      registers: [this.#registry],
-      collect() {
-        this.set(read());
-      },
-    });
-  }
-
-  /** A counter whose values are kept where things happen, and read when they are asked for. */
-  #counters(
-    name: string,
-    help: string,
-    label: string | undefined,
-    read: Readonly<Record<string, () => number>>,
-  ): void {
-    new Counter({
-      name,
-      help,
-      labelNames: label === undefined ? [] : [label],
-      registers: [this.#registry],
-      collect() {
-        this.reset();
-        for (const [key, value] of Object.entries(read)) {
-          this.inc(label === undefined ? {} : { [label]: key }, value());
-        }
-      },
-    });
+  #of(metric: string): Series {
+    const series = this.#series.get(metric);
+    if (series === undefined) throw new TypeError(`there is no metric ${metric}`);
+    return series;
   }
 }

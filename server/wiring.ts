@@ -7,6 +7,7 @@ import { CompactionScheduler, type CompactionTiming } from "../oplog/compaction/
 import { EntryReader } from "../oplog/entries.ts";
 import { ListingCache } from "../oplog/listing-cache.ts";
 import { ObjectCache } from "../oplog/object-cache.ts";
+import type { Telemetry } from "../oplog/telemetry.ts";
 import type { Driver } from "../storage/driver.ts";
 import { InstrumentedDriver } from "../storage/instrumented.ts";
 import { Access } from "../sync/access.ts";
@@ -48,26 +49,31 @@ export interface Wiring {
 /** How long compaction waits for a moment without requests each time it lets them go first. */
 const YIELD_MS = 50;
 
+const REQUEST_KINDS = ["list", "get", "put", "delete"] as const;
+
 /** @param answering how many requests are being answered, the heads of their answers not sent yet */
 export function wire(options: WiringOptions, answering: () => number): Wiring {
   const { config, logger, driver: storage, compaction } = options;
   const { now = () => performance.now(), time = Date.now } = options;
   const running = () => answering() + endpoint.streaming;
+  const metrics = new Metrics();
   const driver = new InstrumentedDriver(storage);
-  const damage = new AnomalyMonitor((user, found, added) => {
-    metrics.damaged(added);
-    logger.error("a log is irregular", { user, ...found });
-  });
+  observeStorage(driver, metrics);
+  const damage = new AnomalyMonitor(
+    (user, found) => logger.error("a log is irregular", { user, ...found }),
+    metrics,
+  );
   const listings = new ListingCache(driver, {
     ttl: config.LISTING_TTL,
     maxRuns: config.LISTING_CACHE_RUNS,
     now,
+    telemetry: metrics,
     onLoad: (user, listing) => {
       damage.inspect(user, listing);
       compactor?.loaded(user, listing);
     },
   });
-  const objects = new ObjectCache(driver, config.OBJECT_CACHE_BYTES);
+  const objects = new ObjectCache(driver, config.OBJECT_CACHE_BYTES, metrics);
   const parts = new EntryReader(objects, damage.reportForks);
   const compactor =
     config.COMPACTION === "off"
@@ -77,28 +83,36 @@ export function wire(options: WiringOptions, answering: () => number): Wiring {
           objects,
           parts: new EntryReader({ get: (name) => objects.getUncached(name) }, damage.reportForks),
           now,
+          telemetry: metrics,
           settle: (user) => erasures.settleAfresh(user),
           pause: () => untilIdle(running),
           onError: (user, error) => logger.error("a compaction failed", { user, error }),
           ...compaction,
         });
-  const log = new Log(listings, objects, parts, (user) => compactor?.appended(user));
+  const log = new Log(listings, objects, parts, (user) => compactor?.appended(user), metrics);
   const limiter =
     config.RATE_LIMIT > 0
-      ? new RateLimiter({ rate: config.RATE_LIMIT, burst: config.RATE_BURST, now })
+      ? new RateLimiter({
+          rate: config.RATE_LIMIT,
+          burst: config.RATE_BURST,
+          now,
+          telemetry: metrics,
+        })
       : undefined;
   const erasures = new Erasures({
     driver,
     listings,
     objects,
     time,
+    telemetry: metrics,
     onFailure: (user, error) => logger.error("an erased user is not swept yet", { user, error }),
   });
-  const access = new Access({ driver, listings, erasures });
+  const access = new Access({ driver, listings, erasures, telemetry: metrics });
   const signatures = new RequestSignatures({
     publicUrl: config.PUBLIC_URL,
     keys: new SignatureVerifier(),
     time,
+    telemetry: metrics,
   });
   const newUsers =
     config.NEW_USERS_PER_HOUR > 0
@@ -136,27 +150,26 @@ export function wire(options: WiringOptions, answering: () => number): Wiring {
     newUsers,
     limiter,
     time,
+    telemetry: metrics,
     onCut: (user, sent, error) => logger.error("a response was cut", { user, sent, error }),
   });
   const readiness = new Readiness(driver, now, (error) =>
     logger.error("storage is not ready", { error }),
   );
-  const metrics = new Metrics({
-    driver,
-    listings,
-    objects,
-    log,
-    access,
-    erasures,
-    signatures,
-    limiter,
-    compactor,
-    running,
-    admission,
-    stalled: () => endpoint.stalled,
-    lostLines: () => logger.counts.lost,
-  });
+  metrics.observe("requests_running", running);
+  metrics.observe("buffered_bytes", () => admission.bytes);
+  metrics.observe("log_lines_lost", logger.lostLines);
   return { endpoint, readiness, metrics, compactor };
+}
+
+/** Reports what an instrumented driver has counted: `storage/` knows no telemetry. */
+function observeStorage({ requests, failures, bytes }: InstrumentedDriver, to: Telemetry): void {
+  for (const kind of REQUEST_KINDS) {
+    to.observe("storage_requests", () => requests[kind], kind);
+    to.observe("storage_failures", () => failures[kind], kind);
+  }
+  to.observe("storage_bytes", () => bytes.read, "read");
+  to.observe("storage_bytes", () => bytes.written, "written");
 }
 
 /** Waits until no request is being answered, or for a moment: compaction must get on as well. */

@@ -3,6 +3,7 @@
 import type { Listing } from "../oplog/listing.ts";
 import type { ListingCache } from "../oplog/listing-cache.ts";
 import { type Fingerprint, formatMarker } from "../oplog/names.ts";
+import type { Telemetry } from "../oplog/telemetry.ts";
 import type { Driver } from "../storage/driver.ts";
 import type { Erasures } from "./erasure.ts";
 
@@ -29,12 +30,11 @@ export interface AccessOptions {
   readonly driver: Driver;
   readonly listings: ListingCache;
   readonly erasures: Erasures;
+  readonly telemetry: Telemetry;
 }
 
 /** Keeps the locks of users who have signed, and turns away users who have left. */
 export class Access {
-  /** How many users have locked out unsigned requests; read by the metrics. */
-  readonly counts = { locked: 0 };
   readonly #options: AccessOptions;
 
   constructor(options: AccessOptions) {
@@ -80,10 +80,10 @@ export class Access {
   }
 
   async #lock(user: Fingerprint): Promise<void> {
-    const { driver, listings } = this.#options;
+    const { driver, listings, telemetry } = this.#options;
     await driver.put(formatMarker({ kind: "signed", user }), new Uint8Array());
     listings.markSigned(user);
-    this.counts.locked++;
+    telemetry.count("users", "locked");
     // An erasure that was under way may have listed too early for the marker.
     await this.afterAppend(user);
   }

@@ -3,6 +3,7 @@ import { KeyedQueue } from "../oplog/keyed-queue.ts";
 import type { ListingCache } from "../oplog/listing-cache.ts";
 import { type Fingerprint, formatMarker, parseMarker, userPrefix } from "../oplog/names.ts";
 import type { ObjectCache } from "../oplog/object-cache.ts";
+import type { Telemetry } from "../oplog/telemetry.ts";
 import type { Driver } from "../storage/driver.ts";
 
 export interface ErasuresOptions {
@@ -11,6 +12,7 @@ export interface ErasuresOptions {
   readonly objects: ObjectCache;
   /** Milliseconds of Unix time. */
   readonly time: () => number;
+  readonly telemetry: Telemetry;
   /** Told when what an erased user has left behind could not be deleted; it is tried again. */
   readonly onFailure: (user: Fingerprint, error: unknown) => void;
 }
@@ -26,8 +28,6 @@ const DELETES_AT_ONCE = 16;
  * wherever an erasure breaks off, the user is erased, and whoever goes on knows what is to be done.
  */
 export class Erasures {
-  /** What was done so far; read by the metrics. */
-  readonly counts = { users: 0, objects: 0 };
   readonly #options: ErasuresOptions;
   /** No server takes a tombstone away, so nothing here is out of date (SECURITY.md, to let in again). */
   readonly #known = new LRUCache<Fingerprint, number>({ max: REMEMBERED });
@@ -112,21 +112,22 @@ export class Erasures {
 
   /** Puts the tombstone, durably. */
   async #bury(user: Fingerprint): Promise<void> {
-    const { driver, listings, time } = this.#options;
+    const { driver, listings, time, telemetry } = this.#options;
     const at = Math.floor(time() / 1000);
     await driver
       .put(formatMarker({ kind: "erased", user, at }), new Uint8Array())
       .finally(() => listings.invalidate(user));
     this.#known.set(user, at);
-    this.counts.users++;
+    telemetry.count("users", "erased");
   }
 
   async #delete(names: readonly string[]): Promise<void> {
+    const { objects, telemetry } = this.#options;
     const queue = names.values();
     const worker = async () => {
       for (const name of queue) {
-        await this.#options.objects.deleteNamed(name);
-        this.counts.objects++;
+        await objects.deleteNamed(name);
+        telemetry.count("erased_objects");
       }
     };
     await Promise.all(Array.from({ length: DELETES_AT_ONCE }, worker));

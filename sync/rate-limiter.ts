@@ -1,4 +1,5 @@
 import { LRUCache } from "lru-cache";
+import type { Telemetry } from "../oplog/telemetry.ts";
 
 export interface LimiterOptions {
   /** Tokens a bucket gains in a second. */
@@ -7,6 +8,8 @@ export interface LimiterOptions {
   readonly burst: number;
   /** How many buckets are kept. */
   readonly maxBuckets?: number;
+  /** Counts the refusals; absent where they are not to be counted. */
+  readonly telemetry?: Telemetry;
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number;
 }
@@ -41,8 +44,6 @@ const EVICTION_TRIES = 8;
 export class RateLimiter {
   /** The whole tokens that a full bucket holds, and the seconds in which an empty one fills up. */
   readonly policy: { readonly quota: number; readonly window: number };
-  /** What has been refused so far; read by the metrics. */
-  readonly counts = { refused: 0 };
   readonly #options: LimiterOptions;
   readonly #maxBuckets: number;
   readonly #buckets: LRUCache<string, Bucket>;
@@ -61,7 +62,7 @@ export class RateLimiter {
     const bucket = this.#bucket(name);
     const admitted = bucket !== undefined && bucket.tokens >= 1;
     if (admitted) bucket.tokens -= 1 + bytes / BYTES_PER_TOKEN;
-    else this.counts.refused++;
+    else this.#options.telemetry?.count("rate_limited");
     const tokens = bucket?.tokens ?? 0;
     return {
       admitted,

@@ -6,6 +6,7 @@ import type { ObjectCache } from "../object-cache.ts";
 import { prefetch } from "../prefetch.ts";
 import { Segment } from "../segment.ts";
 import type { Overlap, Run, Sequence } from "../sequence.ts";
+import type { Telemetry } from "../telemetry.ts";
 import { type PackingLimits, planSegments } from "./planner.ts";
 
 export interface PackerOptions {
@@ -18,6 +19,7 @@ export interface PackerOptions {
   readonly pause: () => Promise<void>;
   /** Ends the work at the next point where it can end. */
   readonly signal: AbortSignal;
+  readonly telemetry: Telemetry;
 }
 
 /** Runs of a client that were packed, or were left over, and can be deleted. */
@@ -51,8 +53,6 @@ const MAX_MERGED = 4 * 1024 * 1024;
  * so two processes that compact one log never delete each other's last copy.
  */
 export class Packer {
-  /** What has been done so far; read by the metrics. */
-  readonly counts = { segments: 0, deleted: 0 };
   readonly #options: PackerOptions;
 
   constructor(options: PackerOptions) {
@@ -106,7 +106,7 @@ export class Packer {
 
   /** Deletes what was packed. */
   async delete(user: Fingerprint, gone: readonly Superseded[]): Promise<void> {
-    const { listings, objects, pause, signal } = this.#options;
+    const { listings, objects, pause, signal, telemetry } = this.#options;
     for (const { client, runs } of gone) {
       for (let at = 0; at < runs.length; at += WITHOUT_PAUSE) {
         await pause();
@@ -116,7 +116,7 @@ export class Packer {
           for (const run of rest) {
             if (signal.aborted) return;
             await objects.delete({ user, client, ...run });
-            this.counts.deleted++;
+            telemetry.count("compaction", "deleted");
           }
         };
         await Promise.all(Array.from({ length: READ_AHEAD.maxItems }, deleting));
@@ -151,7 +151,7 @@ export class Packer {
 
   /** Stores the segment that is made of entries. */
   async #store(user: Fingerprint, client: string, entries: readonly Entry[]): Promise<Run> {
-    const { objects, parts, pause, signal } = this.#options;
+    const { objects, parts, pause, signal, telemetry } = this.#options;
     const lines: Uint8Array[] = [];
     const reads = prefetch(entries.entries(), {
       read: async ([i, entry]) => {
@@ -171,7 +171,7 @@ export class Packer {
     // Throws unless it holds exactly the operations that its name says.
     new Segment(name, body);
     await objects.putUncached(name, body);
-    this.counts.segments++;
+    telemetry.count("compaction", "stored");
     return run;
   }
 }

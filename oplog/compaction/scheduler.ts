@@ -4,12 +4,13 @@ import { LRUCache } from "lru-cache";
 import { ObjectMissing } from "../../storage/driver.ts";
 import type { Listing } from "../listing.ts";
 import type { Fingerprint } from "../names.ts";
+import { NO_TELEMETRY, type Telemetry } from "../telemetry.ts";
 import { type Packed, Packer, type PackerOptions } from "./packer.ts";
 import { type PackingLimits, planSegments } from "./planner.ts";
 
 export interface CompactionSchedulerOptions
   extends Pick<PackerOptions, "listings" | "objects" | "parts">,
-    Partial<Pick<PackerOptions, "limits" | "pause">> {
+    Partial<Pick<PackerOptions, "limits" | "pause" | "telemetry">> {
   readonly timing?: CompactionTiming;
   /** Called when something was packed or may have been, however that ended: its user may be erased by now. */
   readonly settle?: (user: Fingerprint) => Promise<unknown>;
@@ -64,6 +65,7 @@ export class CompactionScheduler {
   readonly #limits: PackingLimits;
   readonly #timing: CompactionTiming;
   readonly #packer: Packer;
+  readonly #telemetry: Telemetry;
   readonly #due = new Map<Fingerprint, Due>();
   /** Users whose time has come. */
   readonly #queue: Fingerprint[] = [];
@@ -74,24 +76,21 @@ export class CompactionScheduler {
   readonly #overtaken: LRUCache<Fingerprint, number>;
   readonly #stop = new AbortController();
   readonly #places: (() => void)[] = [];
-  #failed = 0;
   #working = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: CompactionSchedulerOptions) {
-    const { limits = LIMITS, timing = TIMING, pause = async () => undefined } = options;
+    const { limits = LIMITS, timing = TIMING, telemetry = NO_TELEMETRY } = options;
+    const { pause = async () => undefined } = options;
     this.#options = options;
     this.#limits = limits;
     this.#timing = timing;
-    this.#packer = new Packer({ ...options, limits, pause, signal: this.#stop.signal });
+    this.#telemetry = telemetry;
+    const { signal } = this.#stop;
+    this.#packer = new Packer({ ...options, limits, pause, telemetry, signal });
     this.#resting = new LRUCache({ max: RESTING_USERS });
     this.#inVain = new LRUCache({ max: RESTING_USERS });
     this.#overtaken = new LRUCache({ max: RESTING_USERS });
-  }
-
-  /** What has been done so far; read by the metrics. */
-  get counts(): Readonly<Record<"segments" | "deleted" | "failed", number>> {
-    return { ...this.#packer.counts, failed: this.#failed };
   }
 
   /** Takes note of a log that has grown. */
@@ -212,7 +211,7 @@ export class CompactionScheduler {
       this.#overtaken.set(user, overtaken);
       // Another process has packed it first: look again. Anything else may need a person.
       if (error instanceof ObjectMissing && overtaken < MAX_OVERTAKEN) return this.appended(user);
-      this.#failed++;
+      this.#telemetry.count("compaction", "failed");
       this.#resting.set(user, now() + this.#timing.backoff);
       this.#options.onError?.(user, error);
     }

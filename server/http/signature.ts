@@ -11,6 +11,7 @@ import {
   verifySignature,
 } from "http-message-sig";
 import type { Fingerprint } from "../../oplog/names.ts";
+import type { Telemetry } from "../../oplog/telemetry.ts";
 import { SYNC_PATH } from "../../protocol/limits.ts";
 import {
   coveredComponents,
@@ -52,6 +53,7 @@ export interface SignaturesOptions {
   readonly keys: SignatureVerifier;
   /** Milliseconds of Unix time. */
   readonly time: () => number;
+  readonly telemetry: Telemetry;
 }
 
 /** Characters that a field may have: the signature of the largest key takes some 1,400. */
@@ -76,19 +78,6 @@ const FOUND: Partial<Record<SignatureErrorCode, SignatureCheck>> = {
 
 /** Checks the signatures of requests. */
 export class RequestSignatures {
-  /** What the checks have found so far; read by the metrics. */
-  readonly counts: Record<SignatureCheck | "valid" | "none", number> = {
-    valid: 0,
-    none: 0,
-    format: 0,
-    components: 0,
-    algorithm: 0,
-    key: 0,
-    clock: 0,
-    digest: 0,
-    authority: 0,
-    signature: 0,
-  };
   readonly #options: SignaturesOptions;
 
   constructor(options: SignaturesOptions) {
@@ -98,7 +87,7 @@ export class RequestSignatures {
   /** Whether a request has a signature at all, right or wrong. */
   has({ headers }: Request): boolean {
     if (headers.has("signature") || headers.has("signature-input")) return true;
-    this.counts.none++;
+    this.#options.telemetry.count("signatures", "none");
     return false;
   }
 
@@ -107,13 +96,14 @@ export class RequestSignatures {
    * signature is never taken for an unsigned one.
    */
   async check(request: Request, body: Uint8Array, user: PublicKey): Promise<void> {
+    const { telemetry } = this.#options;
     try {
       await this.#check(request, body, user);
     } catch (error) {
-      if (error instanceof SignatureInvalid) this.counts[error.check]++;
+      if (error instanceof SignatureInvalid) telemetry.count("signatures", error.check);
       throw error;
     }
-    this.counts.valid++;
+    telemetry.count("signatures", "valid");
   }
 
   async #check(request: Request, body: Uint8Array, user: PublicKey): Promise<void> {

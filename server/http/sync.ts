@@ -3,6 +3,7 @@ import type { Log, ReserveQuota } from "../../oplog/appender.ts";
 import type { Listing } from "../../oplog/listing.ts";
 import type { Fingerprint } from "../../oplog/names.ts";
 import type { Reading } from "../../oplog/reader.ts";
+import type { Telemetry } from "../../oplog/telemetry.ts";
 import { LINES_TYPE, OPERATION_COUNT } from "../../protocol/limits.ts";
 import { type Access, type AccessCheck, SignatureRequired } from "../../sync/access.ts";
 import type { Erasures } from "../../sync/erasure.ts";
@@ -52,6 +53,7 @@ export interface SyncOptions {
   readonly limiter: RateLimiter | undefined;
   /** Milliseconds of Unix time. */
   readonly time: () => number;
+  readonly telemetry: Telemetry;
   /** Told of a response that was cut because its operations could not be read to their end. */
   readonly onCut: (user: Fingerprint, sent: number, error: unknown) => void;
 }
@@ -79,8 +81,6 @@ const BYTES_PER_OPERATION = 1024;
 export class SyncEndpoint {
   /** Responses that are being sent. */
   streaming = 0;
-  /** Responses that were cut because the reader took nothing. */
-  stalled = 0;
   readonly #options: SyncOptions;
 
   constructor(options: SyncOptions) {
@@ -241,7 +241,7 @@ export class SyncEndpoint {
   }
 
   #send({ user, bucket }: Entered, { count, bytes, lines }: Reading, permit: Permit) {
-    const { timeout, limiter, onCut } = this.#options;
+    const { timeout, limiter, telemetry, onCut } = this.#options;
     // Charged in advance, so that downloads side by side count; what is not sent is paid back.
     limiter?.charge(bucket, bytes + count * BYTES_PER_OPERATION);
     this.streaming++;
@@ -251,7 +251,7 @@ export class SyncEndpoint {
         this.streaming--;
         permit.release();
         limiter?.charge(bucket, Math.min(0, sent - bytes));
-        if (stalled) this.stalled++;
+        if (stalled) telemetry.count("stalled");
         if (error !== undefined) onCut(user, sent, error);
       },
     });

@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { AnomalyMonitor } from "../../oplog/anomalies.ts";
 import { Listing } from "../../oplog/listing.ts";
 import { formatMarker, formatName } from "../../oplog/names.ts";
+import { RecordingTelemetry } from "../support/telemetry.ts";
 import { newClient, someFingerprint } from "../support/users.ts";
 
 const user = someFingerprint();
@@ -42,16 +43,13 @@ describe("watching for damage", () => {
 
   it("tells of the same damage once, and again when it changes or comes back", () => {
     let told = 0;
-    let holes = 0;
-    const watch = new AnomalyMonitor((_user, _damage, added) => {
-      told++;
-      holes += added.holes;
-    });
+    const telemetry = new RecordingTelemetry();
+    const watch = new AnomalyMonitor(() => told++, telemetry);
     for (let i = 0; i < 3; i++) watch.inspect(user, listing([0, 2]));
     assert.equal(told, 1);
     watch.inspect(user, listing([0, 2, 4]));
     assert.equal(told, 2);
-    assert.equal(holes, 2, "what is counted is what was added");
+    assert.equal(telemetry.value("log_damage", "hole"), 2, "only what was added is counted");
     watch.inspect(user, listing([0, 1, 2]));
     watch.inspect(user, listing([0, 2]));
     assert.equal(told, 3);

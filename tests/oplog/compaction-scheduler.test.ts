@@ -186,7 +186,7 @@ describe("a compactor", () => {
   });
 
   it("is not at fault for being overtaken now and then, however often", async () => {
-    const { compactor, listings } = instance();
+    const { compactor, listings, telemetry } = instance();
     for (let round = 0; round < 8; round++) {
       await storeEach(6, round * 6);
       listings.invalidate(user);
@@ -198,7 +198,7 @@ describe("a compactor", () => {
       await compactor.settled();
       assert.ok(misses < 1);
     }
-    assert.equal(compactor.counts.failed, 0);
+    assert.equal(telemetry.value("compaction", "failed"), 0);
     assert.deepEqual(await read(), expected(48));
     await compactor.stop();
   });
@@ -270,7 +270,7 @@ describe("a compactor", () => {
         return time;
       };
       const timing = { ...atOnce, debounce, maxDelay, backoff: 1000 };
-      const { compactor } = instance({ now, timing });
+      const { compactor, telemetry } = instance({ now, timing });
       compactor.appended(user);
       const before = driver.calls.length;
       // The clock stands still, however often the timer looks at it.
@@ -278,7 +278,7 @@ describe("a compactor", () => {
       assert.equal(driver.calls.length, before);
       time = 1;
       if (!moves) compactor.appended(user);
-      await until(() => compactor.counts.deleted === 5);
+      await until(() => telemetry.value("compaction", "deleted") === 5);
       await compactor.stop();
     }
   });
@@ -302,19 +302,19 @@ describe("a compactor", () => {
     driver.after = ({ kind, name }) => {
       if (kind === "put") under.delete(name.slice(0, 43));
     };
-    const { compactor } = instance({ timing: { ...atOnce, backoff: 1000 } });
+    const { compactor, telemetry } = instance({ timing: { ...atOnce, backoff: 1000 } });
     for (const some of [...users, ...users]) compactor.appended(some);
     await compactor.settled();
-    assert.equal(compactor.counts.segments, 5);
+    assert.equal(telemetry.value("compaction", "stored"), 5);
     assert.equal(most, 2);
     await compactor.stop();
   });
 
   it("leaves both when it is stopped in between, and a later process removes what is left", async () => {
     await storeEach(6);
-    const { compactor } = instance({ timing: { ...atOnce, deleteDelay: 1_000_000 } });
+    const { compactor, telemetry } = instance({ timing: { ...atOnce, deleteDelay: 1_000_000 } });
     compactor.appended(user);
-    await until(() => compactor.counts.segments === 1);
+    await until(() => telemetry.value("compaction", "stored") === 1);
     await compactor.stop();
     assert.equal(driver.count("delete"), 0);
     assert.deepEqual(await spans(), ["0-4", "0", "1", "2", "3", "4", "5"]);

@@ -62,7 +62,7 @@ describe("a compactor in the background", () => {
     await storage.delete(damaged);
     await storage.put(damaged, new TextEncoder().encode("something else"));
     const errors: unknown[] = [];
-    const { compactor } = processOn(driver, Number.POSITIVE_INFINITY, {
+    const { compactor, telemetry } = processOn(driver, Number.POSITIVE_INFINITY, {
       limits: { operations: 4, bytes: 1000 },
       timing: resting,
       onError: (_, error) => errors.push(error),
@@ -85,7 +85,7 @@ describe("a compactor in the background", () => {
       errors.map((error) => error instanceof Error && error.name),
       ["ObjectDamaged"],
     );
-    assert.equal(compactor.counts.failed, 1);
+    assert.equal(telemetry.value("compaction", "failed"), 1);
 
     // It rests: neither an append nor a listing wakes it.
     const calls = driver.calls.length;
@@ -104,7 +104,7 @@ describe("a compactor in the background", () => {
       if (kind === "get" && parseName(name)?.first === 2) throw new ObjectMissing(name);
     };
     const errors: unknown[] = [];
-    const { compactor } = processOn(driver, Number.POSITIVE_INFINITY, {
+    const { compactor, telemetry } = processOn(driver, Number.POSITIVE_INFINITY, {
       timing: resting,
       onError: (_, error) => errors.push(error),
     });
@@ -114,7 +114,7 @@ describe("a compactor in the background", () => {
       errors.map((error) => error instanceof ObjectMissing),
       [true],
     );
-    assert.equal(compactor.counts.failed, 1);
+    assert.equal(telemetry.value("compaction", "failed"), 1);
     const lists = driver.count("list");
     assert.ok(lists > 1 && lists < 10, `${lists} lists`);
     compactor.appended(user);
@@ -126,7 +126,7 @@ describe("a compactor in the background", () => {
   it("does not put off a log because its listing is read again", { timeout: 20_000 }, async () => {
     await storeEach(a, 6);
     let time = 0;
-    const { compactor, listings } = processOn(driver, 0, {
+    const { compactor, listings, telemetry } = processOn(driver, 0, {
       now: () => time,
       timing: { ...resting, debounce: 10, maxDelay: 1_000_000 },
     });
@@ -134,7 +134,7 @@ describe("a compactor in the background", () => {
     time = 6;
     compactor.loaded(user, await listings.get(user));
     time = 10;
-    await until(() => compactor.counts.deleted === 5);
+    await until(() => telemetry.value("compaction", "deleted") === 5);
     await compactor.stop();
   });
 });

@@ -5,6 +5,7 @@ import { ObjectCache, ObjectDamaged } from "../../oplog/object-cache.ts";
 import { md5Of, ObjectMissing, StorageUnavailable } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { gate, HookedDriver } from "../support/drivers.ts";
+import { RecordingTelemetry } from "../support/telemetry.ts";
 import { newClient, someFingerprint } from "../support/users.ts";
 
 const user = someFingerprint();
@@ -19,10 +20,12 @@ describe("the payload cache", () => {
   const { name, body } = object(0, "payload");
   let driver: HookedDriver;
   let objects: ObjectCache;
+  let telemetry: RecordingTelemetry;
 
   beforeEach(() => {
     driver = new HookedDriver(new MemoryDriver());
-    objects = new ObjectCache(driver, 100_000);
+    telemetry = new RecordingTelemetry();
+    objects = new ObjectCache(driver, 100_000, telemetry);
   });
 
   it("reads an object once, and one that was just put not at all", async () => {
@@ -70,7 +73,7 @@ describe("the payload cache", () => {
     await driver.put(formatName(name), new TextEncoder().encode("payloae"));
     await assert.rejects(objects.get(name), ObjectDamaged);
     await assert.rejects(objects.get(name), ObjectDamaged);
-    assert.equal(objects.counts.damaged, 2);
+    assert.equal(telemetry.value("object_cache", "damaged"), 2);
   });
 
   it("holds no more bytes than it may: eviction costs a read and changes nothing", async () => {

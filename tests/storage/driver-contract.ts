@@ -280,7 +280,7 @@ export function driverContract(name: string, { open, shared, remove }: Place): v
         for (const operations of all) assert.deepEqual(operations, expected);
       }
       assert.ok((await names(`${user}.`)).length < payloads.length / 2, "it was packed");
-      assert.ok(writer.compactor.counts.deleted > 20);
+      assert.ok(writer.telemetry.value("compaction", "deleted") > 20);
       if (second !== driver) await second.close();
     });
 

@@ -11,12 +11,14 @@ import { type Fingerprint, formatName } from "../../oplog/names.ts";
 import { ObjectCache } from "../../oplog/object-cache.ts";
 import { encodeSegment } from "../../oplog/segment.ts";
 import { type Driver, md5Of } from "../../storage/driver.ts";
+import { RecordingTelemetry } from "./telemetry.ts";
 
 /** A process of its own over some storage, with caches of its own and no payload cache. */
 export interface Process {
   readonly listings: ListingCache;
   readonly compactor: CompactionScheduler;
   readonly log: Log;
+  readonly telemetry: RecordingTelemetry;
 }
 
 /**
@@ -29,19 +31,22 @@ export function processOn(
   options: Partial<CompactionSchedulerOptions> = {},
 ): Process {
   const { now = () => performance.now() } = options;
-  const listings = new ListingCache(driver, { ttl, maxRuns: 10_000, now });
-  const objects = new ObjectCache(driver, 0);
+  const telemetry = new RecordingTelemetry();
+  const listings = new ListingCache(driver, { ttl, maxRuns: 10_000, now, telemetry });
+  const objects = new ObjectCache(driver, 0, telemetry);
   const parts = new EntryReader(objects);
   const compactor = new CompactionScheduler({
     listings,
     objects,
     parts,
     now,
+    telemetry,
     limits: { operations: 4, bytes: 100_000 },
     timing: { debounce: 0, maxDelay: 0, deleteDelay: 0, backoff: 0 },
     ...options,
   });
-  return { listings, compactor, log: new Log(listings, objects, parts) };
+  const log = new Log(listings, objects, parts, undefined, telemetry);
+  return { listings, compactor, log, telemetry };
 }
 
 /**

@@ -2,15 +2,23 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { RateLimiter } from "../../sync/rate-limiter.ts";
+import { RecordingTelemetry } from "../support/telemetry.ts";
 
 const MIB = 1024 * 1024;
 
 /** A limiter and its clock, in seconds. */
 function limiterOf(options: { rate: number; burst: number; maxBuckets?: number }) {
   let seconds = 0;
-  const limiter = new RateLimiter({ maxBuckets: 100, ...options, now: () => seconds * 1000 });
+  const telemetry = new RecordingTelemetry();
+  const limiter = new RateLimiter({
+    maxBuckets: 100,
+    ...options,
+    now: () => seconds * 1000,
+    telemetry,
+  });
   return {
     limiter,
+    telemetry,
     wait: (more: number) => {
       seconds += more;
     },
@@ -25,14 +33,14 @@ function limiterOf(options: { rate: number; burst: number; maxBuckets?: number }
 
 describe("the token bucket of a user", () => {
   it("is full at first and lets one request in for each whole token", () => {
-    const { limiter } = limiterOf({ rate: 0.5, burst: 2 });
+    const { limiter, telemetry } = limiterOf({ rate: 0.5, burst: 2 });
     const verdicts = [1, 2, 3].map(() => limiter.admit("a", 0));
     assert.deepEqual(verdicts, [
       { admitted: true, remaining: 1, fullIn: 2, retryAfter: 0 },
       { admitted: true, remaining: 0, fullIn: 4, retryAfter: 0 },
       { admitted: false, remaining: 0, fullIn: 4, retryAfter: 2 },
     ]);
-    assert.equal(limiter.counts.refused, 1);
+    assert.equal(telemetry.value("rate_limited"), 1);
   });
 
   it("refuses until there is a whole token, and lets in right then", () => {
