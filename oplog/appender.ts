@@ -4,8 +4,6 @@
  * A client's sequence has no holes and no rewrites, ever. What is acknowledged is in storage.
  */
 import { ObjectMissing } from "../storage/driver.ts";
-import type { AccessCheck } from "../sync/access.ts";
-import type { Addition, Reservation } from "../sync/quota.ts";
 import {
   type Batch,
   missingFrom,
@@ -19,6 +17,7 @@ import type { Listing } from "./listing.ts";
 import type { ListingCache } from "./listing-cache.ts";
 import type { Fingerprint, ObjectName } from "./names.ts";
 import type { ObjectCache } from "./object-cache.ts";
+import type { AppendPolicy, Reservation } from "./policy.ts";
 import { MAX_LISTS, Reader, type Reading, type ReadOptions } from "./reader.ts";
 import { lengthOf } from "./sequence.ts";
 import { NO_TELEMETRY, type Telemetry } from "./telemetry.ts";
@@ -27,15 +26,6 @@ import { NO_TELEMETRY, type Telemetry } from "./telemetry.ts";
 interface Missing {
   readonly objects: readonly NewObject[];
   readonly reservation: Reservation | undefined;
-}
-
-/** Asked before anything new is stored, with the listing it would go into; or says why not. */
-export type ReserveQuota = (addition: Addition, listing: Listing) => Reservation | Error;
-
-export interface AppendOptions {
-  /** Asked of every listing that the append goes by. */
-  readonly door?: AccessCheck;
-  readonly admit?: ReserveQuota;
 }
 
 /** The logs of all users. */
@@ -67,19 +57,19 @@ export class Log {
   /**
    * Appends operations of one client, the first under the index `first`. Returns once all of them
    * are in durable storage; those that were there already, with the same payloads, count as that.
-   * Throws `OperationGap`, `OperationConflict` or what `door` and `admit` say, having stored nothing.
+   * Throws `OperationGap`, `OperationConflict` or an error of the policy, having stored nothing.
    */
   append(
     user: Fingerprint,
     client: string,
     first: number,
     payloads: readonly string[],
-    { door, admit }: AppendOptions = {},
+    policy: Partial<AppendPolicy> = {},
   ): Promise<void> {
     const batch = { user, client, first, last: first + payloads.length - 1, payloads };
     // In turns, so that two requests under one index never both find it free.
     return this.#turns.run(`${user}.${client}`, async () => {
-      const { objects, reservation } = await this.#missing(batch, door, admit);
+      const { objects, reservation } = await this.#missing(batch, policy);
       const missing = objects.reduce((sum, { name }) => sum + lengthOf(name), 0);
       this.#telemetry.count("operations", "retried", payloads.length - missing);
       try {
@@ -114,20 +104,16 @@ export class Log {
   }
 
   /** What of a batch is to be stored. Throws when it may not be appended. */
-  async #missing(
-    batch: Batch,
-    door: AccessCheck | undefined,
-    admit: ReserveQuota | undefined,
-  ): Promise<Missing> {
+  async #missing(batch: Batch, policy: Partial<AppendPolicy>): Promise<Missing> {
     const cached = await this.#listings.get(batch.user);
-    await door?.(cached);
-    const known = await this.#toStore(batch, cached, admit);
+    await policy.check?.(cached);
+    const known = await this.#toStore(batch, cached, policy);
     if (!(known instanceof Error)) return known;
     for (let lists = 1; ; lists++) {
       // A cached listing never refuses anybody: another process may have stored more.
       const fresh = await this.#listings.fresh(batch.user);
-      await door?.(fresh);
-      const actual = await this.#toStore(batch, fresh, admit);
+      await policy.check?.(fresh);
+      const actual = await this.#toStore(batch, fresh, policy);
       if (!(actual instanceof Error)) return actual;
       if (actual instanceof ObjectMissing && lists < MAX_LISTS) continue;
       if (actual instanceof OperationGap) this.#telemetry.count("operations", "gap");
@@ -140,15 +126,16 @@ export class Log {
   async #toStore(
     batch: Batch,
     listing: Listing,
-    admit: ReserveQuota | undefined,
+    policy: Partial<AppendPolicy>,
   ): Promise<Missing | Error> {
     const objects = await missingFrom(listing, batch, this.#parts);
     if (objects instanceof Error) return objects;
     // What is stored already is never refused.
-    if (objects.length === 0 || admit === undefined) return { objects, reservation: undefined };
+    if (objects.length === 0 || policy.reserve === undefined)
+      return { objects, reservation: undefined };
     const { user, client } = batch;
     const bytes = objects.reduce((sum, { body }) => sum + body.byteLength, 0);
-    const reservation = admit({ user, client, bytes }, listing);
+    const reservation = policy.reserve({ user, client, bytes }, listing);
     return reservation instanceof Error ? reservation : { objects, reservation };
   }
 }

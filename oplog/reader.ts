@@ -1,9 +1,9 @@
 import { ObjectMissing } from "../storage/driver.ts";
-import type { AccessCheck } from "../sync/access.ts";
 import { bytesIn, type Entry, type EntryReader, linesIn } from "./entries.ts";
 import type { Listing } from "./listing.ts";
 import type { ListingCache } from "./listing-cache.ts";
 import type { Fingerprint } from "./names.ts";
+import type { AccessCheck } from "./policy.ts";
 import { type MemoryBudget, prefetch } from "./prefetch.ts";
 import type { Span } from "./sequence.ts";
 import type { Telemetry } from "./telemetry.ts";
@@ -25,7 +25,7 @@ export interface Reading {
 
 export interface ReadOptions {
   /** Asked of the listing that is read by. */
-  readonly door?: AccessCheck;
+  readonly check?: AccessCheck;
   /** Asked for the bytes that are read ahead. */
   readonly budget?: MemoryBudget;
 }
@@ -68,13 +68,13 @@ export class Reader {
   async read(
     user: Fingerprint,
     versionVector: ReadonlyMap<string, number>,
-    { door, budget }: ReadOptions = {},
+    { check, budget }: ReadOptions = {},
   ): Promise<Reading> {
     let listing = await this.#listings.get(user);
     for (let lists = 0; ; lists++) {
-      await door?.(listing);
+      await check?.(listing);
       try {
-        return await this.#reading(user, listing, versionVector, budget, door);
+        return await this.#reading(user, listing, versionVector, budget, check);
       } catch (error) {
         if (!(error instanceof ObjectMissing) || lists === MAX_LISTS) throw error;
         listing = await this.#listings.fresh(user);
@@ -87,7 +87,7 @@ export class Reader {
     listing: Listing,
     versionVector: ReadonlyMap<string, number>,
     budget: MemoryBudget | undefined,
-    door: AccessCheck | undefined,
+    check: AccessCheck | undefined,
   ): Promise<Reading> {
     const wanted: Wanted[] = [];
     let count = 0;
@@ -102,7 +102,7 @@ export class Reader {
         bytes += bytesIn(entry);
       }
     }
-    return { count, bytes, lines: this.#lines(user, listing, wanted, count, budget, door) };
+    return { count, bytes, lines: this.#lines(user, listing, wanted, count, budget, check) };
   }
 
   async *#lines(
@@ -111,7 +111,7 @@ export class Reader {
     wanted: Wanted[],
     count: number,
     budget: MemoryBudget | undefined,
-    door: AccessCheck | undefined,
+    check: AccessCheck | undefined,
   ): AsyncGenerator<Uint8Array, void, void> {
     let last: Sending | undefined;
     let sent = 0;
@@ -143,7 +143,7 @@ export class Reader {
         // that knows of it. If this process packed it, that is the cached one.
         const cached = await this.#listings.get(user);
         listing = cached === listing || lists > 0 ? await this.#listings.fresh(user) : cached;
-        await door?.(listing);
+        await check?.(listing);
         wanted = after(wanted, last);
       }
     }

@@ -3,6 +3,7 @@
 import type { Listing } from "../oplog/listing.ts";
 import type { ListingCache } from "../oplog/listing-cache.ts";
 import { type Fingerprint, formatMarker } from "../oplog/names.ts";
+import type { AccessCheck } from "../oplog/policy.ts";
 import type { Telemetry } from "../oplog/telemetry.ts";
 import type { Driver } from "../storage/driver.ts";
 import type { Erasures } from "./erasure.ts";
@@ -22,9 +23,6 @@ export class UserErased extends Error {
     this.at = at;
   }
 }
-
-/** Asked of every listing that a request goes by; throws, or rejects, to refuse the request. */
-export type AccessCheck = (listing: Listing) => Promise<void> | undefined;
 
 export interface AccessOptions {
   readonly driver: Driver;

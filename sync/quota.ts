@@ -1,5 +1,6 @@
 import type { Listing } from "../oplog/listing.ts";
 import type { Fingerprint } from "../oplog/names.ts";
+import type { Addition, Reservation } from "../oplog/policy.ts";
 
 /** Refused: the user has stored as much as one may. */
 export class QuotaExceeded extends Error {
@@ -14,21 +15,6 @@ export class QuotaExceeded extends Error {
     this.quota = quota;
     this.used = used;
   }
-}
-
-/** What is about to be stored of one client. */
-export interface Addition {
-  readonly user: Fingerprint;
-  readonly client: string;
-  readonly bytes: number;
-}
-
-/** What was let in and is being stored. */
-export interface Reservation {
-  /** So many bytes of it are in storage, and in the listing. */
-  stored(bytes: number): void;
-  /** Nothing more of it will be stored. */
-  end(): void;
 }
 
 export interface QuotaOptions {

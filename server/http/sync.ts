@@ -1,13 +1,14 @@
 import type { ServerRequest } from "srvx";
-import type { Log, ReserveQuota } from "../../oplog/appender.ts";
+import type { Log } from "../../oplog/appender.ts";
 import type { Listing } from "../../oplog/listing.ts";
 import type { Fingerprint } from "../../oplog/names.ts";
+import type { AccessCheck, Addition, AppendPolicy, Reservation } from "../../oplog/policy.ts";
 import type { Reading } from "../../oplog/reader.ts";
 import type { Telemetry } from "../../oplog/telemetry.ts";
 import { LINES_TYPE, OPERATION_COUNT } from "../../protocol/limits.ts";
-import { type Access, type AccessCheck, SignatureRequired } from "../../sync/access.ts";
+import { type Access, SignatureRequired } from "../../sync/access.ts";
 import type { Erasures } from "../../sync/erasure.ts";
-import type { Addition, Quota, Reservation } from "../../sync/quota.ts";
+import type { Quota } from "../../sync/quota.ts";
 import type { RateLimiter, Verdict } from "../../sync/rate-limiter.ts";
 import {
   type EraseRequest,
@@ -185,12 +186,13 @@ export class SyncEndpoint {
     );
     const { user, client, append, versionVector } = asked;
     if (append !== undefined) {
-      const admit: ReserveQuota = (addition, listing) =>
-        this.#admit(addition, listing, arrival.address);
-      const options = { door: entered.door, admit };
+      const policy: AppendPolicy = {
+        check: entered.door,
+        reserve: (addition, listing) => this.#admit(addition, listing, arrival.address),
+      };
       try {
         await log
-          .append(user, client, append.first, append.payloads, options)
+          .append(user, client, append.first, append.payloads, policy)
           .finally(() => access.afterAppend(user));
       } catch (error) {
         throw this.#refusal(error, user);
@@ -224,7 +226,10 @@ export class SyncEndpoint {
     permit: Permit,
   ): Promise<Reply> {
     const { user, door, rate } = entered;
-    const reading = await this.#options.log.read(user, versionVector, { door, budget: permit });
+    const reading = await this.#options.log.read(user, versionVector, {
+      check: door,
+      budget: permit,
+    });
     // Not before: what it has brought says what the sender is aware of, which may be much.
     permit.free(brought);
     if (reading.count === 0) permit.release();

@@ -23,7 +23,7 @@ function instance(options: Partial<QuotaOptions>, driver: HookedDriver, ttl = 10
   return {
     append: (client: string, first: number, ...payloads: string[]) =>
       log.append(user, client, first, payloads, {
-        admit: (addition, listing) => quota.reserve(addition, listing),
+        reserve: (addition, listing) => quota.reserve(addition, listing),
       }),
   };
 }

@@ -1,0 +1,40 @@
+/**
+ * The ports by which the service decides who may use a log and how much it may hold; `sync/`
+ * implements them. The log calls them with the very listing that a request goes by: a rule that
+ * looked at another listing could accept what this one forbids.
+ */
+import type { Listing } from "./listing.ts";
+import type { Fingerprint } from "./names.ts";
+
+/**
+ * Decides whether a request may go by a listing; throws, or rejects, to refuse it. Called with every
+ * listing that an append or a read uses, so more than once where a log is listed again.
+ */
+export type AccessCheck = (listing: Listing) => Promise<void> | undefined;
+
+/** What an append decides by, beside the listing. */
+export interface AppendPolicy {
+  readonly check: AccessCheck;
+  /**
+   * Reserves room for objects that are about to be stored, or returns the error to refuse them
+   * with. A refusal by a cached listing is not final: `reserve` is called again with a fresh one. It
+   * is not called for a retry of which all is stored.
+   */
+  reserve(addition: Addition, listing: Listing): Reservation | Error;
+}
+
+/** The objects that an append is about to store. */
+export interface Addition {
+  readonly user: Fingerprint;
+  readonly client: string;
+  /** The size of their bodies together. */
+  readonly bytes: number;
+}
+
+/** Room that is reserved for an addition while it is stored. */
+export interface Reservation {
+  /** An object of so many bytes is in storage, and in the listing. */
+  stored(bytes: number): void;
+  /** The append has ended: what is still reserved is released. */
+  end(): void;
+}
