@@ -1,5 +1,5 @@
 /**
- * The envelope: what a payload is to the clients. PROTOCOL.md has its layout as a table.
+ * The envelope: what a payload is to the clients. ENVELOPE.md has its layout.
  *
  * Everything before the ciphertext is the associated data of AES-256-GCM, so an operation opens in
  * its place alone. The signature is the public key check: whoever knows the public key can wrap a

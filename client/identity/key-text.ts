@@ -1,6 +1,6 @@
 /**
  * A private key as a text that a passphrase protects, to carry it to another device: PBKDF2 and
- * AES-256-GCM, with the parameters in the text. PROTOCOL.md has its layout.
+ * AES-256-GCM, with the parameters in the text. ENVELOPE.md has its layout.
  */
 import {
   type Bytes,

@@ -72,8 +72,8 @@ describe("the test vectors of the envelope", () => {
     });
   });
 
-  // With none of the client's code: what PROTOCOL.md says is enough.
-  it("open by the table of PROTOCOL.md alone", () => {
+  // Without the client's code: ENVELOPE.md is enough to write another client.
+  it("open by the layout in ENVELOPE.md alone", () => {
     const key = createPrivateKey({
       key: Buffer.from(vectors.private_key_pkcs8, "base64url"),
       format: "der",
@@ -131,8 +131,8 @@ describe("the test vectors of the envelope", () => {
     }
   });
 
-  it("are what PROTOCOL.md shows of them", () => {
-    const protocol = readFileSync(join(projectFolder, "PROTOCOL.md"), "utf8");
+  it("are shown in ENVELOPE.md as they are", () => {
+    const document = readFileSync(join(projectFolder, "ENVELOPE.md"), "utf8");
     const [first] = vectors.operations;
     assert.ok(first);
     const { content_key, nonce, data, ciphertext, payload_sha256 } = first;
@@ -144,7 +144,7 @@ describe("the test vectors of the envelope", () => {
       ciphertext,
       payload_sha256,
     ]) {
-      assert.ok(protocol.includes(`| \`${value}\``), value);
+      assert.ok(document.includes(`| \`${value}\``), value);
     }
   });
 

@@ -1,21 +1,17 @@
-/** What README.md and PROTOCOL.md say is tried out here, as it stands in them. */
+/** The examples of README.md and the Containerfile are run here, as they stand. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { cpSync, existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
-import { type IncomingHttpHeaders, request } from "node:http";
 import { join } from "node:path";
-import { text } from "node:stream/consumers";
 import { after, before, describe, it } from "node:test";
 import { promisify } from "node:util";
 import manifest from "../../package.json" with { type: "json" };
-import { PROBLEMS } from "../../protocol/problems.ts";
 import { helpText } from "../../server/config.ts";
-import { fingerprintOf } from "../../sync/public-key.ts";
+import { fences, filesIn, read, runInBash, section } from "../support/documents.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { commandFor, projectFolder, type ServerProcess, startServer } from "../support/process.ts";
 
 const readme = read("README.md");
-const protocol = read("PROTOCOL.md");
 
 describe("README.md", () => {
   const folder = temporaryFolder();
@@ -128,72 +124,6 @@ describe("README.md", () => {
   });
 });
 
-describe("PROTOCOL.md", () => {
-  const folder = temporaryFolder();
-  const examples = section(protocol, "15. Examples");
-  const pem = /-----BEGIN[^`]*/.exec(examples)?.[0] ?? "";
-  const fingerprint = /The fingerprint is `([\w-]{43})`/.exec(examples)?.[1] ?? "";
-  let server: ServerProcess | undefined;
-  before(async () => {
-    const defaults = { RATE_LIMIT: "20", RATE_BURST: "200" };
-    server = await startServer({ STORAGE: join(folder.path, "data"), ...defaults });
-  });
-  after(async () => {
-    await server?.end("SIGTERM");
-    folder.remove();
-  });
-
-  it("has the fingerprint of its key, and the command that computes it", async () => {
-    assert.equal(fingerprintOf(pem), fingerprint);
-    writeFileSync(join(folder.path, "public.pem"), pem);
-    const commands = fences(section(protocol, "3. The user's key")).map(({ body }) => body);
-    assert.deepEqual(await runInBash(commands, folder.path), [fingerprint]);
-  });
-
-  it("has examples that are answered as it says, byte for byte", async () => {
-    const messages = fences(examples)
-      .filter(({ language }) => language === "http")
-      .map(({ body }) => parseMessage(body));
-    assert.ok(messages.length >= 20 && messages.length % 2 === 0);
-    for (let i = 0; i < messages.length; i += 2) {
-      const [asked, expected] = [messages[i], messages[i + 1]];
-      if (asked === undefined || expected === undefined) break;
-      const actual = await send(server?.url ?? "", asked);
-      const named = Object.keys(expected.headers);
-      assert.deepEqual(
-        {
-          status: actual.status,
-          headers: Object.fromEntries(named.map((name) => [name, actual.headers[name]])),
-          body: actual.body,
-        },
-        {
-          status: Number(expected.start.split(" ")[1]),
-          headers: expected.headers,
-          body: expected.body === "" ? "" : `${expected.body}\n`,
-        },
-        `${asked.start} ${asked.body}`,
-      );
-    }
-    const [name] = fences(section(readme, "What is stored")).map(({ body }) => body.trim());
-    const stored = filesIn(join(folder.path, "data"));
-    assert.ok(stored.includes(join(folder.path, "data", fingerprint, name ?? "")), name);
-  });
-
-  it("says what health and readiness are answered with", async () => {
-    for (const path of ["/health", "/ready"]) {
-      const said = new RegExp(`^\\| \`GET ${path}\`.*? \\| 200 and \`(.+?)\``, "m");
-      const response = await fetch(new URL(path, server?.url));
-      assert.equal(await response.text(), said.exec(protocol)?.[1]);
-    }
-  });
-
-  it("documents every problem the server can answer with", () => {
-    const told = [...protocol.matchAll(/^\| `urn:sync-server:([a-z-]+)` \| (\d+) \|/gm)];
-    const sent = Object.entries(PROBLEMS).map(([type, { status }]) => `${type} ${status}`);
-    assert.deepEqual(told.map(([, type, status]) => `${type} ${status}`).sort(), sent.sort());
-  });
-});
-
 describe("Containerfile", () => {
   const folder = temporaryFolder();
   after(() => folder.remove());
@@ -225,78 +155,3 @@ describe("Containerfile", () => {
     assert.match(containerfile, /^CMD \["node", "server\.js"\]$/m);
   });
 });
-
-function read(path: string): string {
-  return readFileSync(join(projectFolder, path), "utf8");
-}
-
-/** What stands below a heading of the second level. */
-function section(document: string, heading: string): string {
-  const [, below] = document.split(`\n## ${heading}\n`);
-  assert.ok(below, `there is no heading ${heading}`);
-  return below.split("\n## ")[0] ?? "";
-}
-
-/** The fenced blocks of a text. A body has the line feed of its last line. */
-function fences(markdown: string): { language: string; body: string }[] {
-  return [...markdown.matchAll(/^```(\w+)\n(.*?)^```$/gms)].map(([, language = "", body = ""]) => ({
-    language,
-    body,
-  }));
-}
-
-/** Runs blocks of commands in one shell, and tells what each of them has printed. */
-async function runInBash(
-  blocks: readonly string[],
-  folder: string,
-  variables: Readonly<Record<string, string>> = {},
-): Promise<string[]> {
-  const script = join(folder, "script.sh");
-  writeFileSync(script, blocks.join("printf '\\036'\n"));
-  const { stdout } = await promisify(execFile)("bash", ["-euo", "pipefail", script], {
-    cwd: folder,
-    // A new folder of mktemp is made in this one.
-    env: { ...process.env, no_proxy: "*", TMPDIR: folder, ...variables },
-  });
-  return stdout.split("\x1e");
-}
-
-function filesIn(folder: string): string[] {
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name));
-}
-
-interface Message {
-  /** The request line, or the status line. */
-  readonly start: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
-}
-
-/** An HTTP message as PROTOCOL.md shows it. */
-function parseMessage(message: string): Message {
-  const [head = "", body = ""] = message.slice(0, -1).split(/\n\n(.*)/s);
-  const [start = "", ...lines] = head.split("\n");
-  const headers = lines.map((line) => {
-    const [, name = "", value = ""] = /^([\w-]+): (.+)$/.exec(line) ?? [];
-    return [name.toLowerCase(), value];
-  });
-  return { start, headers: Object.fromEntries(headers), body };
-}
-
-/** Sends a message as it stands. Not with `fetch`, which has a mind of its own about headers. */
-function send(
-  url: string,
-  { start, headers, body }: Message,
-): Promise<{ status: number | undefined; headers: IncomingHttpHeaders; body: string }> {
-  const [method = "", path = ""] = start.split(" ");
-  return new Promise((resolve, reject) => {
-    const sending = request(new URL(path, url), { method, headers }, (response) => {
-      const { statusCode: status, headers } = response;
-      text(response).then((body) => resolve({ status, headers, body }), reject);
-    });
-    sending.once("error", reject);
-    sending.end(body);
-  });
-}

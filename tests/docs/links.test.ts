@@ -9,6 +9,7 @@ import { projectFolder } from "../support/process.ts";
 const DOCUMENTS = [
   "README.md",
   "PROTOCOL.md",
+  "ENVELOPE.md",
   "CONTRIBUTING.md",
   "SECURITY.md",
   "CHANGELOG.md",

@@ -1,0 +1,51 @@
+/** Reads the documents of the project, and runs the commands in their examples. */
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { projectFolder } from "./process.ts";
+
+/** The text of a file, by its path in the project. */
+export function read(path: string): string {
+  return readFileSync(join(projectFolder, path), "utf8");
+}
+
+/** The text below a heading of the second level, which is found by its title, without its number. */
+export function section(document: string, title: string): string {
+  const sections = document.split(/^## (?:\d+\. )?/m);
+  const found = sections.find((text) => text.startsWith(`${title}\n`));
+  assert.ok(found !== undefined, `there is no section ${title}`);
+  return found.slice(title.length + 1);
+}
+
+/** The fenced blocks of a text. A body includes the line feed of its last line. */
+export function fences(markdown: string): { language: string; body: string }[] {
+  return [...markdown.matchAll(/^```(\w+)\n(.*?)^```$/gms)].map(([, language = "", body = ""]) => ({
+    language,
+    body,
+  }));
+}
+
+/** Runs blocks of commands in one shell, and returns the output of each. */
+export async function runInBash(
+  blocks: readonly string[],
+  folder: string,
+  variables: Readonly<Record<string, string>> = {},
+): Promise<string[]> {
+  const script = join(folder, "script.sh");
+  writeFileSync(script, blocks.join("printf '\\036'\n"));
+  const { stdout } = await promisify(execFile)("bash", ["-euo", "pipefail", script], {
+    cwd: folder,
+    // mktemp creates its folders in this one.
+    env: { ...process.env, no_proxy: "*", TMPDIR: folder, ...variables },
+  });
+  return stdout.split("\x1e");
+}
+
+/** The paths of all files below a folder. */
+export function filesIn(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
+}
