@@ -118,7 +118,7 @@ async function* runs(identity: Identity): AsyncGenerator<Line[], void, void> {
     clock: systemClock,
     fetch: (request) => fetch(request),
     sign: false,
-    patience: 60_000,
+    idleTimeout: 60_000,
   });
   const request = { client: crypto.randomUUID(), first: undefined, payloads: [], status: {} };
   let run: Line[] = [];

@@ -1,6 +1,7 @@
 /**
- * A controller that is aborted when one of its parents is. `AbortSignal.any` does that too, but a
- * parent that lives long keeps what hangs on it on some runtimes; this one lets go.
+ * An abort controller that follows other signals, as `AbortSignal.any` does. Some runtimes keep
+ * what `AbortSignal.any` returns for as long as the longest-lived of its sources; this class
+ * removes its listeners when it is aborted or released.
  */
 export class LinkedAbort {
   readonly #controller = new AbortController();
@@ -24,7 +25,7 @@ export class LinkedAbort {
     this.#controller.abort(reason);
   }
 
-  /** From now on the parents have no effect. */
+  /** Stops following the other signals. */
   release(): void {
     for (const parent of this.#parents) parent.removeEventListener("abort", this.#onAbort);
   }

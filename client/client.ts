@@ -7,15 +7,16 @@
 
 import { type Bytes, utf8 } from "../protocol/bytes.ts";
 import { LinkedAbort } from "./abort.ts";
-import { type Clock, systemClock } from "./clock.ts";
+import { systemClock } from "./clock.ts";
 import { SyncEngine } from "./engine.ts";
-import { ServerRejected, ServerUnavailable } from "./failures.ts";
+import { ServerRejected, ServerUnavailable } from "./errors.ts";
 import { Inbox } from "./inbox.ts";
-import { type ClientChange, type Created, Outbox } from "./outbox.ts";
+import type { SyncOptions } from "./options.ts";
+import { Outbox } from "./outbox.ts";
 import { Sender } from "./recovery.ts";
 import { Transport } from "./transport.ts";
-import type { Status, SyncOptions } from "./types.ts";
-import { type Cursor, type Operation, type Refusal, RunVerifier } from "./verify.ts";
+import type { ClientChange, Clock, Created, Cursor, Operation, Refusal, Status } from "./types.ts";
+import { RunVerifier } from "./verify.ts";
 import { type Waiter, Waiters } from "./waiters.ts";
 
 /** How long to wait after failures: doubled each time, and half of it at random. */
@@ -23,7 +24,7 @@ const FIRST_WAIT_MS = 1000;
 const LONGEST_WAIT_MS = 300_000;
 
 const DEFAULT_POLL_MS = 30_000;
-const DEFAULT_PATIENCE_MS = 60_000;
+const DEFAULT_IDLE_TIMEOUT_MS = 60_000;
 
 /** The one refusal after which the server is never asked again. */
 const USER_ERASED = "user-erased";
@@ -57,7 +58,7 @@ export class SyncClient {
       clock,
       fetch: options.fetch ?? ((request) => fetch(request)),
       sign: options.sign ?? true,
-      patience: options.patience ?? DEFAULT_PATIENCE_MS,
+      idleTimeout: options.idleTimeout ?? DEFAULT_IDLE_TIMEOUT_MS,
     });
     this.#inbox = new Inbox(
       {
@@ -217,7 +218,7 @@ export class SyncClient {
       // A wait that the server has asked for is kept.
       return this.#rest(Math.max(wait, error.retryAfter), error.retryAfter === 0);
     }
-    const final = error instanceof ServerRejected && error.type === USER_ERASED;
+    const final = error instanceof ServerRejected && error.code === USER_ERASED;
     this.#tell({ state: "refused", pending, why, final });
     if (final) this.#waiters.end(error);
     for (const { reject } of waiting) reject(error);

@@ -1,14 +1,9 @@
-/** Time, passed in where a test needs it. */
-export interface Clock {
-  /** Milliseconds since 1970. */
-  now(): number;
-  /** Resolves after some milliseconds, or once the signal is aborted; never rejects. */
-  sleep(milliseconds: number, signal: AbortSignal): Promise<void>;
-}
+import type { Clock } from "./types.ts";
 
-/** `setTimeout` takes no more than 2^31 − 1. */
-const LONGEST_MS = 2 ** 31 - 1;
+/** The longest delay that `setTimeout` accepts. */
+const MAX_DELAY_MS = 2 ** 31 - 1;
 
+/** The time of the system, and its timers. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   sleep: (milliseconds, signal) =>
@@ -22,7 +17,7 @@ export const systemClock: Clock = {
       const timer =
         milliseconds === Number.POSITIVE_INFINITY
           ? undefined
-          : setTimeout(end, Math.min(milliseconds, LONGEST_MS));
+          : setTimeout(end, Math.min(milliseconds, MAX_DELAY_MS));
       signal.addEventListener("abort", end);
     }),
 };

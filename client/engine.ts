@@ -1,14 +1,13 @@
 /** One exchange with the server after the other, and what follows from the answer. */
 
 import type { Line } from "../protocol/types.ts";
-import { ServerRejected, ServerUnavailable } from "./failures.ts";
+import { ServerRejected, ServerUnavailable } from "./errors.ts";
 import type { Inbox } from "./inbox.ts";
-import type { ClientChange, Created, Outbox } from "./outbox.ts";
+import type { Outbox } from "./outbox.ts";
 import type { Rival, Sender, Turn } from "./recovery.ts";
 import type { Transport } from "./transport.ts";
+import type { ClientChange, Created } from "./types.ts";
 import type { RunVerifier } from "./verify.ts";
-
-const REQUEST_TIMEOUT = 408;
 
 export interface SyncEngineOptions {
   readonly exchange: Transport;
@@ -151,9 +150,5 @@ export class SyncEngine {
 
 /** Whether the server has given a request up because its body came too slowly. */
 function isTooSlow(error: unknown): boolean {
-  return (
-    error instanceof ServerUnavailable &&
-    error.cause instanceof ServerRejected &&
-    error.cause.status === REQUEST_TIMEOUT
-  );
+  return error instanceof ServerUnavailable && error.code === "request-timeout";
 }

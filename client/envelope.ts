@@ -16,7 +16,7 @@ import {
   uuidBytes,
   uuidOf,
 } from "../protocol/bytes.ts";
-import type { Identity } from "./identity/identity.ts";
+import type { Identity } from "./types.ts";
 
 export const VERSION = 1;
 

@@ -4,17 +4,9 @@
  */
 
 import type { Line } from "../protocol/types.ts";
-import type { Clock } from "./clock.ts";
 import type { Store } from "./stores/store.ts";
-import type { Cursor, Opened, Operation, Refusal, RunVerifier } from "./verify.ts";
-
-/**
- * What the app does with operations: of one client, consecutive, decrypted and known to be the
- * user's own. Once it returns, or what it returns is fulfilled, they count as taken, and are not
- * delivered again. An app that stores the cursor together with what it makes of the operations
- * gets each exactly once, whatever crashes in between.
- */
-export type Receive = (operations: readonly Operation[], cursor: Cursor) => void | Promise<void>;
+import type { Clock, Cursor, Receive, Refusal } from "./types.ts";
+import type { Opened, RunVerifier } from "./verify.ts";
 
 /**
  * A run is checked and delivered when it has this many operations, or this many characters of

@@ -1,31 +1,35 @@
 /**
- * What an app embeds to sync end-to-end encrypted operations between a user's devices. It runs in
- * browsers, Node, Bun and Deno, and needs nothing but this folder. README.md here shows how.
- *
- * What only some of them have is imported from files of its own: `folder-store.ts` for Node, Bun
- * and Deno, `indexeddb-store.ts` for browsers.
+ * End-to-end encrypted sync of operations between a user's devices, for browsers, Node, Bun and
+ * Deno. README.md shows how. `indexeddb.ts` and `folder.ts` hold what needs a browser or a disk.
  */
 export { type Bytes, textOf, utf8 } from "../protocol/bytes.ts";
 export { SyncClient } from "./client.ts";
-export type { Clock } from "./clock.ts";
-export { ServerRejected, ServerUnavailable } from "./failures.ts";
+export {
+  type ErrorCode,
+  InvalidKey,
+  ServerRejected,
+  ServerUnavailable,
+  StoreDamaged,
+} from "./errors.ts";
 export {
   type CreateOptions,
   createIdentity,
-  type Identity,
   importIdentity,
   type NewIdentity,
 } from "./identity/identity.ts";
-export { InvalidKey } from "./identity/key-text.ts";
-export type { Receive } from "./inbox.ts";
-export type { ClientChange, Created } from "./outbox.ts";
+export type { SyncOptions } from "./options.ts";
 export { MemoryStore } from "./stores/memory.ts";
-export {
-  type Move,
-  type OwnClient,
-  type Store,
-  StoreDamaged,
-  type StoreState,
-} from "./stores/store.ts";
-export type { Status, SyncOptions } from "./types.ts";
-export type { Cursor, Operation, Refusal, RefusalKind } from "./verify.ts";
+export type { Move, OwnClient, Store, StoreState } from "./stores/store.ts";
+export type {
+  ClientChange,
+  Clock,
+  Created,
+  Cursor,
+  Identity,
+  IdentityKeys,
+  Operation,
+  Receive,
+  Refusal,
+  RefusalKind,
+  Status,
+} from "./types.ts";

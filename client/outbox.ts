@@ -6,25 +6,10 @@
  */
 import { type Bytes, fromBase64url, sha256, toBase64url } from "../protocol/bytes.ts";
 import { type ContentKey, NO_PREVIOUS, newContentKey, seal } from "./envelope.ts";
-import type { Identity } from "./identity/identity.ts";
-import { type OwnClient, type Store, StoreDamaged } from "./stores/store.ts";
-import { type Cursor, type Operation, RunVerifier } from "./verify.ts";
-
-/** Where an operation came to lie. */
-export interface Created {
-  readonly client: string;
-  readonly index: number;
-}
-
-/** A client id was in use twice: operations that nobody else has seen were moved to a new one. */
-export interface ClientChange {
-  readonly from: string;
-  readonly to: string;
-  /** The old index of the first operation moved; it has the index 0 now, and so on. */
-  readonly first: number;
-  /** How many were moved. */
-  readonly count: number;
-}
+import { StoreDamaged } from "./errors.ts";
+import type { OwnClient, Store } from "./stores/store.ts";
+import type { ClientChange, Created, Cursor, Identity, Operation } from "./types.ts";
+import { RunVerifier } from "./verify.ts";
 
 /** Operations to send. */
 export interface Batch {

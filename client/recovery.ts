@@ -2,11 +2,10 @@
  * What is sent next: operations that are not acknowledged, of this installation first; and how it
  * goes on after the server has refused some.
  */
-import type { Clock } from "./clock.ts";
-import type { ServerRejected } from "./failures.ts";
-import type { Identity } from "./identity/identity.ts";
-import { type Batch, type ClientChange, type Created, Outbox } from "./outbox.ts";
+import type { ServerRejected } from "./errors.ts";
+import { type Batch, Outbox } from "./outbox.ts";
 import type { Store } from "./stores/store.ts";
+import type { ClientChange, Clock, Created, Identity } from "./types.ts";
 
 /** What one request may carry, well below the server's own limits. */
 const BATCH_OPERATIONS = 1000;
@@ -132,13 +131,13 @@ export class Sender {
     if (batch === undefined) throw error;
     const { client, first, payloads } = batch;
     const { operation_index: at, next_index: next } = error.members;
-    if (error.status === 413 && payloads.length > 1) return this.sendLess(batch);
-    if (error.status === 413 || error.status === 507) return this.#hold(error);
-    const { type } = error;
-    if (type === "operation-gap" && isWithin(next, 0, first)) {
+    const { code } = error;
+    if (code === "body-too-large" && payloads.length > 1) return this.sendLess(batch);
+    if (code === "body-too-large" || code === "quota-exceeded") return this.#hold(error);
+    if (code === "operation-gap" && isWithin(next, 0, first)) {
       // Each goes further back, so there is an end to them.
       await outbox.acknowledge(client, next);
-    } else if (type === "operation-conflict" && isWithin(at, first, first + payloads.length)) {
+    } else if (code === "operation-conflict" && isWithin(at, first, first + payloads.length)) {
       const rival = await rivalOf(outbox, { client, index: at });
       if (rival === undefined) return this.#hold(error);
       if (!rival.follows && !this.#searched.has(client)) {

@@ -1,7 +1,7 @@
 /** Signs requests with the user's key (RFC 9421; `protocol/signature.ts` says what is signed). */
 import { type Bytes, sha256, toBase64, utf8 } from "../protocol/bytes.ts";
 import { SIGNATURE_SALT_BYTES, type SignedValues, signatureBase } from "../protocol/signature.ts";
-import type { Identity } from "./identity/identity.ts";
+import type { Identity } from "./types.ts";
 
 const PSS = { name: "RSA-PSS", saltLength: SIGNATURE_SALT_BYTES };
 

@@ -1,55 +1,133 @@
-/** What an app tells a client, and what it is told. */
-import type { Clock } from "./clock.ts";
-import type { Identity } from "./identity/identity.ts";
-import type { Receive } from "./inbox.ts";
-import type { ClientChange } from "./outbox.ts";
-import type { Store } from "./stores/store.ts";
-import type { Cursor, Refusal } from "./verify.ts";
+/** The data that passes between an app and its client. */
+import type { Bytes } from "../protocol/bytes.ts";
 
-/** What the app can show. `pending` is how many operations the server has not acknowledged. */
+/** A user: one RSA key, able to encrypt, decrypt and sign. IndexedDB can store it as it is. */
+export interface Identity {
+  /** SHA-256 of the public key in base64url, 43 characters: the user's name at the server. */
+  readonly fingerprint: string;
+  /** SPKI DER in base64, as the server receives it. A secret of the user's devices. */
+  readonly publicKey: string;
+  /** The length of the RSA modulus. */
+  readonly bits: number;
+  /** The private ones cannot be exported. */
+  readonly keys: IdentityKeys;
+}
+
+/** The same RSA key once for each use, because Web Crypto binds a key to one algorithm. */
+export interface IdentityKeys {
+  /** RSA-OAEP with SHA-256, public: wraps content keys. */
+  readonly wrap: CryptoKey;
+  /** RSA-OAEP with SHA-256, private: unwraps content keys. */
+  readonly unwrap: CryptoKey;
+  /** RSA-PSS with SHA-256, private: signs operations. */
+  readonly sign: CryptoKey;
+  /** RSA-PSS with SHA-256, public: verifies operations. */
+  readonly verify: CryptoKey;
+  /** RSA-PSS with SHA-512, private: signs requests. */
+  readonly signRequests: CryptoKey;
+}
+
+/** A decrypted operation that is proven to be the user's own and in its place. */
+export interface Operation {
+  /** The client id that created it: a UUID in lower case. */
+  readonly client: string;
+  /** Its operation index under that client id, from 0 on. */
+  readonly index: number;
+  /** What the app appended. */
+  readonly data: Bytes;
+}
+
+/**
+ * How far the operations of one client id were delivered. Small, plain data: an app may store it in
+ * the same transaction as what it makes of the operations.
+ */
+export interface Cursor {
+  readonly client: string;
+  /** The index of the last operation delivered. */
+  readonly index: number;
+  /** SHA-256 of the bytes of its payload, in base64url: the next operation has to name it. */
+  readonly hash: string;
+}
+
+/**
+ * Handles operations of other installations: all of one client id, consecutive, decrypted and
+ * proven to be the user's own. They count as delivered once the function returns, or its promise
+ * is fulfilled. If it throws or rejects, they are delivered again.
+ *
+ * @param cursor the position after the last of the operations
+ */
+export type Receive = (operations: readonly Operation[], cursor: Cursor) => void | Promise<void>;
+
+/**
+ * Why operations were refused:
+ *
+ * - `forged`: not signed by the user's key; garbage, or an operation of another user.
+ * - `out of place`: made by the user for another client id or index, or received before.
+ * - `chain broken`: made by the user for this place, but not to follow the operation before it:
+ *   operations are missing, or were exchanged.
+ * - `fork`: made by the user, and another one was received under the same index: the client id is
+ *   in use twice.
+ * - `other version`: an envelope of a version that this software does not read.
+ * - `unreadable`: signed by the user, and does not decrypt: a fault of the device that made it.
+ */
+export type RefusalKind =
+  | "forged"
+  | "out of place"
+  | "chain broken"
+  | "fork"
+  | "other version"
+  | "unreadable";
+
+/** Operations that were not delivered: those of one client id from `index` on. */
+export interface Refusal {
+  readonly kind: RefusalKind;
+  readonly client: string;
+  /** The index that the server gives the first refused operation. */
+  readonly index: number;
+}
+
+/** The place of an operation that `append` created. */
+export interface Created {
+  readonly client: string;
+  readonly index: number;
+}
+
+/**
+ * A client id was in use twice. This installation moved those of its operations that no other
+ * device has under the old id to a new one.
+ */
+export interface ClientChange {
+  /** The old client id. */
+  readonly from: string;
+  /** The new client id. */
+  readonly to: string;
+  /** The old index of the first operation moved. Its new index is 0, and so on. */
+  readonly first: number;
+  /** The number of operations moved. */
+  readonly count: number;
+}
+
+/** The state of a client. `pending` counts the operations that the server has not acknowledged. */
 export type Status =
-  /** Everything was sent, and everything read, when the server was last asked. */
+  /** At the last contact with the server, everything was sent and everything read. */
   | { readonly state: "synced"; readonly pending: 0 }
-  /** There is something to send or to read, and it is under way; `why` it waits, if it has to. */
+  /** Operations are being sent or read. `why` is there while the server limits the rate. */
   | { readonly state: "pending"; readonly pending: number; readonly why?: string }
-  /** The server does not answer. It is tried again. */
+  /** The server does not answer. The client retries. */
   | { readonly state: "offline"; readonly pending: number; readonly why: string }
-  /** The server refuses, or the app or the store fails. It is tried again, unless `final`. */
+  /** The server refuses, or the app's `receive` or the store fails. Retried unless `final`. */
   | {
       readonly state: "refused";
       readonly pending: number;
+      /** A sentence for a person. */
       readonly why: string;
       readonly final: boolean;
     };
 
-export interface SyncOptions {
-  /** Where the server is, such as `https://sync.example`. */
-  readonly url: string | URL;
-  readonly identity: Identity;
-  /** Opened for this client; closed with it. */
-  readonly store: Store;
-  /** What the app does with the operations of other clients. */
-  readonly receive: Receive;
-  /**
-   * How far the app has taken operations, where it stores that together with its data. What the
-   * store says is then replaced. An empty list delivers everything again.
-   */
-  readonly cursors?: readonly Cursor[];
-  readonly onStatus?: (status: Status) => void;
-  /** Told of operations that were not passed on, because they are not what they should be. */
-  readonly onRefusal?: (refusal: Refusal) => void;
-  /** Told when operations were moved to a new client id. */
-  readonly onClientChange?: (change: ClientChange) => void;
-  /** Ends the client, as `close` does. */
-  readonly signal?: AbortSignal;
-  /** How long to wait, once all is synced, before the server is asked again; 30,000 ms. */
-  readonly pollInterval?: number;
-  /** How long to wait for an answer, and for more of it; 60,000 ms, and 1,000 for each 4 KiB sent. */
-  readonly patience?: number;
-  /** Whether requests are signed; they are. */
-  readonly sign?: boolean;
-  readonly fetch?: (request: Request) => Promise<Response>;
-  readonly clock?: Clock;
-  /** From 0 up to 1. */
-  readonly random?: () => number;
+/** Time, so that a test can replace it. */
+export interface Clock {
+  /** Milliseconds of Unix time. */
+  now(): number;
+  /** Resolves after some milliseconds, or once the signal is aborted. Never rejects. */
+  sleep(milliseconds: number, signal: AbortSignal): Promise<void>;
 }

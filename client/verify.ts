@@ -16,50 +16,7 @@ import {
   parseEnvelope,
   unwrapContentKey,
 } from "./envelope.ts";
-import type { Identity } from "./identity/identity.ts";
-
-/** An operation, decrypted, of whom it is known that the user has made it. */
-export interface Operation {
-  readonly client: string;
-  readonly index: number;
-  readonly data: Bytes;
-}
-
-/** How far the operations of one client were taken. Durable, and safe to keep with the app's data. */
-export interface Cursor {
-  readonly client: string;
-  /** The last operation index taken. */
-  readonly index: number;
-  /** base64url SHA-256 of its payload's bytes: what the next one has to name. */
-  readonly hash: string;
-}
-
-/**
- * Why operations were refused:
- *
- * - `forged`: the user's key has not signed it; another user's operation, or garbage.
- * - `out of place`: the user has made it, but not for this client and index, or it was sent before.
- * - `chain broken`: the user has made it, but not to follow what was taken last: operations are
- *   missing, or other ones were taken in between.
- * - `fork`: the user has made it, and another one under the same index: a client id is in use twice.
- * - `other version`: its envelope is of a version that this software does not read.
- * - `unreadable`: the user has signed it, and it does not open: a fault of the device that made it.
- */
-export type RefusalKind =
-  | "forged"
-  | "out of place"
-  | "chain broken"
-  | "fork"
-  | "other version"
-  | "unreadable";
-
-/** Operations that were not passed to the app: from `index` on, all that came of this client. */
-export interface Refusal {
-  readonly kind: RefusalKind;
-  readonly client: string;
-  /** The operation index that the first refused line says it has. */
-  readonly index: number;
-}
+import type { Cursor, Identity, Operation, Refusal, RefusalKind } from "./types.ts";
 
 /** What is made of a run. */
 export interface Opened {

@@ -6,33 +6,9 @@
  * RSA" (CRYPTO 2002). Labels, contexts and hashes are distinct all the same.
  */
 import { type Bytes, sha256, toBase64, toBase64url } from "../../protocol/bytes.ts";
-import { InvalidKey, lock, unlock } from "./key-text.ts";
-
-/** A user, able to seal, to open and to sign. May be kept in IndexedDB as it is. */
-export interface Identity {
-  /** base64url SHA-256 of the public key: the user's name at the server, 43 characters. */
-  readonly fingerprint: string;
-  /** SPKI DER in base64, as the server takes it. A secret of the user's devices. */
-  readonly publicKey: string;
-  /** The size of the key. */
-  readonly bits: number;
-  /** None of the private ones can be exported. */
-  readonly keys: IdentityKeys;
-}
-
-/** The one key, for each of its uses. */
-export interface IdentityKeys {
-  /** RSA-OAEP with SHA-256, public: wraps content keys. */
-  readonly wrap: CryptoKey;
-  /** RSA-OAEP with SHA-256, private: unwraps them. */
-  readonly unwrap: CryptoKey;
-  /** RSA-PSS with SHA-256, private: signs operations. */
-  readonly sign: CryptoKey;
-  /** RSA-PSS with SHA-256, public: checks who made an operation. */
-  readonly verify: CryptoKey;
-  /** RSA-PSS with SHA-512, private: signs requests. */
-  readonly signRequests: CryptoKey;
-}
+import { InvalidKey } from "../errors.ts";
+import type { Identity } from "../types.ts";
+import { lock, unlock } from "./key-text.ts";
 
 /** A new identity, and the text to keep: only it can bring the identity to another device. */
 export interface NewIdentity {

@@ -1,5 +1,5 @@
 /** An identity in a browser: its keys are kept as they are, and cannot be read by the page. */
-import type { Identity } from "./identity.ts";
+import type { Identity } from "../types.ts";
 
 const TABLE = "identity";
 const KEY = "current";

@@ -10,6 +10,7 @@ import {
   toBase64url,
   utf8,
 } from "../../protocol/bytes.ts";
+import { InvalidKey } from "../errors.ts";
 
 const BEGIN = "-----BEGIN SYNC-SERVER KEY-----";
 const END = "-----END SYNC-SERVER KEY-----";
@@ -28,11 +29,6 @@ const MAX_ITERATIONS = 10_000_000;
 const MIN_PASSPHRASE = 8;
 /** A PKCS #8 key of 4096 bits has some 2,400 bytes. */
 const MAX_BYTES = 8192;
-
-/** The text or the passphrase is not right. The message is for the person who typed it. */
-export class InvalidKey extends Error {
-  override name = "InvalidKey";
-}
 
 /** Protects a private key in PKCS #8. */
 export async function lock(

@@ -1,6 +1,6 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { dirname } from "node:path";
-import { StoreDamaged } from "./store.ts";
+import { StoreDamaged } from "../errors.ts";
 
 const LINE_FEED = 0x0a;
 const READ_BYTES = 1024 * 1024;

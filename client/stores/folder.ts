@@ -1,11 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { Identity } from "../identity/identity.ts";
-import type { Cursor } from "../verify.ts";
+import { StoreDamaged } from "../errors.ts";
+import type { Cursor, Identity } from "../types.ts";
 import { FolderLock } from "./folder-lock.ts";
 import { LogFile, syncFolder } from "./folder-log.ts";
-import { type Move, type OwnClient, type Store, StoreDamaged, type StoreState } from "./store.ts";
+import type { Move, OwnClient, Store, StoreState } from "./store.ts";
 
 /** What `state.json` holds. It is replaced as a whole, so it is the one place of truth. */
 interface State {

@@ -1,5 +1,4 @@
-import type { Identity } from "../identity/identity.ts";
-import type { Cursor } from "../verify.ts";
+import type { Cursor, Identity } from "../types.ts";
 import type { Move, OwnClient, Store, StoreState } from "./store.ts";
 
 /** An own client, in the order of `place`. */

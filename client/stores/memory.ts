@@ -1,4 +1,4 @@
-import type { Cursor } from "../verify.ts";
+import type { Cursor } from "../types.ts";
 import type { Move, Store, StoreState } from "./store.ts";
 
 interface Kept {

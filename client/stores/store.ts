@@ -11,7 +11,7 @@
  * - One client at a time has a store open. Who opens a place that is in use gets another store in
  *   it, with client ids of its own.
  */
-import type { Cursor } from "../verify.ts";
+import type { Cursor } from "../types.ts";
 
 /** The operations that this installation has created under one client id. */
 export interface OwnClient {
@@ -66,9 +66,4 @@ export interface Store {
   abandoned(): Promise<Store[]>;
   /** Lets others open this store. Nothing is called after it. */
   close(): Promise<void>;
-}
-
-/** What is kept is not as it was left: nothing can be trusted of it. */
-export class StoreDamaged extends Error {
-  override name = "StoreDamaged";
 }

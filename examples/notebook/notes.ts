@@ -1,6 +1,6 @@
 /** Notes: what the command line and the web page put into operations, so that they share a notebook. */
 
-import type { Operation } from "../../client/verify.ts";
+import type { Operation } from "../../client/types.ts";
 import { textOf } from "../../protocol/bytes.ts";
 
 /** A note, and which operation it came in. */

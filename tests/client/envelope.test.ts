@@ -22,7 +22,8 @@ import {
 } from "../../client/envelope.ts";
 import { identityOf } from "../../client/identity/identity.ts";
 import { createIdentity, type Identity, importIdentity } from "../../client/index.ts";
-import { type RefusalKind, RunVerifier } from "../../client/verify.ts";
+import type { RefusalKind } from "../../client/types.ts";
+import { RunVerifier } from "../../client/verify.ts";
 import {
   concat,
   equal,

@@ -46,7 +46,7 @@ describe("a server that lies", () => {
       store: new MemoryStore(),
       sign: false,
       pollInterval: Number.POSITIVE_INFINITY,
-      patience: Number.POSITIVE_INFINITY,
+      idleTimeout: Number.POSITIVE_INFINITY,
       ...options,
     });
     opened.push(client);

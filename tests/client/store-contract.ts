@@ -4,7 +4,7 @@
  */
 
 import type { Store } from "../../client/stores/store.ts";
-import type { Cursor } from "../../client/verify.ts";
+import type { Cursor } from "../../client/types.ts";
 
 /** A place for stores, empty at first. */
 export interface StorePlace {

@@ -68,7 +68,7 @@ async function open(fetch: Fetch, options: Partial<SyncOptions> = {}): Promise<A
     clock: new JumpingClock(),
     sign: false,
     pollInterval: EVER,
-    patience: EVER,
+    idleTimeout: EVER,
     ...options,
   });
   opened.push(client);
@@ -610,7 +610,7 @@ describe("a client at a server that does not take everything", () => {
           request.signal.addEventListener("abort", () => reject(request.signal.reason));
         });
       },
-      { patience: 10_000 },
+      { idleTimeout: 10_000 },
     );
     await until(() => client.status.state === "synced");
     assert.equal(asked[0]?.aborted, true);
@@ -633,7 +633,7 @@ describe("a client at a server that does not take everything", () => {
       sent.push(JSON.stringify(body).length);
       return undefined;
     });
-    const { client } = await open(fetch, { clock, patience: 10_000 });
+    const { client } = await open(fetch, { clock, idleTimeout: 10_000 });
     await client.append("x".repeat(100_000));
     await client.sync();
     const largest = Math.max(...sent);

@@ -167,7 +167,7 @@ class Session {
       random: world.random,
       sign: false,
       pollInterval: Number.POSITIVE_INFINITY,
-      patience: Number.POSITIVE_INFINITY,
+      idleTimeout: Number.POSITIVE_INFINITY,
       signal: fuse.signal,
     });
     return new Session(client, fuse);

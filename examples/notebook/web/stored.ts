@@ -4,7 +4,7 @@
  */
 
 import { InvalidEnvelope, parseEnvelope } from "../../../client/envelope.ts";
-import type { Identity } from "../../../client/identity/identity.ts";
+import type { Identity } from "../../../client/types.ts";
 import { toBase64url } from "../../../protocol/bytes.ts";
 import { LineSplitter, parseLine } from "../../../protocol/ndjson.ts";
 import { find, make, say } from "./dom.ts";

@@ -1,0 +1,41 @@
+import type { Store } from "./stores/store.ts";
+import type { ClientChange, Clock, Cursor, Identity, Receive, Refusal, Status } from "./types.ts";
+
+/** What `SyncClient.open` needs. */
+export interface SyncOptions {
+  /** The server's address, such as `https://sync.example`, with or without a path. */
+  readonly url: string | URL;
+  readonly identity: Identity;
+  /** Opened for this client alone, which closes it. */
+  readonly store: Store;
+  /** Handles the operations of other installations. */
+  readonly receive: Receive;
+  /**
+   * The positions that the app stored together with its data; they replace those in the store. An
+   * empty list delivers everything again.
+   */
+  readonly cursors?: readonly Cursor[];
+  /** Called when the status changes. */
+  readonly onStatus?: (status: Status) => void;
+  /** Called when operations are refused: each time the server sends them. */
+  readonly onRefusal?: (refusal: Refusal) => void;
+  /** Called after operations were moved to a new client id. */
+  readonly onClientChange?: (change: ClientChange) => void;
+  /** Closes the client when aborted. */
+  readonly signal?: AbortSignal;
+  /** Milliseconds from being synced to the next request; 30,000 by default. */
+  readonly pollInterval?: number;
+  /**
+   * Milliseconds without a byte from the server after which a request is given up; 60,000 by
+   * default. Each 4 KiB sent adds a second.
+   */
+  readonly idleTimeout?: number;
+  /** Whether requests are signed; true by default. */
+  readonly sign?: boolean;
+  /** Replaces the runtime's `fetch`. */
+  readonly fetch?: (request: Request) => Promise<Response>;
+  /** Replaces the system's clock, in tests. */
+  readonly clock?: Clock;
+  /** Replaces `Math.random`, in tests: from 0 up to 1. */
+  readonly random?: () => number;
+}
