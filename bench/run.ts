@@ -5,7 +5,7 @@
  * Everything stands beside a floor, which was measured in the same run, on the same runtime, taking
  * turns with the server: machines differ, and the same machine is not as fast every minute. CPU is
  * that of the measured process, all threads, user and system, as Linux counts it; memory is what is
- * resident. See CONTRIBUTING.md.
+ * resident. See README.md beside this file.
  */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-/** Prints what S3 storage costs in a month, in Markdown: `npm run cost`. README.md has its output. */
+/** Prints what S3 storage costs in a month, in Markdown: `npm run cost`. docs/cost.md has its output. */
 import {
   costOf,
   listsPerListing,

@@ -198,11 +198,11 @@ describe("the prices of the cost model", () => {
 });
 
 describe("npm run cost", () => {
-  it("prints what README.md says", async () => {
+  it("prints the tables of docs/cost.md", async () => {
     const [command, ...args] = commandFor("bench/cost/cost.ts");
     const { stdout } = await promisify(execFile)(command, args, { cwd: projectFolder });
-    const readme = readFileSync(join(projectFolder, "README.md"), "utf8");
-    const told = /^<!-- npm run cost -->\n\n(.*?)\n\n<!-- end -->$/ms.exec(readme)?.[1];
+    const document = readFileSync(join(projectFolder, "docs", "cost.md"), "utf8");
+    const told = /^<!-- npm run cost -->\n\n(.*?)\n\n<!-- end -->$/ms.exec(document)?.[1];
     assert.equal(told, stdout.trimEnd());
     for (const { name } of PROFILES) assert.ok(told?.includes(name));
   });

@@ -1,20 +1,15 @@
 /** The documents lead to what is there. */
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, it } from "node:test";
 import { helpText } from "../../server/config.ts";
 import { projectFolder } from "../support/process.ts";
 
-const DOCUMENTS = [
-  "README.md",
-  "PROTOCOL.md",
-  "ENVELOPE.md",
-  "CONTRIBUTING.md",
-  "SECURITY.md",
-  "CHANGELOG.md",
-  "client/README.md",
-];
+/** Folders without documents of this repository. */
+const SKIPPED = new Set([".git", "node_modules", "dist", "data"]);
+
+const DOCUMENTS = documentsIn("").sort();
 
 /** Environment variables of the AWS SDK, of the tests, of the command line and of Node. */
 const OTHERS = /^(AWS|TEST|SYNC|UV)_/;
@@ -42,6 +37,16 @@ for (const document of DOCUMENTS) {
         .filter((name) => !settings.includes(name) && !OTHERS.test(name));
       assert.deepEqual(unknown, []);
     });
+  });
+}
+
+/** The paths of all Markdown files below a folder. */
+function documentsIn(folder: string): string[] {
+  const entries = readdirSync(join(projectFolder, folder), { withFileTypes: true });
+  return entries.flatMap((entry) => {
+    const path = folder === "" ? entry.name : `${folder}/${entry.name}`;
+    if (entry.isDirectory()) return SKIPPED.has(entry.name) ? [] : documentsIn(path);
+    return path.endsWith(".md") ? [path] : [];
   });
 }
 

@@ -59,7 +59,7 @@ describe("PROTOCOL.md", () => {
         `${asked.start} ${asked.body}`,
       );
     }
-    const [name] = fences(section(read("README.md"), "What is stored")).map(({ body }) =>
+    const [name] = fences(section(read("docs/architecture.md"), "What is stored")).map(({ body }) =>
       body.trim(),
     );
     const stored = filesIn(join(folder.path, "data"));

@@ -27,6 +27,13 @@ export function fences(markdown: string): { language: string; body: string }[] {
   }));
 }
 
+/** The bodies of the fenced blocks of one language. */
+export function blocksOf(markdown: string, language: string): string[] {
+  return fences(markdown)
+    .filter((fence) => fence.language === language)
+    .map(({ body }) => body);
+}
+
 /** Runs blocks of commands in one shell, and returns the output of each. */
 export async function runInBash(
   blocks: readonly string[],

@@ -1,0 +1,43 @@
+/** The Containerfile, as far as it can be tried without building the image. */
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { cpSync, existsSync, readdirSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
+import { after, describe, it } from "node:test";
+import { promisify } from "node:util";
+import manifest from "../../package.json" with { type: "json" };
+import { read } from "../support/documents.ts";
+import { temporaryFolder } from "../support/folder.ts";
+import { projectFolder } from "../support/process.ts";
+
+describe("Containerfile", () => {
+  const folder = temporaryFolder();
+  after(() => folder.remove());
+
+  it("copies all that the build needs, and starts what it makes", async () => {
+    const containerfile = read("Containerfile");
+    const copied = [...containerfile.matchAll(/^COPY ([^-].*) \S+$/gm)].flatMap(
+      ([, sources]) => sources?.split(" ") ?? [],
+    );
+    const ignored = read(".dockerignore").split("\n");
+    for (const source of copied) {
+      assert.ok(ignored.includes(`!${source}`), `${source} is kept out by .dockerignore`);
+      const ending = source.startsWith("*") ? source.slice(1) : undefined;
+      const paths =
+        ending === undefined
+          ? [source]
+          : readdirSync(projectFolder).filter((path) => path.endsWith(ending));
+      for (const path of paths) {
+        cpSync(join(projectFolder, path), join(folder.path, path), { recursive: true });
+      }
+    }
+    const modules = join(projectFolder, "node_modules");
+    symlinkSync(modules, join(folder.path, "node_modules"));
+    assert.match(containerfile, /^RUN npm run build$/m);
+    const [bun = "", ...args] = manifest.scripts.build.split(" ");
+    await promisify(execFile)(join(modules, ".bin", bun), args, { cwd: folder.path });
+    assert.ok(existsSync(join(folder.path, "dist", "server.js")));
+    assert.match(containerfile, /^COPY --from=build \/app\/dist\/server\.js \.\/$/m);
+    assert.match(containerfile, /^CMD \["node", "server\.js"\]$/m);
+  });
+});

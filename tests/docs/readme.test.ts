@@ -1,0 +1,115 @@
+/** The commands and programs of README.md and of the documents it leads to are run as they stand. */
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { promisify } from "node:util";
+import { blocksOf, fences, filesIn, read, runInBash, section } from "../support/documents.ts";
+import { temporaryFolder } from "../support/folder.ts";
+import { commandFor, projectFolder, type ServerProcess, startServer } from "../support/process.ts";
+
+const readme = read("README.md");
+const quickStart = section(readme, "Quick start");
+
+const folder = temporaryFolder();
+let server: ServerProcess | undefined;
+before(async () => {
+  server = await startServer({ STORAGE: join(folder.path, "data") });
+});
+after(async () => {
+  await server?.end("SIGTERM");
+  folder.remove();
+});
+
+/** Where the commands of the documents find the server. */
+function origin(): string {
+  return new URL(server?.url ?? "").origin;
+}
+
+describe("README.md", () => {
+  it("has at most 180 lines", () => {
+    const lines = readme.trimEnd().split("\n").length;
+    assert.ok(lines <= 180, `it has ${lines} lines`);
+  });
+
+  it("has a quick start in which device B decrypts what device A has sealed", async () => {
+    const blocks = fences(quickStart);
+    const commands = blocks.filter(({ language }) => language === "sh");
+    assert.equal(commands.length, 5);
+    const printed = await runInBash(
+      commands.map(({ body }) => body),
+      folder.path,
+      { SERVER: origin() },
+    );
+    // The output of a block is shown below it, except for ciphertext, which differs every time.
+    commands.forEach((command, i) => {
+      const below = blocks[blocks.indexOf(command) + 1];
+      if (below?.language === "text") assert.equal(printed[i], below.body, command.body);
+    });
+
+    const note = /^echo '(.*)' > note\.txt$/m.exec(commands[1]?.body ?? "")?.[1];
+    assert.ok(note);
+    assert.equal(printed[3], `${note}\n`);
+    const [operation, ...others] = (printed[2] ?? "").trimEnd().split("\n");
+    assert.deepEqual(others, []);
+    const stored = filesIn(join(folder.path, "data")).map((path) => readFileSync(path, "utf8"));
+    assert.deepEqual(stored, [JSON.parse(operation ?? "").payload]);
+  });
+
+  it("has a client that runs as it is printed, and prints what README.md shows", async () => {
+    const [program, printed, ...rest] = fences(section(readme, "Client in 15 lines"));
+    assert.equal(program?.language, "ts");
+    assert.equal(rest.length, 0);
+    const lines = program?.body.split("\n").filter((line) => line !== "") ?? [];
+    assert.ok(lines.length <= 15, `it has ${lines.length} lines`);
+    for (const name of ["client", "protocol"]) {
+      symlinkSync(join(projectFolder, name), join(folder.path, name));
+    }
+    writeFileSync(join(folder.path, "package.json"), '{"type":"module"}');
+    writeFileSync(join(folder.path, "devices.ts"), program?.body ?? "");
+    const [command, ...args] = commandFor(join(folder.path, "devices.ts"));
+    const { stdout } = await promisify(execFile)(command, args, {
+      cwd: projectFolder,
+      env: { ...process.env, NO_COLOR: "1", SERVER: origin() },
+    });
+    assert.equal(stdout, printed?.body);
+  });
+});
+
+describe("docs/signed-requests.md", () => {
+  it("signs a request with openssl, and the same request is refused without its signature", async () => {
+    const document = section(read("docs/signed-requests.md"), "By hand");
+    const expected = blocksOf(document, "text");
+    assert.equal(expected.length, 2);
+    const commands = [...blocksOf(quickStart, "sh"), ...blocksOf(document, "sh")];
+    const printed = await runInBash(commands, folder.path, { SERVER: origin() });
+    assert.deepEqual(printed.slice(-2), expected);
+  });
+});
+
+describe("examples/notebook/README.md", () => {
+  // It is started by tsx, on Node, whatever runs this test; tests/e2e/cli.test.ts starts it on each.
+  const notNode = process.versions.bun ?? process.versions.deno;
+  it("has a command line that runs as it is printed, and brings a note to another device", {
+    skip: notNode !== undefined,
+  }, async () => {
+    const document = section(read("examples/notebook/README.md"), "The command line");
+    const [commands, ...rest] = fences(document);
+    assert.equal(rest.length, 0);
+    const own = temporaryFolder();
+    for (const name of ["client", "examples", "protocol", "node_modules"]) {
+      symlinkSync(join(projectFolder, name), join(own.path, name));
+    }
+    writeFileSync(join(own.path, "package.json"), '{"type":"module"}');
+    try {
+      const [printed = ""] = await runInBash([commands?.body ?? ""], own.path, {
+        SYNC_SERVER: origin(),
+      });
+      const text = / send '(.*?)' /.exec(commands?.body ?? "")?.[1];
+      assert.ok(text !== undefined && printed.endsWith(`  ${text}\n`), printed);
+    } finally {
+      own.remove();
+    }
+  });
+});
