@@ -14,7 +14,13 @@ export interface Anomalies {
   readonly unrecognized: number;
 }
 
-/** How many irregular logs are remembered, so as not to be told of again. */
+export interface AnomalyMonitorOptions {
+  /** Called with all anomalies of a log when some appear, or when their numbers change. */
+  readonly onFound: (user: Fingerprint, anomalies: Anomalies) => void;
+  readonly telemetry?: Telemetry;
+}
+
+/** How many irregular logs are remembered, so that each is reported once. */
 const REMEMBERED = 10_000;
 
 /**
@@ -27,27 +33,25 @@ export class AnomalyMonitor {
   readonly #onFound: (user: Fingerprint, anomalies: Anomalies) => void;
   readonly #telemetry: Telemetry;
 
-  constructor(
-    onFound: (user: Fingerprint, anomalies: Anomalies) => void,
-    telemetry = NO_TELEMETRY,
-  ) {
+  constructor({ onFound, telemetry = NO_TELEMETRY }: AnomalyMonitorOptions) {
     this.#onFound = onFound;
     this.#telemetry = telemetry;
   }
 
+  /** Inspects a listing; a `LoadListener`. */
   readonly inspect = (user: Fingerprint, { clients, unrecognized }: Listing): void => {
     const anomalies = { forks: 0, holes: 0, unrecognized };
     for (const sequence of clients.values()) {
       anomalies.holes += sequence.holes.length;
       for (const { first, last, runs } of sequence.overlaps()) {
-        // Where a segment is among them, they may as well hold the same operations.
+        // Where a segment is among them, the runs may hold the same operations.
         if (first === last) anomalies.forks += runs.length - 1;
       }
     }
     this.#reportChange(user, anomalies);
   };
 
-  /** Takes note of forks that only a look into segments has shown. They are told of once. */
+  /** Reports forks that only the contents of segments have shown, once. */
   readonly reportForks = (
     user: Fingerprint,
     client: string,

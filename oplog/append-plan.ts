@@ -1,4 +1,4 @@
-/** Operations that a client sends: what of them is stored already, and what is to be stored. */
+/** Plans an append: which of its operations are stored already, and as which objects the others are. */
 
 import { utf8 } from "../protocol/bytes.ts";
 import { formatLine } from "../protocol/ndjson.ts";
@@ -29,13 +29,15 @@ export class OperationConflict extends Error {
   }
 }
 
-/** A larger batch is stored as several segments: whoever reads one holds it in memory whole. */
+/** A larger batch is stored as several segments, because a reader holds a segment in memory whole. */
 const SEGMENT_BYTES = 4 * 1024 * 1024;
 
-/** Operations that a client has sent, the first under the index `first`. */
-export interface Batch extends Span {
+/** Consecutive operations of one client to append. */
+export interface Batch {
   readonly user: Fingerprint;
   readonly client: string;
+  /** The index of the first payload. */
+  readonly first: number;
   readonly payloads: readonly string[];
 }
 
@@ -46,21 +48,21 @@ export interface NewObject {
 }
 
 /**
- * The objects of a batch that a listing lacks, in the order in which they are to be stored; or why
- * they may not be appended to it. `ObjectMissing` says that the listing is out of date.
+ * The objects of a batch that a listing lacks, in the order in which they are to be stored; or the
+ * error to refuse the batch with. `ObjectMissing` means that the listing is out of date.
  */
-export async function missingFrom(
+export async function missingObjects(
   listing: Listing,
   batch: Batch,
-  parts: EntryReader,
+  entries: EntryReader,
 ): Promise<NewObject[] | OperationGap | OperationConflict | ObjectMissing> {
   const sequence = listing.clients.get(batch.client);
   const next = sequence?.next ?? 0;
   const stored: Stored = [];
   try {
-    for (const piece of sequence?.within(batch) ?? []) {
+    for (const piece of sequence?.within(spanOf(batch)) ?? []) {
       for (const run of isOverlap(piece) ? piece.runs : [piece]) {
-        await compareWith(run, batch, parts, stored);
+        await compareWith(run, batch, entries, stored);
       }
     }
   } catch (error) {
@@ -72,19 +74,19 @@ export async function missingFrom(
   return missing.flatMap((span) => segmentsOf(batch, span)).map((span) => objectOf(batch, span));
 }
 
-/** For each operation of a batch whether it is stored with the same payload; unset where none is. */
+/** For each operation of a batch: whether the same payload is stored; unset where none is stored. */
 type Stored = (boolean | undefined)[];
 
-/** Notes for each operation of a batch that a run holds whether it has the same payload there. */
+/** Compares the operations that a run and a batch share, and notes the result in `stored`. */
 async function compareWith(
   run: Run,
   batch: Batch,
-  parts: EntryReader,
+  entries: EntryReader,
   stored: Stored,
 ): Promise<void> {
   const { user, client, payloads } = batch;
   const first = Math.max(run.first, batch.first);
-  const last = Math.min(run.last, batch.last);
+  const last = Math.min(run.last, spanOf(batch).last);
   const note = (index: number, same: boolean) => {
     const i = index - batch.first;
     stored[i] = same || stored[i] === true;
@@ -95,29 +97,30 @@ async function compareWith(
     return;
   }
   if (first === run.first && last === run.last) {
-    // A batch sent again: the name tells, and storage need not be asked.
-    const body = encodeSegment(client, first, within(batch, { first, last }));
+    // A retry of a whole batch shows in the name, without a read from storage.
+    const body = encodeSegment(client, first, payloadsOf(batch, { first, last }));
     if (md5Of(body) === run.md5) {
       for (let index = first; index <= last; index++) note(index, true);
       return;
     }
   }
-  const segment = await parts.segment(user, client, run);
+  const segment = await entries.segment(user, client, run);
   for (let index = first; index <= last; index++) {
     const line = utf8(formatLine(client, index, payloadOf(index)));
     note(index, Buffer.compare(segment.lines(index, index), line) === 0);
   }
 }
 
-/** What of a batch is not stored; or why it is refused, by the next index of its client. */
+/** The spans of a batch that are not stored; or the error to refuse it with. */
 function missingSpans(
   batch: Batch,
   nextIndex: number,
   stored: Stored,
 ): Span[] | OperationGap | OperationConflict {
+  const { last } = spanOf(batch);
   let next = nextIndex;
   const missing: { first: number; last: number }[] = [];
-  for (let index = batch.first; index <= batch.last; index++) {
+  for (let index = batch.first; index <= last; index++) {
     const same = stored[index - batch.first];
     if (same === false) return new OperationConflict(index);
     if (same === undefined) {
@@ -149,15 +152,20 @@ function segmentsOf(batch: Batch, { first, last }: Span): Span[] {
   return spans;
 }
 
-/** Operations of a batch as they are stored: one as an object of its own, several as a segment. */
+/** The object that holds a span of a batch: the payload of a single operation, or a segment. */
 function objectOf(batch: Batch, { first, last }: Span): NewObject {
   const { user, client } = batch;
-  const payloads = within(batch, { first, last });
+  const payloads = payloadsOf(batch, { first, last });
   const body = first === last ? utf8(payloads.join("")) : encodeSegment(client, first, payloads);
   return { name: { user, client, first, last, md5: md5Of(body) }, body };
 }
 
+/** The operations of a batch. */
+function spanOf({ first, payloads }: Batch): Span {
+  return { first, last: first + payloads.length - 1 };
+}
+
 /** The payloads of a span of a batch. */
-function within(batch: Batch, { first, last }: Span): readonly string[] {
+function payloadsOf(batch: Batch, { first, last }: Span): readonly string[] {
   return batch.payloads.slice(first - batch.first, last - batch.first + 1);
 }

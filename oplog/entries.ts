@@ -3,7 +3,7 @@ import { textOf, utf8 } from "../protocol/bytes.ts";
 import { formatLine } from "../protocol/ndjson.ts";
 import { md5Of } from "../storage/driver.ts";
 import type { Fingerprint } from "./names.ts";
-import type { ObjectCache } from "./object-cache.ts";
+import type { SizedName } from "./object-cache.ts";
 import { Segment } from "./segment.ts";
 import {
   isOverlap,
@@ -22,26 +22,67 @@ export interface Entry extends Span {
   readonly runs: readonly Run[];
 }
 
-/** Segments of which parts are read are kept for a moment: the next part is often wanted too. */
+export interface EntryReaderOptions {
+  /** Reads an object, and throws as `ObjectCache.get` does. */
+  readonly read: (name: SizedName) => Promise<Uint8Array>;
+  readonly onForks?: ForkListener | undefined;
+}
+
+/** Called for indexes with several payloads that only the contents of segments show. */
+export type ForkListener = (user: Fingerprint, client: string, at: Span, forks: number) => void;
+
+/** Segments of which parts are read stay in memory for a moment: the next part often follows. */
 const SEGMENTS_KEPT = 4;
 
-/** Reads operations out of the objects that hold them, and sorts out objects that overlap. */
+/** Reads operations out of the objects that hold them, and resolves objects that overlap. */
 export class EntryReader {
-  readonly #objects: Pick<ObjectCache, "get">;
-  readonly #onForks: (user: Fingerprint, client: string, at: Span, forks: number) => void;
-  readonly #sorted = new WeakMap<Overlap, readonly Entry[]>();
+  readonly #options: EntryReaderOptions;
+  /** An overlap never changes, so its entries do not either. */
+  readonly #resolved = new WeakMap<Overlap, readonly Entry[]>();
   readonly #segments = new LRUCache<Run, Promise<Segment>>({ max: SEGMENTS_KEPT });
 
-  /** @param onForks told of indexes with several payloads that only a look into segments shows */
-  constructor(
-    objects: Pick<ObjectCache, "get">,
-    onForks: (user: Fingerprint, client: string, at: Span, forks: number) => void = () => undefined,
-  ) {
-    this.#objects = objects;
-    this.#onForks = onForks;
+  constructor(options: EntryReaderOptions) {
+    this.#options = options;
   }
 
-  /** The lines of entries, in order, from each of their objects. Throws as `ObjectCache.get` does. */
+  /**
+   * The entries of a sequence that hold a span, in order and cut to it; they can be iterated again.
+   * Reads from storage only where segments overlap, and throws as `segment` does.
+   */
+  async entriesOf(
+    user: Fingerprint,
+    client: string,
+    sequence: Sequence,
+    span: Span,
+  ): Promise<Iterable<Entry>> {
+    const resolved = new Map<Overlap, readonly Entry[]>();
+    for (const overlap of sequence.overlaps(span)) {
+      resolved.set(overlap, await this.resolveOverlap(user, client, overlap));
+    }
+    return { [Symbol.iterator]: () => entriesIn(sequence, span, resolved) };
+  }
+
+  /**
+   * What overlapping runs hold: each payload once, under one index in the order of their hashes.
+   * Where a segment is among them, it is read: the names of objects do not show its payloads.
+   */
+  async resolveOverlap(
+    user: Fingerprint,
+    client: string,
+    overlap: Overlap,
+  ): Promise<readonly Entry[]> {
+    const known = this.#resolved.get(overlap);
+    if (known !== undefined) return known;
+    const entries = entriesOfHolders(overlap.first, await this.#holders(user, client, overlap));
+    this.#resolved.set(overlap, entries);
+    const { first, last } = overlap;
+    const forks = entries.reduce((sum, entry) => sum + linesIn(entry), 0) - lengthOf(overlap);
+    // Forks of single operations show in the listing already.
+    if (forks > 0 && first < last) this.#options.onForks?.(user, client, { first, last }, forks);
+    return entries;
+  }
+
+  /** The lines of entries, in order, from each of their objects. Throws as `segment` does. */
   lines(user: Fingerprint, client: string, entries: readonly Entry[]): Promise<Uint8Array[]> {
     const reads = entries.flatMap((entry) =>
       entry.runs.map((run) => this.#linesOf(user, client, run, entry)),
@@ -49,90 +90,88 @@ export class EntryReader {
     return Promise.all(reads);
   }
 
-  async #linesOf(user: Fingerprint, client: string, run: Run, span: Span): Promise<Uint8Array> {
-    const { first, last } = run;
-    if (first < last && (span.first > first || span.last < last)) {
-      return (await this.segment(user, client, run)).lines(span.first, span.last);
-    }
-    const body = await this.#objects.get({ user, client, ...run });
-    // A whole segment goes as it is: its MD5 has vouched for it.
-    return first < last ? body : utf8(formatLine(client, first, textOf(body)));
-  }
-
   /** A segment, to look into. Throws as `ObjectCache.get` does, and `SegmentMalformed`. */
   segment(user: Fingerprint, client: string, run: Run): Promise<Segment> {
     const kept = this.#segments.get(run);
     if (kept !== undefined) return kept;
     const name = { user, client, ...run };
-    const segment = this.#objects.get(name).then((body) => new Segment(name, body));
+    const segment = this.#options.read(name).then((body) => new Segment(name, body));
     this.#segments.set(run, segment);
-    // Not for ever: storage may answer the next time.
+    // A failure is not kept: storage may answer the next time.
     segment.catch(() => this.#segments.delete(run));
     return segment;
   }
 
-  /**
-   * Finds out what overlapping runs hold, so that `entries` knows. Reads from storage only where
-   * a segment is among them: the names of objects do not tell what is in a segment.
-   */
-  async sort(user: Fingerprint, client: string, overlaps: readonly Overlap[]): Promise<void> {
-    for (const overlap of overlaps) {
-      if (this.#sorted.has(overlap)) continue;
-      const entries = await this.#sort(user, client, overlap);
-      this.#sorted.set(overlap, entries);
-      const { first, last } = overlap;
-      const forks = entries.reduce((sum, entry) => sum + linesIn(entry), 0) - lengthOf(overlap);
-      if (forks > 0 && first < last) this.#onForks(user, client, { first, last }, forks);
+  async #linesOf(user: Fingerprint, client: string, run: Run, span: Span): Promise<Uint8Array> {
+    const { first, last } = run;
+    if (first < last && (span.first > first || span.last < last)) {
+      return (await this.segment(user, client, run)).lines(span.first, span.last);
     }
+    const body = await this.#options.read({ user, client, ...run });
+    // The body of a whole segment is its lines, which its MD5 has proved.
+    return first < last ? body : utf8(formatLine(client, first, textOf(body)));
   }
 
-  /** The entries of a sequence that hold a span, in order and cut to it. All overlaps are sorted. */
-  *entries(sequence: Sequence, span: Span): Generator<Entry, void, void> {
-    for (const piece of sequence.within(span)) {
-      const { first, last } = piece;
-      const entries = isOverlap(piece) ? this.sorted(piece) : [{ first, last, runs: [piece] }];
-      for (const entry of entries) {
-        if (entry.last < span.first || entry.first > span.last) continue;
-        yield {
-          first: Math.max(entry.first, span.first),
-          last: Math.min(entry.last, span.last),
-          runs: entry.runs,
-        };
-      }
-    }
-  }
-
-  /** What overlapping runs hold: each payload once; under one index in the order of their hashes. */
-  sorted(overlap: Overlap): readonly Entry[] {
-    const entries = this.#sorted.get(overlap);
-    if (entries === undefined) throw new TypeError("the overlap was not sorted before");
-    return entries;
-  }
-
-  async #sort(user: Fingerprint, client: string, { first, last, runs }: Overlap): Promise<Entry[]> {
-    /** For each index, the run that holds each payload, by the payload's MD5. */
-    const held = Array.from({ length: lengthOf({ first, last }) }, () => new Map<string, Run>());
+  /** For each index of an overlap the runs that hold its payloads, by the payloads' MD5. */
+  async #holders(
+    user: Fingerprint,
+    client: string,
+    { first, last, runs }: Overlap,
+  ): Promise<Map<string, Run>[]> {
+    const holders = Array.from({ length: lengthOf({ first, last }) }, () => new Map<string, Run>());
     for (const run of runs) {
       const segment = run.first === run.last ? undefined : await this.segment(user, client, run);
       for (let index = run.first; index <= run.last; index++) {
         const md5 = segment === undefined ? run.md5 : md5Of(utf8(segment.payload(index)));
-        const holders = held[index - first];
-        const other = holders?.get(md5);
-        // Of those that hold the same payload, the one that reaches furthest.
-        if (other === undefined || other.last < run.last) holders?.set(md5, run);
+        const byMd5 = holders[index - first];
+        const other = byMd5?.get(md5);
+        // Of several that hold the same payload, the one that reaches furthest.
+        if (other === undefined || other.last < run.last) byMd5?.set(md5, run);
       }
     }
-    const entries: { first: number; last: number; runs: Run[] }[] = [];
-    for (const [i, holders] of held.entries()) {
-      const needed = [...holders].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, run]) => run);
-      const before = entries.at(-1);
-      const goesOn =
-        needed.length === 1 && before?.runs.length === 1 && before.runs[0] === needed[0];
-      if (before !== undefined && goesOn) before.last = first + i;
-      else entries.push({ first: first + i, last: first + i, runs: needed });
-    }
-    return entries;
+    return holders;
   }
+}
+
+function* entriesIn(
+  sequence: Sequence,
+  span: Span,
+  resolved: ReadonlyMap<Overlap, readonly Entry[]>,
+): Generator<Entry, void, void> {
+  for (const piece of sequence.within(span)) {
+    if (!isOverlap(piece)) {
+      yield cut(piece, [piece], span);
+      continue;
+    }
+    const entries = resolved.get(piece);
+    // A sequence grows at its end alone, and an overlap is never extended.
+    if (entries === undefined) throw new TypeError("an overlap came into a sequence meanwhile");
+    for (const entry of entries) {
+      if (entry.last >= span.first && entry.first <= span.last) yield cut(entry, entry.runs, span);
+    }
+  }
+}
+
+/** The entry of some runs over the part of `whole` that lies in a span. */
+function cut(whole: Span, runs: readonly Run[], span: Span): Entry {
+  return {
+    first: Math.max(whole.first, span.first),
+    last: Math.min(whole.last, span.last),
+    runs,
+  };
+}
+
+/** Entries from index `first` on: as few as hold every payload once. */
+function entriesOfHolders(first: number, holders: readonly ReadonlyMap<string, Run>[]): Entry[] {
+  const entries: { first: number; last: number; runs: Run[] }[] = [];
+  for (const [i, byMd5] of holders.entries()) {
+    const runs = [...byMd5].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, run]) => run);
+    const before = entries.at(-1);
+    const goesOn = runs.length === 1 && before?.runs.length === 1 && before.runs[0] === runs[0];
+    if (before !== undefined && goesOn) before.last = first + i;
+    else entries.push({ first: first + i, last: first + i, runs });
+  }
+  return entries;
 }
 
 /** How many lines an entry comes to. */

@@ -12,19 +12,21 @@ import type { Run } from "./sequence.ts";
 import { NO_TELEMETRY, type Telemetry } from "./telemetry.ts";
 
 export interface ListingCacheOptions {
-  /** How long a cached listing may be served, in milliseconds; 0 never, Infinity for ever. */
+  readonly driver: Driver;
+  /** How long a cached listing may be served, in milliseconds; 0 for never, Infinity for always. */
   readonly ttl: number;
   /** How many runs are cached, over all users. */
   readonly maxRuns: number;
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number;
-  /** Told of every listing that was loaded from storage. */
-  readonly onLoad?: (user: Fingerprint, listing: Listing) => void;
   readonly telemetry?: Telemetry;
 }
 
-/** What a user with an empty listing counts for, in runs: the memory of an entry is not nothing. */
-const RUNS_PER_USER = 4;
+/** Called with every listing that was loaded from storage. */
+export type LoadListener = (user: Fingerprint, listing: Listing) => void;
+
+/** What an entry takes beside its runs, counted in runs. */
+export const RUNS_PER_USER = 4;
 
 /** When a load began: its number among all loads, and the time. A listing is as old as that. */
 interface Begun {
@@ -46,16 +48,15 @@ interface Load extends Begun {
 
 /** The listing cache: a copy of the truth, never older than it may be. */
 export class ListingCache {
-  readonly #driver: Driver;
   readonly #options: ListingCacheOptions;
   readonly #telemetry: Telemetry;
   readonly #entries: LRUCache<Fingerprint, Entry>;
   readonly #loads = new Map<Fingerprint, Load>();
+  readonly #listeners: LoadListener[] = [];
   /** How many loads have begun. */
   #begun = 0;
 
-  constructor(driver: Driver, options: ListingCacheOptions) {
-    this.#driver = driver;
+  constructor(options: ListingCacheOptions) {
     this.#options = options;
     this.#telemetry = options.telemetry ?? NO_TELEMETRY;
     this.#telemetry.observe("listing_cache_runs", () => this.#entries.calculatedSize);
@@ -63,6 +64,11 @@ export class ListingCache {
       maxSize: options.maxRuns,
       sizeCalculation: ({ listing }) => RUNS_PER_USER + listing.runs,
     });
+  }
+
+  /** Adds a listener. What listens needs the cache itself, so it comes after the cache is made. */
+  onLoad(listener: LoadListener): void {
+    this.#listeners.push(listener);
   }
 
   /** The user's listing as it was no longer than `LISTING_TTL` ago. */
@@ -160,14 +166,14 @@ export class ListingCache {
       try {
         let holes: string | undefined;
         for (;;) {
-          const objects = await this.#driver.list(userPrefix(user));
+          const objects = await this.#options.driver.list(userPrefix(user));
           // From here to the end without a pause, or an append that lands meanwhile is lost.
           const listing = new Listing(withAppended(objects, appended));
           const before = holes;
           holes = holesIn(listing);
           if (holes !== undefined && holes !== before) continue;
           if (load.kept) this.#entries.set(user, { listing, ...begun });
-          this.#options.onLoad?.(user, listing);
+          for (const listener of this.#listeners) listener(user, listing);
           return listing;
         }
       } finally {

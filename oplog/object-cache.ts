@@ -16,14 +16,21 @@ export class ObjectDamaged extends Error {
 /** The name of an object to read, and its size in bytes where that is known: see `Driver.get`. */
 export type SizedName = ObjectName & { readonly size?: number };
 
-/** What an entry is counted for beside its bytes: its name and the cache's own record of it. */
-const BYTES_PER_ENTRY = 256;
+/** What an entry takes beside the body: its name, and the cache's own record of it. */
+export const BYTES_PER_ENTRY = 256;
 
 /**
  * Larger bodies are cached only by the put that stores them: they are read when a device meets a
  * log for the first time, one after the other, and would drive everything else out.
  */
 const CACHED_WHEN_READ = 256 * 1024;
+
+export interface ObjectCacheOptions {
+  readonly driver: Driver;
+  /** How many bytes are cached: bodies, and `BYTES_PER_ENTRY` for each. 0 caches none. */
+  readonly maxBytes: number;
+  readonly telemetry?: Telemetry;
+}
 
 /** The payload cache. An object never changes under its name, so nothing here can be out of date. */
 export class ObjectCache {
@@ -32,8 +39,7 @@ export class ObjectCache {
   readonly #bodies: LRUCache<string, Uint8Array>;
   readonly #reads = new Map<string, Promise<Uint8Array>>();
 
-  /** @param maxBytes how many bytes of bodies are cached; 0 caches none */
-  constructor(driver: Driver, maxBytes: number, telemetry = NO_TELEMETRY) {
+  constructor({ driver, maxBytes, telemetry = NO_TELEMETRY }: ObjectCacheOptions) {
     this.#driver = driver;
     this.#telemetry = telemetry;
     this.#bodies = new LRUCache({

@@ -6,7 +6,7 @@ import type { Fingerprint } from "./names.ts";
 import type { AccessCheck } from "./policy.ts";
 import { type MemoryBudget, prefetch } from "./prefetch.ts";
 import type { Span } from "./sequence.ts";
-import type { Telemetry } from "./telemetry.ts";
+import { NO_TELEMETRY, type Telemetry } from "./telemetry.ts";
 
 /** Operations that were listed, and promised to a reader, are no longer in storage. */
 export class OperationsLost extends Error {
@@ -24,19 +24,26 @@ export interface Reading {
 }
 
 export interface ReadOptions {
-  /** Asked of the listing that is read by. */
-  readonly check?: AccessCheck;
-  /** Asked for the bytes that are read ahead. */
+  readonly check: AccessCheck;
+  /** Memory for what is read ahead, where readers share it. */
   readonly budget?: MemoryBudget;
 }
 
-/** What is still to be sent of one client. */
+export interface ReaderOptions {
+  readonly listings: ListingCache;
+  readonly entries: EntryReader;
+  readonly telemetry?: Telemetry;
+}
+
+/** Operations of one client that are still to be sent. */
 interface Wanted extends Span {
   readonly client: string;
+  /** What holds them, by the listing that the session goes by. */
+  readonly entries: Iterable<Entry>;
 }
 
 /** Consecutive entries of a client that are read side by side, and sent as one. */
-interface Sending {
+interface Chunk {
   readonly client: string;
   readonly entries: Entry[];
   /** Of the objects they are read from: an object is read whole, whatever is wanted of it. */
@@ -44,7 +51,7 @@ interface Sending {
 }
 
 /** Small objects are read and sent so many at a time: each by itself costs more than its bytes. */
-const TOGETHER = { entries: 32, bytes: 64 * 1024 };
+const CHUNK = { entries: 32, bytes: 64 * 1024 };
 
 /** What is read ahead for one reader: the reads under way, and the bytes they may come to. */
 const READ_AHEAD = { maxItems: 4, maxBytes: 4 * 1024 * 1024 };
@@ -54,141 +61,180 @@ export const MAX_LISTS = 5;
 
 /** Reads logs: what a reader is not aware of, for each client in order and without holes. */
 export class Reader {
-  readonly #listings: ListingCache;
-  readonly #parts: EntryReader;
-  readonly #telemetry: Telemetry;
+  readonly #options: ReaderOptions;
 
-  constructor(listings: ListingCache, parts: EntryReader, telemetry: Telemetry) {
-    this.#listings = listings;
-    this.#parts = parts;
-    this.#telemetry = telemetry;
+  constructor(options: ReaderOptions) {
+    this.#options = options;
   }
 
-  /** The operations above what the reader is aware of: for each client, its last known index. */
-  async read(
+  /**
+   * The operations above a version vector: for each client, the last index that the reader knows.
+   * Throws what `check` throws, `StorageUnavailable`, `ObjectDamaged` and `SegmentMalformed`; so do
+   * the lines, which also throw `OperationsLost` and what `budget` throws.
+   */
+  read(
     user: Fingerprint,
     versionVector: ReadonlyMap<string, number>,
-    { check, budget }: ReadOptions = {},
+    options: ReadOptions,
   ): Promise<Reading> {
-    let listing = await this.#listings.get(user);
+    return new ReadSession(this.#options, user, options).open(versionVector);
+  }
+}
+
+/** One reading: what its reader was promised, and how far it has come. */
+class ReadSession {
+  readonly #listings: ListingCache;
+  readonly #entries: EntryReader;
+  readonly #telemetry: Telemetry;
+  readonly #user: Fingerprint;
+  readonly #options: ReadOptions;
+  #listing: Listing | undefined;
+  /** In the order in which it is sent. */
+  #wanted: readonly Wanted[] = [];
+  /** How many lines the reader was promised, and how many were sent. */
+  #promised = 0;
+  #sent = 0;
+  #lastSent: Chunk | undefined;
+
+  constructor(
+    { listings, entries, telemetry = NO_TELEMETRY }: ReaderOptions,
+    user: Fingerprint,
+    options: ReadOptions,
+  ) {
+    this.#listings = listings;
+    this.#entries = entries;
+    this.#telemetry = telemetry;
+    this.#user = user;
+    this.#options = options;
+  }
+
+  async open(versionVector: ReadonlyMap<string, number>): Promise<Reading> {
+    let listing = await this.#listings.get(this.#user);
     for (let lists = 0; ; lists++) {
-      await check?.(listing);
+      await this.#options.check(listing);
       try {
-        return await this.#reading(user, listing, versionVector, budget, check);
+        return await this.#readingOf(listing, versionVector);
       } catch (error) {
         if (!(error instanceof ObjectMissing) || lists === MAX_LISTS) throw error;
-        listing = await this.#listings.fresh(user);
+        listing = await this.#listings.fresh(this.#user);
       }
     }
   }
 
-  async #reading(
-    user: Fingerprint,
-    listing: Listing,
-    versionVector: ReadonlyMap<string, number>,
-    budget: MemoryBudget | undefined,
-    check: AccessCheck | undefined,
-  ): Promise<Reading> {
+  async #readingOf(listing: Listing, versionVector: ReadonlyMap<string, number>): Promise<Reading> {
     const wanted: Wanted[] = [];
     let count = 0;
     let bytes = 0;
     for (const [client, sequence] of listing.clients) {
       const span = sequence.above(versionVector.get(client) ?? -1);
       if (span === undefined) continue;
-      wanted.push({ client, ...span });
-      await this.#parts.sort(user, client, sequence.overlaps(span));
-      for (const entry of this.#parts.entries(sequence, span)) {
+      const entries = await this.#entries.entriesOf(this.#user, client, sequence, span);
+      wanted.push({ client, ...span, entries });
+      for (const entry of entries) {
         count += linesIn(entry);
         bytes += bytesIn(entry);
       }
     }
-    return { count, bytes, lines: this.#lines(user, listing, wanted, count, budget, check) };
+    this.#listing = listing;
+    this.#wanted = wanted;
+    this.#promised = count;
+    return { count, bytes, lines: this.#lines() };
   }
 
-  async *#lines(
-    user: Fingerprint,
-    listing: Listing,
-    wanted: Wanted[],
-    count: number,
-    budget: MemoryBudget | undefined,
-    check: AccessCheck | undefined,
-  ): AsyncGenerator<Uint8Array, void, void> {
-    let last: Sending | undefined;
-    let sent = 0;
-    let sentBefore = -1;
-    for (let lists = 0; ; lists++) {
+  async *#lines(): AsyncGenerator<Uint8Array, void, void> {
+    /** How often storage was listed again since a line was last sent. */
+    let lists = 0;
+    for (;;) {
       try {
-        for (const { client, ...span } of wanted) {
-          await this.#parts.sort(user, client, listing.clients.get(client)?.overlaps(span) ?? []);
-        }
-        const reads = prefetch(this.#sendings(listing, wanted), {
-          read: async (sending) => ({ sending, lines: await this.#linesOf(user, sending) }),
-          bytes: (sending) => sending.bytes,
+        if (lists > 0) await this.#listAgain(lists > 1);
+        const reads = prefetch(this.#chunks(), {
+          read: async (chunk) => ({ chunk, lines: await this.#linesOf(chunk) }),
+          bytes: (chunk) => chunk.bytes,
           ...READ_AHEAD,
-          budget,
+          budget: this.#options.budget,
         });
-        for await (const { sending, lines } of reads) {
+        for await (const { chunk, lines } of reads) {
           yield lines;
-          const operations = sending.entries.reduce((sum, entry) => sum + linesIn(entry), 0);
-          sent += operations;
+          const operations = chunk.entries.reduce((sum, entry) => sum + linesIn(entry), 0);
           this.#telemetry.count("operations", "delivered", operations);
-          last = sending;
+          this.#sent += operations;
+          this.#lastSent = chunk;
+          lists = 0;
         }
         break;
       } catch (error) {
-        if (sent > sentBefore) lists = 0;
         if (!(error instanceof ObjectMissing) || lists === MAX_LISTS) throw error;
-        sentBefore = sent;
-        // An object that is gone was packed together with others: go on from here in a listing
-        // that knows of it. If this process packed it, that is the cached one.
-        const cached = await this.#listings.get(user);
-        listing = cached === listing || lists > 0 ? await this.#listings.fresh(user) : cached;
-        await check?.(listing);
-        wanted = after(wanted, last);
+        lists++;
       }
     }
-    if (sent !== count) throw new OperationsLost(`${count} lines were promised, ${sent} sent`);
+    if (this.#sent !== this.#promised) {
+      throw new OperationsLost(`${this.#promised} lines were promised, ${this.#sent} sent`);
+    }
   }
 
-  async #linesOf(user: Fingerprint, { client, entries }: Sending): Promise<Uint8Array> {
-    const all = await this.#parts.lines(user, client, entries);
+  /**
+   * An object that is gone was packed with others: goes on from here by a listing that shows the
+   * segment. If this process has packed it, the cached listing does; otherwise a fresh one.
+   */
+  async #listAgain(fresh: boolean): Promise<void> {
+    const cached = await this.#listings.get(this.#user);
+    const useCached = !fresh && cached !== this.#listing;
+    const listing = useCached ? cached : await this.#listings.fresh(this.#user);
+    await this.#options.check(listing);
+    const wanted: Wanted[] = [];
+    for (const { client, first, last } of remaining(this.#wanted, this.#lastSent)) {
+      const sequence = listing.clients.get(client);
+      const span = { first, last };
+      const entries =
+        sequence === undefined
+          ? []
+          : await this.#entries.entriesOf(this.#user, client, sequence, span);
+      wanted.push({ client, ...span, entries });
+    }
+    this.#listing = listing;
+    this.#wanted = wanted;
+  }
+
+  async #linesOf({ client, entries }: Chunk): Promise<Uint8Array> {
+    const all = await this.#entries.lines(this.#user, client, entries);
     const [only] = all;
     return all.length === 1 && only !== undefined ? only : Buffer.concat(all);
   }
 
   /** All that is wanted, in order. Throws `OperationsLost` where an operation is missing. */
-  *#sendings(listing: Listing, wanted: readonly Wanted[]): Generator<Sending, void, void> {
-    for (const { client, first, last } of wanted) {
+  *#chunks(): Generator<Chunk, void, void> {
+    for (const { client, first, last, entries } of this.#wanted) {
       let next = first;
-      let sending: Sending = { client, entries: [], bytes: 0 };
-      const sequence = listing.clients.get(client);
-      for (const entry of sequence ? this.#parts.entries(sequence, { first, last }) : []) {
+      let chunk: Chunk = { client, entries: [], bytes: 0 };
+      for (const entry of entries) {
         if (entry.first !== next) throw lost(client, next);
         const bytes = entry.runs.reduce((sum, { size }) => sum + size, 0);
-        const full =
-          sending.entries.length === TOGETHER.entries || sending.bytes + bytes > TOGETHER.bytes;
-        if (full && sending.entries.length > 0) {
-          yield sending;
-          sending = { client, entries: [], bytes: 0 };
+        const full = chunk.entries.length === CHUNK.entries || chunk.bytes + bytes > CHUNK.bytes;
+        if (full && chunk.entries.length > 0) {
+          yield chunk;
+          chunk = { client, entries: [], bytes: 0 };
         }
-        sending.entries.push(entry);
-        sending.bytes += bytes;
+        chunk.entries.push(entry);
+        chunk.bytes += bytes;
         next = entry.last + 1;
       }
-      if (sending.entries.length > 0) yield sending;
+      if (chunk.entries.length > 0) yield chunk;
       if (next <= last) throw lost(client, next);
     }
   }
 }
 
-/** What is wanted still when `last` was the last to be sent: they go out in the order wanted. */
-function after(wanted: Wanted[], last: Sending | undefined): Wanted[] {
-  const end = last?.entries.at(-1)?.last;
-  const at = wanted.findIndex(({ client }) => client === last?.client);
-  if (last === undefined || end === undefined || at === -1) return wanted;
-  const rest = wanted.slice(at);
-  return rest
-    .map((span) => (span.client === last.client ? { ...span, first: end + 1 } : span))
+/** What is still wanted once `sent`, and so all that is wanted before it, was sent. */
+function remaining(
+  wanted: readonly Wanted[],
+  sent: Chunk | undefined,
+): readonly { readonly client: string; readonly first: number; readonly last: number }[] {
+  const end = sent?.entries.at(-1)?.last;
+  const at = wanted.findIndex(({ client }) => client === sent?.client);
+  if (sent === undefined || end === undefined || at === -1) return wanted;
+  return wanted
+    .slice(at)
+    .map((span) => (span.client === sent.client ? { ...span, first: end + 1 } : span))
     .filter(({ first, last }) => first <= last);
 }
 

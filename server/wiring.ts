@@ -1,12 +1,13 @@
 /** Puts the parts of the server together, as the settings say. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { AnomalyMonitor } from "../oplog/anomalies.ts";
-import { Log } from "../oplog/appender.ts";
+import { Appender } from "../oplog/appender.ts";
 import type { PackingLimits } from "../oplog/compaction/planner.ts";
 import { CompactionScheduler, type CompactionTiming } from "../oplog/compaction/scheduler.ts";
 import { EntryReader } from "../oplog/entries.ts";
 import { ListingCache } from "../oplog/listing-cache.ts";
 import { ObjectCache } from "../oplog/object-cache.ts";
+import { Reader } from "../oplog/reader.ts";
 import type { Telemetry } from "../oplog/telemetry.ts";
 import type { Driver } from "../storage/driver.ts";
 import { InstrumentedDriver } from "../storage/instrumented.ts";
@@ -59,29 +60,40 @@ export function wire(options: WiringOptions, answering: () => number): Wiring {
   const metrics = new Metrics();
   const driver = new InstrumentedDriver(storage);
   observeStorage(driver, metrics);
-  const damage = new AnomalyMonitor(
-    (user, found) => logger.error("a log is irregular", { user, ...found }),
-    metrics,
-  );
-  const listings = new ListingCache(driver, {
+  const anomalies = new AnomalyMonitor({
+    onFound: (user, found) => logger.error("a log is irregular", { user, ...found }),
+    telemetry: metrics,
+  });
+  const listings = new ListingCache({
+    driver,
     ttl: config.LISTING_TTL,
     maxRuns: config.LISTING_CACHE_RUNS,
     now,
     telemetry: metrics,
-    onLoad: (user, listing) => {
-      damage.inspect(user, listing);
-      compactor?.loaded(user, listing);
-    },
   });
-  const objects = new ObjectCache(driver, config.OBJECT_CACHE_BYTES, metrics);
-  const parts = new EntryReader(objects, damage.reportForks);
+  listings.onLoad(anomalies.inspect);
+  const objects = new ObjectCache({
+    driver,
+    maxBytes: config.OBJECT_CACHE_BYTES,
+    telemetry: metrics,
+  });
+  const onForks = anomalies.reportForks;
+  const entries = new EntryReader({ read: (name) => objects.get(name), onForks });
+  const erasures = new Erasures({
+    driver,
+    listings,
+    objects,
+    time,
+    telemetry: metrics,
+    onFailure: (user, error) => logger.error("an erased user is not swept yet", { user, error }),
+  });
   const compactor =
     config.COMPACTION === "off"
       ? undefined
       : new CompactionScheduler({
           listings,
           objects,
-          parts: new EntryReader({ get: (name) => objects.getUncached(name) }, damage.reportForks),
+          onForks,
           now,
           telemetry: metrics,
           settle: (user) => erasures.settleAfresh(user),
@@ -89,7 +101,17 @@ export function wire(options: WiringOptions, answering: () => number): Wiring {
           onError: (user, error) => logger.error("a compaction failed", { user, error }),
           ...compaction,
         });
-  const log = new Log(listings, objects, parts, (user) => compactor?.appended(user), metrics);
+  if (compactor !== undefined) {
+    listings.onLoad((user, listing) => compactor.loaded(user, listing));
+  }
+  const appender = new Appender({
+    listings,
+    objects,
+    entries,
+    onAppended: (user) => compactor?.appended(user),
+    telemetry: metrics,
+  });
+  const reader = new Reader({ listings, entries, telemetry: metrics });
   const limiter =
     config.RATE_LIMIT > 0
       ? new RateLimiter({
@@ -99,14 +121,6 @@ export function wire(options: WiringOptions, answering: () => number): Wiring {
           telemetry: metrics,
         })
       : undefined;
-  const erasures = new Erasures({
-    driver,
-    listings,
-    objects,
-    time,
-    telemetry: metrics,
-    onFailure: (user, error) => logger.error("an erased user is not swept yet", { user, error }),
-  });
   const access = new Access({ driver, listings, erasures, telemetry: metrics });
   const signatures = new RequestSignatures({
     publicUrl: config.PUBLIC_URL,
@@ -138,7 +152,8 @@ export function wire(options: WiringOptions, answering: () => number): Wiring {
   const endpoint = new SyncEndpoint({
     maxBody: config.MAX_BODY,
     timeout: config.CLIENT_TIMEOUT,
-    log,
+    appender,
+    reader,
     access,
     erasures,
     signatures,

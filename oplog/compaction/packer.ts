@@ -1,5 +1,5 @@
 import { md5Of, ObjectMissing } from "../../storage/driver.ts";
-import type { Entry, EntryReader } from "../entries.ts";
+import { type Entry, EntryReader, type ForkListener } from "../entries.ts";
 import type { ListingCache } from "../listing-cache.ts";
 import type { Fingerprint } from "../names.ts";
 import type { ObjectCache } from "../object-cache.ts";
@@ -12,8 +12,7 @@ import { type PackingLimits, planSegments } from "./planner.ts";
 export interface PackerOptions {
   readonly listings: ListingCache;
   readonly objects: ObjectCache;
-  /** Best over `objects.getUncached`: what is packed is read for the last time. */
-  readonly parts: EntryReader;
+  readonly onForks?: ForkListener | undefined;
   readonly limits: PackingLimits;
   /** Waited for before each piece of work, and within a large one: requests go first. */
   readonly pause: () => Promise<void>;
@@ -54,9 +53,13 @@ const MAX_MERGED = 4 * 1024 * 1024;
  */
 export class Packer {
   readonly #options: PackerOptions;
+  readonly #entries: EntryReader;
 
   constructor(options: PackerOptions) {
+    const { objects, onForks } = options;
     this.#options = options;
+    // What is packed is read for the last time, so the payload cache does not keep it.
+    this.#entries = new EntryReader({ read: (name) => objects.getUncached(name), onForks });
   }
 
   /**
@@ -136,9 +139,7 @@ export class Packer {
     sequence: Sequence,
     overlap: Overlap,
   ): Promise<{ leaving: readonly Run[]; added?: Run }> {
-    const { parts } = this.#options;
-    await parts.sort(user, client, [overlap]);
-    const entries = parts.sorted(overlap);
+    const entries = await this.#entries.resolveOverlap(user, client, overlap);
     const needed = new Set(entries.flatMap(({ runs }) => runs));
     const forked = entries.some(({ runs }) => runs.length > 1);
     const bytes = [...needed].reduce((sum, { size }) => sum + size, 0);
@@ -151,13 +152,13 @@ export class Packer {
 
   /** Stores the segment that is made of entries. */
   async #store(user: Fingerprint, client: string, entries: readonly Entry[]): Promise<Run> {
-    const { objects, parts, pause, signal, telemetry } = this.#options;
+    const { objects, pause, signal, telemetry } = this.#options;
     const lines: Uint8Array[] = [];
     const reads = prefetch(entries.entries(), {
       read: async ([i, entry]) => {
         // The first follow upon a pause.
         if (i > 0 && i % WITHOUT_PAUSE === 0 && !signal.aborted) await pause();
-        return parts.lines(user, client, [entry]);
+        return this.#entries.lines(user, client, [entry]);
       },
       bytes: ([, { runs }]) => runs.reduce((sum, { size }) => sum + size, 0),
       ...READ_AHEAD,

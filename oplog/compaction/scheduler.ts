@@ -9,7 +9,7 @@ import { type Packed, Packer, type PackerOptions } from "./packer.ts";
 import { type PackingLimits, planSegments } from "./planner.ts";
 
 export interface CompactionSchedulerOptions
-  extends Pick<PackerOptions, "listings" | "objects" | "parts">,
+  extends Pick<PackerOptions, "listings" | "objects" | "onForks">,
     Partial<Pick<PackerOptions, "limits" | "pause" | "telemetry">> {
   readonly timing?: CompactionTiming;
   /** Called when something was packed or may have been, however that ended: its user may be erased by now. */

@@ -1,9 +1,9 @@
 import type { ServerRequest } from "srvx";
-import type { Log } from "../../oplog/appender.ts";
+import type { Appender } from "../../oplog/appender.ts";
 import type { Listing } from "../../oplog/listing.ts";
 import type { Fingerprint } from "../../oplog/names.ts";
 import type { AccessCheck, Addition, AppendPolicy, Reservation } from "../../oplog/policy.ts";
-import type { Reading } from "../../oplog/reader.ts";
+import type { Reader, Reading } from "../../oplog/reader.ts";
 import type { Telemetry } from "../../oplog/telemetry.ts";
 import { LINES_TYPE, OPERATION_COUNT } from "../../protocol/limits.ts";
 import { type Access, SignatureRequired } from "../../sync/access.ts";
@@ -37,7 +37,8 @@ export interface SyncOptions {
   readonly maxBody: number;
   /** How long a client may send or take nothing, in milliseconds. */
   readonly timeout: number;
-  readonly log: Log;
+  readonly appender: Appender;
+  readonly reader: Reader;
   readonly access: Access;
   readonly erasures: Erasures;
   readonly signatures: RequestSignatures;
@@ -177,7 +178,7 @@ export class SyncEndpoint {
   async #accept(
     arrival: Arrival,
   ): Promise<{ entered: Entered; versionVector: ReadonlyMap<string, number>; bytes: number }> {
-    const { log, access, signaturesRequired } = this.#options;
+    const { appender, access, signaturesRequired } = this.#options;
     const { asked, entered, bytes } = await this.#letIn<SyncRequest>(
       arrival,
       parseRequest,
@@ -191,8 +192,8 @@ export class SyncEndpoint {
         reserve: (addition, listing) => this.#admit(addition, listing, arrival.address),
       };
       try {
-        await log
-          .append(user, client, append.first, append.payloads, policy)
+        await appender
+          .append({ user, client, ...append }, policy)
           .finally(() => access.afterAppend(user));
       } catch (error) {
         throw this.#refusal(error, user);
@@ -226,7 +227,7 @@ export class SyncEndpoint {
     permit: Permit,
   ): Promise<Reply> {
     const { user, door, rate } = entered;
-    const reading = await this.#options.log.read(user, versionVector, {
+    const reading = await this.#options.reader.read(user, versionVector, {
       check: door,
       budget: permit,
     });

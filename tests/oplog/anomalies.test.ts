@@ -20,7 +20,7 @@ function listing(indexes: readonly number[], foreign: readonly string[] = []): L
 describe("watching for damage", () => {
   it("tells of forks, holes and foreign objects, and of a whole log nothing", () => {
     const told: unknown[] = [];
-    const watch = new AnomalyMonitor((whose, damage) => told.push([whose, damage]));
+    const watch = new AnomalyMonitor({ onFound: (...found) => told.push(found) });
     watch.inspect(user, listing([0, 1, 2]));
     watch.inspect(someFingerprint(), listing([]));
     assert.deepEqual(told, []);
@@ -30,7 +30,7 @@ describe("watching for damage", () => {
 
   it("tells nothing of markers, nor of what an erased user has left behind", () => {
     let told = 0;
-    const watch = new AnomalyMonitor(() => told++);
+    const watch = new AnomalyMonitor({ onFound: () => told++ });
     watch.inspect(user, listing([0], [formatMarker({ kind: "signed", user })]));
     const tombstone = formatMarker({ kind: "erased", user, at: 1_800_000_000 });
     const left = listing([0, 2, 2], [tombstone, `${user}.strange`]);
@@ -44,7 +44,7 @@ describe("watching for damage", () => {
   it("tells of the same damage once, and again when it changes or comes back", () => {
     let told = 0;
     const telemetry = new RecordingTelemetry();
-    const watch = new AnomalyMonitor(() => told++, telemetry);
+    const watch = new AnomalyMonitor({ onFound: () => told++, telemetry });
     for (let i = 0; i < 3; i++) watch.inspect(user, listing([0, 2]));
     assert.equal(told, 1);
     watch.inspect(user, listing([0, 2, 4]));

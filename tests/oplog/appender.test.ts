@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
 import { OperationConflict, OperationGap } from "../../oplog/append-plan.ts";
-import { Log } from "../../oplog/appender.ts";
 import { ListingCache } from "../../oplog/listing-cache.ts";
 import { formatName } from "../../oplog/names.ts";
 import { ObjectCache, ObjectDamaged } from "../../oplog/object-cache.ts";
@@ -9,7 +8,7 @@ import { OperationsLost } from "../../oplog/reader.ts";
 import { md5Of, ObjectMissing, StorageUnavailable } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { gate, HookedDriver } from "../support/drivers.ts";
-import { storeRun } from "../support/logs.ts";
+import { type Log, logOver, storeRun } from "../support/logs.ts";
 import { operationsOf } from "../support/operations.ts";
 import { newClient, someFingerprint } from "../support/users.ts";
 
@@ -23,12 +22,13 @@ describe("the log", () => {
 
   /** A log as another process would have it: the same storage, caches of its own. */
   const instance = (ttl = 30_000, cacheBytes = 1_000_000) => {
-    const listings = new ListingCache(driver, {
+    const listings = new ListingCache({
+      driver,
       ttl,
       maxRuns: 10_000,
       now: () => performance.now(),
     });
-    return new Log(listings, new ObjectCache(driver, cacheBytes));
+    return logOver(listings, new ObjectCache({ driver, maxBytes: cacheBytes }));
   };
   const append = (client: string, first: number, ...payloads: string[]) =>
     log.append(user, client, first, payloads);

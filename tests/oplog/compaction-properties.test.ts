@@ -1,9 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { Log } from "../../oplog/appender.ts";
 import { CompactionScheduler } from "../../oplog/compaction/scheduler.ts";
-import { EntryReader } from "../../oplog/entries.ts";
 import { ListingCache } from "../../oplog/listing-cache.ts";
 import { type Fingerprint, formatName, isFingerprint, parseName } from "../../oplog/names.ts";
 import { ObjectCache } from "../../oplog/object-cache.ts";
@@ -12,6 +10,7 @@ import { type Driver, md5Of, StorageUnavailable, type StoredObject } from "../..
 import { MemoryDriver } from "../../storage/memory.ts";
 import { HookedDriver, untilAvailable } from "../support/drivers.ts";
 import type { Operation } from "../support/http.ts";
+import { type Log, logOver } from "../support/logs.ts";
 import { acknowledgedBy, inOrder, operationsOf } from "../support/operations.ts";
 
 const USER = fingerprint("A".repeat(43));
@@ -96,18 +95,16 @@ describe("any interleaving of compactions, crashes, appends and reads", () => {
             if (fates.next().value === "lands") throw new StorageUnavailable("after it was done");
           };
           const instance = () => {
-            const listings = new ListingCache(driver, { ttl, maxRuns: 1000, now: () => 0 });
-            const objects = new ObjectCache(driver, bytes);
-            const parts = new EntryReader(objects);
+            const listings = new ListingCache({ driver, ttl, maxRuns: 1000, now: () => 0 });
+            const objects = new ObjectCache({ driver, maxBytes: bytes });
             const compactor = new CompactionScheduler({
               listings,
               objects,
-              parts,
               now: () => 0,
               limits: { operations, bytes: size },
               timing: { debounce: 0, maxDelay: 0, deleteDelay: 0, backoff: 0 },
             });
-            return { log: new Log(listings, objects, parts), listings, compactor };
+            return { log: logOver(listings, objects), listings, compactor };
           };
           const instances = Array.from({ length: INSTANCES }, instance);
           const devices = CLIENTS.map(

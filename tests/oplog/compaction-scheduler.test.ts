@@ -400,7 +400,7 @@ describe("a listing that shows a hole", () => {
       driver.after = async ({ kind }) => {
         if (kind === "list" && heals) await storeRun(storage, user, a, 1, "1", "2");
       };
-      const listings = new ListingCache(driver, { ttl: 0, maxRuns: 100, now: () => 0 });
+      const listings = new ListingCache({ driver, ttl: 0, maxRuns: 100, now: () => 0 });
       const sequence = (await listings.get(user)).clients.get(a);
       assert.deepEqual(sequence?.holes, heals ? [] : [{ first: 1, last: 2 }]);
       assert.equal(driver.count("list"), 2);

@@ -25,7 +25,7 @@ describe("the listing cache", () => {
   const cacheOver = (options: { ttl?: number; maxRuns?: number }) => {
     telemetry = new RecordingTelemetry();
     const now = () => time;
-    return new ListingCache(driver, { ttl: 30_000, maxRuns: 1000, now, telemetry, ...options });
+    return new ListingCache({ driver, ttl: 30_000, maxRuns: 1000, now, telemetry, ...options });
   };
   const operation = (index: number): ObjectName => ({
     user,

@@ -25,21 +25,21 @@ describe("the payload cache", () => {
   beforeEach(() => {
     driver = new HookedDriver(new MemoryDriver());
     telemetry = new RecordingTelemetry();
-    objects = new ObjectCache(driver, 100_000, telemetry);
+    objects = new ObjectCache({ driver, maxBytes: 100_000, telemetry });
   });
 
   it("reads an object once, and one that was just put not at all", async () => {
     await objects.put(name, body);
     assert.deepEqual(await objects.get(name), body);
     assert.equal(driver.count("get"), 0);
-    const cold = new ObjectCache(driver, 100_000);
+    const cold = new ObjectCache({ driver, maxBytes: 100_000 });
     assert.deepEqual(await cold.get(name), body);
     assert.deepEqual(await cold.get(name), body);
     assert.equal(driver.count("get"), 1);
   });
 
   it("keeps no large object that is read, for it is read once, and does keep one that is put", async () => {
-    const roomy = new ObjectCache(driver, 10_000_000);
+    const roomy = new ObjectCache({ driver, maxBytes: 10_000_000 });
     const [read, stored] = [object(1, "r".repeat(300_000)), object(2, "s".repeat(300_000))];
     await driver.put(formatName(read.name), read.body);
     await roomy.put(stored.name, stored.body);
@@ -77,7 +77,7 @@ describe("the payload cache", () => {
   });
 
   it("holds no more bytes than it may: eviction costs a read and changes nothing", async () => {
-    const small = new ObjectCache(driver, 10_000);
+    const small = new ObjectCache({ driver, maxBytes: 10_000 });
     const many = Array.from({ length: 50 }, (_, i) => object(i, `${i}`.padEnd(1000, "x")));
     for (const { name, body } of many) {
       await small.put(name, body);
@@ -89,7 +89,7 @@ describe("the payload cache", () => {
 
   it("works without any memory, and passes on what is too large to keep", async () => {
     for (const maxBytes of [0, 500]) {
-      const none = new ObjectCache(driver, maxBytes);
+      const none = new ObjectCache({ driver, maxBytes });
       const large = object(maxBytes, "x".repeat(5000));
       await none.put(large.name, large.body);
       assert.deepEqual(await none.get(large.name), large.body);

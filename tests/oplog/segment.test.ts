@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { Log } from "../../oplog/appender.ts";
 import { ListingCache } from "../../oplog/listing-cache.ts";
 import { formatName, type ObjectName } from "../../oplog/names.ts";
 import { ObjectCache, ObjectDamaged } from "../../oplog/object-cache.ts";
@@ -10,6 +9,7 @@ import { md5Of } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { fingerprintOf } from "../../sync/public-key.ts";
 import { type Operation, serveHere, sync } from "../support/http.ts";
+import { logOver } from "../support/logs.ts";
 import { operationsOf } from "../support/operations.ts";
 import { postRaw } from "../support/socket.ts";
 import { newClient, newUser, someFingerprint } from "../support/users.ts";
@@ -115,9 +115,9 @@ describe("a damaged segment", () => {
       const damaged = body.slice();
       damaged[at] = (damaged[at] ?? 0) ^ (1 << (at % 8));
       await driver.put(formatName(name), damaged);
-      const objects = new ObjectCache(driver, 1000);
-      const listings = new ListingCache(driver, { ttl: 0, maxRuns: 100, now: () => 0 });
-      const log = new Log(listings, objects);
+      const objects = new ObjectCache({ driver, maxBytes: 1000 });
+      const listings = new ListingCache({ driver, ttl: 0, maxRuns: 100, now: () => 0 });
+      const log = logOver(listings, objects);
       await assert.rejects(objects.get(name), ObjectDamaged);
       // Whole, cut, and looked into for a retry.
       for (const known of [-1, 0, 1]) {
@@ -136,7 +136,7 @@ describe("a damaged segment", () => {
     ]) {
       const driver = new MemoryDriver();
       await driver.put(formatName(name), damaged);
-      await assert.rejects(new ObjectCache(driver, 0).get(name), ObjectDamaged);
+      await assert.rejects(new ObjectCache({ driver, maxBytes: 0 }).get(name), ObjectDamaged);
     }
   });
 
@@ -195,8 +195,8 @@ describe("a segment in a log", () => {
         const driver = new MemoryDriver();
         const body = encodeSegment(client, 0, some);
         await driver.put(formatName(nameFor(0, some.length, body)), body);
-        const listings = new ListingCache(driver, { ttl: 0, maxRuns: 100, now: () => 0 });
-        const log = new Log(listings, new ObjectCache(driver, 0));
+        const listings = new ListingCache({ driver, ttl: 0, maxRuns: 100, now: () => 0 });
+        const log = logOver(listings, new ObjectCache({ driver, maxBytes: 0 }));
         const { lines } = await log.read(user, new Map());
         const chunks: Uint8Array[] = [];
         for await (const chunk of lines) chunks.push(chunk);

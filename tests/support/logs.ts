@@ -1,6 +1,6 @@
 /** Logs without a server around them: what is stored, and processes that work on it. */
 
-import { Log } from "../../oplog/appender.ts";
+import { Appender } from "../../oplog/appender.ts";
 import {
   CompactionScheduler,
   type CompactionSchedulerOptions,
@@ -9,9 +9,46 @@ import { EntryReader } from "../../oplog/entries.ts";
 import { ListingCache } from "../../oplog/listing-cache.ts";
 import { type Fingerprint, formatName } from "../../oplog/names.ts";
 import { ObjectCache } from "../../oplog/object-cache.ts";
+import type { AppendPolicy } from "../../oplog/policy.ts";
+import { Reader, type Reading, type ReadOptions } from "../../oplog/reader.ts";
 import { encodeSegment } from "../../oplog/segment.ts";
+import { NO_TELEMETRY } from "../../oplog/telemetry.ts";
 import { type Driver, md5Of } from "../../storage/driver.ts";
 import { RecordingTelemetry } from "./telemetry.ts";
+
+/** A log as tests use it: everybody may append and read anything, unless a policy says otherwise. */
+export interface Log {
+  append(
+    user: Fingerprint,
+    client: string,
+    first: number,
+    payloads: readonly string[],
+    policy?: Partial<AppendPolicy>,
+  ): Promise<void>;
+  read(
+    user: Fingerprint,
+    versionVector: ReadonlyMap<string, number>,
+    options?: Partial<ReadOptions>,
+  ): Promise<Reading>;
+}
+
+/** The log behind these caches. */
+export function logOver(
+  listings: ListingCache,
+  objects: ObjectCache,
+  telemetry = NO_TELEMETRY,
+): Log {
+  const entries = new EntryReader({ read: (name) => objects.get(name) });
+  const appender = new Appender({ listings, objects, entries, telemetry });
+  const reader = new Reader({ listings, entries, telemetry });
+  const check = () => undefined;
+  const reserve = () => ({ stored: () => undefined, end: () => undefined });
+  return {
+    append: (user, client, first, payloads, policy) =>
+      appender.append({ user, client, first, payloads }, { check, reserve, ...policy }),
+    read: (user, versionVector, options) => reader.read(user, versionVector, { check, ...options }),
+  };
+}
 
 /** A process of its own over some storage, with caches of its own and no payload cache. */
 export interface Process {
@@ -32,21 +69,18 @@ export function processOn(
 ): Process {
   const { now = () => performance.now() } = options;
   const telemetry = new RecordingTelemetry();
-  const listings = new ListingCache(driver, { ttl, maxRuns: 10_000, now, telemetry });
-  const objects = new ObjectCache(driver, 0, telemetry);
-  const parts = new EntryReader(objects);
+  const listings = new ListingCache({ driver, ttl, maxRuns: 10_000, now, telemetry });
+  const objects = new ObjectCache({ driver, maxBytes: 0, telemetry });
   const compactor = new CompactionScheduler({
     listings,
     objects,
-    parts,
     now,
     telemetry,
     limits: { operations: 4, bytes: 100_000 },
     timing: { debounce: 0, maxDelay: 0, deleteDelay: 0, backoff: 0 },
     ...options,
   });
-  const log = new Log(listings, objects, parts, undefined, telemetry);
-  return { listings, compactor, log, telemetry };
+  return { listings, compactor, log: logOver(listings, objects, telemetry), telemetry };
 }
 
 /**

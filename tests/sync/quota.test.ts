@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { Log } from "../../oplog/appender.ts";
 import { ListingCache } from "../../oplog/listing-cache.ts";
 import { formatName } from "../../oplog/names.ts";
 import { ObjectCache } from "../../oplog/object-cache.ts";
@@ -9,6 +8,7 @@ import { StorageUnavailable } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { Quota, QuotaExceeded, type QuotaOptions } from "../../sync/quota.ts";
 import { gate, HookedDriver } from "../support/drivers.ts";
+import { logOver } from "../support/logs.ts";
 import { until } from "../support/socket.ts";
 import { newClient, someFingerprint } from "../support/users.ts";
 
@@ -17,8 +17,8 @@ const [a, b, c] = [newClient(), newClient(), newClient()];
 
 /** One instance with a quota, on a driver that others may share. */
 function instance(options: Partial<QuotaOptions>, driver: HookedDriver, ttl = 1000) {
-  const listings = new ListingCache(driver, { ttl, maxRuns: 10_000, now: () => 0 });
-  const log = new Log(listings, new ObjectCache(driver, 0));
+  const listings = new ListingCache({ driver, ttl, maxRuns: 10_000, now: () => 0 });
+  const log = logOver(listings, new ObjectCache({ driver, maxBytes: 0 }));
   const quota = new Quota({ bytes: 0, clients: 0, ...options });
   return {
     append: (client: string, first: number, ...payloads: string[]) =>
