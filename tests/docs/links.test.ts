@@ -14,6 +14,9 @@ const DOCUMENTS = documentsIn("").sort();
 /** Environment variables of the AWS SDK, of the tests, of the command line and of Node. */
 const OTHERS = /^(AWS|TEST|SYNC|UV)_/;
 
+/** Files that commands make, and files to be written by who follows the document. */
+const MADE = /^bench\/results\.|^dist\/|^\/|NAME/;
+
 const settings = [...helpText().matchAll(/^ {2}([A-Z_]+) /gm)].map(([, name]) => name);
 
 for (const document of DOCUMENTS) {
@@ -28,6 +31,16 @@ for (const document of DOCUMENTS) {
         assert.ok(existsSync(join(projectFolder, target)), link);
         if (anchor !== undefined) assert.ok(anchorsOf(target).includes(anchor), link);
       }
+    });
+
+    it("names no file that is not there", () => {
+      const named = [...proseOf(text).matchAll(/`([\w./-]+\/[\w.-]+\.(?:ts|json|sh|yaml|md))`/g)]
+        .map(([, path = ""]) => path)
+        .filter((path) => !MADE.test(path));
+      const missing = named.filter(
+        (path) => ![".", dirname(document)].some((at) => existsSync(join(projectFolder, at, path))),
+      );
+      assert.deepEqual(missing, []);
     });
 
     it("names no setting that the server does not have", () => {
