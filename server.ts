@@ -13,8 +13,7 @@ import { helpText, InvalidConfig, readConfig, VERSION } from "./server/config.ts
 import { hasMore } from "./server/http/body-reader.ts";
 import { corsFor } from "./server/http/cors.ts";
 import { CannotListen, listen, responseClass } from "./server/http/listen.ts";
-import { Problem, problemReply } from "./server/http/problem.ts";
-import { methodNotAllowed, problemOf, stopping } from "./server/http/problems.ts";
+import { methodNotAllowed, Problem, problemOf, problemReply } from "./server/http/problems.ts";
 import { json, type Reply, type ResponseClass } from "./server/http/response.ts";
 import { pageFor } from "./server/http/static.ts";
 import { createLogger } from "./server/logger.ts";
@@ -50,7 +49,8 @@ const STOP_WITHIN_MS = 10_000;
 
 /** The server without a listener: puts its parts together, and answers with them. */
 export function createHandler(options: HandlerOptions): Handler {
-  const { config, logger, now = () => performance.now(), Response: Answer = Response } = options;
+  const { config, logger, now = () => performance.now(), time = Date.now } = options;
+  const { Response: Answer = Response } = options;
   let running = 0;
   let stopped = false;
   const { endpoint, readiness, metrics, compactor } = wire(options, () => running);
@@ -105,7 +105,7 @@ export function createHandler(options: HandlerOptions): Handler {
   }
 
   async function answer(routed: Routed): Promise<Reply> {
-    if (stopped) return problemReply(stopping);
+    if (stopped) return problemReply(new Problem("stopping"), time);
     try {
       // Not by way of the router, whose own URL and patterns would be a third of a poll's work.
       if (routed.path === "/sync" && routed.method === "POST") {
@@ -116,13 +116,13 @@ export function createHandler(options: HandlerOptions): Handler {
       return await router.fetch(routed);
     } catch (error) {
       const problem = problemOf(error);
-      const { status } = PROBLEMS[problem.type];
-      // A `Problem` was made on purpose, and told of where it was made.
+      const { status } = PROBLEMS[problem.code];
+      // A `Problem` is thrown on purpose, and logged there if it has to be.
       if (status >= 500 && !(error instanceof Problem)) {
         logger.error("a request failed", { status, error });
       }
-      metrics.count("refusals", problem.type);
-      return problemReply(problem);
+      metrics.count("refusals", problem.code);
+      return problemReply(problem, time);
     }
   }
 

@@ -12,20 +12,22 @@ import { isOverlap, type Run, type Span } from "./sequence.ts";
 /** Refused: the operation's index is beyond the next one of its client. */
 export class OperationGap extends Error {
   override name = "OperationGap";
-  readonly nextIndex: number;
+  readonly code = "operation-gap";
+  readonly members: { readonly next_index: number };
   constructor(nextIndex: number) {
     super(`the next operation of this client has the index ${nextIndex}`);
-    this.nextIndex = nextIndex;
+    this.members = { next_index: nextIndex };
   }
 }
 
 /** Refused: another payload is stored under the operation's index. */
 export class OperationConflict extends Error {
   override name = "OperationConflict";
-  readonly index: number;
+  readonly code = "operation-conflict";
+  readonly members: { readonly operation_index: number };
   constructor(index: number) {
-    super(`operation ${index} of this client is stored already, with another payload`);
-    this.index = index;
+    super(`operation ${index} of this client is already stored with another payload`);
+    this.members = { operation_index: index };
   }
 }
 

@@ -13,7 +13,8 @@ export interface PrefetchOptions<Item, Result> {
 
 /** There is no memory to read ahead in. */
 export class BudgetExhausted extends Error {
-  override name = "NoRoom";
+  override name = "BudgetExhausted";
+  readonly code = "overloaded";
 }
 
 /** Memory that readers share, in bytes. */

@@ -4,12 +4,13 @@ import { fingerprintOf, InvalidPublicKey } from "../sync/public-key.ts";
 
 /** The file of users cannot be read, or lines in it are wrong. The message names them by number. */
 export class InvalidAllowList extends Error {
-  override name = "InvalidUsers";
+  override name = "InvalidAllowList";
 }
 
 /** Refused: the user is not in the file of users. */
 export class UserNotAllowed extends Error {
   override name = "UserNotAllowed";
+  readonly code = "user-not-allowed";
 }
 
 export interface UsersOptions {

@@ -79,6 +79,7 @@ export class ObjectMissing extends Error {
  */
 export class StorageUnavailable extends Error {
   override name = "StorageUnavailable";
+  readonly code = "storage-unavailable";
   readonly reason: string;
   constructor(message: string, options: ErrorOptions & { readonly reason?: string } = {}) {
     super(message, options);

@@ -11,16 +11,24 @@ import type { Erasures } from "./erasure.ts";
 /** Refused: the request has to be signed, and is not. */
 export class SignatureRequired extends Error {
   override name = "SignatureRequired";
+  readonly code = "signature-required";
+  readonly user: Fingerprint;
+  constructor(user: Fingerprint, reason: string) {
+    super(reason);
+    this.user = user;
+  }
 }
 
 /** Refused: the user has left. */
 export class UserErased extends Error {
   override name = "UserErased";
-  /** In seconds of Unix time. */
-  readonly at: number;
+  readonly code = "user-erased";
+  readonly members: { readonly erased_at: string };
+
+  /** @param at when, in seconds of Unix time */
   constructor(at: number) {
     super("this user was erased");
-    this.at = at;
+    this.members = { erased_at: new Date(at * 1000).toISOString() };
   }
 }
 
@@ -59,7 +67,8 @@ export class Access {
         throw new UserErased(erasedAt);
       }
       if (listing.signed) {
-        if (!signed) throw new SignatureRequired("this user has sent a signed request before");
+        if (!signed)
+          throw new SignatureRequired(user, "this user has sent a signed request before");
       } else if (signed) {
         beforeLock(listing);
         return this.#lock(user);

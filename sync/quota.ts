@@ -5,15 +5,17 @@ import type { Addition, Reservation } from "../oplog/policy.ts";
 /** Refused: the user has stored as much as one may. */
 export class QuotaExceeded extends Error {
   override name = "QuotaExceeded";
-  readonly setting: "QUOTA_BYTES" | "QUOTA_CLIENTS";
-  readonly quota: number;
-  /** What is stored, and what is being stored right now. */
-  readonly used: number;
+  readonly code = "quota-exceeded";
+  readonly members: {
+    readonly quota: number;
+    /** What is stored, and what is being stored right now. */
+    readonly used: number;
+    readonly setting: "QUOTA_BYTES" | "QUOTA_CLIENTS";
+  };
   constructor(setting: "QUOTA_BYTES" | "QUOTA_CLIENTS", quota: number, used: number) {
-    super(`${used} of ${quota} are used`);
-    this.setting = setting;
-    this.quota = quota;
-    this.used = used;
+    const unit = setting === "QUOTA_BYTES" ? "bytes of operations" : "clients";
+    super(`This user may store ${quota} ${unit} here and has ${used}`);
+    this.members = { quota, used, setting };
   }
 }
 

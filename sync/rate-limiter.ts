@@ -25,6 +25,44 @@ export interface Verdict {
   readonly retryAfter: number;
 }
 
+/** The state of a bucket after a request, and its limit. Times are in whole seconds. */
+export interface RateStatus {
+  /** The whole tokens that a full bucket holds. */
+  readonly quota: number;
+  /** How long an empty bucket takes to fill. */
+  readonly window: number;
+  /** Whole tokens left. */
+  readonly remaining: number;
+  /** Until the bucket is full again. */
+  readonly fullIn: number;
+}
+
+/** Refused: the user has no token left. */
+export class RateLimited extends Error {
+  override name = "RateLimited";
+  readonly code = "rate-limited";
+  /** In seconds. */
+  readonly retryAfter: number;
+  readonly rate: RateStatus;
+  constructor(retryAfter: number, rate: RateStatus) {
+    super("the user has no token left");
+    this.retryAfter = retryAfter;
+    this.rate = rate;
+  }
+}
+
+/** Refused: too many new users have come from one network address. */
+export class NewUsersLimited extends Error {
+  override name = "NewUsersLimited";
+  readonly code = "new-users-limited";
+  /** In seconds. */
+  readonly retryAfter: number;
+  constructor(retryAfter: number) {
+    super("too many new users have come from this network address");
+    this.retryAfter = retryAfter;
+  }
+}
+
 interface Bucket {
   /** Below zero after work that was dearer than what was left: it is paid back before the next. */
   tokens: number;

@@ -147,16 +147,28 @@ export interface ValidationIssue {
   readonly detail: string;
 }
 
-/** A request that is right, or what is wrong with it. */
-export type Parsed<Request> = Request | { readonly faults: readonly ValidationIssue[] };
+/** The request has members that break their rules, each listed with its place. */
+export class InvalidRequest extends Error {
+  override name = "InvalidRequest";
+  readonly code = "invalid-request";
+  readonly members: { readonly errors: readonly ValidationIssue[] };
 
-/** Checks the JSON of a request to sync. */
-export function parseRequest(json: unknown): Parsed<SyncRequest> {
+  /** @param issues at least one */
+  constructor(issues: readonly ValidationIssue[]) {
+    const [{ pointer, detail } = { pointer: "#", detail: "is invalid" }] = issues;
+    const more = issues.length > 1 ? ` (and ${issues.length - 1} more in "errors")` : "";
+    super(`${pointer} ${detail}${more}. Nothing was stored.`);
+    this.members = { errors: issues };
+  }
+}
+
+/** Checks the JSON of a request to sync. Throws `InvalidRequest`. */
+export function parseRequest(json: unknown): SyncRequest {
   return parse(Request, Members.entries, "is not a member of a sync request", json);
 }
 
-/** Checks the JSON of a request to erase a user. */
-export function parseErase(json: unknown): Parsed<EraseRequest> {
+/** Checks the JSON of a request to erase a user. Throws `InvalidRequest`. */
+export function parseErase(json: unknown): EraseRequest {
   return parse(Erase, EraseMembers.entries, "is not a member of a request to erase", json);
 }
 
@@ -165,8 +177,10 @@ function parse<Output>(
   members: Readonly<Record<string, unknown>>,
   unknownMember: string,
   json: unknown,
-): Parsed<Output> {
-  if (!isObject(json)) return { faults: [{ pointer: "#", detail: "must be a JSON object" }] };
+): Output {
+  if (!isObject(json)) {
+    throw new InvalidRequest([{ pointer: "#", detail: "must be a JSON object" }]);
+  }
   // Refused, and not passed over: a payload under a misspelt name would be lost without a word.
   const unknown = Object.keys(json)
     .filter((name) => !Object.hasOwn(members, name))
@@ -178,7 +192,7 @@ function parse<Output>(
     pointer: pointerTo((path ?? []).map(({ key }) => String(key))),
     detail: message,
   }));
-  return { faults: [...known, ...unknown].slice(0, MAX_FAULTS) };
+  throw new InvalidRequest([...known, ...unknown].slice(0, MAX_FAULTS));
 }
 
 function isPayload(value: unknown): value is string {

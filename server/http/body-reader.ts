@@ -12,6 +12,10 @@ export interface Arriving {
 /** The client went away while it sent its body. There is nobody to answer. */
 export class BodyCut extends Error {
   override name = "BodyCut";
+  readonly code = "invalid-request";
+  constructor(options?: ErrorOptions) {
+    super("The body ended early. Send the request again.", options);
+  }
 }
 
 /** A shorter body is taken in one piece, where the runtime is faster so. */
@@ -63,11 +67,11 @@ function fromNode(message: Readable, take: (piece: Uint8Array) => void): Arrivin
       resolve();
     });
     message.on("close", () => {
-      if (!over) onReject(new BodyCut("the request's body ended early"));
+      if (!over) onReject(new BodyCut());
     });
     // "close" tells of it as well; an error that nobody listens to would end the process.
     message.on("error", () => undefined);
-    if (message.destroyed) onReject(new BodyCut("the request's body ended early"));
+    if (message.destroyed) onReject(new BodyCut());
   });
   return {
     ended,
@@ -91,7 +95,7 @@ function inOnePiece(request: Request, take: (piece: Uint8Array) => void): Arrivi
           onReject(error);
         }
       },
-      (cause: unknown) => onReject(new BodyCut("the request's body ended early", { cause })),
+      (cause: unknown) => onReject(new BodyCut({ cause })),
     );
   });
   return {
@@ -127,7 +131,7 @@ function fromStream(
           }
           next();
         },
-        (cause: unknown) => onReject(new BodyCut("the request's body ended early", { cause })),
+        (cause: unknown) => onReject(new BodyCut({ cause })),
       );
     };
     next();

@@ -1,12 +1,12 @@
 import { isUtf8 } from "node:buffer";
 import type { ServerRequest } from "srvx";
 import { MIN_BYTES_PER_MS, REQUEST_TYPE } from "../../protocol/limits.ts";
+import { InvalidRequest } from "../../sync/request.ts";
 import type { Permit } from "./admission.ts";
 import { arriving } from "./body-reader.ts";
 import { deadline } from "./deadline.ts";
 import { checkJsonComplexity } from "./json-guard.ts";
-import { Problem } from "./problem.ts";
-import { invalidRequest, overloaded } from "./problems.ts";
+import { Problem } from "./problems.ts";
 
 /** A request's JSON, and the bytes it came in. */
 export interface Body {
@@ -29,13 +29,14 @@ export interface BodyOptions {
 export async function readJson(request: ServerRequest, options: BodyOptions): Promise<Body> {
   checkMediaType(request.headers);
   const body = await readBytes(request, options);
-  const fault = checkJsonComplexity(body);
-  if (fault !== undefined) throw invalidRequest([fault]);
+  const issue = checkJsonComplexity(body);
+  if (issue !== undefined) throw new InvalidRequest([issue]);
   try {
     return { json: parse(body), body };
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
-    throw invalid(
+    throw new Problem(
+      "invalid-request",
       "The body is not JSON in UTF-8. Check quotes, commas and that it is not cut off.",
     );
   }
@@ -59,7 +60,7 @@ function checkMediaType(headers: Headers): void {
     throw unsupported("Send the body as JSON in UTF-8, with Content-Type: application/json.");
   }
   if ((headers.get("content-encoding") ?? "identity").toLowerCase() !== "identity") {
-    throw unsupported("Send the body as it is, without Content-Encoding.");
+    throw unsupported("Send the body without Content-Encoding.");
   }
 }
 
@@ -72,7 +73,8 @@ async function readBytes(
   const body = arriving(request, (piece) => {
     length += piece.byteLength;
     if (length > maxBytes) throw tooLarge(maxBytes);
-    if (!permit.tryReserve(piece.byteLength)) throw overloaded({ Connection: "close" });
+    if (!permit.tryReserve(piece.byteLength))
+      throw new Problem("overloaded", undefined, { headers: { Connection: "close" } });
     pieces.push(piece);
   });
   const since = performance.now();
@@ -91,31 +93,21 @@ async function readBytes(
     : Buffer.concat(pieces, length);
 }
 
-function invalid(detail: string): Problem {
-  return new Problem({ type: "invalid-request", detail });
-}
-
 function unsupported(detail: string): Problem {
-  return new Problem({
-    type: "unsupported-media-type",
-    detail,
-    headers: { Accept: "application/json" },
-  });
+  return new Problem("unsupported-media-type", detail);
 }
 
 function tooSlow(): Problem {
-  return new Problem({
-    type: "request-timeout",
-    detail: "The body came too slowly. Nothing was stored. Send fewer operations at once.",
-    headers: { Connection: "close" },
-  });
+  return new Problem(
+    "request-timeout",
+    "The body arrived too slowly. Nothing was stored. Send fewer operations at once.",
+  );
 }
 
 function tooLarge(maxBytes: number): Problem {
-  return new Problem({
-    type: "body-too-large",
-    detail: `The body is larger than ${maxBytes} bytes. Send fewer operations at once, or have the server's MAX_BODY raised.`,
-    members: { limit: maxBytes, setting: "MAX_BODY" },
-    headers: { Connection: "close" },
-  });
+  return new Problem(
+    "body-too-large",
+    `The body is larger than ${maxBytes} bytes. Send fewer operations at once, or have the server's MAX_BODY raised.`,
+    { members: { limit: maxBytes, setting: "MAX_BODY" } },
+  );
 }

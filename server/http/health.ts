@@ -1,5 +1,5 @@
 import { type Driver, StorageUnavailable } from "../../storage/driver.ts";
-import { storageNotReady } from "./problems.ts";
+import { Problem } from "./problems.ts";
 
 /** How long an answer is kept: asking costs the server next to nothing, however often. */
 const KEPT_FOR_MS = 1000;
@@ -36,7 +36,8 @@ export class Readiness {
       await this.#driver.list("ready.");
     } catch (error) {
       this.#onFailure(error);
-      throw error instanceof StorageUnavailable ? storageNotReady(error.reason) : error;
+      if (!(error instanceof StorageUnavailable)) throw error;
+      throw new Problem("storage-unavailable", `Storage is not ready: ${error.reason}.`);
     }
   }
 }

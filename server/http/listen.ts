@@ -1,5 +1,4 @@
-import { problemReply } from "./problem.ts";
-import { problemOf } from "./problems.ts";
+import { problemOf, problemReply } from "./problems.ts";
 import type { ResponseClass } from "./response.ts";
 
 /** A connection on which nothing moves for this long is closed; 255 is the most that Bun takes. */
@@ -61,7 +60,7 @@ export async function listen(
       // Deno reports here the responses that were cut, and would print them; they are in the log.
       deno: {
         onError: () => {
-          const { body, ...init } = problemReply(problemOf(undefined));
+          const { body, ...init } = problemReply(problemOf(undefined), Date.now);
           return new Response(body, init);
         },
       },

@@ -1,4 +1,9 @@
-/** What a request is answered with. The runtime's own `Response` is made of it at the very end. */
+import type { RateStatus } from "../../sync/rate-limiter.ts";
+
+/** Header fields of a response. */
+export type Fields = Readonly<Record<string, string>>;
+
+/** The answer to a request. The runtime's own `Response` is made of it at the very end. */
 export interface Reply {
   readonly status: number;
   readonly headers: Record<string, string>;
@@ -6,19 +11,29 @@ export interface Reply {
 }
 
 /**
- * The class that answers are made with: the global one, or what the runtime's server has for it. On
- * Node, srvx writes its own to the socket as it is, for half the time that a real `Response` takes.
+ * The class of the runtime's responses: the global one, or what the runtime's server has for it. On
+ * Node, srvx writes its own to the socket as it is, in half the time that a real `Response` takes.
  */
 export type ResponseClass = new (
   body: Reply["body"],
   init: { status: number; headers: Record<string, string> },
 ) => Response;
 
-/** A document as JSON that nobody keeps. */
+/** A JSON document that is not to be cached. */
 export function json(document: unknown): Reply {
   return {
     status: 200,
     headers: { "Content-Type": "application/json", "Cache-Control": "no-store" },
     body: JSON.stringify(document),
+  };
+}
+
+/** The fields of draft-ietf-httpapi-ratelimit-headers; none where there is no limit. */
+export function rateFields(rate: RateStatus | undefined): Fields {
+  if (rate === undefined) return {};
+  const { quota, window, remaining, fullIn } = rate;
+  return {
+    "RateLimit-Policy": `"user";q=${quota};w=${window}`,
+    RateLimit: `"user";r=${remaining};t=${fullIn}`,
   };
 }

@@ -37,10 +37,13 @@ export type SignatureCheck =
 /** Refused: the request has a signature, and it is not right. The message says what is wrong. */
 export class SignatureInvalid extends Error {
   override name = "SignatureInvalid";
-  readonly check: SignatureCheck;
-  constructor(check: SignatureCheck, message: string) {
+  readonly code = "signature-invalid";
+  readonly members: { readonly check: SignatureCheck };
+  readonly user: Fingerprint;
+  constructor(user: Fingerprint, check: SignatureCheck, message: string) {
     super(message);
-    this.check = check;
+    this.members = { check };
+    this.user = user;
   }
 }
 
@@ -100,22 +103,26 @@ export class RequestSignatures {
     try {
       await this.#check(request, body, user);
     } catch (error) {
-      if (error instanceof SignatureInvalid) telemetry.count("signatures", error.check);
+      if (error instanceof SignatureInvalid) telemetry.count("signatures", error.members.check);
       throw error;
     }
     telemetry.count("signatures", "valid");
   }
 
   async #check(request: Request, body: Uint8Array, user: PublicKey): Promise<void> {
+    const { fingerprint } = user;
     for (const name of ["signature", "signature-input"]) {
       const length = request.headers.get(name)?.length ?? 0;
-      if (length === 0) throw new SignatureInvalid("format", `there is no ${name} field`);
-      if (length > MAX_FIELD) throw new SignatureInvalid("format", `the ${name} field is too long`);
+      if (length === 0)
+        throw new SignatureInvalid(fingerprint, "format", `there is no ${name} field`);
+      if (length > MAX_FIELD)
+        throw new SignatureInvalid(fingerprint, "format", `the ${name} field is too long`);
     }
     const { publicUrl, time } = this.#options;
     const told = originTold(request);
     const own = publicUrl ?? told;
-    if (own === undefined) throw new SignatureInvalid("authority", "the request names no host");
+    if (own === undefined)
+      throw new SignatureInvalid(fingerprint, "authority", "the request names no host");
 
     const now = Math.floor(time() / 1000);
     const isFor = (origin: string) =>
@@ -126,9 +133,14 @@ export class RequestSignatures {
     const { host, pathname } = new URL(own + SYNC_PATH);
     if (told !== undefined && told !== own && (await isFor(told))) {
       const meant = new URL(told).host + SYNC_PATH;
-      throw new SignatureInvalid("authority", `it is for ${meant}, and this is ${host}${pathname}`);
+      throw new SignatureInvalid(
+        fingerprint,
+        "authority",
+        `it is for ${meant}, and this is ${host}${pathname}`,
+      );
     }
     throw new SignatureInvalid(
+      fingerprint,
       "signature",
       `it is not that of this key over ${request.method} ${pathname} at ${host}`,
     );
@@ -170,7 +182,7 @@ export class RequestSignatures {
       if (error.code === SignatureErrorCode.ResolverFailed) throw error.cause;
       const check = FOUND[error.code];
       if (check === undefined) throw error;
-      throw new SignatureInvalid(check, error.message);
+      throw new SignatureInvalid(user.fingerprint, check, error.message);
     }
   }
 }
@@ -188,21 +200,35 @@ function checkClaims(
   );
   const missing = SIGNED_COMPONENTS.filter((name) => !covered.includes(name));
   if (missing.length > 0) {
-    throw new SignatureInvalid("components", `it does not cover ${missing.join(", ")}`);
+    throw new SignatureInvalid(
+      fingerprint,
+      "components",
+      `it does not cover ${missing.join(", ")}`,
+    );
   }
   if (parameters.keyid !== fingerprint) {
-    throw new SignatureInvalid("key", "its keyid is not the fingerprint of the key in the body");
+    throw new SignatureInvalid(
+      fingerprint,
+      "key",
+      "its keyid is not the fingerprint of the key in the body",
+    );
   }
   const { created, expires = Number.POSITIVE_INFINITY } = parameters;
-  if (created === undefined) throw new SignatureInvalid("clock", "it has no created time");
+  if (created === undefined)
+    throw new SignatureInvalid(fingerprint, "clock", "it has no created time");
   const off = now - created;
   if (Math.abs(off) > MAX_CLOCK_SKEW_SECONDS) {
     const way = off > 0 ? "ago" : "ahead";
-    throw new SignatureInvalid("clock", `it was created ${Math.abs(off)} s ${way} by this clock`);
+    throw new SignatureInvalid(
+      fingerprint,
+      "clock",
+      `it was created ${Math.abs(off)} s ${way} by this clock`,
+    );
   }
-  if (expires < now) throw new SignatureInvalid("clock", `it expired ${now - expires} s ago`);
+  if (expires < now)
+    throw new SignatureInvalid(fingerprint, "clock", `it expired ${now - expires} s ago`);
   const fault = digestFault(digest, body);
-  if (fault !== undefined) throw new SignatureInvalid("digest", fault);
+  if (fault !== undefined) throw new SignatureInvalid(fingerprint, "digest", fault);
 }
 
 /** The value of `Accept-Signature` (RFC 9421, section 5) that asks a user for a signature. */

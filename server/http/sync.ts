@@ -9,10 +9,15 @@ import { LINES_TYPE, OPERATION_COUNT } from "../../protocol/limits.ts";
 import { type Access, SignatureRequired } from "../../sync/access.ts";
 import type { Erasures } from "../../sync/erasure.ts";
 import type { Quota } from "../../sync/quota.ts";
-import type { RateLimiter, Verdict } from "../../sync/rate-limiter.ts";
+import {
+  NewUsersLimited,
+  RateLimited,
+  type RateLimiter,
+  type RateStatus,
+  type Verdict,
+} from "../../sync/rate-limiter.ts";
 import {
   type EraseRequest,
-  type Parsed,
   parseErase,
   parseRequest,
   type SyncRequest,
@@ -21,15 +26,9 @@ import type { AllowListFile } from "../allow-list-file.ts";
 import type { ConcurrencyLimiter, Permit } from "./admission.ts";
 import { readJson } from "./body.ts";
 import type { ClientAddresses } from "./client-address.ts";
-import {
-  invalidRequest,
-  newUsersLimited,
-  overloaded,
-  rateLimited,
-  unauthorized,
-} from "./problems.ts";
-import type { Reply } from "./response.ts";
-import { type RequestSignatures, SignatureInvalid } from "./signature.ts";
+import { Problem } from "./problems.ts";
+import { type Reply, rateFields } from "./response.ts";
+import type { RequestSignatures } from "./signature.ts";
 import { streamOf } from "./stream.ts";
 
 export interface SyncOptions {
@@ -73,7 +72,7 @@ interface Entered {
   readonly door: AccessCheck;
   /** Whose tokens it takes. */
   readonly bucket: string;
-  readonly rate: Record<string, string>;
+  readonly rate: RateStatus | undefined;
 }
 
 /** An operation costs as much as so many bytes, however short it is. */
@@ -93,11 +92,7 @@ export class SyncEndpoint {
   answer(request: ServerRequest): Promise<Reply> {
     return this.#within(request, async (arrival) => {
       const { entered, versionVector, bytes } = await this.#accept(arrival);
-      try {
-        return await this.#read(entered, versionVector, bytes, arrival.permit);
-      } catch (error) {
-        throw this.#refusal(error, entered.user);
-      }
+      return this.#read(entered, versionVector, bytes, arrival.permit);
     });
   }
 
@@ -113,7 +108,7 @@ export class SyncEndpoint {
       if (refusal !== undefined) throw refusal;
       await erasures.erase(asked.user);
       arrival.permit.release();
-      const headers = { "Cache-Control": "no-store", ...entered.rate };
+      const headers = { "Cache-Control": "no-store", ...rateFields(entered.rate) };
       return { status: 204, headers, body: null };
     });
   }
@@ -126,7 +121,7 @@ export class SyncEndpoint {
     const { addresses, admission } = this.#options;
     const address = addresses.of(request);
     const permit = admission.acquire(address);
-    if (permit === undefined) throw overloaded();
+    if (permit === undefined) throw new Problem("overloaded");
     try {
       return await work({ request, address, permit });
     } catch (error) {
@@ -138,23 +133,20 @@ export class SyncEndpoint {
   /** Reads a request and lets it in, or throws why not: the cheap checks before the dear. */
   async #letIn<Asked extends EraseRequest>(
     { request, address, permit }: Arrival,
-    parse: (json: unknown) => Parsed<Asked>,
+    parse: (json: unknown) => Asked,
     signatureRequired: boolean,
     operations: (asked: Asked) => number,
   ): Promise<{ asked: Asked; entered: Entered; bytes: number }> {
     const { maxBody, timeout, access, signatures, users, limiter } = this.#options;
     const { json, body } = await readJson(request, { maxBytes: maxBody, permit, timeout });
     const asked = parse(json);
-    if ("faults" in asked) throw invalidRequest(asked.faults);
     const { user, key } = asked;
     users?.check(user);
     const signed = signatures.has(request);
     if (signed) {
-      await signatures.check(request, body, key).catch((error: unknown) => {
-        throw this.#refusal(error, user);
-      });
+      await signatures.check(request, body, key);
     } else if (signatureRequired) {
-      throw this.#refusal(new SignatureRequired("it is asked of everybody"), user);
+      throw new SignatureRequired(user, "this server requires a signature");
     }
     // After the check, and apart from the unsigned: who has the public key alone takes no token
     // from those who can sign.
@@ -163,8 +155,8 @@ export class SyncEndpoint {
       bucket,
       body.byteLength + operations(asked) * BYTES_PER_OPERATION,
     );
-    const rate = rateHeaders(limiter, verdict);
-    if (verdict?.admitted === false) throw rateLimited(verdict.retryAfter, rate);
+    const rate = rateStatus(limiter, verdict);
+    if (verdict?.admitted === false && rate) throw new RateLimited(verdict.retryAfter, rate);
     const door = access.check(user, signed, (listing) => {
       // The lock is stored, so who has nothing stored yet is new by it.
       if (listing.clients.size > 0) return;
@@ -191,13 +183,9 @@ export class SyncEndpoint {
         check: entered.door,
         reserve: (addition, listing) => this.#admit(addition, listing, arrival.address),
       };
-      try {
-        await appender
-          .append({ user, client, ...append }, policy)
-          .finally(() => access.afterAppend(user));
-      } catch (error) {
-        throw this.#refusal(error, user);
-      }
+      await appender
+        .append({ user, client, ...append }, policy)
+        .finally(() => access.afterAppend(user));
     }
     return { entered, versionVector, bytes };
   }
@@ -217,7 +205,7 @@ export class SyncEndpoint {
   /** Counts a new user; says why there may be no more from this network address. */
   #countNew(address: string): Error | undefined {
     const verdict = this.#options.newUsers?.admit(address, 0);
-    return verdict?.admitted === false ? newUsersLimited(verdict.retryAfter) : undefined;
+    return verdict?.admitted === false ? new NewUsersLimited(verdict.retryAfter) : undefined;
   }
 
   async #read(
@@ -240,7 +228,7 @@ export class SyncEndpoint {
         "Content-Type": LINES_TYPE,
         "Cache-Control": "no-store",
         [OPERATION_COUNT]: String(reading.count),
-        ...rate,
+        ...rateFields(rate),
       },
       body: reading.count === 0 ? null : await this.#send(entered, reading, permit),
     };
@@ -262,23 +250,13 @@ export class SyncEndpoint {
       },
     });
   }
-
-  /** The error to answer with: a missing or wrong signature comes with how to make a right one. */
-  #refusal(error: unknown, user: Fingerprint): unknown {
-    const refused = error instanceof SignatureInvalid || error instanceof SignatureRequired;
-    return refused ? unauthorized(error, user, this.#options.time()) : error;
-  }
 }
 
-/** The fields of draft-ietf-httpapi-ratelimit-headers, for the one policy there is. */
-function rateHeaders(
+function rateStatus(
   limiter: RateLimiter | undefined,
   verdict: Verdict | undefined,
-): Record<string, string> {
-  if (limiter === undefined || verdict === undefined) return {};
-  const { quota, window } = limiter.policy;
-  return {
-    "RateLimit-Policy": `"user";q=${quota};w=${window}`,
-    RateLimit: `"user";r=${verdict.remaining};t=${verdict.fullIn}`,
-  };
+): RateStatus | undefined {
+  if (limiter === undefined || verdict === undefined) return undefined;
+  const { remaining, fullIn } = verdict;
+  return { ...limiter.policy, remaining, fullIn };
 }

@@ -104,9 +104,12 @@ describe("the log", () => {
   });
 
   it("refuses an operation beyond the next one, says which is next, and writes nothing", async () => {
-    await assert.rejects(append(a, 1, "one"), { name: "OperationGap", nextIndex: 0 });
+    await assert.rejects(append(a, 1, "one"), { name: "OperationGap", members: { next_index: 0 } });
     await append(a, 0, "zero");
-    await assert.rejects(append(a, 2, "two", "three"), { name: "OperationGap", nextIndex: 1 });
+    await assert.rejects(append(a, 2, "two", "three"), {
+      name: "OperationGap",
+      members: { next_index: 1 },
+    });
     assert.equal(await objects(), 1);
   });
 
@@ -151,10 +154,13 @@ describe("the log", () => {
       log = instance(30_000, cache);
       await append(a, 3, "payload 3");
       await append(a, 2, "payload 2", "payload 3", "payload 4");
-      await assert.rejects(append(a, 3, "payload 4"), { name: "OperationConflict", index: 3 });
+      await assert.rejects(append(a, 3, "payload 4"), {
+        name: "OperationConflict",
+        members: { operation_index: 3 },
+      });
       await assert.rejects(append(a, 8, "payload 8", "9", "10"), {
         name: "OperationConflict",
-        index: 9,
+        members: { operation_index: 9 },
       });
       assert.equal(driver.count("put"), 1);
     }
@@ -248,7 +254,7 @@ describe("the log", () => {
     await other.append(user, a, 2, ["two"]);
     await append(a, 3, "three");
     assert.equal((await read({}, instance())).length, 4);
-    await assert.rejects(other.append(user, a, 5, ["five"]), { nextIndex: 4 });
+    await assert.rejects(other.append(user, a, 5, ["five"]), { members: { next_index: 4 } });
   });
 
   it("lets only one of two requests at the same time have an index", async () => {
@@ -299,8 +305,8 @@ describe("the log", () => {
       (await read({ [a]: 2, [b]: 0 })).map(({ payload }) => payload),
       ["3", "4"],
     );
-    await assert.rejects(append(a, 5, "5"), { nextIndex: 2 });
-    await assert.rejects(append(a, 3, "3", "4", "5"), { nextIndex: 2 });
+    await assert.rejects(append(a, 5, "5"), { members: { next_index: 2 } });
+    await assert.rejects(append(a, 3, "3", "4", "5"), { members: { next_index: 2 } });
     await append(a, 3, "3");
     await append(a, 2, "2", "3", "4", "5");
     assert.equal((await read()).length, 7);

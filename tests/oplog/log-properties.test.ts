@@ -149,7 +149,7 @@ async function act(
       return;
     case "gap":
       await assert.rejects(send(log, next + 1 + number, [payload]), (error) => {
-        return error instanceof OperationGap && error.nextIndex === next;
+        return error instanceof OperationGap && error.members.next_index === next;
       });
       return;
     default:

@@ -4,7 +4,7 @@ import { PROBLEMS } from "../../protocol/problems.ts";
 import { ConcurrencyLimiter } from "../../server/http/admission.ts";
 import { readJson } from "../../server/http/body.ts";
 import { deadline } from "../../server/http/deadline.ts";
-import { Problem } from "../../server/http/problem.ts";
+import { Problem } from "../../server/http/problems.ts";
 import { until } from "../support/socket.ts";
 
 /** A watcher that counts how often it is called. */
@@ -85,7 +85,7 @@ describe("what is watched", () => {
     };
     assert.deepEqual((await read("[1]")).json, [1]);
     const refused = (status: number) => (error: unknown) =>
-      error instanceof Problem && PROBLEMS[error.options.type].status === status;
+      error instanceof Problem && PROBLEMS[error.code].status === status;
     await assert.rejects(read("[1"), refused(400));
     await assert.rejects(read("[1,2,3,4,5,6,7]"), refused(413));
     await quiet();

@@ -242,7 +242,7 @@ describe("a request that breaks a rule", () => {
       status: 409,
       next_index: 0,
     });
-    assert.match(detail, /Nothing was stored\. Send on from next_index\.$/);
+    assert.match(detail, /Nothing was stored\. Continue from next_index\.$/);
   });
 
   it("is no fault of the server, whatever its Host", async () => {

@@ -38,7 +38,7 @@ async function storedIn(driver: HookedDriver): Promise<{ bytes: number; clients:
 
 const exceeded = (setting: string, quota: number, used: number) => (error: unknown) => {
   assert.ok(error instanceof QuotaExceeded, String(error));
-  assert.deepEqual([error.setting, error.quota, error.used], [setting, quota, used]);
+  assert.deepEqual(error.members, { setting, quota, used });
   return true;
 };
 
@@ -233,7 +233,7 @@ describe("whatever clients append at once", () => {
             const { reason } = outcome;
             // What comes after a refused append leaves a gap.
             if (!(reason instanceof QuotaExceeded)) assert.equal(reason.name, "OperationGap");
-            else assert.ok(reason.used <= reason.quota);
+            else assert.ok(reason.members.used <= reason.members.quota);
           }
           assert.equal(stored.bytes === 0, appends.length === 0);
         },
