@@ -14,42 +14,56 @@ export interface PackerOptions {
   readonly objects: ObjectCache;
   readonly onForks?: ForkListener | undefined;
   readonly limits: PackingLimits;
-  /** Waited for before each piece of work, and within a large one: requests go first. */
+  /**
+   * Called after something was stored, or may have been, however that ended: deletes it if the user
+   * was erased meanwhile, because the erasure may have listed too early to find it.
+   */
+  readonly settle?: ((user: Fingerprint) => Promise<unknown>) | undefined;
+  /** Waited for before each piece of work, and within a large one, so that requests go first. */
   readonly pause: () => Promise<void>;
   /** Ends the work at the next point where it can end. */
   readonly signal: AbortSignal;
   readonly telemetry: Telemetry;
 }
 
-/** Runs of a client that were packed, or were left over, and can be deleted. */
-interface Superseded {
+/** Runs of a client whose operations other objects hold as well, so that they can be deleted. */
+export interface Superseded {
   readonly client: string;
   readonly runs: readonly Run[];
 }
 
-/** What came of packing a log: what can be deleted now, and what could not be packed. */
+/** The result of packing a log: what can be deleted now, and why the rest could not be packed. */
 export interface Packed {
-  readonly gone: readonly Superseded[];
+  readonly superseded: readonly Superseded[];
   readonly errors: readonly unknown[];
+}
+
+/** What a piece of work has changed: the runs that it superseded, and the segment it stored. */
+interface Change {
+  readonly superseded: readonly Run[];
+  readonly added?: Run;
 }
 
 /** Objects read or deleted at once, and the bytes that reads may come to. */
 const READ_AHEAD = { maxItems: 16, maxBytes: 2 * 1024 * 1024 };
 
-/** So many objects are read or deleted before requests may go first again. */
+/** How many objects are read or deleted between two pauses. */
 const WITHOUT_PAUSE = 128;
 
-/** Objects that overlap are made one only where they come to no more than this many bytes. */
+/** Objects that overlap are merged only where they come to no more than this many bytes. */
 const MAX_MERGED = 4 * 1024 * 1024;
 
 /**
- * Packs small objects of a log into segments.
+ * Packs small objects of a log into segments, and deletes the objects that the segments supersede.
  *
- * Safe at every point: what is packed is read and checked, the segment is stored durably, and only
- * then are the others deleted. Until that, and for ever where it ends halfway, readers meet both
- * and take each operation once (`entries.ts`). An object is deleted only if each of its payloads is
- * held by an object that reaches further, or as far and begins earlier. That order has no cycles,
- * so two processes that compact one log never delete each other's last copy.
+ * - It may stop at any point, by a crash as well. Objects are read and verified first, then the
+ *   segment is stored durably, and only then the objects are deleted. In between, or permanently
+ *   where it stops there, readers find both and take each operation once (`entries.ts`).
+ * - Several processes may compact one log. An object is deleted only if each of its payloads is
+ *   also in an object that ends at a higher index, or at the same index and begins at a lower one.
+ *   This order has no cycles, so two processes never delete each other's last copy.
+ * - The last object of a client is neither packed nor deleted, so that a list taken meanwhile can
+ *   show a hole but never a log that ends too early (`listing-cache.ts`).
  */
 export class Packer {
   readonly #options: PackerOptions;
@@ -58,96 +72,109 @@ export class Packer {
   constructor(options: PackerOptions) {
     const { objects, onForks } = options;
     this.#options = options;
-    // What is packed is read for the last time, so the payload cache does not keep it.
+    // Packed objects are read for the last time, so the payload cache does not keep them.
     this.#entries = new EntryReader({ read: (name) => objects.getUncached(name), onForks });
   }
 
   /**
-   * Stores all segments that are worth it. Throws `ObjectMissing` where another process was faster;
-   * what cannot be packed for another reason is left as it is, and keeps nothing else from it.
+   * Stores all segments that are worth it. An object that cannot be packed stays as it is, with its
+   * error, and keeps no other object from being packed; but `ObjectMissing` is thrown, because
+   * another process has compacted the log meanwhile.
    */
   async pack(user: Fingerprint): Promise<Packed> {
-    const { listings, limits, pause, signal } = this.#options;
-    const listing = await listings.getStale(user);
-    const gone: Superseded[] = [];
-    const errors: unknown[] = [];
-    for (const [client, sequence] of listing.clients) {
-      const leaving: Run[] = [];
-      const added: Run[] = [];
-      const attempt = async (work: () => Promise<{ leaving: readonly Run[]; added?: Run }>) => {
-        await pause();
-        if (signal.aborted) return;
-        try {
-          const done = await work();
-          leaving.push(...done.leaving);
-          if (done.added !== undefined) added.push(done.added);
-        } catch (error) {
-          if (error instanceof ObjectMissing) throw error;
-          errors.push(error);
-        }
-      };
-      for (const overlap of sequence.overlaps()) {
-        await attempt(() => this.#tidy(user, client, sequence, overlap));
-      }
-      for (const runs of planSegments(sequence, limits)) {
-        const entries = runs.map(({ first, last }, i) => ({
-          first,
-          last,
-          runs: runs.slice(i, i + 1),
-        }));
-        await attempt(async () => ({
-          leaving: runs,
-          added: await this.#store(user, client, entries),
-        }));
-      }
-      if (leaving.length === 0) continue;
-      listings.applyCompaction(user, client, leaving, added);
-      gone.push({ client, runs: leaving });
+    // A put that failed may have stored its segment all the same.
+    let mayHaveStored = true;
+    try {
+      const packed = await this.#packAll(user);
+      mayHaveStored = packed.superseded.length + packed.errors.length > 0;
+      return packed;
+    } finally {
+      if (mayHaveStored) await this.#options.settle?.(user);
     }
-    return { gone, errors };
   }
 
-  /** Deletes what was packed. */
-  async delete(user: Fingerprint, gone: readonly Superseded[]): Promise<void> {
+  /** Deletes superseded objects. */
+  async delete(user: Fingerprint, superseded: readonly Superseded[]): Promise<void> {
     const { listings, objects, pause, signal, telemetry } = this.#options;
-    for (const { client, runs } of gone) {
+    for (const { client, runs } of superseded) {
       for (let at = 0; at < runs.length; at += WITHOUT_PAUSE) {
         await pause();
         if (signal.aborted) break;
-        const rest = runs.slice(at, at + WITHOUT_PAUSE).values();
-        const deleting = async () => {
-          for (const run of rest) {
+        const queue = runs.slice(at, at + WITHOUT_PAUSE).values();
+        const worker = async () => {
+          for (const run of queue) {
             if (signal.aborted) return;
             await objects.delete({ user, client, ...run });
             telemetry.count("compaction", "deleted");
           }
         };
-        await Promise.all(Array.from({ length: READ_AHEAD.maxItems }, deleting));
+        await Promise.all(Array.from({ length: READ_AHEAD.maxItems }, worker));
       }
-      // Again, for a listing that was read between the two.
+      // Again, for a listing that was read while the objects were still there.
       listings.applyCompaction(user, client, runs);
     }
   }
 
+  async #packAll(user: Fingerprint): Promise<Packed> {
+    const { listings, pause, signal } = this.#options;
+    const listing = await listings.getStale(user);
+    const all: Superseded[] = [];
+    const errors: unknown[] = [];
+    for (const [client, sequence] of listing.clients) {
+      const superseded: Run[] = [];
+      const added: Run[] = [];
+      for (const work of this.#workOn(user, client, sequence)) {
+        await pause();
+        if (signal.aborted) break;
+        try {
+          const change = await work();
+          superseded.push(...change.superseded);
+          if (change.added !== undefined) added.push(change.added);
+        } catch (error) {
+          if (error instanceof ObjectMissing) throw error;
+          errors.push(error);
+        }
+      }
+      if (superseded.length > 0) {
+        listings.applyCompaction(user, client, superseded, added);
+        all.push({ client, runs: superseded });
+      }
+      if (signal.aborted) break;
+    }
+    return { superseded: all, errors };
+  }
+
+  /** The pieces of work that there are for a client: overlaps to resolve, and segments to store. */
+  #workOn(user: Fingerprint, client: string, sequence: Sequence): (() => Promise<Change>)[] {
+    const overlaps = sequence.overlaps();
+    return [
+      ...overlaps.map((overlap) => () => this.#resolve(user, client, sequence, overlap)),
+      ...planSegments(sequence, this.#options.limits).map((runs) => async () => {
+        const entries = runs.map((run) => ({ first: run.first, last: run.last, runs: [run] }));
+        return { superseded: runs, added: await this.#store(user, client, entries) };
+      }),
+    ];
+  }
+
   /**
-   * Sorts out runs that overlap. Where an index is forked, all runs that hold a payload which no
-   * other holds stay as they are.
+   * Supersedes runs of an overlap. Every run that holds a payload which no other run holds stays:
+   * where an index is forked, these are several.
    */
-  async #tidy(
+  async #resolve(
     user: Fingerprint,
     client: string,
     sequence: Sequence,
     overlap: Overlap,
-  ): Promise<{ leaving: readonly Run[]; added?: Run }> {
+  ): Promise<Change> {
     const entries = await this.#entries.resolveOverlap(user, client, overlap);
     const needed = new Set(entries.flatMap(({ runs }) => runs));
     const forked = entries.some(({ runs }) => runs.length > 1);
     const bytes = [...needed].reduce((sum, { size }) => sum + size, 0);
     if (!forked && needed.size > 1 && overlap.last < sequence.end && bytes <= MAX_MERGED) {
-      // Two processes have packed some operations each into a segment of its own.
-      return { leaving: overlap.runs, added: await this.#store(user, client, entries) };
+      // Two processes have packed some of the operations into different segments.
+      return { superseded: overlap.runs, added: await this.#store(user, client, entries) };
     }
-    return { leaving: overlap.runs.filter((run) => !needed.has(run)) };
+    return { superseded: overlap.runs.filter((run) => !needed.has(run)) };
   }
 
   /** Stores the segment that is made of entries. */
@@ -156,7 +183,7 @@ export class Packer {
     const lines: Uint8Array[] = [];
     const reads = prefetch(entries.entries(), {
       read: async ([i, entry]) => {
-        // The first follow upon a pause.
+        // There was a pause before the first.
         if (i > 0 && i % WITHOUT_PAUSE === 0 && !signal.aborted) await pause();
         return this.#entries.lines(user, client, [entry]);
       },
@@ -169,7 +196,7 @@ export class Packer {
     if (first === undefined || last === undefined) throw new TypeError("there is nothing to pack");
     const run = { first, last, md5: md5Of(body), size: body.byteLength };
     const name = { user, client, ...run };
-    // Throws unless it holds exactly the operations that its name says.
+    // Throws unless it holds exactly the operations that its name promises.
     new Segment(name, body);
     await objects.putUncached(name, body);
     telemetry.count("compaction", "stored");

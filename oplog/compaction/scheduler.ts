@@ -5,16 +5,15 @@ import { ObjectMissing } from "../../storage/driver.ts";
 import type { Listing } from "../listing.ts";
 import type { Fingerprint } from "../names.ts";
 import { NO_TELEMETRY, type Telemetry } from "../telemetry.ts";
-import { type Packed, Packer, type PackerOptions } from "./packer.ts";
+import { Packer, type PackerOptions } from "./packer.ts";
 import { type PackingLimits, planSegments } from "./planner.ts";
+import { Slots } from "./slots.ts";
 
 export interface CompactionSchedulerOptions
-  extends Pick<PackerOptions, "listings" | "objects" | "onForks">,
+  extends Pick<PackerOptions, "listings" | "objects" | "onForks" | "settle">,
     Partial<Pick<PackerOptions, "limits" | "pause" | "telemetry">> {
   readonly timing?: CompactionTiming;
-  /** Called when something was packed or may have been, however that ended: its user may be erased by now. */
-  readonly settle?: (user: Fingerprint) => Promise<unknown>;
-  /** Told of a compaction that failed. Nothing is lost by it, and it is tried again later. */
+  /** Called for a compaction that failed. Nothing is lost by it, and it is tried again later. */
   readonly onError?: (user: Fingerprint, error: unknown) => void;
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number;
@@ -22,20 +21,20 @@ export interface CompactionSchedulerOptions
 
 /** In milliseconds. */
 export interface CompactionTiming {
-  /** A log is packed once nothing was appended to it for this long … */
+  /** A log is compacted once nothing was appended to it for this long … */
   readonly debounce: number;
-  /** … or this long after it was first worth looking at. */
+  /** … or this long after it first seemed worth it. */
   readonly maxDelay: number;
   /**
-   * What was packed is deleted this long after the segment was stored. A list that another process
-   * began before then has ended by now, so it does not miss both.
+   * Superseded objects are deleted this long after the segment was stored. By then, a list that
+   * another process began before has ended, so no list can miss both.
    */
   readonly deleteDelay: number;
-  /** A log that could not be packed, or only seemed worth it, is left alone for so long. */
+  /** How long a log is left alone after it could not be compacted, or was found not worth it. */
   readonly backoff: number;
 }
 
-/** When the objects of a client are packed, unless told otherwise. */
+/** What is packed by default. */
 export const LIMITS: PackingLimits = { operations: 256, bytes: 1024 * 1024 };
 const TIMING: CompactionTiming = {
   debounce: 1_000,
@@ -44,39 +43,50 @@ const TIMING: CompactionTiming = {
   backoff: 60_000,
 };
 
-/** Compactions at work at once, over all users. */
+/** How many logs are packed, or have superseded objects deleted, at once. */
 const AT_ONCE = 2;
 
-/** How often in a row a log may turn out to be packed by another process. */
+/** After so many failures in a row, a log that other processes keep changing has failed for good. */
 const MAX_OVERTAKEN = 5;
 
-/** How many users are remembered as not to be looked at for a while. */
+/** How many users are remembered as resting. */
 const RESTING_USERS = 10_000;
 
-/** A log that may be worth packing: since when, and when it was last appended to. */
-interface Due {
-  readonly since: number;
-  at: number;
+/**
+ * A log that may be worth compacting. It waits until its appends pause, and then runs. If it has
+ * grown meanwhile, it waits again; otherwise its job is done.
+ */
+interface Job {
+  state: "waiting" | "running";
+  /** Waiting, or running and grown: since when there may be work, and the last append. */
+  since: number;
+  lastAppend: number;
+  /** Running: the log is to be looked at again. */
+  grown: boolean;
+  /** How often in a row it has failed. */
+  failures: number;
+  /** Resolves when the last run ends. */
+  ended?: Promise<void>;
 }
 
-/** Decides when a log is packed: in the background, and one compaction a user at a time. */
+/** A log that is left alone for a while. */
+interface Rest {
+  readonly until: number;
+  /** How often in a row it has failed. 0: it seemed worth compacting, and is not (forks). */
+  readonly failures: number;
+}
+
+/** Decides when a log is compacted: in the background, one compaction of a user at a time. */
 export class CompactionScheduler {
   readonly #options: CompactionSchedulerOptions;
   readonly #limits: PackingLimits;
   readonly #timing: CompactionTiming;
-  readonly #packer: Packer;
   readonly #telemetry: Telemetry;
-  readonly #due = new Map<Fingerprint, Due>();
-  /** Users whose time has come. */
-  readonly #queue: Fingerprint[] = [];
-  readonly #running = new Map<Fingerprint, Promise<void>>();
-  readonly #resting: LRUCache<Fingerprint, number>;
-  /** Users whose log looks as if there were something to pack, and has nothing (forks). */
-  readonly #inVain: LRUCache<Fingerprint, number>;
-  readonly #overtaken: LRUCache<Fingerprint, number>;
+  readonly #packer: Packer;
+  readonly #jobs = new Map<Fingerprint, Job>();
+  readonly #resting = new LRUCache<Fingerprint, Rest>({ max: RESTING_USERS });
+  readonly #slots = new Slots(AT_ONCE);
   readonly #stop = new AbortController();
-  readonly #places: (() => void)[] = [];
-  #working = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: CompactionSchedulerOptions) {
@@ -88,81 +98,87 @@ export class CompactionScheduler {
     this.#telemetry = telemetry;
     const { signal } = this.#stop;
     this.#packer = new Packer({ ...options, limits, pause, telemetry, signal });
-    this.#resting = new LRUCache({ max: RESTING_USERS });
-    this.#inVain = new LRUCache({ max: RESTING_USERS });
-    this.#overtaken = new LRUCache({ max: RESTING_USERS });
   }
 
-  /** Takes note of a log that has grown. */
+  /** To be called when a log has grown. */
   appended(user: Fingerprint): void {
-    const due = this.#due.get(user);
-    if (due === undefined) this.#isDue(user);
-    else due.at = this.#options.now();
+    const job = this.#jobs.get(user);
+    if (job === undefined) this.#wait(user);
+    else this.#grow(job);
   }
 
-  /** Takes note of a listing read from storage: there may be work that another process has left. */
+  /** To be called with a listing from storage: another process may have left work in the log. */
   loaded(user: Fingerprint, listing: Listing): void {
-    if (this.#due.has(user) || this.#isIn(this.#resting, user)) return;
-    if (this.#isIn(this.#inVain, user)) return;
+    if (this.#jobs.has(user) || this.#restOf(user) !== undefined) return;
     for (const sequence of listing.clients.values()) {
       if (sequence.overlaps().length > 0 || planSegments(sequence, this.#limits).length > 0) {
-        this.#isDue(user);
+        this.#wait(user);
         return;
       }
     }
   }
 
-  /** Resolves once there is nothing to pack and nothing being packed. */
+  /** Resolves once there is nothing to compact. */
   async settled(): Promise<void> {
-    while (this.#due.size + this.#queue.length + this.#running.size > 0) {
-      await Promise.all(this.#running.values());
-      if (this.#due.size + this.#queue.length > 0) await sleep(this.#timing.debounce + 1);
+    while (this.#jobs.size > 0) {
+      await this.#running();
+      if (this.#jobs.size > 0) await sleep(this.#timing.debounce + 1);
     }
   }
 
-  /** Begins nothing more, and resolves once what is under way has come to a point to stop at. */
+  /** Begins nothing more; resolves once what is running has come to a point where it can stop. */
   async stop(): Promise<void> {
     this.#stop.abort();
-    this.#due.clear();
-    this.#queue.length = 0;
     clearTimeout(this.#timer);
-    await Promise.all(this.#running.values());
+    for (const [user, { state }] of this.#jobs) if (state === "waiting") this.#jobs.delete(user);
+    await this.#running();
   }
 
   /**
-   * Packs what is worth it now, and deletes what was packed. Returns whether something was packed.
-   * Throws what kept a part of it from being packed, when all the rest is done.
+   * Packs what is worth it now, and deletes what that supersedes. Returns whether something was
+   * packed. Throws why a part of it could not be packed, when all the rest is done.
    */
   async compact(user: Fingerprint): Promise<boolean> {
-    const { gone, errors } = await this.#inPlace(() => this.#packAndSettle(user));
-    if (gone.length > 0 && (await this.#graceIsOver())) {
-      await this.#inPlace(() => this.#packer.delete(user, gone));
+    const { signal } = this.#stop;
+    const packed = await this.#slots.run(async () =>
+      signal.aborted ? undefined : this.#packer.pack(user),
+    );
+    if (packed === undefined) return false;
+    const { superseded, errors } = packed;
+    if (superseded.length > 0) {
+      await this.#deleteDelay();
+      // Once stopped, deletes nothing: a later compaction finds what is left.
+      if (!signal.aborted) {
+        await this.#slots.runFirst(() => this.#packer.delete(user, superseded));
+      }
     }
     if (errors.length > 0) throw errors[0];
-    return gone.length > 0;
+    return superseded.length > 0;
   }
 
-  async #packAndSettle(user: Fingerprint): Promise<Packed> {
-    let stored = true;
-    try {
-      const packed = await this.#packer.pack(user);
-      // A put that failed may have stored its segment all the same.
-      stored = packed.gone.length + packed.errors.length > 0;
-      return packed;
-    } finally {
-      if (stored) await this.#options.settle?.(user);
-    }
-  }
-
-  #isDue(user: Fingerprint): void {
+  #wait(user: Fingerprint): void {
     if (this.#stop.signal.aborted) return;
-    const at = this.#options.now();
-    this.#due.set(user, { since: at, at });
+    const now = this.#options.now();
+    const failures = this.#resting.get(user)?.failures ?? 0;
+    const job: Job = { state: "waiting", since: now, lastAppend: now, grown: false, failures };
+    this.#jobs.set(user, job);
     this.#tickLater();
   }
 
-  #isIn(users: LRUCache<Fingerprint, number>, user: Fingerprint): boolean {
-    return (users.get(user) ?? 0) > this.#options.now();
+  #grow(job: Job): void {
+    job.lastAppend = this.#options.now();
+    if (job.state === "waiting" || job.grown) return;
+    job.grown = true;
+    job.since = job.lastAppend;
+  }
+
+  #restOf(user: Fingerprint): Rest | undefined {
+    const rest = this.#resting.get(user);
+    return rest !== undefined && rest.until > this.#options.now() ? rest : undefined;
+  }
+
+  #rest(user: Fingerprint, failures: number): void {
+    this.#resting.set(user, { until: this.#options.now() + this.#timing.backoff, failures });
   }
 
   #tickLater(): void {
@@ -170,77 +186,69 @@ export class CompactionScheduler {
       this.#timer = undefined;
       this.#tick();
     }, this.#timing.debounce);
-    // Not a reason to keep the process.
+    // Compaction does not keep the process running.
     this.#timer.unref();
   }
 
-  /** Queues the logs that have been quiet for long enough, or have waited for too long. */
+  /** Runs the jobs whose log was quiet for long enough, or that have waited for too long. */
   #tick(): void {
     const now = this.#options.now();
     const { debounce, maxDelay } = this.#timing;
-    for (const [user, { since, at }] of this.#due) {
-      if (this.#running.has(user) || (now - at < debounce && now - since < maxDelay)) continue;
-      this.#due.delete(user);
-      if (!this.#isIn(this.#resting, user)) this.#queue.push(user);
+    let waiting = false;
+    for (const [user, job] of this.#jobs) {
+      if (job.state === "running") continue;
+      if (now - job.lastAppend < debounce && now - job.since < maxDelay) waiting = true;
+      else if ((this.#restOf(user)?.failures ?? 0) > 0) this.#jobs.delete(user);
+      else job.ended = this.#run(user, job);
     }
-    this.#work();
-    if (this.#due.size > 0) this.#tickLater();
+    if (waiting) this.#tickLater();
   }
 
-  /** Begins with what is queued, as far as there are places. */
-  #work(): void {
-    while (this.#working < AT_ONCE) {
-      const user = this.#queue.shift();
-      if (user === undefined) return;
-      const run = this.#run(user).finally(() => this.#running.delete(user));
-      this.#running.set(user, run);
-    }
-  }
-
-  async #run(user: Fingerprint): Promise<void> {
-    const { now } = this.#options;
+  async #run(user: Fingerprint, job: Job): Promise<void> {
+    job.state = "running";
+    job.grown = false;
     try {
       const packed = await this.compact(user);
-      // One that packed something is looked at again: small segments may fill a large one by now.
-      if (packed) this.appended(user);
-      else this.#inVain.set(user, now() + this.#timing.backoff);
-      this.#overtaken.delete(user);
+      job.failures = 0;
+      if (packed) {
+        // Small segments may fill a large one by now.
+        this.#grow(job);
+        this.#resting.delete(user);
+      } else {
+        this.#rest(user, 0);
+      }
     } catch (error) {
       this.#options.listings.invalidate(user);
-      const overtaken = (this.#overtaken.get(user) ?? 0) + 1;
-      this.#overtaken.set(user, overtaken);
-      // Another process has packed it first: look again. Anything else may need a person.
-      if (error instanceof ObjectMissing && overtaken < MAX_OVERTAKEN) return this.appended(user);
-      this.#telemetry.count("compaction", "failed");
-      this.#resting.set(user, now() + this.#timing.backoff);
-      this.#options.onError?.(user, error);
+      job.failures++;
+      if (error instanceof ObjectMissing && job.failures < MAX_OVERTAKEN) {
+        // Another process has packed the object first.
+        this.#grow(job);
+      } else {
+        this.#rest(user, job.failures);
+        this.#telemetry.count("compaction", "failed");
+        this.#options.onError?.(user, error);
+      }
+    }
+    if (job.grown && !this.#stop.signal.aborted) {
+      job.state = "waiting";
+      this.#tickLater();
+    } else {
+      this.#jobs.delete(user);
     }
   }
 
-  /** Does a piece of work as one of the few that may be under way at once. */
-  async #inPlace<Result>(work: () => Promise<Result>): Promise<Result> {
-    if (this.#working < AT_ONCE) this.#working++;
-    else await new Promise<void>((resolve) => this.#places.push(resolve));
-    try {
-      return await work();
-    } finally {
-      const next = this.#places.shift();
-      if (next === undefined) {
-        this.#working--;
-        this.#work();
-      } else next();
-    }
+  async #running(): Promise<void> {
+    await Promise.all(Array.from(this.#jobs.values(), ({ ended }) => ended));
   }
 
-  /** False when the compactor was stopped meanwhile: what is left is for a later compaction. */
-  async #graceIsOver(): Promise<boolean> {
+  /** Resolves after `deleteDelay`, or at once when the scheduler is stopped. */
+  async #deleteDelay(): Promise<void> {
     const { signal } = this.#stop;
-    if (this.#timing.deleteDelay === 0) return !signal.aborted;
+    if (this.#timing.deleteDelay === 0) return;
     await sleep(this.#timing.deleteDelay, undefined, { signal, ref: false }).catch(
       (error: unknown) => {
         if (!signal.aborted) throw error;
       },
     );
-    return !signal.aborted;
   }
 }
