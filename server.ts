@@ -112,7 +112,7 @@ export function createHandler(options: HandlerOptions): Handler {
         return await endpoint.answer(routed.request);
       }
       // The router would take a slash at the end of a path for nothing.
-      if (!routes.has(routed.path)) return page(routed);
+      if (!routes.has(routed.path)) return await page(routed);
       return await router.fetch(routed);
     } catch (error) {
       const problem = problemOf(error);

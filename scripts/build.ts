@@ -7,11 +7,26 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type BuildConfig, build, write } from "bun";
+import { type BuildConfig, type BunPlugin, build, write } from "bun";
 import manifest from "../package.json" with { type: "json" };
+import { buildPage } from "./page.ts";
 
 const project = fileURLToPath(new URL("..", import.meta.url));
 const entrypoints = [join(project, "server.ts")];
+
+/** Puts the files of the web page into the output, in place of the module that reads them. */
+async function embedPage(): Promise<BunPlugin> {
+  // Not in `onLoad`: a build within a build never ends.
+  const files = JSON.stringify(await buildPage());
+  const contents = `const files = ${files}; export const readPageFile = async (name) => files[name];`;
+  return {
+    name: "embed-page",
+    setup({ onLoad }) {
+      const filter = /[\\/]server[\\/]http[\\/]page-files\.ts$/;
+      onLoad({ filter }, () => ({ contents, loader: "js" }));
+    },
+  };
+}
 
 /** Writes the JavaScript file; gives its size. */
 async function pack(file: string): Promise<number> {
@@ -19,6 +34,7 @@ async function pack(file: string): Promise<number> {
     entrypoints,
     root: project,
     target: "node",
+    plugins: [await embedPage()],
     metafile: true,
     // Names are kept: they stand in the stack traces of the log.
     minify: { whitespace: true, syntax: true, identifiers: false },
@@ -36,6 +52,7 @@ async function compile(file: string): Promise<number> {
   const options: BuildConfig = {
     entrypoints,
     root: project,
+    plugins: [await embedPage()],
     compile: {
       outfile: file,
       // Settings come from the environment alone, whatever folder it is started in.

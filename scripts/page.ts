@@ -1,47 +1,46 @@
 /**
- * Packs the web page into one file that `server/http/static.ts` serves: `npm run page`. It is run by Bun,
- * after each change of `client/`; a test fails if it was not.
+ * Builds the web page from `examples/notebook/web` and the client: `npm run page`, and `npm ci` by
+ * way of `prepare`. Bun runs it.
  *
- *     bun scripts/page.ts FILE
+ *     bun scripts/page.ts [FOLDER]
  *
- * The file is kept with the source. So the server needs nothing that strips types (which Node 20
- * cannot do by itself), no file beside it, and no step before `npm start`, whatever it runs on.
+ * FOLDER is where `server/http/page-files.ts` looks, unless given.
  */
-import { readFileSync } from "node:fs";
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build, write } from "bun";
+import { build } from "bun";
+import type { PageFile } from "../server/http/page-files.ts";
 
 const project = fileURLToPath(new URL("..", import.meta.url));
-const folder = join(project, "examples", "notebook", "web");
+const source = join(project, "examples", "notebook", "web");
 
-/** The modules as one, without types. Not made smaller: whoever types a secret may read it. */
-async function script(): Promise<string> {
-  const { outputs } = await build({
-    entrypoints: [join(folder, "notebook.ts")],
-    root: project,
-    target: "browser",
-  });
+/** The text of each file of the page. */
+export async function buildPage(): Promise<Record<PageFile, string>> {
+  const read = (name: string) => readFile(join(source, name), "utf8");
+  return {
+    "index.html": await read("index.html"),
+    "notebook.js": await bundle(join(source, "notebook.ts")),
+    "style.css": await read("style.css"),
+    "icon.svg": await read("icon.svg"),
+  };
+}
+
+/** Bundles a module for browsers. Not minified, so that users can read what handles their keys. */
+async function bundle(entrypoint: string): Promise<string> {
+  const { outputs } = await build({ entrypoints: [entrypoint], root: project, target: "browser" });
   const [output, ...others] = outputs;
-  if (output === undefined || others.length > 0) throw new Error("it is not one file");
+  if (output === undefined || others.length > 0) throw new Error("the bundle is not one file");
   return output.text();
 }
 
-const read = (name: string) => readFileSync(join(folder, name), "utf8");
-const files = {
-  "/": { type: "text/html; charset=utf-8", text: read("index.html") },
-  "/page/notebook.js": { type: "text/javascript; charset=utf-8", text: await script() },
-  "/page/style.css": { type: "text/css; charset=utf-8", text: read("style.css") },
-  "/page/icon.svg": { type: "image/svg+xml", text: read("icon.svg") },
-};
-const [file, ...rest] = process.argv.slice(2);
-if (file === undefined || rest.length > 0) {
-  console.error("Usage: bun scripts/page.ts FILE");
-  process.exit(2);
+if (import.meta.main) {
+  const folder = resolve(process.argv[2] ?? join(project, "server", "http", "page"));
+  await mkdir(folder, { recursive: true });
+  for (const [name, text] of Object.entries(await buildPage())) {
+    // By renaming, so that a server or a second build that runs now sees whole files only.
+    const temporary = join(folder, `${name}.${process.pid}`);
+    await writeFile(temporary, text);
+    await rename(temporary, join(folder, name));
+  }
 }
-// In lines, so that a change shows as what it is.
-const inLines = Object.entries(files).map(([path, { type, text }]) => {
-  return { path, type, lines: text.split("\n") };
-});
-const size = await write(resolve(file), `${JSON.stringify(inLines, null, 1)}\n`);
-console.log(`${file}: ${Math.round(size / 1024)} KiB`);

@@ -1,16 +1,20 @@
-/**
- * The web page at `/`, and what belongs to it. `scripts/page.ts` makes `page.json` of `client/page/`
- * and of the client; it says why.
- */
+/** The web page at `/` and its files under `/page/`. */
 import { createHash } from "node:crypto";
-import files from "./page.json" with { type: "json" };
+import { type PageFile, readPageFile } from "./page-files.ts";
 import { methodNotAllowed, notFound } from "./problems.ts";
 import type { Reply } from "./response.ts";
 
+const FILES: ReadonlyMap<string, { readonly name: PageFile; readonly type: string }> = new Map([
+  ["/", { name: "index.html", type: "text/html; charset=utf-8" }],
+  ["/page/notebook.js", { name: "notebook.js", type: "text/javascript; charset=utf-8" }],
+  ["/page/style.css", { name: "style.css", type: "text/css; charset=utf-8" }],
+  ["/page/icon.svg", { name: "icon.svg", type: "image/svg+xml" }],
+]);
+
 const HEADERS = {
-  // Asked for again each time, and not sent again while it is the same.
+  // The browser revalidates each time, by the ETag.
   "Cache-Control": "no-cache",
-  // Nothing from elsewhere, nothing inline, and no text that becomes markup or code.
+  // Nothing from other origins, nothing inline, and no string that becomes markup or code.
   "Content-Security-Policy": [
     "default-src 'none'",
     "script-src 'self'",
@@ -29,34 +33,68 @@ const HEADERS = {
   "X-Content-Type-Options": "nosniff",
 };
 
-const pages = new Map(
-  files.map(({ path, type, lines }) => {
-    const text = lines.join("\n");
-    const hash = createHash("sha256").update(text).digest("base64url");
-    return [path, { text, headers: { ...HEADERS, "Content-Type": type, ETag: `"${hash}"` } }];
-  }),
-);
+/** What `/` shows in a checkout in which the page is not built. */
+const NOT_BUILT = `<!doctype html>
+<html lang="en">
+  <meta charset="utf-8" />
+  <title>The page is not built</title>
+  <h1>The page is not built</h1>
+  <p>The sync server works without it. To build the page, run this in the server's folder, then reload:</p>
+  <pre>npm run page</pre>
+  <p>It needs the development dependencies, which <code>npm ci</code> installs.</p>
+</html>
+`;
 
-interface Asked {
+interface StaticFile {
+  readonly text: string;
+  readonly etag: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+interface StaticRequest {
   readonly method: string;
   readonly path: string;
   readonly request: Pick<Request, "headers">;
 }
 
 /**
- * Answers for the paths of the page. Throws the problem of any other path, and of a method that is
- * not allowed.
+ * Answers requests for the files of the page. Each file is read once, at its first request.
+ * The answer rejects with the problem for any other path, and for a method that is not allowed.
  *
  * @param on whether there is a page
  */
-export function pageFor(on: boolean): (asked: Asked) => Reply {
-  return ({ method, path, request }) => {
-    const page = on ? pages.get(path) : undefined;
-    if (page === undefined) throw notFound(path);
+export function pageFor(
+  on: boolean,
+  read = readPageFile,
+): (request: StaticRequest) => Promise<Reply> {
+  const loaded = new Map<string, StaticFile>();
+  return async ({ method, path, request }) => {
+    const file = on ? FILES.get(path) : undefined;
+    if (file === undefined) throw notFound(path);
     if (method !== "GET" && method !== "HEAD") throw methodNotAllowed(method, path, "GET, HEAD");
-    const { text, headers } = page;
-    const known = request.headers.get("if-none-match")?.includes(headers.ETag);
-    if (known) return { status: 304, headers: { ...headers }, body: null };
+    const found = loaded.get(path) ?? (await load(file.type, read(file.name)));
+    if (found === undefined) {
+      if (path !== "/") throw notFound(path);
+      // Not a 200: a probe or a script that asks for the page must not take this text for it.
+      const headers = { ...HEADERS, "Cache-Control": "no-store", "Content-Type": file.type };
+      return { status: 503, headers, body: method === "HEAD" ? null : NOT_BUILT };
+    }
+    loaded.set(path, found);
+    const { text, etag, headers } = found;
+    if (request.headers.get("if-none-match")?.includes(etag)) {
+      return { status: 304, headers: { ...headers }, body: null };
+    }
     return { status: 200, headers: { ...headers }, body: method === "HEAD" ? null : text };
   };
+}
+
+/** Gives `undefined` if the page is not built. */
+async function load(type: string, reading: Promise<string>): Promise<StaticFile | undefined> {
+  const text = await reading.catch((error: unknown) => {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    throw error;
+  });
+  if (text === undefined) return undefined;
+  const etag = `"${createHash("sha256").update(text).digest("base64url")}"`;
+  return { text, etag, headers: { ...HEADERS, "Content-Type": type, ETag: etag } };
 }

@@ -141,6 +141,8 @@ async function exchange(url: string): Promise<void> {
   assert.deepEqual(operations, [operation]);
   const page = await fetch(url);
   assert.match(await page.text(), /<title>Notebook/);
+  const script = await fetch(new URL("/page/notebook.js", url));
+  assert.match(await script.text(), /createIdentity/);
   const ready = await fetch(new URL("/ready", url));
   assert.deepEqual(await ready.json(), { status: "ready" });
 }

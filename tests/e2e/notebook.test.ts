@@ -5,6 +5,7 @@ import { type Browser, type BrowserContext, chromium as driver, type Page } from
 import { MemoryDriver } from "../../storage/memory.ts";
 import { chromium } from "../support/chromium.ts";
 import { type Serving, serveHere } from "../support/http.ts";
+import { buildPage } from "../support/page.ts";
 
 const PASSPHRASE = "correct horse battery staple";
 const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"];
@@ -32,6 +33,7 @@ describe("the notebook in Chromium", () => {
   const complaints: string[] = [];
 
   before(async () => {
+    await buildPage();
     server = await serveHere({ LISTING_TTL: "0" }, storage);
     browser = await driver.launch({ executablePath, args: FLAGS });
   });

@@ -1,13 +1,12 @@
-/** The web page, as the server hands it out. What it does in a browser is in notebook.test.ts. */
+/** The web page, as the server hands it out. What it does in a browser is in tests/e2e/notebook.test.ts. */
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { promisify } from "node:util";
 import manifest from "../../package.json" with { type: "json" };
-import { temporaryFolder } from "../support/folder.ts";
+import { pageFor } from "../../server/http/static.ts";
 import { type Serving, serveHere } from "../support/http.ts";
+import { buildPage } from "../support/page.ts";
 import { projectFolder } from "../support/process.ts";
 
 const SCRIPT = "/page/notebook.js";
@@ -16,6 +15,7 @@ describe("the page", () => {
   let server: Serving | undefined;
   const get = (path: string, init?: RequestInit) => fetch(new URL(path, server?.url), init);
   before(async () => {
+    await buildPage();
     server = await serveHere();
   });
   after(() => server?.close());
@@ -98,18 +98,33 @@ describe("the page", () => {
     }
   });
 
-  it("is what npm run page makes of the client as it is now", async () => {
-    const folder = temporaryFolder();
-    try {
-      const made = join(folder.path, "page.json");
-      const [bun = "", ...args] = manifest.scripts.page.split(" ");
-      const kept = args.pop() ?? "";
-      const command = join(projectFolder, "node_modules", ".bin", bun);
-      await promisify(execFile)(command, [...args, made], { cwd: projectFolder });
-      const same = readFileSync(made, "utf8") === readFileSync(join(projectFolder, kept), "utf8");
-      assert.ok(same, "client/ has changed: run npm run page");
-    } finally {
-      folder.remove();
-    }
+  it("says how to build it where it is not built, and nothing else", async () => {
+    const page = pageFor(true, (name) =>
+      readFile(join(projectFolder, "no such folder", name), "utf8"),
+    );
+    const ask = (path: string, method = "GET") =>
+      page({ method, path, request: { headers: new Headers() } });
+    const { status, headers, body } = await ask("/");
+    assert.equal(status, 503, "not taken for the page");
+    assert.equal(headers["Content-Type"], "text/html; charset=utf-8");
+    assert.equal(headers["Cache-Control"], "no-store");
+    assert.match(String(body), /npm run page/);
+    assert.ok("page" in manifest.scripts);
+    assert.equal((await ask("/", "HEAD")).body, null);
+    await assert.rejects(ask(SCRIPT), { code: "not-found" });
+    await assert.rejects(ask("/", "POST"), { code: "method-not-allowed" });
+  });
+
+  it("is served once it is built, without a restart", async () => {
+    let isBuilt = false;
+    const page = pageFor(true, async (name) => {
+      if (isBuilt) return name;
+      throw Object.assign(new Error("no such file"), { code: "ENOENT" });
+    });
+    const ask = () => page({ method: "GET", path: "/", request: { headers: new Headers() } });
+    assert.equal((await ask()).status, 503);
+    isBuilt = true;
+    const { status, body } = await ask();
+    assert.deepEqual({ status, body }, { status: 200, body: "index.html" });
   });
 });
