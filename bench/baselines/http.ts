@@ -1,5 +1,5 @@
 /**
- * Floor: the runtime's own HTTP server and nothing else. Run on Node, Bun and Deno.
+ * Baseline: the runtime's own HTTP server and nothing else. Runs on Node, Bun and Deno.
  *
  * - `POST /` reads the body, parses it as JSON and answers an empty 200.
  * - `GET /path/of/a/file` streams that file the way the runtime's own documents show.
@@ -23,7 +23,7 @@ declare const Deno: {
 const hostname = "127.0.0.1";
 
 function announce(port: number | undefined): void {
-  console.log(`the floor listens on http://${hostname}:${port}, bare`);
+  console.log(`the baseline listens on http://${hostname}:${port}, bare`);
 }
 
 async function answer(

@@ -189,17 +189,3 @@ export class Connection {
     });
   }
 }
-
-/** The bytes of a request for `/sync`. */
-export function syncRequest(json: string, fields: Readonly<Record<string, string>> = {}): Buffer {
-  const length = Buffer.byteLength(json);
-  const more = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`);
-  return Buffer.from(
-    `POST /sync HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n${more.join("")}\r\n${json}`,
-  );
-}
-
-/** The bytes of a request for a file, which the bare server streams. */
-export function fileRequest(path: string): Buffer {
-  return Buffer.from(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
-}

@@ -1,82 +1,91 @@
-/** What every row works with: the runtime it measures, how long and how much, and its folders. */
+/** Everything a scenario needs: the runtime, how long and how much, folders and processes. */
 import { mkdtempSync } from "node:fs";
 import { join } from "node:path";
-import { Program } from "./program.ts";
+import { type FileBaseline, startFileBaseline } from "./file-baseline.ts";
+import { HttpProcess, LISTENING, launch, type MeasuredProcess } from "./process.ts";
 import type { Runtime } from "./runtimes.ts";
+import { NO_LIMITS, type ServerProcess, startServer } from "./server-process.ts";
 
-export interface Extent {
-  /** How long each stretch of load is. */
+export interface BenchSettings {
+  /** How long a sample of load takes. */
   readonly seconds: number;
-  /** How long the server is loaded before it is measured: runtimes compile what runs often. */
+  /** How long the server is loaded before it is measured: runtimes compile code that runs often. */
   readonly warmUp: number;
-  /** How often floor and server take turns. */
+  /** How many samples are taken of everything, in turns. */
   readonly rounds: number;
-  /** What the sizes of logs and the numbers of users are multiplied by. */
+  /** Multiplies the sizes of logs and the numbers of users. */
   readonly scale: number;
 }
 
-export class Ground implements Extent {
+export interface ContextOptions extends BenchSettings {
   readonly runtime: Runtime;
+  /** Parent of all folders: on the file system to measure. */
+  readonly folder: string;
+  /** The checkout whose server is measured; this one unless given. */
+  readonly checkout?: string;
+}
+
+export class BenchContext implements BenchSettings {
   readonly seconds: number;
   readonly warmUp: number;
   readonly rounds: number;
   readonly scale: number;
-  readonly #parent: string;
-  readonly #programs: Program[] = [];
+  readonly #options: ContextOptions;
+  readonly #processes: MeasuredProcess[] = [];
+  readonly #cleanUps: (() => Promise<void>)[] = [];
 
-  /** @param parent where folders are made: on the file system that is to be measured */
-  constructor(runtime: Runtime, { seconds, warmUp, rounds, scale }: Extent, parent: string) {
-    this.runtime = runtime;
-    this.seconds = seconds;
-    this.warmUp = warmUp;
-    this.rounds = rounds;
-    this.scale = scale;
-    this.#parent = parent;
+  constructor(options: ContextOptions) {
+    this.seconds = options.seconds;
+    this.warmUp = options.warmUp;
+    this.rounds = options.rounds;
+    this.scale = options.scale;
+    this.#options = options;
   }
 
-  /** A size from the table, scaled. */
+  /** A full size, scaled. */
   size(full: number): number {
     return Math.max(1, Math.round(full * this.scale));
   }
 
   /**
-   * A new folder. It stays until the whole run is over: removing many files slows what comes after,
-   * on some file systems for half a minute.
+   * Makes a folder. It stays until the whole run is over: deleting many files slows the file system
+   * down, sometimes for half a minute.
    */
   folder(): string {
-    return mkdtempSync(join(this.#parent, "row-"));
+    return mkdtempSync(join(this.#options.folder, "scenario-"));
   }
 
-  /** The server, as a user starts it, but without its limits for users and its log. */
-  server(storage: string, settings: Readonly<Record<string, string>> = {}): Promise<Program> {
-    return this.#start("server.ts", {
-      HOST: "127.0.0.1",
-      PORT: "0",
-      STORAGE: storage,
-      RATE_LIMIT: "0",
-      NEW_USERS_PER_HOUR: "0",
-      QUOTA_BYTES: "0",
-      LOG: "silent",
-      ...settings,
-    });
+  /** Starts a server as a user would, but without its limits and its log. */
+  server(storage: string, settings: Readonly<Record<string, string>> = {}): Promise<ServerProcess> {
+    const { runtime, checkout } = this.#options;
+    const all = { STORAGE: storage, LOG: "silent", ...NO_LIMITS, ...settings };
+    return this.#kept(startServer(runtime, all, checkout));
   }
 
-  httpFloor(): Promise<Program> {
-    return this.#start("bench/baselines/http.ts");
+  httpBaseline(): Promise<HttpProcess> {
+    const { runtime } = this.#options;
+    const launched = launch({ runtime, file: "bench/baselines/http.ts", ready: LISTENING });
+    return this.#kept(launched.then((launched) => new HttpProcess(launched)));
   }
 
-  filesFloor(): Promise<Program> {
-    return this.#start("bench/baselines/files.ts");
+  fileBaseline(): Promise<FileBaseline> {
+    return this.#kept(startFileBaseline(this.#options.runtime));
   }
 
-  /** Ends the programs that were started. */
+  /** Does something when the context stops. */
+  onStop(cleanUp: () => Promise<void>): void {
+    this.#cleanUps.push(cleanUp);
+  }
+
+  /** Ends the processes that were started, and cleans up. */
   async stop(): Promise<void> {
-    for (const program of this.#programs.splice(0)) await program.stop();
+    for (const process of this.#processes.splice(0)) await process.stop();
+    for (const cleanUp of this.#cleanUps.splice(0)) await cleanUp();
   }
 
-  async #start(file: string, settings?: Readonly<Record<string, string>>): Promise<Program> {
-    const program = await Program.start(this.runtime, file, settings);
-    this.#programs.push(program);
-    return program;
+  async #kept<Process extends MeasuredProcess>(starting: Promise<Process>): Promise<Process> {
+    const process = await starting;
+    this.#processes.push(process);
+    return process;
   }
 }

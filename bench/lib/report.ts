@@ -1,10 +1,11 @@
 /** The results as Markdown. */
 import type { Machine } from "./machine.ts";
-import type { Check, Figures, Requests, Result } from "./result.ts";
+import type { Figures, Result, StorageRequests, Target } from "./result.ts";
 import type { RuntimeName } from "./runtimes.ts";
+import { formatNumber, table } from "./table.ts";
 
-/** What was measured on one runtime. */
-export interface Measured {
+/** The results of one runtime. */
+export interface RuntimeResults {
   readonly runtime: RuntimeName;
   readonly version: string;
   readonly results: readonly Result[];
@@ -13,13 +14,13 @@ export interface Measured {
 export interface Report {
   /** ISO 8601. */
   readonly date: string;
-  /** What was typed. */
+  /** As typed. */
   readonly command: string;
   readonly machine: Machine;
-  readonly runtimes: readonly Measured[];
+  readonly runtimes: readonly RuntimeResults[];
 }
 
-/** How a runtime is called in headings, in the order of the tables. */
+/** The names of the runtimes in headings, in the order of the tables. */
 export const RUNTIME_TITLES: Readonly<Record<RuntimeName, string>> = {
   node: "Node",
   bun: "Bun",
@@ -27,7 +28,7 @@ export const RUNTIME_TITLES: Readonly<Record<RuntimeName, string>> = {
 };
 
 const HEAD = [
-  "Row",
+  "Scenario",
   "Work",
   "CPU µs a request",
   "Requests/s or MB/s",
@@ -36,64 +37,67 @@ const HEAD = [
   "First byte ms",
   "Peak MB",
   "Storage requests",
-  "To reach: reached",
+  "Target: measured",
 ];
 
-/** The whole report: the machine, a table for each runtime, and how to read it. */
-export function markdown({ date, command, machine, runtimes }: Report): string {
-  const { processor, cores, memoryGB, kernel, fileSystem } = machine;
-  const versions = runtimes.map(({ runtime, version }) => `${RUNTIME_TITLES[runtime]} ${version}`);
+/** The whole report: the machine, and a table for each runtime. */
+export function markdown(report: Report): string {
+  const explanation = "In brackets: the figure divided by that of the baseline, in the same run.";
   return [
-    `\`${command}\`, ${date.slice(0, 10)}: ${cores} cores of ${processor}, ${memoryGB} GB, ` +
-      `${kernel}, ${fileSystem}; ${versions.join(", ")}. ` +
-      "In brackets: the figure divided by that of the floor, in the same run.",
-    ...runtimes.map(({ runtime, results }) => {
-      const table = [line(HEAD), line(HEAD.map((_, i) => (i < 2 ? "---" : "---:")))];
-      return [`**${RUNTIME_TITLES[runtime]}**`, "", ...table, ...results.map(resultLine)].join(
-        "\n",
-      );
+    `${provenance(report)} ${explanation}`,
+    ...report.runtimes.map(({ runtime, results }) => {
+      const lines = table(HEAD, results.map(cells), 2);
+      return `**${RUNTIME_TITLES[runtime]}**\n\n${lines}`;
     }),
   ].join("\n\n");
 }
 
-function resultLine({ row, work, figures, ratios, storage, checks, skipped }: Result): string {
-  const reached = skipped === undefined ? checks.map(checkText) : [`skipped: ${skipped}`];
+/** Where the figures come from: command, date, machine and versions. */
+export function provenance(
+  report: Omit<Report, "runtimes"> & {
+    readonly runtimes: readonly Pick<RuntimeResults, "runtime" | "version">[];
+  },
+): string {
+  const { date, command, machine, runtimes } = report;
+  const { processor, cores, memoryGB, kernel, fileSystem } = machine;
+  const versions = runtimes.map(({ runtime, version }) => `${RUNTIME_TITLES[runtime]} ${version}`);
+  return (
+    `\`${command}\`, ${date.slice(0, 10)}: ${cores} cores of ${processor}, ${memoryGB} GB, ` +
+    `${kernel}, ${fileSystem}; ${versions.join(", ")}.`
+  );
+}
+
+function cells(result: Result): string[] {
+  const { scenario, work, figures, ratios, storage, targets, skipped } = result;
   const cell = (name: keyof Figures, unit = "") => {
     const [figure, ratio] = [figures[name], ratios[name]];
     if (figure === undefined) return "";
-    const value = `${number(figure)}${unit}`;
-    return ratio === undefined ? value : `${value} (${number(ratio)})`;
+    const value = `${formatNumber(figure)}${unit}`;
+    return ratio === undefined ? value : `${value} (${formatNumber(ratio)})`;
   };
-  return line([
-    `\`${row}\``,
+  return [
+    `\`${scenario}\``,
     work,
     cell("cpu"),
-    figures.speed === undefined ? cell("rate", "/s") : cell("speed", " MB/s"),
+    figures.throughput === undefined ? cell("rate", "/s") : cell("throughput", " MB/s"),
     cell("p50"),
     cell("p99"),
     cell("firstByte"),
     cell("peak"),
-    storage === undefined ? "" : requests(storage),
-    reached.join("<br>"),
-  ]);
+    storage === undefined ? "" : requestsText(storage),
+    skipped === undefined ? targets.map(targetText).join("<br>") : `skipped: ${skipped}`,
+  ];
 }
 
-function requests(storage: Requests): string {
-  const told = Object.entries(storage).filter(([, count]) => count > 0);
-  const texts = told.map(([kind, count]) => `${number(count)} ${kind}`);
+function requestsText({ list, get, put, delete: deleted }: StorageRequests): string {
+  const counts = Object.entries({ list, get, put, delete: deleted });
+  const texts = counts
+    .filter(([, count]) => count > 0)
+    .map(([kind, count]) => `${formatNumber(count)} ${kind}`);
   return texts.length === 0 ? "none" : texts.join(", ");
 }
 
-function checkText({ what, reached, met }: Check): string {
-  return met ? `${what}: ${number(reached)}` : `**${what}: ${number(reached)}, missed**`;
-}
-
-/** Three digits that count; whole numbers above that. */
-function number(value: number): string {
-  const digits = { maximumSignificantDigits: Math.abs(value) < 1000 ? 3 : 21 };
-  return (Math.abs(value) < 1000 ? value : Math.round(value)).toLocaleString("en", digits);
-}
-
-function line(cells: readonly string[]): string {
-  return `| ${cells.join(" | ")} |`;
+function targetText({ description, measured, met }: Target): string {
+  const text = `${description}: ${formatNumber(measured)}`;
+  return met ? text : `**${text}, missed**`;
 }

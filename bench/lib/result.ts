@@ -1,31 +1,43 @@
-/** A line of the table. */
-import { against, cpu, firstByte, p50, p99, rate, type Slot, speed, typical } from "./figures.ts";
+/** A line of the result table. */
+import {
+  cpu,
+  firstByte,
+  medianOf,
+  medianRatio,
+  p50,
+  p99,
+  rate,
+  type Sample,
+  throughput,
+  totalCpu,
+} from "./sample.ts";
 
-/** The figures that a line can have; those without a sense for its work are left out. */
+/** Figures of a line. Those that mean nothing for its work are left out. */
 export interface Figures {
-  /** Microseconds of CPU for a request. */
+  /** Microseconds of CPU per request. */
   readonly cpu?: number;
-  /** Requests a second. */
+  /** Requests per second. */
   readonly rate?: number;
-  /** MB a second. */
-  readonly speed?: number;
+  /** MB per second. */
+  readonly throughput?: number;
   /** Milliseconds. */
   readonly p50?: number;
   readonly p99?: number;
   readonly firstByte?: number;
-  /** MB above what the process had before the work. */
+  /** MB of memory above what the process had before the work. */
   readonly peak?: number;
 }
 
-/** Something to reach: a number, its limit, and whether it keeps to it. */
-export interface Check {
-  /** Such as "CPU ≤ 1.5 × floor". */
-  readonly what: string;
-  readonly reached: number;
+/** A limit that a scenario sets itself, and the value that was measured. */
+export interface Target {
+  /** Such as "CPU / baseline ≤ 1.5". */
+  readonly description: string;
+  readonly measured: number;
   readonly met: boolean;
 }
 
-export interface Requests {
+/** Requests to storage by kind. */
+export interface StorageRequests {
   readonly list: number;
   readonly get: number;
   readonly put: number;
@@ -33,97 +45,95 @@ export interface Requests {
 }
 
 export interface Result {
-  /** Which of the rows that can be chosen it belongs to. */
-  readonly row: string;
-  /** What was done, such as "16 in flight, one user". */
+  /** The scenario, as `--scenarios` names it. */
+  readonly scenario: string;
+  /** Such as "append, 16 in flight, one user". */
   readonly work: string;
   readonly figures: Figures;
-  /** Each figure divided by the floor's. */
+  /** Each figure divided by the baseline's. */
   readonly ratios: Figures;
-  /** What the floor is, in words. */
-  readonly floor?: string;
-  /** What the server asked of storage, over all rounds. */
-  readonly storage?: Requests;
-  readonly checks: readonly Check[];
+  readonly baseline?: string;
+  /** Requests of the server to storage, over all rounds. */
+  readonly storage?: StorageRequests;
+  readonly targets: readonly Target[];
   /** Why there are no figures. */
   readonly skipped?: string;
-  /** Everything that was measured, by round. */
-  readonly rounds: Readonly<Record<string, readonly Slot[]>>;
+  /** All samples, in the order of the rounds. */
+  readonly samples: Readonly<Record<string, readonly Sample[]>>;
 }
 
-export const NOTHING: Requests = { list: 0, get: 0, put: 0, delete: 0 };
+export const NO_REQUESTS: StorageRequests = { list: 0, get: 0, put: 0, delete: 0 };
 
-export function plus(a: Requests, b: Requests): Requests {
+export function addRequests(a: StorageRequests, b: StorageRequests): StorageRequests {
+  return combined(a, b, 1);
+}
+
+/** The requests between two readings of a server's counters. */
+export function requestsBetween(before: StorageRequests, after: StorageRequests): StorageRequests {
+  return combined(after, before, -1);
+}
+
+function combined(a: StorageRequests, b: StorageRequests, sign: 1 | -1): StorageRequests {
   return {
-    list: a.list + b.list,
-    get: a.get + b.get,
-    put: a.put + b.put,
-    delete: a.delete + b.delete,
+    list: a.list + sign * b.list,
+    get: a.get + sign * b.get,
+    put: a.put + sign * b.put,
+    delete: a.delete + sign * b.delete,
   };
 }
 
 /** The figures of many small requests. */
-export function requestFigures(slots: readonly Slot[]): Figures {
+export function requestFigures(samples: readonly Sample[]) {
   return {
-    cpu: typical(slots, cpu),
-    rate: typical(slots, rate),
-    p50: typical(slots, p50),
-    p99: typical(slots, p99),
+    cpu: medianOf(cpu, samples),
+    rate: medianOf(rate, samples),
+    p50: medianOf(p50, samples),
+    p99: medianOf(p99, samples),
   };
 }
 
-export function requestRatios(slots: readonly Slot[], floor: readonly Slot[]) {
+export function requestRatios(samples: readonly Sample[], baseline: readonly Sample[]) {
   return {
-    cpu: against(slots, floor, cpu),
-    rate: against(slots, floor, rate),
-    p50: against(slots, floor, p50),
-    p99: against(slots, floor, p99),
+    cpu: medianRatio(cpu, samples, baseline),
+    rate: medianRatio(rate, samples, baseline),
+    p50: medianRatio(p50, samples, baseline),
+    p99: medianRatio(p99, samples, baseline),
   };
 }
 
 /** The figures of large transfers. */
-export function transferFigures(slots: readonly Slot[]) {
+export function transferFigures(samples: readonly Sample[]) {
   return {
-    cpu: typical(slots, cpu),
-    speed: typical(slots, speed),
-    p50: typical(slots, p50),
-    firstByte: typical(slots, firstByte),
+    cpu: medianOf(cpu, samples),
+    throughput: medianOf(throughput, samples),
+    p50: medianOf(p50, samples),
+    firstByte: medianOf(firstByte, samples),
   };
 }
 
-/** The CPU is that of the whole transfer: a floor may count other requests than the server. */
-export function transferRatios(slots: readonly Slot[], floor: readonly Slot[]) {
+/** CPU is compared for whole transfers: a baseline may need another number of requests. */
+export function transferRatios(samples: readonly Sample[], baseline: readonly Sample[]) {
   return {
-    cpu: against(slots, floor, (slot) => slot.cpu),
-    speed: against(slots, floor, speed),
-    p50: against(slots, floor, p50),
-    firstByte: against(slots, floor, firstByte),
+    cpu: medianRatio(totalCpu, samples, baseline),
+    throughput: medianRatio(throughput, samples, baseline),
+    p50: medianRatio(p50, samples, baseline),
+    firstByte: medianRatio(firstByte, samples, baseline),
   };
 }
 
-/** The ratio of two peaks; none where the floor's is next to nothing: the kernel sends the file. */
-export function peakRatio(peak: number, floor: number): Figures {
-  return floor > 1 ? { peak: peak / floor } : {};
+/** The ratio of two peaks; none where the baseline's is almost 0, as when the kernel sends the file. */
+export function peakRatio(peak: number, baseline: number): Figures {
+  return baseline > 1 ? { peak: peak / baseline } : {};
 }
 
-export function atMost(what: string, reached: number, limit: number): Check {
-  return { what: `${what} ≤ ${limit}`, reached, met: reached <= limit };
+export function atMost(what: string, measured: number, limit: number): Target {
+  return { description: `${what} ≤ ${limit}`, measured, met: measured <= limit };
 }
 
-export function atLeast(what: string, reached: number, limit: number): Check {
-  return { what: `${what} ≥ ${limit}`, reached, met: reached >= limit };
+export function atLeast(what: string, measured: number, limit: number): Target {
+  return { description: `${what} ≥ ${limit}`, measured, met: measured >= limit };
 }
 
-export function exactly(what: string, reached: number, limit: number): Check {
-  return { what: `${what} = ${limit}`, reached, met: reached === limit };
-}
-
-/** What happened between two readings of a server's counters. */
-export function between<Counts extends Requests>(before: Counts, after: Counts): Requests {
-  return {
-    list: after.list - before.list,
-    get: after.get - before.get,
-    put: after.put - before.put,
-    delete: after.delete - before.delete,
-  };
+export function exactly(what: string, measured: number, limit: number): Target {
+  return { description: `${what} = ${limit}`, measured, met: measured === limit };
 }

@@ -1,4 +1,4 @@
-/** The runtimes, and how a TypeScript file is started on each: as README.md says. */
+/** The runtimes, and how each starts a TypeScript file: as README.md says. */
 import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
@@ -8,18 +8,25 @@ export type RuntimeName = (typeof RUNTIMES)[number];
 export interface Runtime {
   readonly name: RuntimeName;
   readonly version: string;
-  /** A file's path follows. */
+  /** Followed by the path of the file. */
   readonly command: readonly [string, ...string[]];
 }
 
-/** Finds a runtime: the Node that runs this, and the Bun and Deno that `npm ci` installs. */
-export function runtimeOf(name: RuntimeName): Runtime {
+/** The runtime of this process. */
+export function currentRuntime(): RuntimeName {
+  if (process.versions.bun !== undefined) return "bun";
+  return process.versions.deno !== undefined ? "deno" : "node";
+}
+
+/** Finds a runtime: the one of this process, or the Bun and Deno that `npm ci` installs. */
+export function findRuntime(name: RuntimeName): Runtime {
   const binary =
-    name === "node"
+    name === currentRuntime()
       ? process.execPath
       : fileURLToPath(new URL(`../../node_modules/.bin/${name}`, import.meta.url));
   const args = { node: ["--import", "tsx"], bun: [], deno: ["run", "--allow-all"] }[name];
-  const told = execFileSync(binary, ["--version"], { encoding: "utf8" });
-  const version = /\d+\.\d+\.\d+/.exec(told)?.[0] ?? "of an unknown version";
+  const printed = execFileSync(binary, ["--version"], { encoding: "utf8" });
+  const version = /\d+\.\d+\.\d+/.exec(printed)?.[0];
+  if (version === undefined) throw new Error(`${binary} --version printed no version: ${printed}`);
   return { name, version, command: [binary, ...args] };
 }

@@ -1,138 +1,98 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileRequest, syncRequest } from "../lib/connection.ts";
-import type { Ground } from "../lib/context.ts";
-import { againstBoth, cpu, type Figure, median, p50, type Slot, typical } from "../lib/figures.ts";
-import { bareFiles } from "../lib/load.ts";
-import type { Program } from "../lib/program.ts";
+import type { BenchContext } from "../lib/context.ts";
+import { Subject } from "../lib/interleave.ts";
+import { sendAll } from "../lib/load.ts";
+import { fileRequest } from "../lib/requests.ts";
+import { atLeast, exactly } from "../lib/result.ts";
+import { cpu, medianOf, medianRatio, p50, throughput } from "../lib/sample.ts";
+import type { Experiment, Scenario } from "../lib/scenario.ts";
+import { PAYLOAD_BYTES } from "../lib/seed.ts";
+import { warmUpFileRequests } from "../lib/transfer.ts";
 import {
-  atLeast,
-  between,
-  exactly,
-  type Figures,
-  plus,
-  type Requests,
-  type Result,
-  transferFigures,
-  transferRatios,
-} from "../lib/result.ts";
-import { clientOf, PAYLOAD_BYTES, payloadOf, type User, userOf } from "../lib/seed.ts";
-import { sent, warmedUp, warmUpFiles } from "../lib/transfer.ts";
+  BATCH,
+  batchCount,
+  megabytesOf,
+  uploadFigures,
+  uploadOf,
+  uploadSubject,
+  warmUpUpload,
+} from "../lib/upload.ts";
 
-const BATCH = 500;
-const OPERATIONS = 100_000;
-
-/** An operation's line in a segment: the payload, and what it is named by. */
+/** An operation in a segment: the payload and the rest of its line. */
 const LINE_BYTES = PAYLOAD_BYTES + 90;
 
-export interface Upload {
-  readonly slot: Slot;
-  readonly storage: Requests;
-  readonly peak: number;
-}
-
-/** How many requests, and so puts, the upload is. */
-export function batchesOf(ground: Ground): number {
-  return Math.ceil(ground.size(OPERATIONS) / BATCH);
-}
-
-/** What one client sends: its operations in batches of 500. */
-function batchesBy(user: User, batches: number): Uint8Array[] {
-  return Array.from({ length: batches }, (_, batch) => {
-    const first = batch * BATCH;
-    const payload = Array.from({ length: BATCH }, (_, i) => payloadOf(first + i, PAYLOAD_BYTES));
-    const operation = { client_id: clientOf(1), operation_index: first, payload, user: user.key };
-    return syncRequest(JSON.stringify(operation));
-  });
-}
-
-/** One client sends its operations in batches of 500, one after the other. */
-export async function upload(server: Program, user: User, batches: number): Promise<Upload> {
-  const requests = batchesBy(user, batches);
-  const bytes = requests.reduce((sum, request) => sum + request.byteLength, 0);
-  server.restPeak();
-  const before = await server.counters();
-  const slot = await sent(server, requests);
-  return {
-    slot: { ...slot, megabytes: bytes / 1e6 },
-    storage: between(before, await server.counters()),
-    peak: server.peak(),
-  };
-}
-
-export function uploadFigures(uploads: readonly Upload[]): Figures {
-  const { cpu, speed, p50 } = transferFigures(uploads.map(({ slot }) => slot));
-  return { cpu, speed, p50, peak: median(uploads.map(({ peak }) => peak)) };
-}
-
 /**
- * 100,000 operations of 512 bytes in batches of 500, by one client, into a folder. The floor is the
- * bare HTTP server that streams one file of the same bytes. Beside it, what each batch takes at the
- * least: the bare HTTP server parses it, and then a bare file of its size is made. Compaction is off,
- * so that the puts that are counted are those of the upload.
+ * 100,000 operations of 512 bytes in batches of 500, by one client, into a folder. The baseline is
+ * the bare HTTP server, which streams one file of the same bytes. Beside it stands the minimum for
+ * each batch: the bare HTTP server parses it, and a bare file of its size is created.
  */
-export async function bulkUpload(ground: Ground): Promise<Result[]> {
-  const batches = batchesOf(ground);
-  const folder = ground.folder();
-  const server = await ground.server(join(folder, "storage"), { COMPACTION: "off" });
-  const floor = await ground.httpFloor();
-  const files = await ground.filesFloor();
+async function upload(context: BenchContext): Promise<Experiment> {
+  const folder = context.folder();
   const file = join(folder, "upload");
   const small = join(folder, "small");
+  writeFileSync(file, Buffer.alloc(Math.round(megabytesOf(uploadOf(context, 0)) * 1e6), "x"));
   writeFileSync(small, Buffer.alloc(BATCH * PAYLOAD_BYTES, "x"));
 
-  const slots: { floor: Slot[]; http: Slot[]; files: Slot[]; server: Slot[] } = {
-    floor: [],
-    http: [],
-    files: [],
-    server: [],
-  };
-  const uploads: Upload[] = [];
-  const bare = (round: number) => {
-    const made = join(folder, `bare ${round}`);
-    mkdirSync(made);
-    const bytes = BATCH * LINE_BYTES;
-    const task = { folder: made, folders: 1, inFlight: 1, bytes, seconds: ground.seconds };
-    return bareFiles(files, { work: "objects", ...task });
-  };
-  const first = Math.min(batches, 20);
-  await upload(server, userOf("upload, warm-up", 0), first);
-  await sent(floor, batchesBy(userOf("upload, warm-up", 0), first));
-  for (let round = 0; round < ground.rounds; round++) {
-    const done = await upload(server, userOf("upload", round), batches);
-    uploads.push(done);
-    slots.server.push(done.slot);
-    writeFileSync(file, Buffer.alloc(Math.round(done.slot.megabytes * 1e6), "x"));
-    await warmedUp(floor, warmUpFiles(small));
-    slots.floor.push(await sent(floor, [fileRequest(file)]));
-    slots.http.push(await sent(floor, batchesBy(userOf("upload", round), batches)));
-    slots.files.push(await bare(round));
-  }
-  const ratios = transferRatios(slots.server, slots.floor);
-  const { http, files: bareFile } = slots;
-  const besideBoth = (figure: Figure) => againstBoth(slots.server, [http, bareFile], figure);
-  return [
-    {
-      row: "bulk-upload",
-      work: `bulk upload, ${(batches * BATCH).toLocaleString("en")} operations by ${BATCH}`,
-      figures: uploadFigures(uploads),
-      ratios: { speed: ratios.speed },
-      floor: "bare HTTP server, one file",
-      storage: uploads.map(({ storage }) => storage).reduce(plus),
-      checks: [
-        exactly("puts", median(uploads.map(({ storage }) => storage.put)), batches),
-        atLeast("MB/s / floor", ratios.speed, 0.5),
-      ],
-      rounds: { floor: slots.floor, server: slots.server },
+  const http = await context.httpBaseline();
+  const server = await uploadSubject(context, join(folder, "storage"));
+  const oneFile = new Subject({
+    process: http,
+    warmUp: (process) => sendAll(process, warmUpFileRequests(small)),
+    sample: (process) => sendAll(process, [fileRequest(file)]),
+  });
+  const parsed = new Subject({
+    process: http,
+    warmUp: (process) => sendAll(process, warmUpUpload(context)),
+    sample: (process, round) => sendAll(process, uploadOf(context, round)),
+  });
+  let used = 0;
+  const files = new Subject({
+    process: await context.fileBaseline(),
+    warmUp: async () => undefined,
+    sample: (process) => {
+      const created = join(folder, `created ${used++}`);
+      mkdirSync(created);
+      const bytes = BATCH * LINE_BYTES;
+      const task = { folder: created, folders: 1, inFlight: 1, bytes, seconds: context.seconds };
+      return process.run({ work: "objects", ...task });
     },
-    {
-      row: "bulk-upload",
-      work: "for comparison: the same, beside bare HTTP and a bare file for each batch",
-      figures: { cpu: typical(slots.server, cpu), p50: typical(slots.server, p50) },
-      ratios: { cpu: besideBoth(cpu), p50: besideBoth(p50) },
-      floor: "bare HTTP server + bare files",
-      checks: [],
-      rounds: { http, files: bareFile },
+  });
+  return {
+    subjects: [server, oneFile, parsed, files],
+    results: () => {
+      const puts = server.storage.put / server.samples.length;
+      const speed = medianRatio(throughput, server.samples, oneFile.samples);
+      const minimum = [parsed.samples, files.samples];
+      return [
+        {
+          scenario: "bulk-upload",
+          work: server.work,
+          figures: uploadFigures(server),
+          ratios: { throughput: speed },
+          baseline: "bare HTTP server, one file",
+          storage: server.storage,
+          targets: [
+            exactly("puts", puts, batchCount(context)),
+            atLeast("MB/s / baseline", speed, 0.5),
+          ],
+          samples: { baseline: oneFile.samples, server: server.samples },
+        },
+        {
+          scenario: "bulk-upload",
+          work: "for comparison: the same, beside bare HTTP and a bare file for each batch",
+          figures: { cpu: medianOf(cpu, server.samples), p50: medianOf(p50, server.samples) },
+          ratios: {
+            cpu: medianRatio(cpu, server.samples, ...minimum),
+            p50: medianRatio(p50, server.samples, ...minimum),
+          },
+          baseline: "bare HTTP server + bare files",
+          targets: [],
+          samples: { http: parsed.samples, files: files.samples },
+        },
+      ];
     },
-  ];
+  };
 }
+
+export const bulkUpload: Scenario = [upload];

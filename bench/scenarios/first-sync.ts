@@ -1,127 +1,128 @@
 import { join } from "node:path";
-import { fileRequest } from "../lib/connection.ts";
-import type { Ground } from "../lib/context.ts";
-import { median, type Slot } from "../lib/figures.ts";
-import { bareFiles } from "../lib/load.ts";
-import {
-  atLeast,
-  atMost,
-  between,
-  NOTHING,
-  peakRatio,
-  plus,
-  type Result,
-  transferFigures,
-  transferRatios,
-} from "../lib/result.ts";
-import { seedFolder, segments, singleObjects, userOf } from "../lib/seed.ts";
-import { firstSyncOf, sent, warmedUp, warmUp, warmUpFiles, writeAnswer } from "../lib/transfer.ts";
+import type { BenchContext } from "../lib/context.ts";
+import { ServerSubject, Subject } from "../lib/interleave.ts";
+import { sendAll } from "../lib/load.ts";
+import { fileRequest, firstSyncRequest } from "../lib/requests.ts";
+import { atLeast, atMost, peakRatio, transferFigures, transferRatios } from "../lib/result.ts";
+import { median, type Sample } from "../lib/sample.ts";
+import type { Experiment, Scenario } from "../lib/scenario.ts";
+import { seedFolder, segments, singleObjects } from "../lib/seed.ts";
+import { warmUpFileRequests, warmUpLog, writeResponse } from "../lib/transfer.ts";
+import { userOf } from "../lib/users.ts";
 
 /**
- * All of a log of 10,000 or 100,000 operations, in segments of 1 MiB, for a device that has none of
- * it. The floor is the bare HTTP server that streams one file of the same bytes. Each round starts
- * both anew and warms them up with small transfers; the peak is counted from then on.
+ * A new device reads a whole log, in segments of 1 MiB. The baseline is the bare HTTP server, which
+ * streams one file of the same bytes. Both start anew for each round.
  */
-export async function firstSync(ground: Ground): Promise<Result[]> {
-  const results: Result[] = [];
-  for (const full of [10_000, 100_000]) {
-    const operations = ground.size(full);
-    const user = userOf("first sync", full);
-    const folder = ground.folder();
-    const storage = join(folder, "storage");
-    seedFolder(storage, user, segments(user, operations));
-    seedFolder(storage, warmUp.user, warmUp.objects());
-    const answer = join(folder, "answer");
-    const small = join(folder, "small");
-    writeAnswer(answer, operations);
-    writeAnswer(small, warmUp.operations);
+async function compacted(context: BenchContext, full: number): Promise<Experiment> {
+  const operations = context.size(full);
+  const user = userOf("first sync", full);
+  const folder = context.folder();
+  const storage = join(folder, "storage");
+  seedFolder(storage, user, segments(user, operations));
+  seedFolder(storage, warmUpLog.user, warmUpLog.objects());
+  const response = join(folder, "response");
+  const small = join(folder, "small");
+  writeResponse(response, operations);
+  writeResponse(small, warmUpLog.operations);
 
-    const slots: { floor: Slot[]; server: Slot[] } = { floor: [], server: [] };
-    const peaks: { floor: number[]; server: number[] } = { floor: [], server: [] };
-    let asked = NOTHING;
-    for (let round = 0; round < ground.rounds; round++) {
-      const floor = await ground.httpFloor();
-      await warmedUp(floor, warmUpFiles(small));
-      slots.floor.push(await sent(floor, [fileRequest(answer)]));
-      peaks.floor.push(floor.peak());
-      await floor.stop();
-
-      const server = await ground.server(storage);
-      await warmedUp(server, warmUp.requests);
-      const before = await server.counters();
-      slots.server.push(await sent(server, [firstSyncOf(user)]));
-      peaks.server.push(server.peak());
-      asked = plus(asked, between(before, await server.counters()));
-      await server.stop();
-    }
-    checkBytes(slots.server, slots.floor);
-    const figures = { ...transferFigures(slots.server), peak: median(peaks.server) };
-    const ratios = transferRatios(slots.server, slots.floor);
-    results.push({
-      row: "first-sync",
-      work: `first sync, ${operations.toLocaleString("en")} operations, compacted`,
-      figures,
-      ratios: { ...ratios, ...peakRatio(figures.peak, median(peaks.floor)) },
-      floor: "bare HTTP server, one file",
-      storage: asked,
-      checks: [
-        atLeast("MB/s / floor", ratios.speed, 0.5),
-        atMost("first byte, ms", figures.firstByte, 10),
-        atMost("peak, MB", figures.peak, 64),
-      ],
-      rounds: slots,
-    });
-  }
-  return results;
-}
-
-/**
- * The same with 10,000 objects of one operation each, and no compaction. The floor reads those files,
- * 32 at a time, and sends nothing.
- */
-export async function notCompacted(ground: Ground): Promise<Result[]> {
-  const operations = ground.size(10_000);
-  const user = userOf("not compacted", 0);
-  const storage = ground.folder();
-  seedFolder(storage, user, singleObjects(user, operations));
-  seedFolder(storage, warmUp.user, singleObjects(warmUp.user, warmUp.operations));
-
-  const floor = await ground.filesFloor();
-  const read = (fingerprint: string) =>
-    bareFiles(floor, { work: "read", folder: join(storage, fingerprint) });
-  for (const _ of warmUp.requests) await read(warmUp.user.fingerprint);
-  const slots: { floor: Slot[]; server: Slot[] } = { floor: [], server: [] };
-  const peaks: number[] = [];
-  let asked = NOTHING;
-  for (let round = 0; round < ground.rounds; round++) {
-    slots.floor.push(await read(user.fingerprint));
-    const server = await ground.server(storage, { COMPACTION: "off" });
-    await warmedUp(server, warmUp.requests);
-    const before = await server.counters();
-    slots.server.push(await sent(server, [firstSyncOf(user)]));
-    peaks.push(server.peak());
-    asked = plus(asked, between(before, await server.counters()));
-    await server.stop();
-  }
-  const { speed: _, firstByte: __, ...ratios } = transferRatios(slots.server, slots.floor);
-  return [
-    {
-      row: "not-compacted",
-      work: `first sync, ${operations.toLocaleString("en")} operations, not compacted`,
-      figures: { ...transferFigures(slots.server), peak: median(peaks) },
-      ratios,
-      floor: "bare files, read",
-      storage: asked,
-      checks: [atMost("time / floor", ratios.p50, 2)],
-      rounds: slots,
+  const work = `first sync, ${operations.toLocaleString("en")} operations, compacted`;
+  const baseline = new Subject({
+    process: () => context.httpBaseline(),
+    warmUp: (process) => sendAll(process, warmUpFileRequests(small)),
+    sample: (process) => sendAll(process, [fileRequest(response)]),
+  });
+  const server = new ServerSubject(work, {
+    process: () => context.server(storage),
+    warmUp: (process) => sendAll(process, warmUpLog.requests),
+    sample: (process) => sendAll(process, [firstSyncRequest(user)]),
+  });
+  return {
+    subjects: [baseline, server],
+    results: () => {
+      requireSameBytes(server.samples, baseline.samples);
+      const peak = median(server.peaks);
+      const figures = transferFigures(server.samples);
+      const ratios = transferRatios(server.samples, baseline.samples);
+      return [
+        {
+          scenario: "first-sync",
+          work,
+          figures: { ...figures, peak },
+          ratios: { ...ratios, ...peakRatio(peak, median(baseline.peaks)) },
+          baseline: "bare HTTP server, one file",
+          storage: server.storage,
+          targets: [
+            atLeast("MB/s / baseline", ratios.throughput, 0.5),
+            atMost("first byte, ms", figures.firstByte, 10),
+            atMost("peak, MB", peak, 64),
+          ],
+          samples: { baseline: baseline.samples, server: server.samples },
+        },
+      ];
     },
-  ];
+  };
 }
 
-/** The floor has to have sent what the server sends, or the comparison is none. */
-function checkBytes(server: readonly Slot[], floor: readonly Slot[]): void {
+/**
+ * The same with 10,000 objects of one operation each. The baseline reads those files, 32 at a time,
+ * and sends nothing.
+ */
+async function singles(context: BenchContext): Promise<Experiment> {
+  const operations = context.size(10_000);
+  const user = userOf("not compacted", 0);
+  const storage = context.folder();
+  seedFolder(storage, user, singleObjects(user, operations));
+  seedFolder(storage, warmUpLog.user, singleObjects(warmUpLog.user, warmUpLog.operations));
+
+  const files = await context.fileBaseline();
+  const read = (fingerprint: string) =>
+    files.run({ work: "read", folder: join(storage, fingerprint) });
+  const work = `first sync, ${operations.toLocaleString("en")} operations, not compacted`;
+  const baseline = new Subject({
+    process: files,
+    warmUp: async () => {
+      for (const _ of warmUpLog.requests) await read(warmUpLog.user.fingerprint);
+    },
+    sample: () => read(user.fingerprint),
+  });
+  const server = new ServerSubject(work, {
+    process: () => context.server(storage, { COMPACTION: "off" }),
+    warmUp: (process) => sendAll(process, warmUpLog.requests),
+    sample: (process) => sendAll(process, [firstSyncRequest(user)]),
+  });
+  return {
+    subjects: [baseline, server],
+    results: () => {
+      const { cpu, p50 } = transferRatios(server.samples, baseline.samples);
+      return [
+        {
+          scenario: "not-compacted",
+          work,
+          figures: { ...transferFigures(server.samples), peak: median(server.peaks) },
+          ratios: { cpu, p50 },
+          baseline: "bare files, read",
+          storage: server.storage,
+          targets: [atMost("time / baseline", p50, 2)],
+          samples: { baseline: baseline.samples, server: server.samples },
+        },
+      ];
+    },
+  };
+}
+
+/** The comparison is valid only if the baseline sent as many bytes as the server. */
+function requireSameBytes(server: readonly Sample[], baseline: readonly Sample[]): void {
   for (const [round, { megabytes }] of server.entries()) {
-    if (megabytes === floor[round]?.megabytes) continue;
-    throw new Error(`the server sent ${megabytes} MB, the floor ${floor[round]?.megabytes}`);
+    const other = baseline[round]?.megabytes;
+    if (megabytes === other) continue;
+    throw new Error(`the server sent ${megabytes} MB, the baseline ${other}`);
   }
 }
+
+export const firstSync: Scenario = [
+  (context) => compacted(context, 10_000),
+  (context) => compacted(context, 100_000),
+];
+
+export const notCompacted: Scenario = [singles];

@@ -1,89 +1,95 @@
-import type { Ground } from "../lib/context.ts";
-import type { Slot } from "../lib/figures.ts";
-import { against, cpu } from "../lib/figures.ts";
-import { connected, loaded } from "../lib/load.ts";
-import type { Program } from "../lib/program.ts";
-import {
-  atMost,
-  between,
-  NOTHING,
-  plus,
-  type Result,
-  requestFigures,
-  requestRatios,
-} from "../lib/result.ts";
-import { SEEDER, seedFolder, segments, type User, userOf } from "../lib/seed.ts";
-import { appendedBy, appendersOf } from "./append.ts";
-import { pollOf } from "./poll.ts";
+import { appendersOf, runAppends } from "../lib/appender.ts";
+import type { BenchContext } from "../lib/context.ts";
+import { ServerSubject } from "../lib/interleave.ts";
+import { runLoad } from "../lib/load.ts";
+import type { HttpProcess } from "../lib/process.ts";
+import { pollRequest } from "../lib/requests.ts";
+import { atMost, type Result, requestFigures, requestRatios } from "../lib/result.ts";
+import type { Experiment, Scenario } from "../lib/scenario.ts";
+import { seedFolder, segments } from "../lib/seed.ts";
+import { SEEDER, type User, userOf } from "../lib/users.ts";
 
 const OPERATIONS = [1_000, 10_000, 100_000];
 
-/** Short, so that many operations are little data: what may grow is the work, not the bytes. */
+/** Short, so that many operations are little data: the work may grow, not the bytes. */
 const PAYLOAD_BYTES = 32;
 
-/** Spread over users, so that what is appended while measuring does not make a log much longer. */
+/** Several users, so that the appends of the measurement do not make one log much longer. */
 const USERS = 4;
 const CLIENTS_PER_USER = 4;
 
 /**
  * The same append (16 in flight) and the same poll for users with 1,000, 10,000 and 100,000 stored
- * operations, on one server. What is compared is the CPU per request; the sizes take turns.
+ * operations, on one server. The CPU per request is compared.
  */
-export async function growth(ground: Ground): Promise<Result[]> {
-  const storage = ground.folder();
-  const sizes = OPERATIONS.map((full) => ground.size(full)).map((operations, at) => {
-    const users = Array.from({ length: USERS }, (_, i) => userOf(`growth ${at}`, i));
+async function bySize(context: BenchContext): Promise<Experiment> {
+  const storage = context.folder();
+  const sizes = OPERATIONS.map((full, index) => {
+    const operations = context.size(full);
+    const users = Array.from({ length: USERS }, (_, i) => userOf(`growth ${index}`, i));
     for (const user of users) seedFolder(storage, user, segments(user, operations, PAYLOAD_BYTES));
     return { operations, users };
   });
-  const server = await ground.server(storage, { COMPACTION: "off" });
-  const lines = sizes.flatMap(({ operations, users }) => [
-    { work: "append", operations, load: appends(server, users), ...noSlots() },
-    { work: "poll", operations, load: polls(server, users, operations), ...noSlots() },
+  const process = await context.server(storage, { COMPACTION: "off" });
+  const subject = (
+    kind: "append" | "poll",
+    operations: number,
+    load: (process: HttpProcess, seconds: number) => ReturnType<typeof runLoad>,
+  ) => {
+    const work = `${kind}, ${operations.toLocaleString("en")} operations stored`;
+    const server = new ServerSubject(work, {
+      process,
+      // All as long: a file system takes several times as long for the first thousand files of a folder.
+      warmUp: (process) => load(process, context.warmUp),
+      sample: (process) => load(process, context.seconds / 2),
+    });
+    return { kind, operations, server };
+  };
+  const measured = sizes.flatMap(({ operations, users }) => [
+    subject("append", operations, appends(users)),
+    subject("poll", operations, polls(users, operations)),
   ]);
-  server.restPeak();
-  // Each for as long: the first thousand files of a folder cost the file system several times more.
-  for (const { load } of lines) await load(ground.warmUp);
-  for (let round = 0; round < ground.rounds; round++) {
-    // Back and forth, so that none is always the first.
-    for (const line of round % 2 === 0 ? lines : lines.toReversed()) {
-      const before = await server.counters();
-      line.slots.push(await line.load(ground.seconds / 2));
-      line.storage = plus(line.storage, between(before, await server.counters()));
-    }
-  }
-  const peak = server.peak();
-  return lines.map(({ work, operations, slots, storage }): Result => {
-    const least = lines.find((line) => line.work === work);
-    const isLeast = least === undefined || least.operations === operations;
-    const ratio = against(slots, least?.slots ?? [], cpu);
-    return {
-      row: "growth",
-      work: `${work}, ${operations.toLocaleString("en")} operations stored`,
-      figures: { ...requestFigures(slots), peak },
-      ratios: isLeast ? {} : requestRatios(slots, least.slots),
-      ...(isLeast ? {} : { floor: `the same at ${least.operations.toLocaleString("en")}` }),
-      storage,
-      checks: isLeast ? [] : [atMost("CPU / the same at the least", ratio, 1.2)],
-      rounds: { server: slots },
-    };
-  });
+  return {
+    subjects: measured.map(({ server }) => server),
+    results: () => {
+      const peak = Math.max(...measured.flatMap(({ server }) => server.peaks));
+      return measured.map(({ kind, server }): Result => {
+        const smallest = measured.find((other) => other.kind === kind);
+        const common = {
+          scenario: "growth",
+          work: server.work,
+          figures: { ...requestFigures(server.samples), peak },
+          storage: server.storage,
+          samples: { server: server.samples },
+        };
+        if (smallest === undefined || smallest.server === server) {
+          return { ...common, ratios: {}, targets: [] };
+        }
+        const ratios = requestRatios(server.samples, smallest.server.samples);
+        return {
+          ...common,
+          ratios,
+          baseline: `the same at ${smallest.operations.toLocaleString("en")}`,
+          targets: [atMost("CPU / the same at the smallest size", ratios.cpu, 1.2)],
+        };
+      });
+    },
+  };
 }
 
-function noSlots(): { slots: Slot[]; storage: typeof NOTHING } {
-  return { slots: [], storage: NOTHING };
-}
-
-function appends(server: Program, users: readonly User[]) {
+function appends(users: readonly User[]) {
   const appenders = users.flatMap((user) => appendersOf(user, CLIENTS_PER_USER, [SEEDER]));
-  return (seconds: number) => appendedBy(appenders, server, seconds);
+  return (process: HttpProcess, seconds: number) => runAppends(process, appenders, seconds);
 }
 
-function polls(server: Program, users: readonly User[], operations: number) {
-  // What the load itself has appended is not asked for either.
-  const requests = users.map((user) => pollOf(user, operations, CLIENTS_PER_USER));
-  return (seconds: number) =>
-    connected(server, USERS * CLIENTS_PER_USER, (connections) =>
-      loaded(server, connections, seconds, (i) => requests[i % USERS] ?? Buffer.of()),
-    );
+function polls(users: readonly User[], operations: number) {
+  const requests = users.map((user) => pollRequest(user, operations, CLIENTS_PER_USER));
+  return (process: HttpProcess, seconds: number) =>
+    runLoad(process, {
+      connections: USERS * CLIENTS_PER_USER,
+      seconds,
+      next: (connection) => requests[connection % USERS] ?? Buffer.of(),
+    });
 }
+
+export const growth: Scenario = [bySize];

@@ -1,84 +1,64 @@
-import { syncRequest } from "../lib/connection.ts";
-import type { Ground } from "../lib/context.ts";
-import type { Slot } from "../lib/figures.ts";
-import { connected, loaded } from "../lib/load.ts";
-import {
-  atMost,
-  between,
-  peakRatio,
-  type Result,
-  requestFigures,
-  requestRatios,
-} from "../lib/result.ts";
-import { clientOf, SEEDER, seedFolder, segments, type User, userOf } from "../lib/seed.ts";
+import type { BenchContext } from "../lib/context.ts";
+import { ServerSubject, Subject } from "../lib/interleave.ts";
+import { runLoad } from "../lib/load.ts";
+import type { HttpProcess } from "../lib/process.ts";
+import { pollRequest } from "../lib/requests.ts";
+import { atMost, peakRatio, requestFigures, requestRatios } from "../lib/result.ts";
+import type { Experiment, Scenario } from "../lib/scenario.ts";
+import { seedFolder, segments } from "../lib/seed.ts";
+import { userOf } from "../lib/users.ts";
 
 const CONNECTIONS = 64;
-
-/** The default of LISTING_TTL, in seconds: a listing that is older is read again. */
-const LISTING_TTL = 30;
+const LISTING_TTL_SECONDS = 30;
 
 /**
- * A poll of a client that has all of a seeded log, and of `others` that append meanwhile all that
- * they ever will.
+ * Polls without news over 64 connections, of one user with 10,000 operations. The baseline is the
+ * bare HTTP server, which receives the same bytes. The listing is cached, so storage is asked only
+ * when LISTING_TTL expires during the measurement.
  */
-export function pollOf(user: User, operations: number, others = 0): Buffer {
-  const aware = Array.from({ length: others }, (_, i) => [
-    clientOf(i + 1),
-    Number.MAX_SAFE_INTEGER,
-  ]);
-  const sync_status = { [SEEDER]: operations - 1, ...Object.fromEntries(aware) };
-  return syncRequest(JSON.stringify({ client_id: clientOf(0xfff), sync_status, user: user.key }));
-}
-
-/**
- * Nothing new, 64 connections, one user with 10,000 operations. The floor is the bare HTTP server
- * that is sent the same bytes. The listing is cached, so storage is asked only when LISTING_TTL
- * ends within the measuring.
- */
-export async function poll(ground: Ground): Promise<Result[]> {
-  const operations = ground.size(10_000);
-  const storage = ground.folder();
+async function pollOneUser(context: BenchContext): Promise<Experiment> {
+  const operations = context.size(10_000);
+  const storage = context.folder();
   const user = userOf("poll", 0);
   seedFolder(storage, user, segments(user, operations));
-  const request = pollOf(user, operations);
+  const request = pollRequest(user, operations);
+  const load = (process: HttpProcess, seconds: number) =>
+    runLoad(process, { connections: CONNECTIONS, seconds, next: () => request });
 
-  const floor = await ground.httpFloor();
-  const server = await ground.server(storage);
-  const slots: { floor: Slot[]; server: Slot[] } = { floor: [], server: [] };
-  const { storage: asked, seconds } = await connected(floor, CONNECTIONS, (toFloor) =>
-    connected(server, CONNECTIONS, async (toServer) => {
-      const load = {
-        floor: (seconds: number) => loaded(floor, toFloor, seconds, () => request),
-        server: (seconds: number) => loaded(server, toServer, seconds, () => request),
-      };
-      floor.restPeak();
-      server.restPeak();
-      await load.floor(ground.warmUp / 4);
-      await load.server(ground.warmUp);
-      const since = performance.now();
-      const before = await server.counters();
-      for (let round = 0; round < ground.rounds; round++) {
-        slots.floor.push(await load.floor(ground.seconds));
-        slots.server.push(await load.server(ground.seconds));
-      }
-      const seconds = (performance.now() - since) / 1000;
-      return { storage: between(before, await server.counters()), seconds };
-    }),
-  );
-  const ratios = requestRatios(slots.server, slots.floor);
-  return [
-    {
-      row: "poll",
-      work: `poll, ${operations.toLocaleString("en")} operations stored, ${CONNECTIONS} connections`,
-      figures: { ...requestFigures(slots.server), peak: server.peak() },
-      ratios: { ...ratios, ...peakRatio(server.peak(), floor.peak()) },
-      floor: "bare HTTP server",
-      storage: asked,
-      checks: [
-        atMost("CPU / floor", ratios.cpu, 1.5),
-        atMost("storage requests", asked.list + asked.get, Math.floor(seconds / LISTING_TTL)),
-      ],
-      rounds: slots,
+  const work = `poll, ${operations.toLocaleString("en")} operations stored, ${CONNECTIONS} connections`;
+  const baseline = new Subject({
+    process: await context.httpBaseline(),
+    warmUp: (process) => load(process, context.warmUp / 4),
+    sample: (process) => load(process, context.seconds),
+  });
+  const server = new ServerSubject(work, {
+    process: await context.server(storage, { LISTING_TTL: `${LISTING_TTL_SECONDS}s` }),
+    warmUp: (process) => load(process, context.warmUp),
+    sample: (process) => load(process, context.seconds),
+  });
+  return {
+    subjects: [baseline, server],
+    results: (seconds) => {
+      const ratios = requestRatios(server.samples, baseline.samples);
+      const peak = Math.max(...server.peaks);
+      const { list, get } = server.storage;
+      return [
+        {
+          scenario: "poll",
+          work,
+          figures: { ...requestFigures(server.samples), peak },
+          ratios: { ...ratios, ...peakRatio(peak, Math.max(...baseline.peaks)) },
+          baseline: "bare HTTP server",
+          storage: server.storage,
+          targets: [
+            atMost("CPU / baseline", ratios.cpu, 1.5),
+            atMost("storage requests", list + get, Math.floor(seconds / LISTING_TTL_SECONDS)),
+          ],
+          samples: { baseline: baseline.samples, server: server.samples },
+        },
+      ];
     },
-  ];
+  };
 }
+
+export const poll: Scenario = [pollOneUser];

@@ -1,96 +1,105 @@
 import type { Driver } from "../../storage/driver.ts";
 import { openStorage } from "../../storage/open.ts";
-import { newPlace, s3 } from "../../tests/support/s3.ts";
-import type { Ground } from "../lib/context.ts";
-import { median } from "../lib/figures.ts";
-import {
-  atMost,
-  between,
-  exactly,
-  plus,
-  type Requests,
-  type Result,
-  transferFigures,
-} from "../lib/result.ts";
-import { seedDriver, segments, userOf } from "../lib/seed.ts";
-import { firstSyncOf, sent, warmedUp, warmUp } from "../lib/transfer.ts";
-import { batchesOf, type Upload, upload, uploadFigures } from "./bulk-upload.ts";
+import type { BenchContext } from "../lib/context.ts";
+import { ServerSubject } from "../lib/interleave.ts";
+import { sendAll } from "../lib/load.ts";
+import { firstSyncRequest } from "../lib/requests.ts";
+import { atMost, exactly, transferFigures } from "../lib/result.ts";
+import { findS3, newPrefix } from "../lib/s3.ts";
+import { median } from "../lib/sample.ts";
+import type { Experiment, Scenario } from "../lib/scenario.ts";
+import { seedDriver, segments } from "../lib/seed.ts";
+import { warmUpLog } from "../lib/transfer.ts";
+import { batchCount, uploadFigures, uploadSubject } from "../lib/upload.ts";
+import { userOf } from "../lib/users.ts";
+import { inParallel } from "../lib/workers.ts";
 
-/**
- * On S3: the first sync of 100,000 operations in segments of 1 MiB, with empty caches, and their bulk
- * upload. What is to be reached are the requests to S3; time and CPU are those of the server there is,
- * and have no floor. The bucket is the one the tests use; see `npm run s3:up`.
- */
-export async function onS3(ground: Ground): Promise<Result[]> {
-  if (s3 === undefined) {
-    const skipped = "no S3 server: `npm run s3:up`, or TEST_S3 and the AWS_ variables";
-    const none = { figures: {}, ratios: {}, checks: [], rounds: {}, skipped };
-    return [{ row: "s3", work: "on S3", ...none }];
-  }
-  const place = newPlace();
-  const driver = await openStorage(place);
-  try {
-    return [await firstSync(ground, place, driver), await bulkUpload(ground, place)];
-  } finally {
-    await emptied(driver);
-    await driver.close();
-  }
-}
-
-async function firstSync(ground: Ground, place: string, driver: Driver): Promise<Result> {
-  const operations = ground.size(100_000);
+/** The first sync of 100,000 operations in segments of 1 MiB, with empty caches. */
+async function firstSync(
+  context: BenchContext,
+  storage: string,
+  driver: Driver,
+): Promise<Experiment> {
+  const operations = context.size(100_000);
   const user = userOf("first sync", operations);
   await seedDriver(driver, segments(user, operations));
-  await seedDriver(driver, warmUp.objects());
-  const slots = [];
-  const peaks: number[] = [];
-  const asked: Requests[] = [];
-  for (let round = 0; round < ground.rounds; round++) {
-    const server = await ground.server(place);
-    await warmedUp(server, warmUp.requests);
-    const before = await server.counters();
-    slots.push(await sent(server, [firstSyncOf(user)]));
-    peaks.push(server.peak());
-    asked.push(between(before, await server.counters()));
-    await server.stop();
-  }
-  const gets = median(asked.map(({ get }) => get));
-  const lists = median(asked.map(({ list }) => list));
+  await seedDriver(driver, warmUpLog.objects());
+  const work = `S3: first sync, ${operations.toLocaleString("en")} operations, compacted`;
+  const server = new ServerSubject(work, {
+    process: () => context.server(storage),
+    warmUp: (process) => sendAll(process, warmUpLog.requests),
+    sample: (process) => sendAll(process, [firstSyncRequest(user)]),
+  });
   return {
-    row: "s3",
-    work: `S3: first sync, ${operations.toLocaleString("en")} operations, compacted`,
-    figures: { ...transferFigures(slots), peak: median(peaks) },
-    ratios: {},
-    storage: asked.reduce(plus),
-    checks: [atMost("GET", gets, ground.size(120)), atMost("LIST", lists, 2)],
-    rounds: { server: slots },
+    subjects: [server],
+    results: () => {
+      const rounds = server.samples.length;
+      return [
+        {
+          scenario: "s3",
+          work,
+          figures: { ...transferFigures(server.samples), peak: median(server.peaks) },
+          ratios: {},
+          storage: server.storage,
+          targets: [
+            atMost("GET", server.storage.get / rounds, context.size(120)),
+            atMost("LIST", server.storage.list / rounds, 2),
+          ],
+          samples: { server: server.samples },
+        },
+      ];
+    },
   };
 }
 
-async function bulkUpload(ground: Ground, place: string): Promise<Result> {
-  const batches = batchesOf(ground);
-  const server = await ground.server(place, { COMPACTION: "off" });
-  await upload(server, userOf("upload, warm-up", 0), Math.min(batches, 20));
-  const uploads: Upload[] = [];
-  for (let round = 0; round < ground.rounds; round++) {
-    uploads.push(await upload(server, userOf("upload", round), batches));
-  }
+async function bulkUpload(context: BenchContext, storage: string): Promise<Experiment> {
+  const server = await uploadSubject(context, storage, "S3: ");
   return {
-    row: "s3",
-    work: `S3: bulk upload, ${(batches * 500).toLocaleString("en")} operations by 500`,
-    figures: uploadFigures(uploads),
-    ratios: {},
-    storage: uploads.map(({ storage }) => storage).reduce(plus),
-    checks: [exactly("PUT", median(uploads.map(({ storage }) => storage.put)), batches)],
-    rounds: { server: uploads.map(({ slot }) => slot) },
+    subjects: [server],
+    results: () => [
+      {
+        scenario: "s3",
+        work: server.work,
+        figures: uploadFigures(server),
+        ratios: {},
+        storage: server.storage,
+        targets: [exactly("PUT", server.storage.put / server.samples.length, batchCount(context))],
+        samples: { server: server.samples },
+      },
+    ],
   };
 }
 
-/** Removes all that lies in the place, eight objects at a time. */
-async function emptied(driver: Driver): Promise<void> {
-  const names = (await driver.list("")).map(({ name }) => name);
-  const lane = async () => {
-    for (let name = names.pop(); name !== undefined; name = names.pop()) await driver.delete(name);
+/** Prepares an experiment on a prefix of its own, which is emptied afterwards. */
+function onS3(
+  prepare: (context: BenchContext, storage: string, driver: Driver) => Promise<Experiment>,
+) {
+  return async (context: BenchContext): Promise<Experiment> => {
+    const bucket = findS3();
+    if (bucket === undefined) return { subjects: [], results: () => [SKIPPED] };
+    const storage = newPrefix(bucket);
+    const driver = await openStorage(storage);
+    context.onStop(async () => {
+      const objects = await driver.list("");
+      await inParallel(8, objects, ({ name }) => driver.delete(name));
+      await driver.close();
+    });
+    return prepare(context, storage, driver);
   };
-  await Promise.all(Array.from({ length: 8 }, lane));
 }
+
+const SKIPPED = {
+  scenario: "s3",
+  work: "on S3",
+  figures: {},
+  ratios: {},
+  targets: [],
+  samples: {},
+  skipped: "no S3 server: `npm run s3:up`, or TEST_S3 and the AWS_ variables",
+};
+
+/**
+ * The targets are numbers of requests to S3; time and CPU depend on the S3 server and have no
+ * baseline. The bucket is the one that the tests use.
+ */
+export const s3: Scenario = [onS3(firstSync), onS3(bulkUpload)];

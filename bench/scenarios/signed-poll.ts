@@ -1,22 +1,23 @@
 import { createIdentity } from "../../client/identity/identity.ts";
 import { signatureHeaders } from "../../client/signature.ts";
 import { fingerprintOf } from "../../sync/public-key.ts";
-import { syncRequest } from "../lib/connection.ts";
-import type { Ground } from "../lib/context.ts";
-import type { Slot } from "../lib/figures.ts";
-import { connected, loaded } from "../lib/load.ts";
-import { between, type Result, requestFigures, requestRatios } from "../lib/result.ts";
-import { clientOf, SEEDER, seedFolder, segments, userOf } from "../lib/seed.ts";
-import { pollOf } from "./poll.ts";
+import type { BenchContext } from "../lib/context.ts";
+import { ServerSubject } from "../lib/interleave.ts";
+import { runLoad } from "../lib/load.ts";
+import type { HttpProcess } from "../lib/process.ts";
+import { pollBody, pollRequest, syncRequest } from "../lib/requests.ts";
+import { addRequests, requestFigures, requestRatios } from "../lib/result.ts";
+import type { Experiment, Scenario } from "../lib/scenario.ts";
+import { seedFolder, segments } from "../lib/seed.ts";
+import { userOf } from "../lib/users.ts";
 
 const CONNECTIONS = 64;
 
-/** A poll with a signature that holds for five minutes, which is longer than the row takes. */
-async function signedPoll(operations: number) {
+/** A poll with a signature, which is valid for five minutes: longer than the scenario takes. */
+async function createSignedPoll(operations: number) {
   const { identity } = await createIdentity("a long passphrase", { bits: 2048 });
   const user = { key: identity.publicKey, fingerprint: fingerprintOf(identity.publicKey) };
-  const sync_status = { [SEEDER]: operations - 1 };
-  const json = JSON.stringify({ client_id: clientOf(0xfff), sync_status, user: user.key });
+  const json = pollBody(user, operations);
   const fields = await signatureHeaders(identity, {
     method: "POST",
     url: new URL("http://localhost/sync"),
@@ -27,39 +28,41 @@ async function signedPoll(operations: number) {
   return { user, request: syncRequest(json, fields) };
 }
 
-/** What checking a signature costs: signed polls beside the unsigned ones of another user. */
-export async function signed(ground: Ground): Promise<Result[]> {
-  const operations = ground.size(10_000);
-  const storage = ground.folder();
+/** The cost of verifying a signature: signed polls beside unsigned polls of another user. */
+async function signedAndUnsigned(context: BenchContext): Promise<Experiment> {
+  const operations = context.size(10_000);
+  const storage = context.folder();
   const other = userOf("signed", 0);
-  const { user, request } = await signedPoll(operations);
+  const { user, request } = await createSignedPoll(operations);
   for (const one of [other, user]) seedFolder(storage, one, segments(one, operations));
-  const unsigned = pollOf(other, operations);
+  const server = await context.server(storage);
 
-  const server = await ground.server(storage);
-  const slots: { unsigned: Slot[]; signed: Slot[] } = { unsigned: [], signed: [] };
-  const asked = await connected(server, CONNECTIONS, async (connections) => {
-    const load = (seconds: number, sent: Buffer) =>
-      loaded(server, connections, seconds, () => sent);
-    await load(ground.warmUp, unsigned);
-    await load(ground.warmUp / 2, request);
-    const before = await server.counters();
-    for (let round = 0; round < ground.rounds; round++) {
-      slots.unsigned.push(await load(ground.seconds, unsigned));
-      slots.signed.push(await load(ground.seconds, request));
-    }
-    return between(before, await server.counters());
-  });
-  return [
-    {
-      row: "signed",
-      work: `for comparison: signed poll (RSA 2048), beside the unsigned one, ${CONNECTIONS} connections`,
-      figures: requestFigures(slots.signed),
-      ratios: requestRatios(slots.signed, slots.unsigned),
-      floor: "the same server, unsigned",
-      storage: asked,
-      checks: [],
-      rounds: { server: slots.signed, floor: slots.unsigned },
-    },
-  ];
+  const polls = (work: string, next: Buffer, warmUp: number) => {
+    const load = (process: HttpProcess, seconds: number) =>
+      runLoad(process, { connections: CONNECTIONS, seconds, next: () => next });
+    return new ServerSubject(work, {
+      process: server,
+      warmUp: (process) => load(process, warmUp),
+      sample: (process) => load(process, context.seconds),
+    });
+  };
+  const unsigned = polls("unsigned poll", pollRequest(other, operations), context.warmUp);
+  const signed = polls("signed poll (RSA 2048)", request, context.warmUp / 2);
+  return {
+    subjects: [unsigned, signed],
+    results: () => [
+      {
+        scenario: "signed",
+        work: `for comparison: ${signed.work}, beside the unsigned one, ${CONNECTIONS} connections`,
+        figures: requestFigures(signed.samples),
+        ratios: requestRatios(signed.samples, unsigned.samples),
+        baseline: "the same server, unsigned",
+        storage: addRequests(unsigned.storage, signed.storage),
+        targets: [],
+        samples: { baseline: unsigned.samples, server: signed.samples },
+      },
+    ],
+  };
 }
+
+export const signedPoll: Scenario = [signedAndUnsigned];

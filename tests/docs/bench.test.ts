@@ -4,34 +4,36 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { promisify } from "node:util";
+import { compareSamples } from "../../bench/lib/comparison.ts";
 import { type Report, RUNTIME_TITLES } from "../../bench/lib/report.ts";
 import type { Result } from "../../bench/lib/result.ts";
-import { ROWS } from "../../bench/scenarios.ts";
+import { currentRuntime } from "../../bench/lib/runtimes.ts";
+import { cpu, rate, type Sample } from "../../bench/lib/sample.ts";
+import { SCENARIOS } from "../../bench/scenarios.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { projectFolder } from "../support/process.ts";
 
-/** The least that makes figures: what they are is of no matter here. */
+/** As little as possible: the values of the figures do not matter here. */
 const LEAST = ["--seconds", "0.05", "--warm-up", "0.05", "--rounds", "1", "--scale", "0.002"];
 
-/** Runs the benchmark. It is a program for Node, whatever it measures. */
+/** Runs the benchmark. It is a program for Node, whichever runtime it measures. */
 function bench(...args: string[]): Promise<{ stdout: string; stderr: string }> {
   const command = ["--import", "tsx", "bench/run.ts", ...args];
   return promisify(execFile)("node", command, { cwd: projectFolder });
 }
 
-function thisRuntime(): "node" | "bun" | "deno" {
-  if (process.versions.bun !== undefined) return "bun";
-  return process.versions.deno !== undefined ? "deno" : "node";
-}
-
 describe("npm run bench", { skip: process.platform !== "linux" }, () => {
-  it("measures a server and its floors on this runtime, and writes it down", async () => {
+  it("measures a server and its baselines on this runtime, and writes a report", async () => {
     const folder = temporaryFolder();
     try {
-      const runtime = thisRuntime();
-      const rows = "poll,append,first-sync";
+      const runtime = currentRuntime();
+      const scenarios = "poll,append,first-sync,bulk-upload";
       const where = ["--folder", folder.path, "--out", folder.path];
-      const { stdout } = await bench("--runtime", runtime, "--scenarios", rows, ...LEAST, ...where);
+      const { stdout } = await bench(
+        ...["--runtime", runtime, "--scenarios", scenarios],
+        ...LEAST,
+        ...where,
+      );
       const markdown = readFileSync(join(folder.path, "results.md"), "utf8");
       assert.equal(stdout, markdown);
 
@@ -42,22 +44,60 @@ describe("npm run bench", { skip: process.platform !== "linux" }, () => {
         [runtime],
       );
       const results = report.runtimes.flatMap((measured) => measured.results);
-      assert.deepEqual([...new Set(results.map(({ row }) => row))], rows.split(","));
+      const measured = new Set(results.map(({ scenario }) => scenario));
+      assert.deepEqual([...measured], scenarios.split(","));
       for (const result of results) {
         assertMeasured(result);
-        assert.ok(markdown.includes(`| \`${result.row}\` | ${result.work} |`));
+        assert.ok(markdown.includes(`| \`${result.scenario}\` | ${result.work} |`));
       }
       const stored = results.filter(({ storage }) => (storage?.put ?? 0) > 0);
-      assert.deepEqual([...new Set(stored.map(({ row }) => row))], ["append"]);
+      const storing = new Set(stored.map(({ scenario }) => scenario));
+      assert.deepEqual([...storing], ["append", "bulk-upload"]);
     } finally {
       folder.remove();
     }
   });
 
-  it("says what there is to measure when it is asked for anything else", async () => {
-    await assert.rejects(bench("--scenarios", "nothing"), new RegExp(Object.keys(ROWS).join(", ")));
+  it("compares the server with that of another checkout", async () => {
+    const args = ["--runtime", currentRuntime(), "--scenarios", "poll,signed", ...LEAST];
+    // One round of a twentieth of a second agrees with itself: by chance one of them is slower.
+    const { stdout } = await bench(...args, "--compare", projectFolder).catch((error) => {
+      assert.equal(error.code, 1, error.stderr);
+      return error;
+    });
+    const lines = stdout.split("\n").filter((line: string) => line.startsWith("| `"));
+    assert.equal(lines.length, 3);
+    for (const line of lines) assert.ok(!line.includes("NaN"), line);
+  });
+
+  it("lists the scenarios in its help, and when it is asked for another", async () => {
+    const names = Object.keys(SCENARIOS).join(", ");
+    await assert.rejects(bench("--scenarios", "nothing"), ({ stderr }) => stderr.includes(names));
     const { stdout } = await bench("--help");
-    for (const row of Object.keys(ROWS)) assert.ok(stdout.includes(row));
+    assert.ok(stdout.includes(names));
+  });
+});
+
+describe("a comparison", () => {
+  const samples = (...values: number[]): Sample[] =>
+    values.map((cpu) => {
+      return { requests: 1, seconds: cpu, cpu, megabytes: 1, p50: cpu, p99: cpu, firstByte: cpu };
+    });
+
+  it("shows the median, the least and the greatest ratio of the rounds", () => {
+    const ratio = compareSamples(cpu, "less", samples(1, 30, 200), samples(2, 10, 100));
+    assert.deepEqual(ratio, { median: 2, least: 0.5, greatest: 3, worse: false });
+  });
+
+  it("calls worse only a difference that every round shows, and that is more than noise", () => {
+    const worse = (...values: number[]) => [
+      compareSamples(cpu, "less", samples(...values), samples(100, 100, 100)).worse,
+      compareSamples(rate, "more", samples(...values), samples(100, 100, 100)).worse,
+    ];
+    assert.deepEqual(worse(101, 110, 120), [true, true]);
+    assert.deepEqual(worse(99, 110, 120), [false, false]);
+    assert.deepEqual(worse(101, 102, 120), [false, false]);
+    assert.deepEqual(worse(80, 90, 95), [false, false]);
   });
 });
 
@@ -71,27 +111,29 @@ describe("bench/README.md", () => {
       Object.values(RUNTIME_TITLES),
     );
     for (const table of tables) {
-      for (const row of Object.keys(ROWS)) assert.ok(table.includes(`| \`${row}\` |`), row);
+      for (const name of Object.keys(SCENARIOS)) {
+        assert.ok(table.includes(`| \`${name}\` |`), name);
+      }
     }
   });
 });
 
-/** Checks that every figure is there, and that nothing to reach was left unjudged. */
-function assertMeasured({ work, figures, ratios, floor, checks, rounds }: Result): void {
+/** Checks that every figure is a number, and that every target was checked. */
+function assertMeasured({ work, figures, ratios, baseline, targets, samples }: Result): void {
   const numbers = [...Object.values(figures), ...Object.values(ratios)];
   assert.ok(numbers.length > 0, work);
-  // JSON has null for what is no number.
+  // JSON has null for NaN and infinity.
   for (const number of numbers) assert.ok(Number.isFinite(number), `${work}: ${number}`);
-  for (const slots of Object.values(rounds)) {
-    assert.equal(slots.length, 1);
-    for (const slot of slots)
-      assert.ok(slot.requests > 0 && slot.seconds > 0 && slot.cpu > 0, work);
+  for (const rounds of Object.values(samples)) {
+    assert.equal(rounds.length, 1);
+    for (const sample of rounds)
+      assert.ok(sample.requests > 0 && sample.seconds > 0 && sample.cpu > 0, work);
   }
   if (work.startsWith("for comparison")) return;
-  assert.notEqual(floor, undefined);
-  assert.ok(checks.length > 0, work);
-  for (const { what, reached, met } of checks) {
-    assert.match(what, / (≤|≥|=) [\d.]+$/);
-    assert.ok(Number.isFinite(reached) && typeof met === "boolean", what);
+  assert.notEqual(baseline, undefined);
+  assert.ok(targets.length > 0, work);
+  for (const { description, measured, met } of targets) {
+    assert.match(description, / (≤|≥|=) [\d.]+$/);
+    assert.ok(Number.isFinite(measured) && typeof met === "boolean", description);
   }
 }
