@@ -1,0 +1,53 @@
+/**
+ * Runs the tests, and ends with a table: `npm test`, `npm run test:node`, `test:bun`, `test:deno`.
+ *
+ *     node --import tsx tests/run.ts [node] [bun] [deno] [FILE…]
+ *
+ * Without a runtime it is all three of them, without files all `*.test.ts` below `tests/`. A file
+ * that does not load, a runtime that breaks down and a run without a test that passes are failures.
+ */
+import { readdirSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { runOnBun, runOnDeno } from "./runner/command.ts";
+import { runOnNode } from "./runner/node.ts";
+import { type Result, tableOf } from "./runner/result.ts";
+
+const runtimes: ReadonlyMap<string, (files: readonly string[]) => Promise<Result>> = new Map([
+  ["node", runOnNode],
+  ["bun", runOnBun],
+  ["deno", runOnDeno],
+]);
+
+const args = process.argv.slice(2);
+const chosen = args.filter((arg) => runtimes.has(arg));
+const given = args.filter((arg) => !runtimes.has(arg)).map((file) => resolve(file));
+const files = given.length > 0 ? given : allTests();
+
+const results: Result[] = [];
+for (const [name, run] of runtimes) {
+  if (chosen.length > 0 && !chosen.includes(name)) continue;
+  console.log(`\n${name}, ${files.length} files`);
+  results.push(await run(files));
+}
+
+const sum = (count: (result: Result) => number) =>
+  results.reduce((total, result) => total + count(result), 0);
+const failed = sum((result) => result.failed) + results.filter(isEmpty).length;
+console.log(`\n${tableOf(results)}\n`);
+for (const { runtime } of results.filter(isEmpty)) console.log(`no test passed on ${runtime}`);
+console.log(
+  `${sum((result) => result.passed)} passed, ${failed} failed, ${sum((result) => result.skipped.length)} skipped`,
+);
+process.exitCode = failed > 0 ? 1 : 0;
+
+/** True when nothing was tested, which must not look like success. */
+function isEmpty({ passed, failed }: Result): boolean {
+  return passed + failed === 0;
+}
+
+function allTests(): string[] {
+  return readdirSync(import.meta.dirname, { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".test.ts"))
+    .map((name) => join(import.meta.dirname, name))
+    .sort();
+}

@@ -1,0 +1,89 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, relative, resolve } from "node:path";
+import { createInterface } from "node:readline";
+import manifest from "../../package.json" with { type: "json" };
+import { projectFolder } from "../support/process.ts";
+import { type Report, readReport } from "./junit.ts";
+import type { Result } from "./result.ts";
+
+/** Runs test files on the Bun of the development dependencies. It prints dots and failures. */
+export function runOnBun(files: readonly string[]): Promise<Result> {
+  return runCommand("Bun", files, (report) => ({
+    command: [
+      ...["bun", "test", "--timeout", "120000", "--parallel"],
+      ...["--dots", "--reporter", "junit", "--reporter-outfile", report],
+    ],
+    version: manifest.devDependencies.bun,
+  }));
+}
+
+/**
+ * Runs test files on the Deno of the development dependencies. It prints dots and failures. An error
+ * that a file throws after its first test goes unnoticed by Deno 2.9; Node and Bun find it.
+ */
+export function runOnDeno(files: readonly string[]): Promise<Result> {
+  return runCommand("Deno", files, (report) => ({
+    command: [
+      ...["deno", "test", "--allow-all", "--parallel"],
+      ...["--reporter", "dot", "--junit-path", report],
+    ],
+    version: manifest.devDependencies.deno,
+  }));
+}
+
+async function runCommand(
+  name: string,
+  files: readonly string[],
+  how: (report: string) => { command: readonly string[]; version: string },
+): Promise<Result> {
+  const startedAt = performance.now();
+  const folder = mkdtempSync(join(tmpdir(), "sync-server-tests-"));
+  try {
+    const path = join(folder, "report.xml");
+    const { command, version } = how(path);
+    const code = await printed([
+      ...command,
+      ...files.map((file) => `./${relative(projectFolder, file)}`),
+    ]);
+    const report = readReport(existsSync(path) ? readFileSync(path, "utf8") : "");
+    return {
+      runtime: `${name} ${version}`,
+      passed: report.passed,
+      failed: report.failed + unreported(report, files, code),
+      skipped: report.skipped,
+      seconds: (performance.now() - startedAt) / 1000,
+    };
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** Failures that the report leaves out: files that did not load, and a runtime that broke down. */
+function unreported({ failed, files: reported }: Report, files: readonly string[], code: number) {
+  const seen = new Set([...reported].map((file) => resolve(projectFolder, file)));
+  const missing = files.filter((file) => !seen.has(file));
+  for (const file of missing) console.log(`✖ ${file} has no result`);
+  return failed + missing.length === 0 && code !== 0 ? 1 : missing.length;
+}
+
+/** Runs a program of the development dependencies, shows what it prints, and gives its exit code. */
+async function printed([program = "", ...args]: readonly string[]): Promise<number> {
+  const child = spawn(join(projectFolder, "node_modules", ".bin", program), args, {
+    cwd: projectFolder,
+    env: { ...process.env, NO_COLOR: "1" },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const closed = once(child, "close");
+  let inDots = false;
+  for await (const line of createInterface({ input: child.stdout })) {
+    // Deno ends the line after each dot, where it does not write to a terminal.
+    const isDot = /^[.,!]$/.test(line);
+    process.stdout.write(isDot ? line : `${inDots ? "\n" : ""}${line}\n`);
+    inDots = isDot;
+  }
+  const [code] = await closed;
+  return code ?? 1;
+}

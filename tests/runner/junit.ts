@@ -1,0 +1,68 @@
+/** Reads the JUnit reports of Bun and Deno. */
+import type { Skip } from "./result.ts";
+
+export interface Report {
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: readonly Skip[];
+  /** The test files that the report names, relative to the project's folder. */
+  readonly files: ReadonlySet<string>;
+}
+
+interface Case {
+  readonly name: string;
+  readonly body: string;
+}
+
+export function readReport(xml: string): Report {
+  const cases: Case[] = [];
+  const files = new Set<string>();
+  // A value may have a > in it, so attributes are matched as such.
+  for (const [, attributes = "", body = ""] of xml.matchAll(
+    /<testcase((?:\s+[\w:-]+="[^"]*")*)\s*(?:\/>|>([\s\S]*?)<\/testcase>)/g,
+  )) {
+    cases.push({ name: attribute(attributes, "name"), body });
+    // Deno writes the file as the class.
+    files.add(attribute(attributes, "file") || attribute(attributes, "classname"));
+  }
+  const suites = suiteNames(cases);
+  const skipped: Skip[] = [];
+  let passed = 0;
+  let failed = 0;
+  for (const { name, body } of cases) {
+    const isSuite = suites.has(name);
+    // Deno's suites are cases as well, and fail with each test in them.
+    if (/<(failure|error)\b/.test(body))
+      failed += isSuite && /test steps? failed/.test(body) ? 0 : 1;
+    else if (/<skipped\b/.test(body)) skipped.push({ test: lastPart(name), reason: undefined });
+    else if (!isSuite) passed++;
+  }
+  return { passed, failed, skipped, files };
+}
+
+/** Deno gives a test's name with those of the suites around it, and the suites as tests. */
+function suiteNames(cases: readonly Case[]): Set<string> {
+  return new Set(
+    cases.flatMap(({ name }) => {
+      const parts = name.split(" > ");
+      return parts.slice(1).map((_, index) => parts.slice(0, index + 1).join(" > "));
+    }),
+  );
+}
+
+function lastPart(name: string): string {
+  return name.slice(name.lastIndexOf(" > ") === -1 ? 0 : name.lastIndexOf(" > ") + 3);
+}
+
+const ENTITIES: Readonly<Record<string, string>> = {
+  "&lt;": "<",
+  "&gt;": ">",
+  "&quot;": '"',
+  "&apos;": "'",
+  "&amp;": "&",
+};
+
+function attribute(attributes: string, name: string): string {
+  const value = new RegExp(`\\s${name}="([^"]*)"`).exec(attributes)?.[1] ?? "";
+  return value.replace(/&(?:lt|gt|quot|apos|amp);/g, (entity) => ENTITIES[entity] ?? entity);
+}

@@ -1,0 +1,58 @@
+/** What a runtime said of the tests. */
+export interface Result {
+  /** Name and version. */
+  readonly runtime: string;
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: readonly Skip[];
+  readonly seconds: number;
+}
+
+export interface Skip {
+  /** The test's own name, without those of the suites around it. */
+  readonly test: string;
+  /** Only Node passes it on. */
+  readonly reason: string | undefined;
+}
+
+/** The results as a table, and below it why tests were skipped. */
+export function tableOf(results: readonly Result[]): string {
+  const rows = [
+    ["runtime", "passed", "failed", "skipped", "seconds"],
+    ...results.map(({ runtime, passed, failed, skipped, seconds }) =>
+      [runtime, passed, failed, skipped.length, Math.round(seconds)].map(String),
+    ),
+  ];
+  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => width(row[column]))));
+  const lines = rows.map((row) =>
+    row
+      .map((cell, column) => {
+        const size = widths?.[column] ?? 0;
+        return column === 0 ? cell.padEnd(size) : cell.padStart(size);
+      })
+      .join("  "),
+  );
+  return [...lines, ...skipLines(results)].join("\n");
+}
+
+function width(cell: string | undefined): number {
+  return cell?.length ?? 0;
+}
+
+/** A line for each reason. A reason that one runtime gives for a test holds on the others, too. */
+function skipLines(results: readonly Result[]): string[] {
+  const reasons = new Map<string, string>();
+  for (const { test, reason } of results.flatMap(({ skipped }) => skipped)) {
+    if (reason !== undefined) reasons.set(test, reason);
+  }
+  return results.flatMap(({ runtime, skipped }) => {
+    const counts = new Map<string, number>();
+    for (const { test } of skipped) {
+      const reason = reasons.get(test) ?? test;
+      counts.set(reason, (counts.get(reason) ?? 0) + 1);
+    }
+    return [...counts].map(([reason, count]) => {
+      return `skipped on ${runtime}: ${reason}${count > 1 ? ` (${count} tests)` : ""}`;
+    });
+  });
+}

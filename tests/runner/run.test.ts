@@ -1,0 +1,77 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, describe, it } from "node:test";
+import { temporaryFolder } from "../support/folder.ts";
+import { projectFolder } from "../support/process.ts";
+
+const notNode = process.versions.bun ?? process.versions.deno;
+
+const FILES = {
+  "good.test.ts": `
+    import { describe, it } from "node:test";
+    describe("suite", () => {
+      it("passes", () => {});
+      it("is skipped", { skip: "a reason" }, () => {});
+    });`,
+  "failing.test.ts": `
+    import { it } from "node:test";
+    it("fails", () => { throw new Error("a known failure"); });`,
+  "unloadable.test.ts": `
+    import { it } from "node:test";
+    throw new Error("cannot load");
+    it("is never reached", () => {});`,
+  "empty.test.ts": "export {};",
+  "package.json": `{ "type": "module" }`,
+};
+
+describe("tests/run.ts", { skip: notNode !== undefined && "the runner runs on Node alone" }, () => {
+  const folder = temporaryFolder();
+  after(() => folder.remove());
+  for (const [name, text] of Object.entries(FILES)) writeFileSync(join(folder.path, name), text);
+
+  it("counts the tests of each runtime", async () => {
+    const { code, stdout } = await run("good.test.ts");
+    assert.equal(code, 0, stdout);
+    assert.match(stdout, /^Node \S+ +1 +0 +1 +\d+$/m);
+    assert.match(stdout, /^Bun \S+ +1 +0 +1 +\d+$/m);
+    assert.match(stdout, /^Deno \S+ +1 +0 +1 +\d+$/m);
+    assert.match(stdout, /^skipped on Node \S+: a reason$/m);
+    assert.match(stdout, /^skipped on Deno \S+: a reason$/m);
+    assert.match(stdout, /^3 passed, 0 failed, 3 skipped$/m);
+  });
+
+  it("fails when a test fails or a file does not load, and shows both in full", async () => {
+    const { code, stdout, stderr } = await run(
+      "good.test.ts",
+      "failing.test.ts",
+      "unloadable.test.ts",
+    );
+    assert.equal(code, 1, stdout);
+    const output = stdout + stderr;
+    assert.equal(output.match(/error: (?:Error: )?a known failure/gi)?.length, 3, output);
+    assert.equal(output.match(/error: (?:.*Error: )?cannot load/gi)?.length, 3, output);
+    assert.match(stdout, /^3 passed, 6 failed, 3 skipped$/m);
+  });
+
+  it("fails when no test runs", async () => {
+    const { code, stdout } = await run("empty.test.ts");
+    assert.equal(code, 1, stdout);
+    assert.match(stdout, /^0 passed, [1-9]\d* failed, 0 skipped$/m);
+  });
+
+  function run(...names: string[]) {
+    // Within a test, Node's runner would report to the runner around it.
+    const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+    const files = names.map((name) => join(folder.path, name));
+    return new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {
+      const child = execFile(
+        process.execPath,
+        ["--import", "tsx", join("tests", "run.ts"), ...files],
+        { cwd: projectFolder, env },
+        (_error, stdout, stderr) => resolve({ code: child.exitCode ?? -1, stdout, stderr }),
+      );
+    });
+  }
+});
