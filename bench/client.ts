@@ -141,7 +141,7 @@ async function read(identity: Identity): Promise<number> {
 }
 
 async function openAll(identity: Identity): Promise<number> {
-  const opener = new RunVerifier(identity);
+  const verifier = new RunVerifier(identity);
   const cursors = new Map();
   let count = 0;
   for await (const run of runs(identity)) {
@@ -150,7 +150,7 @@ async function openAll(identity: Identity): Promise<number> {
       operations: opened,
       cursor,
       refusal,
-    } = await opener.open(client, run, cursors.get(client));
+    } = await verifier.verify(client, run, cursors.get(client));
     if (refusal !== undefined) throw new Error(refusal.kind);
     cursors.set(client, cursor);
     count += opened.length;

@@ -1,58 +1,48 @@
-/**
- * What an app embeds: a client of one user at one server.
- *
- * It keeps one exchange with the server under way at a time. Each sends what is oldest of the
- * operations that are not acknowledged, and reads what is new.
- */
-
+/** What an app embeds: one client of one user at one server. */
 import { type Bytes, utf8 } from "../protocol/bytes.ts";
 import { LinkedAbort } from "./abort.ts";
 import { systemClock } from "./clock.ts";
 import { SyncEngine } from "./engine.ts";
-import { ServerRejected, ServerUnavailable } from "./errors.ts";
 import { Inbox } from "./inbox.ts";
 import type { SyncOptions } from "./options.ts";
 import { Outbox } from "./outbox.ts";
-import { Sender } from "./recovery.ts";
+import type { NextStep } from "./state.ts";
 import { Transport } from "./transport.ts";
-import type { ClientChange, Clock, Created, Cursor, Operation, Refusal, Status } from "./types.ts";
+import type { Clock, Created, Cursor, Operation, Refusal, Status } from "./types.ts";
 import { RunVerifier } from "./verify.ts";
 import { type Waiter, Waiters } from "./waiters.ts";
 
-/** How long to wait after failures: doubled each time, and half of it at random. */
-const FIRST_WAIT_MS = 1000;
-const LONGEST_WAIT_MS = 300_000;
-
-const DEFAULT_POLL_MS = 30_000;
+const DEFAULT_POLL_INTERVAL_MS = 30_000;
 const DEFAULT_IDLE_TIMEOUT_MS = 60_000;
 
-/** The one refusal after which the server is never asked again. */
-const USER_ERASED = "user-erased";
-
+/**
+ * Syncs operations with a server, one round of requests after the other, from `open` until `close`.
+ */
 export class SyncClient {
   readonly #options: SyncOptions;
   readonly #clock: Clock;
-  readonly #exchange: Transport;
+  readonly #transport: Transport;
   readonly #outbox: Outbox;
   readonly #inbox: Inbox;
-  readonly #sender: Sender;
-  readonly #rounds: SyncEngine;
+  readonly #engine: SyncEngine;
   readonly #closing: LinkedAbort;
-  readonly #waiters = new Waiters();
-  #ended: Promise<void> = Promise.resolve();
+  /** The calls of `sync` that wait. */
+  readonly #calls = new Waiters();
+  /** Fulfilled once the client is closed. */
+  #closed: Promise<void> = Promise.resolve();
   #status: Status;
-  /** Ends a wait that may be cut short. */
-  #wake: LinkedAbort | undefined;
-  /** Whether `sync` was called since the exchange began: then there is no wait behind it. */
-  #hurried = false;
+  /** Whether `sync` was called since the round began: no pause follows then. */
+  #syncRequested = false;
+  /** The pause under way, if it may be cut short. */
+  #pause: LinkedAbort | undefined;
 
   private constructor(options: SyncOptions, outbox: Outbox, cursors: readonly Cursor[]) {
     const { identity, store, receive, clock = systemClock } = options;
-    const opener = new RunVerifier(identity);
+    const verifier = new RunVerifier(identity);
     this.#options = options;
     this.#clock = clock;
     this.#outbox = outbox;
-    this.#exchange = new Transport({
+    this.#transport = new Transport({
       url: options.url,
       identity,
       clock,
@@ -60,63 +50,60 @@ export class SyncClient {
       sign: options.sign ?? true,
       idleTimeout: options.idleTimeout ?? DEFAULT_IDLE_TIMEOUT_MS,
     });
-    this.#inbox = new Inbox(
-      {
-        store,
-        opener,
-        receive,
-        clock,
-        onRefusal: (refusal) => options.onRefusal?.(refusal),
-      },
-      cursors,
-    );
-    const onClientChange = async (change: ClientChange) => {
-      this.#inbox.know(await outbox.cursors());
-      options.onClientChange?.(change);
-    };
-    this.#sender = new Sender({ identity, store, clock, outbox, onClientChange });
-    this.#rounds = new SyncEngine({
-      exchange: this.#exchange,
-      opener,
-      sender: this.#sender,
+    const onRefusal = (refusal: Refusal) => options.onRefusal?.(refusal);
+    this.#inbox = new Inbox({ store, verifier, receive, clock, onRefusal }, cursors);
+    this.#engine = new SyncEngine({
+      identity,
+      store,
+      clock,
+      transport: this.#transport,
+      verifier,
       outbox,
       inbox: this.#inbox,
-      onClientChange,
+      pollInterval: options.pollInterval ?? DEFAULT_POLL_INTERVAL_MS,
+      random: options.random ?? Math.random,
+      onClientChange: (change) => options.onClientChange?.(change),
     });
     this.#closing = new LinkedAbort(options.signal);
-    this.#status = { state: "pending", pending: this.#sender.pending };
+    this.#status = { state: "pending", pending: this.#engine.pending };
   }
 
-  /** Takes up what the store holds, and begins to sync. */
+  /**
+   * Continues with what the store holds, and starts to sync. Throws what the store throws, such as
+   * `StoreDamaged`, and a `TypeError` for a URL that is none.
+   */
   static async open(options: SyncOptions): Promise<SyncClient> {
     const { store, identity, cursors } = options;
     const state = await store.load();
     if (cursors !== undefined) await store.replaceCursors(cursors);
     const outbox = await Outbox.open(store, identity, state.own);
     const client = new SyncClient(options, outbox, cursors ?? state.cursors);
-    client.#inbox.know(await outbox.cursors());
-    client.#ended = client.#run();
+    client.#inbox.markDelivered(await outbox.cursors());
+    client.#closed = client.#run();
     return client;
   }
 
-  /** The client id under which operations are created. */
+  /** The client id under which operations are created. It may change; see `onClientChange`. */
   get client(): string {
     return this.#outbox.client;
   }
 
+  /** The current status; `onStatus` reports each change. */
   get status(): Status {
     return this.#status;
   }
 
-  /** Operations that stand refused, the first of each client: not delivered, and asked for again. */
+  /** The last refusal of each client id whose operations are still missing. */
   get refusals(): readonly Refusal[] {
     return this.#inbox.refusals;
   }
 
   /**
-   * Creates an operation: seals it, and returns once it is durable on this device. It is sent as
-   * soon as the server can be reached. It is not delivered to `receive`, for the app has it. Throws
-   * a `TypeError` for a text with a lone surrogate, which no UTF-8 can hold.
+   * Creates an operation. Returns once it is encrypted and durable on this device; it is sent as
+   * soon as the server can be reached. It is not delivered to `receive` here.
+   *
+   * Throws a `TypeError` for a text with a lone surrogate, which UTF-8 cannot represent, the reason
+   * of the signal or of the closed client, and what the store throws. Nothing is created then.
    */
   async append(data: string | Bytes, signal?: AbortSignal): Promise<Created> {
     const [created] = await this.appendAll([data], signal);
@@ -124,7 +111,7 @@ export class SyncClient {
     return created;
   }
 
-  /** Creates operations, as one durable step: faster than one by one. */
+  /** Creates several operations with one durable write: faster than one by one. See `append`. */
   async appendAll(
     data: readonly (string | Bytes)[],
     signal?: AbortSignal,
@@ -133,116 +120,97 @@ export class SyncClient {
     if (data.length === 0) return [];
     const bytes = data.map((one) => (typeof one === "string" ? utf8Of(one) : one));
     const created = await this.#outbox.append(bytes, signal);
+    const { pending } = this.#engine;
     if (this.#status.state === "synced") {
-      this.#tell({ state: "pending", pending: this.#sender.pending });
-      this.#wake?.abort();
-    } else this.#tell({ ...this.#status, pending: this.#sender.pending });
+      this.#setStatus({ state: "pending", pending });
+      this.#pause?.abort();
+    } else this.#setStatus({ ...this.#status, pending });
     return created;
   }
 
-  /** What this installation has created, decrypted, in the order of its creation, some at a time. */
+  /**
+   * Reads the operations that this installation created, decrypted, in the order of their
+   * creation, up to 1,000 at a time. Throws `StoreDamaged` where one cannot be read.
+   */
   operations(): AsyncGenerator<Operation[], void, void> {
     return this.#outbox.operations();
   }
 
   /**
-   * Resolves once all that was appended is acknowledged, and all that the server had is delivered.
-   * While the server cannot be reached, that takes until the signal is aborted. Rejects with what
-   * the server refuses, and when the client is closed. A wait that the server has not asked for is
-   * cut short.
+   * Resolves once everything appended before is acknowledged and everything on the server is
+   * delivered; while the server cannot be reached, it waits. Cuts a pause short, unless the server
+   * asked for it. Rejects with `ServerRejected`, with what `receive` or the store throws, and with
+   * the reason of the signal or of the closed client.
    */
   sync(signal?: AbortSignal): Promise<void> {
-    const synced = this.#waiters.add(signal);
-    this.#sender.release();
-    this.#hurried = true;
-    this.#wake?.abort();
+    const synced = this.#calls.add(signal);
+    this.#engine.requestSync();
+    this.#syncRequested = true;
+    this.#pause?.abort();
     return synced;
   }
 
-  /** Has the server erase all that it holds of the user, for all devices, and closes this client. */
+  /**
+   * Asks the server to erase everything it stores of the user, for all devices, and closes this
+   * client. Throws `ServerRejected` or `ServerUnavailable`: ask again until it succeeds.
+   */
   async erase(signal: AbortSignal = this.#closing.signal): Promise<void> {
-    await this.#exchange.erase(signal);
+    await this.#transport.erase(signal);
     await this.close();
   }
 
-  /** Ends what is under way, and closes the store. What was not sent is sent when it opens again. */
+  /** Aborts the round under way and closes the store. What was not sent is sent after reopening. */
   async close(): Promise<void> {
     this.#closing.abort(new DOMException("the client was closed", "AbortError"));
-    await this.#ended;
+    await this.#closed;
   }
 
   async #run(): Promise<void> {
     const { signal } = this.#closing;
-    let failures = 0;
     while (!signal.aborted) {
-      this.#hurried = false;
-      const waiting = this.#waiters.now();
-      const before = this.#rounds.progress;
-      try {
-        const done = await this.#rounds.step(signal);
-        failures = 0;
-        if (done) await this.#finish(waiting);
-        else this.#tell({ state: "pending", pending: this.#sender.pending });
-      } catch (error) {
-        if (signal.aborted) break;
-        failures = this.#rounds.progress > before ? 1 : failures + 1;
-        await this.#fail(error, failures, waiting);
-      }
+      this.#syncRequested = false;
+      const calls = this.#calls.now();
+      const outcome = await this.#engine.round(signal);
+      if (outcome.kind === "failed" && signal.aborted) break;
+      // Nothing is awaited up to the pause: an append in between would not find a pause to end.
+      const next = this.#engine.next(outcome);
+      this.#setStatus(next.status);
+      this.#settle(calls, next);
+      if (next.pause !== undefined) await this.#wait(next.pause, next.interruptible);
     }
-    this.#waiters.end(signal.reason);
-    await this.#sender.close();
+    this.#calls.end(signal.reason);
+    await this.#engine.close();
     await this.#options.store.close();
   }
 
-  /** Nothing is left to do for those who waited when the last exchange began. */
-  async #finish(waiting: readonly Waiter[]): Promise<void> {
-    const { held, pending } = this.#sender;
-    if (held === undefined) {
-      this.#tell({ state: "synced", pending: 0 });
+  /** Ends the calls of `sync` that waited when a round began. */
+  #settle(waiting: readonly Waiter[], { status, calls }: NextStep): void {
+    if (calls === "wait") return;
+    if (calls === "resolve") {
       for (const { resolve } of waiting) resolve();
-    } else {
-      this.#tell({ state: "refused", pending, why: held.message, final: false });
-      for (const { reject } of waiting) reject(held);
+      return;
     }
-    if (pending > 0 && held === undefined) return;
-    await this.#rest(this.#options.pollInterval ?? DEFAULT_POLL_MS, true);
+    if (status.state === "refused" && status.final) this.#calls.end(calls.reject);
+    for (const { reject } of waiting) reject(calls.reject);
   }
 
-  async #fail(error: unknown, failures: number, waiting: readonly Waiter[]): Promise<void> {
-    const { pending } = this.#sender;
-    const why = error instanceof Error ? error.message : String(error);
-    const longest = Math.min(FIRST_WAIT_MS * 2 ** (failures - 1), LONGEST_WAIT_MS);
-    const wait = longest * (0.5 + 0.5 * (this.#options.random ?? Math.random)());
-    if (error instanceof ServerUnavailable) {
-      this.#tell({ state: error.limited ? "pending" : "offline", pending, why });
-      // A wait that the server has asked for is kept.
-      return this.#rest(Math.max(wait, error.retryAfter), error.retryAfter === 0);
-    }
-    const final = error instanceof ServerRejected && error.code === USER_ERASED;
-    this.#tell({ state: "refused", pending, why, final });
-    if (final) this.#waiters.end(error);
-    for (const { reject } of waiting) reject(error);
-    return this.#rest(final ? Number.POSITIVE_INFINITY : wait, !final);
+  async #wait(milliseconds: number, interruptible: boolean): Promise<void> {
+    if (interruptible && this.#syncRequested) return;
+    const pause = new LinkedAbort(this.#closing.signal);
+    if (interruptible) this.#pause = pause;
+    await this.#clock.sleep(milliseconds, pause.signal);
+    this.#pause = undefined;
+    pause.release();
   }
 
-  /** Waits; `sync` and, when all is synced, `append` may cut it short. */
-  async #rest(milliseconds: number, mayWake: boolean): Promise<void> {
-    if (mayWake && this.#hurried) return;
-    const wake = new LinkedAbort(this.#closing.signal);
-    if (mayWake) this.#wake = wake;
-    await this.#clock.sleep(milliseconds, wake.signal);
-    this.#wake = undefined;
-    wake.release();
-  }
-
-  #tell(status: Status): void {
+  #setStatus(status: Status): void {
     const same = JSON.stringify(status) === JSON.stringify(this.#status);
     this.#status = status;
     if (same) return;
     try {
       this.#options.onStatus?.(status);
     } catch (error) {
-      // A fault of the app, and not of what is under way: the runtime reports it as uncaught.
+      // A fault of the app must not stop the sync: the runtime reports it as uncaught.
       queueMicrotask(() => {
         throw error;
       });
@@ -250,7 +218,7 @@ export class SyncClient {
   }
 }
 
-/** The bytes of a text, all of which come back as the same text. */
+/** The UTF-8 bytes of a text. Throws a `TypeError` where decoding would not return the same text. */
 function utf8Of(text: string): Bytes {
   if (!text.isWellFormed()) throw new TypeError("the text has a lone surrogate");
   return utf8(text);

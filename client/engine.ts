@@ -1,154 +1,207 @@
-/** One exchange with the server after the other, and what follows from the answer. */
-
+/** Rounds of requests: each asks `state.ts` what to do, does it, and reports what came of it. */
 import type { Line } from "../protocol/types.ts";
-import { ServerRejected, ServerUnavailable } from "./errors.ts";
+import { ServerUnavailable } from "./errors.ts";
 import type { Inbox } from "./inbox.ts";
-import type { Outbox } from "./outbox.ts";
-import type { Rival, Sender, Turn } from "./recovery.ts";
+import { Outbox } from "./outbox.ts";
+import { type Append, Recovery } from "./recovery.ts";
+import {
+  initialState,
+  mustCheckAbandoned,
+  type NextStep,
+  nextStep,
+  type Outcome,
+  planRequest,
+  type SyncEvent,
+  transition,
+} from "./state.ts";
+import type { OwnClient, Store } from "./stores/store.ts";
 import type { Transport } from "./transport.ts";
-import type { ClientChange, Created } from "./types.ts";
+import type { ClientChange, Clock, Identity } from "./types.ts";
 import type { RunVerifier } from "./verify.ts";
 
 export interface SyncEngineOptions {
-  readonly exchange: Transport;
-  readonly opener: RunVerifier;
-  readonly sender: Sender;
+  readonly identity: Identity;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly transport: Transport;
+  readonly verifier: RunVerifier;
   readonly outbox: Outbox;
   readonly inbox: Inbox;
-  readonly onClientChange: (change: ClientChange) => Promise<void>;
+  /** Milliseconds from being synced to the next round. */
+  readonly pollInterval: number;
+  /** From 0 up to 1. */
+  readonly random: () => number;
+  /** Called after operations were moved to a new client id. */
+  readonly onClientChange: (change: ClientChange) => void;
 }
 
 export class SyncEngine {
-  /** Counts what came of the exchanges: operations acknowledged and delivered. */
-  progress = 0;
   readonly #options: SyncEngineOptions;
+  readonly #recovery: Recovery;
+  /** The outboxes of stores that other processes abandoned, until they are empty. */
+  readonly #abandoned = new Map<Outbox, Store>();
+  #state = initialState;
+  /** Whether operations were acknowledged or delivered in this round. */
+  #progressed = false;
 
   constructor(options: SyncEngineOptions) {
     this.#options = options;
+    this.#recovery = new Recovery({ ...options, dispatch: (event) => this.#dispatch(event) });
   }
 
-  /**
-   * One exchange. True when nothing is left: all is acknowledged that is not held, and all is read.
-   * Throws `ServerRejected`, `ServerUnavailable`, and what the app's handler and the store throw.
-   */
-  async step(signal: AbortSignal): Promise<boolean> {
-    const { sender, outbox } = this.#options;
-    const turn = await sender.next();
-    const self = outbox.client;
-    const client = turn.batch?.client ?? self;
+  /** The number of operations that the server has not acknowledged. */
+  get pending(): number {
+    return this.#outboxes().reduce((sum, outbox) => sum + outbox.pending, 0);
+  }
+
+  /** The app wants a sync now: appends that wait are tried again. */
+  requestSync(): void {
+    this.#dispatch({ type: "sync-requested" });
+  }
+
+  /** Sends the oldest operations that wait, and reads what is new. Never rejects. */
+  async round(signal: AbortSignal): Promise<Outcome> {
+    this.#progressed = false;
     try {
-      await this.#exchange(client, turn, signal);
+      return { kind: (await this.#exchange(signal)) ? "complete" : "incomplete" };
     } catch (error) {
-      if (error instanceof ServerRejected) {
-        await sender.recover(turn, error, (of, place) => this.#rivalOf(of, place, signal));
-        return false;
-      }
-      if (isTooSlow(error) && turn.batch !== undefined) sender.sendLess(turn.batch);
-      throw error;
+      return { kind: "failed", error, progressed: this.#progressed };
     }
-    return client === self && !sender.isDue;
   }
 
-  async #exchange(client: string, turn: Turn, signal: AbortSignal): Promise<void> {
-    const { exchange, inbox, outbox, sender } = this.#options;
+  /** What follows from a round, to be called once for each. */
+  next(outcome: Outcome): NextStep {
+    const { clock, pollInterval, random } = this.#options;
+    this.#dispatch({ type: "round-ended", outcome });
+    return nextStep(this.#state, outcome, {
+      now: clock.now(),
+      pending: this.pending,
+      pollInterval,
+      random: random(),
+    });
+  }
+
+  /** Closes the stores that other processes abandoned. */
+  async close(): Promise<void> {
+    for (const outbox of this.#abandoned.keys()) await this.#closeAbandoned(outbox);
+  }
+
+  #dispatch(event: SyncEvent): void {
+    this.#state = transition(this.#state, event);
+  }
+
+  #outboxes(): Outbox[] {
+    return [this.#options.outbox, ...this.#abandoned.keys()];
+  }
+
+  /** One request. Returns whether nothing is left to send or to read. */
+  async #exchange(signal: AbortSignal): Promise<boolean> {
+    await this.#updateAbandoned();
+    const append = await this.#nextAppend();
+    const self = this.#options.outbox.client;
+    const sender = append?.batch.client ?? self;
+    try {
+      await this.#request(sender, append, signal);
+    } catch (error) {
+      if (append === undefined) throw error;
+      await this.#recovery.recover(this.#state, append, error, signal);
+      return false;
+    }
+    // A server sends no client its own operations, so reading ends with a request as ourselves.
+    return sender === self && this.#plan().send === "nothing";
+  }
+
+  #plan() {
+    const outboxes = this.#outboxes().map(({ own }) => own);
+    return planRequest(this.#state, outboxes, this.#options.clock.now());
+  }
+
+  async #nextAppend(): Promise<Append | undefined> {
+    const plan = this.#plan();
+    if (plan.send === "nothing") return undefined;
+    const outbox = this.#outboxes()[plan.outbox];
+    const batch =
+      plan.send === "last" ? await outbox?.last(plan.client) : await outbox?.next(plan.limits);
+    return outbox && batch && { outbox, batch };
+  }
+
+  async #request(sender: string, append: Append | undefined, signal: AbortSignal): Promise<void> {
+    const { transport, inbox, outbox } = this.#options;
+    const { own } = outbox;
     const request = {
-      client,
-      first: turn.batch?.first ?? this.#lastOf(client),
-      payloads: turn.batch?.payloads ?? [],
-      status: this.#syncStatus(),
+      client: sender,
+      first: append?.batch.first ?? lastIndex(own.find(({ client }) => client === sender)),
+      payloads: append?.batch.payloads ?? [],
+      status: inbox.versionVector(own),
     };
     const self = outbox.client;
-    let answered = false;
-    inbox.drop();
+    let stored = false;
+    inbox.discard();
     try {
-      for await (const lines of exchange.sync(request, signal)) {
-        if (!answered) this.progress += await sender.acknowledged(turn);
-        answered = true;
-        // What the server leaves out for the sender would be a hole: it is asked for as ourselves.
-        const wanted = client === self ? lines : lines.filter((line) => line.client !== client);
-        await this.#take(wanted, self);
+      for await (const lines of transport.sync(request, signal)) {
+        if (!stored && append !== undefined) await this.#acknowledge(append);
+        stored = true;
+        // The server leaves out what the sender created itself. The rest of the sender's
+        // operations would come with holes, so they are left for a request as ourselves.
+        const wanted = sender === self ? lines : lines.filter(({ client }) => client !== sender);
+        await this.#receive(wanted, self);
       }
     } catch (error) {
-      if (answered && error instanceof ServerUnavailable) this.progress += await inbox.flush();
+      // An answer that was cut is good up to there.
+      if (stored && error instanceof ServerUnavailable) this.#note(await inbox.flush());
       throw error;
     }
-    this.progress += await inbox.flush();
+    this.#note(await inbox.flush());
   }
 
-  /**
-   * What the server shows of the user in the place of an own operation that it will not take. Its
-   * word is not enough: operations that others have received would be created once more.
-   */
-  async #rivalOf(
-    outbox: Outbox,
-    { client, index }: Created,
-    signal: AbortSignal,
-  ): Promise<Rival | undefined> {
-    const { exchange, opener } = this.#options;
-    const { [client]: _, ...status } = this.#syncStatus();
-    if (index > 0) status[client] = index - 1;
-    const request = { client, first: undefined, payloads: [], status };
-    const before = await outbox.cursorAt(client, index - 1);
-    for await (const lines of exchange.sync(request, signal)) {
-      const line = lines.find((one) => one.client === client);
-      if (line === undefined) continue;
-      if (line.index !== index || line.payload === (await outbox.payload(client, index))) break;
-      const { refusal } = await opener.open(client, [line], before);
-      if (refusal === undefined) return { follows: true };
-      if (refusal.kind === "chain broken") return { follows: false };
-      break;
+  /** The server has stored a batch, which may have been acknowledged before. */
+  async #acknowledge({ outbox, batch: { client, first, payloads } }: Append): Promise<void> {
+    const next = first + payloads.length;
+    const known = outbox.own.find((own) => own.client === client)?.acknowledged ?? 0;
+    if (next > known) await outbox.acknowledge(client, next);
+    this.#dispatch({ type: "batch-stored", client, now: this.#options.clock.now() });
+    this.#note(Math.max(0, next - known));
+  }
+
+  async #receive(lines: readonly Line[], self: string): Promise<void> {
+    const { inbox, outbox } = this.#options;
+    const at = lines.findIndex(({ client }) => client === self);
+    const own = lines[at];
+    // Once the client id was changed, the old one is like that of any other client.
+    if (own === undefined || outbox.client !== self) return this.#note(await inbox.push(lines));
+    this.#note(await inbox.push(lines.slice(0, at)));
+    await this.#recovery.ownLine(own);
+    this.#note(await inbox.push(lines.slice(at)));
+  }
+
+  /** Notes how many operations were acknowledged or delivered. */
+  #note(operations: number): void {
+    if (operations > 0) this.#progressed = true;
+  }
+
+  /** Opens stores that other tabs or processes left with operations to send; closes those now empty. */
+  async #updateAbandoned(): Promise<void> {
+    const { clock, store, identity } = this.#options;
+    for (const outbox of this.#abandoned.keys()) {
+      if (outbox.pending === 0) await this.#closeAbandoned(outbox);
     }
-    return undefined;
-  }
-
-  async #take(lines: readonly Line[], self: string): Promise<void> {
-    const { inbox } = this.#options;
-    let rest = lines;
-    const own = lines.findIndex((line) => line.client === self);
-    if (own !== -1 && this.#options.outbox.client === self) {
-      this.progress += await inbox.take(lines.slice(0, own));
-      const line = lines[own];
-      if (line !== undefined) await this.#ownLine(line);
-      rest = lines.slice(own);
+    const now = clock.now();
+    if (!mustCheckAbandoned(this.#state, now)) return;
+    this.#dispatch({ type: "abandoned-checked", now });
+    for (const abandoned of await store.abandoned()) {
+      const { own } = await abandoned.load();
+      this.#abandoned.set(await Outbox.open(abandoned, identity, own), abandoned);
     }
-    this.progress += await inbox.take(rest);
   }
 
-  /**
-   * The server sends something under our own client id that we did not know it has. If the user has
-   * made it, then so did another installation with this client id: a copy of this one, or what this
-   * one was before it was restored. We take a new id.
-   */
-  async #ownLine(line: Line): Promise<void> {
-    const { outbox, inbox, opener, onClientChange } = this.#options;
-    const { client, index } = line;
-    const before = await outbox.acknowledgedCursor(client);
-    const { refusal } = await opener.open(client, [line], before);
-    const ours = (await outbox.payload(client, index)) === line.payload;
-    if (refusal !== undefined || ours) {
-      inbox.refuse(refusal ?? { kind: "out of place", client, index });
-      return;
-    }
-    await onClientChange(await outbox.change(client, (before?.index ?? -1) + 1));
-  }
-
-  /** The last index created under an own client id. */
-  #lastOf(client: string): number | undefined {
-    const length = this.#options.outbox.own.find((own) => own.client === client)?.length ?? 0;
-    return length === 0 ? undefined : length - 1;
-  }
-
-  /** What this client is aware of: what it has taken, and what it has created. */
-  #syncStatus(): Record<string, number> {
-    const status = this.#options.inbox.status();
-    for (const { client, length } of this.#options.outbox.own) {
-      if (length > 0) status[client] = Math.max(length - 1, status[client] ?? 0);
-    }
-    return status;
+  async #closeAbandoned(outbox: Outbox): Promise<void> {
+    const store = this.#abandoned.get(outbox);
+    this.#abandoned.delete(outbox);
+    await store?.close();
   }
 }
 
-/** Whether the server has given a request up because its body came too slowly. */
-function isTooSlow(error: unknown): boolean {
-  return error instanceof ServerUnavailable && error.code === "request-timeout";
+/** The last index created under an own client id, if there is one. */
+function lastIndex(own: OwnClient | undefined): number | undefined {
+  return own === undefined || own.length === 0 ? undefined : own.length - 1;
 }

@@ -75,6 +75,9 @@ export class ServerRejected extends Error {
   }
 }
 
+/** Either failure of a request. */
+export type ServerError = ServerRejected | ServerUnavailable;
+
 /** The sentence of a problem document, or one that names the status. */
 export function messageOf(status: number, { detail }: Readonly<Record<string, unknown>>): string {
   return typeof detail === "string" ? detail : `the server answered with status ${status}`;

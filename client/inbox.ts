@@ -1,49 +1,47 @@
-/**
- * The operations that others create: gathered into runs, checked, delivered, and only then counted
- * as taken.
- */
-
+/** Receives the operations of other installations: verified in runs, delivered, then recorded. */
 import type { Line } from "../protocol/types.ts";
-import type { Store } from "./stores/store.ts";
+import type { OwnClient, Store } from "./stores/store.ts";
 import type { Clock, Cursor, Receive, Refusal } from "./types.ts";
-import type { Opened, RunVerifier } from "./verify.ts";
+import type { RunVerifier, VerifiedRun } from "./verify.ts";
 
 /**
- * A run is checked and delivered when it has this many operations, or this many characters of
- * payloads, or ends: memory is bounded, and so is what a cut undoes.
+ * A run is verified and delivered when it ends, or has this many operations or this many characters
+ * of payloads. That bounds memory, and what has to be sent again after a cut.
  */
 const RUN_OPERATIONS = 256;
 const RUN_CHARACTERS = 1024 * 1024;
 
-/** An index above all: the server sends nothing of a client that the sender knows this far. */
+/** An index that no client passes: the server sends nothing of a client that is known this far. */
 const ALL = Number.MAX_SAFE_INTEGER;
 
-/** How long nothing is asked of a client whose operations were refused: doubled each time. */
-const FIRST_PAUSE_MS = 60_000;
-const LONGEST_PAUSE_MS = 3600_000;
+/** How long a client with refused operations is not asked for: doubles each time. */
+const MIN_SUSPENSION_MS = 60_000;
+const MAX_SUSPENSION_MS = 3600_000;
 
-/** Clients that are remembered as refused; a server can make up any number of them. */
-const MAX_REFUSED = 10_000;
+/** A server can make up any number of clients. */
+const MAX_SUSPENDED = 10_000;
 
-interface Paused {
+interface Suspension {
   readonly refusal: Refusal;
-  readonly pause: number;
+  readonly milliseconds: number;
   readonly until: number;
 }
 
 export interface InboxOptions {
   readonly store: Store;
-  readonly opener: RunVerifier;
+  readonly verifier: RunVerifier;
   readonly receive: Receive;
   readonly clock: Clock;
-  /** Told when operations are refused, once for each time the server was asked for them. */
+  /** Called when operations are refused: each time the server sends them. */
   readonly onRefusal: (refusal: Refusal) => void;
 }
 
 export class Inbox {
   readonly #options: InboxOptions;
   readonly #cursors: Map<string, Cursor>;
-  readonly #paused = new Map<string, Paused>();
+  /** Clients of which operations were refused. */
+  readonly #suspended = new Map<string, Suspension>();
+  /** Consecutive lines of one client, not verified yet. */
   #run: Line[] = [];
   #characters = 0;
 
@@ -52,42 +50,50 @@ export class Inbox {
     this.#cursors = new Map(cursors.map((cursor) => [cursor.client, cursor]));
   }
 
-  /** What stands refused now. */
+  /** The last refusal of each client whose operations are still missing. */
   get refusals(): Refusal[] {
-    return [...this.#paused.values()].map(({ refusal }) => refusal);
+    return [...this.#suspended.values()].map(({ refusal }) => refusal);
   }
 
-  /** For each client, how far the server need not send. */
-  status(): Record<string, number> {
-    const status: Record<string, number> = {};
-    for (const { client, index } of this.#cursors.values()) status[client] = index;
-    for (const client of this.#paused.keys()) if (this.#isPaused(client)) status[client] = ALL;
-    return status;
+  /**
+   * For each client id, the last index that the server need not send.
+   *
+   * @param own the client ids of this installation, whose operations the app has
+   */
+  versionVector(own: readonly OwnClient[]): Record<string, number> {
+    const vector: Record<string, number> = {};
+    for (const { client, index } of this.#cursors.values()) vector[client] = index;
+    for (const client of this.#suspended.keys())
+      if (this.#isSuspended(client)) vector[client] = ALL;
+    for (const { client, length } of own) {
+      if (length > 0) vector[client] = Math.max(length - 1, vector[client] ?? 0);
+    }
+    return vector;
   }
 
-  /** Takes note of operations that need not be taken, because they were created here. */
-  know(cursors: readonly Cursor[]): void {
+  /** Records operations as delivered that were created here, under a client id now given up. */
+  markDelivered(cursors: readonly Cursor[]): void {
     for (const cursor of cursors) {
       const known = this.#cursors.get(cursor.client)?.index ?? -1;
       if (cursor.index > known) this.#cursors.set(cursor.client, cursor);
-      this.#paused.delete(cursor.client);
+      this.#suspended.delete(cursor.client);
     }
   }
 
-  /** Forgets what is left of an answer that failed. */
-  drop(): void {
+  /** Drops the run that an earlier answer left unfinished. */
+  discard(): void {
     this.#run = [];
     this.#characters = 0;
   }
 
-  /** Takes lines of an answer, in order; returns how many operations were delivered. */
-  async take(lines: readonly Line[]): Promise<number> {
+  /** Adds lines of an answer, in order. Returns how many operations were delivered. */
+  async push(lines: readonly Line[]): Promise<number> {
     let delivered = 0;
     for (const line of lines) {
       if (this.#run[0] !== undefined && this.#run[0].client !== line.client) {
         delivered += await this.flush();
       }
-      if (this.#isPaused(line.client)) continue;
+      if (this.#isSuspended(line.client)) continue;
       this.#run.push(line);
       this.#characters += line.payload.length;
       const full = this.#run.length >= RUN_OPERATIONS || this.#characters >= RUN_CHARACTERS;
@@ -96,40 +102,42 @@ export class Inbox {
     return delivered;
   }
 
-  /** Takes the lines gathered so far as a run of their own. */
+  /** Verifies and delivers the run so far. Returns how many operations were delivered. */
   async flush(): Promise<number> {
     const lines = this.#run;
     const client = lines[0]?.client;
-    this.drop();
+    this.discard();
     if (client === undefined) return 0;
-    const opened = await this.#options.opener.open(client, lines, this.#cursors.get(client));
-    return this.#deliver(client, opened);
+    const run = await this.#options.verifier.verify(client, lines, this.#cursors.get(client));
+    return this.#deliver(client, run);
   }
 
-  async #deliver(client: string, { operations, cursor, refusal }: Opened): Promise<number> {
+  async #deliver(client: string, { operations, cursor, refusal }: VerifiedRun): Promise<number> {
     if (operations.length > 0 && cursor !== undefined) {
       await this.#options.receive(operations, cursor);
+      // Only now: a crash before this line delivers the operations again, and loses none.
       await this.#options.store.advance(cursor);
       this.#cursors.set(client, cursor);
-      this.#paused.delete(client);
+      this.#suspended.delete(client);
     }
     if (refusal !== undefined) this.refuse(refusal);
     return operations.length;
   }
 
-  /** Nothing more is taken of this client for a while. */
+  /** Ignores a client for a while, and reports why. */
   refuse(refusal: Refusal): void {
     const { client } = refusal;
-    const before = this.#paused.get(client)?.pause ?? FIRST_PAUSE_MS / 2;
-    const pause = Math.min(before * 2, LONGEST_PAUSE_MS);
-    if (this.#paused.size < MAX_REFUSED || this.#paused.has(client)) {
-      this.#paused.set(client, { refusal, pause, until: this.#options.clock.now() + pause });
+    const before = this.#suspended.get(client)?.milliseconds ?? MIN_SUSPENSION_MS / 2;
+    const milliseconds = Math.min(before * 2, MAX_SUSPENSION_MS);
+    if (this.#suspended.size < MAX_SUSPENDED || this.#suspended.has(client)) {
+      const until = this.#options.clock.now() + milliseconds;
+      this.#suspended.set(client, { refusal, milliseconds, until });
     }
     this.#options.onRefusal(refusal);
   }
 
-  #isPaused(client: string): boolean {
-    const paused = this.#paused.get(client);
-    return paused !== undefined && this.#options.clock.now() < paused.until;
+  #isSuspended(client: string): boolean {
+    const suspended = this.#suspended.get(client);
+    return suspended !== undefined && this.#options.clock.now() < suspended.until;
   }
 }

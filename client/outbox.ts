@@ -1,25 +1,26 @@
 /**
- * The operations that this installation creates: sealed once, kept, sent until acknowledged.
+ * The operations that this installation creates: sealed once, stored, sent until acknowledged.
  *
- * Sealing is randomised, so an operation sealed again would be another one. What is sent is
- * therefore always what was written down before it was sent for the first time.
+ * Sealing is randomized, so sealing an operation again would make another one. Therefore an
+ * operation is durable before it is sent for the first time, and what is sent is what was stored.
  */
 import { type Bytes, fromBase64url, sha256, toBase64url } from "../protocol/bytes.ts";
 import { type ContentKey, NO_PREVIOUS, newContentKey, seal } from "./envelope.ts";
 import { StoreDamaged } from "./errors.ts";
+import { SerialQueue } from "./serial-queue.ts";
 import type { OwnClient, Store } from "./stores/store.ts";
 import type { ClientChange, Created, Cursor, Identity, Operation } from "./types.ts";
 import { RunVerifier } from "./verify.ts";
 
-/** Operations to send. */
+/** Consecutive operations to send. */
 export interface Batch {
   readonly client: string;
   readonly first: number;
   readonly payloads: readonly string[];
 }
 
-/** Operations decrypted at once. */
-const READ_AT_ONCE = 1000;
+/** How many operations are decrypted at once: a bound on memory. */
+const DECRYPT_OPERATIONS = 1000;
 
 interface Own {
   readonly client: string;
@@ -31,10 +32,11 @@ export class Outbox {
   readonly #store: Store;
   readonly #identity: Identity;
   readonly #own: Own[];
-  /** The hash of the last payload of the current client. */
+  /** SHA-256 of the last payload of the current client id. */
   #head: Bytes = NO_PREVIOUS;
   #contentKey: Promise<ContentKey> | undefined;
-  #turn: Promise<unknown> = Promise.resolve();
+  /** Each operation names the one before it, so they are created one after the other. */
+  readonly #queue = new SerialQueue();
 
   private constructor(store: Store, identity: Identity, own: readonly OwnClient[]) {
     this.#store = store;
@@ -42,7 +44,7 @@ export class Outbox {
     this.#own = own.map((client) => ({ ...client }));
   }
 
-  /** Takes up what a store holds; begins a client id in one that is new. */
+  /** Continues with the client ids that a store holds; begins one in a new store. */
   static async open(store: Store, identity: Identity, own: readonly OwnClient[]): Promise<Outbox> {
     const outbox = new Outbox(store, identity, own);
     if (own.length === 0) {
@@ -60,12 +62,12 @@ export class Outbox {
     return this.#current.client;
   }
 
-  /** The client ids of this installation: the old ones, then the one in use. */
+  /** The client ids of this installation: those given up, then the one in use. */
   get own(): readonly OwnClient[] {
     return this.#own;
   }
 
-  /** How many operations the server has not acknowledged. */
+  /** The number of operations that the server has not acknowledged. */
   get pending(): number {
     return this.#own.reduce((sum, { length, acknowledged }) => sum + length - acknowledged, 0);
   }
@@ -76,9 +78,9 @@ export class Outbox {
     return current;
   }
 
-  /** Seals operations, and returns once they are durable. */
+  /** Seals operations. Returns once they are durable. */
   append(data: readonly Bytes[], signal?: AbortSignal): Promise<Created[]> {
-    return this.#inTurn(async () => {
+    return this.#queue.run(async () => {
       signal?.throwIfAborted();
       const own = this.#current;
       const first = own.length;
@@ -90,16 +92,23 @@ export class Outbox {
     });
   }
 
-  /** The oldest operations that are not acknowledged, within bounds; `undefined` if all are. */
-  async next(count: number, bytes: number): Promise<Batch | undefined> {
+  /** The oldest operations that are not acknowledged; `undefined` if all are. */
+  async next(limits: {
+    readonly operations: number;
+    readonly characters: number;
+  }): Promise<Batch | undefined> {
     const own = this.#own.find(({ length, acknowledged }) => acknowledged < length);
     if (own === undefined) return undefined;
     const { client, acknowledged: first, length } = own;
-    const wanted = Math.min(count, length - first);
-    return { client, first, payloads: await this.#store.read(client, first, wanted, bytes) };
+    const count = Math.min(limits.operations, length - first);
+    return {
+      client,
+      first,
+      payloads: await this.#store.read(client, first, count, limits.characters),
+    };
   }
 
-  /** The last operation of an own client: sent again, it shows whether the server still has it. */
+  /** The last operation of an own client id; `undefined` if it has none. */
   async last(client: string): Promise<Batch | undefined> {
     const own = this.#of(client);
     if (own.length === 0) return undefined;
@@ -107,7 +116,7 @@ export class Outbox {
     return { client, first, payloads: await this.#store.read(client, first, 1, 0) };
   }
 
-  /** The server has operations up to an index, and not that one. */
+  /** Records that the server has the operations before an index, and none from there on. */
   async acknowledge(client: string, next: number): Promise<void> {
     const own = this.#of(client);
     if (own.acknowledged === next) return;
@@ -115,19 +124,19 @@ export class Outbox {
     own.acknowledged = next;
   }
 
-  /** The last operation of an own client that the server has acknowledged. */
+  /** The position of the last operation of an own client id that the server has acknowledged. */
   async acknowledgedCursor(client: string): Promise<Cursor | undefined> {
     const { acknowledged } = this.#of(client);
     return this.cursorAt(client, acknowledged - 1);
   }
 
-  /** An own operation as the last one taken; `undefined` for the index before the first. */
+  /** The position of an own operation; `undefined` for the index −1. */
   async cursorAt(client: string, index: number): Promise<Cursor | undefined> {
     if (index < 0) return undefined;
     return { client, index, hash: toBase64url(await this.#hashOf(client, index)) };
   }
 
-  /** For each client id that was given up: what is created here is as good as taken. */
+  /** The last position of each client id that was given up. The app has what was created here. */
   async cursors(): Promise<Cursor[]> {
     const cursors: Cursor[] = [];
     for (const { client, length } of this.#own.slice(0, -1)) {
@@ -137,7 +146,7 @@ export class Outbox {
     return cursors;
   }
 
-  /** The payload of an own operation, if there is one under this index. */
+  /** The payload of an own operation, if there is one with this index. */
   async payload(client: string, index: number): Promise<string | undefined> {
     const own = this.#own.find((known) => known.client === client);
     if (own === undefined || index >= own.length) return undefined;
@@ -146,18 +155,18 @@ export class Outbox {
   }
 
   /**
-   * Gives up a client id that is in use twice. The operations from `first` on, which nobody else
-   * has under it, are sealed anew under a new client id.
+   * Gives up a client id that is in use twice. The operations from `first` on, which no other
+   * device has under it, are sealed again under a new client id.
    */
-  change(from: string, first: number): Promise<ClientChange> {
-    return this.#inTurn(async () => {
+  changeClient(from: string, first: number): Promise<ClientChange> {
+    return this.#queue.run(async () => {
       const own = this.#of(from);
       const count = own.length - first;
       const to = crypto.randomUUID();
       const payloads: string[] = [];
       let head = NO_PREVIOUS;
-      for (let at = first; at < own.length; at += READ_AT_ONCE) {
-        const data = await this.#data(from, at, Math.min(READ_AT_ONCE, own.length - at));
+      for (let at = first; at < own.length; at += DECRYPT_OPERATIONS) {
+        const data = await this.#data(from, at, Math.min(DECRYPT_OPERATIONS, own.length - at));
         const sealed = await this.#seal(to, payloads.length, head, data);
         for (const payload of sealed.payloads) payloads.push(payload);
         head = sealed.head;
@@ -171,11 +180,11 @@ export class Outbox {
     });
   }
 
-  /** All operations of this installation, decrypted, in the order in which they were created. */
+  /** All operations of this installation, decrypted, in the order of their creation. */
   async *operations(): AsyncGenerator<Operation[], void, void> {
     for (const { client, length } of [...this.#own]) {
-      for (let first = 0; first < length; first += READ_AT_ONCE) {
-        const data = await this.#data(client, first, Math.min(READ_AT_ONCE, length - first));
+      for (let first = 0; first < length; first += DECRYPT_OPERATIONS) {
+        const data = await this.#data(client, first, Math.min(DECRYPT_OPERATIONS, length - first));
         yield data.map((one, i) => ({ client, index: first + i, data: one }));
       }
     }
@@ -185,8 +194,8 @@ export class Outbox {
     const payloads = await this.#store.read(client, first, count, Number.POSITIVE_INFINITY);
     const lines = payloads.map((payload, i) => ({ client, index: first + i, payload }));
     const before = await this.cursorAt(client, first - 1);
-    const opener = new RunVerifier(this.#identity);
-    const { operations, refusal } = await opener.open(client, lines, before);
+    const verifier = new RunVerifier(this.#identity);
+    const { operations, refusal } = await verifier.verify(client, lines, before);
     if (refusal !== undefined || operations.length !== count) {
       throw new StoreDamaged(`operation ${refusal?.index} of ${client}: ${refusal?.kind}`);
     }
@@ -219,14 +228,7 @@ export class Outbox {
 
   #of(client: string): Own {
     const own = this.#own.find((known) => known.client === client);
-    if (own === undefined) throw new RangeError(`${client} is no client of this store`);
+    if (own === undefined) throw new RangeError(`${client} is no client id of this store`);
     return own;
-  }
-
-  /** One change of the log at a time. */
-  #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
-    const result = this.#turn.then(work);
-    this.#turn = result.catch(() => undefined);
-    return result;
   }
 }

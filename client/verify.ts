@@ -1,9 +1,9 @@
 /**
- * From lines of a response to operations that are known to be the user's own, in their place.
+ * Verifies runs: consecutive operations of one client id (ENVELOPE.md, what a receiver checks).
  *
- * The signature of a run's last operation vouches for all of it: each operation names the hash of
- * the one before. Where a run does not hold, it is gone through one by one, and split at the first
- * fault: what lies before is a run of its own, and what lies behind is refused.
+ * Each operation names the hash of the one before it, so the signature of the last one covers the
+ * whole run. Where a run is not valid, each operation is verified by itself, and the run is split
+ * at the first fault: the operations before it are valid, the rest is refused.
  */
 import { type Bytes, equal, fromBase64url, sha256, toBase64url } from "../protocol/bytes.ts";
 import type { Line } from "../protocol/types.ts";
@@ -18,31 +18,37 @@ import {
 } from "./envelope.ts";
 import type { Cursor, Identity, Operation, Refusal, RefusalKind } from "./types.ts";
 
-/** What is made of a run. */
-export interface Opened {
+/** What of a run is valid. */
+export interface VerifiedRun {
   readonly operations: Operation[];
-  /** After the last of them; as it was, if there is none. */
+  /** The position after the last of them; the one before the run, if there is none. */
   readonly cursor: Cursor | undefined;
+  /** Why the rest is refused, if there is one. */
   readonly refusal: Refusal | undefined;
 }
 
-/** An unwrapped content key has some hundred bytes; a session of a client has one. */
-const KEYS_KEPT = 1024;
+/** Each session of a client has one content key, of a few hundred bytes. */
+const MAX_CACHED_KEYS = 1024;
 
-/** A line, taken apart. */
-interface Part {
+interface ParsedLine {
   readonly line: Line;
   readonly envelope: Envelope | InvalidEnvelope;
   /** SHA-256 of the payload's bytes. */
   readonly hash: Bytes;
 }
 
-/** Opens runs of lines for one user. */
+/** The place of the operation before another one. */
+interface Previous {
+  readonly index: number;
+  readonly hash: Bytes;
+}
+
+/** Verifies and decrypts the operations of one user. */
 export class RunVerifier {
   readonly #identity: Identity;
-  /** By the wrapped key, the one used longest ago first. */
+  /** Unwrapped content keys by the wrapped ones, the least recently used first. */
   readonly #keys = new Map<string, Promise<CryptoKey>>();
-  /** The one used last, which most operations of a run have in common. */
+  /** The key used last, which most operations of a run share. */
   #last: { readonly wrapped: Bytes; readonly key: Promise<CryptoKey> } | undefined;
 
   constructor(identity: Identity) {
@@ -50,27 +56,31 @@ export class RunVerifier {
   }
 
   /**
-   * Opens lines of one client, as they came.
+   * Verifies and decrypts lines of one client id, in the order in which the server sent them.
    *
-   * @param cursor how far this client was taken before
+   * @param cursor the position before the run; `undefined` if nothing of the client was delivered
    */
-  async open(client: string, lines: readonly Line[], cursor: Cursor | undefined): Promise<Opened> {
-    const parts = await Promise.all(lines.map((line) => this.#takeApart(line)));
-    const { holding, kind } = await this.#check(client, parts, cursor);
+  async verify(
+    client: string,
+    lines: readonly Line[],
+    cursor: Cursor | undefined,
+  ): Promise<VerifiedRun> {
+    const parsed = await Promise.all(lines.map((line) => this.#parse(line)));
+    const { valid, fault } = await this.#check(client, parsed, cursor);
     const results = await Promise.allSettled(
-      parts.slice(0, holding).map(({ envelope }) => this.#decrypt(envelope)),
+      parsed.slice(0, valid).map(({ envelope }) => this.#decrypt(envelope)),
     );
     const operations: Operation[] = [];
-    let refused = kind;
+    let kind = fault;
     for (const [i, result] of results.entries()) {
       if (result.status === "rejected") {
-        refused = "unreadable";
+        kind = "unreadable";
         break;
       }
-      operations.push({ client, index: parts[i]?.line.index ?? 0, data: result.value });
+      operations.push({ client, index: parsed[i]?.line.index ?? 0, data: result.value });
     }
-    const taken = operations.length;
-    const last = parts[taken - 1];
+    const count = operations.length;
+    const last = parsed[count - 1];
     return {
       operations,
       cursor:
@@ -78,13 +88,11 @@ export class RunVerifier {
           ? cursor
           : { client, index: last.line.index, hash: toBase64url(last.hash) },
       refusal:
-        refused === undefined
-          ? undefined
-          : { kind: refused, client, index: parts[taken]?.line.index ?? 0 },
+        kind === undefined ? undefined : { kind, client, index: parsed[count]?.line.index ?? 0 },
     };
   }
 
-  async #takeApart(line: Line): Promise<Part> {
+  async #parse(line: Line): Promise<ParsedLine> {
     try {
       const envelope = parseEnvelope(this.#identity, line.payload);
       return { line, envelope, hash: await sha256(envelope.bytes) };
@@ -94,36 +102,36 @@ export class RunVerifier {
     }
   }
 
-  /** How many parts hold, from the first on, and what is wrong with the next. */
+  /** How many lines are valid, from the first on, and the fault of the next. */
   async #check(
     client: string,
-    parts: readonly Part[],
+    parsed: readonly ParsedLine[],
     cursor: Cursor | undefined,
-  ): Promise<{ holding: number; kind?: RefusalKind }> {
+  ): Promise<{ valid: number; fault?: RefusalKind }> {
     const start = { index: cursor?.index ?? -1, hash: hashOf(cursor) };
-    const before = (i: number) => {
-      const part = parts[i - 1];
-      return part === undefined ? start : { index: part.line.index, hash: part.hash };
+    const previous = (i: number) => {
+      const one = parsed[i - 1];
+      return one === undefined ? start : { index: one.line.index, hash: one.hash };
     };
-    const last = parts.at(-1)?.envelope;
-    const holds =
-      parts.every((part, i) => follows(part, client, this.#identity, before(i))) &&
+    const last = parsed.at(-1)?.envelope;
+    const isValid =
+      parsed.every((one, i) => follows(one, client, this.#identity, previous(i))) &&
       last !== undefined &&
       !(last instanceof InvalidEnvelope) &&
       (await isGenuine(this.#identity, last));
-    if (holds) return { holding: parts.length };
-    for (const [i, part] of parts.entries()) {
-      const kind = await this.#fault(part, client, before(i));
-      if (kind !== undefined) return { holding: i, kind };
+    if (isValid) return { valid: parsed.length };
+    for (const [i, one] of parsed.entries()) {
+      const fault = await this.#faultOf(one, client, previous(i));
+      if (fault !== undefined) return { valid: i, fault };
     }
-    return { holding: parts.length };
+    return { valid: parsed.length };
   }
 
-  /** What is wrong with one line, by itself and after the one before it. */
-  async #fault(
-    { line, envelope, hash }: Part,
+  /** The fault of one line. The signature comes first: without it, nothing else can be trusted. */
+  async #faultOf(
+    { line, envelope, hash }: ParsedLine,
     client: string,
-    before: Before,
+    previous: Previous,
   ): Promise<RefusalKind | undefined> {
     if (envelope instanceof InvalidEnvelope) {
       return envelope.version === undefined ? "forged" : "other version";
@@ -131,10 +139,10 @@ export class RunVerifier {
     if (!(await isGenuine(this.#identity, envelope))) return "forged";
     if (envelope.fingerprint !== this.#identity.fingerprint) return "out of place";
     if (envelope.client !== client || envelope.index !== line.index) return "out of place";
-    if (line.index === before.index && !equal(hash, before.hash)) return "fork";
-    if (line.index <= before.index) return "out of place";
-    if (line.index > before.index + 1) return "chain broken";
-    return equal(envelope.previous, before.hash) ? undefined : "chain broken";
+    if (line.index === previous.index && !equal(hash, previous.hash)) return "fork";
+    if (line.index <= previous.index) return "out of place";
+    if (line.index > previous.index + 1) return "chain broken";
+    return equal(envelope.previous, previous.hash) ? undefined : "chain broken";
   }
 
   async #decrypt(envelope: Envelope | InvalidEnvelope): Promise<Bytes> {
@@ -149,17 +157,11 @@ export class RunVerifier {
     this.#keys.delete(name);
     this.#keys.set(name, key);
     const oldest = this.#keys.keys().next().value;
-    if (this.#keys.size > KEYS_KEPT && oldest !== undefined) this.#keys.delete(oldest);
-    // A copy: the original is a part of a whole payload.
+    if (this.#keys.size > MAX_CACHED_KEYS && oldest !== undefined) this.#keys.delete(oldest);
+    // A copy: the original is a view that would keep the whole payload in memory.
     this.#last = { wrapped: wrapped.slice(), key };
     return key;
   }
-}
-
-/** What was taken last. */
-interface Before {
-  readonly index: number;
-  readonly hash: Bytes;
 }
 
 function hashOf(cursor: Cursor | undefined): Bytes {
@@ -169,19 +171,19 @@ function hashOf(cursor: Cursor | undefined): Bytes {
   return hash;
 }
 
-/** Whether a part is in its place right behind another, as far as it says itself. */
+/** Whether an operation claims to be the next one. The signature has to prove the claim. */
 function follows(
-  { line, envelope }: Part,
+  { line, envelope }: ParsedLine,
   client: string,
   { fingerprint }: Identity,
-  before: Before,
+  previous: Previous,
 ): boolean {
   return (
     !(envelope instanceof InvalidEnvelope) &&
     envelope.fingerprint === fingerprint &&
     envelope.client === client &&
     envelope.index === line.index &&
-    line.index === before.index + 1 &&
-    equal(envelope.previous, before.hash)
+    line.index === previous.index + 1 &&
+    equal(envelope.previous, previous.hash)
   );
 }

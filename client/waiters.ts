@@ -1,18 +1,15 @@
+/** One call that waits. */
 export interface Waiter {
   readonly resolve: () => void;
   readonly reject: (reason: unknown) => void;
 }
 
-/** Those who wait for the client to be in step with the server. */
+/** Calls that wait for the same thing, each until its own signal is aborted. */
 export class Waiters {
   readonly #waiting = new Set<Waiter>();
   #ended: { readonly reason: unknown } | undefined;
 
-  get size(): number {
-    return this.#waiting.size;
-  }
-
-  /** Resolves or rejects with the others; rejects when the signal is aborted. */
+  /** Waits until the call is resolved or rejected, or the signal is aborted. */
   async add(signal: AbortSignal | undefined): Promise<void> {
     signal?.throwIfAborted();
     if (this.#ended !== undefined) throw this.#ended.reason;
@@ -37,12 +34,12 @@ export class Waiters {
     });
   }
 
-  /** Those who wait now. */
+  /** The calls that wait at this moment. */
   now(): readonly Waiter[] {
     return [...this.#waiting];
   }
 
-  /** All who wait, and all who come, are told that it is over. */
+  /** Rejects all calls, these and later ones. */
   end(reason: unknown): void {
     this.#ended = { reason };
     for (const { reject } of this.now()) reject(reason);

@@ -1,20 +1,21 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { StoreDamaged } from "../errors.ts";
+import { syncFolder } from "./folder-files.ts";
 
 const LINE_FEED = 0x0a;
 const READ_BYTES = 1024 * 1024;
 
-/** A payload is base64url; zeros and torn writes, which a crash may leave, are not. */
+/** A payload is base64url. The zeros and torn writes that a crash may leave are not. */
 const isPayload = /^[A-Za-z0-9_-]+$/;
 
 /**
- * A file of payloads, one a line, that is only added to. What a crash has left of an append that
- * never returned is cut off when the file opens.
+ * An append-only file of payloads, one a line. Opening it removes what a crash left of an append
+ * that never returned.
  */
 export class LogFile {
   readonly #file: FileHandle;
-  /** Where each line begins, and where the last one ends. */
+  /** The offset of each line, and the end of the last one. */
   readonly #starts: number[];
 
   private constructor(file: FileHandle, starts: number[]) {
@@ -23,8 +24,8 @@ export class LogFile {
   }
 
   /**
-   * @param least how many payloads there must be; throws `StoreDamaged`, and cuts off nothing, if
-   * there are fewer
+   * Opens or creates a file. Throws `StoreDamaged`, and changes nothing, if there are fewer
+   * payloads than there must be.
    */
   static async open(path: string, least = 0): Promise<LogFile> {
     const file = await open(path, "a+", 0o600);
@@ -53,7 +54,7 @@ export class LogFile {
       await this.#file.appendFile(payloads.map((payload) => `${payload}\n`).join(""));
       await this.#file.datasync();
     } catch (error) {
-      // Half of it may be there; the next append must not follow on that.
+      // A part of it may be written; the next append must not follow that.
       await this.#file.truncate(start);
       throw error;
     }
@@ -80,7 +81,7 @@ export class LogFile {
     return payloads;
   }
 
-  /** Removes what is behind some payloads. */
+  /** Keeps the first payloads, and removes the rest. */
   async cut(length: number): Promise<void> {
     const end = this.#starts[length];
     if (end === undefined || length >= this.length) return;
@@ -98,7 +99,7 @@ export class LogFile {
   }
 }
 
-/** Where the whole lines begin, from the first on, up to the first that is none. */
+/** The offsets of the lines, up to the first that is not a whole payload, and the end of the last. */
 async function findLines(file: FileHandle): Promise<number[]> {
   const starts = [0];
   const buffer = Buffer.alloc(READ_BYTES);
@@ -116,15 +117,5 @@ async function findLines(file: FileHandle): Promise<number[]> {
       if (!isPayload.test(line)) return starts;
       starts.push((starts.at(-1) ?? 0) + line.length + 1);
     }
-  }
-}
-
-/** Makes new and renamed files in a folder durable. */
-export async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, "r");
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
   }
 }

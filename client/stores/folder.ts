@@ -1,16 +1,17 @@
-import { randomUUID } from "node:crypto";
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { StoreDamaged } from "../errors.ts";
+import { SerialQueue } from "../serial-queue.ts";
 import type { Cursor, Identity } from "../types.ts";
+import { hasCode, replaceFile, syncFolder, TEMPORARY } from "./folder-files.ts";
 import { FolderLock } from "./folder-lock.ts";
-import { LogFile, syncFolder } from "./folder-log.ts";
+import { LogFile } from "./folder-log.ts";
 import type { Move, OwnClient, Store, StoreState } from "./store.ts";
 
-/** What `state.json` holds. It is replaced as a whole, so it is the one place of truth. */
+/** The content of `state.json`. It is replaced as a whole and decides what a log counts for. */
 interface State {
   readonly version: 1;
-  /** `length` is that of an old client id; of the one in use, the file itself tells. */
+  /** `length` is set for a client id that was given up. The log has that of the one in use. */
   readonly own: readonly {
     readonly client: string;
     readonly length?: number;
@@ -19,35 +20,39 @@ interface State {
   readonly cursors: readonly Cursor[];
 }
 
+const STATE_FILE = "state.json";
 const EMPTY: State = { version: 1, own: [], cursors: [] };
 
 /**
- * Keeps a client in a folder, for Node, Bun and Deno:
+ * Stores an installation in a folder, for Node, Bun and Deno:
  *
  *     FOLDER/FINGERPRINT/0/state.json     client ids, acknowledgements, cursors
- *     FOLDER/FINGERPRINT/0/CLIENT_ID.log  own operations, a payload a line
- *     FOLDER/FINGERPRINT/1/…              the same, of a second process at the same time
+ *     FOLDER/FINGERPRINT/0/CLIENT_ID.log  own operations, one payload a line
+ *     FOLDER/FINGERPRINT/1/…              the same for a second process at the same time
  *
- * A file is replaced by rename and a log is added to; both are synced to the disk before a method
- * returns.
+ * `state.json` is replaced by a rename and logs are append-only; both are synced to the disk before
+ * a method returns.
  */
 export class FolderStore implements Store {
   readonly #place: string;
   readonly #folder: string;
-  readonly #claim: FolderLock;
+  readonly #lock: FolderLock;
   readonly #logs = new Map<string, LogFile>();
   #state: State = EMPTY;
-  #turn: Promise<unknown> = Promise.resolve();
+  /** One change at a time, so that none is lost. */
+  readonly #queue = new SerialQueue();
 
-  private constructor(place: string, slot: number, claim: FolderLock) {
+  private constructor(place: string, slot: number, lock: FolderLock) {
     this.#place = place;
     this.#folder = join(place, String(slot));
-    this.#claim = claim;
+    this.#lock = lock;
   }
 
   /**
-   * Opens the first store in a folder that no other process has open; makes it where there is none.
-   * Throws `StoreDamaged`, and what the system refuses.
+   * Opens the first store of a user in a folder that no other process has open, and creates it if
+   * there is none. Throws `StoreDamaged`, and the errors of the file system.
+   *
+   * @param folder created if it does not exist; several users may share it
    */
   static async open(
     folder: string,
@@ -63,9 +68,9 @@ export class FolderStore implements Store {
   static async #openSlot(place: string, slot: number): Promise<FolderStore | undefined> {
     const folder = join(place, String(slot));
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    const claim = await FolderLock.take(folder);
-    if (claim === undefined) return undefined;
-    const store = new FolderStore(place, slot, claim);
+    const lock = await FolderLock.take(folder);
+    if (lock === undefined) return undefined;
+    const store = new FolderStore(place, slot, lock);
     try {
       await syncFolder(place);
       await store.#recover();
@@ -84,22 +89,23 @@ export class FolderStore implements Store {
   }
 
   begin(client: string): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#queue.run(async () => {
       this.#logs.set(client, await LogFile.open(this.#path(client)));
       await this.#save({ ...this.#state, own: [...this.#state.own, { client, acknowledged: 0 }] });
     });
   }
 
   append(client: string, first: number, payloads: readonly string[]): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#queue.run(async () => {
       const log = this.#log(client);
-      if (log.length !== first) throw new RangeError(`the next operation is ${log.length}`);
+      if (log.length !== first)
+        throw new RangeError(`the next operation of ${client} is ${log.length}`);
       await log.append(payloads);
     });
   }
 
   read(client: string, first: number, count: number, bytes: number): Promise<string[]> {
-    return this.#inTurn(() => this.#log(client).read(first, count, bytes));
+    return this.#queue.run(() => this.#log(client).read(first, count, bytes));
   }
 
   acknowledge(client: string, acknowledged: number): Promise<void> {
@@ -121,12 +127,12 @@ export class FolderStore implements Store {
   }
 
   move({ from, length, to, payloads }: Move): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#queue.run(async () => {
       const log = await LogFile.open(this.#path(to));
       await log.append(payloads);
       this.#logs.set(to, log);
       const { own, ...rest } = this.#state;
-      // From here on it has happened. What the old log has beyond its length is cut when it opens.
+      // The move is done once the state is saved. After a crash from here on, opening cuts the old log.
       await this.#save({
         ...rest,
         own: [
@@ -156,19 +162,19 @@ export class FolderStore implements Store {
   }
 
   close(): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#queue.run(async () => {
       for (const log of this.#logs.values()) await log.close();
       this.#logs.clear();
-      await this.#claim.release();
+      await this.#lock.release();
     });
   }
 
-  /** Reads what is there, and removes what a crash has left half done. */
+  /** Reads the state, and removes what a crash left unfinished. */
   async #recover(): Promise<void> {
     this.#state = await this.#readState();
     const known = new Set(this.#state.own.map(({ client }) => `${client}.log`));
     for (const name of await readdir(this.#folder)) {
-      const leftover = name.endsWith(".tmp") || (name.endsWith(".log") && !known.has(name));
+      const leftover = name.endsWith(TEMPORARY) || (name.endsWith(".log") && !known.has(name));
       if (leftover) await rm(join(this.#folder, name), { force: true });
     }
     for (const { client, length, acknowledged } of this.#state.own) {
@@ -179,12 +185,12 @@ export class FolderStore implements Store {
   }
 
   async #readState(): Promise<State> {
-    const path = join(this.#folder, "state.json");
+    const path = join(this.#folder, STATE_FILE);
     let text: string;
     try {
       text = await readFile(path, "utf8");
     } catch (error) {
-      if (error instanceof Error && "code" in error && error.code === "ENOENT") return EMPTY;
+      if (hasCode(error, "ENOENT")) return EMPTY;
       throw error;
     }
     try {
@@ -197,20 +203,11 @@ export class FolderStore implements Store {
   }
 
   #change(change: (state: State) => State): Promise<void> {
-    return this.#inTurn(() => this.#save(change(this.#state)));
+    return this.#queue.run(() => this.#save(change(this.#state)));
   }
 
   async #save(state: State): Promise<void> {
-    const aside = join(this.#folder, `${randomUUID()}.tmp`);
-    const file: FileHandle = await open(aside, "wx", 0o600);
-    try {
-      await file.writeFile(JSON.stringify(state));
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(aside, join(this.#folder, "state.json"));
-    await syncFolder(this.#folder);
+    await replaceFile(this.#folder, STATE_FILE, JSON.stringify(state));
     this.#state = state;
   }
 
@@ -220,19 +217,12 @@ export class FolderStore implements Store {
 
   #log(client: string): LogFile {
     const log = this.#logs.get(client);
-    if (log === undefined) throw new RangeError(`${client} is no client of this store`);
+    if (log === undefined) throw new RangeError(`${client} is no client id of this store`);
     return log;
   }
 
   #lengthOf({ client, length }: State["own"][number]): number {
     return length ?? this.#log(client).length;
-  }
-
-  /** One change at a time, so that none is lost. */
-  #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
-    const result = this.#turn.then(work);
-    this.#turn = result.catch(() => undefined);
-    return result;
   }
 }
 

@@ -1,14 +1,14 @@
 import type { Cursor } from "../types.ts";
 import type { Move, Store, StoreState } from "./store.ts";
 
-interface Kept {
+interface Log {
   payloads: string[];
   acknowledged: number;
 }
 
-/** Keeps everything in this process: for tests, and for clients that only read. */
+/** Stores an installation in memory, for tests and for clients that only read. */
 export class MemoryStore implements Store {
-  readonly #own = new Map<string, Kept>();
+  readonly #own = new Map<string, Log>();
   readonly #cursors = new Map<string, Cursor>();
 
   async load(): Promise<StoreState> {
@@ -27,17 +27,17 @@ export class MemoryStore implements Store {
   }
 
   async append(client: string, first: number, payloads: readonly string[]): Promise<void> {
-    const kept = this.#kept(client);
-    if (kept.payloads.length !== first) {
-      throw new RangeError(`the next operation of ${client} is ${kept.payloads.length}`);
+    const log = this.#log(client);
+    if (log.payloads.length !== first) {
+      throw new RangeError(`the next operation of ${client} is ${log.payloads.length}`);
     }
-    for (const payload of payloads) kept.payloads.push(payload);
+    for (const payload of payloads) log.payloads.push(payload);
   }
 
   async read(client: string, first: number, count: number, bytes: number): Promise<string[]> {
     const found: string[] = [];
     let room = bytes;
-    for (const payload of this.#kept(client).payloads.slice(first, first + count)) {
+    for (const payload of this.#log(client).payloads.slice(first, first + count)) {
       room -= payload.length;
       if (room < 0 && found.length > 0) break;
       found.push(payload);
@@ -46,7 +46,7 @@ export class MemoryStore implements Store {
   }
 
   async acknowledge(client: string, acknowledged: number): Promise<void> {
-    this.#kept(client).acknowledged = acknowledged;
+    this.#log(client).acknowledged = acknowledged;
   }
 
   async advance(cursor: Cursor): Promise<void> {
@@ -59,9 +59,9 @@ export class MemoryStore implements Store {
   }
 
   async move({ from, length, to, payloads }: Move): Promise<void> {
-    const kept = this.#kept(from);
-    kept.payloads.length = length;
-    kept.acknowledged = Math.min(kept.acknowledged, length);
+    const log = this.#log(from);
+    log.payloads.length = length;
+    log.acknowledged = Math.min(log.acknowledged, length);
     this.#own.set(to, { payloads: [...payloads], acknowledged: 0 });
   }
 
@@ -70,12 +70,12 @@ export class MemoryStore implements Store {
   }
 
   async close(): Promise<void> {
-    // What is kept stays: the next client may be given the same store.
+    // The content stays: the next client may be given the same store.
   }
 
-  #kept(client: string): Kept {
-    const kept = this.#own.get(client);
-    if (kept === undefined) throw new RangeError(`${client} is no client of this store`);
-    return kept;
+  #log(client: string): Log {
+    const log = this.#own.get(client);
+    if (log === undefined) throw new RangeError(`${client} is no client id of this store`);
+    return log;
   }
 }

@@ -1,69 +1,79 @@
 /**
- * What a client has to keep, and the contract of what keeps it.
+ * What a client stores on a device, and the contract of a store. `tests/client/store-contract.ts`
+ * is the contract as a test suite.
  *
- * A store is one installation: its own operations as they were sealed, what of them the server has
- * acknowledged, and how far it has taken the operations of others. `tests/client/store-contract.ts` is this
- * contract as a suite.
+ * A store holds one installation: its own operations as they were sealed, how many of them the
+ * server has acknowledged, and how far the operations of others were delivered.
  *
- * - Durable means durable: what a method returned for survives a crash, of the machine as well.
- * - Each change happens whole or not at all, except `append`, of which a crash may leave a leading
- *   part: those operations were never sent.
- * - One client at a time has a store open. Who opens a place that is in use gets another store in
- *   it, with client ids of its own.
+ * - Durable: what a method returned for survives a crash, of the machine as well.
+ * - Atomic: each change happens completely or not at all, except `append`, of which a crash may
+ *   leave the first operations: those were never sent.
+ * - Exclusive: one client at a time has a store open. Opening a place that is in use returns
+ *   another store in it, with client ids of its own.
+ *
+ * A method rejects with the error of the system, or with `StoreDamaged` where the content is not
+ * what was written; then nothing was changed.
  */
 import type { Cursor } from "../types.ts";
 
-/** The operations that this installation has created under one client id. */
+/** The operations that this installation created under one client id. */
 export interface OwnClient {
   readonly client: string;
-  /** How many there are; the index of the next one. */
+  /** The number of operations, and so the index of the next one. */
   readonly length: number;
-  /** How many of them the server has acknowledged, from the first on. */
+  /** How many of them, from the first on, the server has acknowledged. */
   readonly acknowledged: number;
 }
 
+/** The content of a store but for the operations themselves. */
 export interface StoreState {
-  /** In the order in which they were begun; operations are created under the last. */
+  /** In the order in which they were begun; operations are created under the last one. */
   readonly own: readonly OwnClient[];
-  /** At most one for each client. */
+  /** At most one for each client id. */
   readonly cursors: readonly Cursor[];
 }
 
-/** How a client id is given up for a new one; see `Store.move`. */
+/** The change from one client id to a new one; see `Store.move`. */
 export interface Move {
   readonly from: string;
-  /** How many operations stay under the old id. */
+  /** How many operations stay under the old client id. */
   readonly length: number;
   /** The new client id. */
   readonly to: string;
-  /** The payloads under the new id, from the index 0 on. */
+  /** The payloads under the new client id, from the index 0 on. */
   readonly payloads: readonly string[];
 }
 
+/** Where a client stores an installation. */
 export interface Store {
+  /** Reads the state. */
   load(): Promise<StoreState>;
   /** Begins a client id, with no operations. */
   begin(client: string): Promise<void>;
-  /** Adds to the operations of an own client; `first` is its length so far. */
+  /**
+   * Appends operations of an own client id.
+   *
+   * @param first the index of the first payload; rejects with a `RangeError` unless it is the next
+   */
   append(client: string, first: number, payloads: readonly string[]): Promise<void>;
   /**
-   * Payloads of an own client from an index on: as many as there are, within `count`, and within
-   * `bytes` but for the first.
+   * Reads payloads of an own client id from an index on: at most `count`, and at most `characters`
+   * together, but at least one, if there is one.
    */
-  read(client: string, first: number, count: number, bytes: number): Promise<string[]>;
-  /** Sets how many operations are acknowledged. Fewer than before, if the server has lost some. */
+  read(client: string, first: number, count: number, characters: number): Promise<string[]>;
+  /** Sets how many operations are acknowledged: fewer than before, if the server has lost some. */
   acknowledge(client: string, acknowledged: number): Promise<void>;
-  /** Sets the cursor of a client. */
+  /** Sets the cursor of a client id. */
   advance(cursor: Cursor): Promise<void>;
   /** Replaces all cursors. */
   replaceCursors(cursors: readonly Cursor[]): Promise<void>;
-  /** Cuts the operations of one own client, and begins another one with operations: both or neither. */
+  /** Cuts the operations of one own client id and begins another one with operations, atomically. */
   move(move: Move): Promise<void>;
   /**
-   * Opens the stores of the same place that nobody has open and that hold operations which are not
-   * acknowledged: left by a tab or a process that has ended. The caller closes them.
+   * Opens the stores of the same place that are not open anywhere and hold unacknowledged
+   * operations: those of a tab or a process that has ended. The caller closes them.
    */
   abandoned(): Promise<Store[]>;
-  /** Lets others open this store. Nothing is called after it. */
+  /** Lets another client open this store. No other method is called afterwards. */
   close(): Promise<void>;
 }

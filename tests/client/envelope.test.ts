@@ -55,7 +55,7 @@ describe("the test vectors of the envelope", () => {
       }),
     );
     const client = lines[0]?.client ?? "";
-    const { operations, cursor, refusal } = await new RunVerifier(identity).open(
+    const { operations, cursor, refusal } = await new RunVerifier(identity).verify(
       client,
       lines,
       undefined,
@@ -164,7 +164,7 @@ describe("an envelope", () => {
     lines = await sealed(identity, client, ["zero", "one", "two", "three"]);
   });
   const open = (run: readonly Line[], name = client) =>
-    new RunVerifier(identity).open(name, run, undefined);
+    new RunVerifier(identity).verify(name, run, undefined);
 
   it("opens in its place", async () => {
     const { operations, refusal } = await open(lines);

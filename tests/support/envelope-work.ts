@@ -31,8 +31,8 @@ export async function openAll(
   client: string,
   lines: readonly Line[],
 ): Promise<string[]> {
-  const opener = new RunVerifier(await identity(key));
-  const { operations, refusal } = await opener.open(client, lines, undefined);
+  const verifier = new RunVerifier(await identity(key));
+  const { operations, refusal } = await verifier.verify(client, lines, undefined);
   if (refusal !== undefined) throw new Error(`${refusal.kind} at ${refusal.index}`);
   return operations.map(({ data }) => textOf(data));
 }

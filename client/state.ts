@@ -1,0 +1,244 @@
+/**
+ * What a client knows between two rounds of requests, and every decision that follows from it. All
+ * of it is pure: events go in, decisions come out, and the time is an argument.
+ */
+import { type ServerError, ServerRejected, ServerUnavailable } from "./errors.ts";
+import type { OwnClient } from "./stores/store.ts";
+import type { Status } from "./types.ts";
+
+/** The most that one request may carry. */
+export interface BatchLimits {
+  readonly operations: number;
+  /** Of all payloads together. */
+  readonly characters: number;
+}
+
+export interface SyncState {
+  readonly limits: BatchLimits;
+  /** Set while appends wait because the server refused one. Reading goes on. */
+  readonly hold: { readonly error: ServerError; readonly until: number } | undefined;
+  /** When the server last acknowledged a batch of each own client id. */
+  readonly confirmedAt: ReadonlyMap<string, number>;
+  /** Own client ids that were sent again from their first operation, to find where a copy diverged. */
+  readonly rewound: ReadonlySet<string>;
+  /** When stores that other processes abandoned were last looked for. */
+  readonly abandonedCheckedAt: number;
+  /** Failed rounds in a row, counted from the last one that made progress. */
+  readonly failures: number;
+}
+
+export const initialState: SyncState = {
+  // Well below the limits of a server.
+  limits: { operations: 1000, characters: 4 * 1024 * 1024 },
+  hold: undefined,
+  confirmedAt: new Map(),
+  rewound: new Set(),
+  abandonedCheckedAt: Number.NEGATIVE_INFINITY,
+  failures: 0,
+};
+
+/** How a round ended. */
+export type Outcome =
+  /** There is nothing left to send or to read. */
+  | { readonly kind: "complete" }
+  /** Another round has to follow. */
+  | { readonly kind: "incomplete" }
+  /** `progressed`: operations were acknowledged or delivered before the failure. */
+  | { readonly kind: "failed"; readonly error: unknown; readonly progressed: boolean };
+
+export type SyncEvent =
+  /** The server has stored a batch of an own client id. */
+  | { readonly type: "batch-stored"; readonly client: string; readonly now: number }
+  /** A batch was too large for the server, or for the time it allows. */
+  | { readonly type: "batch-too-large"; readonly payloads: readonly string[] }
+  /** The server refused a batch that cannot be sent in another form. */
+  | { readonly type: "batch-refused"; readonly error: ServerError; readonly now: number }
+  /** All operations of an own client id are sent again. */
+  | { readonly type: "client-rewound"; readonly client: string }
+  /** The app asked for a sync: a person may have made room on the server. */
+  | { readonly type: "sync-requested" }
+  | { readonly type: "abandoned-checked"; readonly now: number }
+  | { readonly type: "round-ended"; readonly outcome: Outcome };
+
+/** How long appends wait after the server refused one. */
+const HOLD_MS = 300_000;
+
+/** The state after an event. */
+export function transition(state: SyncState, event: SyncEvent): SyncState {
+  switch (event.type) {
+    case "batch-stored": {
+      const confirmedAt = new Map(state.confirmedAt).set(event.client, event.now);
+      return { ...state, confirmedAt };
+    }
+    case "batch-too-large": {
+      const characters = event.payloads.reduce((sum, payload) => sum + payload.length, 0);
+      const limits = {
+        operations: Math.ceil(event.payloads.length / 2),
+        characters: Math.ceil(characters / 2),
+      };
+      return { ...state, limits };
+    }
+    case "batch-refused":
+      return { ...state, hold: { error: event.error, until: event.now + HOLD_MS } };
+    case "client-rewound":
+      return { ...state, rewound: new Set(state.rewound).add(event.client) };
+    case "sync-requested":
+      return { ...state, hold: undefined };
+    case "abandoned-checked":
+      return { ...state, abandonedCheckedAt: event.now };
+    case "round-ended": {
+      const { outcome } = event;
+      if (outcome.kind !== "failed") return { ...state, failures: 0 };
+      return { ...state, failures: outcome.progressed ? 1 : state.failures + 1 };
+    }
+  }
+}
+
+/** What the next request carries. */
+export type Plan =
+  /** The oldest operations without an acknowledgement, of one of the outboxes. */
+  | { readonly send: "unacknowledged"; readonly outbox: number; readonly limits: BatchLimits }
+  /** The last operation of an own client id once more: does the server still have it? */
+  | { readonly send: "last"; readonly outbox: number; readonly client: string }
+  /** Nothing: the request only reads. */
+  | { readonly send: "nothing" };
+
+/** How long an acknowledgement is relied on. A server may be restored from an older backup. */
+const CONFIRM_INTERVAL_MS = 3600_000;
+
+/**
+ * Plans the next request.
+ *
+ * @param outboxes the own client ids of this installation, then those of abandoned stores
+ */
+export function planRequest(
+  state: SyncState,
+  outboxes: readonly (readonly OwnClient[])[],
+  now: number,
+): Plan {
+  if (holdAt(state, now) !== undefined) return { send: "nothing" };
+  const outbox = outboxes.findIndex(hasUnacknowledged);
+  if (outbox !== -1) return { send: "unacknowledged", outbox, limits: state.limits };
+  const unconfirmed = outboxes[0]?.find(({ client, length }) => {
+    const at = state.confirmedAt.get(client) ?? Number.NEGATIVE_INFINITY;
+    return length > 0 && now - at >= CONFIRM_INTERVAL_MS;
+  });
+  if (unconfirmed === undefined) return { send: "nothing" };
+  return { send: "last", outbox: 0, client: unconfirmed.client };
+}
+
+/** Whether any operation waits for an acknowledgement. */
+export function hasUnacknowledged(own: readonly OwnClient[]): boolean {
+  return own.some(({ length, acknowledged }) => acknowledged < length);
+}
+
+/** Why appends wait, if they do. */
+function holdAt({ hold }: SyncState, now: number): ServerError | undefined {
+  return hold !== undefined && now < hold.until ? hold.error : undefined;
+}
+
+/** How often stores are looked for that other processes abandoned. */
+const ABANDONED_INTERVAL_MS = 60_000;
+
+/** Whether it is time to look for stores that other processes abandoned. */
+export function mustCheckAbandoned({ abandonedCheckedAt }: SyncState, now: number): boolean {
+  return now - abandonedCheckedAt >= ABANDONED_INTERVAL_MS;
+}
+
+/**
+ * Where the operations of one client id part from those that the server has: the client id is in
+ * use twice. `unproven`: the server shows no other operation that the user has made.
+ */
+export type Divergence = "here" | "earlier" | "unproven";
+
+/**
+ * What an `operation-conflict` calls for.
+ *
+ * - `hold`: the server's word alone is not enough. A server that lies could have operations that
+ *   other devices have received created once more.
+ * - `rewind`: send everything again, to find where the logs part; at most once for a client id.
+ * - `change-client`: move the operations from the conflict on to a new client id.
+ */
+export function conflictRemedy(
+  state: SyncState,
+  client: string,
+  divergence: Divergence,
+): "hold" | "rewind" | "change-client" {
+  if (divergence === "unproven") return "hold";
+  return divergence === "earlier" && !state.rewound.has(client) ? "rewind" : "change-client";
+}
+
+/** What follows from a round. */
+export interface NextStep {
+  readonly status: Status;
+  /** For the calls of `sync` from before the round. */
+  readonly calls: "wait" | "resolve" | { readonly reject: unknown };
+  /** Milliseconds until the next round; `undefined` if it follows at once. */
+  readonly pause: number | undefined;
+  /** Whether the app may cut the pause short. */
+  readonly interruptible: boolean;
+}
+
+const MIN_BACKOFF_MS = 1000;
+const MAX_BACKOFF_MS = 300_000;
+
+/**
+ * What follows from a round that ended in a state.
+ *
+ * @param random from 0 up to 1: how much of the random half of a backoff is waited
+ */
+export function nextStep(
+  state: SyncState,
+  outcome: Outcome,
+  context: {
+    readonly now: number;
+    readonly pending: number;
+    readonly pollInterval: number;
+    readonly random: number;
+  },
+): NextStep {
+  const { pending, pollInterval } = context;
+  if (outcome.kind === "failed") {
+    return afterFailure(outcome.error, pending, backoff(state.failures, context.random));
+  }
+  if (outcome.kind === "incomplete") {
+    const status: Status = { state: "pending", pending };
+    return { status, calls: "wait", pause: undefined, interruptible: true };
+  }
+  const refusal = holdAt(state, context.now);
+  if (refusal !== undefined) {
+    const status: Status = { state: "refused", pending, why: refusal.message, final: false };
+    return { status, calls: { reject: refusal }, pause: pollInterval, interruptible: true };
+  }
+  // Operations that were appended since the round ended are the next round's.
+  const pause = pending > 0 ? undefined : pollInterval;
+  const status: Status = { state: "synced", pending: 0 };
+  return { status, calls: "resolve", pause, interruptible: true };
+}
+
+function afterFailure(error: unknown, pending: number, wait: number): NextStep {
+  const why = error instanceof Error ? error.message : String(error);
+  if (error instanceof ServerUnavailable) {
+    return {
+      status: { state: error.limited ? "pending" : "offline", pending, why },
+      calls: "wait",
+      pause: Math.max(wait, error.retryAfter),
+      // A wait that the server asks for is kept.
+      interruptible: error.retryAfter === 0,
+    };
+  }
+  // The one problem that no retry solves.
+  const final = error instanceof ServerRejected && error.code === "user-erased";
+  return {
+    status: { state: "refused", pending, why, final },
+    calls: { reject: error },
+    pause: final ? Number.POSITIVE_INFINITY : wait,
+    interruptible: !final,
+  };
+}
+
+/** Doubles with each failure in a row; half of it is random, so that clients do not act in step. */
+function backoff(failures: number, random: number): number {
+  const longest = Math.min(MIN_BACKOFF_MS * 2 ** (failures - 1), MAX_BACKOFF_MS);
+  return longest * (0.5 + 0.5 * random);
+}

@@ -1,0 +1,36 @@
+/** What a folder store needs of the file system beyond `node:fs`. */
+import { randomUUID } from "node:crypto";
+import { open, rename } from "node:fs/promises";
+import { join } from "node:path";
+
+/** Files whose names end so were never finished. */
+export const TEMPORARY = ".tmp";
+
+/** Replaces a file as a whole and durably: a crash leaves the old content or the new one. */
+export async function replaceFile(folder: string, name: string, text: string): Promise<void> {
+  const temporary = join(folder, `${randomUUID()}${TEMPORARY}`);
+  const file = await open(temporary, "wx", 0o600);
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(temporary, join(folder, name));
+  await syncFolder(folder);
+}
+
+/** Makes new and renamed files in a folder durable. */
+export async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, "r");
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+/** Whether the system gave an error this code, such as `ENOENT`. */
+export function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && "code" in error && error.code === code;
+}

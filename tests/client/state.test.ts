@@ -1,0 +1,357 @@
+/** The decisions of a client, without a server: events in, decisions out. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { ServerRejected, ServerUnavailable } from "../../client/errors.ts";
+import {
+  conflictRemedy,
+  type Divergence,
+  initialState,
+  mustCheckAbandoned,
+  type NextStep,
+  nextStep,
+  type Outcome,
+  type Plan,
+  planRequest,
+  type SyncEvent,
+  type SyncState,
+  transition,
+} from "../../client/state.ts";
+import type { OwnClient } from "../../client/stores/store.ts";
+
+const NOW = 1_800_000_000_000;
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+
+const overQuota = new ServerRejected(507, { detail: "Over the quota." });
+const erased = new ServerRejected(410, { type: "urn:sync-server:user-erased", detail: "Erased." });
+const forbidden = new ServerRejected(403, { detail: "No." });
+const offline = new ServerUnavailable("No connection.");
+
+function after(...events: readonly SyncEvent[]): SyncState {
+  return events.reduce(transition, initialState);
+}
+
+function own(client: string, acknowledged: number, length: number): OwnClient {
+  return { client, acknowledged, length };
+}
+
+const stored = (client: string, now = NOW): SyncEvent => ({ type: "batch-stored", client, now });
+const refused: SyncEvent = { type: "batch-refused", error: overQuota, now: NOW };
+const failed = (error: unknown, progressed = false): Outcome => {
+  return { kind: "failed", error, progressed };
+};
+const ended = (outcome: Outcome): SyncEvent => ({ type: "round-ended", outcome });
+
+describe("the next request", () => {
+  const { limits } = initialState;
+  const unacknowledged = (outbox: number, bounds = limits): Plan => {
+    return { send: "unacknowledged", outbox, limits: bounds };
+  };
+  const nothing: Plan = { send: "nothing" };
+  const half = { operations: 2, characters: 14 };
+  const tooLarge: SyncEvent = {
+    type: "batch-too-large",
+    payloads: ["x".repeat(20), "yy", "zzzzzz"],
+  };
+  const cases: readonly [string, SyncState, readonly (readonly OwnClient[])[], number, Plan][] = [
+    ["only reads when nothing was created", initialState, [[own("a", 0, 0)]], NOW, nothing],
+    [
+      "carries what has no acknowledgement",
+      initialState,
+      [[own("a", 1, 3)]],
+      NOW,
+      unacknowledged(0),
+    ],
+    [
+      "carries what an old client id has left",
+      after(stored("a"), stored("b")),
+      [[own("a", 1, 2), own("b", 0, 0)]],
+      NOW,
+      unacknowledged(0),
+    ],
+    [
+      "prefers this installation to abandoned stores",
+      initialState,
+      [[own("a", 0, 1)], [own("b", 0, 1)]],
+      NOW,
+      unacknowledged(0),
+    ],
+    [
+      "carries what an abandoned store has left",
+      initialState,
+      [[own("a", 1, 1)], [own("b", 1, 1)], [own("c", 0, 1)]],
+      NOW,
+      unacknowledged(2),
+    ],
+    [
+      "carries half as much after a batch that was too large",
+      after(tooLarge),
+      [[own("a", 0, 3)]],
+      NOW,
+      unacknowledged(0, half),
+    ],
+    [
+      "carries the last operation once more when the client has just started",
+      initialState,
+      [[own("a", 2, 2)]],
+      NOW,
+      { send: "last", outbox: 0, client: "a" },
+    ],
+    [
+      "confirms each own client id that has operations",
+      after(stored("a")),
+      [[own("a", 2, 2), own("b", 1, 1), own("c", 0, 0)]],
+      NOW,
+      { send: "last", outbox: 0, client: "b" },
+    ],
+    [
+      "only reads within an hour of an acknowledgement",
+      after(stored("a")),
+      [[own("a", 2, 2)]],
+      NOW + HOUR - 1,
+      nothing,
+    ],
+    [
+      "carries the last operation once more after an hour",
+      after(stored("a")),
+      [[own("a", 2, 2)]],
+      NOW + HOUR,
+      { send: "last", outbox: 0, client: "a" },
+    ],
+    [
+      "does not confirm what an abandoned store has sent",
+      after(stored("a")),
+      [[own("a", 2, 2)], [own("b", 1, 1)]],
+      NOW,
+      nothing,
+    ],
+    ["only reads after a refusal", after(refused), [[own("a", 0, 1)]], NOW, nothing],
+    [
+      "only reads until five minutes after a refusal",
+      after(refused),
+      [[own("a", 0, 1)]],
+      NOW + 5 * MINUTE - 1,
+      nothing,
+    ],
+    [
+      "appends again five minutes after a refusal",
+      after(refused),
+      [[own("a", 0, 1)]],
+      NOW + 5 * MINUTE,
+      unacknowledged(0),
+    ],
+    [
+      "appends again when the app asks for a sync",
+      after(refused, { type: "sync-requested" }),
+      [[own("a", 0, 1)]],
+      NOW,
+      unacknowledged(0),
+    ],
+  ];
+  for (const [name, state, outboxes, now, plan] of cases) {
+    it(name, () => assert.deepEqual(planRequest(state, outboxes, now), plan));
+  }
+
+  it("never carries fewer than one operation", () => {
+    const one: SyncEvent = { type: "batch-too-large", payloads: ["x"] };
+    assert.deepEqual(after(one, one, one).limits, { operations: 1, characters: 1 });
+  });
+});
+
+describe("an operation conflict", () => {
+  const rewound = after({ type: "client-rewound", client: "a" });
+  const cases: readonly [string, SyncState, Divergence, ReturnType<typeof conflictRemedy>][] = [
+    ["that the server cannot prove holds appends", initialState, "unproven", "hold"],
+    [
+      "at the first different operation changes the client id",
+      initialState,
+      "here",
+      "change-client",
+    ],
+    [
+      "behind the first different operation has everything sent again",
+      initialState,
+      "earlier",
+      "rewind",
+    ],
+    [
+      "that everything was sent again for changes the client id",
+      rewound,
+      "earlier",
+      "change-client",
+    ],
+  ];
+  for (const [name, state, divergence, remedy] of cases) {
+    it(name, () => assert.equal(conflictRemedy(state, "a", divergence), remedy));
+  }
+
+  it("has everything sent again once for each client id", () => {
+    assert.equal(conflictRemedy(rewound, "b", "earlier"), "rewind");
+  });
+});
+
+describe("the end of a round", () => {
+  const context = { now: NOW, pending: 0, pollInterval: 30_000, random: 0.5 };
+  const cases: readonly [string, SyncState, Outcome, Partial<typeof context>, NextStep][] = [
+    [
+      "with nothing left resolves the calls and waits for the next poll",
+      initialState,
+      { kind: "complete" },
+      {},
+      {
+        status: { state: "synced", pending: 0 },
+        calls: "resolve",
+        pause: 30_000,
+        interruptible: true,
+      },
+    ],
+    [
+      "with an operation appended meanwhile resolves the calls and goes on at once",
+      initialState,
+      { kind: "complete" },
+      { pending: 1 },
+      {
+        status: { state: "synced", pending: 0 },
+        calls: "resolve",
+        pause: undefined,
+        interruptible: true,
+      },
+    ],
+    [
+      "with more to do goes on at once",
+      initialState,
+      { kind: "incomplete" },
+      { pending: 3 },
+      {
+        status: { state: "pending", pending: 3 },
+        calls: "wait",
+        pause: undefined,
+        interruptible: true,
+      },
+    ],
+    [
+      "with operations that the server refused rejects the calls and goes on polling",
+      after(refused),
+      { kind: "complete" },
+      { pending: 2 },
+      {
+        status: { state: "refused", pending: 2, why: "Over the quota.", final: false },
+        calls: { reject: overQuota },
+        pause: 30_000,
+        interruptible: true,
+      },
+    ],
+    [
+      "without a server is offline and backs off",
+      after(ended(failed(offline))),
+      failed(offline),
+      {},
+      {
+        status: { state: "offline", pending: 0, why: "No connection." },
+        calls: "wait",
+        pause: 750,
+        interruptible: true,
+      },
+    ],
+    [
+      "by a refusal rejects the calls and backs off",
+      after(ended(failed(forbidden))),
+      failed(forbidden),
+      { pending: 1 },
+      {
+        status: { state: "refused", pending: 1, why: "No.", final: false },
+        calls: { reject: forbidden },
+        pause: 750,
+        interruptible: true,
+      },
+    ],
+    [
+      "by the erasure of the user is final",
+      after(ended(failed(erased))),
+      failed(erased),
+      {},
+      {
+        status: { state: "refused", pending: 0, why: "Erased.", final: true },
+        calls: { reject: erased },
+        pause: Number.POSITIVE_INFINITY,
+        interruptible: false,
+      },
+    ],
+    [
+      "by a fault that is no error says what it is",
+      after(ended(failed("a text"))),
+      failed("a text"),
+      {},
+      {
+        status: { state: "refused", pending: 0, why: "a text", final: false },
+        calls: { reject: "a text" },
+        pause: 750,
+        interruptible: true,
+      },
+    ],
+  ];
+  for (const [name, state, outcome, extra, expected] of cases) {
+    it(name, () => assert.deepEqual(nextStep(state, outcome, { ...context, ...extra }), expected));
+  }
+
+  it("waits for Retry-After, and at least for the backoff", () => {
+    for (const [retryAfter, pause] of [
+      [77_000, 77_000],
+      [1, 750],
+    ] as const) {
+      const busy = new ServerUnavailable("Busy.", "overloaded", { retryAfter });
+      const step = nextStep(after(ended(failed(busy))), failed(busy), context);
+      assert.equal(step.pause, pause);
+      assert.equal(step.interruptible, false);
+    }
+  });
+
+  it("is pending, not offline, where the server limits the rate", () => {
+    for (const code of ["rate-limited", "new-users-limited"] as const) {
+      const limited = new ServerUnavailable("Slower.", code);
+      const { status } = nextStep(after(ended(failed(limited))), failed(limited), context);
+      assert.deepEqual(status, { state: "pending", pending: 0, why: "Slower." });
+    }
+  });
+
+  it("doubles the backoff with each failure up to five minutes, and randomizes half of it", () => {
+    let state = initialState;
+    const pauses: (readonly [number | undefined, number | undefined])[] = [];
+    for (let i = 0; i < 11; i++) {
+      state = transition(state, ended(failed(offline)));
+      const least = nextStep(state, failed(offline), { ...context, random: 0 }).pause;
+      const most = nextStep(state, failed(offline), { ...context, random: 1 }).pause;
+      pauses.push([least, most]);
+    }
+    const longest = [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300].map((seconds) => seconds * 1000);
+    assert.deepEqual(
+      pauses,
+      longest.map((most) => [most / 2, most]),
+    );
+  });
+
+  it("begins the backoff anew after a success, or progress before the failure", () => {
+    const fail = ended(failed(offline));
+    assert.equal(after(fail, fail, fail).failures, 3);
+    assert.equal(after(fail, fail, ended({ kind: "complete" })).failures, 0);
+    assert.equal(after(fail, fail, ended({ kind: "incomplete" })).failures, 0);
+    assert.equal(after(fail, fail, ended(failed(offline, true))).failures, 1);
+  });
+});
+
+describe("abandoned stores", () => {
+  it("are looked for at the start and once a minute", () => {
+    assert.equal(mustCheckAbandoned(initialState, NOW), true);
+    const checked = after({ type: "abandoned-checked", now: NOW });
+    assert.equal(mustCheckAbandoned(checked, NOW + MINUTE - 1), false);
+    assert.equal(mustCheckAbandoned(checked, NOW + MINUTE), true);
+  });
+});
+
+describe("a transition", () => {
+  it("leaves the state before it unchanged", () => {
+    const before = structuredClone({ ...initialState });
+    after(stored("a"), refused, { type: "client-rewound", client: "a" }, ended(failed(offline)));
+    assert.deepEqual(initialState, before);
+  });
+});
