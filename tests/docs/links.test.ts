@@ -1,4 +1,4 @@
-/** The documents lead to what is there. */
+/** Every Markdown file leads to files, headings and settings that exist. */
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -14,7 +14,7 @@ const DOCUMENTS = documentsIn("").sort();
 /** Environment variables of the AWS SDK, of the tests, of the command line and of Node. */
 const OTHERS = /^(AWS|TEST|SYNC|UV)_/;
 
-/** Files that commands make, and files to be written by who follows the document. */
+/** Files that commands make, and files that a reader of the document writes. */
 const MADE = /^bench\/results\.|^dist\/|^\/|NAME/;
 
 const settings = [...helpText().matchAll(/^ {2}([A-Z_]+) /gm)].map(([, name]) => name);
@@ -68,7 +68,7 @@ function proseOf(text: string): string {
   return text.replace(/^```.*?^```/gms, "");
 }
 
-/** What links to the headings of a document end in. */
+/** The anchors of a document's headings. */
 function anchorsOf(document: string): string[] {
   const text = proseOf(readFileSync(join(projectFolder, document), "utf8"));
   return [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = ""]) =>
