@@ -1,17 +1,16 @@
 /**
- * The envelope: what a payload is to the clients. ENVELOPE.md has its layout.
+ * The format of a payload. ENVELOPE.md has its layout.
  *
- * Everything before the ciphertext is the associated data of AES-256-GCM, so an operation opens in
- * its place alone. The signature is the public key check: whoever knows the public key can wrap a
- * content key, but only the user can sign.
+ * Everything before the ciphertext is the associated data of AES-256-GCM, so an operation decrypts
+ * only in its own place. The signature proves who made it: everybody who knows the public key can
+ * wrap a content key, but only the user can sign.
  */
+import { fromBase64url, toBase64url } from "../protocol/base64.ts";
 import {
   type Bytes,
   concat,
-  fromBase64url,
   randomBytes,
   sha256,
-  toBase64url,
   utf8,
   uuidBytes,
   uuidOf,
@@ -25,7 +24,7 @@ const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 const CONTENT_KEY_BYTES = 32;
 
-/** Where the parts of the head begin. The wrapped key follows it; its length is the modulus's. */
+/** Offsets in the head. The wrapped key follows it and is as long as the modulus. */
 const FINGERPRINT_AT = 1;
 const CLIENT_AT = 33;
 const INDEX_AT = 49;
@@ -36,10 +35,10 @@ const LABEL = utf8("sync-server envelope 1 content key");
 const CONTEXT = utf8("sync-server envelope 1 signature\n");
 const PSS = { name: "RSA-PSS", saltLength: HASH_BYTES };
 
-/** In place of the hash of a payload before the first one. */
+/** Stands for the hash of the previous payload in a client's first operation. */
 export const NO_PREVIOUS: Bytes = new Uint8Array(HASH_BYTES);
 
-/** Where an operation belongs. */
+/** The place of an operation. */
 export interface Place {
   readonly client: string;
   readonly index: number;
@@ -47,31 +46,31 @@ export interface Place {
   readonly previous: Bytes;
 }
 
-/** The key that seals the operations of one session of a client. */
+/** The key that encrypts the operations of one session of a client. */
 export interface ContentKey {
   readonly key: CryptoKey;
-  /** The same key, as only the user can open it. */
+  /** The same key, encrypted under the user's public key. */
   readonly wrapped: Bytes;
 }
 
-/** A payload, taken apart and not yet believed. */
+/** The parts of a payload. Nothing in it is verified. */
 export interface Envelope extends Place {
   /** The bytes of the payload. */
   readonly bytes: Bytes;
   readonly fingerprint: string;
   readonly wrapped: Bytes;
   readonly nonce: Bytes;
-  /** With the tag. */
+  /** Includes the tag. */
   readonly ciphertext: Bytes;
   readonly signature: Bytes;
-  /** All that stands before the ciphertext. */
+  /** Everything before the ciphertext. */
   readonly associated: Bytes;
 }
 
-/** A payload that is no envelope: nothing a client of this version has made. */
+/** A payload is not an envelope of this version. */
 export class InvalidEnvelope extends Error {
-  override name = "NoEnvelope";
-  /** The version it says it is of, when that is another one. */
+  override name = "InvalidEnvelope";
+  /** The version that the payload names, if it is another one. */
   readonly version: number | undefined;
   constructor(message: string, version?: number) {
     super(message);
@@ -79,7 +78,7 @@ export class InvalidEnvelope extends Error {
   }
 }
 
-/** A new content key. One is enough for 2^32 operations, as nonces are random. */
+/** Makes a content key. It may encrypt 2^32 operations, because nonces are random. */
 export async function newContentKey({ keys }: Identity): Promise<ContentKey> {
   const raw = randomBytes(CONTENT_KEY_BYTES);
   const [key, wrapped] = await Promise.all([
@@ -90,7 +89,10 @@ export async function newContentKey({ keys }: Identity): Promise<ContentKey> {
   return { key, wrapped: new Uint8Array(wrapped) };
 }
 
-/** Seals data into a payload for one place. Sealing it again gives another payload. */
+/**
+ * Encrypts and signs data for one place. The result is different each time. `hash` is the SHA-256
+ * of the payload's bytes, which the next operation names.
+ */
 export async function seal(
   { keys, fingerprint }: Identity,
   content: ContentKey,
@@ -98,7 +100,7 @@ export async function seal(
   data: Bytes,
 ): Promise<{ readonly payload: string; readonly hash: Bytes }> {
   const user = fromBase64url(fingerprint);
-  if (user?.length !== HASH_BYTES) throw new TypeError("the fingerprint is not SHA-256");
+  if (user?.length !== HASH_BYTES) throw new TypeError("the fingerprint is not a SHA-256");
   const iv = randomBytes(NONCE_BYTES);
   const associated = concat(
     Uint8Array.of(VERSION),
@@ -122,7 +124,7 @@ export async function seal(
   return { payload: toBase64url(bytes), hash: await sha256(bytes) };
 }
 
-/** Takes a payload apart. Throws `InvalidEnvelope`. Nothing in it is checked but its form. */
+/** Parses a payload. Throws `InvalidEnvelope`. Only its form is checked. */
 export function parseEnvelope({ bits }: Identity, payload: string): Envelope {
   const bytes = fromBase64url(payload);
   if (bytes === undefined) throw new InvalidEnvelope("the payload is not base64url");
@@ -133,9 +135,10 @@ export function parseEnvelope({ bits }: Identity, payload: string): Envelope {
   const wrappedEnd = HEAD_BYTES + modulus;
   const associatedEnd = wrappedEnd + NONCE_BYTES;
   const signatureAt = bytes.length - modulus;
-  if (signatureAt < associatedEnd + TAG_BYTES)
+  if (signatureAt < associatedEnd + TAG_BYTES) {
     throw new InvalidEnvelope("the payload is too short");
-  const index = new DataView(bytes.buffer).getBigUint64(INDEX_AT);
+  }
+  const index = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(INDEX_AT);
   if (index > Number.MAX_SAFE_INTEGER) throw new InvalidEnvelope("the operation index is too high");
   return {
     bytes,
@@ -151,13 +154,13 @@ export function parseEnvelope({ bits }: Identity, payload: string): Envelope {
   };
 }
 
-/** The public key check: whether the user has signed this. */
+/** Whether the user signed an envelope. */
 export async function isGenuine({ keys }: Identity, envelope: Envelope): Promise<boolean> {
   const message = await signedMessage(envelope.associated, envelope.ciphertext);
   return crypto.subtle.verify(PSS, keys.verify, envelope.signature, message);
 }
 
-/** The content key of an envelope: one use of the private key. Throws when it cannot be opened. */
+/** Decrypts a content key with the private key, which takes milliseconds. Throws where it fails. */
 export async function unwrapContentKey({ keys }: Identity, wrapped: Bytes): Promise<CryptoKey> {
   const algorithm = { name: "RSA-OAEP", label: LABEL };
   const raw = new Uint8Array(await crypto.subtle.decrypt(algorithm, keys.unwrap, wrapped));
@@ -166,7 +169,7 @@ export async function unwrapContentKey({ keys }: Identity, wrapped: Bytes): Prom
   return key;
 }
 
-/** What was sealed. Throws when the envelope was altered. */
+/** Decrypts the data. Throws where the envelope was altered. */
 export async function decrypt(envelope: Envelope, key: CryptoKey): Promise<Bytes> {
   const { nonce, associated, ciphertext } = envelope;
   const algorithm = { name: "AES-GCM", iv: nonce, additionalData: associated };

@@ -4,7 +4,8 @@
  * Sealing is randomized, so sealing an operation again would make another one. Therefore an
  * operation is durable before it is sent for the first time, and what is sent is what was stored.
  */
-import { type Bytes, fromBase64url, sha256, toBase64url } from "../protocol/bytes.ts";
+import { fromBase64url, toBase64url } from "../protocol/base64.ts";
+import { type Bytes, sha256 } from "../protocol/bytes.ts";
 import { type ContentKey, NO_PREVIOUS, newContentKey, seal } from "./envelope.ts";
 import { StoreDamaged } from "./errors.ts";
 import { SerialQueue } from "./serial-queue.ts";

@@ -1,21 +1,22 @@
-/** Signs requests with the user's key (RFC 9421; `protocol/signature.ts` says what is signed). */
-import { type Bytes, sha256, toBase64, utf8 } from "../protocol/bytes.ts";
+/** Signs requests with the user's key (RFC 9421, as `protocol/signature.ts` profiles it). */
+import { toBase64 } from "../protocol/base64.ts";
+import { type Bytes, sha256, utf8 } from "../protocol/bytes.ts";
 import { SIGNATURE_SALT_BYTES, type SignedValues, signatureBase } from "../protocol/signature.ts";
 import type { Identity } from "./types.ts";
 
 const PSS = { name: "RSA-PSS", saltLength: SIGNATURE_SALT_BYTES };
 
-/** A request, as far as it is signed. */
+/** The signed parts of a request. */
 export interface Signable {
   readonly method: string;
   readonly url: URL;
   readonly contentType: string;
   readonly body: Bytes;
-  /** Seconds since 1970. */
+  /** Seconds of Unix time. */
   readonly created: number;
 }
 
-/** The header fields that sign a request. */
+/** The header fields with the signature of a request. */
 export async function signatureHeaders(
   { fingerprint, keys }: Identity,
   request: Signable,
@@ -34,11 +35,11 @@ export async function signatureHeaders(
   };
 }
 
-/** The values of a request that its signature covers. */
+/** The values that a signature covers. */
 export function signedValues({ method, url, contentType }: Signable, digest: string): SignedValues {
   return {
     "@method": method,
-    // Lower case and without the port of the scheme, as a URL has it.
+    // In lower case, and without the default port, as `URL` has it.
     "@authority": url.host,
     "@path": url.pathname,
     "content-type": contentType,

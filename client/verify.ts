@@ -1,11 +1,12 @@
 /**
- * Verifies runs: consecutive operations of one client id (ENVELOPE.md, what a receiver checks).
+ * Verifies runs: consecutive operations of one client id (ENVELOPE.md).
  *
  * Each operation names the hash of the one before it, so the signature of the last one covers the
  * whole run. Where a run is not valid, each operation is verified by itself, and the run is split
  * at the first fault: the operations before it are valid, the rest is refused.
  */
-import { type Bytes, equal, fromBase64url, sha256, toBase64url } from "../protocol/bytes.ts";
+import { fromBase64url, toBase64url } from "../protocol/base64.ts";
+import { type Bytes, equal, sha256 } from "../protocol/bytes.ts";
 import type { Line } from "../protocol/types.ts";
 import {
   decrypt,

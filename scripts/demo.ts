@@ -17,7 +17,7 @@ import {
   SyncClient,
   textOf,
 } from "../client/index.ts";
-import { toBase64url } from "../protocol/bytes.ts";
+import { toBase64url } from "../protocol/base64.ts";
 import { readConfig } from "../server/config.ts";
 import { listen, responseClass } from "../server/http/listen.ts";
 import { createLogger } from "../server/logger.ts";

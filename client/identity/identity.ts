@@ -1,26 +1,28 @@
 /**
- * A user's identity: one RSA key, held as keys that the runtime uses but does not give out.
+ * A user's identity: one RSA key, as keys that the runtime uses but does not export.
  *
- * Web Crypto binds a key to one algorithm, so the one key is imported once for each use. That one
- * RSA key may serve OAEP and PSS: Coron, Joye, Naccache, Paillier, "Universal Padding Schemes for
- * RSA" (CRYPTO 2002). Labels, contexts and hashes are distinct all the same.
+ * Web Crypto binds a key to one algorithm, so the RSA key is imported once for each use. One RSA
+ * key may serve both OAEP and PSS: Coron, Joye, Naccache, Paillier, "Universal Padding Schemes for
+ * RSA" (CRYPTO 2002). Labels, contexts and hashes differ all the same.
  */
-import { type Bytes, sha256, toBase64, toBase64url } from "../../protocol/bytes.ts";
+import { toBase64, toBase64url } from "../../protocol/base64.ts";
+import { type Bytes, sha256 } from "../../protocol/bytes.ts";
 import { InvalidKey } from "../errors.ts";
 import type { Identity } from "../types.ts";
 import { lock, unlock } from "./key-text.ts";
 
-/** A new identity, and the text to keep: only it can bring the identity to another device. */
+/** A new identity, and the text that brings it to other devices. */
 export interface NewIdentity {
   readonly identity: Identity;
-  /** The private key, protected by the passphrase; see `importIdentity`. */
+  /** The private key, encrypted under the passphrase; see `importIdentity`. */
   readonly text: string;
 }
 
+/** The strength of a new identity. */
 export interface CreateOptions {
-  /** The size of the key: 2048 to 4096, a multiple of 256. 3072 unless given. */
+  /** The length of the RSA modulus: 2048 to 4096, a multiple of 256; 3072 by default. */
   readonly bits?: number;
-  /** Rounds of PBKDF2 that protect the text, 600,000 or more. */
+  /** Rounds of PBKDF2 that protect the text: 600,000, which is the default, to 10,000,000. */
   readonly iterations?: number;
 }
 
@@ -28,9 +30,10 @@ const MIN_BITS = 2048;
 const MAX_BITS = 4096;
 
 /**
- * Makes a new RSA key. From here on it cannot be exported, so keep the text: it is what adds a
- * second device, and what is left when this one is lost. Throws `InvalidKey` for a passphrase of
- * fewer than 8 characters.
+ * Creates an identity. Its private key cannot be exported afterwards, so keep the text: only it
+ * adds another device, and only it is left when this device is lost.
+ *
+ * Throws `InvalidKey` for a passphrase of fewer than 8 characters and for options out of range.
  */
 export async function createIdentity(
   passphrase: string,
@@ -56,8 +59,10 @@ export async function createIdentity(
 }
 
 /**
- * Brings the identity to this device, from the text that `createIdentity` has made. White space in
- * the text and words around it do no harm. Throws `InvalidKey`, which says what is wrong.
+ * Imports an identity from the text that `createIdentity` returned. White space in the text and
+ * words around it are ignored.
+ *
+ * Throws `InvalidKey`; its message says what is wrong with the text or the passphrase.
  */
 export async function importIdentity(text: string, passphrase: string): Promise<Identity> {
   const pkcs8 = await unlock(text, passphrase);
@@ -67,8 +72,8 @@ export async function importIdentity(text: string, passphrase: string): Promise<
 }
 
 /**
- * The identity of a private key in PKCS #8. Throws `InvalidKey` where it is none of RSA. The caller
- * erases the bytes.
+ * The identity of an RSA key in PKCS #8. Throws `InvalidKey` for other bytes. The caller erases
+ * them.
  */
 export async function identityOf(pkcs8: Bytes): Promise<Identity> {
   const algorithm = { name: "RSA-PSS", hash: "SHA-256" };

@@ -1,20 +1,24 @@
-/** An identity in a browser: its keys are kept as they are, and cannot be read by the page. */
+/** Stores an identity in a browser as `CryptoKey` objects, whose bytes no page can read. */
 import type { Identity } from "../types.ts";
 
 const TABLE = "identity";
 const KEY = "current";
 
-/** The identity kept under a name, if there is one. */
+/**
+ * Loads an identity; `undefined` if there is none. Rejects with the error of the database.
+ *
+ * @param name of the app, shared by all pages of an origin
+ */
 export function loadIdentity(name: string): Promise<Identity | undefined> {
   return withTable(name, "readonly", (table) => table.get(KEY));
 }
 
-/** Keeps an identity under a name, in place of the one that was there. */
+/** Stores an identity durably, and replaces an earlier one of the same name. */
 export async function saveIdentity(name: string, identity: Identity): Promise<void> {
   await withTable(name, "readwrite", (table) => table.put(identity, KEY));
 }
 
-/** Forgets it. Only the text made by `createIdentity` brings it back. */
+/** Deletes an identity. Only the text from `createIdentity` brings it back. */
 export async function forgetIdentity(name: string): Promise<void> {
   await withTable(name, "readwrite", (table) => table.delete(KEY));
 }

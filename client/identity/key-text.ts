@@ -1,15 +1,9 @@
 /**
- * A private key as a text that a passphrase protects, to carry it to another device: PBKDF2 and
- * AES-256-GCM, with the parameters in the text. ENVELOPE.md has its layout.
+ * A private key as text, encrypted under a passphrase by PBKDF2 and AES-256-GCM, to carry it to
+ * another device. ENVELOPE.md has its layout.
  */
-import {
-  type Bytes,
-  concat,
-  fromBase64url,
-  randomBytes,
-  toBase64url,
-  utf8,
-} from "../../protocol/bytes.ts";
+import { fromBase64url, toBase64url } from "../../protocol/base64.ts";
+import { type Bytes, concat, randomBytes, utf8 } from "../../protocol/bytes.ts";
 import { InvalidKey } from "../errors.ts";
 
 const BEGIN = "-----BEGIN SYNC-SERVER KEY-----";
@@ -22,15 +16,18 @@ const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 const HEAD_BYTES = 1 + 4 + SALT_BYTES + NONCE_BYTES;
 
-/** What OWASP's Password Storage Cheat Sheet asks of PBKDF2 with HMAC-SHA-256. */
+/** The minimum for PBKDF2 with HMAC-SHA-256 in OWASP's Password Storage Cheat Sheet. */
 const MIN_ITERATIONS = 600_000;
-/** A text may come from anywhere; more would keep a phone busy for minutes. */
+/** A text may come from anywhere, and more rounds would keep a phone busy for minutes. */
 const MAX_ITERATIONS = 10_000_000;
 const MIN_PASSPHRASE = 8;
-/** A PKCS #8 key of 4096 bits has some 2,400 bytes. */
+/** Well above a PKCS #8 key of 4096 bits, which has about 2,400 bytes. */
 const MAX_BYTES = 8192;
 
-/** Protects a private key in PKCS #8. */
+/**
+ * Encrypts a private key in PKCS #8 into a text. Throws `InvalidKey` for a passphrase that is too
+ * short.
+ */
 export async function lock(
   pkcs8: Bytes,
   passphrase: string,
@@ -56,7 +53,10 @@ export async function lock(
   return [BEGIN, ...lines, END, ""].join("\n");
 }
 
-/** The private key in PKCS #8. The caller erases it. */
+/**
+ * Decrypts a text into a private key in PKCS #8, which the caller erases. Throws `InvalidKey` for a
+ * damaged text or a wrong passphrase.
+ */
 export async function unlock(text: string, passphrase: string): Promise<Bytes> {
   const start = text.indexOf(BEGIN);
   const end = text.indexOf(END, start);
@@ -65,10 +65,12 @@ export async function unlock(text: string, passphrase: string): Promise<Bytes> {
   }
   const bytes = fromBase64url(text.slice(start + BEGIN.length, end).replace(/\s+/g, ""));
   if (bytes === undefined || bytes.length < HEAD_BYTES + TAG_BYTES || bytes.length > MAX_BYTES) {
-    throw new InvalidKey("the key is damaged: copy all of it once more");
+    throw new InvalidKey("the key is damaged: copy all of it again");
   }
   if (bytes[0] !== VERSION) {
-    throw new InvalidKey(`the key is of version ${bytes[0]}, and this software reads ${VERSION}`);
+    throw new InvalidKey(
+      `the key has version ${bytes[0]}, and this software reads version ${VERSION}`,
+    );
   }
   const head = bytes.slice(0, HEAD_BYTES);
   checkIterations(iterationsOf(head));
@@ -81,9 +83,9 @@ export async function unlock(text: string, passphrase: string): Promise<Bytes> {
   }
 }
 
-/** The key and nonce that follow from the head of a text and the passphrase. */
+/** Derives the AES key from the passphrase and the head of a text, which has the nonce too. */
 async function keyFor(head: Bytes, passphrase: string, use: "encrypt" | "decrypt") {
-  // Two keyboards may spell one character differently.
+  // Keyboards may compose the same character differently.
   const secret = utf8(passphrase.normalize("NFC"));
   const base = await crypto.subtle.importKey("raw", secret, "PBKDF2", false, ["deriveKey"]);
   const key = await crypto.subtle.deriveKey(
@@ -110,7 +112,7 @@ function checkIterations(iterations: number): void {
     Number.isInteger(iterations) && iterations >= MIN_ITERATIONS && iterations <= MAX_ITERATIONS;
   if (!sane) {
     throw new InvalidKey(
-      `${iterations} rounds of PBKDF2: only ${MIN_ITERATIONS} to ${MAX_ITERATIONS} are taken`,
+      `${iterations} rounds of PBKDF2: only ${MIN_ITERATIONS} to ${MAX_ITERATIONS} are accepted`,
     );
   }
 }

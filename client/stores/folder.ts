@@ -132,7 +132,7 @@ export class FolderStore implements Store {
       await log.append(payloads);
       this.#logs.set(to, log);
       const { own, ...rest } = this.#state;
-      // The move is done once the state is saved. After a crash from here on, opening cuts the old log.
+      // The move counts once the state is saved. After a crash from then on, opening cuts the old log.
       await this.#save({
         ...rest,
         own: [

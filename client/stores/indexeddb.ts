@@ -1,7 +1,7 @@
 import type { Cursor, Identity } from "../types.ts";
 import type { Move, OwnClient, Store, StoreState } from "./store.ts";
 
-/** An own client, in the order of `place`. */
+/** An own client id; `place` orders them. */
 interface OwnRow {
   readonly slot: string;
   readonly place: number;
@@ -24,14 +24,15 @@ type Table = "own" | "operations" | "cursors";
 
 const TABLES: readonly Table[] = ["own", "operations", "cursors"];
 
-/** Wait for the disk, and not only for the system (Indexed Database API 3.0). */
+/** A transaction ends when the disk has it, not the operating system (Indexed Database API 3.0). */
 const STRICT: IDBTransactionOptions = { durability: "strict" };
 
 /**
- * Keeps a client in a browser. Two tabs must not share a client id, so each has a slot of the
- * database to itself, by a Web Lock that the browser ends with the tab. The first tab gets slot 0,
- * as after a reload; a second tab at the same time gets slot 1, with a client id and cursors of its
- * own.
+ * Stores an installation in a browser.
+ *
+ * Two tabs must not share a client id, so each tab has its own slot of the database, locked by a
+ * Web Lock, which the browser releases with the tab. The first tab gets slot 0, also after a
+ * reload. A second tab at the same time gets slot 1, with another client id and other cursors.
  */
 export class IndexedDbStore implements Store {
   readonly #database: IDBDatabase;
@@ -52,14 +53,19 @@ export class IndexedDbStore implements Store {
     this.#release = slot.release;
   }
 
-  /** @param name of the database, and of the locks; the app's own. Users share it safely. */
+  /**
+   * Opens the first slot of a user that no other tab has open. Rejects with the error of the
+   * database.
+   *
+   * @param name of the database and the locks, such as the app's name; several users may share it
+   */
   static async open(
     name: string,
     { fingerprint }: Pick<Identity, "fingerprint">,
   ): Promise<IndexedDbStore> {
     const user = `${name} ${fingerprint}`;
     for (let number = 0; ; number++) {
-      const release = await claim(`${user} ${number}`);
+      const release = await lock(`${user} ${number}`);
       if (release === undefined) continue;
       try {
         const slot = { key: `${fingerprint} ${number}`, number, release };
@@ -71,7 +77,7 @@ export class IndexedDbStore implements Store {
     }
   }
 
-  /** Which of the tabs that are open now this is: 0 for the first. */
+  /** The slot of this tab: 0 for the first. An app may store its own data by it. */
   get slot(): number {
     return this.#number;
   }
@@ -163,7 +169,7 @@ export class IndexedDbStore implements Store {
     const stores: Store[] = [];
     for (const key of slots) {
       const number = Number(key.split(" ")[1]);
-      const release = await claim(`${this.#name} ${number}`);
+      const release = await lock(`${this.#name} ${number}`);
       if (release === undefined) continue;
       const database = await openDatabase(this.#database.name);
       stores.push(new IndexedDbStore(database, this.#name, { key, number, release }));
@@ -190,7 +196,7 @@ export class IndexedDbStore implements Store {
 
   async #row(table: Tables, client: string): Promise<OwnRow> {
     const row = (await this.#own(table)).find((one) => one.client === client);
-    if (row === undefined) throw new RangeError(`${client} is no client of this store`);
+    if (row === undefined) throw new RangeError(`${client} is no client id of this store`);
     return row;
   }
 
@@ -208,8 +214,8 @@ export class IndexedDbStore implements Store {
   }
 
   /**
-   * Runs work in one transaction; it must wait for nothing but requests of it. Nothing is changed
-   * unless all of it is.
+   * Runs work in one transaction. The work must await nothing but its requests: a transaction ends
+   * when it has none.
    */
   #transaction<Result>(
     mode: IDBTransactionMode,
@@ -218,10 +224,11 @@ export class IndexedDbStore implements Store {
     const transaction = this.#database.transaction(TABLES, mode, STRICT);
     const done = new Promise<void>((resolve, reject) => {
       transaction.oncomplete = () => resolve();
-      transaction.onabort = () => reject(transaction.error ?? new Error("it was given up"));
+      transaction.onabort = () =>
+        reject(transaction.error ?? new Error("the transaction was aborted"));
     });
     const working = work((name) => transaction.objectStore(name)).catch((error: unknown) => {
-      // It may have ended by itself already, which `done` tells.
+      // After an error of the database it has ended already, and `done` rejects.
       if (transaction.error === null) transaction.abort();
       throw error;
     });
@@ -231,7 +238,7 @@ export class IndexedDbStore implements Store {
 
 type Tables = (name: Table) => IDBObjectStore;
 
-/** Operations read from the database at once. */
+/** How many operations one request reads: a bound on memory. */
 const READ_AT_ONCE = 256;
 
 function putPayloads(
@@ -264,12 +271,12 @@ function result<Value>(request: IDBRequest<Value>): Promise<Value> {
   });
 }
 
-/** Takes a Web Lock, and returns what lets go of it; `undefined` when somebody has it. */
-function claim(name: string): Promise<(() => void) | undefined> {
+/** Takes a Web Lock. Returns a function that releases it; `undefined` if it is held. */
+function lock(name: string): Promise<(() => void) | undefined> {
   return new Promise((resolve, reject) => {
     navigator.locks
-      .request(name, { ifAvailable: true }, (lock) => {
-        if (lock === null) return resolve(undefined);
+      .request(name, { ifAvailable: true }, (granted) => {
+        if (granted === null) return resolve(undefined);
         return new Promise<void>((release) => resolve(release));
       })
       .catch(reject);

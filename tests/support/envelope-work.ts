@@ -5,7 +5,8 @@
 
 import { identityOf } from "../../client/identity/identity.ts";
 import { RunVerifier } from "../../client/verify.ts";
-import { fromBase64url, textOf } from "../../protocol/bytes.ts";
+import { fromBase64url } from "../../protocol/base64.ts";
+import { textOf } from "../../protocol/bytes.ts";
 import type { Line } from "../../protocol/types.ts";
 import { sealed } from "./sealed.ts";
 

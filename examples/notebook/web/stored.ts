@@ -5,7 +5,7 @@
 
 import { InvalidEnvelope, parseEnvelope } from "../../../client/envelope.ts";
 import type { Identity } from "../../../client/types.ts";
-import { toBase64url } from "../../../protocol/bytes.ts";
+import { toBase64url } from "../../../protocol/base64.ts";
 import { LineSplitter, parseLine } from "../../../protocol/ndjson.ts";
 import { find, make, say } from "./dom.ts";
 
