@@ -1,14 +1,16 @@
 /**
- * Packs the server into one file: `npm run build` and `npm run compile`. It is run by Bun.
+ * Builds the server: `npm run build`, `npm run compile` and `npm run build:package`. It is run by Bun.
  *
- *     bun scripts/build.ts FILE              a JavaScript file for Node, Bun and Deno
- *     bun scripts/build.ts --compile FILE    an executable for this machine's system, with Bun in it
+ *     bun scripts/build.ts FILE                a JavaScript file for Node, Bun and Deno
+ *     bun scripts/build.ts --compile FILE      an executable for this machine's system, with Bun in it
+ *     bun scripts/build.ts --package FOLDER    the JavaScript of the npm package, in place of what the folder held
  */
-import { readdirSync, readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { rmSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type BuildConfig, type BunPlugin, build, write } from "bun";
 import manifest from "../package.json" with { type: "json" };
+import { licencesOf, packagesOf } from "./licences.ts";
 import { buildPage } from "./page.ts";
 
 const project = fileURLToPath(new URL("..", import.meta.url));
@@ -43,8 +45,9 @@ async function pack(file: string): Promise<number> {
   });
   const [output, ...others] = outputs;
   if (output === undefined || others.length > 0) throw new Error("it is not one file");
-  const packages = packagesOf(Object.keys(metafile?.inputs ?? {}));
-  return write(file, `${head}\n${await output.text()}\n${licences(packages)}\n`);
+  const licences = licencesOf(packagesOf(Object.keys(metafile?.inputs ?? {})));
+  const comment = `/*!\n${licences.replaceAll("*/", "* /")}\n*/`;
+  return write(file, `${head}\n${await output.text()}\n${comment}\n`);
 }
 
 /** Writes the executable; gives its size. */
@@ -64,50 +67,46 @@ async function compile(file: string): Promise<number> {
   return Bun.file(file).size;
 }
 
+/**
+ * Writes the JavaScript of the npm package; gives its size. It imports the dependencies that an
+ * install brings. The AWS SDK is none of them: it is inside a file that is loaded when storage is
+ * on S3, and its licences are in a file beside it.
+ */
+async function packageInto(folder: string): Promise<number> {
+  const { outputs, metafile } = await build({
+    entrypoints,
+    root: project,
+    target: "node",
+    // What is imported in the middle of a function becomes a file.
+    splitting: true,
+    external: Object.keys(manifest.dependencies).flatMap((name) => [name, `${name}/*`]),
+    plugins: [await embedPage()],
+    metafile: true,
+    minify: { whitespace: false, syntax: true, identifiers: false },
+    define: { "import.meta.main": "undefined" },
+  });
+  rmSync(folder, { recursive: true, force: true });
+  let size = 0;
+  for (const output of outputs) {
+    const start = output.kind === "entry-point" ? "#!/usr/bin/env node\n" : "";
+    size += await write(join(folder, basename(output.path)), start + (await output.text()));
+  }
+  const licences = licencesOf(packagesOf(Object.keys(metafile?.inputs ?? {})));
+  await write(join(folder, "LICENCES.txt"), `${licences}\n`);
+  return size;
+}
+
 const head = `/*! Sync-Server ${manifest.version} for Node 20.19 or later, Bun and Deno. ${manifest.license} licence. The packages in this file and their licences are listed at its end. */`;
 
-interface Package {
-  readonly name: string;
-  readonly version: string;
-  readonly license: string;
-  /** The text of its licence; some packages leave it out. */
-  readonly text: string;
-}
-
-/** The packages that the files come from. */
-function packagesOf(files: readonly string[]): Package[] {
-  const folders = files.flatMap((file) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file) ?? []);
-  return [...new Set(folders)].sort().map((folder): Package => {
-    const { name, version, license } = JSON.parse(
-      readFileSync(resolve(project, folder, "package.json"), "utf8"),
-    );
-    const file = readdirSync(resolve(project, folder)).find((entry) => /^licen[cs]e/i.test(entry));
-    const text =
-      file === undefined ? "" : readFileSync(resolve(project, folder, file), "utf8").trim();
-    return { name, version, license, text };
-  });
-}
-
-/** A comment that names the packages, and has each licence text once. */
-function licences(packages: readonly Package[]): string {
-  const own = { name: "sync-server", version: manifest.version, license: manifest.license };
-  const all = [
-    { ...own, text: readFileSync(join(project, "LICENSE"), "utf8").trim() },
-    ...packages,
-  ];
-  const byText = Map.groupBy(all, ({ text }) => text);
-  const parts = [...byText].map(([text, same]) => {
-    const names = same.map(({ name, version, license }) => `${name} ${version} (${license})`);
-    return `${names.join("\n")}\n\n${text}`;
-  });
-  return `/*!\n${parts.join(`\n\n${"-".repeat(80)}\n\n`).replaceAll("*/", "* /")}\n*/`;
-}
-
 const args = process.argv.slice(2);
-const file = args.at(-1);
-if (file === undefined || file.startsWith("-")) {
-  console.error("Usage: bun scripts/build.ts [--compile] FILE");
+const target = args.at(-1);
+if (target === undefined || target.startsWith("-")) {
+  console.error("Usage: bun scripts/build.ts [--compile | --package] FILE");
   process.exit(2);
 }
-const size = await (args[0] === "--compile" ? compile : pack)(resolve(file));
-console.log(`${file}: ${(size / 2 ** 20).toFixed(1)} MiB`);
+const kinds = new Map([
+  ["--compile", compile],
+  ["--package", packageInto],
+]);
+const size = await (kinds.get(args[0] ?? "") ?? pack)(resolve(target));
+console.log(`${target}: ${(size / 2 ** 20).toFixed(1)} MiB`);

@@ -2,16 +2,17 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import client from "../../client/package.json" with { type: "json" };
 import manifest from "../../package.json" with { type: "json" };
 import { projectFolder } from "../support/process.ts";
 
 describe("package-lock.json", () => {
   it("names no registry, so that an install asks the one that is set up", () => {
     const text = readFileSync(join(projectFolder, "package-lock.json"), "utf8");
-    assert.doesNotMatch(text, /"resolved"/);
+    assert.deepEqual(text.match(/"resolved": "[^"]*"/g), ['"resolved": "client"']);
     const urls = text.match(/"https?:[^"]*"/g) ?? [];
     assert.deepEqual(
-      urls.filter((url) => /registry|npm|\.tgz/.test(url)),
+      urls.filter((url) => /registry|npmjs|\.tgz/.test(url)),
       [],
     );
   });
@@ -25,5 +26,16 @@ describe("package-lock.json", () => {
       assert.match(version, /^\d+\.\d+\.\d+$/, `${name} is pinned`);
       assert.equal(lock.packages[`node_modules/${name}`].version, version);
     }
+  });
+});
+
+describe("the packages", () => {
+  it("have one version", () => {
+    assert.equal(client.version, manifest.version);
+  });
+
+  it("bring no AWS SDK, and the client brings nothing", () => {
+    assert.ok(!Object.keys(manifest.dependencies).some((name) => name.startsWith("@aws-sdk/")));
+    assert.ok(!("dependencies" in client) && !("peerDependencies" in client));
   });
 });
