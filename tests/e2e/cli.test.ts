@@ -1,4 +1,4 @@
-/** The command line: real processes on the runtime that runs this test, a folder for each device. */
+/** The notebook on the command line: real processes on the runtime of the test, a folder a device. */
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -28,19 +28,19 @@ interface Run {
   readonly ended: Promise<{ code: number | null; stdout: string; stderr: string }>;
 }
 
-interface Given {
-  /** In its environment. */
+interface RunOptions {
+  /** `SYNC_PASSPHRASE` in its environment. */
   readonly passphrase?: string;
-  /** At its standard input. */
+  /** Its standard input. */
   readonly input?: string;
-  /** The file that its standard output goes to, in place of a pipe. */
+  /** The file for its standard output, instead of a pipe. */
   readonly output?: string;
 }
 
 /** Starts a command. */
 function start(
   args: readonly string[],
-  { passphrase = PASSPHRASE, input = "", output }: Given = {},
+  { passphrase = PASSPHRASE, input = "", output }: RunOptions = {},
 ): Run {
   const [command, ...rest] = commandFor(join("examples", "notebook", "cli", "cli.ts"));
   const file = output === undefined ? undefined : openSync(output, "w");
@@ -68,8 +68,8 @@ function start(
   return { child, stdout: () => stdout, stderr: () => stderr, ended };
 }
 
-function run(args: readonly string[], given: Given = {}) {
-  return start(args, given).ended;
+function run(args: readonly string[], options: RunOptions = {}) {
+  return start(args, options).ended;
 }
 
 /** The texts that `log` prints. */
@@ -82,7 +82,7 @@ async function logOf(folder: string): Promise<string[]> {
     .map((line) => JSON.parse(line).text);
 }
 
-describe("the command line", () => {
+describe("the notebook on the command line", () => {
   const folder = temporaryFolder();
   const [laptop, phone] = [join(folder.path, "laptop"), join(folder.path, "phone")];
   let server: Serving | undefined;
@@ -100,7 +100,7 @@ describe("the command line", () => {
     folder.remove();
   });
 
-  it("sends a text, a file and the lines of standard input, and another device logs them", async () => {
+  it("sends a text, a file and the lines of standard input, which another device logs", async () => {
     const file = join(folder.path, "list.txt");
     writeFileSync(file, "Milk\nCat food\n");
     for (const [args, input] of [
@@ -114,17 +114,17 @@ describe("the command line", () => {
     const expected = ["Feed the cat. 🐈", "Milk\nCat food\n", "one", "two"];
     assert.deepEqual(await logOf(phone), expected);
     assert.deepEqual(await logOf(laptop), expected);
-    assert.deepEqual(await logOf(phone), expected, "a second time as well");
+    assert.deepEqual(await logOf(phone), expected, "log prints everything each time");
     const { stdout } = await run(["log", "--folder", phone]);
     assert.match(stdout, /^\d{4}-\d\d-\d\d \d\d:\d\d {2}[0-9a-f]{8} {2}Feed the cat\. 🐈$/m);
   });
 
-  it("watches: prints what there is, then what arrives, until it is told to stop", async () => {
+  it("prints existing notes, then new ones as they arrive, until watch is stopped", async () => {
     const watching = start(["watch", "--json", "--folder", phone]);
     await until(() => watching.stdout().includes('"two"'));
     assert.equal((await run(["send", "from the laptop", "--folder", laptop])).code, 0);
     await until(() => watching.stdout().includes("from the laptop"));
-    // A second process in the same folder is a client of its own.
+    // A second process in the same folder has another client id.
     assert.equal((await run(["send", "from here", "--folder", phone])).code, 0);
     await until(() => watching.stdout().includes("from here"));
     process.kill(watching.child.pid ?? 0, "SIGTERM");
@@ -138,7 +138,7 @@ describe("the command line", () => {
     );
   });
 
-  it("tells how far a long transfer is, and what a device has", async () => {
+  it("shows the progress of a long transfer, and the state of a device", async () => {
     const input = Array.from({ length: 300 }, (_, i) => `line ${i}\n`).join("");
     const sent = await run(["send", "--folder", laptop], { input });
     assert.match(sent.stderr, /^sent \d+ of \d+\n.*sent 300 notes\n$/s);
@@ -151,7 +151,7 @@ describe("the command line", () => {
     assert.equal((await logOf(phone)).length, 306);
   });
 
-  it("keeps what it cannot send, says so, and sends it the next time", async () => {
+  it("keeps a note that it cannot send, says so, and sends it the next time", async () => {
     const away = join(folder.path, "away");
     const key = (await run(["export", "--folder", laptop])).stdout;
     const other = await serveHere();
@@ -167,16 +167,16 @@ describe("the command line", () => {
     assert.equal(logged.code, 1);
     assert.match(logged.stdout, /for later$/m);
     assert.match(logged.stderr, /^Warning: .*missing/);
-    const told = await run(["status", "--folder", away]);
-    assert.match(told.stdout, /^status +offline: .*; 1 to be sent$/m);
-    // The server is elsewhere now.
+    const shown = await run(["status", "--folder", away]);
+    assert.match(shown.stdout, /^status +offline: .*; 1 to be sent$/m);
+    // The server moves to another address.
     const device = join(away, "device.json");
     writeFileSync(device, readFileSync(device, "utf8").replace(other.url, url()));
     assert.ok((await logOf(away)).includes("for later"));
     assert.ok((await logOf(phone)).includes("for later"));
   });
 
-  it("keeps nothing that is decrypted, and its files to itself", async () => {
+  it("stores nothing decrypted, in files that only their owner can read", async () => {
     const files = readdirSync(laptop, { recursive: true, withFileTypes: true });
     const paths = files
       .filter((file) => file.isFile())
@@ -188,33 +188,33 @@ describe("the command line", () => {
     }
   });
 
-  const wrong: [string, readonly string[], Given, RegExp, number][] = [
+  const wrong: [string, readonly string[], RunOptions, RegExp, number][] = [
     ["a wrong passphrase", ["log"], { passphrase: "not the passphrase" }, /passphrase is wrong/, 1],
     ["no passphrase", ["log"], { passphrase: "" }, /set SYNC_PASSPHRASE/, 1],
-    ["a device that is one", ["init"], {}, /is a device already/, 1],
+    ["a folder that is a device already", ["init"], {}, /is a device already/, 1],
     ["an unknown command", ["sned"], {}, /no command sned\nSee --help/, 2],
     ["an unknown option", ["log", "--nonsense"], {}, /--nonsense/, 2],
     ["an option of another command", ["log", "--file", "x"], {}, /log has no option --file/, 2],
     ["too many words", ["status", "now"], {}, /status does not take now/, 2],
-    ["a file that is not there", ["send", "--file", "/nowhere"], {}, /ENOENT.*\/nowhere/, 1],
-    ["a folder without a name", ["log", "--folder", ""], {}, /--folder is empty/, 2],
+    ["a file that does not exist", ["send", "--file", "/nowhere"], {}, /ENOENT.*\/nowhere/, 1],
+    ["an empty name of a folder", ["log", "--folder", ""], {}, /--folder is empty/, 2],
     ["a folder that is a file", ["log", "--folder", process.execPath], {}, /ENOTDIR/, 1],
     ["a note that grows too large", ["send"], { input: "\x01".repeat(2 ** 21) }, /8 MiB/, 1],
-    ["a file that is no text", ["send", "--file", process.execPath], {}, /no text/, 1],
+    ["a file that is not text", ["send", "--file", process.execPath], {}, /not text/, 1],
   ];
-  for (const [what, args, given, message, expected] of wrong) {
-    it(`refuses ${what} in words for a person`, async () => {
-      const { code, stdout, stderr } = await run(["--folder", laptop, ...args], given);
+  for (const [what, args, options, message, expected] of wrong) {
+    it(`explains ${what} without a stack trace`, async () => {
+      const { code, stdout, stderr } = await run(["--folder", laptop, ...args], options);
       assert.match(stderr, message);
-      assert.doesNotMatch(stderr, /^\s+at /m, "no stack");
+      assert.doesNotMatch(stderr, /^\s+at /m, "no stack trace");
       assert.equal(stdout, "");
       assert.equal(code, expected);
     });
   }
 
-  it("makes no device of a key that it cannot read, of a bad address, or of a short passphrase", async () => {
+  it("makes no device if the key, the address, the passphrase or the key size is invalid", async () => {
     const nowhere = join(folder.path, "nowhere");
-    for (const [args, given, message] of [
+    for (const [args, options, message] of [
       [["import"], { input: "not a key" }, /not a key/],
       [["init", "--server", "sync.example"], {}, /an address such as/],
       [["init", "--server", "http://me:secret@sync.example"], {}, /an address such as/],
@@ -222,14 +222,14 @@ describe("the command line", () => {
       [["init", "--bits", "1024"], {}, /2048 to 4096/],
       [["send", "x"], {}, /no device in .*init/],
     ] as const) {
-      const { code, stderr } = await run([...args, "--folder", nowhere], given);
+      const { code, stderr } = await run([...args, "--folder", nowhere], options);
       assert.match(stderr, message);
       assert.equal(code, 1);
       assert.ok(!existsSync(nowhere));
     }
   });
 
-  it("prints no control characters of a note, which a terminal would obey", async () => {
+  it("replaces control characters in a note, which a terminal would obey", async () => {
     const text = "\x1b[2Jgone\tor not\x07";
     assert.equal((await run(["send", text, "--folder", laptop])).code, 0);
     const { stdout } = await run(["log", "--folder", phone]);
@@ -237,7 +237,7 @@ describe("the command line", () => {
     assert.ok((await logOf(phone)).includes(text));
   });
 
-  it("ends without a word when its reader has gone", async () => {
+  it("ends silently with code 0 when its reader closes the pipe", async () => {
     for (const name of ["log", "watch"]) {
       const { child, stderr, ended } = start([name, "--folder", phone]);
       child.stdout?.once("data", () => child.stdout?.destroy());
@@ -251,19 +251,19 @@ describe("the command line", () => {
     }
   });
 
-  it("fails in words for a person when what it prints cannot be kept", {
+  it("explains a full disk without a stack trace", {
     skip: !existsSync("/dev/full"),
   }, async () => {
     for (const args of [["log"], ["export"], ["status"], ["--help"]]) {
       const { code, stderr } = await start([...args, "--folder", phone], { output: "/dev/full" })
         .ended;
       assert.match(stderr, /^Error: .*no space left/im, args[0]);
-      assert.doesNotMatch(stderr, /^\s+at /m, "no stack");
+      assert.doesNotMatch(stderr, /^\s+at /m, "no stack trace");
       assert.equal(code, 1, args[0]);
     }
   });
 
-  it("keeps a note that the server refuses, and has the server's words obeyed by no terminal", async () => {
+  it("keeps a note that the server refuses, and replaces control characters in the reason", async () => {
     const detail = "\x1b[2JThis key is not on the list.";
     const refusing = createServer((_, response) => {
       response.writeHead(403, { "Content-Type": "application/problem+json" });
@@ -283,9 +283,9 @@ describe("the command line", () => {
         sent.stderr,
         /^Error: \ufffd\[2JThis key is not on the list\. .*\(1\) are kept/m,
       );
-      const told = await run(["status", "--folder", barred]);
-      assert.match(told.stdout, /^status +refused: \ufffd\[2JThis .* list; 1 to be sent$/m);
-      for (const { stdout, stderr } of [sent, told]) {
+      const shown = await run(["status", "--folder", barred]);
+      assert.match(shown.stdout, /^status +refused: \ufffd\[2JThis .* list; 1 to be sent$/m);
+      for (const { stdout, stderr } of [sent, shown]) {
         assert.ok(!stdout.includes("\x1b") && !stderr.includes("\x1b"));
       }
     } finally {
@@ -293,7 +293,7 @@ describe("the command line", () => {
     }
   });
 
-  it("says why it waits, when the server takes no new users for now", async () => {
+  it("says why it waits while the server accepts no new users", async () => {
     const strict = await serveHere({ NEW_USERS_PER_HOUR: "1" });
     try {
       for (const name of ["first", "second"]) {
@@ -310,7 +310,7 @@ describe("the command line", () => {
     }
   });
 
-  it("has help for itself and for every command", async () => {
+  it("has help for the program and for every command", async () => {
     const { code, stdout } = await run(["--help"]);
     assert.equal(code, 0);
     const names = [...stdout.matchAll(/^ {2}(\w+) {2,}\w/gm)].map(([, name = ""]) => name);

@@ -1,20 +1,16 @@
-/** A device of the command line: a folder with the key, the server's address, and the store. */
+/** A device: a folder that holds the key, the server's address and the client's store. */
 import { mkdir, open, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { FolderStore } from "../../../client/folder.ts";
 import {
   type Identity,
   importIdentity,
   SyncClient,
   type SyncOptions,
 } from "../../../client/index.ts";
-import { FolderStore } from "../../../client/stores/folder.ts";
+import { hasCode, UsageError } from "./errors.ts";
 
-/** Something the person at the terminal can put right. The message says how. */
-export class Advice extends Error {
-  override name = "Advice";
-}
-
-/** What `device.json` holds. */
+/** The content of `device.json`. */
 interface Settings {
   readonly version: 1;
   readonly server: string;
@@ -34,15 +30,16 @@ export class Device {
     this.key = key;
   }
 
-  /** Refuses a folder that is a device already: its key may be the only copy. */
-  static async mustBeFree(folder: string): Promise<void> {
+  /** Throws `UsageError` if the folder is a device already: its key may be the only copy. */
+  static async assertNone(folder: string): Promise<void> {
     if ((await settingsIn(folder)) === undefined) return;
-    throw new Advice(
-      `${folder} is a device already. Choose another with --folder; if you no longer need its key, delete it.`,
+    throw new UsageError(
+      `${folder} is a device already. Choose another folder with --folder, or delete this one if you ` +
+        "do not need its key.",
     );
   }
 
-  /** Makes a folder a device. Throws `Advice` where it is one already. */
+  /** Makes the folder a device. Throws `UsageError` if it is one already. */
   static async create(folder: string, server: string, key: string): Promise<Device> {
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const settings: Settings = { version: 1, server, key };
@@ -55,19 +52,19 @@ export class Device {
         await file.close();
       }
     } catch (error) {
-      if (isCode(error, "EEXIST")) await Device.mustBeFree(folder);
+      if (hasCode(error, "EEXIST")) await Device.assertNone(folder);
       throw error;
     }
     return new Device(folder, settings);
   }
 
-  /** The device in a folder. Throws `Advice` where there is none. */
+  /** Opens the device in a folder. Throws `UsageError` if there is none. */
   static async open(folder: string): Promise<Device> {
     const settings = await settingsIn(folder);
     if (settings !== undefined) return new Device(folder, settings);
-    throw new Advice(
-      `there is no device in ${folder}. Make one with init, bring a key from another device with import, ` +
-        "or choose the folder with --folder.",
+    throw new UsageError(
+      `there is no device in ${folder}. Make one with init, make one from the key of another device with ` +
+        "import, or choose its folder with --folder.",
     );
   }
 
@@ -75,7 +72,10 @@ export class Device {
     return importIdentity(this.key, passphrase);
   }
 
-  /** A client on this device. It keeps nothing that is decrypted: each time, it is sent everything. */
+  /**
+   * Opens a client. The device stores no decrypted notes: without cursors, the client delivers all
+   * operations each time.
+   */
   async client(
     identity: Identity,
     options: Pick<SyncOptions, "receive" | "onStatus" | "onRefusal" | "pollInterval">,
@@ -95,20 +95,16 @@ async function settingsIn(folder: string): Promise<Settings | undefined> {
   try {
     text = await readFile(path, "utf8");
   } catch (error) {
-    if (isCode(error, "ENOENT")) return undefined;
+    if (hasCode(error, "ENOENT")) return undefined;
     throw error;
   }
-  const damaged = `${path} is damaged. Bring the key from another device: import, with another --folder.`;
+  const damaged = `${path} is damaged. Import the key of another device, with another --folder.`;
   let settings: Settings;
   try {
     settings = JSON.parse(text);
   } catch (error) {
-    throw new Advice(damaged, { cause: error });
+    throw new UsageError(damaged, { cause: error });
   }
-  if (settings?.version !== 1) throw new Advice(damaged);
+  if (settings?.version !== 1) throw new UsageError(damaged);
   return settings;
-}
-
-export function isCode(error: unknown, code: string): boolean {
-  return error instanceof Error && "code" in error && error.code === code;
 }

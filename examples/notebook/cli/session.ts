@@ -1,5 +1,4 @@
-/** A client at work for one command. */
-
+/** A client for the time of one command: progress, warnings, and a sync that ends when offline. */
 import {
   type Identity,
   ServerUnavailable,
@@ -8,11 +7,10 @@ import {
 } from "../../../client/index.ts";
 import { type Note, noteData, noteOf } from "../notes.ts";
 import type { Device } from "./device.ts";
-import { printable } from "./output.ts";
-import { Progress } from "./progress.ts";
+import { Progress, printable } from "./terminal.ts";
 
 export interface SessionOptions {
-  /** Told of each arrival of notes of other devices. */
+  /** Called with notes of other devices as they arrive. */
   readonly onNotes?: (notes: readonly Note[]) => void;
   readonly onStatus?: (status: Status) => void;
   readonly pollInterval?: number;
@@ -23,7 +21,7 @@ export class Session {
   readonly #sending: Progress;
   readonly #receiving: Progress;
   #created = 0;
-  /** Ends a wait for the server, once that cannot be reached. */
+  /** Each rejects a `sync` that is running. */
   readonly #onOffline = new Set<(error: ServerUnavailable) => void>();
 
   private constructor(client: SyncClient, sending: Progress, receiving: Progress) {
@@ -49,7 +47,7 @@ export class Session {
         if (onNotes !== undefined) receiving.show(received);
       },
       onStatus: (status) => {
-        if (session !== undefined) session.#note(status);
+        if (session !== undefined) session.#show(status);
         onStatus?.(status);
       },
       onRefusal: ({ kind, client, index }) => {
@@ -69,25 +67,25 @@ export class Session {
     return this.#client.status;
   }
 
-  /** Writes a note; it is durable on this device when it returns. */
+  /** Writes a note. It is durable on this device once the promise is fulfilled. */
   async write(text: string): Promise<void> {
     await this.#client.append(noteData(text, Date.now()));
     this.#created++;
   }
 
   /**
-   * Resolves once everything is sent and read. Throws `ServerUnavailable` where the server cannot be
-   * reached, and what it refuses.
+   * Resolves once everything is sent and read. Rejects with `ServerUnavailable` as soon as the server
+   * cannot be reached, where the client would retry, and with `ServerRejected`.
    */
   async sync(): Promise<void> {
     const { status } = this.#client;
     if (status.state === "offline") throw new ServerUnavailable(status.why);
-    let give: (error: ServerUnavailable) => void = () => undefined;
+    let abandon: (error: ServerUnavailable) => void = () => undefined;
     const offline = new Promise<never>((_, reject) => {
-      give = reject;
+      abandon = reject;
     });
-    this.#onOffline.add(give);
-    // Left behind when the server cannot be reached, it ends with the client.
+    this.#onOffline.add(abandon);
+    // If it is abandoned, it ends when the client is closed.
     const synced = this.#client.sync();
     try {
       await Promise.race([synced, offline]);
@@ -95,12 +93,12 @@ export class Session {
       synced.catch(() => undefined);
       throw error;
     } finally {
-      this.#onOffline.delete(give);
+      this.#onOffline.delete(abandon);
     }
   }
 
-  /** The notes that were written on this device. */
-  async own(): Promise<Note[]> {
+  /** The notes written on this device. */
+  async ownNotes(): Promise<Note[]> {
     const notes: Note[] = [];
     for await (const operations of this.#client.operations()) {
       for (const operation of operations) notes.push(noteOf(operation));
@@ -114,12 +112,12 @@ export class Session {
     await this.#client.close();
   }
 
-  #note(status: Status): void {
+  #show(status: Status): void {
     this.#sending.show(this.#created - status.pending, this.#created);
     if (status.state === "pending" && status.why !== undefined) {
       console.error(printable(`(waiting: ${status.why})`));
     }
     if (status.state !== "offline") return;
-    for (const give of this.#onOffline) give(new ServerUnavailable(status.why));
+    for (const abandon of this.#onOffline) abandon(new ServerUnavailable(status.why));
   }
 }

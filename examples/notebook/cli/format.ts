@@ -1,0 +1,29 @@
+/** Notes and states as lines of text. */
+import type { Status } from "../../../client/index.ts";
+import type { Note } from "../notes.ts";
+import { printable } from "./terminal.ts";
+
+export function noteLine({ client, at, text }: Note): string {
+  const time = at === 0 ? "no time" : new Date(at).toISOString().slice(0, 16).replace("T", " ");
+  return `${time.padEnd(16)}  ${client.slice(0, 8)}  ${printable(text)}\n`;
+}
+
+export function noteJson({ client, index, at, text }: Note): string {
+  return `${JSON.stringify({ client, index, at, text })}\n`;
+}
+
+export function noteCount(count: number): string {
+  return count === 1 ? "1 note" : `${count} notes`;
+}
+
+export function statusText(status: Status): string {
+  const pending = status.pending === 0 ? "" : `; ${status.pending} to be sent`;
+  if (status.state === "synced") return "synced";
+  if (status.state === "pending") return `in progress${pending}`;
+  return `${status.state}: ${clause(status.why)}${pending}`;
+}
+
+/** A sentence without its full stop, to be a part of another sentence. */
+export function clause(sentence: string): string {
+  return sentence.replace(/[.?]$/, "");
+}

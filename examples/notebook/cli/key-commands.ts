@@ -1,0 +1,43 @@
+/** The commands that make a device or carry its key. */
+import { readFile } from "node:fs/promises";
+import { text } from "node:stream/consumers";
+import { createIdentity, importIdentity } from "../../../client/index.ts";
+import type { Arguments } from "./command.ts";
+import { Device } from "./device.ts";
+import { UsageError } from "./errors.ts";
+import { print, readPassphrase } from "./terminal.ts";
+
+const DEFAULT_SERVER = "http://localhost:8080";
+
+export async function init({ folder, server, bits = "3072" }: Arguments): Promise<void> {
+  await Device.assertNone(folder);
+  const url = serverUrl(server);
+  const passphrase = await readPassphrase({ confirm: true });
+  const { identity, text: key } = await createIdentity(passphrase, { bits: Number(bits) });
+  await Device.create(folder, url, key);
+  await print(
+    `${folder} is a device of a new notebook, ${identity.fingerprint.slice(0, 8)}, at ${url}.\n` +
+      "To add a device, import there what export prints here. Keep a copy of that and the passphrase.\n",
+  );
+}
+
+export async function exportKey({ folder }: Arguments): Promise<void> {
+  await print((await Device.open(folder)).key);
+}
+
+export async function importKey({ folder, server, words }: Arguments): Promise<void> {
+  await Device.assertNone(folder);
+  const url = serverUrl(server);
+  const [file = "-"] = words;
+  const key = file === "-" ? await text(process.stdin) : await readFile(file, "utf8");
+  const { fingerprint } = await importIdentity(key, await readPassphrase());
+  await Device.create(folder, url, key);
+  await print(`${folder} is a device of the notebook ${fingerprint.slice(0, 8)}, at ${url}.\n`);
+}
+
+function serverUrl(address = process.env.SYNC_SERVER ?? DEFAULT_SERVER): string {
+  const url = URL.canParse(address) ? new URL(address) : undefined;
+  const isHttp = url?.protocol === "http:" || url?.protocol === "https:";
+  if (isHttp && url.username === "" && url.password === "") return url.href;
+  throw new UsageError(`${address} is not a server: give an address such as https://sync.example`);
+}

@@ -1,0 +1,178 @@
+/** The commands that write and read notes. */
+import { readFile } from "node:fs/promises";
+import { createInterface } from "node:readline";
+import { ServerRejected, ServerUnavailable, textOf } from "../../../client/index.ts";
+import { compareNotes, type Note, noteData } from "../notes.ts";
+import type { Arguments } from "./command.ts";
+import { Device } from "./device.ts";
+import { UsageError } from "./errors.ts";
+import { clause, noteCount, noteJson, noteLine, statusText } from "./format.ts";
+import { Session } from "./session.ts";
+import { print, printable, readPassphrase } from "./terminal.ts";
+
+/** How often `watch` polls the server, in milliseconds. */
+const WATCH_MS = 1000;
+/** By default the server takes requests of 16 MiB, and encryption in base64url adds a third. */
+const MAX_NOTE_BYTES = 8 * 2 ** 20;
+
+export async function send({ folder, file, words }: Arguments): Promise<void> {
+  if (file !== undefined && words.length > 0) {
+    throw new UsageError("give a text or --file, not both");
+  }
+  const device = await Device.open(folder);
+  const single = file === undefined ? words.join(" ") : decode(await readFile(file), file);
+  checkSize(single);
+  const session = await Session.open(device, await device.identity(await readPassphrase()));
+  let written = 0;
+  const write = async (note: string) => {
+    checkSize(note);
+    await session.write(note);
+    written++;
+  };
+  try {
+    if (file !== undefined || words.length > 0) await write(single);
+    else {
+      for await (const line of createInterface({ input: process.stdin })) {
+        if (line.trim() !== "") await write(line);
+      }
+    }
+    await session.sync();
+    console.error(`sent ${noteCount(written)}`);
+  } catch (error) {
+    const { pending } = session.status;
+    if (!isOfServer(error) || pending === 0) throw error;
+    throw new UsageError(
+      `${clause(error.message)}. Notes that are not sent (${pending}) are kept in ${folder}; ` +
+        "the next send, log or watch sends them.",
+    );
+  } finally {
+    await session.close();
+  }
+}
+
+export async function log({ folder, json }: Arguments): Promise<void> {
+  const device = await Device.open(folder);
+  const notes: Note[] = [];
+  let own: Note[] = [];
+  const session = await Session.open(device, await device.identity(await readPassphrase()), {
+    onNotes: (received) => {
+      notes.push(...received);
+    },
+  });
+  try {
+    await session.sync();
+  } catch (error) {
+    if (!(error instanceof ServerUnavailable)) throw error;
+    console.error(
+      printable(`Warning: ${clause(error.message)}. Notes of other devices are missing.`),
+    );
+    process.exitCode = 1;
+  } finally {
+    own = await session.ownNotes();
+    await session.close();
+  }
+  await printNotes([...notes, ...own], json);
+}
+
+export async function watch({ folder, json }: Arguments): Promise<void> {
+  const device = await Device.open(folder);
+  const identity = await device.identity(await readPassphrase());
+  let fail: (error: unknown) => void = () => undefined;
+  const stopped = new Promise<void>((resolve, reject) => {
+    process.once("SIGINT", resolve);
+    process.once("SIGTERM", resolve);
+    fail = reject;
+  });
+  let printing = Promise.resolve();
+  const show = (notes: readonly Note[]) => {
+    printing = printing.then(() => printNotes(notes, json));
+    printing.catch(fail);
+  };
+  // Notes of the first sync are collected, to be printed in order.
+  let collected: Note[] | undefined = [];
+  let shown = "";
+  const session = await Session.open(device, identity, {
+    pollInterval: WATCH_MS,
+    onNotes: (notes) => {
+      if (collected === undefined) show(notes);
+      else collected.push(...notes);
+    },
+    onStatus: (status) => {
+      const text = statusText(status);
+      if (status.state === "pending" || text === shown) return;
+      console.error(printable(`(${text})`));
+      shown = text;
+    },
+  });
+  try {
+    const firstSync = session.sync().catch((error: unknown) => {
+      // `onStatus` has shown it, and the client retries.
+      if (!isOfServer(error)) throw error;
+    });
+    await Promise.race([firstSync, stopped]);
+    const own = await session.ownNotes();
+    show([...collected, ...own]);
+    collected = undefined;
+    await stopped;
+  } finally {
+    await session.close();
+  }
+}
+
+export async function status({ folder }: Arguments): Promise<void> {
+  const device = await Device.open(folder);
+  const identity = await device.identity(await readPassphrase());
+  const others = new Map<string, number>();
+  const session = await Session.open(device, identity, {
+    onNotes: (notes) => {
+      for (const { client } of notes) others.set(client, (others.get(client) ?? 0) + 1);
+    },
+  });
+  try {
+    await session.sync();
+  } catch (error) {
+    // The row `status` shows it.
+    if (!isOfServer(error)) throw error;
+    process.exitCode = 1;
+  }
+  const received = [...others.values()].reduce((sum, count) => sum + count, 0);
+  const rows = {
+    status: statusText(session.status),
+    server: device.server,
+    folder,
+    notebook: `${identity.fingerprint.slice(0, 8)}, RSA key of ${identity.bits} bits`,
+    "this device": `${session.client}, ${noteCount((await session.ownNotes()).length)}`,
+    "other devices": `${others.size}, ${noteCount(received)}`,
+  };
+  await session.close();
+  const lines = Object.entries(rows).map(([name, value]) => `${name.padEnd(15)}${value}\n`);
+  await print(printable(lines.join("")));
+}
+
+function isOfServer(error: unknown): error is ServerUnavailable | ServerRejected {
+  return error instanceof ServerUnavailable || error instanceof ServerRejected;
+}
+
+function decode(bytes: Uint8Array, file: string): string {
+  try {
+    return textOf(bytes);
+  } catch (error) {
+    throw new UsageError(`${file} is not text in UTF-8`, { cause: error });
+  }
+}
+
+function checkSize(note: string): void {
+  // Of the JSON that is encrypted, in which some characters take more bytes.
+  const size = Buffer.byteLength(noteData(note, Date.now()));
+  if (size <= MAX_NOTE_BYTES) return;
+  throw new UsageError(
+    `a note can have at most ${MAX_NOTE_BYTES / 2 ** 20} MiB: split this one of ${size} bytes`,
+  );
+}
+
+/** Prints notes, oldest first. */
+async function printNotes(notes: readonly Note[], json = false): Promise<void> {
+  for (const note of notes.toSorted(compareNotes)) {
+    await print(json ? noteJson(note) : noteLine(note));
+  }
+}
