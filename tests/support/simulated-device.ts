@@ -11,7 +11,7 @@ import {
   SyncClient,
   textOf,
 } from "../../client/index.ts";
-import { type JumpingClock, turn, URL_OF_SERVER } from "./simulated-network.ts";
+import { type JumpingClock, nextTick, URL_OF_SERVER } from "./simulated-network.ts";
 
 export interface World {
   readonly identity: Identity;
@@ -147,7 +147,7 @@ class Session {
       store: fuse.guard(disk.store),
       cursors: [...disk.cursors.values()],
       receive: async (operations, cursor) => {
-        await turn();
+        await nextTick();
         // One transaction of the app: its data, and the cursor with it.
         await fuse.step(async () => {
           const before = disk.cursors.get(cursor.client)?.index ?? firstOf(operations) - 1;

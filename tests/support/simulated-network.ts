@@ -8,8 +8,8 @@ import { MemoryDriver } from "../../storage/memory.ts";
 
 export const URL_OF_SERVER = "http://sync.test";
 
-/** Lets everything else that is ready have its turn. */
-export function turn(): Promise<void> {
+/** Lets everything else run that is ready. */
+export function nextTick(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
@@ -27,7 +27,7 @@ export class JumpingClock implements Clock {
       return new Promise((resolve) => signal.addEventListener("abort", () => resolve()));
     }
     this.#now += milliseconds;
-    await turn();
+    await nextTick();
   }
 }
 
@@ -109,7 +109,7 @@ export class SimulatedNetwork {
   }
 
   readonly fetch = async (request: Request): Promise<Response> => {
-    for (let turns = Math.floor(this.#random() * 4); turns > 0; turns--) await turn();
+    for (let turns = Math.floor(this.#random() * 4); turns > 0; turns--) await nextTick();
     if (this.#random() < 0.5) await this.#sendLater();
     const again = await repeatable(request);
     const answer = () => this.#server.fetch(again());

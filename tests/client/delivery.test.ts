@@ -1,0 +1,131 @@
+/** What a client delivers: operations of others, in order, and each cursor after its operations. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { type Cursor, MemoryStore, type Operation, type Store } from "../../client/index.ts";
+import { nextTick, SimulatedServer } from "../support/simulated-network.ts";
+import { until } from "../support/socket.ts";
+import { createdBy, type Fetch, textsOf, useApps } from "../support/sync-app.ts";
+
+const apps = useApps();
+
+describe("delivery", () => {
+  it("brings each client what the others append, in order, and nothing of its own", async () => {
+    const server = new SimulatedServer();
+    const fetch: Fetch = (request) => server.fetch(request);
+    const [a, b] = [await apps.open(fetch), await apps.open(fetch)];
+    const created = await a.client.appendAll(["one", "two"]);
+    assert.deepEqual(created, [
+      { client: a.client.client, index: 0 },
+      { client: a.client.client, index: 1 },
+    ]);
+    await a.client.sync();
+    await b.client.append("three");
+    await b.client.sync();
+    assert.deepEqual(b.received, ["one", "two"]);
+    await a.client.sync();
+    assert.deepEqual(a.received, ["three"], "its own are not delivered to it");
+    assert.deepEqual(await createdBy(a.client), ["one", "two"]);
+    assert.deepEqual(a.client.status, { state: "synced", pending: 0 });
+  });
+
+  it("takes a long log in parts, and the cursor follows each part", async () => {
+    const server = new SimulatedServer();
+    const fetch: Fetch = (request) => server.fetch(request);
+    const writer = await apps.open(fetch);
+    const texts = Array.from({ length: 600 }, (_, i) => `operation ${i}`);
+    await writer.client.appendAll(texts);
+    await writer.client.sync();
+    const store = new MemoryStore();
+    const parts: [number, number][] = [];
+    const reader = await apps.open(fetch, {
+      store,
+      receive: async (operations, cursor) => {
+        await nextTick();
+        const { cursors } = await store.load();
+        assert.equal(cursors[0]?.index ?? -1, (operations[0]?.index ?? 0) - 1, "not yet taken");
+        parts.push([operations.length, cursor.index]);
+      },
+    });
+    await reader.client.sync();
+    assert.deepEqual(parts, [
+      [256, 255],
+      [256, 511],
+      [88, 599],
+    ]);
+  });
+
+  it("is repeated after the app fails, and nothing else is", async () => {
+    const server = new SimulatedServer();
+    const fetch: Fetch = (request) => server.fetch(request);
+    const writer = await apps.open(fetch);
+    await writer.client.appendAll(["one", "two"]);
+    await writer.client.sync();
+    let failures = 1;
+    const delivered: string[][] = [];
+    const reader = await apps.open(fetch, {
+      receive: (operations) => {
+        if (failures-- > 0) throw new Error("the disk is full");
+        delivered.push(textsOf(operations));
+      },
+    });
+    await until(() => reader.client.status.state === "synced");
+    assert.deepEqual(delivered, [["one", "two"]]);
+    const [refused] = reader.statuses.filter(({ state }) => state === "refused");
+    assert.deepEqual(refused, {
+      state: "refused",
+      pending: 0,
+      why: "the disk is full",
+      final: false,
+    });
+  });
+
+  it("is repeated with the same cursor when the cursor cannot be stored", async () => {
+    const server = new SimulatedServer();
+    const fetch: Fetch = (request) => server.fetch(request);
+    const writer = await apps.open(fetch);
+    await writer.client.appendAll(["one", "two"]);
+    await writer.client.sync();
+    const store: Store = new MemoryStore();
+    const advance = store.advance.bind(store);
+    let failures = 1;
+    store.advance = async (cursor) => {
+      if (failures-- > 0) throw new Error("the disk is full");
+      await advance(cursor);
+    };
+    const delivered: [string[], number][] = [];
+    const reader = await apps.open(fetch, {
+      store,
+      receive: (operations, { index }) => {
+        delivered.push([textsOf(operations), index]);
+      },
+    });
+    await until(() => reader.client.status.state === "synced");
+    assert.deepEqual(delivered, [
+      [["one", "two"], 1],
+      [["one", "two"], 1],
+    ]);
+  });
+
+  it("starts from the cursors of the app: from nothing, or from everything", async () => {
+    const server = new SimulatedServer();
+    const fetch: Fetch = (request) => server.fetch(request);
+    const writer = await apps.open(fetch);
+    await writer.client.appendAll(["one", "two"]);
+    await writer.client.sync();
+    const store = new MemoryStore();
+    const cursors = new Map<string, Cursor>();
+    const receive = (_: readonly Operation[], cursor: Cursor) => {
+      cursors.set(cursor.client, cursor);
+    };
+    const first = await apps.open(fetch, { store, receive });
+    await first.client.sync();
+    await first.client.close();
+    const again = await apps.open(fetch, { store, cursors: [] });
+    await again.client.sync();
+    assert.deepEqual(again.received, ["one", "two"]);
+    await again.client.close();
+    const knowing = await apps.open(fetch, { cursors: [...cursors.values()] });
+    await knowing.client.sync();
+    assert.deepEqual(knowing.received, []);
+  });
+});

@@ -1,0 +1,144 @@
+/** Apps with a client each, for tests that replace the network or the server. */
+import { afterEach, before } from "node:test";
+import {
+  type ClientChange,
+  type Clock,
+  createIdentity,
+  type Identity,
+  MemoryStore,
+  type Operation,
+  type Status,
+  SyncClient,
+  type SyncOptions,
+  textOf,
+} from "../../client/index.ts";
+import { JumpingClock, type SimulatedServer, URL_OF_SERVER } from "./simulated-network.ts";
+
+export const NEVER = Number.POSITIVE_INFINITY;
+
+/** What an app sees of its client. */
+export interface App {
+  readonly client: SyncClient;
+  readonly received: string[];
+  readonly statuses: Status[];
+  readonly changes: ClientChange[];
+}
+
+export type Fetch = (request: Request) => Promise<Response>;
+
+/** The apps of one test file; each test begins with none. */
+export interface Apps {
+  readonly identity: Identity;
+  /** Opens an app. Its client makes no request on its own once it is synced. */
+  readonly open: (fetch: Fetch, options?: Partial<SyncOptions>) => Promise<App>;
+}
+
+/** Sets up the apps of a test file, with one identity. Closes them after each test. */
+export function useApps(): Apps {
+  let identity: Identity | undefined;
+  before(async () => {
+    ({ identity } = await createIdentity("a passphrase for tests", { bits: 2048 }));
+  });
+  const opened: SyncClient[] = [];
+  // A client that a failed test left open would never end: its clock does not let it wait.
+  afterEach(async () => {
+    for (const client of opened.splice(0)) await client.close();
+  });
+  const known = () => {
+    if (identity === undefined) throw new Error("the identity is made before the tests");
+    return identity;
+  };
+  return {
+    get identity() {
+      return known();
+    },
+    async open(fetch, options = {}) {
+      const received: string[] = [];
+      const statuses: Status[] = [];
+      const changes: ClientChange[] = [];
+      const client = await SyncClient.open({
+        url: URL_OF_SERVER,
+        identity: known(),
+        store: new MemoryStore(),
+        receive: (operations) => {
+          received.push(...textsOf(operations));
+        },
+        onStatus: (status) => statuses.push(status),
+        onClientChange: (change) => changes.push(change),
+        fetch,
+        clock: new JumpingClock(),
+        sign: false,
+        pollInterval: NEVER,
+        idleTimeout: NEVER,
+        ...options,
+      });
+      opened.push(client);
+      return { client, received, statuses, changes };
+    },
+  };
+}
+
+/** The data of operations as texts. */
+export function textsOf(operations: readonly Operation[]): string[] {
+  return operations.map(({ data }) => textOf(data));
+}
+
+/** The texts that an installation has created. */
+export async function createdBy(client: SyncClient): Promise<string[]> {
+  const texts: string[] = [];
+  for await (const some of client.operations()) texts.push(...textsOf(some));
+  return texts;
+}
+
+/** The members of a sync request that tests look at. */
+export interface Body {
+  readonly client_id: string;
+  readonly operation_index?: number;
+  readonly payload?: readonly string[];
+  readonly sync_status: Record<string, number>;
+}
+
+/** A server behind a function that sees each request first, and may answer it. */
+export function intercepted(
+  server: SimulatedServer,
+  intercept: (body: Body, number: number) => Response | undefined | Promise<Response | undefined>,
+): Fetch {
+  let number = 0;
+  return async (request) => {
+    const { url, method, headers } = request;
+    const text = await request.text();
+    const answer = await intercept(JSON.parse(text), number++);
+    return answer ?? server.fetch(new Request(url, { method, headers, body: text }));
+  };
+}
+
+/** An answer with a problem document. */
+export function problem(
+  status: number,
+  type: string,
+  members: Readonly<Record<string, unknown>> = {},
+): Response {
+  const document = { type: `urn:sync-server:${type}`, title: "T", status, detail: "So it is." };
+  const body = JSON.stringify({ ...document, ...members });
+  return new Response(body, { status, headers: { "Content-Type": "application/problem+json" } });
+}
+
+/** An answer with lines. */
+export function answer(lines: readonly string[], count = lines.length): Response {
+  return new Response(lines.join(""), { headers: { "Operation-Count": String(count) } });
+}
+
+/** A clock that records how long it was asked to wait. */
+export class RecordingClock implements Clock {
+  readonly waits: number[] = [];
+  readonly #clock = new JumpingClock();
+
+  now(): number {
+    return this.#clock.now();
+  }
+
+  sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
+    if (milliseconds !== NEVER) this.waits.push(milliseconds);
+    return this.#clock.sleep(milliseconds, signal);
+  }
+}
