@@ -7,7 +7,7 @@ import { helpText } from "../../server/config.ts";
 import { projectFolder } from "../support/process.ts";
 
 /** Folders without documents of this repository. */
-const SKIPPED = new Set([".git", "node_modules", "dist", "data"]);
+const SKIPPED = new Set([".git", "node_modules", "dist", "lib", "coverage", "data"]);
 
 const DOCUMENTS = documentsIn("").sort();
 
