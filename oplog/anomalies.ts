@@ -6,11 +6,11 @@ import { NO_TELEMETRY, type Telemetry } from "./telemetry.ts";
 
 /** What is irregular about a log, counted. */
 export interface Anomalies {
-  /** Payloads under an index that has another one: a client id was in use twice. */
+  /** Further payloads under an index that has one: two devices use one client id. */
   readonly forks: number;
-  /** Gaps in the operations of a client: what lies behind them is held back. */
+  /** Gaps in the operations of a client: the operations after them are held back. */
   readonly holes: number;
-  /** Objects whose names mean nothing to this version. */
+  /** Objects with names that this version does not know. */
   readonly unrecognized: number;
 }
 

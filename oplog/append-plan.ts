@@ -9,7 +9,7 @@ import type { Fingerprint, ObjectName } from "./names.ts";
 import { encodeSegment } from "./segment.ts";
 import { isOverlap, type Run, type Span } from "./sequence.ts";
 
-/** Refused: the operation's index is beyond the next one of its client. */
+/** Refused: the operation's index is above the next one of its client. */
 export class OperationGap extends Error {
   override name = "OperationGap";
   readonly code = "operation-gap";
@@ -60,7 +60,7 @@ export async function missingObjects(
 ): Promise<NewObject[] | OperationGap | OperationConflict | ObjectMissing> {
   const sequence = listing.clients.get(batch.client);
   const next = sequence?.next ?? 0;
-  const stored: Stored = [];
+  const stored: Matches = [];
   try {
     for (const piece of sequence?.within(spanOf(batch)) ?? []) {
       for (const run of isOverlap(piece) ? piece.runs : [piece]) {
@@ -77,14 +77,14 @@ export async function missingObjects(
 }
 
 /** For each operation of a batch: whether the same payload is stored; unset where none is stored. */
-type Stored = (boolean | undefined)[];
+type Matches = (boolean | undefined)[];
 
 /** Compares the operations that a run and a batch share, and notes the result in `stored`. */
 async function compareWith(
   run: Run,
   batch: Batch,
   entries: EntryReader,
-  stored: Stored,
+  stored: Matches,
 ): Promise<void> {
   const { user, client, payloads } = batch;
   const first = Math.max(run.first, batch.first);
@@ -117,7 +117,7 @@ async function compareWith(
 function missingSpans(
   batch: Batch,
   nextIndex: number,
-  stored: Stored,
+  stored: Matches,
 ): Span[] | OperationGap | OperationConflict {
   const { last } = spanOf(batch);
   let next = nextIndex;

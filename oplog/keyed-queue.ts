@@ -1,8 +1,8 @@
-/** Lets pieces of work under one key run one after the other, in the order they came. */
+/** Runs pieces of work under one key one after the other, in the order they came. */
 export class KeyedQueue {
   readonly #last = new Map<string, Promise<unknown>>();
 
-  /** Runs `work` once all earlier work under `key` has ended, well or badly. */
+  /** Runs `work` once all earlier work under `key` has succeeded or failed. */
   async run<Result>(key: string, work: () => Promise<Result>): Promise<Result> {
     const before = this.#last.get(key);
     const mine = Promise.allSettled([before]).then(work);

@@ -15,7 +15,7 @@ export interface ListingCacheOptions {
   readonly driver: Driver;
   /** How long a cached listing may be served, in milliseconds; 0 for never, Infinity for always. */
   readonly ttl: number;
-  /** How many runs are cached, over all users. */
+  /** How many runs are cached, over all users; each user counts `RUNS_PER_USER` more. */
   readonly maxRuns: number;
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number;
@@ -28,29 +28,29 @@ export type LoadListener = (user: Fingerprint, listing: Listing) => void;
 /** What an entry takes beside its runs, counted in runs. */
 export const RUNS_PER_USER = 4;
 
-/** When a load began: its number among all loads, and the time. A listing is as old as that. */
-interface Begun {
+/** When a load began: its number among all loads, and the time. The age of a listing counts from then. */
+interface LoadStart {
   readonly order: number;
   readonly at: number;
 }
 
-interface Entry extends Begun {
+interface CachedListing extends LoadStart {
   readonly listing: Listing;
 }
 
-interface Load extends Begun {
+interface Load extends LoadStart {
   readonly listing: Promise<Listing>;
-  /** Own appends that landed since the load began; storage may have listed too early for them. */
+  /** Own appends that were stored since the load began: storage may have listed too early for them. */
   readonly appended: StoredObject[];
-  /** False once something happened that it may have missed. */
-  kept: boolean;
+  /** False once something happened that the load may have missed. */
+  cacheable: boolean;
 }
 
-/** The listing cache: a copy of the truth, never older than it may be. */
+/** The listing cache: what storage has listed, and what this process has stored since. */
 export class ListingCache {
   readonly #options: ListingCacheOptions;
   readonly #telemetry: Telemetry;
-  readonly #entries: LRUCache<Fingerprint, Entry>;
+  readonly #entries: LRUCache<Fingerprint, CachedListing>;
   readonly #loads = new Map<Fingerprint, Load>();
   readonly #listeners: LoadListener[] = [];
   /** How many loads have begun. */
@@ -66,7 +66,7 @@ export class ListingCache {
     });
   }
 
-  /** Adds a listener. What listens needs the cache itself, so it comes after the cache is made. */
+  /** Adds a listener. Listeners are made after the cache, because they use it. */
   onLoad(listener: LoadListener): void {
     this.#listeners.push(listener);
   }
@@ -89,22 +89,22 @@ export class ListingCache {
   }
 
   /**
-   * Forgets what is known of a user: a put has failed, and may have stored its object all the same.
-   * A load that is running may have missed it, and is not kept.
+   * Drops the user's listing. To be called when a put has failed, which may have stored its object
+   * all the same. A running load may have missed that object, so it is not cached.
    */
   invalidate(user: Fingerprint): void {
     this.#entries.delete(user);
     const load = this.#loads.get(user);
-    if (load !== undefined) load.kept = false;
+    if (load !== undefined) load.cacheable = false;
   }
 
-  /** Takes note of an own append that is now in storage. */
+  /** Records an append of this process that is now in storage. */
   appended(name: ObjectName, size: number): void {
     this.#loads.get(name.user)?.appended.push({ name: formatName(name), size });
     const entry = this.#entries.get(name.user);
     if (entry === undefined || entry.listing.has(name)) return;
     if (entry.listing.extend(name, size)) {
-      // A new entry, because the cache measures only those.
+      // Set again, because the cache measures an entry only when it is set.
       this.#entries.set(name.user, { ...entry });
     } else {
       this.#entries.delete(name.user);
@@ -112,32 +112,31 @@ export class ListingCache {
     }
   }
 
-  /** Takes note that the user's `signed` marker is now in storage. */
+  /** Records that the user's `signed` marker is now in storage. */
   markSigned(user: Fingerprint): void {
     this.#loads.get(user)?.appended.push({ name: formatMarker({ kind: "signed", user }), size: 0 });
-    const entry = this.#entries.get(user);
-    if (entry !== undefined) entry.listing.signed = true;
+    this.#entries.get(user)?.listing.markSigned();
   }
 
   /**
-   * Takes note of a compaction: runs of a client that were packed, and what they were packed into.
-   * A load that is running may have listed too early for it, and is not kept.
+   * Records a compaction: runs of a client that are superseded, and the segments that supersede
+   * them. A running load may have listed too early for it, so it is not cached.
    */
   applyCompaction(
     user: Fingerprint,
     client: string,
-    gone: readonly Run[],
+    superseded: readonly Run[],
     added: readonly Run[] = [],
   ): void {
     const load = this.#loads.get(user);
-    if (load !== undefined) load.kept = false;
+    if (load !== undefined) load.cacheable = false;
     const entry = this.#entries.get(user);
     if (entry === undefined) return;
-    const listing = entry.listing.repacked(client, gone, added);
+    const listing = entry.listing.compacted(client, superseded, added);
     if (listing !== entry.listing) this.#entries.set(user, { ...entry, listing });
   }
 
-  async #get(user: Fingerprint, isNewEnough: (load: Begun) => boolean): Promise<Listing> {
+  async #get(user: Fingerprint, isNewEnough: (load: LoadStart) => boolean): Promise<Listing> {
     for (;;) {
       const entry = this.#entries.get(user);
       if (entry !== undefined && isNewEnough(entry)) {
@@ -147,19 +146,19 @@ export class ListingCache {
       const load = this.#loads.get(user);
       if (load === undefined) return this.#load(user);
       if (isNewEnough(load)) return load.listing;
-      // It began too early to count for this caller, but there is one load per user at a time.
+      // It began too early for this caller, and there is one load per user at a time.
       await Promise.allSettled([load.listing]);
     }
   }
 
   /**
-   * Lists until two lists agree on what is missing. A list is not taken at one instant: while
-   * operations are packed it may come too early for the segment and too late for what was packed
-   * into it. Compaction leaves a client's last object where it is, so in a list that goes through
-   * the names in order this shows as a hole.
+   * Lists until two lists in a row show the same holes, or none. A list is not taken at one instant:
+   * during a compaction it may be too early for the segment and too late for the objects that it
+   * supersedes. Compaction never touches a client's last object, so this shows as a hole, and never
+   * as a log that ends too early.
    */
   #load(user: Fingerprint): Promise<Listing> {
-    const begun = { order: ++this.#begun, at: this.#options.now() };
+    const start = { order: ++this.#begun, at: this.#options.now() };
     this.#telemetry.count("listing_cache", "load");
     const appended: StoredObject[] = [];
     const read = async () => {
@@ -167,12 +166,12 @@ export class ListingCache {
         let holes: string | undefined;
         for (;;) {
           const objects = await this.#options.driver.list(userPrefix(user));
-          // From here to the end without a pause, or an append that lands meanwhile is lost.
+          // No await from here on: an append that is recorded in between would be lost.
           const listing = new Listing(withAppended(objects, appended));
           const before = holes;
           holes = holesIn(listing);
           if (holes !== undefined && holes !== before) continue;
-          if (load.kept) this.#entries.set(user, { listing, ...begun });
+          if (load.cacheable) this.#entries.set(user, { listing, ...start });
           for (const listener of this.#listeners) listener(user, listing);
           return listing;
         }
@@ -180,21 +179,26 @@ export class ListingCache {
         this.#loads.delete(user);
       }
     };
-    // Begun a moment later, so that the load is on record before it can end.
-    const load: Load = { listing: Promise.resolve().then(read), appended, kept: true, ...begun };
+    // The read begins later, so that the load is registered before it can end.
+    const load: Load = {
+      listing: Promise.resolve().then(read),
+      appended,
+      cacheable: true,
+      ...start,
+    };
     this.#loads.set(user, load);
     return load.listing;
   }
 }
 
-/** The holes in a listing, as text; `undefined` where there are none. */
+/** The holes in a listing as text, to compare; `undefined` where there are none. */
 function holesIn({ clients }: Listing): string | undefined {
   const all = [...clients].map(([client, { holes }]) => ({ client, holes }));
   const some = all.filter(({ holes }) => holes.length > 0);
   return some.length > 0 ? JSON.stringify(some) : undefined;
 }
 
-/** The objects in byte order of their names, with those that are not among them yet. */
+/** The listed objects and the appended ones, in byte order of their names. */
 function withAppended(
   objects: StoredObject[],
   appended: readonly StoredObject[],

@@ -3,17 +3,16 @@ import { type ObjectName, parseMarker, parseName } from "./names.ts";
 import { byName, isOverlap, type Run, Sequence } from "./sequence.ts";
 
 /**
- * The parsed object names of one user: which runs of which clients are stored, and the markers. A
- * user who is erased has no runs, whatever lies there still.
+ * The parsed object names of one user: which runs of which clients are stored, and the markers. An
+ * erased user has no runs, whatever is still in storage.
  */
 export class Listing {
   readonly clients = new Map<string, Sequence>();
-  /** True once a signed request of the user was let in: unsigned ones no longer are. */
-  signed = false;
   /** When the user was erased, in seconds of Unix time. */
   readonly erasedAt: number | undefined;
-  /** How many objects of a user who is erased are there beside the tombstone. */
+  /** How many objects of an erased user are still stored beside the tombstone. */
   readonly leftovers: number = 0;
+  #signed: boolean;
   #unrecognized = 0;
   #runs = 0;
   #bytes = 0;
@@ -30,10 +29,11 @@ export class Listing {
       else if (marker?.kind === "signed") signed++;
       else if (marker?.kind === "erased") {
         tombstones++;
-        erasedAt = Math.min(marker.at, erasedAt ?? marker.at);
+        // Of several tombstones the earliest counts, which is the first in byte order.
+        erasedAt ??= marker.at;
       } else this.#unrecognized++;
     }
-    this.signed = signed > 0;
+    this.#signed = signed > 0;
     this.erasedAt = erasedAt;
     if (erasedAt === undefined) return;
     this.leftovers = this.#runs + this.#unrecognized + signed + tombstones - 1;
@@ -43,31 +43,36 @@ export class Listing {
     this.#bytes = 0;
   }
 
-  /** How many objects of the user have a name that means nothing to this version. */
+  /** True once a signed request of the user was accepted: from then on, unsigned ones are refused. */
+  get signed(): boolean {
+    return this.#signed;
+  }
+
+  /** How many objects have a name that this version does not know. */
   get unrecognized(): number {
     return this.#unrecognized;
   }
 
-  /** How many runs it holds. */
+  /** How many runs are stored. */
   get runs(): number {
     return this.#runs;
   }
 
-  /** The size of all runs, as they are stored, but for those that another holds whole. */
+  /** The size of all stored runs in bytes, without those that a segment supersedes. */
   get bytes(): number {
-    let twice = 0;
+    let superseded = 0;
     for (const sequence of this.clients.values()) {
       for (const { first, last, runs } of sequence.overlaps()) {
-        // What was packed into one of them is there only until it is deleted.
+        // The runs that were packed into this one are about to be deleted.
         const whole = runs.find((run) => run.first === first && run.last === last);
         if (whole === undefined || first === last) continue;
-        twice += runs.reduce((sum, { size }) => sum + size, -whole.size);
+        superseded += runs.reduce((sum, { size }) => sum + size, -whole.size);
       }
     }
-    return this.#bytes - twice;
+    return this.#bytes - superseded;
   }
 
-  /** True when this very object is listed. */
+  /** True when this object is listed. */
   has(name: ObjectName): boolean {
     for (const piece of this.clients.get(name.client)?.within(name) ?? []) {
       const runs = isOverlap(piece) ? piece.runs : [piece];
@@ -76,36 +81,41 @@ export class Listing {
     return false;
   }
 
-  /** Adds an object if it goes on right where its client's gapless operations end; else is false. */
+  /** Records that the user has sent a signed request. */
+  markSigned(): void {
+    this.#signed = true;
+  }
+
+  /** Adds an object that begins where the operations of its client end; false for any other. */
   extend(name: ObjectName, size: number): boolean {
     const sequence = this.clients.get(name.client);
-    const goesOn = sequence === undefined ? name.first === 0 : sequence.endsBefore(name.first);
-    if (goesOn) this.#add(name, size);
-    return goesOn;
+    const follows = sequence === undefined ? name.first === 0 : sequence.endsBefore(name.first);
+    if (follows) this.#add(name, size);
+    return follows;
   }
 
   /**
-   * This listing after a compaction: without the runs of a client that are gone, with those that
-   * they were packed into. A new one, because readers may hold on to this; this one where nothing
-   * changes.
+   * The listing after a compaction: without the superseded runs of a client, with the runs that they
+   * were packed into. Returns a new listing, because readers may hold on to this one, or this one
+   * where nothing changes.
    */
-  repacked(client: string, gone: readonly Run[], added: readonly Run[]): Listing {
+  compacted(client: string, superseded: readonly Run[], added: readonly Run[]): Listing {
     const sequence = this.clients.get(client);
     if (sequence === undefined) return this;
-    const leaving = new Set(gone.map(keyOf));
-    const kept = sequence.runs.filter((run) => !leaving.has(keyOf(run)));
+    const removed = new Set(superseded.map(keyOf));
+    const kept = sequence.runs.filter((run) => !removed.has(keyOf(run)));
     const known = new Set(added.length > 0 ? kept.map(keyOf) : []);
-    const coming = added.filter((run) => !known.has(keyOf(run)));
-    if (kept.length === sequence.runs.length && coming.length === 0) return this;
-    const repacked = new Sequence();
-    for (const run of [...kept, ...coming].sort(byName)) repacked.add(run);
+    const unknown = added.filter((run) => !known.has(keyOf(run)));
+    if (kept.length === sequence.runs.length && unknown.length === 0) return this;
+    const compacted = new Sequence();
+    for (const run of [...kept, ...unknown].sort(byName)) compacted.add(run);
     const listing = new Listing([]);
     listing.#unrecognized = this.#unrecognized;
-    listing.signed = this.signed;
-    listing.#runs = this.#runs - sequence.runs.length + repacked.runs.length;
-    listing.#bytes = this.#bytes - sizeOf(sequence) + sizeOf(repacked);
+    listing.#signed = this.#signed;
+    listing.#runs = this.#runs - sequence.runs.length + compacted.runs.length;
+    listing.#bytes = this.#bytes - sizeOf(sequence) + sizeOf(compacted);
     for (const [other, theirs] of this.clients) listing.clients.set(other, theirs);
-    listing.clients.set(client, repacked);
+    listing.clients.set(client, compacted);
     return listing;
   }
 
@@ -133,14 +143,12 @@ function keyOf({ first, last, md5 }: Run): string {
   return `${first}-${last}.${md5}`;
 }
 
-const codes: number[] = [];
-
 /**
- * A text of its own: engines keep the whole name in memory for a part that was cut out of it. By
- * its characters, which takes a fraction of the time that bytes and back take.
+ * A copy that shares no memory: for a part of a name, engines keep the whole name in memory. Copying
+ * by characters takes a fraction of the time that encoding and decoding takes.
  */
 function copyOf(text: string): string {
-  codes.length = text.length;
+  const codes = new Array<number>(text.length);
   for (let i = 0; i < text.length; i++) codes[i] = text.charCodeAt(i);
   return String.fromCharCode(...codes);
 }

@@ -1,20 +1,20 @@
 /**
- * Object names, and the only code that knows about the dots in them:
+ * Object names. This file is the only code that knows their format:
  *
  *     [PUBLIC_KEY]  .[CLIENT_ID]              .[OPERATION_INDEX] .[PAYLOAD_MD5_HASH]
  *     Zk3v…43 chars .5f0c1a52-…-36 chars      .0000000000000007  .9e107d9d372bb6826bd81d3542a419d6
  *
- * and of a segment, which holds several operations:
+ * A segment, which holds several operations, has the first and the last index:
  *
  *     [PUBLIC_KEY]  .[CLIENT_ID] .[FIRST]         -[LAST]           .[MD5]
  *     Zk3v…43 chars .5f0c1a52-…  .0000000000000007-0000000000000011 .5eb63bbbe01eeed093cb22bb8f5acdc3
  *
- * The indexes are padded to 16 digits, so that the byte order of names is the order of operations.
- * Of the objects that begin with one index, segments come first, the shortest of them before others.
+ * Indexes are padded to 16 digits, so that the byte order of names is the order of operations. Of
+ * the objects that begin at one index, segments come before single operations, in order of length.
  */
 import { CLIENT_ID } from "../protocol/ids.ts";
 
-/** base64url SHA-256 of a user's public key in SPKI DER; made by `sync/public-key.ts`. */
+/** A user: base64url of the SHA-256 of the public key in SPKI DER, made by `sync/public-key.ts`. */
 export type Fingerprint = string & { readonly brand: unique symbol };
 
 /** The parts of an object's name. `first` and `last` are the operation indexes it holds. */
@@ -33,10 +33,10 @@ const pattern = new RegExp(
 );
 
 /**
- * What is known of a user beside the operations. Each is an empty object, and all of it is its name:
+ * A fact about a user, stored as an empty object with this name:
  *
- *     [PUBLIC_KEY].signed                  a signed request was let in; from then on all must be
- *     [PUBLIC_KEY].erased.[UNIX_SECONDS]   the tombstone: the user has left, and when
+ *     [PUBLIC_KEY].signed                  a signed request was accepted; unsigned ones are refused
+ *     [PUBLIC_KEY].erased.[UNIX_SECONDS]   the tombstone: the user was erased at this time
  */
 export type Marker =
   | { readonly kind: "signed"; readonly user: Fingerprint }
@@ -50,7 +50,7 @@ export function formatName({ user, client, first, last, md5 }: ObjectName): stri
   return `${user}.${client}.${indexes}.${md5}`;
 }
 
-/** The parts of a name, or `undefined` when the name is none that `formatName` makes. */
+/** The parts of a name; `undefined` for a name that `formatName` does not make. */
 export function parseName(text: string): ObjectName | undefined {
   const [, user, client, firstDigits, lastDigits, md5] = pattern.exec(text) ?? [];
   if (user === undefined || client === undefined || md5 === undefined) return undefined;
@@ -68,7 +68,7 @@ export function formatMarker(marker: Marker): string {
   return `${marker.user}.erased.${padded(marker.at)}`;
 }
 
-/** The marker of a name, or `undefined` when the name is none that `formatMarker` makes. */
+/** The marker of a name; `undefined` for a name that `formatMarker` does not make. */
 export function parseMarker(text: string): Marker | undefined {
   const [, user, seconds] = markerPattern.exec(text) ?? [];
   if (user === undefined || !isFingerprint(user)) return undefined;
@@ -77,14 +77,14 @@ export function parseMarker(text: string): Marker | undefined {
   return Number.isSafeInteger(at) ? { kind: "erased", user, at } : undefined;
 }
 
-/** What the names of all objects of one user begin with, and those of no other user. */
+/** The prefix of the names of all objects of one user, and of no other user. */
 export function userPrefix(user: Fingerprint): string {
   return `${user}.`;
 }
 
 const ZEROS = "0".repeat(16);
 
-/** With zeros in front of it: `padStart` takes ten times as long on Bun. */
+/** The index with leading zeros. `padStart` takes ten times as long on Bun. */
 function padded(index: number): string {
   const digits = String(index);
   return ZEROS.slice(digits.length) + digits;

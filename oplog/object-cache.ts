@@ -3,7 +3,7 @@ import { type Driver, md5Of } from "../storage/driver.ts";
 import { formatName, type ObjectName } from "./names.ts";
 import { NO_TELEMETRY, type Telemetry } from "./telemetry.ts";
 
-/** An object's bytes are not those its name was made of. It is never passed on as data. */
+/** The bytes of an object do not have the MD5 in its name. They are never used as data. */
 export class ObjectDamaged extends Error {
   override name = "ObjectDamaged";
   constructor(object: string) {
@@ -13,15 +13,15 @@ export class ObjectDamaged extends Error {
   }
 }
 
-/** The name of an object to read, and its size in bytes where that is known: see `Driver.get`. */
+/** The name of an object to read, with its size in bytes where that is known: see `Driver.get`. */
 export type SizedName = ObjectName & { readonly size?: number };
 
 /** What an entry takes beside the body: its name, and the cache's own record of it. */
 export const BYTES_PER_ENTRY = 256;
 
 /**
- * Larger bodies are cached only by the put that stores them: they are read when a device meets a
- * log for the first time, one after the other, and would drive everything else out.
+ * Larger bodies are cached when they are put, and not when they are read: a new device reads all of
+ * them once, one after the other, which would evict everything else.
  */
 const CACHED_WHEN_READ = 256 * 1024;
 
@@ -32,7 +32,7 @@ export interface ObjectCacheOptions {
   readonly telemetry?: Telemetry;
 }
 
-/** The payload cache. An object never changes under its name, so nothing here can be out of date. */
+/** The payload cache. An object never changes, so a cached body is never out of date. */
 export class ObjectCache {
   readonly #driver: Driver;
   readonly #telemetry: Telemetry;
@@ -62,7 +62,7 @@ export class ObjectCache {
     return this.#get(name, true);
   }
 
-  /** As `get`, for who will not ask again: what was not cached is not cached now. */
+  /** As `get`, and caches nothing, for an object that is not read again. */
   getUncached(name: SizedName): Promise<Uint8Array> {
     return this.#get(name, false);
   }
@@ -82,27 +82,22 @@ export class ObjectCache {
     return read;
   }
 
-  /** Stores a body under its name; returns once it is durable. Others will soon ask for it. */
+  /** Stores a body and caches it, because other devices will soon read it; resolves once it is durable. */
   async put(name: ObjectName, body: Uint8Array): Promise<void> {
     const text = formatName(name);
     await this.#driver.put(text, body, name.md5);
     this.#bodies.set(text, body);
   }
 
-  /** Stores a body made of others, durably, and does not cache it. */
+  /** As `put`, and caches nothing: for a segment of objects that devices have read already. */
   async putUncached(name: ObjectName, body: Uint8Array): Promise<void> {
     await this.#driver.put(formatName(name), body, name.md5);
   }
 
-  /** Removes an object. */
-  async delete(name: ObjectName): Promise<void> {
-    await this.deleteNamed(formatName(name));
-  }
-
-  /** Removes an object of whatever kind, by the text of its name. */
-  async deleteNamed(text: string): Promise<void> {
-    this.#bodies.delete(text);
-    await this.#driver.delete(text);
+  /** Deletes an object of any kind, by the text of its name. */
+  async delete(name: string): Promise<void> {
+    this.#bodies.delete(name);
+    await this.#driver.delete(name);
   }
 
   async #read(text: string, { md5, size }: SizedName, keep: boolean): Promise<Uint8Array> {

@@ -1,17 +1,17 @@
 export interface PrefetchOptions<Item, Result> {
   /** Reads one item. */
   readonly read: (item: Item) => Promise<Result>;
-  /** What an item will take in memory, in bytes. */
+  /** The memory that an item will take, in bytes. */
   readonly bytes: (item: Item) => number;
-  /** How many reads are under way or done and not taken yet. */
+  /** How many reads may be under way, or done and not taken yet. */
   readonly maxItems: number;
-  /** How many bytes they and what the caller is at may come to; a larger item is read alone. */
+  /** How many bytes these and the item in use by the caller may take; a larger item is read alone. */
   readonly maxBytes: number;
-  /** Asked for the bytes as well, where several readers share the memory. */
+  /** Memory shared with other readers, from which each item takes its bytes. */
   readonly budget?: MemoryBudget | undefined;
 }
 
-/** There is no memory to read ahead in. */
+/** The shared memory has no room for a reader to begin. */
 export class BudgetExhausted extends Error {
   override name = "BudgetExhausted";
   readonly code = "overloaded";
@@ -19,9 +19,9 @@ export class BudgetExhausted extends Error {
 
 /** Memory that readers share, in bytes. */
 export interface MemoryBudget {
-  /** Takes bytes, or is false when there is no room for them. */
+  /** Reserves bytes; false when there is no room for them. */
   tryReserve(bytes: number): boolean;
-  /** Takes bytes as soon as there is room for them. Throws `BudgetExhausted` when that takes too long. */
+  /** Reserves bytes as soon as there is room. Throws `BudgetExhausted` when that takes too long. */
   reserve(bytes: number): Promise<void>;
   /** Gives bytes back. */
   free(bytes: number): void;
@@ -30,24 +30,25 @@ export interface MemoryBudget {
 type Outcome<Result> = { readonly value: Result } | { readonly error: unknown };
 
 /**
- * Reads items side by side within a bound, and yields the results in the order of the items. When
- * the caller stops taking them, no further read begins. Throws `BudgetExhausted` where the budget has none.
+ * Reads items ahead of the caller, several at once, and yields the results in the order of the
+ * items. When the caller stops taking them, no further read begins. Throws the error of a read in
+ * its place, and `BudgetExhausted` when the budget has no room for the first item.
  */
 export async function* prefetch<Item, Result>(
   items: Iterator<Item>,
   { read, bytes, maxItems, maxBytes, budget }: PrefetchOptions<Item, Result>,
 ): AsyncGenerator<Result, void, void> {
   const queue: { outcome: Promise<Outcome<Result>>; size: number }[] = [];
-  /** What is ahead and what the caller is at. */
+  /** Bytes of the items in the queue, and of the one that the caller is using. */
   let held = 0;
   let next = items.next();
   let begun = false;
-  // The first result goes out before others are read, which would hold it up; then more and more.
+  // The first item is read alone, so that nothing delays it; then the number doubles.
   let atOnce = 1;
   const begin = (item: Item, size: number) => {
     begun = true;
     held += size;
-    // An outcome, not a bare promise: a read that fails after the caller has left is nobody's.
+    // The outcome as a value: a read that fails after the caller has stopped must not be unhandled.
     const outcome = read(item).then(
       (value) => ({ value }),
       (error: unknown) => ({ error }),
@@ -66,7 +67,8 @@ export async function* prefetch<Item, Result>(
     for (;;) {
       if (!next.done && queue.length === 0) {
         const size = bytes(next.value);
-        // Who has nothing yet does not wait among those who have: there may be any number of them.
+        // A reader that holds memory waits for more. One that holds none fails at once: any number
+        // of readers could be waiting to begin.
         if (begun) await budget?.reserve(size);
         else if (budget?.tryReserve(size) === false)
           throw new BudgetExhausted("no memory to read in");
@@ -77,7 +79,7 @@ export async function* prefetch<Item, Result>(
       if (head === undefined) return;
       const outcome = await head.outcome;
       if ("error" in outcome) throw outcome.error;
-      // They are read while the caller is at this one.
+      // Further items are read while the caller uses this one.
       if (atOnce > 1) beginMore();
       yield outcome.value;
       atOnce = Math.min(maxItems, atOnce * 2);

@@ -1,6 +1,6 @@
 /**
  * Segments: objects that hold consecutive operations of one client. The body is NDJSON, byte for
- * byte the lines a response carries, so that a reader is sent it as it lies in storage.
+ * byte the lines of a response, so that a segment is sent as it is stored.
  */
 
 import { textOf, utf8 } from "../protocol/bytes.ts";
@@ -8,7 +8,7 @@ import { formatLine } from "../protocol/ndjson.ts";
 import { formatName, type ObjectName } from "./names.ts";
 import { lengthOf } from "./sequence.ts";
 
-/** A segment's bytes are those its name was made of, and yet not the lines that it promises. */
+/** A segment has the MD5 in its name, and not the lines that its name promises. */
 export class SegmentMalformed extends Error {
   override name = "SegmentMalformed";
   constructor(name: ObjectName, fault: string) {
@@ -23,11 +23,11 @@ export function encodeSegment(client: string, first: number, payloads: readonly 
   return utf8(payloads.map((payload, i) => formatLine(client, first + i, payload)).join(""));
 }
 
-/** A segment's body, and where its lines lie. */
+/** The body of a segment, with an index of its lines. */
 export class Segment {
   readonly #name: ObjectName;
   readonly #body: Uint8Array;
-  /** Where each line begins, and where the last one ends. */
+  /** The offset of each line, and the offset of the end. */
   readonly #starts: number[] = [0];
 
   /** Throws `SegmentMalformed` unless there are as many lines as the name says. */
@@ -42,11 +42,11 @@ export class Segment {
     const lines = this.#starts.length - 1;
     const expected = lengthOf(name);
     if (lines !== expected || this.#starts.at(-1) !== body.byteLength) {
-      throw new SegmentMalformed(name, `has ${lines} lines and not ${expected}`);
+      throw new SegmentMalformed(name, `has ${lines} lines instead of ${expected}`);
     }
   }
 
-  /** The lines of the operations `first` to `last`, as they are. */
+  /** The lines of the operations `first` to `last`: a part of the body, not a copy. */
   lines(first: number, last: number): Uint8Array {
     return this.#body.subarray(this.#startOf(first), this.#startOf(last + 1));
   }

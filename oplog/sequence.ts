@@ -1,4 +1,4 @@
-/** Operation indexes `first` to `last`, both among them. */
+/** The operation indexes `first` to `last`, both included. */
 export interface Span {
   readonly first: number;
   readonly last: number;
@@ -16,34 +16,34 @@ export interface Run extends Span {
 }
 
 /**
- * Runs that share operation indexes, in byte order of their names. Either two payloads lie under
- * one index (a fork), or operations that were packed into a segment are not deleted yet. The names
- * do not tell which; `oplog/entries.ts` finds out.
+ * Runs that share operation indexes, in byte order of their names. Either an index has two payloads
+ * (a fork), or objects that a segment supersedes are not deleted yet. Names alone do not show which;
+ * `oplog/entries.ts` finds out.
  */
 export interface Overlap extends Span {
   readonly runs: readonly Run[];
 }
 
-/** Tells runs that overlap from a lone one. */
+/** True for runs that overlap, false for a lone one. */
 export function isOverlap(piece: Run | Overlap): piece is Overlap {
   return "runs" in piece;
 }
 
-/** An overlap while it is put together, and where it lies among the runs. */
-interface Place {
+/** An overlap while it is built, and its position among the runs. */
+interface PlacedOverlap {
   readonly overlap: { first: number; last: number; runs: Run[] };
   readonly start: number;
   end: number;
 }
 
 /**
- * What is stored of one client. It only ever grows at its end, so that a reader may hold on to it
- * while operations are appended; anything else makes a new one.
+ * The stored runs of one client. A sequence only grows at its end, so that a reader may hold on to it
+ * while operations are appended; any other change makes a new sequence.
  */
 export class Sequence {
   /** In byte order of names: by first index; see `oplog/names.ts`. */
   readonly #runs: Run[] = [];
-  readonly #overlaps: Place[] = [];
+  readonly #overlaps: PlacedOverlap[] = [];
   /** The gapless stretches, in order: one, unless something is missing from storage. */
   readonly #stretches: { first: number; last: number }[] = [];
 
@@ -62,9 +62,9 @@ export class Sequence {
     return this.#stretches.at(-1)?.last ?? -1;
   }
 
-  /** True when all before `index` is stored, and nothing from there on. */
+  /** True when all operations before `index` are stored, and no later one. */
   endsBefore(index: number): boolean {
-    // With a hole at the start, `next` is 0, and something lies behind it.
+    // With a hole at the start, `next` is 0 although later operations are stored.
     return index > 0 && this.#stretches.length === 1 && this.next === index;
   }
 
@@ -79,7 +79,7 @@ export class Sequence {
     return holes;
   }
 
-  /** The overlaps that have operations of a span, or all of them. */
+  /** The overlaps that share indexes with a span; all of them by default. */
   overlaps(span: Span = { first: 0, last: Number.MAX_SAFE_INTEGER }): Overlap[] {
     return this.#overlaps
       .map(({ overlap }) => overlap)
@@ -100,7 +100,7 @@ export class Sequence {
     }
   }
 
-  /** The gapless span that begins right above `index`; `undefined` where nothing is stored there. */
+  /** The gapless span from `index + 1` on; `undefined` where that operation is not stored. */
   above(index: number): Span | undefined {
     const first = index + 1;
     const stretch = this.#stretches.find((stretch) => stretch.last >= first);
@@ -109,7 +109,7 @@ export class Sequence {
       : { first, last: stretch.last };
   }
 
-  /** What holds the operations of a span, in order: lone runs, and runs that overlap together. */
+  /** What holds the operations of a span, in order: lone runs, and overlaps as a whole. */
   *within(span: Span): Generator<Run | Overlap, void, void> {
     let i = this.#position(span.first);
     let o = this.#overlaps.findIndex(({ end }) => end > i);
@@ -124,7 +124,7 @@ export class Sequence {
     }
   }
 
-  /** Takes note of a run that shares indexes with the runs right before it. */
+  /** Records a run that shares indexes with the runs right before it. */
   #overlap(run: Run, position: number): void {
     let place = this.#overlaps.at(-1);
     if (place?.end !== position) {
@@ -138,7 +138,7 @@ export class Sequence {
     place.end++;
   }
 
-  /** Where the last piece begins that does not begin after `index` (binary search). */
+  /** The position of the last piece that does not begin after `index` (binary search). */
   #position(index: number): number {
     let low = 0;
     let high = this.#runs.length;

@@ -1,7 +1,7 @@
 /** The settings: environment variables, checked together at the start. */
 import * as v from "valibot";
 import manifest from "../package.json" with { type: "json" };
-import { isStorage, STORAGE_FORMS } from "../storage/open.ts";
+import { isStorage, STORAGE_FORMS, STORAGE_HELP } from "../storage/open.ts";
 import * as kind from "./config-values.ts";
 import { LOG_LEVELS } from "./logger.ts";
 
@@ -25,10 +25,7 @@ const Settings = v.object({
     v.pipe(
       v.string(),
       v.check(isStorage, `must be ${STORAGE_FORMS}`),
-      v.description(
-        "where operations are kept: the path of a folder, or s3://bucket/prefix; memory: keeps " +
-          "nothing after the process ends",
-      ),
+      v.description(`where operations are kept: ${STORAGE_HELP}`),
     ),
     "./data",
   ),

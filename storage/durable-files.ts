@@ -1,7 +1,7 @@
 /**
- * Reading and writing whole files, with as few turns through the runtime's thread pool as can be:
- * they are most of the CPU that a small file costs. What may wait for the disk is asynchronous; what
- * asks of memory alone, as a rule (whether a name is in a folder, closing a file), is not.
+ * Reads and writes whole files with as few passes through the runtime's thread pool as possible:
+ * these take most of the CPU of a small file. Calls that may wait for the disk are asynchronous.
+ * Calls that usually need only memory (looking up a name in a folder, closing a file) are not.
  */
 import {
   closeSync,
@@ -26,22 +26,22 @@ const write = promisify(writeCallback);
 const fsync = promisify(fsyncCallback);
 const unlink = promisify(unlinkCallback);
 
-/** From so many bytes on a file is large: a thread is woken faster than they are copied. */
+/** From this size on a file is large: copying it takes longer than waking a thread. */
 export const LARGE = 64 * 1024;
 
-/** How long other work waits at most while the sizes of many files are asked. */
+/** How long other work waits at most while the sizes of many files are read. */
 const SLICE_MS = 4;
 
 /**
- * The whole contents of a file. Throws with the code ENOENT where there is none. The form with a
- * callback takes half the time of that with promises on Node, and a third on Deno.
+ * Reads a whole file. Throws with the code ENOENT where there is none. The function with a callback
+ * takes half the time of the one with promises on Node, and a third on Deno.
  */
 export const readWhole: (path: string) => Promise<Uint8Array> = promisify(readFile);
 
 /**
- * As `readWhole`, for a file that was listed and is large: in one turn through the thread pool. The
- * memory is taken here, so that the runtime knows of it and frees what was read before; Deno's
- * `readFile` takes it elsewhere, and half as much again lies about.
+ * As `readWhole`, for a large file: in one pass through the thread pool. The memory is allocated
+ * here, so that the runtime counts it and collects earlier files in time; Deno's `readFile` allocates
+ * it elsewhere, which takes half as much memory again.
  */
 export async function readLarge(path: string): Promise<Uint8Array> {
   const file = openSync(path, "r");
@@ -59,7 +59,7 @@ export async function readLarge(path: string): Promise<Uint8Array> {
   }
 }
 
-/** Makes a new file of this account alone; returns once its bytes survive power loss. */
+/** Creates a file that only this account can read; resolves once its bytes survive power loss. */
 export async function writeNew(path: string, bytes: Uint8Array): Promise<void> {
   const file = await open(path, "wx", 0o600);
   try {
@@ -75,9 +75,9 @@ export async function writeNew(path: string, bytes: Uint8Array): Promise<void> {
   }
 }
 
-/** Makes renames into a folder durable. Not every system lets a folder be synced; Linux does. */
+/** Makes renames into a folder durable. Linux and macOS can sync a folder; not every system can. */
 export async function syncFolder(path: string): Promise<void> {
-  // What is in it was just renamed or read, so its entry is in memory.
+  // A name in the folder was just written or read, so its own entry is in memory.
   const folder = openSync(path, "r");
   try {
     await fsync(folder);
@@ -86,7 +86,7 @@ export async function syncFolder(path: string): Promise<void> {
   }
 }
 
-/** Removes a file, if it is there. `rm` looks at it first, which takes as long again. */
+/** Deletes a file if it exists. `rm` would look at it first, which takes as long again. */
 export async function remove(path: string): Promise<void> {
   try {
     await unlink(path);
@@ -95,12 +95,12 @@ export async function remove(path: string): Promise<void> {
   }
 }
 
-/** Moves a file. The form with a callback takes less, as that of `readFile` does. */
+/** Renames a file. With a callback for its speed, as `readWhole`. */
 export const move: (from: string, to: string) => Promise<void> = promisify(renameCallback);
 
 /**
- * The size of a file in bytes; `undefined` when nothing is there, `null` when it is no file. Asked
- * at once: a thread would take many times as long as the question.
+ * The size of a file in bytes; `undefined` when nothing is there, `null` when it is not a file.
+ * Synchronous: waking a thread takes many times as long as the call.
  */
 export function sizeOf(path: string): number | null | undefined {
   const entry = statSync(path, { throwIfNoEntry: false });
@@ -108,8 +108,8 @@ export function sizeOf(path: string): number | null | undefined {
 }
 
 /**
- * The sizes of files, as `sizeOf` gives them, in the order of their paths: for a few milliseconds
- * at a time, with room for other work in between.
+ * The sizes of files, as `sizeOf` returns them, in the order of their paths. Lets other work run
+ * every few milliseconds.
  */
 export async function sizesOf(paths: readonly string[]): Promise<(number | null | undefined)[]> {
   const sizes: (number | null | undefined)[] = [];
@@ -124,24 +124,24 @@ export async function sizesOf(paths: readonly string[]): Promise<(number | null 
   return sizes;
 }
 
-/** A sync that runs, and the one after it that callers wait for already. */
+/** A running sync, and the next one if callers wait for it already. */
 interface Syncing {
   running: Promise<void>;
   next: Promise<void> | undefined;
 }
 
-/** Syncs of folders, shared among those that wait for one at the same time. */
+/** Syncs of folders, shared among callers that wait at the same time. */
 export class FolderSyncs {
   readonly #folders = new Map<string, Syncing>();
 
   /**
-   * Resolves once what was renamed into the folder before this call survives power loss. When a
-   * sync fails, those that wait for the one after it fail as well: the system tells of it once.
+   * Resolves once all renames into the folder before this call survive power loss. When a sync fails,
+   * callers that wait for the next one fail as well: the system reports a failed write only once.
    */
   sync(path: string): Promise<void> {
     const folder = this.#folders.get(path);
     if (folder === undefined) return this.#begin(path);
-    // The one that runs may have begun too early for this caller; the next one has not begun.
+    // The running sync may have begun too early for this caller; the next one has not begun.
     folder.next ??= folder.running.then(() => this.#begin(path));
     return folder.next;
   }
@@ -162,7 +162,7 @@ export class FolderSyncs {
   }
 }
 
-/** The system's code of an error, such as ENOENT. */
+/** The system's error code, such as ENOENT. */
 export function codeOf(error: unknown): unknown {
   return error instanceof Error && "code" in error ? error.code : undefined;
 }

@@ -25,19 +25,20 @@ import {
   writeNew,
 } from "./durable-files.ts";
 
-/** How many folders are remembered as durable, so that their parent is not synced again. */
+/** How many folders are remembered as durable, so that their parent is not synced for every put. */
 const FOLDERS_REMEMBERED = 100_000;
 
-/** A put gives up after its temporary file was swept, or its folder removed, this many times. */
+/** How often a put is tried when its temporary file or its folder is removed under it. */
 const PUT_ATTEMPTS = 5;
 
 /**
- * Keeps each object as a file, the objects of one user in one folder:
+ * Keeps each object as a file, in a folder for each partition:
  *
- *     data/[PUBLIC_KEY]/[PUBLIC_KEY].[CLIENT_ID].[OPERATION_INDEX].[PAYLOAD_MD5_HASH]
+ *     data/[PARTITION]/[NAME]
  *     data/.tmp/[random]      a put that has not finished
  *
- * Several processes may share a folder. They run as one account: files are its alone (0600).
+ * Several processes may share a folder. They run as one account, because only it can read the files
+ * (0600).
  */
 export class FilesystemDriver implements Driver {
   readonly #root: string;
@@ -51,8 +52,8 @@ export class FilesystemDriver implements Driver {
   }
 
   /**
-   * Opens a folder, makes it where there is none, and sweeps what puts cut short by a crash have
-   * left. A put of another process that loses its temporary file to the sweep writes it anew.
+   * Opens a folder, creating it if necessary, and deletes the temporary files that a crash has left.
+   * A running put of another process, whose temporary file is deleted too, writes it again.
    */
   static async open(path: string): Promise<FilesystemDriver> {
     const driver = new FilesystemDriver(resolve(path));
@@ -97,11 +98,12 @@ export class FilesystemDriver implements Driver {
       for (let attempt = 1; ; attempt++) {
         await this.#makeFolder(folder);
         if (await this.#write(name, body)) break;
-        // Another process has swept the temporary file or removed the user's folder.
+        // Another process has deleted the temporary file or the partition's folder.
         this.#durableFolders.delete(folder);
-        if (attempt === PUT_ATTEMPTS) throw new Error(`${PUT_ATTEMPTS} attempts were undone`);
+        if (attempt === PUT_ATTEMPTS)
+          throw new Error(`other processes undid ${PUT_ATTEMPTS} attempts`);
       }
-      // For a name that exists as well: whoever wrote it may not have got as far as this.
+      // Also for a file that existed: the process that wrote it may have died before this.
       await this.#syncs.sync(join(this.#root, folder));
     });
   }
@@ -136,7 +138,7 @@ export class FilesystemDriver implements Driver {
         .filter((name) => partitionOf(name) === folder && name.startsWith(prefix))
         .sort();
       const added = names.filter((name) => !sizes.has(name));
-      // The sync goes first: sizes are asked for at once.
+      // The sync begins first, because the sizes are read synchronously.
       const [synced, found] = await Promise.all([
         names.length === 0 || this.#synced(path),
         sizesOf(added.map((name) => inFolder(path, name))),
@@ -144,11 +146,11 @@ export class FilesystemDriver implements Driver {
       added.forEach((name, i) => {
         const size = found[i];
         if (size !== undefined) sizes.set(name, size);
-        // Named again, and not there again: no object, but a link that leads nowhere.
+        // Listed twice and missing twice: a dangling link, not an object.
         else if (missed.has(name)) sizes.set(name, null);
         else missed.add(name);
       });
-      // What is gone since the names were read was packed into an object that may have come since.
+      // A file that is gone may have been packed into an object that the list came too early for.
       if (!synced || added.some((name) => !sizes.has(name))) continue;
       return names.flatMap((name) => {
         const size = sizes.get(name);
@@ -157,23 +159,23 @@ export class FilesystemDriver implements Driver {
     }
   }
 
-  /** The names in a user's folder: those of objects, and maybe others. */
+  /** The names in a partition's folder, of objects and of any other files. */
   async #namesIn(path: string): Promise<string[]> {
     try {
       return await readdir(path);
     } catch (error) {
       if (!isNotFound(error)) throw error;
-      // No folder, no objects; but where the storage itself is gone (a volume that is not
-      // mounted), nothing is known, and an empty list would be a lie.
+      // Without the folder there are no objects. But where the storage itself is gone (a volume that
+      // is not mounted), an empty list would be wrong: then this throws.
       await stat(this.#temporary);
       return [];
     }
   }
 
   /**
-   * What a list shows must be durable: a retry is acknowledged on its word alone, and the process
-   * that renamed a file into place may have died before it synced the folder. False if there is no
-   * such folder any more.
+   * Makes what a list shows durable: a retry is acknowledged because a list shows the object, and
+   * the process that stored it may have died before it synced the folder. False if the folder is
+   * gone.
    */
   async #synced(path: string): Promise<boolean> {
     try {
@@ -185,7 +187,7 @@ export class FilesystemDriver implements Driver {
     }
   }
 
-  /** Makes a user's folder; returns once its entry in the root survives power loss. */
+  /** Creates a partition's folder; resolves once its entry in the root survives power loss. */
   async #makeFolder(folder: string): Promise<void> {
     if (this.#durableFolders.has(folder)) return;
     await mkdir(join(this.#root, folder), { mode: 0o700 }).catch((error: unknown) => {
@@ -196,15 +198,15 @@ export class FilesystemDriver implements Driver {
   }
 
   /**
-   * Writes the file aside and renames it into place, unless it is there. False if its path was
-   * taken away under it.
+   * Writes a temporary file and renames it to its name, unless that exists. False if the temporary
+   * file or the folder was removed meanwhile.
    */
   async #write(name: string, body: Uint8Array): Promise<boolean> {
     const aside = join(this.#temporary, randomUUID());
     const path = this.#path(name);
     try {
       await writeNew(aside, body);
-      // Only a retry finds it there.
+      // Only a retry finds the file there.
       if (typeof sizeOf(path) === "number") await remove(aside);
       else await move(aside, path);
       return true;
@@ -216,18 +218,18 @@ export class FilesystemDriver implements Driver {
   }
 }
 
-/** The path of what is in a folder. `join` sets paths right that are not, which takes long. */
+/** The path of a name in a folder. `join` also normalizes the path, which takes long. */
 function inFolder(folder: string, name: string): string {
   return `${folder}/${name}`;
 }
 
-/** Makes new folders durable: `folder`, and all above it up to and including `top`. */
+/** Makes new folders durable: `folder`, and all above it up to `top`, included. */
 async function syncUpTo(top: string, folder: string): Promise<void> {
   await syncFolder(folder);
   if (folder !== top) await syncUpTo(top, dirname(folder));
 }
 
-/** Runs a piece of work; what the system refuses becomes `StorageUnavailable`, with the cause. */
+/** Does some work; an error of the system becomes `StorageUnavailable`, with the cause. */
 async function guarded<Result>(what: string, work: () => Promise<Result>): Promise<Result> {
   try {
     return await work();

@@ -1,8 +1,8 @@
 import type { Driver, RequestCounts, StoredObject } from "./driver.ts";
 
-/** A driver that counts what passes through it; read by the metrics and by tests. */
+/** A driver that counts the calls of another, for the metrics and for tests. */
 export class InstrumentedDriver implements Driver {
-  /** The driver's own count, where it has one. */
+  /** The other driver's own count where it has one, else its calls. */
   readonly requests: Readonly<RequestCounts>;
   readonly failures: RequestCounts = { list: 0, get: 0, put: 0, delete: 0 };
   readonly bytes = { read: 0, written: 0 };

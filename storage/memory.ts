@@ -1,6 +1,6 @@
 import { checkName, type Driver, ObjectMissing, type StoredObject } from "./driver.ts";
 
-/** Keeps objects in this process, for tests and for trying things out. All is gone at its end. */
+/** Keeps objects in memory, for tests and demonstrations. They are lost when the process ends. */
 export class MemoryDriver implements Driver {
   readonly #objects = new Map<string, Uint8Array>();
 

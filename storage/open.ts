@@ -2,15 +2,15 @@ import type { Driver } from "./driver.ts";
 import { FilesystemDriver } from "./filesystem.ts";
 import { MemoryDriver } from "./memory.ts";
 
-/** A driver, and what the `STORAGE` setting looks like for it. */
+/** A kind of storage: how the `STORAGE` setting names it, and its driver. */
 interface Kind {
-  /** The form in words, for messages. */
+  /** The form of the setting in words, for messages. */
   readonly form: string;
   readonly pattern: RegExp;
   readonly open: (location: string) => Promise<Driver>;
 }
 
-/** The drivers. This file is the only one that knows them; a new one is a line here. */
+/** All kinds of storage. Nothing outside this folder knows which there are. */
 const kinds: readonly Kind[] = [
   {
     form: "the path of a folder",
@@ -20,27 +20,32 @@ const kinds: readonly Kind[] = [
   {
     form: "s3://bucket/prefix",
     pattern: /^s3:\/\/[a-z0-9][a-z0-9._-]*(\/.*)?$/i,
-    // Loaded when it is wanted: the AWS SDK is larger than all the rest.
+    // Loaded when it is used: the AWS SDK is larger than all the rest.
     open: async (location) => (await import("./s3.ts")).S3Driver.open(location),
   },
   { form: "memory:", pattern: /^memory:$/, open: async () => new MemoryDriver() },
 ];
 
-/** What the `STORAGE` setting may be. */
+/** The forms that the `STORAGE` setting may have, for messages. */
 export const STORAGE_FORMS = kinds.map(({ form }) => form).join(" or ");
 
-/** True when a driver answers to this location. */
+/** The `STORAGE` setting as `--help` describes it. */
+export const STORAGE_HELP =
+  "the path of a folder, or s3://bucket/prefix; memory: keeps nothing after the process ends";
+
+/** True when this location is of a form that `openStorage` opens. */
 export function isStorage(location: string): boolean {
   return kindOf(location) !== undefined;
 }
 
 /**
- * Opens the storage that the `STORAGE` setting names. Throws `StorageUnavailable` when it cannot
- * be opened, and a `TypeError` where no driver answers to the location.
+ * Opens the storage at a location, as the `STORAGE` setting names it. Throws `StorageUnavailable`
+ * when it cannot be opened, and a `TypeError` for a location of no known form.
  */
 export async function openStorage(location: string): Promise<Driver> {
   const kind = kindOf(location);
-  if (kind === undefined) throw new TypeError(`storage is ${STORAGE_FORMS}, not ${location}`);
+  if (kind === undefined)
+    throw new TypeError(`the storage must be ${STORAGE_FORMS}, not ${location}`);
   return kind.open(location);
 }
 

@@ -1,16 +1,16 @@
-/** What the errors of the AWS SDK mean, and what to do about them. */
+/** Explains the errors of the AWS SDK, and what to do about them. */
 
-/** The answer is not that of an S3 service. */
-export class NoS3 extends Error {
-  override name = "NoS3";
+/** The response does not come from an S3 service. */
+export class NotS3 extends Error {
+  override name = "NotS3";
 }
 
-/** A request was given up. */
-export class OutOfTime extends Error {
+/** A request took too long. */
+export class RequestTimeout extends Error {
   override name = "TimeoutError";
 }
 
-/** What an error of the SDK means, in words for everybody, and what the operator is to look at. */
+/** What an error of the SDK means, in words for everybody, with advice for the operator. */
 export function explain(error: unknown): { reason: string; advice: string } {
   const code = codeOf(error);
   const status = statusOf(error);
@@ -21,7 +21,7 @@ export function explain(error: unknown): { reason: string; advice: string } {
     };
   }
   if (status === 301 || code === "AuthorizationHeaderMalformed") {
-    return { reason: "the bucket lies in another region", advice: "Check AWS_REGION." };
+    return { reason: "the bucket is in another region", advice: "Check AWS_REGION." };
   }
   if (status === 401 || status === 403) {
     return {
@@ -43,16 +43,16 @@ export function explain(error: unknown): { reason: string; advice: string } {
   if (error instanceof Error && /^Region (is missing|not accepted)/.test(error.message)) {
     return {
       reason: "there is no region",
-      advice: "Set AWS_REGION; a service of another make usually takes us-east-1 or auto.",
+      advice: "Set AWS_REGION; a service other than AWS usually accepts us-east-1 or auto.",
     };
   }
   if (code === "TimeoutError" || (error instanceof Error && "code" in error)) {
     return { reason: "it is not reachable", advice: "Check AWS_ENDPOINT_URL and the network." };
   }
-  return { reason: "it does not answer as it should", advice: "Is it an S3 service at all?" };
+  return { reason: "it does not answer as it should", advice: "Is it an S3 service?" };
 }
 
-/** The name that S3 or the SDK gives an error. */
+/** The name of an error of S3 or of the SDK. */
 export function codeOf(error: unknown): string | undefined {
   return error instanceof Error ? error.name : undefined;
 }

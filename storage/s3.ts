@@ -15,26 +15,26 @@ import {
   StorageUnavailable,
   type StoredObject,
 } from "./driver.ts";
-import { codeOf, explain, NoS3, OutOfTime } from "./s3-errors.ts";
+import { codeOf, explain, NotS3, RequestTimeout } from "./s3-errors.ts";
 
-/** Connections at most. Further requests wait for one of them. */
+/** The most connections at once. Further requests wait for one. */
 const MAX_SOCKETS = 128;
 
-/** How long a connection may take to open, and the head of an answer to come. */
-const CONNECT_WITHIN_MS = 5_000;
-const ANSWER_WITHIN_MS = 30_000;
+/** How long a connection may take to open, and a response to begin. */
+const CONNECT_TIMEOUT_MS = 5_000;
+const RESPONSE_TIMEOUT_MS = 30_000;
 
 /**
- * How long a request may take in all, its retries and the body of the answer included. Without it,
- * an answer that stops in the middle would be waited for, and whoever shares the wait, for ever.
+ * How long a request may take in all, its retries and the body of the response included. Without
+ * this limit, a response that stops in the middle would hold up its callers permanently.
  */
-const END_WITHIN_MS = 120_000;
+const REQUEST_TIMEOUT_MS = 120_000;
 
-/** What is not as usual, or as the environment says. */
+/** Settings that differ from the defaults or the environment, for tests. */
 export interface S3Options {
   /** How long a request may take in all, in milliseconds. */
-  readonly endWithin?: number;
-  /** The address of the service, `http://…`. */
+  readonly timeout?: number;
+  /** The URL of the service. */
   readonly endpoint?: string;
   /** How often a request is tried. */
   readonly maxAttempts?: number;
@@ -49,25 +49,25 @@ const KINDS: Readonly<Record<string, keyof RequestCounts>> = {
 };
 
 /**
- * Keeps each object under the key `prefix/name` in a bucket. Works with AWS and with what speaks
- * its protocol: it needs no conditional writes, no newer checksums and no batch deletes.
+ * Keeps each object under the key `prefix/name` in a bucket of AWS or of a compatible service: it
+ * needs no conditional writes, no newer checksums and no batch deletes.
  *
- * Credentials, region, endpoint and retries are those of the AWS SDK's own environment and profile:
- * AWS_ACCESS_KEY_ID, AWS_REGION, AWS_ENDPOINT_URL, AWS_PROFILE, AWS_MAX_ATTEMPTS and so on.
+ * The AWS SDK takes credentials, region, endpoint and retries from its own environment variables
+ * and profile: AWS_ACCESS_KEY_ID, AWS_REGION, AWS_ENDPOINT_URL, AWS_PROFILE, AWS_MAX_ATTEMPTS …
  */
 export class S3Driver implements Driver {
-  /** Every page and every try counts: each is on the bill. */
+  /** Every page of a list and every attempt counts, because each is billed. */
   readonly requests: RequestCounts = { list: 0, get: 0, put: 0, delete: 0 };
   readonly #client: S3Client;
   readonly #bucket: string;
   readonly #prefix: string;
-  readonly #endWithin: number;
+  readonly #timeout: number;
 
-  private constructor(client: S3Client, bucket: string, prefix: string, endWithin: number) {
+  private constructor(client: S3Client, bucket: string, prefix: string, timeout: number) {
     this.#client = client;
     this.#bucket = bucket;
     this.#prefix = prefix;
-    this.#endWithin = endWithin;
+    this.#timeout = timeout;
     client.middlewareStack.add(
       (next, { commandName }) =>
         (args) => {
@@ -75,15 +75,15 @@ export class S3Driver implements Driver {
           if (kind !== undefined) this.requests[kind]++;
           return next(args);
         },
-      // Behind the retries, so that it is passed on every try.
+      // After the retries in the stack, so that every attempt passes it.
       { step: "finalizeRequest", priority: "low" },
     );
   }
 
-  /** Opens `s3://bucket` or `s3://bucket/prefix`, and makes sure that it answers. */
+  /** Opens `s3://bucket` or `s3://bucket/prefix`. Throws `StorageUnavailable` when it does not answer. */
   static async open(
     location: string,
-    { endWithin = END_WITHIN_MS, ...config }: S3Options = {},
+    { timeout = REQUEST_TIMEOUT_MS, ...config }: S3Options = {},
   ): Promise<S3Driver> {
     const [, bucket, path = ""] =
       /^s3:\/\/([a-z0-9][a-z0-9._-]*)(?:\/(.*))?$/i.exec(location) ?? [];
@@ -93,24 +93,24 @@ export class S3Driver implements Driver {
     const prefix = path.replace(/\/+$/, "");
     const client = new S3Client({
       ...config,
-      // The newer defaults add checksums in a form that many services refuse.
+      // The SDK's defaults add checksums in a form that many services refuse.
       requestChecksumCalculation: "WHEN_REQUIRED",
       responseChecksumValidation: "WHEN_REQUIRED",
-      // Put together once for each command, and not for each request: a quarter of a request's CPU.
+      // The middleware is built once for each command: otherwise it takes a quarter of a request's CPU.
       cacheMiddleware: true,
       requestHandler: {
-        connectionTimeout: CONNECT_WITHIN_MS,
-        requestTimeout: ANSWER_WITHIN_MS,
+        connectionTimeout: CONNECT_TIMEOUT_MS,
+        requestTimeout: RESPONSE_TIMEOUT_MS,
         throwOnRequestTimeout: true,
         httpAgent: { maxSockets: MAX_SOCKETS },
         httpsAgent: { maxSockets: MAX_SOCKETS },
       },
     });
-    // A service at an address of its own seldom has a host name for each bucket.
+    // A service other than AWS seldom has a host name for each bucket.
     client.config.forcePathStyle =
       config.endpoint !== undefined ||
       (await client.config.serviceConfiguredEndpoint?.()) !== undefined;
-    const driver = new S3Driver(client, bucket, prefix === "" ? "" : `${prefix}/`, endWithin);
+    const driver = new S3Driver(client, bucket, prefix === "" ? "" : `${prefix}/`, timeout);
     await driver.#list("ready.", { MaxKeys: 1 });
     return driver;
   }
@@ -134,7 +134,7 @@ export class S3Driver implements Driver {
       }
       const next = page.NextContinuationToken;
       if (page.IsTruncated === true && (next === undefined || next === token)) {
-        throw this.#unavailable("list", new Error("a page of the list leads to no other"));
+        throw this.#unavailable("list", new Error("a page of the list does not lead to the next"));
       }
       token = page.IsTruncated === true ? next : undefined;
     } while (token !== undefined);
@@ -144,11 +144,11 @@ export class S3Driver implements Driver {
   async get(name: string): Promise<Uint8Array> {
     checkName(name);
     try {
-      return await this.#inTime(async (abortSignal) => {
+      return await this.#withTimeout(async (abortSignal) => {
         const command = new GetObjectCommand(this.#at(name));
         const { Body } = await this.#client.send(command, { abortSignal });
-        if (Body === undefined) throw new Error("an answer has no body");
-        // Read to its end at once: a body that is left alone keeps its connection.
+        if (Body === undefined) throw new Error("the response has no body");
+        // Read to its end: a body that is not read keeps its connection.
         return Body.transformToByteArray();
       });
     } catch (error) {
@@ -165,9 +165,9 @@ export class S3Driver implements Driver {
     const { ETag } = await this.#send("put", (abortSignal) =>
       this.#client.send(command, { abortSignal }),
     );
-    // A 200 of anybody else (a proxy, a page of maintenance) stores nothing.
+    // A 200 from a proxy or a maintenance page stores nothing.
     if (ETag === undefined)
-      throw this.#unavailable("put", new NoS3("the answer to a put has no ETag"));
+      throw this.#unavailable("put", new NotS3("the response to a put has no ETag"));
   }
 
   async delete(name: string): Promise<void> {
@@ -184,7 +184,7 @@ export class S3Driver implements Driver {
     return { Bucket: this.#bucket, Key: this.#prefix + name };
   }
 
-  /** The name of a listed key; `undefined` for a key that was not asked for. */
+  /** The name of a listed key; `undefined` for a key outside the prefix. */
   #nameOf(key: string | undefined): string | undefined {
     return key?.startsWith(this.#prefix) ? key.slice(this.#prefix.length) : undefined;
   }
@@ -195,16 +195,16 @@ export class S3Driver implements Driver {
   ): Promise<ListObjectsV2CommandOutput> {
     const request = { Bucket: this.#bucket, Prefix: this.#prefix + prefix, ...page };
     const command = new ListObjectsV2Command(request);
-    const answer = await this.#send("list", (abortSignal) =>
+    const response = await this.#send("list", (abortSignal) =>
       this.#client.send(command, { abortSignal }),
     );
-    const { IsTruncated, Name, KeyCount, Contents = [] } = answer;
-    // A 200 of anybody else has none of these, and would pass for a list of nothing.
+    const { IsTruncated, Name, KeyCount, Contents = [] } = response;
+    // A 200 from a proxy has none of these, and would look like an empty list.
     const whole = KeyCount === undefined || KeyCount === Contents.length;
     if (typeof IsTruncated !== "boolean" || Name !== this.#bucket || !whole) {
-      throw this.#unavailable("list", new NoS3("what came is no list of this bucket"));
+      throw this.#unavailable("list", new NotS3("the response is not a list of this bucket"));
     }
-    return answer;
+    return response;
   }
 
   async #send<Output>(
@@ -212,22 +212,24 @@ export class S3Driver implements Driver {
     request: (abortSignal: AbortSignal) => Promise<Output>,
   ): Promise<Output> {
     try {
-      return await this.#inTime(request);
+      return await this.#withTimeout(request);
     } catch (error) {
       throw this.#unavailable(what, error);
     }
   }
 
-  /** Runs a request, and gives it up, body and all, when it takes too long. */
-  async #inTime<Output>(request: (abortSignal: AbortSignal) => Promise<Output>): Promise<Output> {
+  /** Runs a request and the reading of its body within the time limit. */
+  async #withTimeout<Output>(
+    request: (abortSignal: AbortSignal) => Promise<Output>,
+  ): Promise<Output> {
     const limit = new AbortController();
     let timer: ReturnType<typeof setTimeout> | undefined;
-    // Raced as well as aborted: not every runtime ends the reading of a body with its request.
+    // A race beside the abort: not every runtime stops reading a body when its request is aborted.
     const late = new Promise<never>((_resolve, reject) => {
       timer = setTimeout(() => {
-        reject(new OutOfTime(`nothing came of it in ${this.#endWithin} ms`));
+        reject(new RequestTimeout(`it took longer than ${this.#timeout} ms`));
         limit.abort();
-      }, this.#endWithin);
+      }, this.#timeout);
     });
     try {
       return await Promise.race([request(limit.signal), late]);

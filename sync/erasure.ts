@@ -126,7 +126,7 @@ export class Erasures {
     const queue = names.values();
     const worker = async () => {
       for (const name of queue) {
-        await objects.deleteNamed(name);
+        await objects.delete(name);
         telemetry.count("erased_objects");
       }
     };

@@ -3,6 +3,8 @@
  *
  * The counts of requests are those that the ledger test asserts on the wire.
  */
+import { RUNS_PER_USER } from "../../oplog/listing-cache.ts";
+import { BYTES_PER_ENTRY } from "../../oplog/object-cache.ts";
 import { type PackedClient, packedClient } from "./packing-model.ts";
 
 export interface Profile {
@@ -87,12 +89,6 @@ const OBJECTS_PER_LIST = 1000;
 /** What an object takes in the answer to a LIST: its key, time, hash and size, in XML. */
 const BYTES_PER_LISTED_OBJECT = 400;
 
-/** What the object cache counts for an entry beside its bytes. */
-const CACHE_BYTES_PER_OBJECT = 256;
-
-/** What the listing cache counts for a user beside the objects. */
-const CACHE_RUNS_PER_USER = 4;
-
 /** What the server asks of S3 in a month. */
 export interface Usage {
   readonly put: number;
@@ -167,7 +163,7 @@ function listingsPerUser(profile: Profile, setup: Setup): number {
     // A request with an operation looks twice: before it stores, and for what it answers.
     return DAYS_PER_MONTH * (pollsPerDay + 2 * operationsPerDay) + firstSyncs;
   }
-  const cachedRuns = profile.users * (objectsPerUser(profile) + CACHE_RUNS_PER_USER);
+  const cachedRuns = profile.users * (objectsPerUser(profile) + RUNS_PER_USER);
   if (cachedRuns > profile.listingCacheRuns) {
     throw new Error(`LISTING_CACHE_RUNS does not hold the listings of: ${profile.name}`);
   }
@@ -180,7 +176,7 @@ function listingsPerUser(profile: Profile, setup: Setup): number {
 /** The share of deliveries for which the payload is no longer in the cache. */
 function missedShare(profile: Profile, setup: Setup): number {
   if (setup === "without caches") return 1;
-  const entry = profile.payloadBytes + CACHE_BYTES_PER_OBJECT;
+  const entry = profile.payloadBytes + BYTES_PER_ENTRY;
   const writtenPerHour = (profile.users * profile.operationsPerDay * entry) / 24;
   const hoursKept = profile.objectCacheBytes / writtenPerHour;
   // A device that is off while an operation comes fetches it up to this many hours later.

@@ -1,7 +1,6 @@
 /** What compaction asks of storage, and what it leaves: its own policy, on a client of the model. */
 
-import { planSegments } from "../../oplog/compaction/planner.ts";
-import { LIMITS } from "../../oplog/compaction/scheduler.ts";
+import { LIMITS, planSegments } from "../../oplog/compaction/planner.ts";
 import { type Run, Sequence } from "../../oplog/sequence.ts";
 import { formatLine } from "../../protocol/ndjson.ts";
 

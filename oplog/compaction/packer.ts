@@ -1,7 +1,7 @@
 import { md5Of, ObjectMissing } from "../../storage/driver.ts";
 import { type Entry, EntryReader, type ForkListener } from "../entries.ts";
 import type { ListingCache } from "../listing-cache.ts";
-import type { Fingerprint } from "../names.ts";
+import { type Fingerprint, formatName } from "../names.ts";
 import type { ObjectCache } from "../object-cache.ts";
 import { prefetch } from "../prefetch.ts";
 import { Segment } from "../segment.ts";
@@ -104,7 +104,7 @@ export class Packer {
         const worker = async () => {
           for (const run of queue) {
             if (signal.aborted) return;
-            await objects.delete({ user, client, ...run });
+            await objects.delete(formatName({ user, client, ...run }));
             telemetry.count("compaction", "deleted");
           }
         };

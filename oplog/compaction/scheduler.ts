@@ -6,7 +6,7 @@ import type { Listing } from "../listing.ts";
 import type { Fingerprint } from "../names.ts";
 import { NO_TELEMETRY, type Telemetry } from "../telemetry.ts";
 import { Packer, type PackerOptions } from "./packer.ts";
-import { type PackingLimits, planSegments } from "./planner.ts";
+import { LIMITS, type PackingLimits, planSegments } from "./planner.ts";
 import { Slots } from "./slots.ts";
 
 export interface CompactionSchedulerOptions
@@ -34,8 +34,6 @@ export interface CompactionTiming {
   readonly backoff: number;
 }
 
-/** What is packed by default. */
-export const LIMITS: PackingLimits = { operations: 256, bytes: 1024 * 1024 };
 const TIMING: CompactionTiming = {
   debounce: 1_000,
   maxDelay: 30_000,

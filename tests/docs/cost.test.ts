@@ -18,7 +18,7 @@ import {
   usageOf,
 } from "../../bench/cost/cost-model.ts";
 import { packedClient } from "../../bench/cost/packing-model.ts";
-import { LIMITS } from "../../oplog/compaction/scheduler.ts";
+import { LIMITS } from "../../oplog/compaction/planner.ts";
 import { encodeSegment } from "../../oplog/segment.ts";
 import { InstrumentedDriver } from "../../storage/instrumented.ts";
 import { MemoryDriver } from "../../storage/memory.ts";

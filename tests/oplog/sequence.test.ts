@@ -189,12 +189,12 @@ describe("a listing after a compaction", () => {
           // A client that is not listed has nothing to be packed.
           const coming = some.length === 0 ? [] : added.filter((run) => !known.has(nameOf(run)));
           const left = [...kept, ...coming];
-          const repacked = listing.repacked(client, gone, added);
+          const compacted = listing.compacted(client, gone, added);
           const afresh = listingOf(user, [
             [client, left.toSorted(byName)],
             [others, some],
           ]);
-          assert.deepEqual(factsOf(repacked), factsOf(afresh));
+          assert.deepEqual(factsOf(compacted), factsOf(afresh));
           assert.deepEqual(factsOf(listing), before);
         },
       ),

@@ -175,7 +175,7 @@ if (s3 !== undefined && target?.startsWith("http://")) {
     let driver: S3Driver;
     // One attempt: how often the SDK tries is its own affair. Not by the environment, which is that
     // of other test files as well where each has a thread and not a process.
-    const open = (place = newPlace(), more: { endWithin?: number } = {}) =>
+    const open = (place = newPlace(), more: { timeout?: number } = {}) =>
       S3Driver.open(place, { endpoint: proxy.url, maxAttempts: 1, ...more });
     const body = new TextEncoder().encode("payload");
     const stored = { user: someFingerprint(), client: newClient() };
@@ -248,7 +248,7 @@ if (s3 !== undefined && target?.startsWith("http://")) {
     });
 
     it("gives up a request whose answer stops in the middle, and works again after it", async () => {
-      const impatient = await open(newPlace(), { endWithin: 300 });
+      const impatient = await open(newPlace(), { timeout: 300 });
       await impatient.put(name, body);
       proxy.meddleAnswer = () => "stall";
       await assert.rejects(impatient.get(name), StorageUnavailable);
