@@ -1,0 +1,205 @@
+/** Both npm packages, as someone who installs them uses them. */
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { copyFileSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { gzipSync } from "node:zlib";
+import { checkPackage, createPackageFromTarballData } from "@arethetypeswrong/core";
+import { build as bundle } from "esbuild";
+import { chromium as driver } from "playwright-core";
+import { publint } from "publint";
+import { build, preview } from "vite";
+import manifest from "../../package.json" with { type: "json" };
+import { chromium } from "../support/chromium.ts";
+import { temporaryFolder } from "../support/folder.ts";
+import {
+  NO_LIMITS,
+  projectFolder,
+  runToEnd,
+  type ServerProcess,
+  startServer,
+} from "../support/process.ts";
+import { install, installed, output, pack, type Tarballs } from "./install.ts";
+
+const APP = join(import.meta.dirname, "app");
+const TSC = join(projectFolder, "node_modules", ".bin", "tsc");
+/** The most that the client may weigh, in bytes after gzip. */
+const CLIENT_BUDGET = 12 * 1024;
+
+export function testPackages(): void {
+  describe("the npm packages", () => {
+    const folder = temporaryFolder();
+    let tarballs: Tarballs;
+    let app: string;
+    let server: ServerProcess;
+
+    before(async () => {
+      tarballs = await pack(folder.path);
+      app = await install(join(folder.path, "app"), [tarballs.server, tarballs.client]);
+      for (const file of readdirSync(APP)) copyFileSync(join(APP, file), join(app, file));
+      const command = [join(app, "node_modules", ".bin", "sync-server")] as const;
+      server = await startServer(
+        { STORAGE: "memory:", LISTING_TTL: "0" },
+        { command, folder: app },
+      );
+    });
+    after(async () => {
+      await server?.end("SIGTERM");
+      folder.remove();
+    });
+
+    it("install nothing but what they need", async () => {
+      const alone = await install(join(folder.path, "client-alone"), [tarballs.client]);
+      assert.deepEqual(installed(alone), ["@sync-server/client"]);
+      const names = installed(app);
+      const wanted = Object.keys(manifest.dependencies);
+      assert.deepEqual(
+        wanted.filter((name) => !names.includes(name)),
+        [],
+      );
+      const unwanted = Object.keys(manifest.devDependencies).filter((name) => names.includes(name));
+      assert.deepEqual(unwanted, []);
+      assert.ok(!names.some((name) => name.startsWith("@aws-sdk/") || name.startsWith("@smithy/")));
+    });
+
+    it("serve a folder by npx", async () => {
+      const npx = spawn(
+        "npx",
+        ["--yes", "--prefer-offline", `--package=${tarballs.server}`, "sync-server"],
+        {
+          cwd: folder.path,
+          env: {
+            ...process.env,
+            STORAGE: "./data",
+            PORT: "0",
+            ...NO_LIMITS,
+            npm_config_local_prefix: folder.path,
+          },
+          stdio: ["ignore", "pipe", "inherit"],
+          // A group, since npx starts a shell that starts the server.
+          detached: true,
+        },
+      );
+      try {
+        const url = await addressOf(npx);
+        const response = await fetch(new URL("/health", url));
+        assert.deepEqual(await response.json(), { status: "ok" });
+        const page = await fetch(url);
+        assert.match(await page.text(), /<title>Notebook/);
+        assert.ok(readdirSync(folder.path).includes("data"));
+      } finally {
+        process.kill(-(npx.pid ?? 0), "SIGTERM");
+        await once(npx, "close");
+      }
+    });
+
+    it("speak S3 with no SDK beside them", async () => {
+      const command = [join(app, "node_modules", ".bin", "sync-server")] as const;
+      const { code, stderr } = await runToEnd(
+        [],
+        {
+          STORAGE: "s3://bucket/prefix",
+          AWS_ENDPOINT_URL: "http://127.0.0.1:9",
+          AWS_REGION: "us-east-1",
+          AWS_ACCESS_KEY_ID: "id",
+          AWS_SECRET_ACCESS_KEY: "secret",
+          AWS_MAX_ATTEMPTS: "1",
+        },
+        { command, folder: app },
+      );
+      assert.equal(code, 1);
+      assert.match(stderr, /ECONNREFUSED/);
+    });
+
+    for (const resolution of ["bundler", "nodenext"]) {
+      it(`type-check and run in an app with moduleResolution ${resolution}`, async () => {
+        const module = resolution === "bundler" ? "esnext" : "nodenext";
+        await output(
+          [TSC, "--module", module, "--moduleResolution", resolution, "--outDir", resolution],
+          app,
+        );
+        const store = join(folder.path, `store-${resolution}`);
+        const script = join(resolution, "two-devices.js");
+        assert.equal(
+          await output([process.execPath, script, server.url, store], app),
+          "Buy milk.\n",
+        );
+      });
+    }
+
+    it("embed the server, whose import starts nothing", async () => {
+      const options = ["--ignoreConfig", "--module", "nodenext", "--target", "es2024", "--strict"];
+      await output([TSC, ...options, "--skipLibCheck", "--outDir", "embed", "embed.ts"], app);
+      assert.equal(await output([process.execPath, join("embed", "embed.js")], app), "function\n");
+    });
+
+    it("build with Vite into a page that syncs in Chromium", {
+      skip: chromium === undefined && "there is no Chromium",
+    }, async () => {
+      if (chromium === undefined) return;
+      await build({ root: app, configFile: false, logLevel: "error" });
+      const pages = await preview({ root: app, configFile: false, preview: { port: 0 } });
+      const browser = await driver.launch({
+        executablePath: chromium,
+        args: ["--no-sandbox", "--disable-gpu", "--no-first-run"],
+      });
+      try {
+        const page = await browser.newPage();
+        const [address = ""] = pages.resolvedUrls?.local ?? [];
+        await page.goto(`${address}?server=${encodeURIComponent(server.url)}`);
+        await page.waitForFunction('document.title !== "running"', null, { timeout: 60_000 });
+        assert.equal(await page.title(), "received: Buy milk.");
+      } finally {
+        await browser.close();
+        await pages.close();
+      }
+    });
+
+    it("have nothing that publint reports", async () => {
+      for (const name of ["server", "client"]) {
+        const pkgDir = join(app, "node_modules", "@sync-server", name);
+        const { messages } = await publint({ pkgDir, pack: false, strict: true });
+        assert.deepEqual(messages, []);
+      }
+    });
+
+    it("have types that resolve right wherever ES modules do", async () => {
+      for (const tarball of [tarballs.server, tarballs.client]) {
+        const data = new Uint8Array(readFileSync(tarball));
+        const result = await checkPackage(createPackageFromTarballData(data));
+        assert.ok(result.types !== false);
+        // The packages have no CommonJS, and resolution as before `exports` is for CommonJS.
+        const problems = result.problems.filter(
+          (problem) =>
+            !("resolutionKind" in problem) || !/^node10$|-cjs$/.test(problem.resolutionKind),
+        );
+        assert.deepEqual(problems, []);
+      }
+    });
+
+    it("keep the client within its budget", async () => {
+      const { outputFiles } = await bundle({
+        stdin: { contents: 'export * from "@sync-server/client";', resolveDir: app },
+        bundle: true,
+        minify: true,
+        format: "esm",
+        write: false,
+      });
+      const size = gzipSync(outputFiles[0]?.contents ?? "", { level: 9 }).length;
+      assert.ok(size <= CLIENT_BUDGET, `${size} bytes of ${CLIENT_BUDGET}`);
+    });
+  });
+}
+
+/** Waits until a server says where it listens. */
+async function addressOf(child: ChildProcess): Promise<string> {
+  let text = "";
+  for await (const chunk of child.stdout ?? []) {
+    text += chunk;
+    const url = /listens on (http:\/\/\S+?),/.exec(text)?.[1];
+    if (url !== undefined) return url;
+  }
+  throw new Error(`it ended: ${text}`);
+}
