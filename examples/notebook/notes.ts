@@ -1,52 +1,51 @@
-/** Notes: what the command line and the web page put into operations, so that they share a notebook. */
+/** What a note is: the data of an operation. The page and the command line share it. */
+import { type Operation, textOf } from "../../client/index.ts";
 
-import type { Operation } from "../../client/types.ts";
-import { textOf } from "../../protocol/bytes.ts";
-
-/** A note, and which operation it came in. */
+/** A note, and the operation that holds it. */
 export interface Note {
   readonly client: string;
   readonly index: number;
-  /** When it was written, in milliseconds since 1970; 0 where the operation does not say. */
+  /** When it was written, in milliseconds since 1970; 0 if the operation does not say. */
   readonly at: number;
   readonly text: string;
 }
 
-/** What an operation holds for a note written at a time, in milliseconds since 1970. */
+/** The data of an operation for a note written at a time, in milliseconds since 1970. */
 export function noteData(text: string, at: number): string {
   return JSON.stringify({ at, text });
 }
 
-/** The note of an operation. One that some other app has made is shown as well as may be. */
+/** The note in an operation. Data that another app wrote is shown as text if it is text. */
 export function noteOf({ client, index, data }: Operation): Note {
   return { client, index, ...contentOf(data) };
 }
 
-/** In the order in which they were written, as far as the clocks of the devices agree. */
+/** Orders notes by the time of writing, as far as the clocks of the devices agree. */
 export function compareNotes(a: Note, b: Note): number {
   if (a.at !== b.at) return a.at - b.at;
   if (a.client !== b.client) return a.client < b.client ? -1 : 1;
   return a.index - b.index;
 }
 
-function contentOf(data: Uint8Array): { at: number; text: string } {
-  const text = textIn(data);
-  if (text === undefined) return { at: 0, text: `(${data.length} bytes that are no text)` };
-  const note = parsed(text);
+function contentOf(data: Operation["data"]): { at: number; text: string } {
+  const text = decode(data);
+  if (text === undefined) return { at: 0, text: `(${data.length} bytes that are not text)` };
+  const note = parse(text);
   if (typeof note !== "object" || note === null) return { at: 0, text };
   if (!("text" in note && typeof note.text === "string")) return { at: 0, text };
   const at = "at" in note && isTime(note.at) ? note.at : 0;
   return { at, text: note.text };
 }
 
-/** The most that a `Date` takes. */
+/** The last time that a `Date` can hold. */
 const LAST_TIME = 8.64e15;
 
 function isTime(value: unknown): value is number {
   return typeof value === "number" && value >= 0 && value <= LAST_TIME;
 }
 
-function textIn(data: Uint8Array): string | undefined {
+/** `undefined` for bytes that are not UTF-8. */
+function decode(data: Operation["data"]): string | undefined {
   try {
     return textOf(data);
   } catch (error) {
@@ -55,7 +54,8 @@ function textIn(data: Uint8Array): string | undefined {
   }
 }
 
-function parsed(text: string): unknown {
+/** `undefined` for a text that is not JSON. */
+function parse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {

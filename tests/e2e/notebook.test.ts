@@ -1,4 +1,4 @@
-/** The web page in headless Chromium, with the real server: as people use it. */
+/** The web page of the notebook in headless Chromium, on the real server. */
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, it } from "node:test";
 import { type Browser, type BrowserContext, chromium as driver, type Page } from "playwright-core";
@@ -9,13 +9,13 @@ import { buildPage } from "../support/page.ts";
 
 const PASSPHRASE = "correct horse battery staple";
 const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"];
-/** The page waits for keys to be made and for PBKDF2, on a machine that may be busy. */
+/** Key generation and PBKDF2 take long on a busy machine. */
 const PATIENCE_MS = 60_000;
 
-/** One runtime is enough for what happens in the browser, and playwright-core is made for Node. */
+/** One runtime is enough to drive the browser, and playwright-core is made for Node. */
 const elsewhere = process.versions.bun !== undefined || process.versions.deno !== undefined;
 const why = elsewhere
-  ? "it is run on Node alone: the page is the same whatever runs the test"
+  ? "it runs on Node only, as the page does not depend on the runtime of the test"
   : "there is no Chromium: install Debian's chromium, or set TEST_CHROMIUM";
 
 describe("the notebook in Chromium", () => {
@@ -27,10 +27,10 @@ describe("the notebook in Chromium", () => {
   const storage = new MemoryDriver();
   let server: Serving;
   let browser: Browser;
-  /** The key of a notebook that each test gets a new one of. */
+  /** The key of the test's notebook, as text; empty until the first device creates it. */
   let key = "";
-  /** What a page should never say: a fault, or something the policy had to stop. */
-  const complaints: string[] = [];
+  /** Uncaught errors of pages, and what the Content Security Policy blocked. */
+  const pageErrors: string[] = [];
 
   before(async () => {
     await buildPage();
@@ -43,10 +43,10 @@ describe("the notebook in Chromium", () => {
   });
   beforeEach(() => {
     key = "";
-    complaints.length = 0;
+    pageErrors.length = 0;
   });
 
-  /** A new profile, as on another device. */
+  /** A new browser profile, which is another device. */
   async function device(): Promise<BrowserContext> {
     const context = await browser.newContext();
     context.setDefaultTimeout(PATIENCE_MS);
@@ -55,15 +55,15 @@ describe("the notebook in Chromium", () => {
 
   async function open(context: BrowserContext): Promise<Page> {
     const page = await context.newPage();
-    page.on("pageerror", (error) => complaints.push(error.message));
+    page.on("pageerror", (error) => pageErrors.push(error.message));
     page.on("console", (message) => {
-      if (/Content Security|Refused to/.test(message.text())) complaints.push(message.text());
+      if (/Content Security|Refused to/.test(message.text())) pageErrors.push(message.text());
     });
     await page.goto(server.url);
     return page;
   }
 
-  /** Opens the page on a new device: the first one makes the key, others bring it. */
+  /** Opens the page on a new device: the first one creates the key, others import it. */
   async function openNew(): Promise<Page> {
     const page = await open(await device());
     if (key === "") {
@@ -73,13 +73,13 @@ describe("the notebook in Chromium", () => {
       await page.locator("#note").waitFor();
       key = await page.getByLabel("Key, protected by the passphrase").inputValue();
     } else {
-      await bring(page, PASSPHRASE);
+      await importKey(page, PASSPHRASE);
       await page.locator("#note").waitFor();
     }
     return page;
   }
 
-  async function bring(page: Page, passphrase: string): Promise<void> {
+  async function importKey(page: Page, passphrase: string): Promise<void> {
     const form = page.locator("#import");
     await form.getByLabel("Key").fill(key);
     await form.getByLabel("Passphrase").fill(passphrase);
@@ -91,7 +91,7 @@ describe("the notebook in Chromium", () => {
     await page.getByRole("button", { name: "Add note" }).click();
   }
 
-  /** Waits until the page shows these notes, the newest first, and no others. */
+  /** Waits until the page shows exactly these notes, newest first. */
   async function shows(page: Page, notes: readonly string[]): Promise<void> {
     const items = page.locator("#notes > li > p");
     const deadline = Date.now() + PATIENCE_MS;
@@ -107,7 +107,7 @@ describe("the notebook in Chromium", () => {
   const state = (page: Page, name: string) =>
     page.locator(`#status[data-state="${name}"]`).waitFor();
 
-  it("carries notes between two windows, and the server holds no word of them", async () => {
+  it("carries notes between two devices, and the server stores no word of them", async () => {
     const laptop = await openNew();
     await write(laptop, "Buy milk.");
     const phone = await openNew();
@@ -116,17 +116,17 @@ describe("the notebook in Chromium", () => {
     await shows(laptop, ["Feed the cat.\n<img src=x onerror=alert(1)>", "Buy milk."]);
     for (const page of [laptop, phone]) {
       const lines = await page.locator("#stored > li > span").allTextContents();
-      assert.equal(lines.length, 2, "each shows what the server stores");
+      assert.equal(lines.length, 2, "both pages show what the server stores");
       for (const line of lines) assert.match(line, /^[\w-]{40,}…$/);
     }
     for (const { name } of await storage.list("")) {
       const stored = Buffer.from(await storage.get(name)).toString();
       assert.doesNotMatch(stored, /milk|cat/);
     }
-    assert.deepEqual(complaints, []);
+    assert.deepEqual(pageErrors, []);
   });
 
-  it("keeps everything over a reload", async () => {
+  it("keeps everything across a reload", async () => {
     const page = await openNew();
     await write(page, "one");
     await write(page, "two");
@@ -137,28 +137,31 @@ describe("the notebook in Chromium", () => {
     assert.equal(await page.locator("#stored > li").count(), 2);
     await write(page, "three");
     await shows(await openNew(), ["three", "two", "one"]);
-    assert.deepEqual(complaints, []);
+    assert.deepEqual(pageErrors, []);
   });
 
-  it("takes notes while it is offline, says so, and sends them when it is back", async () => {
+  it("takes notes while it is offline, says so, and sends them once it is online", async () => {
     const laptop = await openNew();
     const phone = await openNew();
     await state(phone, "synced");
     await phone.context().setOffline(true);
     await write(phone, "from the tunnel");
     await state(phone, "offline");
-    assert.match(await phone.getByRole("status").first().innerText(), /^Offline: .*1 note waits/);
-    assert.equal(await phone.locator("#notes > li[data-waiting]").count(), 1);
+    assert.match(
+      await phone.getByRole("status").first().innerText(),
+      /^Offline: .*1 note not sent yet\./,
+    );
+    assert.equal(await phone.locator("#notes > li[data-pending]").count(), 1);
     await write(laptop, "meanwhile");
     await state(laptop, "synced");
     await phone.context().setOffline(false);
     await shows(phone, ["meanwhile", "from the tunnel"]);
     await shows(laptop, ["meanwhile", "from the tunnel"]);
     await state(phone, "synced");
-    assert.equal(await phone.locator("#notes > li[data-waiting]").count(), 0);
+    assert.equal(await phone.locator("#notes > li[data-pending]").count(), 0);
   });
 
-  it("is one notebook in two tabs of one profile, each a client of its own", async () => {
+  it("shows one notebook in two tabs of a profile, each with its own client id", async () => {
     const first = await openNew();
     const second = await open(first.context());
     await second.locator("#note").waitFor();
@@ -170,11 +173,15 @@ describe("the notebook in Chromium", () => {
     await second.close();
     await first.reload();
     await first.locator("#notes > li").nth(1).waitFor();
-    assert.equal(await first.locator("#client").textContent(), clients[0], "a reload is no device");
-    assert.deepEqual(complaints, []);
+    assert.equal(
+      await first.locator("#client").textContent(),
+      clients[0],
+      "a reload keeps the client id",
+    );
+    assert.deepEqual(pageErrors, []);
   });
 
-  it("takes up a key that another tab has made, and does not replace it", async () => {
+  it("uses the key that another tab created, and does not replace it", async () => {
     const context = await device();
     const [first, second] = [await open(context), await open(context)];
     for (const page of [first, second]) await page.locator("#create").waitFor();
@@ -207,31 +214,31 @@ describe("the notebook in Chromium", () => {
     await keyboard.press("Tab");
     await keyboard.press("Space");
     await shows(page, ["and by the button", "typed"]);
-    // On to the three parts on the side, which open and close.
+    // Next are the three sections at the side, which open and close.
     const stored = page.locator("#stored-details");
     await keyboard.press("Tab");
     await keyboard.press("Tab");
     assert.equal(await page.locator("#stored-details > summary:focus").count(), 1);
     await keyboard.press("Enter");
     assert.equal(await stored.getAttribute("open"), null);
-    assert.deepEqual(complaints, []);
+    assert.deepEqual(pageErrors, []);
   });
 
-  it("says what is wrong with a key or a passphrase, and lets one try again", async () => {
+  it("explains what is wrong with a key or a passphrase, and takes another attempt", async () => {
     await openNew();
     const page = await open(await device());
     await page.locator("#import").waitFor();
-    await bring(page, "not the passphrase");
+    await importKey(page, "not the passphrase");
     const alert = page.getByRole("alert");
     await alert.waitFor();
     assert.match(await alert.innerText(), /passphrase is wrong/);
     await page.locator("#import-passphrase:focus").waitFor();
-    await bring(page, PASSPHRASE);
+    await importKey(page, PASSPHRASE);
     await page.locator("#note").waitFor();
     assert.equal(await alert.isVisible(), false);
   });
 
-  it("shows on a phone what is wrong where the person is, and nothing that is hidden", async () => {
+  it("shows an error within the screen of a phone, and no hidden element", async () => {
     await openNew();
     const viewport = { width: 360, height: 640 };
     const context = await browser.newContext({ viewport, isMobile: true, hasTouch: true });
@@ -239,7 +246,7 @@ describe("the notebook in Chromium", () => {
     await page.locator("#import").waitFor();
     const hidden = page.locator("input[hidden]");
     for (const input of await hidden.all()) assert.equal(await input.isVisible(), false);
-    await bring(page, "not the passphrase");
+    await importKey(page, "not the passphrase");
     await page.locator("#import-passphrase:focus").waitFor();
     assert.ok(Number(await page.evaluate("scrollY")) > 0);
     const box = await page.getByRole("alert").boundingBox();
@@ -247,7 +254,7 @@ describe("the notebook in Chromium", () => {
     assert.equal(await page.evaluate("document.documentElement.scrollWidth"), viewport.width);
   });
 
-  it("tells a screen reader what everything is, and what arrives", async () => {
+  it("labels all fields for a screen reader, and announces new notes", async () => {
     const laptop = await openNew();
     const phone = await openNew();
     await state(phone, "synced");
@@ -256,14 +263,14 @@ describe("the notebook in Chromium", () => {
     const news = phone.locator("#news");
     assert.equal(await news.textContent(), "New note: listen");
     assert.equal(await news.getAttribute("role"), "status");
-    const nameless = await phone.evaluate<string[]>(
+    const unlabeled = await phone.evaluate<string[]>(
       `[...document.querySelectorAll("input:not([hidden]), textarea")]
          .filter(({ labels }) => labels.length !== 1).map(({ id }) => id)`,
     );
-    assert.deepEqual(nameless, []);
+    assert.deepEqual(unlabeled, []);
   });
 
-  it("forgets the device when it is told to, in all tabs", async () => {
+  it("forgets the device in all tabs", async () => {
     const page = await openNew();
     await write(page, "stays with the others");
     await state(page, "synced");

@@ -1,88 +1,84 @@
-/** The key in this browser: made or brought from another device, kept, and forgotten. */
-
-import { forgetIdentity, loadIdentity, saveIdentity } from "../../../client/identity/indexeddb.ts";
+/** The user's key in this browser: created or imported, stored, and forgotten. */
 import { createIdentity, type Identity, importIdentity } from "../../../client/index.ts";
-import { complain, find, messageOf } from "./dom.ts";
+import { forgetIdentity, loadIdentity, saveIdentity } from "../../../client/indexeddb.ts";
+import { find, hideError, showError } from "./dom.ts";
 
-/** The name of the databases. */
+/** The name of the databases and of the channel between tabs. */
 export const NAME = "notebook";
 
-/** The key as text, which a passphrase protects; for other devices. */
+/** Where `localStorage` has the key as text. */
 const TEXT = `${NAME} key`;
 
-/** What there is of a user in this browser. */
-export interface KeptKey {
+export interface UserKey {
   readonly identity: Identity;
+  /** The key as text, protected by a passphrase, for other devices. */
   readonly text: string;
-  /** Whether it was made just now: nobody has a copy. */
+  /** Whether it was created just now, so that no copy exists. */
   readonly isNew: boolean;
 }
 
 /**
- * The key that is kept here, or that the person at the page makes or brings now; of the latter,
- * `onNew` tells other tabs, which then take it up as well.
+ * The key stored in this browser, or else the one that the user creates or imports now.
+ *
+ * @param onNew called once a key is stored, so that other tabs use it too
  */
-export async function key(onNew: () => void): Promise<KeptKey> {
+export async function openKey(onNew: () => void): Promise<UserKey> {
   const identity = await loadIdentity(NAME);
   if (identity !== undefined) {
     return { identity, text: localStorage.getItem(TEXT) ?? "", isNew: false };
   }
   const welcome = find("welcome", HTMLElement);
   welcome.hidden = false;
-  const made = await asked();
-  localStorage.setItem(TEXT, made.text);
-  await saveIdentity(NAME, made.identity);
+  const key = await askForKey();
+  localStorage.setItem(TEXT, key.text);
+  await saveIdentity(NAME, key.identity);
   onNew();
-  // It may ask the person; whatever the answer is, the notebook works.
+  // The browser may ask the user; the notebook works whatever the answer is.
   void navigator.storage.persist();
   welcome.hidden = true;
-  return made;
+  return key;
 }
 
-/** Forgets the key and all notes; tabs that are open have to let go of them. */
+/** Deletes the key and all notes, once all tabs have closed the database. */
 export async function forgetAll(): Promise<void> {
   await forgetIdentity(NAME);
   localStorage.removeItem(TEXT);
   indexedDB.deleteDatabase(NAME);
 }
 
-/** Resolves once one of the two forms was sent off with success. */
-function asked(): Promise<KeptKey> {
-  const forms = {
-    create: find("create", HTMLFormElement),
-    import: find("import", HTMLFormElement),
-  };
-  const { promise, resolve } = Promise.withResolvers<KeptKey>();
-  const take = (
+/** Resolves once one of the two forms gave a key. */
+function askForKey(): Promise<UserKey> {
+  const { promise, resolve } = Promise.withResolvers<UserKey>();
+  const onSubmit = (
     form: HTMLFormElement,
     passphrase: HTMLInputElement,
-    work: () => Promise<KeptKey>,
+    work: () => Promise<UserKey>,
   ) => {
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
-      complain("");
+      hideError();
       const buttons = document.querySelectorAll<HTMLButtonElement>("#welcome button");
       for (const button of buttons) button.disabled = true;
       try {
         resolve(await work());
         form.reset();
       } catch (error) {
-        complain(messageOf(error));
+        showError(error);
         passphrase.focus();
       } finally {
         for (const button of buttons) button.disabled = false;
       }
     });
   };
-  const created = find("create-passphrase", HTMLInputElement);
-  take(forms.create, created, async () => ({
-    ...(await createIdentity(created.value)),
+  const newPassphrase = find("create-passphrase", HTMLInputElement);
+  onSubmit(find("create", HTMLFormElement), newPassphrase, async () => ({
+    ...(await createIdentity(newPassphrase.value)),
     isNew: true,
   }));
-  const imported = find("import-passphrase", HTMLInputElement);
+  const passphrase = find("import-passphrase", HTMLInputElement);
   const text = find("import-key", HTMLTextAreaElement);
-  take(forms.import, imported, async () => ({
-    identity: await importIdentity(text.value, imported.value),
+  onSubmit(find("import", HTMLFormElement), passphrase, async () => ({
+    identity: await importIdentity(text.value, passphrase.value),
     text: text.value,
     isNew: false,
   }));

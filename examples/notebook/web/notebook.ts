@@ -1,63 +1,62 @@
-/** The page: a notebook that all devices with the same key share. */
-import type { Store } from "../../../client/index.ts";
-import { type Status, SyncClient } from "../../../client/index.ts";
-import { IndexedDbStore } from "../../../client/stores/indexeddb.ts";
+/** The notebook as a web page. All devices with the same key share one notebook. */
+import { type Status, type Store, SyncClient } from "../../../client/index.ts";
+import { IndexedDbStore } from "../../../client/indexeddb.ts";
 import { noteData, noteOf } from "../notes.ts";
-import { complain, find, messageOf, say } from "./dom.ts";
-import { forgetAll, type KeptKey, key, NAME } from "./key.ts";
+import { CiphertextView } from "./ciphertext-view.ts";
+import { find, hideError, sentenceOf, setText, showError } from "./dom.ts";
+import { forgetAll, NAME, openKey, type UserKey } from "./key.ts";
 import { NotesList } from "./notes-list.ts";
-import { Stored } from "./stored.ts";
 
-/** How often the server is asked for news, in milliseconds; a tab in the background asks less. */
+/** Milliseconds between polls. Browsers slow down the timers of a tab in the background. */
 const POLL_MS = 2000;
 
-/** What tabs of this browser tell each other: there are new notes; a key has come or gone. */
-type Told = "news" | "key";
+/** Messages between the tabs of a browser: notes were sent; the key was stored or deleted. */
+type TabMessage = "notes" | "key";
 
 async function main(): Promise<void> {
   if (!window.isSecureContext) {
     throw new Error(
-      "browsers encrypt on pages that came over HTTPS or from localhost only: open this one there",
+      "browsers encrypt only on pages from localhost or over HTTPS: open this page there",
     );
   }
   const status = find("status", HTMLElement);
-  say(status, "No key yet");
+  setText(status, "No key yet");
   const tabs = new BroadcastChannel(NAME);
-  const tell = (told: Told) => tabs.postMessage(told);
-  let hurry: () => void = () => undefined;
-  tabs.addEventListener("message", ({ data }: MessageEvent<Told>) => {
+  const notify = (message: TabMessage) => tabs.postMessage(message);
+  let syncNow: () => void = () => undefined;
+  tabs.addEventListener("message", ({ data }: MessageEvent<TabMessage>) => {
     if (data === "key") location.reload();
-    else hurry();
+    else syncNow();
   });
-  const kept = await key(() => tell("key"));
-  const { identity } = kept;
+  const key = await openKey(() => notify("key"));
+  const { identity } = key;
   const notes = new NotesList();
-  const stored = new Stored(identity);
+  const ciphertexts = new CiphertextView(identity);
   const store = await IndexedDbStore.open(NAME, identity);
-  await addStored(store, stored);
-  let begun = false;
-  let hasNews = false;
+  await addAcknowledged(store, ciphertexts);
+  let hasSynced = false;
+  let hasWritten = false;
   const client = await SyncClient.open({
     url: new URL(".", location.href),
     identity,
     store,
-    // The page keeps nothing but what the store has: all of the others comes anew.
+    // The page stores no decrypted notes: without cursors, those of other devices are delivered again.
     cursors: [],
     pollInterval: POLL_MS,
-    fetch: stored.fetch,
-    receive: (operations) => notes.addOthers(operations.map(noteOf), begun),
+    fetch: ciphertexts.fetch,
+    receive: (operations) => notes.addOthers(operations.map(noteOf), hasSynced),
     onStatus: (now) => {
       status.dataset.state = now.state;
-      say(status, inWords(now));
-      notes.wait(now.pending);
+      setText(status, statusText(now));
+      notes.setPending(now.pending);
       if (now.state !== "synced") return;
-      begun = true;
-      if (hasNews) tell("news");
-      hasNews = false;
+      hasSynced = true;
+      if (hasWritten) notify("notes");
+      hasWritten = false;
     },
     onRefusal: ({ kind, client, index }) =>
-      complain(
-        `Note ${index} of device ${client.slice(0, 8)} and what follows is not shown: ${kind}.`,
+      showError(
+        `Notes of device ${client.slice(0, 8)} from number ${index} on are not shown: ${kind}.`,
       ),
     onClientChange: async () => {
       showClient(client);
@@ -66,43 +65,43 @@ async function main(): Promise<void> {
     },
   });
   await addOwn(client, notes);
-  // Failures stand in the status line.
-  hurry = () => void client.sync().catch(() => undefined);
-  addEventListener("online", hurry);
-  document.addEventListener("visibilitychange", hurry);
+  // The status line shows a failure.
+  syncNow = () => void client.sync().catch(() => undefined);
+  addEventListener("online", syncNow);
+  document.addEventListener("visibilitychange", syncNow);
   onWrite(async (text) => {
     const at = Date.now();
     const created = await client.append(noteData(text, at));
-    hasNews = true;
+    hasWritten = true;
     notes.addOwn([{ ...created, at, text }]);
   });
   showClient(client);
-  showKey(kept);
+  showKey(key);
   find("forget", HTMLButtonElement).addEventListener("click", async () => {
     const { pending } = client.status;
-    const notSent = pending === 1 ? "1 note is" : `${pending} notes are`;
-    const lost = pending === 0 ? "" : ` ${notSent} not sent yet, and will be lost.`;
-    if (!confirm(`Forget the key and all notes in this browser?${lost}`)) return;
+    const notes = pending === 1 ? "1 note" : `${pending} notes`;
+    const loss = pending === 0 ? "" : ` ${notes} not sent yet will be lost.`;
+    if (!confirm(`Forget the key and all notes in this browser?${loss}`)) return;
     await client.close();
     await forgetAll();
-    tell("key");
+    notify("key");
     location.reload();
   });
   find("notebook", HTMLElement).hidden = false;
   find("note", HTMLTextAreaElement).focus();
 }
 
-/** Shows of this device's operations what the server has acknowledged. */
-async function addStored(store: Store, stored: Stored): Promise<void> {
+/** Shows the operations of this device that the server has acknowledged. */
+async function addAcknowledged(store: Store, ciphertexts: CiphertextView): Promise<void> {
   const { own } = await store.load();
   for (const { client, acknowledged } of own) {
-    stored.add(client, 0, await store.read(client, 0, acknowledged, Number.POSITIVE_INFINITY));
+    ciphertexts.add(client, 0, await store.read(client, 0, acknowledged, Number.POSITIVE_INFINITY));
   }
 }
 
 async function addOwn(client: SyncClient, notes: NotesList): Promise<void> {
   for await (const operations of client.operations()) notes.addOwn(operations.map(noteOf));
-  notes.wait(client.status.pending);
+  notes.setPending(client.status.pending);
 }
 
 function onWrite(write: (text: string) => Promise<void>): void {
@@ -115,11 +114,11 @@ function onWrite(write: (text: string) => Promise<void>): void {
     note.value = "";
     note.focus();
     try {
-      complain("");
+      hideError();
       await write(text);
     } catch (error) {
       note.value = text;
-      complain(messageOf(error));
+      showError(error);
     }
   });
   note.addEventListener("keydown", (event) => {
@@ -128,36 +127,35 @@ function onWrite(write: (text: string) => Promise<void>): void {
 }
 
 function showClient({ client }: SyncClient): void {
-  say(find("client", HTMLElement), client.slice(0, 8));
+  setText(find("client", HTMLElement), client.slice(0, 8));
 }
 
-function showKey({ identity, text, isNew }: KeptKey): void {
-  const shown = find("key", HTMLTextAreaElement);
+function showKey({ identity, text, isNew }: UserKey): void {
+  const area = find("key", HTMLTextAreaElement);
   const copy = find("copy", HTMLButtonElement);
-  shown.value = text;
+  area.value = text;
   find("device-details", HTMLDetailsElement).open = isNew;
-  say(find("fingerprint", HTMLElement), identity.fingerprint.slice(0, 8));
+  setText(find("fingerprint", HTMLElement), identity.fingerprint.slice(0, 8));
   copy.addEventListener("click", async () => {
-    // What is selected can be copied by hand, if the browser does not let the page do it.
-    shown.select();
+    // If the browser does not let the page copy, the user can copy the selected text.
+    area.select();
     await navigator.clipboard.writeText(text);
-    say(copy, "Copied");
-    say(find("news", HTMLElement), "Copied");
+    setText(copy, "Copied");
+    setText(find("news", HTMLElement), "Copied");
   });
 }
 
-/** A status, for a person. */
-function inWords(status: Status): string {
+function statusText(status: Status): string {
   const { pending } = status;
   const notes = pending === 1 ? "1 note" : `${pending} notes`;
   if (status.state === "synced") return "Synced";
   if (status.state === "pending" && status.why === undefined) {
     return pending === 0 ? "Syncing…" : `Sending ${notes}…`;
   }
-  const waiting = pending === 0 ? "" : ` ${notes} ${pending === 1 ? "waits" : "wait"} to be sent.`;
+  const notSent = pending === 0 ? "" : ` ${notes} not sent yet.`;
   const name = { pending: "Waiting", offline: "Offline", refused: "Refused" }[status.state];
-  return `${name}: ${messageOf(status.why)}${waiting}`;
+  return `${name}: ${sentenceOf(status.why)}${notSent}`;
 }
 
-addEventListener("unhandledrejection", ({ reason }) => complain(messageOf(reason)));
+addEventListener("unhandledrejection", ({ reason }) => showError(reason));
 await main();

@@ -1,63 +1,69 @@
-/** The notes on the page, the newest first. */
+/** The list of notes on the page, newest first. */
 import { compareNotes, type Note } from "../notes.ts";
-import { find, make, say } from "./dom.ts";
+import { create, find, setText } from "./dom.ts";
 
-interface Shown {
+interface Entry {
   readonly note: Note;
   readonly item: HTMLLIElement;
 }
 
 export class NotesList {
   readonly #list = find("notes", HTMLUListElement);
-  readonly #none = find("none", HTMLElement);
+  readonly #empty = find("none", HTMLElement);
   readonly #news = find("news", HTMLElement);
-  /** The newest first, as on the page. */
-  #shown: Shown[] = [];
-  /** Those of this window, in the order of their creation. */
-  #own: Shown[] = [];
-  #waiting = 0;
+  /** Newest first, as on the page. */
+  #entries: Entry[] = [];
+  /** The notes of this tab, in the order of their creation. */
+  #own: Entry[] = [];
+  #pending = 0;
 
-  /** Notes that were written in this window. */
+  /** Adds notes written in this tab. */
   addOwn(notes: readonly Note[]): void {
     for (const note of notes) {
-      const shown = this.#add(note, "written here");
-      if (shown !== undefined) this.#own.push(shown);
+      const entry = this.#add(note, "written here");
+      if (entry !== undefined) this.#own.push(entry);
     }
-    this.#mark();
+    this.#markPending();
   }
 
-  /** Notes of other devices. `announce` has a screen reader say so. */
+  /**
+   * Adds notes of other devices.
+   *
+   * @param announce whether they are new, to highlight them and have a screen reader announce them
+   */
   addOthers(notes: readonly Note[], announce: boolean): void {
     for (const note of notes) {
-      const shown = this.#add(note, `from device ${note.client.slice(0, 8)}`);
-      if (announce) shown?.item.setAttribute("data-new", "");
+      const entry = this.#add(note, `from device ${note.client.slice(0, 8)}`);
+      if (announce) entry?.item.setAttribute("data-new", "");
     }
     const [first, ...more] = notes;
     if (!announce || first === undefined) return;
-    say(this.#news, more.length === 0 ? `New note: ${first.text}` : `${notes.length} new notes`);
+    const text = more.length === 0 ? `New note: ${first.text}` : `${notes.length} new notes`;
+    setText(this.#news, text);
   }
 
-  /** Marks the newest of this window's notes as waiting to be sent. */
-  wait(count: number): void {
-    this.#waiting = count;
-    this.#mark();
+  /** Marks the newest of this tab's notes, as many as are not sent yet. */
+  setPending(count: number): void {
+    this.#pending = count;
+    this.#markPending();
   }
 
-  /** Takes the notes of this window away, to be added anew. */
+  /** Removes the notes of this tab, to be added again. */
   clearOwn(): void {
     for (const { item } of this.#own) item.remove();
     const own = new Set(this.#own);
-    this.#shown = this.#shown.filter((shown) => !own.has(shown));
+    this.#entries = this.#entries.filter((entry) => !own.has(entry));
     this.#own = [];
   }
 
-  #add(note: Note, from: string): Shown | undefined {
-    let at = this.#shown.findIndex((other) => compareNotes(other.note, note) <= 0);
-    const found = this.#shown[at];
+  /** Gives `undefined` if the note is in the list already. */
+  #add(note: Note, origin: string): Entry | undefined {
+    let at = this.#entries.findIndex((other) => compareNotes(other.note, note) <= 0);
+    const found = this.#entries[at];
     if (found !== undefined && compareNotes(found.note, note) === 0) return undefined;
-    if (at === -1) at = this.#shown.length;
+    if (at === -1) at = this.#entries.length;
     const item = document.createElement("li");
-    const small = make("small");
+    const small = create("small");
     if (note.at > 0) {
       const time = document.createElement("time");
       const date = new Date(note.at);
@@ -68,23 +74,23 @@ export class NotesList {
       });
       small.append(time, ", ");
     }
-    small.append(make("span", from), make("span"));
-    item.append(make("p", note.text), small);
-    this.#list.insertBefore(item, this.#shown[at]?.item ?? null);
-    const shown = { note, item };
-    this.#shown.splice(at, 0, shown);
-    this.#none.hidden = true;
-    return shown;
+    small.append(create("span", origin), create("span"));
+    item.append(create("p", note.text), small);
+    this.#list.insertBefore(item, this.#entries[at]?.item ?? null);
+    const entry = { note, item };
+    this.#entries.splice(at, 0, entry);
+    this.#empty.hidden = true;
+    return entry;
   }
 
-  #mark(): void {
-    const sent = this.#own.length - this.#waiting;
+  #markPending(): void {
+    const sent = this.#own.length - this.#pending;
     for (const [i, { item }] of this.#own.entries()) {
-      const waits = i >= sent;
-      if (item.hasAttribute("data-waiting") === waits) continue;
-      item.toggleAttribute("data-waiting", waits);
-      const told = item.querySelector("small > span:last-child");
-      if (told instanceof HTMLElement) say(told, waits ? ", waits to be sent" : "");
+      const isPending = i >= sent;
+      if (item.hasAttribute("data-pending") === isPending) continue;
+      item.toggleAttribute("data-pending", isPending);
+      const mark = item.querySelector("small > span:last-child");
+      if (mark instanceof HTMLElement) setText(mark, isPending ? ", not sent yet" : "");
     }
   }
 }
