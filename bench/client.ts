@@ -1,11 +1,12 @@
 /**
- * The first sync of a new device: how many operations a second, and where the time goes.
+ * The first sync of a new device, in the client: operations per second, and where the time goes.
  *
  *     npx tsx bench/client.ts [OPERATIONS] [CLIENTS] [BYTES] [BITS]
  *
- * The server is a process of its own with storage in memory. Each stage does what the one before it
- * does, and one thing more, so the differences are what each thing costs.
+ * The server runs in its own process with storage in memory. Each stage does one thing more than the
+ * stage before, so the differences are the costs of these things.
  */
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../client/clock.ts";
 import {
@@ -19,37 +20,42 @@ import { FolderStore } from "../client/stores/folder.ts";
 import { Transport } from "../client/transport.ts";
 import { RunVerifier } from "../client/verify.ts";
 import type { Line } from "../protocol/types.ts";
-import { temporaryFolder } from "../tests/support/folder.ts";
-import { startServer } from "../tests/support/process.ts";
+import { withTemporaryFolder } from "./lib/folder.ts";
+import { currentRuntime, findRuntime } from "./lib/runtimes.ts";
+import { NO_LIMITS, startServer } from "./lib/server-process.ts";
 
 const [operations = 100_000, clients = 20, bytes = 200, bits = 3072] = process.argv
   .slice(2)
   .map(Number);
 
-const server = await startServer({ STORAGE: "memory:", LOG: "error" });
-const folder = temporaryFolder();
+const server = await startServer(findRuntime(currentRuntime()), {
+  STORAGE: "memory:",
+  LOG: "error",
+  ...NO_LIMITS,
+});
 try {
   const { identity } = await createIdentity("a passphrase for the bench", { bits });
-  await stage(`seal and send (${clients} clients at once)`, () => fill(identity));
-  // The server's caches are warm from here on, for all stages alike.
+  await stage(`seal and send (${clients} clients in parallel)`, () => fill(identity));
+  // From here on the caches of the server are warm, for all stages alike.
   await stage("receive the bytes", () => receive(identity));
   await stage("  + read the lines", () => read(identity));
-  await stage("  + check and decrypt", () => openAll(identity));
+  await stage("  + verify and decrypt", () => verify(identity));
   await stage("whole client, store in memory", () => sync(identity, new MemoryStore()));
-  const store = await FolderStore.open(join(folder.path, "store"), identity);
-  await stage("whole client, store in a folder", () => sync(identity, store));
+  await withTemporaryFolder(tmpdir(), async (folder) => {
+    const store = await FolderStore.open(join(folder, "store"), identity);
+    await stage("whole client, store in a folder", () => sync(identity, store));
+  });
   const { rss } = process.memoryUsage();
   console.log(`memory at the end: ${Math.round(rss / 2 ** 20)} MiB`);
 } finally {
-  await server.end("SIGTERM");
-  folder.remove();
+  await server.stop();
 }
 
 async function stage(name: string, work: () => Promise<number>): Promise<void> {
-  const from = performance.now();
+  const since = performance.now();
   const cpu = process.cpuUsage();
   const done = await work();
-  const seconds = (performance.now() - from) / 1000;
+  const seconds = (performance.now() - since) / 1000;
   const { user, system } = process.cpuUsage(cpu);
   const rate = Math.round(done / seconds).toLocaleString("en");
   const each = ((user + system) / done).toFixed(1);
@@ -58,7 +64,7 @@ async function stage(name: string, work: () => Promise<number>): Promise<void> {
   );
 }
 
-/** Fills the server, by the client itself. */
+/** Stores the operations, through clients. */
 async function fill(identity: Identity): Promise<number> {
   const each = operations / clients;
   const data = "x".repeat(bytes);
@@ -70,7 +76,9 @@ async function fill(identity: Identity): Promise<number> {
         store: new MemoryStore(),
         cursors: [],
         receive: () => undefined,
-        // Offline until all is sealed: nobody reads while the log grows.
+        // The first signature of a user would make the server refuse the unsigned stages.
+        sign: false,
+        // Offline until everything is sealed, so that no client reads while the log grows.
         fetch: async (request) => (sealed ? fetch(request) : Promise.reject(new Error("later"))),
         random: () => 0,
       });
@@ -86,16 +94,16 @@ async function fill(identity: Identity): Promise<number> {
   return operations;
 }
 
-/** Not `sync`: that would read what the others send as well. */
+/** Waits until a client has sent everything. A whole `sync` would also read the other clients' operations. */
 async function untilSent(client: SyncClient): Promise<void> {
-  const enough = new AbortController();
-  const looking = setInterval(() => {
-    if (client.status.pending === 0) enough.abort();
+  const sent = new AbortController();
+  const polling = setInterval(() => {
+    if (client.status.pending === 0) sent.abort();
   }, 10);
-  await client.sync(enough.signal).catch((error: unknown) => {
-    if (!enough.signal.aborted) throw error;
+  await client.sync(sent.signal).catch((error: unknown) => {
+    if (!sent.signal.aborted) throw error;
   });
-  clearInterval(looking);
+  clearInterval(polling);
 }
 
 async function receive(identity: Identity): Promise<number> {
@@ -106,13 +114,13 @@ async function receive(identity: Identity): Promise<number> {
   });
   let size = 0;
   for await (const chunk of response.body ?? []) size += chunk.length;
-  if (size < operations * bytes) throw new Error(`only ${size} bytes came`);
+  if (size < operations * bytes) throw new Error(`received only ${size} bytes`);
   return Number(response.headers.get("operation-count"));
 }
 
-/** All lines, in runs of one client as the client gathers them. */
+/** All lines, in runs of one client as the inbox groups them. */
 async function* runs(identity: Identity): AsyncGenerator<Line[], void, void> {
-  const exchange = new Transport({
+  const transport = new Transport({
     url: server.url,
     identity,
     clock: systemClock,
@@ -122,7 +130,7 @@ async function* runs(identity: Identity): AsyncGenerator<Line[], void, void> {
   });
   const request = { client: crypto.randomUUID(), first: undefined, payloads: [], status: {} };
   let run: Line[] = [];
-  for await (const lines of exchange.sync(request, new AbortController().signal)) {
+  for await (const lines of transport.sync(request, new AbortController().signal)) {
     for (const line of lines) {
       if (run.length === 256 || (run[0] && run[0].client !== line.client)) {
         yield run;
@@ -140,7 +148,7 @@ async function read(identity: Identity): Promise<number> {
   return count;
 }
 
-async function openAll(identity: Identity): Promise<number> {
+async function verify(identity: Identity): Promise<number> {
   const verifier = new RunVerifier(identity);
   const cursors = new Map();
   let count = 0;
@@ -164,6 +172,7 @@ async function sync(identity: Identity, store: Store): Promise<number> {
     url: server.url,
     identity,
     store,
+    sign: false,
     receive: (received) => {
       count += received.length;
     },

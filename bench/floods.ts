@@ -1,172 +1,199 @@
 /**
- * What floods do to a server, and to a user who means no harm, on the runtime that runs this:
+ * What floods do to the memory of a server, and to the latency of a regular user, on the runtime
+ * that runs this:
  *
- *     node --import tsx bench/floods.ts [seconds]
+ *     node --import tsx bench/floods.ts [SECONDS]
  *
- * Server and flood are processes of their own. The flood comes from loopback, the user by the
+ * Server and flood run in their own processes. The flood comes from loopback. The user comes by the
  * header of a trusted proxy, and so from another network address.
  */
 import { spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import {
   BEHIND_PROXY,
+  type Behavior,
+  endlessHead,
   Flood,
-  GoodUser,
-  madeUpKey,
-  memoryOf,
-  newcomers,
-  overAndOver,
+  newUsers,
+  RegularUser,
+  repeated,
   slowReader,
   slowWriter,
-} from "../tests/support/floods.ts";
-import { temporaryFolder } from "../tests/support/folder.ts";
-import { sync } from "../tests/support/http.ts";
-import { commandFor, type ServerProcess, startServer } from "../tests/support/process.ts";
-import { newClient } from "../tests/support/users.ts";
+} from "./lib/flood.ts";
+import { withTemporaryFolder } from "./lib/folder.ts";
+import { memoryOf } from "./lib/memory.ts";
+import { currentRuntime, findRuntime } from "./lib/runtimes.ts";
+import { percentile } from "./lib/sample.ts";
+import { type ServerProcess, startServer } from "./lib/server-process.ts";
+import { formatNumber, table } from "./lib/table.ts";
+import { randomPublicKey } from "./lib/users.ts";
 
 const MIB = 2 ** 20;
 
+const HEAD = [
+  "Flood",
+  "Connections",
+  "Memory before, MB",
+  "Most",
+  "3 s after",
+  "User's responses",
+  "p50, ms",
+  "p99, ms",
+  "Refused",
+  "Responses to the flood",
+];
+
 interface Kind {
-  readonly what: string;
+  readonly name: string;
   readonly connections: number;
-  readonly begin: () => Flood["begin"];
-  /** What is stored beforehand: operations, and the bytes of each. */
+  readonly behavior: () => Behavior;
+  /** Operations stored beforehand, and the bytes of each. */
   readonly stored?: readonly [operations: number, bytes: number];
 }
 
-const reader = madeUpKey();
-
-/** @param user whom slow readers read */
+/** @param user the public key of the user whom slow readers read */
 function kinds(user: string): Kind[] {
-  const reads = () => slowReader({ user, client_id: newClient() });
-  const sealed = () => "p".repeat(16 * MIB - 100);
+  const reader = () => slowReader({ user, client_id: randomUUID() });
+  const payload = () => "p".repeat(16 * MIB - 100);
   return [
-    { what: "none", connections: 0, begin: () => newcomers({}) },
-    { what: "polls of new keys", connections: 64, begin: () => newcomers({}) },
+    { name: "none", connections: 0, behavior: () => newUsers({}) },
+    { name: "polls of new keys", connections: 64, behavior: () => newUsers({}) },
     {
-      what: "appends of new keys",
+      name: "appends of new keys",
       connections: 64,
-      begin: () => newcomers({ operation_index: 0, payload: "sealed" }),
+      behavior: () => newUsers({ operation_index: 0, payload: "sealed" }),
     },
     {
-      what: "16 MiB of text",
+      name: "16 MiB of text",
       connections: 64,
-      begin: () => overAndOver(`{"payload":"${sealed()}"}`),
+      behavior: () => repeated(`{"payload":"${payload()}"}`),
     },
-    { what: "16 MiB of brackets", connections: 64, begin: () => overAndOver("[".repeat(16 * MIB)) },
-    { what: "bodies of 20 MiB", connections: 64, begin: () => overAndOver("p".repeat(20 * MIB)) },
+    { name: "16 MiB of brackets", connections: 64, behavior: () => repeated("[".repeat(16 * MIB)) },
+    { name: "bodies of 20 MiB", connections: 64, behavior: () => repeated("p".repeat(20 * MIB)) },
     {
-      what: "slow writers: 8 MiB of 16",
+      name: "slow writers: 8 MiB of 16",
       connections: 1500,
-      begin: () => slowWriter(16 * MIB, 8 * MIB),
+      behavior: () => slowWriter(16 * MIB, 8 * MIB),
     },
-    { what: "slow writers: 1 kB of 2", connections: 1500, begin: () => slowWriter(2000, 1000) },
-    { what: "slow readers of 80 MB", connections: 1500, begin: reads, stored: [5000, 16_384] },
+    { name: "slow writers: 1 kB of 2", connections: 1500, behavior: () => slowWriter(2000, 1000) },
     {
-      what: "slow readers of 4 × 15 MiB",
+      name: "slow readers of 80 MB",
       connections: 1500,
-      begin: reads,
+      behavior: reader,
+      stored: [5000, 16_384],
+    },
+    {
+      name: "slow readers of 4 × 15 MiB",
+      connections: 1500,
+      behavior: reader,
       stored: [4, 15 * MIB],
     },
-    {
-      what: "heads without an end",
-      connections: 3000,
-      begin: () => (socket) => socket.write("POST /sync HTTP/1.1\r\nA: "),
-    },
+    { name: "heads without an end", connections: 3000, behavior: endlessHead },
   ];
 }
 
-const [first = "10", port, what, user = reader] = process.argv.slice(2);
-const known = kinds(user);
-if (port === undefined) await all(Number(first));
-else
-  await flood(
-    Number(port),
-    known.find((kind) => kind.what === what),
-  );
+const [seconds = "10", port, name, user = randomPublicKey()] = process.argv.slice(2);
+if (port === undefined) await measureAll(Number(seconds), user);
+else await flood(Number(port), name, user);
 
-/** Floods until standard input ends, and prints what was answered. */
-async function flood(port: number, kind: Kind | undefined): Promise<void> {
-  if (kind === undefined) throw new Error("there is no such flood");
-  const flood = new Flood(port, kind.connections, kind.begin());
+/** The child process: floods until standard input ends, and prints the responses. */
+async function flood(port: number, name: string | undefined, user: string): Promise<void> {
+  const kind = kinds(user).find((kind) => kind.name === name);
+  if (kind === undefined) throw new Error(`there is no flood ${name}`);
+  const flood = new Flood(port, kind.connections, kind.behavior());
   await text(process.stdin);
   const { opened } = flood;
   flood.end();
-  const answers = [...flood.statuses].map(([status, count]) => `${count} × ${status}`);
-  console.log([`${opened} connections`, ...answers].join(", "));
+  const responses = [...flood.statuses].map(([status, count]) => `${count} × ${status}`);
+  console.log([`${opened} connections`, ...responses].join(", "));
   process.exit();
 }
 
-async function all(seconds: number): Promise<void> {
-  const columns = ["Flood", "connections", "memory before, MB", "at most", "3 s after"];
-  columns.push("user's answers", "median, ms", "99 %", "refused", "the flood's answers");
-  console.log(`| ${columns.join(" | ")} |\n|${columns.map(() => "---|").join("")}`);
-  for (const kind of known) {
-    const folder = temporaryFolder();
-    const server = await startServer({
-      ...BEHIND_PROXY,
-      STORAGE: join(folder.path, "data"),
-      RATE_LIMIT: "20",
-      NEW_USERS_PER_HOUR: "100",
-      CLIENT_TIMEOUT: "5s",
+async function measureAll(seconds: number, user: string): Promise<void> {
+  const runtime = findRuntime(currentRuntime());
+  const lines: string[][] = [];
+  for (const kind of kinds(user)) {
+    await withTemporaryFolder(tmpdir(), async (folder) => {
+      const server = await startServer(runtime, {
+        ...BEHIND_PROXY,
+        HOST: "localhost",
+        STORAGE: join(folder, "data"),
+        RATE_LIMIT: "20",
+        NEW_USERS_PER_HOUR: "100",
+        CLIENT_TIMEOUT: "5s",
+      });
+      if (kind.stored !== undefined) await fill(server.url, user, ...kind.stored);
+      lines.push(await measure(server, kind, seconds, user));
+      await server.stop();
     });
-    if (kind.stored !== undefined) await fill(server.url, ...kind.stored);
-    console.log(await underFlood(server, kind, seconds));
-    await server.end("SIGKILL");
-    folder.remove();
+    console.error(kind.name);
   }
+  console.log(table(HEAD, lines, 1));
 }
 
-/** Stores what slow readers are to read. */
-async function fill(url: string, operations: number, bytes: number): Promise<void> {
-  const client_id = newClient();
+/** Stores the log that slow readers read. */
+async function fill(url: string, user: string, operations: number, bytes: number): Promise<void> {
+  const client_id = randomUUID();
   const batch = Math.max(1, Math.floor((15 * MIB) / bytes));
-  for (let first = 0; first < operations; first += batch) {
-    const payload = Array.from({ length: Math.min(batch, operations - first) }, () =>
-      "p".repeat(bytes),
-    );
-    const { status } = await sync(url, {
-      user: reader,
-      client_id,
-      operation_index: first,
-      payload,
+  for (let operation_index = 0; operation_index < operations; operation_index += batch) {
+    const count = Math.min(batch, operations - operation_index);
+    const payload = Array.from({ length: count }, () => "p".repeat(bytes));
+    const response = await fetch(new URL("/sync", url), {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ user, client_id, operation_index, payload }),
     });
-    if (status !== 200) throw new Error(`the log could not be filled: ${status}`);
+    const answer = await response.text();
+    if (response.status !== 200) throw new Error(`the log could not be stored: ${answer}`);
   }
 }
 
-async function underFlood(server: ServerProcess, kind: Kind, seconds: number): Promise<string> {
-  const user = new GoodUser(server.url);
-  for (let i = 0; i < 20; i++) await user.sync();
-  user.times.length = 0;
+async function measure(
+  server: ServerProcess,
+  kind: Kind,
+  seconds: number,
+  user: string,
+): Promise<string[]> {
+  const regular = new RegularUser(server.url);
+  for (let i = 0; i < 20; i++) await regular.sync();
+  regular.latencies.length = 0;
   const before = memoryOf(server.pid).now;
 
-  const [command, ...args] = commandFor(fileURLToPath(import.meta.url));
-  const rest = [String(seconds), String(server.port), kind.what, reader];
-  const child = spawn(command, [...args, ...rest], { stdio: ["pipe", "pipe", "inherit"] });
+  const [command, ...args] = findRuntime(currentRuntime()).command;
+  const own = [fileURLToPath(import.meta.url), String(seconds), new URL(server.url).port];
+  const child = spawn(command, [...args, ...own, kind.name, user], {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
   const printed = text(child.stdout);
+  const ended = once(child, "close");
   const until = performance.now() + seconds * 1000;
   let refused = 0;
   let most = before;
   while (performance.now() < until) {
-    await user.sync().catch((error: unknown) => {
-      if (refused++ === 0)
-        console.error(kind.what, String(error), error instanceof Error && error.cause);
+    await regular.sync().catch((error: unknown) => {
+      if (refused++ === 0) console.error(kind.name, error);
     });
     most = Math.max(most, memoryOf(server.pid).now);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await sleep(50);
   }
   child.stdin.end();
-  await once(child, "close");
-  await new Promise((resolve) => setTimeout(resolve, 3000));
+  await ended;
+  await sleep(3000);
 
-  const times = user.times.sort((a, b) => a - b);
-  const at = (part: number) => (times[Math.floor(times.length * part)] ?? Number.NaN).toFixed(0);
-  const mb = (bytes: number) => (bytes / 1e6).toFixed(0);
-  const memory = [before, most, memoryOf(server.pid).now].map(mb);
-  const answers = [times.length, at(0.5), at(0.99), refused, (await printed).trim()];
-  return `| ${[kind.what, kind.connections, ...memory, ...answers].join(" | ")} |`;
+  const { latencies } = regular;
+  return [
+    kind.name,
+    String(kind.connections),
+    ...[before, most, memoryOf(server.pid).now].map((bytes) => formatNumber(bytes / 1e6)),
+    String(latencies.length),
+    ...[0.5, 0.99].map((quantile) => formatNumber(percentile(latencies, quantile))),
+    String(refused),
+    (await printed).trim(),
+  ];
 }

@@ -5,15 +5,16 @@ import { once } from "node:events";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import {
   BEHIND_PROXY,
+  endlessHead,
   Flood,
-  GoodUser,
-  madeUpKey,
-  memoryOf,
-  newcomers,
-  overAndOver,
+  newUsers,
+  RegularUser,
+  repeated,
   slowReader,
   slowWriter,
-} from "../support/floods.ts";
+} from "../../bench/lib/flood.ts";
+import { memoryOf } from "../../bench/lib/memory.ts";
+import { randomPublicKey } from "../../bench/lib/users.ts";
 import { sync } from "../support/http.ts";
 import { metricOf } from "../support/metrics.ts";
 import { commandFor, projectFolder, type ServerProcess, startServer } from "../support/process.ts";
@@ -27,7 +28,7 @@ describe("a server under a flood", () => {
   const BOUND = 700 * MIB;
   let server: ServerProcess;
   let flood: Flood | undefined;
-  let user: GoodUser;
+  let user: RegularUser;
 
   beforeEach(async () => {
     server = await startServer({
@@ -39,7 +40,7 @@ describe("a server under a flood", () => {
       MAX_BUFFERED: "64MiB",
       CLIENT_TIMEOUT: "2s",
     });
-    user = new GoodUser(server.url);
+    user = new RegularUser(server.url);
     await user.sync();
   });
   afterEach(async () => {
@@ -50,7 +51,7 @@ describe("a server under a flood", () => {
   const metric = (name: string) => metricOf(server.url, name);
   const refused = (type: string) => metric(`sync_refusals_total{type="${type}"}`);
 
-  /** Serves the good user until the flood has shown what it is, and some more. */
+  /** Serves the regular user until the flood has shown what it is, and some more. */
   async function served(shown: () => Promise<boolean>): Promise<void> {
     for (let more = 0; more < 5; ) {
       await user.sync();
@@ -61,23 +62,23 @@ describe("a server under a flood", () => {
   }
 
   it("of polls by new keys serves the others", async () => {
-    flood = new Flood(server.port, 32, newcomers({}));
+    flood = new Flood(server.port, 32, newUsers({}));
     await served(async () => (flood?.statuses.get("200") ?? 0) > 1000);
   });
 
   it("of appends by new keys stores those of a hundred, and serves the others", async () => {
-    flood = new Flood(server.port, 32, newcomers({ operation_index: 0, payload: "sealed" }));
+    flood = new Flood(server.port, 32, newUsers({ operation_index: 0, payload: "sealed" }));
     await served(async () => (await refused("new-users-limited")) > 500);
     assert.equal(flood.statuses.get("200"), 100);
   });
 
   it("of large bodies full of brackets serves the others", async () => {
-    flood = new Flood(server.port, 32, overAndOver("[".repeat(16 * MIB)));
+    flood = new Flood(server.port, 32, repeated("[".repeat(16 * MIB)));
     await served(async () => (await refused("invalid-request")) > 3);
   });
 
   it("of bodies that are too large serves the others", async () => {
-    flood = new Flood(server.port, 32, overAndOver("p".repeat(17 * MIB)));
+    flood = new Flood(server.port, 32, repeated("p".repeat(17 * MIB)));
     await served(async () => (await refused("body-too-large")) > 3);
   });
 
@@ -90,7 +91,7 @@ describe("a server under a flood", () => {
   });
 
   it("of slow readers ends them in time, and serves the others meanwhile", async () => {
-    const reader = madeUpKey();
+    const reader = randomPublicKey();
     const client_id = newClient();
     const payload = "p".repeat(5 * MIB);
     for (let operation_index = 0; operation_index < 8; operation_index++) {
@@ -109,7 +110,7 @@ describe("a server under a flood", () => {
   it("of heads without an end closes them in time, on Node", {
     skip: skip !== undefined,
   }, async () => {
-    flood = new Flood(server.port, 500, (socket) => socket.write("POST /sync HTTP/1.1\r\nA: "));
+    flood = new Flood(server.port, 500, endlessHead());
     await served(async () => (flood?.statuses.get("408") ?? 0) >= 500);
   });
 });
@@ -125,7 +126,7 @@ describe("a server whose log nobody reads any more", () => {
     const [line] = await once(child.stdout, "data");
     const url = /listens on (\S+),/.exec(String(line))?.[1] ?? "";
     child.stderr.destroy();
-    const user = new GoodUser(url);
+    const user = new RegularUser(url);
     const lost = async () => {
       await user.sync();
       return (await metricOf(url, "sync_log_lines_lost_total")) > 3;

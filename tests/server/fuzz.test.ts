@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import fc from "fast-check";
-import { memoryOf } from "../support/floods.ts";
+import { memoryOf } from "../../bench/lib/memory.ts";
 import { type Serving, serveHere, sync } from "../support/http.ts";
 import { metricOf } from "../support/metrics.ts";
 import { type ServerProcess, startServer } from "../support/process.ts";

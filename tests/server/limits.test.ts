@@ -3,11 +3,11 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import net from "node:net";
 import { describe, it } from "node:test";
+import { randomPublicKey } from "../../bench/lib/users.ts";
 import { StorageUnavailable } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { fingerprintOf } from "../../sync/public-key.ts";
 import { gate, HookedDriver } from "../support/drivers.ts";
-import { madeUpKey } from "../support/floods.ts";
 import { type Serving, serving, sync } from "../support/http.ts";
 import { storeRun } from "../support/logs.ts";
 import { metricOf, metricsOf } from "../support/metrics.ts";
@@ -41,7 +41,7 @@ async function holdMemory({ url, port }: Serving): Promise<() => void> {
 describe("a user who has stored as much as one may", () => {
   it("is told so with the numbers, and can read and send again", async () => {
     await serving({ QUOTA_BYTES: "10", QUOTA_CLIENTS: "2" }, async ({ url }) => {
-      const user = madeUpKey();
+      const user = randomPublicKey();
       const [a, b] = [newClient(), newClient()];
       const kept = first(user, a, "fourfour");
       assert.equal((await sync(url, kept)).status, 200);
@@ -114,7 +114,7 @@ describe("users with nothing stored yet", () => {
   it("are refused beyond the limit of their network address, before anything is stored", async () => {
     const driver = new HookedDriver(new MemoryDriver());
     const work = async ({ url }: Serving) => {
-      const [ada, grace, mary] = [madeUpKey(), madeUpKey(), madeUpKey()];
+      const [ada, grace, mary] = [randomPublicKey(), randomPublicKey(), randomPublicKey()];
       const kept = first(ada);
       assert.equal((await from(url, "192.0.2.1", kept)).status, 200);
       assert.equal((await from(url, "192.0.2.1", first(grace))).status, 200);
@@ -145,13 +145,13 @@ describe("users with nothing stored yet", () => {
     const { opened, open } = gate();
     driver.before = ({ kind }) => (kind === "put" ? opened : undefined);
     const work = async ({ url }: Serving) => {
-      const user = madeUpKey();
+      const user = randomPublicKey();
       const appends = [1, 2, 3].map(() => from(url, "192.0.2.1", first(user)));
       await until(() => driver.count("put") === 3);
       open();
       for (const { status } of await Promise.all(appends)) assert.equal(status, 200);
-      assert.equal((await from(url, "192.0.2.1", first(madeUpKey()))).status, 200);
-      assert.equal((await from(url, "192.0.2.1", first(madeUpKey()))).status, 429);
+      assert.equal((await from(url, "192.0.2.1", first(randomPublicKey()))).status, 200);
+      assert.equal((await from(url, "192.0.2.1", first(randomPublicKey()))).status, 429);
     };
     await serving(settings, work, driver);
   });
@@ -205,7 +205,7 @@ describe("a request beyond what the server takes at once", () => {
     const { opened, open } = gate();
     driver.before = ({ kind }) => (kind === "put" ? opened : undefined);
     const work = async ({ url, port }: Serving) => {
-      const user = madeUpKey();
+      const user = randomPublicKey();
       const running = sync(url, first(user));
       await until(() => driver.count("put") === 1);
       const head = `${POST}Content-Length: 1000000\r\n\r\n`;
@@ -227,10 +227,10 @@ describe("a request beyond what the server takes at once", () => {
     await serving(settings, async (server) => {
       const { url } = server;
       const giveBack = await holdMemory(server);
-      const large = first(madeUpKey(), newClient(), "p".repeat(190_000));
+      const large = first(randomPublicKey(), newClient(), "p".repeat(190_000));
       assert.equal((await sync(url, large)).problem.type, "urn:sync-server:overloaded");
       // A short one needs none of it.
-      assert.equal((await sync(url, first(madeUpKey()))).status, 200);
+      assert.equal((await sync(url, first(randomPublicKey()))).status, 200);
       giveBack();
       await until(async () => (await buffered(url)) === 0);
       assert.equal((await sync(url, large)).status, 200);
@@ -241,7 +241,7 @@ describe("a request beyond what the server takes at once", () => {
     const settings = { MAX_BODY: "200KiB", MAX_BUFFERED: "400KiB", CLIENT_TIMEOUT: "4m" };
     await serving(settings, async (server) => {
       const { url } = server;
-      const user = madeUpKey();
+      const user = randomPublicKey();
       assert.equal((await sync(url, first(user, newClient(), "p".repeat(190_000)))).status, 200);
       const giveBack = await holdMemory(server);
       const poll = { user, client_id: newClient() };
@@ -265,7 +265,7 @@ describe("a request beyond what the server takes at once", () => {
     const driver = new HookedDriver(new MemoryDriver());
     const settings = { MAX_BODY: "200KiB", MAX_BUFFERED: "400KiB", OBJECT_CACHE_BYTES: "0" };
     const work = async ({ url }: Serving) => {
-      const user = madeUpKey();
+      const user = randomPublicKey();
       assert.equal((await sync(url, first(user))).status, 200);
       const [listed, read] = [gate(), gate()];
       driver.before = ({ kind }) => (kind === "list" ? listed.opened : read.opened);
@@ -289,7 +289,7 @@ describe("a body that comes slowly", () => {
   it("is answered with 408 once its time is over, and stores nothing", async () => {
     const driver = new HookedDriver(new MemoryDriver());
     const work = async ({ port, url }: Serving) => {
-      const text = JSON.stringify(first(madeUpKey()));
+      const text = JSON.stringify(first(randomPublicKey()));
       const head = `${POST}Content-Length: ${text.length}\r\n\r\n`;
       const {
         status,
@@ -307,7 +307,7 @@ describe("a body that comes slowly", () => {
 
   it("has more time the more of it has come", async () => {
     await serving({ CLIENT_TIMEOUT: "200ms" }, async ({ port }) => {
-      const text = JSON.stringify(first(madeUpKey(), newClient(), "p".repeat(100_000)));
+      const text = JSON.stringify(first(randomPublicKey(), newClient(), "p".repeat(100_000)));
       const socket = net.connect(port, "localhost");
       await once(socket, "connect");
       let answer = "";

@@ -1,0 +1,137 @@
+/** Clients that misuse a server on real sockets, and one that does not. */
+import { randomUUID } from "node:crypto";
+import net from "node:net";
+import { syncHead, syncRequest } from "./requests.ts";
+import { randomPublicKey } from "./users.ts";
+
+/** Settings of a server that is flooded from loopback while others come through a proxy. */
+export const BEHIND_PROXY = { TRUSTED_PROXIES: "127.0.0.1,::1" };
+
+/** By this header of the proxy a request counts for another network address. */
+const FROM_ELSEWHERE = { "X-Forwarded-For": "192.0.2.1" };
+
+/** What a connection does once it is open. */
+export type Behavior = (socket: net.Socket) => void;
+
+/** Many connections at once. One that the server closes is reopened until the flood ends. */
+export class Flood {
+  /** Responses so far by status. */
+  readonly statuses = new Map<string, number>();
+  /** Connections opened so far. */
+  opened = 0;
+  readonly #port: number;
+  readonly #behavior: Behavior;
+  readonly #sockets = new Set<net.Socket>();
+  #ended = false;
+
+  constructor(port: number, connections: number, behavior: Behavior) {
+    this.#port = port;
+    this.#behavior = behavior;
+    for (let i = 0; i < connections; i++) this.#open();
+  }
+
+  /** Connections that are open now. */
+  get open(): number {
+    return this.#sockets.size;
+  }
+
+  end(): void {
+    this.#ended = true;
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  #open(): void {
+    this.opened++;
+    const socket = net.connect(this.#port, "localhost");
+    this.#sockets.add(socket);
+    socket.on("connect", () => this.#behavior(socket));
+    socket.on("data", (data) => {
+      for (const [, status = ""] of data.toString("latin1").matchAll(/HTTP\/1\.1 (\d{3})/g)) {
+        this.statuses.set(status, (this.statuses.get(status) ?? 0) + 1);
+      }
+    });
+    // Some floods make the server break their connections.
+    socket.on("error", () => socket.destroy());
+    socket.on("close", () => {
+      this.#sockets.delete(socket);
+      if (!this.#ended) setImmediate(() => this.#open());
+    });
+  }
+}
+
+/** Sends one request after the other, each by a new user, with these members. */
+export function newUsers(members: object): Behavior {
+  return sequence(() =>
+    syncRequest(JSON.stringify({ user: randomPublicKey(), client_id: randomUUID(), ...members })),
+  );
+}
+
+/** Sends a request with this body again and again. */
+export function repeated(body: string): Behavior {
+  const request = syncRequest(body);
+  return sequence(() => request);
+}
+
+/** Sends each request once the one before is answered. */
+function sequence(next: () => Buffer): Behavior {
+  return (socket) => {
+    socket.on("data", () => socket.write(next()));
+    socket.write(next());
+  };
+}
+
+/** Announces a body of `length` bytes, and sends only about `sent` of them. */
+export function slowWriter(length: number, sent: number): Behavior {
+  const start = Buffer.from(`${syncHead(length)}{"payload":"${"p".repeat(sent)}`);
+  return (socket) => socket.write(start);
+}
+
+/** Sends a request, and reads nothing of the response. */
+export function slowReader(body: object): Behavior {
+  const request = syncRequest(JSON.stringify(body));
+  return (socket) => {
+    socket.pause();
+    socket.write(request);
+  };
+}
+
+/** Starts a head and never ends it. */
+export function endlessHead(): Behavior {
+  return (socket) => socket.write("POST /sync HTTP/1.1\r\nA: ");
+}
+
+/** A user who appends and polls, one request after the other, from another network address. */
+export class RegularUser {
+  /** The latency of each response, in milliseconds. */
+  readonly latencies: number[] = [];
+  readonly #url: URL;
+  readonly #headers: Record<string, string>;
+  readonly #user = randomPublicKey();
+  readonly #client = randomUUID();
+  #index = 0;
+
+  constructor(url: string, headers: Record<string, string> = FROM_ELSEWHERE) {
+    this.#url = new URL("/sync", url);
+    this.#headers = { "Content-Type": "application/json", ...headers };
+  }
+
+  /** Appends an operation, and polls. Throws unless both are answered with 200. */
+  async sync(): Promise<void> {
+    const operation_index = this.#index++;
+    const request = { user: this.#user, client_id: this.#client, operation_index };
+    await this.#send({ ...request, payload: "sealed" });
+    await this.#send(request);
+  }
+
+  async #send(body: unknown): Promise<void> {
+    const since = performance.now();
+    const response = await fetch(this.#url, {
+      method: "POST",
+      headers: this.#headers,
+      body: JSON.stringify(body),
+    });
+    const text = await response.text();
+    if (response.status !== 200) throw new Error(`${response.status} ${text}`);
+    this.latencies.push(performance.now() - since);
+  }
+}
