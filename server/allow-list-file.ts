@@ -1,23 +1,13 @@
 import { type BigIntStats, readFileSync, statSync } from "node:fs";
-import { type Fingerprint, isFingerprint } from "../oplog/names.ts";
-import { fingerprintOf, InvalidPublicKey } from "../sync/public-key.ts";
+import { readFile, stat } from "node:fs/promises";
+import type { Fingerprint } from "../oplog/names.ts";
+import { type AllowList, InvalidAllowList, parseAllowList } from "../sync/allow-list.ts";
 
-/** The file of users cannot be read, or lines in it are wrong. The message names them by number. */
-export class InvalidAllowList extends Error {
-  override name = "InvalidAllowList";
-}
-
-/** Refused: the user is not in the file of users. */
-export class UserNotAllowed extends Error {
-  override name = "UserNotAllowed";
-  readonly code = "user-not-allowed";
-}
-
-export interface UsersOptions {
+export interface AllowListFileOptions {
   readonly path: string;
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number;
-  /** Told once of each change that could not be taken over. */
+  /** Called once for each change of the file that could not be taken over. */
   readonly onFault: (error: InvalidAllowList) => void;
 }
 
@@ -27,118 +17,80 @@ const LOOK_EVERY = 1000;
 /** A file this young may change again without showing it in its times. In milliseconds. */
 const SETTLED_AFTER = 2000;
 
-const BEGIN = "-----BEGIN";
-const END = "-----END";
-
 /**
- * Who may be a user, as a file says: a fingerprint or a public key on each line, `#` before a
- * comment; a key in PEM may take several lines. A change is seen within a second of the next
- * request. While the file is missing or wrong, the last good list holds.
+ * The list of users in the file that `USERS` names. Whoever asks looks at the file first, if the
+ * last look was a second ago: a change is in force within a second, even after an idle hour. While
+ * the file is missing or wrong, the last good list stays in force.
  */
-export class AllowListFile {
-  readonly #options: UsersOptions;
-  #allowed: ReadonlySet<Fingerprint>;
-  #lookedAt: number;
+export class AllowListFile implements AllowList {
+  readonly #options: AllowListFileOptions;
+  #users: ReadonlySet<Fingerprint>;
   /** What the file looked like when it was read; `undefined` when it has to be read again. */
-  #seen: string | undefined;
+  #stamp: string | undefined;
+  #lookedAt: number;
+  /** The look under way. */
+  #look: Promise<void> | undefined;
   #fault: string | undefined;
 
-  /** Reads the file. Throws `InvalidAllowList` with every line that is wrong. */
-  constructor(options: UsersOptions) {
+  /** Reads the file. Throws `InvalidAllowList`, which names every line that is wrong. */
+  constructor(options: AllowListFileOptions) {
+    const { path, now } = options;
     this.#options = options;
-    this.#lookedAt = options.now();
-    const { stamp, text } = readUsers(options.path);
-    this.#allowed = parseUsers(text, options.path);
-    this.#seen = stamp;
+    this.#lookedAt = now();
+    try {
+      this.#stamp = settledStamp(statSync(path, { bigint: true }));
+      this.#users = parseAllowList(readFileSync(path, "utf8"));
+    } catch (error) {
+      throw faultOf(error, path);
+    }
   }
 
-  /** Throws `UserNotAllowed`. */
-  check(user: Fingerprint): void {
+  has(user: Fingerprint): boolean | Promise<boolean> {
     const now = this.#options.now();
     if (now - this.#lookedAt >= LOOK_EVERY) {
       this.#lookedAt = now;
-      this.#look();
+      this.#look ??= this.#readChange().finally(() => {
+        this.#look = undefined;
+      });
     }
-    if (!this.#allowed.has(user)) throw new UserNotAllowed("the user is not in the file of users");
+    return this.#look === undefined
+      ? this.#users.has(user)
+      : this.#look.then(() => this.#users.has(user));
   }
 
-  #look(): void {
+  async #readChange(): Promise<void> {
     const { path, onFault } = this.#options;
     try {
-      if (this.#seen !== undefined && stampOf(statUsers(path)) === this.#seen) return;
-      const { stamp, text } = readUsers(path);
-      this.#seen = stamp;
-      this.#allowed = parseUsers(text, path);
+      const stats = await stat(path, { bigint: true });
+      if (this.#stamp !== undefined && stampOf(stats) === this.#stamp) return;
+      const stamp = settledStamp(stats);
+      const text = await readFile(path, "utf8");
+      this.#stamp = stamp;
+      this.#users = parseAllowList(text);
       this.#fault = undefined;
     } catch (error) {
-      if (!(error instanceof InvalidAllowList)) throw error;
+      const fault = faultOf(error, path);
       // Once for each change: the file is looked at every second.
-      if (error.message !== this.#fault) onFault(error);
-      this.#fault = error.message;
+      if (fault.message !== this.#fault) onFault(fault);
+      this.#fault = fault.message;
     }
   }
 }
 
-function statUsers(path: string): BigIntStats {
-  return reading(path, () => statSync(path, { bigint: true }));
-}
-
-/** The file's text, and what it looked like before it was read. */
-function readUsers(path: string): { stamp: string | undefined; text: string } {
-  const stats = statUsers(path);
+/** The stamp of a file that is about to be read, if it will show the next change. */
+function settledStamp(stats: BigIntStats): string | undefined {
   const settled = Date.now() - Number(stats.mtimeMs) > SETTLED_AFTER;
-  const text = reading(path, () => readFileSync(path, "utf8"));
-  return { stamp: settled ? stampOf(stats) : undefined, text };
+  return settled ? stampOf(stats) : undefined;
 }
 
-/** Another file, another length or another time is a change; one put in its place by rename too. */
+/** Another inode, another length or another time is a change. */
 function stampOf({ ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
   return `${ino} ${size} ${mtimeNs} ${ctimeNs}`;
 }
 
-function reading<Result>(path: string, read: () => Result): Result {
-  try {
-    return read();
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new InvalidAllowList(`could not read USERS=${path}: ${reason}`, { cause: error });
-  }
-}
-
-/** The fingerprints in the text of a file of users. Throws `InvalidAllowList`. */
-function parseUsers(text: string, path: string): ReadonlySet<Fingerprint> {
-  const users = new Set<Fingerprint>();
-  const faults: string[] = [];
-  for (const { entry, line } of entriesOf(text)) {
-    try {
-      users.add(userOf(entry));
-    } catch (error) {
-      if (!(error instanceof InvalidPublicKey)) throw error;
-      faults.push(`line ${line}: neither a fingerprint nor a public key: ${error.message}`);
-    }
-  }
-  if (faults.length > 0) throw new InvalidAllowList(`USERS=${path}\n${faults.join("\n")}`);
-  return users;
-}
-
-/** The entries and the lines they begin on. What PEM spreads over several lines is one entry. */
-function* entriesOf(text: string): Generator<{ entry: string; line: number }> {
-  let pem: { entry: string; line: number } | undefined;
-  for (const [i, whole] of text.split("\n").entries()) {
-    // With the white space goes a byte order mark.
-    const entry = whole.replace(/#.*/, "").trim();
-    if (pem !== undefined) pem.entry += `\n${entry}`;
-    else if (entry.startsWith(BEGIN)) pem = { entry, line: i + 1 };
-    else if (entry !== "") yield { entry, line: i + 1 };
-    if (pem === undefined || !entry.includes(END)) continue;
-    yield pem;
-    pem = undefined;
-  }
-  if (pem !== undefined) yield pem;
-}
-
-function userOf(entry: string): Fingerprint {
-  // 43 characters have two bits to spare: only one spelling is a fingerprint.
-  const same = Buffer.from(entry, "base64url").toString("base64url") === entry;
-  return isFingerprint(entry) && same ? entry : fingerprintOf(entry);
+function faultOf(error: unknown, path: string): InvalidAllowList {
+  const reason = error instanceof Error ? error.message : String(error);
+  return error instanceof InvalidAllowList
+    ? new InvalidAllowList(`USERS=${path}\n${reason}`)
+    : new InvalidAllowList(`could not read USERS=${path}: ${reason}`, { cause: error });
 }

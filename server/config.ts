@@ -235,9 +235,12 @@ export function helpText(): string {
   });
   return `Sync-Server ${VERSION}: an end-to-end encrypted sync server
 
-Usage: start it without arguments; settings are environment variables.
+Usage: sync-server [STORAGE]
+  [STORAGE]    where operations are kept, in place of the setting STORAGE
   --help       show this text
   --version    show the version
+
+Settings are environment variables.
 
 Setting               Default     Meaning
 ${table.join("\n")}

@@ -1,4 +1,4 @@
-/** Puts the parts of the server together, as the settings say. */
+/** Builds the objects of the server from the settings, bottom-up. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { AnomalyMonitor } from "../oplog/anomalies.ts";
 import { Appender } from "../oplog/appender.ts";
@@ -13,13 +13,18 @@ import type { Driver } from "../storage/driver.ts";
 import { InstrumentedDriver } from "../storage/instrumented.ts";
 import { Access } from "../sync/access.ts";
 import { Erasures } from "../sync/erasure.ts";
+import { PublicKeyCache } from "../sync/public-key.ts";
 import { Quota } from "../sync/quota.ts";
 import { RateLimiter } from "../sync/rate-limiter.ts";
+import { RequestParser } from "../sync/request.ts";
+import { SyncService } from "../sync/service.ts";
 import { SignatureVerifier } from "../sync/signature-verifier.ts";
 import { AllowListFile } from "./allow-list-file.ts";
 import type { Config } from "./config.ts";
 import { ConcurrencyLimiter } from "./http/admission.ts";
+import { BodyReader } from "./http/body.ts";
 import { ClientAddresses } from "./http/client-address.ts";
+import { Deadlines } from "./http/deadline.ts";
 import { Readiness } from "./http/health.ts";
 import { RequestSignatures } from "./http/signature.ts";
 import { SyncEndpoint } from "./http/sync.ts";
@@ -34,17 +39,19 @@ export interface WiringOptions {
   readonly now?: () => number;
   /** Milliseconds of Unix time. */
   readonly time?: () => number;
-  /** What is packed and when, where it is not what the defaults say. */
+  /** What is packed and when; the defaults of compaction otherwise. */
   readonly compaction?: { readonly limits: PackingLimits; readonly timing: CompactionTiming };
 }
 
-/** The parts that requests are answered with, and what works behind them. */
+/** The parts that answer requests, and those that work in the background. */
 export interface Wiring {
   readonly endpoint: SyncEndpoint;
   readonly readiness: Readiness;
   readonly metrics: Metrics;
   /** Absent where compaction is turned off. */
-  readonly compactor: CompactionScheduler | undefined;
+  readonly compaction: CompactionScheduler | undefined;
+  /** How many requests are being answered: from their arrival to the last byte of the answer. */
+  readonly running: { count: number };
 }
 
 /** How long compaction waits for a moment without requests each time it lets them go first. */
@@ -52,42 +59,40 @@ const YIELD_MS = 50;
 
 const REQUEST_KINDS = ["list", "get", "put", "delete"] as const;
 
-/** @param answering how many requests are being answered, the heads of their answers not sent yet */
-export function wire(options: WiringOptions, answering: () => number): Wiring {
-  const { config, logger, driver: storage, compaction } = options;
+/** Throws `InvalidAllowList` where the file that `USERS` names is wrong. */
+export function wire(options: WiringOptions): Wiring {
+  const { config, logger } = options;
   const { now = () => performance.now(), time = Date.now } = options;
-  const running = () => answering() + endpoint.streaming;
-  const metrics = new Metrics();
-  const driver = new InstrumentedDriver(storage);
-  observeStorage(driver, metrics);
+  const telemetry = new Metrics();
+  const running = { count: 0 };
+
+  // The log
+  const driver = new InstrumentedDriver(options.driver);
   const anomalies = new AnomalyMonitor({
     onFound: (user, found) => logger.error("a log is irregular", { user, ...found }),
-    telemetry: metrics,
+    telemetry,
   });
   const listings = new ListingCache({
     driver,
     ttl: config.LISTING_TTL,
     maxRuns: config.LISTING_CACHE_RUNS,
     now,
-    telemetry: metrics,
+    telemetry,
   });
   listings.onLoad(anomalies.inspect);
-  const objects = new ObjectCache({
-    driver,
-    maxBytes: config.OBJECT_CACHE_BYTES,
-    telemetry: metrics,
-  });
+  const objects = new ObjectCache({ driver, maxBytes: config.OBJECT_CACHE_BYTES, telemetry });
   const onForks = anomalies.reportForks;
   const entries = new EntryReader({ read: (name) => objects.get(name), onForks });
+  const reader = new Reader({ listings, entries, telemetry });
   const erasures = new Erasures({
     driver,
     listings,
     objects,
     time,
-    telemetry: metrics,
+    telemetry,
     onFailure: (user, error) => logger.error("an erased user is not swept yet", { user, error }),
   });
-  const compactor =
+  const compaction =
     config.COMPACTION === "off"
       ? undefined
       : new CompactionScheduler({
@@ -95,48 +100,32 @@ export function wire(options: WiringOptions, answering: () => number): Wiring {
           objects,
           onForks,
           now,
-          telemetry: metrics,
+          telemetry,
           settle: (user) => erasures.settleAfresh(user),
           pause: () => untilIdle(running),
           onError: (user, error) => logger.error("a compaction failed", { user, error }),
-          ...compaction,
+          ...options.compaction,
         });
-  if (compactor !== undefined) {
-    listings.onLoad((user, listing) => compactor.loaded(user, listing));
+  if (compaction !== undefined) {
+    listings.onLoad((user, listing) => compaction.loaded(user, listing));
   }
   const appender = new Appender({
     listings,
     objects,
     entries,
-    onAppended: (user) => compactor?.appended(user),
-    telemetry: metrics,
+    onAppended: (user) => compaction?.appended(user),
+    telemetry,
   });
-  const reader = new Reader({ listings, entries, telemetry: metrics });
+
+  // The service
   const limiter =
     config.RATE_LIMIT > 0
-      ? new RateLimiter({
-          rate: config.RATE_LIMIT,
-          burst: config.RATE_BURST,
-          now,
-          telemetry: metrics,
-        })
+      ? new RateLimiter({ rate: config.RATE_LIMIT, burst: config.RATE_BURST, now, telemetry })
       : undefined;
-  const access = new Access({ driver, listings, erasures, telemetry: metrics });
-  const signatures = new RequestSignatures({
-    publicUrl: config.PUBLIC_URL,
-    keys: new SignatureVerifier(),
-    time,
-    telemetry: metrics,
-  });
+  const perHour = config.NEW_USERS_PER_HOUR;
   const newUsers =
-    config.NEW_USERS_PER_HOUR > 0
-      ? new RateLimiter({
-          rate: config.NEW_USERS_PER_HOUR / 3600,
-          burst: config.NEW_USERS_PER_HOUR,
-          now,
-        })
-      : undefined;
-  const users =
+    perHour > 0 ? new RateLimiter({ rate: perHour / 3600, burst: perHour, now }) : undefined;
+  const allowList =
     config.USERS === "open"
       ? undefined
       : new AllowListFile({
@@ -144,37 +133,54 @@ export function wire(options: WiringOptions, answering: () => number): Wiring {
           now,
           onFault: (error) => logger.error("the last good list of users holds", { error }),
         });
+  const service = new SyncService({
+    appender,
+    reader,
+    access: new Access({ driver, listings, erasures, telemetry }),
+    erasures,
+    quota: new Quota({ bytes: config.QUOTA_BYTES, clients: config.QUOTA_CLIENTS }),
+    signaturesRequired: config.SIGNATURES === "required",
+    allowList,
+    limiter,
+    newUsers,
+  });
+
+  // HTTP
   const admission = new ConcurrencyLimiter({
     maxRequests: config.MAX_REQUESTS,
     maxBuffered: config.MAX_BUFFERED,
     patience: config.CLIENT_TIMEOUT,
   });
   const endpoint = new SyncEndpoint({
-    maxBody: config.MAX_BODY,
-    timeout: config.CLIENT_TIMEOUT,
-    appender,
-    reader,
-    access,
-    erasures,
-    signatures,
-    signaturesRequired: config.SIGNATURES === "required",
+    service,
+    parser: new RequestParser(new PublicKeyCache()),
+    signatures: new RequestSignatures({
+      publicUrl: config.PUBLIC_URL,
+      keys: new SignatureVerifier(),
+      time,
+      telemetry,
+    }),
     addresses: new ClientAddresses(config.TRUSTED_PROXIES),
     admission,
-    quota: new Quota({ bytes: config.QUOTA_BYTES, clients: config.QUOTA_CLIENTS }),
-    users,
-    newUsers,
-    limiter,
-    time,
-    telemetry: metrics,
+    bodies: new BodyReader({
+      maxBytes: config.MAX_BODY,
+      timeout: config.CLIENT_TIMEOUT,
+      deadlines: new Deadlines(),
+    }),
+    timeout: config.CLIENT_TIMEOUT,
+    running,
+    telemetry,
     onCut: (user, sent, error) => logger.error("a response was cut", { user, sent, error }),
   });
   const readiness = new Readiness(driver, now, (error) =>
     logger.error("storage is not ready", { error }),
   );
-  metrics.observe("requests_running", running);
-  metrics.observe("buffered_bytes", () => admission.bytes);
-  metrics.observe("log_lines_lost", logger.lostLines);
-  return { endpoint, readiness, metrics, compactor };
+
+  observeStorage(driver, telemetry);
+  telemetry.observe("requests_running", () => running.count);
+  telemetry.observe("buffered_bytes", () => admission.bytes);
+  telemetry.observe("log_lines_lost", logger.lostLines);
+  return { endpoint, readiness, metrics: telemetry, compaction, running };
 }
 
 /** Reports what an instrumented driver has counted: `storage/` knows no telemetry. */
@@ -187,8 +193,8 @@ function observeStorage({ requests, failures, bytes }: InstrumentedDriver, to: T
   to.observe("storage_bytes", () => bytes.written, "written");
 }
 
-/** Waits until no request is being answered, or for a moment: compaction must get on as well. */
-async function untilIdle(running: () => number): Promise<void> {
+/** Waits until no request is being answered, but not for long: compaction has to get on as well. */
+async function untilIdle(running: { readonly count: number }): Promise<void> {
   const until = performance.now() + YIELD_MS;
-  while (running() > 0 && performance.now() < until) await sleep(1);
+  while (running.count > 0 && performance.now() < until) await sleep(1);
 }

@@ -43,7 +43,7 @@ export class Quota {
   }
 
   /** True while an append of the user is under way. */
-  stores(user: Fingerprint): boolean {
+  isAppending(user: Fingerprint): boolean {
     return this.#underWay.has(user);
   }
 

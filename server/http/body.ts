@@ -4,7 +4,7 @@ import { MIN_BYTES_PER_MS, REQUEST_TYPE } from "../../protocol/limits.ts";
 import { InvalidRequest } from "../../sync/request.ts";
 import type { Permit } from "./admission.ts";
 import { arriving } from "./body-reader.ts";
-import { deadline } from "./deadline.ts";
+import type { Deadlines } from "./deadline.ts";
 import { checkJsonComplexity } from "./json-guard.ts";
 import { Problem } from "./problems.ts";
 
@@ -14,38 +14,77 @@ export interface Body {
   readonly body: Uint8Array;
 }
 
-export interface BodyOptions {
+export interface BodyReaderOptions {
   readonly maxBytes: number;
-  /** Holds the bytes as they arrive. */
-  readonly permit: Permit;
-  /** Milliseconds that a body may take, beside what its length gives it. */
+  /** Milliseconds that a body may take, beside those that its length allows it. */
   readonly timeout: number;
+  readonly deadlines: Deadlines;
 }
 
-/**
- * Reads a request's JSON, counting bytes as they arrive: `Content-Length` is a claim, and a body in
- * chunks makes none. Throws a `Problem`: 415, 413, 408, 400, or 503 when there is no memory for it.
- */
-export async function readJson(request: ServerRequest, options: BodyOptions): Promise<Body> {
-  checkMediaType(request.headers);
-  const body = await readBytes(request, options);
-  const issue = checkJsonComplexity(body);
-  if (issue !== undefined) throw new InvalidRequest([issue]);
-  try {
-    return { json: parse(body), body };
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    throw new Problem(
-      "invalid-request",
-      "The body is not JSON in UTF-8. Check quotes, commas and that it is not cut off.",
-    );
+/** Reads the bodies of requests. */
+export class BodyReader {
+  readonly #options: BodyReaderOptions;
+
+  constructor(options: BodyReaderOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Reads a request's JSON. Throws problems: 415, 413, 408, 400, or 503 where there is no memory for
+   * it.
+   *
+   * @param permit holds the bytes as they arrive
+   */
+  async readJson(request: ServerRequest, permit: Permit): Promise<Body> {
+    checkMediaType(request.headers);
+    const body = await this.#readBytes(request, permit);
+    const issue = checkJsonComplexity(body);
+    if (issue !== undefined) throw new InvalidRequest([issue]);
+    try {
+      return { json: parse(body), body };
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error;
+      throw new Problem(
+        "invalid-request",
+        "The body is not JSON in UTF-8. Check quotes, commas and that it is not cut off.",
+      );
+    }
+  }
+
+  /** Counts bytes as they arrive: `Content-Length` is a claim, and a chunked body makes none. */
+  async #readBytes(request: ServerRequest, permit: Permit): Promise<Buffer> {
+    const { maxBytes, timeout, deadlines } = this.#options;
+    const pieces: Uint8Array[] = [];
+    let length = 0;
+    const body = arriving(request, (piece) => {
+      length += piece.byteLength;
+      if (length > maxBytes) throw tooLarge(maxBytes);
+      if (!permit.tryReserve(piece.byteLength)) {
+        throw new Problem("overloaded", undefined, { headers: { Connection: "close" } });
+      }
+      pieces.push(piece);
+    });
+    const start = performance.now();
+    const unwatch = deadlines.watch(() => {
+      const left = start + timeout + length / MIN_BYTES_PER_MS - performance.now();
+      if (left <= 0) body.stop(tooSlow());
+    });
+    try {
+      await body.ended;
+    } finally {
+      unwatch();
+    }
+    const [only] = pieces;
+    return pieces.length === 1 && only !== undefined
+      ? Buffer.from(only.buffer, only.byteOffset, only.byteLength)
+      : Buffer.concat(pieces, length);
   }
 }
 
-/** Faster than a `TextDecoder` that refuses what is not UTF-8, on every runtime. */
+/** Faster than a fatal `TextDecoder`, on every runtime. */
 function parse(body: Buffer): unknown {
   if (!isUtf8(body)) throw new SyntaxError("not UTF-8");
-  // A byte order mark before the JSON is passed over.
+  // A byte order mark before the JSON is ignored.
   const start = body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf ? 3 : 0;
   return JSON.parse(body.toString("utf8", start));
 }
@@ -62,35 +101,6 @@ function checkMediaType(headers: Headers): void {
   if ((headers.get("content-encoding") ?? "identity").toLowerCase() !== "identity") {
     throw unsupported("Send the body without Content-Encoding.");
   }
-}
-
-async function readBytes(
-  request: ServerRequest,
-  { maxBytes, permit, timeout }: BodyOptions,
-): Promise<Buffer> {
-  const pieces: Uint8Array[] = [];
-  let length = 0;
-  const body = arriving(request, (piece) => {
-    length += piece.byteLength;
-    if (length > maxBytes) throw tooLarge(maxBytes);
-    if (!permit.tryReserve(piece.byteLength))
-      throw new Problem("overloaded", undefined, { headers: { Connection: "close" } });
-    pieces.push(piece);
-  });
-  const since = performance.now();
-  const leave = deadline(() => {
-    const left = since + timeout + length / MIN_BYTES_PER_MS - performance.now();
-    if (left <= 0) body.stop(tooSlow());
-  });
-  try {
-    await body.ended;
-  } finally {
-    leave();
-  }
-  const [only] = pieces;
-  return pieces.length === 1 && only !== undefined
-    ? Buffer.from(only.buffer, only.byteOffset, only.byteLength)
-    : Buffer.concat(pieces, length);
 }
 
 function unsupported(detail: string): Problem {

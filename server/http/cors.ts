@@ -1,13 +1,14 @@
 /** Cross-origin resource sharing: browsers are clients like any other. */
 import type { Reply } from "./response.ts";
+import type { Methods } from "./routes.ts";
 
 const EXPOSED = "Operation-Count, Retry-After, RateLimit, RateLimit-Policy, Date, Accept-Signature";
 
 export interface Cors {
-  /** Adds to a reply what lets a page of an allowed origin read it. */
+  /** Adds the fields to a reply that let a page of an allowed origin read it. */
   readonly allow: (origin: string | null, reply: Reply) => void;
-  /** Answers a preflight. */
-  readonly preflight: () => Reply;
+  /** The methods of a path that pages may use, with `OPTIONS` to answer their preflights. */
+  readonly withPreflight: (methods: Methods) => Methods;
 }
 
 /** @param origins the allowed origins, or `*` for all */
@@ -21,15 +22,20 @@ export function corsFor(origins: "*" | readonly string[]): Cors {
       headers["Access-Control-Allow-Origin"] = any ? "*" : origin;
       headers["Access-Control-Expose-Headers"] = EXPOSED;
     },
-    preflight: () => ({
-      status: 204,
-      headers: {
-        Allow: "POST, DELETE, OPTIONS",
-        "Access-Control-Allow-Methods": "POST, DELETE",
-        "Access-Control-Allow-Headers": "Content-Type, Content-Digest, Signature, Signature-Input",
-        "Access-Control-Max-Age": "86400",
-      },
-      body: null,
-    }),
+    withPreflight(methods) {
+      const names = Object.keys(methods);
+      const preflight = () => ({
+        status: 204,
+        headers: {
+          Allow: [...names, "OPTIONS"].join(", "),
+          "Access-Control-Allow-Methods": names.join(", "),
+          "Access-Control-Allow-Headers":
+            "Content-Type, Content-Digest, Signature, Signature-Input",
+          "Access-Control-Max-Age": "86400",
+        },
+        body: null,
+      });
+      return { ...methods, OPTIONS: preflight };
+    },
   };
 }

@@ -1,22 +1,27 @@
-/** How often is looked at what is waited for, in milliseconds. */
-const LOOK_EVERY = 100;
-
-const watched = new Set<() => void>();
-let timer: ReturnType<typeof setInterval> | undefined;
+/** How often deadlines are checked, in milliseconds. */
+const CHECK_EVERY = 100;
 
 /**
- * Calls `look` now and then until the function it returns is called. One timer for all: one for
- * each request would cost more than it takes to read a short body.
+ * Checks deadlines while there are any. One timer for all: one for each request would cost more
+ * than it takes to read a short body.
  */
-export function deadline(look: () => void): () => void {
-  watched.add(look);
-  timer ??= setInterval(() => {
-    for (const look of watched) look();
-    if (watched.size > 0) return;
-    clearInterval(timer);
-    timer = undefined;
-  }, LOOK_EVERY);
-  return () => {
-    watched.delete(look);
-  };
+export class Deadlines {
+  readonly #checks = new Set<() => void>();
+  #timer: ReturnType<typeof setInterval> | undefined;
+
+  /** Calls `check` now and then until the function it returns is called. */
+  watch(check: () => void): () => void {
+    this.#checks.add(check);
+    this.#timer ??= setInterval(() => this.#tick(), CHECK_EVERY);
+    return () => {
+      this.#checks.delete(check);
+    };
+  }
+
+  #tick(): void {
+    for (const check of this.#checks) check();
+    if (this.#checks.size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
 }

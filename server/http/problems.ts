@@ -8,7 +8,6 @@ import {
   type ProblemType,
 } from "../../protocol/problems.ts";
 import type { RateStatus } from "../../sync/rate-limiter.ts";
-import { shortened } from "../../sync/request.ts";
 import { type Fields, type Reply, rateFields } from "./response.ts";
 import { acceptSignature } from "./signature.ts";
 
@@ -159,21 +158,6 @@ export function problemReply(error: ProblemError, time: () => number): Reply {
     },
     body: `${JSON.stringify(document)}\n`,
   };
-}
-
-/** There is nothing at this path. */
-export function notFound(path: string): Problem {
-  return new Problem(
-    "not-found",
-    `There is nothing at ${shortened(path)}. There are POST and DELETE /sync, GET /health, GET /ready and GET /metrics.`,
-  );
-}
-
-/** @param allow the methods that the path answers, as in `Allow` */
-export function methodNotAllowed(method: string, path: string, allow: string): Problem {
-  return new Problem("method-not-allowed", `${path} does not answer ${method}, only ${allow}.`, {
-    headers: { Allow: allow },
-  });
 }
 
 /** True for an error of this shape: a `code` of the system, such as ENOENT, is no type of problem. */

@@ -1,8 +1,9 @@
 /** The web page at `/` and its files under `/page/`. */
 import { createHash } from "node:crypto";
 import { type PageFile, readPageFile } from "./page-files.ts";
-import { methodNotAllowed, notFound } from "./problems.ts";
+import { Problem } from "./problems.ts";
 import type { Reply } from "./response.ts";
+import { get, type Methods } from "./routes.ts";
 
 const FILES: ReadonlyMap<string, { readonly name: PageFile; readonly type: string }> = new Map([
   ["/", { name: "index.html", type: "text/html; charset=utf-8" }],
@@ -51,41 +52,29 @@ interface StaticFile {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-interface StaticRequest {
-  readonly method: string;
-  readonly path: string;
-  readonly request: Pick<Request, "headers">;
-}
-
-/**
- * Answers requests for the files of the page. Each file is read once, at its first request.
- * The answer rejects with the problem for any other path, and for a method that is not allowed.
- *
- * @param on whether there is a page
- */
-export function pageFor(
-  on: boolean,
-  read = readPageFile,
-): (request: StaticRequest) => Promise<Reply> {
-  const loaded = new Map<string, StaticFile>();
-  return async ({ method, path, request }) => {
-    const file = on ? FILES.get(path) : undefined;
-    if (file === undefined) throw notFound(path);
-    if (method !== "GET" && method !== "HEAD") throw methodNotAllowed(method, path, "GET, HEAD");
-    const found = loaded.get(path) ?? (await load(file.type, read(file.name)));
-    if (found === undefined) {
-      if (path !== "/") throw notFound(path);
-      // Not a 200: a probe or a script that asks for the page must not take this text for it.
-      const headers = { ...HEADERS, "Cache-Control": "no-store", "Content-Type": file.type };
-      return { status: 503, headers, body: method === "HEAD" ? null : NOT_BUILT };
-    }
-    loaded.set(path, found);
-    const { text, etag, headers } = found;
-    if (request.headers.get("if-none-match")?.includes(etag)) {
-      return { status: 304, headers: { ...headers }, body: null };
-    }
-    return { status: 200, headers: { ...headers }, body: method === "HEAD" ? null : text };
-  };
+/** The routes of the page. Each file is read once, at its first request. */
+export function pageRoutes(read = readPageFile): Readonly<Record<string, Methods>> {
+  return Object.fromEntries(
+    [...FILES].map(([path, { name, type }]) => {
+      let file: StaticFile | undefined;
+      const answer = async (request: Pick<Request, "method" | "headers">): Promise<Reply> => {
+        file ??= await load(type, read(name));
+        const hasBody = request.method !== "HEAD";
+        if (file === undefined) {
+          if (path !== "/") throw new Problem("not-found", "The page is not built: see /.");
+          // Not a 200: a probe or a script that asks for the page must not take this text for it.
+          const headers = { ...HEADERS, "Cache-Control": "no-store", "Content-Type": type };
+          return { status: 503, headers, body: hasBody ? NOT_BUILT : null };
+        }
+        const { text, etag, headers } = file;
+        if (request.headers.get("if-none-match")?.includes(etag)) {
+          return { status: 304, headers: { ...headers }, body: null };
+        }
+        return { status: 200, headers: { ...headers }, body: hasBody ? text : null };
+      };
+      return [path, get(answer)];
+    }),
+  );
 }
 
 /** Gives `undefined` if the page is not built. */

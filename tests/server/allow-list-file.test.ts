@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, beforeEach, describe, it } from "node:test";
-import { AllowListFile, InvalidAllowList, UserNotAllowed } from "../../server/allow-list-file.ts";
+import { AllowListFile } from "../../server/allow-list-file.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
+import { InvalidAllowList } from "../../sync/allow-list.ts";
 import { fingerprintOf } from "../../sync/public-key.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { sync } from "../support/http.ts";
@@ -29,16 +30,11 @@ function usersOf(text: string) {
     now: () => seconds * 1000,
     onFault: ({ message }) => faults.push(message),
   });
-  const allowed = () =>
-    [ada, grace, mary].filter((user) => {
-      try {
-        users.check(fingerprint(user));
-        return true;
-      } catch (error) {
-        assert.ok(error instanceof UserNotAllowed);
-        return false;
-      }
-    });
+  const allowed = async () => {
+    const all = [ada, grace, mary];
+    const verdicts = await Promise.all(all.map((user) => users.has(fingerprint(user))));
+    return all.filter((_, i) => verdicts[i]);
+  };
   return {
     faults,
     allowed,
@@ -80,7 +76,7 @@ describe("the file of users", () => {
     ["a user twice", `${ada.base64}\n${fingerprint(ada)}\n`, [ada]],
   ];
   for (const [what, content, expected] of text) {
-    it(`names ${what}`, () => assert.deepEqual(usersOf(content).allowed(), expected));
+    it(`names ${what}`, async () => assert.deepEqual(await usersOf(content).allowed(), expected));
   }
 
   it("is refused at the start with the number of every line that is wrong, and not what is in it", () => {
@@ -127,54 +123,54 @@ describe("the file of users", () => {
 
 describe("the file of users, while the server runs", () => {
   let file: ReturnType<typeof usersOf>;
-  beforeEach(() => {
+  beforeEach(async () => {
     file = usersOf(fingerprint(ada));
     // As old as a file is that nobody has just written.
     utimesSync(path, 1, 1);
-    assert.deepEqual(file.later(), [ada]);
+    assert.deepEqual(await file.later(), [ada]);
   });
 
-  it("is followed when it is written over", () => {
+  it("is followed when it is written over", async () => {
     writeFileSync(path, `${fingerprint(grace)}\n${fingerprint(ada)}`);
-    assert.deepEqual(file.allowed(), [ada], "it is looked at once a second");
-    assert.deepEqual(file.later(), [ada, grace]);
+    assert.deepEqual(await file.allowed(), [ada], "it is looked at once a second");
+    assert.deepEqual(await file.later(), [ada, grace]);
     writeFileSync(path, fingerprint(grace));
-    assert.deepEqual(file.later(), [grace]);
+    assert.deepEqual(await file.later(), [grace]);
   });
 
-  it("is followed when another is moved into its place, of the same length and age", () => {
+  it("is followed when another is moved into its place, of the same length and age", async () => {
     writeFileSync(`${path}.new`, fingerprint(grace));
     utimesSync(`${path}.new`, 1, 1);
     renameSync(`${path}.new`, path);
-    assert.deepEqual(file.later(), [grace]);
+    assert.deepEqual(await file.later(), [grace]);
   });
 
-  it("is followed through changes so quick that its times do not show them", () => {
+  it("is followed through changes so quick that its times do not show them", async () => {
     for (const user of [grace, mary, ada, grace]) {
       writeFileSync(path, fingerprint(user));
-      assert.deepEqual(file.later(), [user]);
+      assert.deepEqual(await file.later(), [user]);
     }
   });
 
-  it("is nobody when it is emptied", () => {
+  it("is nobody when it is emptied", async () => {
     writeFileSync(path, "");
-    assert.deepEqual(file.later(), []);
+    assert.deepEqual(await file.later(), []);
     assert.deepEqual(file.faults, []);
   });
 
-  it("holds as it was while it is broken or missing, and says so once for each change", () => {
+  it("holds as it was while it is broken or missing, and says so once for each change", async () => {
     writeFileSync(path, `${fingerprint(grace)}\nnonsense`);
-    for (let i = 0; i < 3; i++) assert.deepEqual(file.later(), [ada]);
+    for (let i = 0; i < 3; i++) assert.deepEqual(await file.later(), [ada]);
     assert.equal(file.faults.length, 1);
     assert.match(file.faults[0] ?? "", /^line 2: /m);
     rmSync(path);
-    for (let i = 0; i < 3; i++) assert.deepEqual(file.later(), [ada]);
+    for (let i = 0; i < 3; i++) assert.deepEqual(await file.later(), [ada]);
     assert.equal(file.faults.length, 2);
     assert.match(file.faults[1] ?? "", /ENOENT/);
     writeFileSync(path, fingerprint(grace));
-    assert.deepEqual(file.later(), [grace]);
+    assert.deepEqual(await file.later(), [grace]);
     rmSync(path);
-    assert.deepEqual(file.later(), [grace]);
+    assert.deepEqual(await file.later(), [grace]);
     assert.equal(file.faults.length, 3);
   });
 });

@@ -2,15 +2,17 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { PROBLEMS } from "../../protocol/problems.ts";
 import { ConcurrencyLimiter } from "../../server/http/admission.ts";
-import { readJson } from "../../server/http/body.ts";
-import { deadline } from "../../server/http/deadline.ts";
+import { BodyReader } from "../../server/http/body.ts";
+import { Deadlines } from "../../server/http/deadline.ts";
 import { Problem } from "../../server/http/problems.ts";
 import { until } from "../support/socket.ts";
 
-/** A watcher that counts how often it is called. */
+const deadlines = new Deadlines();
+
+/** A check that counts how often it is called. */
 function watcher(): { readonly looks: () => number; readonly leave: () => void } {
   let looks = 0;
-  const leave = deadline(() => looks++);
+  const leave = deadlines.watch(() => looks++);
   return { looks: () => looks, leave };
 }
 
@@ -48,7 +50,7 @@ describe("what is watched", () => {
   it("may leave while it is looked at, and keeps the others in view", async () => {
     const other = watcher();
     let looks = 0;
-    const leave = deadline(() => {
+    const leave = deadlines.watch(() => {
       looks++;
       leave();
     });
@@ -74,14 +76,13 @@ describe("what is watched", () => {
       maxBuffered: 1000,
       patience: 1000,
     });
+    const bodies = new BodyReader({ maxBytes: 10, timeout: 60_000, deadlines });
     const read = (body: string) => {
       const permit = admission.acquire("a");
       assert.ok(permit);
       const headers = { "Content-Type": "application/json" };
       const request = new Request("http://localhost/sync", { method: "POST", headers, body });
-      return readJson(request, { maxBytes: 10, permit, timeout: 60_000 }).finally(() =>
-        permit.release(),
-      );
+      return bodies.readJson(request, permit).finally(() => permit.release());
     };
     assert.deepEqual((await read("[1]")).json, [1]);
     const refused = (status: number) => (error: unknown) =>

@@ -5,7 +5,7 @@ import { after, describe, it } from "node:test";
 import manifest from "../../package.json" with { type: "json" };
 import { temporaryFolder } from "../support/folder.ts";
 import { sync } from "../support/http.ts";
-import { runToEnd, startServer } from "../support/process.ts";
+import { fromSource, runToEnd, startServer } from "../support/process.ts";
 import { until } from "../support/socket.ts";
 import { newClient, newUser } from "../support/users.ts";
 
@@ -83,7 +83,20 @@ describe("the server as a process", () => {
       stdout: `${manifest.version}\n`,
       stderr: "",
     });
-    assert.equal((await runToEnd(["--nonsense"])).code, 2);
+    for (const wrong of [["--nonsense"], [folder.path, "more"]]) {
+      const { code, stderr } = await runToEnd(wrong);
+      assert.equal(code, 2);
+      assert.ok(stderr.startsWith(`There is no argument ${wrong.at(-1)}: see --help.`), stderr);
+    }
+  });
+
+  it("takes its storage as an argument, which overrides STORAGE and is checked like it", async () => {
+    const server = await startServer({ STORAGE: "memory:" }, fromSource, [folder.path]);
+    assert.ok(server.output().trimEnd().endsWith(`, storage ${folder.path}`), server.output());
+    assert.equal(await server.end("SIGTERM"), 0);
+    const { code, stderr } = await runToEnd(["ftp://host"], { STORAGE: "memory:" });
+    assert.equal(code, 1);
+    assert.match(stderr, /^STORAGE=ftp:\/\/host: STORAGE must be /);
   });
 
   it("does not start with wrong settings, and names every one of them", async () => {

@@ -17,7 +17,7 @@ export interface Program {
   readonly folder: string;
 }
 
-const fromSource: Program = { command: commandFor("server.ts"), folder: projectFolder };
+export const fromSource: Program = { command: commandFor("server.ts"), folder: projectFolder };
 
 /** Tests send more than a user and a network address may, unless it is what they are about. */
 export const NO_LIMITS = { RATE_LIMIT: "0", NEW_USERS_PER_HOUR: "0" };
@@ -37,8 +37,9 @@ export interface ServerProcess {
 export async function startServer(
   settings: Readonly<Record<string, string>>,
   program = fromSource,
+  args: readonly string[] = [],
 ): Promise<ServerProcess> {
-  const { child, output } = run(program, [], { PORT: "0", ...NO_LIMITS, ...settings });
+  const { child, output } = run(program, args, { PORT: "0", ...NO_LIMITS, ...settings });
   const ended = once(child, "close");
   const url = await new Promise<string>((resolve, reject) => {
     const look = () => {

@@ -1,0 +1,119 @@
+/** The server without a listener: routes requests, and turns replies and errors into responses. */
+import type { ServerRequest } from "srvx";
+import { SYNC_PATH } from "../protocol/limits.ts";
+import { PROBLEMS } from "../protocol/problems.ts";
+import { hasMore } from "./http/body-reader.ts";
+import { type Cors, corsFor } from "./http/cors.ts";
+import { Problem, problemOf, problemReply } from "./http/problems.ts";
+import { json, type Reply, type ResponseClass } from "./http/response.ts";
+import { get, type Methods, Routes } from "./http/routes.ts";
+import { pageRoutes } from "./http/static.ts";
+import { type Wiring, type WiringOptions, wire } from "./wiring.ts";
+
+/** Answers requests, on any runtime that has `Request` and `Response`. */
+export interface Handler {
+  readonly fetch: (request: ServerRequest) => Promise<Response>;
+  /**
+   * Refuses new requests from now on; requests being answered go on. Resolves once compaction has
+   * reached a point where it can end.
+   */
+  readonly stop: () => Promise<void>;
+  /** Resolves once compaction has nothing to do. */
+  readonly compacted: () => Promise<void>;
+}
+
+export interface HandlerOptions extends WiringOptions {
+  /** The class of the responses; the global `Response` by default. */
+  readonly Response?: ResponseClass;
+}
+
+/**
+ * The server as a function from `Request` to `Response` over a driver that the caller opens and
+ * closes. Throws `InvalidAllowList` where the file that `USERS` names is wrong.
+ */
+export function createHandler(options: HandlerOptions): Handler {
+  const { config, logger, now = () => performance.now(), time = Date.now } = options;
+  const { Response: Answer = Response } = options;
+  const wiring = wire(options);
+  const { running, metrics, compaction } = wiring;
+  const cors = corsFor(config.CORS_ORIGIN);
+  const routes = new Routes(routesOf(wiring, cors), config.DEMO === "on" ? pageRoutes() : {});
+  let stopped = false;
+
+  async function fetch(request: ServerRequest): Promise<Response> {
+    const startedAt = now();
+    const { method } = request;
+    // Node's own text, where there is one: srvx makes a URL of it, only to be taken apart again.
+    const path = pathOf(request.runtime?.node?.req.url ?? request.url);
+    running.count++;
+    const reply = await answer(method, path, request);
+    running.count--;
+    const { status, headers, body } = reply;
+    cors.allow(request.headers.get("origin"), reply);
+    // An idle connection would hold up the stop for as long as it is kept alive, and a body that
+    // nobody reads has no time limit.
+    if (stopped || ((status !== 200 || path !== SYNC_PATH) && hasMore(request))) {
+      headers.Connection = "close";
+    }
+    const route = routes.label(path);
+    metrics.answered(route, status, (now() - startedAt) / 1000);
+    logger.debug("answered", { method, route, status });
+    return new Answer(body, { status, headers });
+  }
+
+  async function answer(method: string, path: string, request: ServerRequest): Promise<Reply> {
+    if (stopped) return problemReply(new Problem("stopping"), time);
+    try {
+      return await routes.find(method, path)(request);
+    } catch (error) {
+      const problem = problemOf(error);
+      const { status } = PROBLEMS[problem.code];
+      // A `Problem` is thrown on purpose, and logged there if it has to be.
+      if (status >= 500 && !(error instanceof Problem)) {
+        logger.error("a request failed", { status, error });
+      }
+      metrics.count("refusals", problem.code);
+      return problemReply(problem, time);
+    }
+  }
+
+  return {
+    fetch,
+    stop: async () => {
+      stopped = true;
+      await compaction?.stop();
+    },
+    compacted: async () => compaction?.settled(),
+  };
+}
+
+/** Everything that the server answers, but for the page. */
+function routesOf(
+  { endpoint, readiness, metrics }: Wiring,
+  cors: Cors,
+): Readonly<Record<string, Methods>> {
+  return {
+    [SYNC_PATH]: cors.withPreflight({
+      POST: (request) => endpoint.sync(request),
+      DELETE: (request) => endpoint.erase(request),
+    }),
+    "/health": get(() => json({ status: "ok" })),
+    "/ready": get(async () => {
+      await readiness.check();
+      return json({ status: "ready" });
+    }),
+    "/metrics": {
+      GET: async () => {
+        const { text, contentType } = await metrics.text();
+        const headers = { "Content-Type": contentType, "Cache-Control": "no-store" };
+        return { status: 200, headers, body: text };
+      },
+    },
+  };
+}
+
+/** The path of a request's URL; without a Host header, some runtimes give only the path. */
+function pathOf(url: string): string {
+  const start = url.startsWith("/") ? 0 : url.indexOf("/", url.indexOf("://") + 3);
+  return start === -1 ? "/" : url.slice(start).replace(/[?#].*$/s, "");
+}

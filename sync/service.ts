@@ -1,0 +1,176 @@
+/**
+ * What a request means: who may make it, how much it may store, and then append and read, or erase.
+ * Knows neither HTTP nor files.
+ */
+import type { Appender } from "../oplog/appender.ts";
+import type { Listing } from "../oplog/listing.ts";
+import type { Fingerprint } from "../oplog/names.ts";
+import type { AccessCheck, Addition, Reservation } from "../oplog/policy.ts";
+import type { MemoryBudget } from "../oplog/prefetch.ts";
+import type { Reader, Reading } from "../oplog/reader.ts";
+import { type Access, SignatureRequired } from "./access.ts";
+import { type AllowList, UserNotAllowed } from "./allow-list.ts";
+import type { Erasures } from "./erasure.ts";
+import type { Quota } from "./quota.ts";
+import { NewUsersLimited, RateLimited, type RateLimiter, type RateStatus } from "./rate-limiter.ts";
+import type { EraseRequest, SyncRequest } from "./request.ts";
+
+export interface SyncServiceOptions {
+  readonly appender: Appender;
+  readonly reader: Reader;
+  readonly access: Access;
+  readonly erasures: Erasures;
+  readonly quota: Quota;
+  /** True when every request has to be signed. */
+  readonly signaturesRequired: boolean;
+  /** Absent where everybody may be a user. */
+  readonly allowList: AllowList | undefined;
+  /** Limits the requests and bytes of each user. Absent where the limit is turned off. */
+  readonly limiter: RateLimiter | undefined;
+  /** Limits new users by network address. Absent where the limit is turned off. */
+  readonly newUsers: RateLimiter | undefined;
+}
+
+/** What is known of a request beside its content. */
+export interface RequestContext {
+  /** The network address that it is counted under. */
+  readonly address: string;
+  /** The size of its body, in bytes. */
+  readonly bytes: number;
+  /** True when it has a valid signature of its user. */
+  readonly signed: boolean;
+  /** Memory for the operations that are read ahead. */
+  readonly budget: MemoryBudget;
+}
+
+/** The operations to answer with. */
+export interface SyncResult extends Reading {
+  /** What is left of the user's rate limit; absent where there is none. */
+  readonly rate: RateStatus | undefined;
+  /** For `refund`. */
+  readonly bucket: string;
+}
+
+/** A request that may go on, unless the listing forbids it. */
+interface Authorized {
+  readonly check: AccessCheck;
+  readonly bucket: string;
+  readonly rate: RateStatus | undefined;
+}
+
+/** An operation costs as much as so many bytes, however short it is. */
+const BYTES_PER_OPERATION = 1024;
+
+/** Syncs and erases users: authorize, append, read. */
+export class SyncService {
+  readonly #options: SyncServiceOptions;
+
+  constructor(options: SyncServiceOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Throws `UserNotAllowed`. Apart from `sync` and `erase`, so that it comes before the signature is
+   * verified, which costs far more.
+   */
+  async checkAllowed(user: Fingerprint): Promise<void> {
+    const { allowList } = this.#options;
+    if (allowList !== undefined && !(await allowList.has(user))) throw new UserNotAllowed();
+  }
+
+  /**
+   * Appends what the request brings, durably, and returns what its sender is not aware of. Throws
+   * errors with the `code` of a problem, of which most have stored nothing; PROTOCOL.md says which.
+   */
+  async sync(request: SyncRequest, context: RequestContext): Promise<SyncResult> {
+    const { appender, reader, access, limiter, signaturesRequired } = this.#options;
+    const { user, client, append, versionVector } = request;
+    const brought = append?.payloads.length ?? 0;
+    const { check, bucket, rate } = this.#authorize(user, context, brought, signaturesRequired);
+    if (append !== undefined) {
+      const { address } = context;
+      const policy = {
+        check,
+        reserve: (addition: Addition, listing: Listing) =>
+          this.#reserve(addition, listing, address),
+      };
+      await appender
+        .append({ user, client, ...append }, policy)
+        .finally(() => access.afterAppend(user));
+    }
+    const { budget } = context;
+    const { count, bytes, lines } = await reader.read(user, versionVector, { check, budget });
+    // In advance, so that downloads side by side count.
+    if (count > 0) limiter?.charge(bucket, bytes + count * BYTES_PER_OPERATION);
+    return { count, bytes, lines, rate, bucket };
+  }
+
+  /** Gives back what was charged for bytes of a result that were not sent. */
+  refund({ bucket, bytes }: SyncResult, sent: number): void {
+    this.#options.limiter?.charge(bucket, Math.min(0, sent - bytes));
+  }
+
+  /** Deletes all that is stored of a user but a tombstone. Throws as `sync` does. */
+  async erase({ user }: EraseRequest, context: RequestContext): Promise<RateStatus | undefined> {
+    const { erasures } = this.#options;
+    const { rate } = this.#authorize(user, context, 0, true);
+    // The tombstone is stored, so it makes a user with nothing stored yet a new one.
+    if (!(await erasures.hasStored(user))) {
+      const refusal = this.#countNewUser(context.address);
+      if (refusal !== undefined) throw refusal;
+    }
+    await erasures.erase(user);
+    return rate;
+  }
+
+  /** Charges a request to its user, and makes the check of the listings that it goes by. */
+  #authorize(
+    user: Fingerprint,
+    { address, bytes, signed }: RequestContext,
+    operations: number,
+    signatureRequired: boolean,
+  ): Authorized {
+    const { access, limiter } = this.#options;
+    if (!signed && signatureRequired) {
+      throw new SignatureRequired(user, "this server requires a signature");
+    }
+    // After the signature was verified, and apart from unsigned requests: knowing the public key
+    // alone must not take tokens from those who can sign.
+    const bucket = signed ? `signed.${user}` : user;
+    const rate = limiter && charge(limiter, bucket, bytes + operations * BYTES_PER_OPERATION);
+    const check = access.check(user, signed, (listing) => {
+      // The lock is stored, so it makes a user with nothing stored yet a new one.
+      if (listing.clients.size > 0) return;
+      const refusal = this.#countNewUser(address);
+      if (refusal !== undefined) throw refusal;
+    });
+    return { check, bucket, rate };
+  }
+
+  /** Reserves quota for an addition, and counts its user if it is the first one stored. */
+  #reserve(addition: Addition, listing: Listing, address: string): Reservation | Error {
+    const { quota } = this.#options;
+    const isNew =
+      listing.clients.size === 0 && !listing.signed && !quota.isAppending(addition.user);
+    const reservation = quota.reserve(addition, listing);
+    if (reservation instanceof Error || !isNew) return reservation;
+    const refusal = this.#countNewUser(address);
+    if (refusal === undefined) return reservation;
+    reservation.end();
+    return refusal;
+  }
+
+  /** Counts a new user of a network address, or returns why there may be none. */
+  #countNewUser(address: string): NewUsersLimited | undefined {
+    const verdict = this.#options.newUsers?.admit(address, 0);
+    return verdict?.admitted === false ? new NewUsersLimited(verdict.retryAfter) : undefined;
+  }
+}
+
+/** Charges for a request that has brought `bytes`. Throws `RateLimited`. */
+function charge(limiter: RateLimiter, bucket: string, bytes: number): RateStatus {
+  const { admitted, remaining, fullIn, retryAfter } = limiter.admit(bucket, bytes);
+  const rate = { ...limiter.policy, remaining, fullIn };
+  if (!admitted) throw new RateLimited(retryAfter, rate);
+  return rate;
+}
