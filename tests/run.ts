@@ -4,7 +4,7 @@
  *     node --import tsx tests/run.ts [node] [bun] [deno] [FILE…]
  *
  * Without a runtime it is all three of them, without files all `*.test.ts` below `tests/`. A file
- * that does not load, a runtime that breaks down and a run without a test that passes are failures.
+ * that does not load, a runtime that breaks down and a run without a test are failures.
  */
 import { readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -34,15 +34,15 @@ const sum = (count: (result: Result) => number) =>
   results.reduce((total, result) => total + count(result), 0);
 const failed = sum((result) => result.failed) + results.filter(isEmpty).length;
 console.log(`\n${tableOf(results)}\n`);
-for (const { runtime } of results.filter(isEmpty)) console.log(`no test passed on ${runtime}`);
+for (const { runtime } of results.filter(isEmpty)) console.log(`${runtime} found no test`);
 console.log(
   `${sum((result) => result.passed)} passed, ${failed} failed, ${sum((result) => result.skipped.length)} skipped`,
 );
 process.exitCode = failed > 0 ? 1 : 0;
 
 /** True when nothing was tested, which must not look like success. */
-function isEmpty({ passed, failed }: Result): boolean {
-  return passed + failed === 0;
+function isEmpty({ passed, failed, skipped }: Result): boolean {
+  return passed + failed + skipped.length === 0;
 }
 
 function allTests(): string[] {

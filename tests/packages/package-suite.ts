@@ -23,7 +23,7 @@ import {
 } from "../support/process.ts";
 import { install, installed, output, pack, type Tarballs } from "./install.ts";
 
-const APP = join(import.meta.dirname, "app");
+const APP = join(projectFolder, "tests", "packages", "app");
 const TSC = join(projectFolder, "node_modules", ".bin", "tsc");
 /** The most that the client may weigh, in bytes after gzip. */
 const CLIENT_BUDGET = 12 * 1024;
