@@ -35,7 +35,7 @@ import vectors from "../vectors/envelope.json" with { type: "json" };
 const bytes = (text: string) => fromBase64url(text) ?? assert.fail("not base64url");
 
 describe("the test vectors of the envelope", () => {
-  it("open to what was sealed", async () => {
+  it("decrypt to the original data", async () => {
     const identity = await identityOf(bytes(vectors.private_key_pkcs8));
     assert.equal(identity.fingerprint, vectors.fingerprint);
     assert.equal(identity.publicKey, vectors.public_key);
@@ -66,7 +66,7 @@ describe("the test vectors of the envelope", () => {
   });
 
   // Without the client's code: ENVELOPE.md is enough to write another client.
-  it("open by the layout in ENVELOPE.md alone", () => {
+  it("can be decrypted by the layout in ENVELOPE.md alone", () => {
     const key = createPrivateKey({
       key: Buffer.from(vectors.private_key_pkcs8, "base64url"),
       format: "der",
@@ -124,7 +124,7 @@ describe("the test vectors of the envelope", () => {
     }
   });
 
-  it("are shown in ENVELOPE.md as they are", () => {
+  it("appear unchanged in ENVELOPE.md", () => {
     const document = readFileSync(join(projectFolder, "ENVELOPE.md"), "utf8");
     const [first] = vectors.operations;
     assert.ok(first);
@@ -141,7 +141,7 @@ describe("the test vectors of the envelope", () => {
     }
   });
 
-  it("have a protected key that the passphrase opens", async () => {
+  it("have a key text that the passphrase decrypts", async () => {
     const { text, passphrase } = vectors.key_text;
     assert.equal((await importIdentity(text, passphrase)).fingerprint, vectors.fingerprint);
   });
@@ -158,7 +158,7 @@ describe("an envelope", () => {
   const open = (run: readonly Line[], name = client) =>
     new RunVerifier(identity).verify(name, run, undefined);
 
-  it("opens in its place", async () => {
+  it("decrypts in its place", async () => {
     const { operations, refusal } = await open(lines);
     assert.deepEqual(
       operations.map(({ index, data }) => [index, textOf(data)]),
@@ -186,7 +186,7 @@ describe("an envelope", () => {
     await fc.assert(property, { numRuns: 20 });
   });
 
-  it("is refused when any one of its bytes is altered, alone or within a run", async () => {
+  it("is refused when any of its bytes is altered, alone or within a run", async () => {
     const payload = bytes(lines[1]?.payload ?? "");
     for (let at = 0; at < payload.length; at++) {
       const altered = payload.slice();
@@ -200,7 +200,7 @@ describe("an envelope", () => {
     }
   });
 
-  it("has a signature and associated data that each notice any altered byte by themselves", async () => {
+  it("has a signature and associated data that each detect any altered byte", async () => {
     const good = parseEnvelope(identity, lines[1]?.payload ?? "");
     const key = await unwrapContentKey(identity, good.wrapped);
     for (let at = 0; at < good.bytes.length; at++) {
@@ -221,7 +221,7 @@ describe("an envelope", () => {
     }
   });
 
-  it("is refused when it is cut or made longer", async () => {
+  it("is refused when it is cut or extended", async () => {
     const payload = bytes(lines[0]?.payload ?? "");
     for (let length = 0; length < payload.length; length += 7) {
       const cut = toBase64url(payload.subarray(0, length));
@@ -233,7 +233,7 @@ describe("an envelope", () => {
     assert.equal((await open([{ client, index: 0, payload: longer }])).refusal?.kind, "forged");
   });
 
-  it("is none without room for a tag, or with an index that is no number", () => {
+  it("is invalid without room for a tag, or with an index that is too high", () => {
     const payload = bytes(lines[0]?.payload ?? "");
     const short = payload.slice(0, 101 + 256 + 15 + 256);
     assert.throws(() => parseEnvelope(identity, toBase64url(short)), InvalidEnvelope);
@@ -249,7 +249,7 @@ describe("an envelope", () => {
     }
   });
 
-  it("is refused when it is no base64url, or another spelling of it", async () => {
+  it("is refused when it is not base64url, or another spelling of it", async () => {
     const payload = lines[0]?.payload ?? "";
     for (const wrong of ["é", `${payload}=`, ` ${payload}`, `${payload}\n`, `${payload}A`, "A"]) {
       const { refusal } = await open([{ client, index: 0, payload: wrong }]);
@@ -257,7 +257,7 @@ describe("an envelope", () => {
     }
   });
 
-  it("is refused in any other place, by kind", async () => {
+  it("is refused in any other place, with the kind of the fault", async () => {
     const other = newClient();
     const [zero, one, two, three] = lines;
     assert.ok(zero && one && two && three);
@@ -281,7 +281,7 @@ describe("an envelope", () => {
     }
   });
 
-  it("is refused when the user's own device has signed it for a place that does not follow", async () => {
+  it("is refused when the user signed it for a place that is not the next", async () => {
     const [zero] = lines;
     assert.ok(zero);
     const hash = bytes((await open([zero])).cursor?.hash ?? "");
@@ -300,7 +300,7 @@ describe("an envelope", () => {
     }
   });
 
-  it("is refused when it is of another user, and when anybody has made it with the public key", async () => {
+  it("is refused when it belongs to another user, or was made with the public key alone", async () => {
     const { identity: stranger } = await createIdentity("another passphrase", { bits: 2048 });
     const theirs = await sealed(stranger, client, ["theirs"]);
     assert.equal((await open(theirs)).refusal?.kind, "forged");
@@ -313,7 +313,7 @@ describe("an envelope", () => {
     assert.deepEqual(refusal, { kind: "forged", client, index: 0 });
   });
 
-  it("is told as a fork when another one is under its index, and as a broken chain behind one", async () => {
+  it("is a fork when another one has its index, and a broken chain behind a fork", async () => {
     const [zero, one] = lines;
     assert.ok(zero && one);
     const hash = bytes((await open([zero])).cursor?.hash ?? "");
@@ -326,7 +326,7 @@ describe("an envelope", () => {
     assert.deepEqual(behind.refusal, { kind: "chain broken", client, index: 2 });
   });
 
-  it("is told as unreadable when the user's own device has sealed it wrongly", async () => {
+  it("is unreadable when the user's own device encrypted it wrongly", async () => {
     const { identity: stranger } = await createIdentity("another passphrase", { bits: 2048 });
     const wrong: Identity = {
       ...identity,

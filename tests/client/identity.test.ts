@@ -10,7 +10,7 @@ import vectors from "../vectors/envelope.json" with { type: "json" };
 const PASSPHRASE = "correct horse battery staple";
 
 describe("an identity", () => {
-  it("is a user that the server takes, under the fingerprint that the server gives it", async () => {
+  it("has a key that the server accepts, and the fingerprint that the server computes", async () => {
     for (const bits of [2048, 3072]) {
       const { identity } = await createIdentity(PASSPHRASE, { bits });
       assert.equal(identity.bits, bits);
@@ -21,7 +21,7 @@ describe("an identity", () => {
     }
   });
 
-  it("gives out no private key", async () => {
+  it("exports no private key", async () => {
     const { identity } = await createIdentity(PASSPHRASE, { bits: 2048 });
     for (const [name, key] of Object.entries(identity.keys)) {
       assert.equal(key.extractable, key.type === "public", name);
@@ -32,7 +32,7 @@ describe("an identity", () => {
     }
   });
 
-  it("is the same on the device that its text is brought to", async () => {
+  it("is the same on another device after its text is imported", async () => {
     const { identity, text } = await createIdentity(PASSPHRASE, { bits: 2048 });
     const other = await importIdentity(text, PASSPHRASE);
     assert.equal(other.fingerprint, identity.fingerprint);
@@ -53,7 +53,7 @@ describe("an identity", () => {
     );
   });
 
-  it("cannot be made with a key or a passphrase that is too weak, or with absurd parameters", async () => {
+  it("cannot be created with a weak key or passphrase, or with parameters out of range", async () => {
     for (const bits of [1024, 2047, 2049, 2304.5, 4352, 8192, Number.NaN]) {
       await assert.rejects(createIdentity(PASSPHRASE, { bits }), InvalidKey, String(bits));
     }
@@ -70,7 +70,7 @@ describe("an identity", () => {
 describe("the text of an identity", () => {
   const { text, passphrase } = vectors.key_text;
 
-  it("survives what happens to text: line ends, indents, words around it, one line", async () => {
+  it("can be imported with other line ends, indents, words around it, and on one line", async () => {
     const [begin = "", ...lines] = text.trim().split("\n");
     const end = lines.pop() ?? "";
     const spellings = [
@@ -85,18 +85,18 @@ describe("the text of an identity", () => {
     }
   });
 
-  it("has lines of at most 64 characters that no mail program breaks", () => {
+  it("has lines of at most 64 characters, which no mail program breaks", () => {
     for (const line of text.split("\n")) assert.match(line, /^[-A-Za-z0-9_ ]{0,64}$/);
   });
 
-  it("does not open with another passphrase; a passphrase typed on another keyboard is the same", async () => {
+  it("needs its passphrase, in whichever Unicode form it is typed", async () => {
     await assert.rejects(importIdentity(text, `${passphrase}.`), /passphrase is wrong/);
     const composed = await createIdentity("schl\u00fcssel", { bits: 2048 });
     const other = await importIdentity(composed.text, "schlu\u0308ssel");
     assert.equal(other.fingerprint, composed.identity.fingerprint);
   });
 
-  it("is refused when it is damaged, cut, of another kind, or asks for absurd work", async () => {
+  it("is refused when it is damaged, cut, of another kind, or demands too many rounds", async () => {
     const lines = text.trim().split("\n");
     const body = lines.slice(1, -1).join("");
     const armoured = (base64url: string) => [lines[0], base64url, lines.at(-1)].join("\n");

@@ -1,4 +1,4 @@
-/** A server that lies: nothing wrong gets through, each trick is told by its kind, and it passes. */
+/** A server that lies: nothing wrong is delivered, and each trick is reported by its kind. */
 import assert from "node:assert/strict";
 import { afterEach, before, describe, it } from "node:test";
 import fc from "fast-check";
@@ -22,7 +22,7 @@ type Trick = (lines: Line[]) => Line[] | Promise<Line[]>;
 
 const HONEST: Trick = (lines) => lines;
 
-describe("a server that lies", () => {
+describe("a lying server", () => {
   let identity: Identity;
   let stranger: Identity;
   before(async () => {
@@ -31,7 +31,7 @@ describe("a server that lies", () => {
   });
 
   const opened: SyncClient[] = [];
-  // A client that is left open goes round by its clock for ever, and holds up the other tests.
+  // A client that is left open would never stop, because its clock does not let it wait.
   afterEach(() => Promise.all(opened.splice(0).map((client) => client.close())));
 
   /** A client with a store of its own, and no request but those that a test asks for. */
@@ -167,7 +167,7 @@ describe("a server that lies", () => {
   ];
 
   for (const [name, kind, trick] of tricks) {
-    it(`that ${name} is told by its kind, and gets no wrong operation through`, async () => {
+    it(`that ${name} is reported by its kind, and no wrong operation is delivered`, async () => {
       const { truth, received, refusals, reader, read, a, b } = await start();
       const after = await read((lines) => trick(lines, a));
       const whole = truth.get(a) ?? [];
@@ -184,7 +184,7 @@ describe("a server that lies", () => {
     });
   }
 
-  it("that makes up a client is told as forged, and told again only after a while", async () => {
+  it("that invents a client is reported as forging, and again only after a while", async () => {
     const { received, refusals, reader, read } = await start();
     const made = newClient();
     const forger = { ...identity, keys: { ...identity.keys, sign: stranger.keys.sign } };
@@ -200,7 +200,7 @@ describe("a server that lies", () => {
     assert.deepEqual(reader.refusals, [{ kind: "forged", client: made, index: 0 }]);
   });
 
-  it("that sends garbage again and again is asked for it ever more rarely, once an hour at last", async () => {
+  it("that keeps sending garbage is asked for it ever more rarely, down to once an hour", async () => {
     const server = new SimulatedServer();
     const clock = new JumpingClock();
     const made = newClient();
@@ -232,7 +232,7 @@ describe("a server that lies", () => {
     }
   });
 
-  it("that makes up clients without end has no more than a few thousand remembered", async () => {
+  it("that invents clients without end fills the memory with 10,000 at most", async () => {
     const made = Array.from({ length: 10_050 }, () => ({
       client: newClient(),
       index: 0,
@@ -245,7 +245,7 @@ describe("a server that lies", () => {
     assert.deepEqual(received, truth);
   });
 
-  it("that sends a client its own operations back does not make it take a new client id", async () => {
+  it("that sends a client its own operations does not make it change its client id", async () => {
     const { refusals, reader, read } = await start();
     const client = reader.client;
     await reader.append("mine");
@@ -262,7 +262,7 @@ describe("a server that lies", () => {
     );
   });
 
-  it("that sends a client what it has taken in secret does not make it take a new client id", async () => {
+  it("that sends back an append that it refused does not make the client change its id", async () => {
     const server = new SimulatedServer();
     let taken: Line | undefined;
     const refusals: string[] = [];
@@ -283,7 +283,7 @@ describe("a server that lies", () => {
     assert.deepEqual(refusals, ["out of place"]);
   });
 
-  it("that denies what it has taken does not have it made once more", async () => {
+  it("that denies what it has stored does not have it created again", async () => {
     const server = new SimulatedServer();
     const clock = new JumpingClock();
     /** What it shows in place of what it denies. */
@@ -339,7 +339,7 @@ describe("a server that lies", () => {
     assert.deepEqual(received, ["a0", "a1", ...shows.map(() => "more")]);
   });
 
-  it("never gets anything through but a beginning of what each client has created", async () => {
+  it("never has anything delivered but the first operations of each client, in order", async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.infiniteStream(fc.nat(1000)),

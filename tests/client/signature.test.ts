@@ -42,7 +42,7 @@ describe("a signed request", () => {
     );
   });
 
-  it("is signed with rsa-pss-sha512 over that base, with a digest of its body", async () => {
+  it("has an rsa-pss-sha512 signature of that base, with a digest of its body", async () => {
     const request = {
       method: "DELETE",
       url: new URL("http://localhost:8080/sync"),
@@ -60,7 +60,7 @@ describe("a signed request", () => {
     assert.equal(isSigned(`${base} `, signature), false);
   });
 
-  it("is what a client sends, unless it is told not to; a request to erase is always signed", async () => {
+  it("is what a client sends unless signing is off; a request to erase is always signed", async () => {
     for (const sign of [true, false]) {
       const requests: Request[] = [];
       const client = await SyncClient.open({

@@ -1,6 +1,6 @@
 /**
- * The contract of `client/stores/store.ts` as cases that any runtime can run, a browser among them: they
- * use nothing but the language.
+ * The contract of `client/stores/store.ts` as test cases. They need no test runner and no API of a
+ * runtime, so a browser can run them too.
  */
 
 import type { Store } from "../../client/stores/store.ts";
@@ -10,13 +10,13 @@ import type { Cursor } from "../../client/types.ts";
 export interface StorePlace {
   /** Opens a store, as a client does when it starts. */
   readonly open: () => Promise<Store>;
-  /** Whether a place can be open twice; then the second client has a store of its own. */
+  /** Whether a place can be open twice. The second client gets another store then. */
   readonly shared: boolean;
 }
 
 export interface StoreCase {
   readonly name: string;
-  /** Throws when the store does not keep to the contract. */
+  /** Throws when the store violates the contract. */
   readonly run: (place: StorePlace) => Promise<void>;
 }
 
@@ -30,7 +30,7 @@ function cursor(client: string, index: number): Cursor {
 
 function same(actual: unknown, expected: unknown): void {
   const [a, b] = [JSON.stringify(actual), JSON.stringify(expected)];
-  if (a !== b) throw new Error(`it is ${a}, and should be ${b}`);
+  if (a !== b) throw new Error(`got ${a}, expected ${b}`);
 }
 
 async function fails(work: Promise<unknown>): Promise<void> {
@@ -38,11 +38,11 @@ async function fails(work: Promise<unknown>): Promise<void> {
     () => false,
     () => true,
   );
-  if (!failed) throw new Error("it should fail");
+  if (!failed) throw new Error("expected a rejection");
 }
 
-/** What a store holds, in an order that does not matter to it. */
-async function held(store: Store) {
+/** The state of a store, with the cursors sorted. */
+async function stateOf(store: Store) {
   const { own, cursors } = await store.load();
   const sorted = [...cursors].sort((one, other) => (one.client < other.client ? -1 : 1));
   const fields = sorted.map(({ client, index, hash }) => ({ client, index, hash }));
@@ -54,7 +54,7 @@ export const storeCases: readonly StoreCase[] = [
     name: "is empty at first",
     async run({ open }) {
       const store = await open();
-      same(await held(store), { own: [], cursors: [] });
+      same(await stateOf(store), { own: [], cursors: [] });
       await store.close();
     },
   },
@@ -72,10 +72,10 @@ export const storeCases: readonly StoreCase[] = [
         own: [{ client: A, length: 3, acknowledged: 2 }],
         cursors: [cursor(B, 7)],
       };
-      same(await held(store), expected);
+      same(await stateOf(store), expected);
       await store.close();
       const again = await open();
-      same(await held(again), expected);
+      same(await stateOf(again), expected);
       same(await again.read(A, 0, ALL, ALL), ["zero", "one", "two"]);
       await again.append(A, 3, ["three"]);
       same(await again.read(A, 2, 5, ALL), ["two", "three"]);
@@ -83,7 +83,7 @@ export const storeCases: readonly StoreCase[] = [
     },
   },
   {
-    name: "reads within bounds, and one payload at least",
+    name: "reads within the limits, and at least one payload",
     async run({ open }) {
       const store = await open();
       await store.begin(A);
@@ -100,7 +100,7 @@ export const storeCases: readonly StoreCase[] = [
     },
   },
   {
-    name: "refuses an append that is not at the end, and keeps what it has",
+    name: "refuses an append that is not at the end, and keeps its content",
     async run({ open }) {
       const store = await open();
       await store.begin(A);
@@ -113,7 +113,7 @@ export const storeCases: readonly StoreCase[] = [
     },
   },
   {
-    name: "takes fewer acknowledgements back",
+    name: "accepts fewer acknowledgements than before",
     async run({ open }) {
       const store = await open();
       await store.begin(A);
@@ -132,9 +132,9 @@ export const storeCases: readonly StoreCase[] = [
       await store.replaceCursors([cursor(B, 2)]);
       await store.close();
       const again = await open();
-      same((await held(again)).cursors, [cursor(B, 2)]);
+      same((await stateOf(again)).cursors, [cursor(B, 2)]);
       await again.replaceCursors([]);
-      same((await held(again)).cursors, []);
+      same((await stateOf(again)).cursors, []);
       await again.close();
     },
   },
@@ -162,13 +162,13 @@ export const storeCases: readonly StoreCase[] = [
     },
   },
   {
-    name: "gives a second client at the same time a store of its own, and the first one's place later",
+    name: "gives a second client at the same time another store, and a later client the first store",
     async run({ open, shared }) {
       if (!shared) return;
       const first = await open();
       await first.begin(A);
       const second = await open();
-      same(await held(second), { own: [], cursors: [] });
+      same(await stateOf(second), { own: [], cursors: [] });
       await second.begin(B);
       await first.close();
       const third = await open();
@@ -178,7 +178,7 @@ export const storeCases: readonly StoreCase[] = [
     },
   },
   {
-    name: "finds what another client has left unsent, once nobody has it open",
+    name: "finds what another client left unsent, once its store is closed",
     async run({ open, shared }) {
       if (!shared) return;
       const first = await open();

@@ -1,4 +1,4 @@
-/** What keeps a client: the contract on each store, and what is special about a folder. */
+/** The contract of a store on each store, and what only a folder store has to handle. */
 import assert from "node:assert/strict";
 import { appendFileSync, readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
@@ -10,7 +10,7 @@ import { temporaryFolder } from "../support/folder.ts";
 import { someFingerprint } from "../support/users.ts";
 import { storeCases } from "./store-contract.ts";
 
-/** A store goes by the fingerprint alone. */
+/** A store needs the fingerprint alone. */
 const user: Pick<Identity, "fingerprint"> = { fingerprint: someFingerprint() };
 const CLIENT = "5f0c1a52-7f7e-4d35-a9a5-0d8b8c1d8b11";
 const NEXT = "8e1d0c5a-3f0b-4b8e-9d3e-2f6f1f7b9c22";
@@ -41,13 +41,13 @@ describe("a store in a folder", () => {
       await theirs.close();
     }));
 
-  it("takes over the place of a process that has died", () =>
+  it("takes over the slot of a process that has died", () =>
     inFolder(async (path) => {
       const store = await FolderStore.open(path, user);
       await store.begin(CLIENT);
       await store.close();
       const host = hostname().replace(/[^A-Za-z0-9-]/g, "_");
-      // No process has an id this high; and what an earlier process of this id has left.
+      // A process id that no process has, and the lock of an earlier process with this id.
       const place = join(path, user.fingerprint, "0");
       for (const pid of [2 ** 22 + 1, process.pid]) {
         writeFileSync(join(place, `claim.${host}.${pid}.${CLIENT}`), "");
@@ -55,7 +55,7 @@ describe("a store in a folder", () => {
       const again = await FolderStore.open(path, user);
       assert.equal((await again.load()).own.length, 1);
       await again.close();
-      // Of another machine nobody can tell.
+      // The process of another machine may be alive.
       writeFileSync(join(place, `claim.nowhere.1.${CLIENT}`), "");
       const beside = await FolderStore.open(path, user);
       assert.deepEqual((await beside.load()).own, []);
@@ -68,7 +68,7 @@ describe("a store in a folder", () => {
     ["a payload and zeros", `cGF5bG9hZA\n${"\0".repeat(4096)}`],
   ];
   for (const [what, bytes] of torn) {
-    it(`cuts off ${what} that a crash has left behind its last append`, () =>
+    it(`removes ${what} that a crash left after the last append`, () =>
       inFolder(async (path) => {
         const store = await FolderStore.open(path, user);
         await store.begin(CLIENT);
@@ -88,7 +88,7 @@ describe("a store in a folder", () => {
       }));
   }
 
-  it("is loud about acknowledged operations that are gone, and about a state that cannot be read", () =>
+  it("reports lost acknowledged operations and an unreadable state as damage", () =>
     inFolder(async (path) => {
       const store = await FolderStore.open(path, user);
       await store.begin(CLIENT);
@@ -105,7 +105,7 @@ describe("a store in a folder", () => {
       await assert.rejects(FolderStore.open(path, user), StoreDamaged);
     }));
 
-  it("leaves a log as it is that has lost acknowledged operations in the middle", () =>
+  it("does not change a log that has lost acknowledged operations in the middle", () =>
     inFolder(async (path) => {
       const store = await FolderStore.open(path, user);
       await store.begin(CLIENT);
@@ -117,12 +117,14 @@ describe("a store in a folder", () => {
       await assert.rejects(FolderStore.open(path, user), StoreDamaged);
       assert.equal(readFileSync(log, "utf8"), "zero\no e\ntwo\nthree\n");
       writeFileSync(log, "zero\none\ntwo\nthr e\n");
-      const mended = await FolderStore.open(path, user);
-      assert.deepEqual((await mended.load()).own, [{ client: CLIENT, length: 3, acknowledged: 3 }]);
-      await mended.close();
+      const repaired = await FolderStore.open(path, user);
+      assert.deepEqual((await repaired.load()).own, [
+        { client: CLIENT, length: 3, acknowledged: 3 },
+      ]);
+      await repaired.close();
     }));
 
-  it("undoes a move that a crash has cut short, and finishes one that was decided", () =>
+  it("undoes a move that a crash interrupted, and finishes one whose state was saved", () =>
     inFolder(async (path) => {
       const store = await FolderStore.open(path, user);
       await store.begin(CLIENT);

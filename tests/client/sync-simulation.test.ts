@@ -1,4 +1,4 @@
-/** Several devices, the real handler, and a bad network: everything arrives, once and in order. */
+/** Several devices, the real handler and a bad network: everything arrives, once and in order. */
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 import fc from "fast-check";
@@ -54,10 +54,10 @@ describe("several devices of one user", () => {
     ({ identity } = await createIdentity("a passphrase for tests", { bits: 2048 }));
   });
 
-  /** Runs the steps, mends the network, and lets every device start anew and sync. */
+  /** Runs the steps, repairs the network, and lets every device restart and sync. */
   async function run(plan: readonly (readonly Step[])[], seed: number) {
     const random = randomFrom(seed);
-    // Small, so that batches have to be halved.
+    // Small, so that batches must be halved.
     const server = new SimulatedServer({ MAX_BODY: "8KiB", LISTING_TTL: "0" });
     const network = new SimulatedNetwork(server, random);
     const clock = new JumpingClock();
@@ -81,7 +81,7 @@ describe("several devices of one user", () => {
     try {
       for (const group of plan) await Promise.all(group.map(take));
       network.faulty = 0;
-      // Twice around: what the last one heals, the first one is to see.
+      // Twice: the first device has to see what the last one restores.
       for (let round = 0; round < 2; round++) {
         for (const one of devices) {
           await one.stop();
@@ -96,7 +96,7 @@ describe("several devices of one user", () => {
     }
   }
 
-  it("hold the same operations, each once, whatever the network loses, cuts, delays or repeats, whoever crashes, and when the server goes back to an older copy", async () => {
+  it("hold the same operations, each once, after network faults, crashes and restores of the server", async () => {
     await fc.assert(
       fc.asyncProperty(
         steps(append, append, sync, sync, stop, crash, backUp, restore),
@@ -117,7 +117,7 @@ describe("several devices of one user", () => {
     );
   });
 
-  it("hold the same operations, each once, after one was made a copy of another: it takes a new client id", async () => {
+  it("hold the same operations, each once, after one became a copy of another", async () => {
     await fc.assert(
       fc.asyncProperty(
         steps(append, append, sync, sync, crash, copy),
@@ -134,7 +134,7 @@ describe("several devices of one user", () => {
     );
   });
 
-  it("have met each fault of the network meanwhile", () => {
+  it("met each fault of the network", () => {
     assert.deepEqual([...struck].sort(), [...FAULTS].sort());
   });
 });

@@ -1,6 +1,6 @@
 /**
- * Run by a test on each runtime: an app that fails whenever it is told a status. It prints what the
- * client has come to all the same, and what was uncaught.
+ * Run by a test on each runtime: an app whose `onStatus` always throws. It prints the final status
+ * and the errors that were uncaught.
  */
 import { createIdentity, MemoryStore, SyncClient } from "../../client/index.ts";
 

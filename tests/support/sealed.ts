@@ -1,11 +1,11 @@
-/** A client of the envelope, as tests need it: operations sealed one after the other. */
+/** Sealed operations of a client, for tests. */
 
 import { NO_PREVIOUS, newContentKey, seal } from "../../client/envelope.ts";
 import type { Identity } from "../../client/index.ts";
 import { type Bytes, utf8 } from "../../protocol/bytes.ts";
 import type { Line } from "../../protocol/types.ts";
 
-/** The lines of a client that has created the texts, from the index `first` on. */
+/** The lines of a client that created the texts, from the index `first` on. */
 export async function sealed(
   identity: Identity,
   client: string,

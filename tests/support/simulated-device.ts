@@ -1,4 +1,4 @@
-/** A device with an app on it that can crash at any moment, and what its disk holds. */
+/** A device with an app that can crash at any step, and its disk. */
 import assert from "node:assert/strict";
 import {
   type ClientChange,
@@ -11,6 +11,7 @@ import {
   SyncClient,
   textOf,
 } from "../../client/index.ts";
+import { SerialQueue } from "../../client/serial-queue.ts";
 import { type JumpingClock, nextTick, URL_OF_SERVER } from "./simulated-network.ts";
 
 export interface World {
@@ -24,10 +25,10 @@ class Crashed extends Error {
   override name = "Crashed";
 }
 
-/** What survives a crash: the client's store, and the app's data, which has the cursors with it. */
+/** What survives a crash: the client's store, and the app's data together with the cursors. */
 interface Disk {
   readonly store: MemoryStore;
-  /** What the app was delivered, in order. */
+  /** The texts that were delivered to the app, in order. */
   readonly received: string[];
   readonly cursors: Map<string, Cursor>;
 }
@@ -35,13 +36,14 @@ interface Disk {
 export class Device {
   readonly refusals: Refusal[] = [];
   readonly changes: ClientChange[] = [];
-  /** What the app knows to be appended: `append` has returned. */
+  /** The texts for which `append` has returned. */
   readonly appended: string[] = [];
   readonly #world: World;
   #disk: Disk = { store: new MemoryStore(), received: [], cursors: new Map() };
   /** Starting, running, or crashed. */
   #session: Promise<Session> | undefined;
-  #turn: Promise<unknown> = Promise.resolve();
+  /** The device starts, ends and is copied one after the other. */
+  readonly #queue = new SerialQueue();
 
   constructor(world: World) {
     this.#world = world;
@@ -59,17 +61,17 @@ export class Device {
     return session.unlessCrashed((client) => client.sync());
   }
 
-  /** The device crashes at one of its next steps that concern the disk. */
+  /** The device crashes after some more accesses to its disk. */
   async crashAfter(steps: number): Promise<void> {
     const session = await this.#start();
     session.crashAfter(steps);
   }
 
   stop(): Promise<void> {
-    return this.#inTurn(() => this.#end());
+    return this.#queue.run(() => this.#end());
   }
 
-  /** All that the device holds: what it has created and what it has received. */
+  /** All texts on the device: created and received. */
   async held(): Promise<string[]> {
     const session = await this.#start();
     const texts = [...this.#disk.received];
@@ -79,20 +81,20 @@ export class Device {
     return texts.sort();
   }
 
-  /** Makes this device a copy of another one, of its disk as it is. */
+  /** Replaces the disk of this device with a copy of another one's. */
   async copy(other: Device): Promise<void> {
-    const disk = await other.#inTurn(async () => {
+    const disk = await other.#queue.run(async () => {
       await other.#end();
       return copyOf(other.#disk);
     });
-    await this.#inTurn(async () => {
+    await this.#queue.run(async () => {
       await this.#end();
       this.#disk = disk;
     });
   }
 
   #start(): Promise<Session> {
-    return this.#inTurn(async () => {
+    return this.#queue.run(async () => {
       if ((await this.#session)?.over) await this.#end();
       this.#session ??= Session.start(this.#world, this.#disk, this);
       return this.#session;
@@ -103,18 +105,11 @@ export class Device {
     await (await this.#session)?.end();
     this.#session = undefined;
   }
-
-  /** The device starts, ends and is copied one after the other. */
-  #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
-    const result = this.#turn.then(work);
-    this.#turn = result.catch(() => undefined);
-    return result;
-  }
 }
 
 /**
- * What is not acknowledged is not copied. Two copies of it, each moved to a client id of its own,
- * would be two operations.
+ * Copies acknowledged operations only. Two copies of an unacknowledged one would both be moved to
+ * new client ids and become two operations.
  */
 async function copyOf({ store, received, cursors }: Disk): Promise<Disk> {
   const copy = new MemoryStore();
@@ -203,7 +198,7 @@ function firstOf(operations: readonly Operation[]): number {
   return operations[0]?.index ?? 0;
 }
 
-/** Counts steps that concern the disk; once it has blown, nothing reaches the disk any more. */
+/** Counts accesses to the disk. Once it has blown, nothing reaches the disk. */
 class Fuse {
   steps = Number.POSITIVE_INFINITY;
   readonly #controller = new AbortController();

@@ -13,7 +13,7 @@ export function nextTick(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-/** A clock on which every wait is over at once, and only those for ever last. */
+/** A clock on which every finite wait ends at once. */
 export class JumpingClock implements Clock {
   #now = 1_800_000_000_000;
 
@@ -31,7 +31,7 @@ export class JumpingClock implements Clock {
   }
 }
 
-/** The server, with a copy of its storage to go back to. */
+/** A server whose storage can be backed up and restored. */
 export class SimulatedServer {
   readonly #settings: Readonly<Record<string, string>>;
   #driver = new MemoryDriver();
@@ -47,12 +47,12 @@ export class SimulatedServer {
     return this.#handler.fetch(request);
   }
 
-  /** Takes a copy of the storage as it is now. */
+  /** Copies the storage. */
   async backUp(): Promise<void> {
     this.#copy = await copyOf(this.#driver);
   }
 
-  /** Goes on from the copy, if there is one: what came since is lost. */
+  /** Continues from the copy, if there is one: what was stored since is lost. */
   async restore(): Promise<void> {
     if (this.#copy === undefined) return;
     this.#driver = await copyOf(this.#copy);
@@ -71,7 +71,7 @@ async function copyOf(driver: MemoryDriver): Promise<MemoryDriver> {
   return copy;
 }
 
-/** What may go wrong with one request. */
+/** The faults of one request. */
 type Fault =
   | "lost"
   | "unanswered"
@@ -94,9 +94,9 @@ export const FAULTS: readonly Fault[] = [
 ];
 
 export class SimulatedNetwork {
-  /** How many of the requests something goes wrong with, from 0 to 1. */
+  /** The share of requests with a fault, from 0 to 1. */
   faulty = 0.5;
-  /** How often each fault has struck. */
+  /** How often each fault occurred. */
   readonly counts = new Map<Fault, number>();
   readonly #server: SimulatedServer;
   readonly #random: () => number;
@@ -138,13 +138,13 @@ export class SimulatedNetwork {
     }
   };
 
-  /** A request that was seen before arrives once more. */
+  /** Delivers an earlier request again. */
   async #sendLater(): Promise<void> {
     const request = this.#later.shift();
     if (request !== undefined) await (await this.#server.fetch(request())).arrayBuffer();
   }
 
-  /** An answer of which only a part arrives; a proxy may make that look like its end. */
+  /** Delivers a part of an answer; behind a proxy that may look like its end. */
   async #cut(response: Response, broken: boolean): Promise<Response> {
     const bytes = new Uint8Array(await response.arrayBuffer());
     const length = Math.floor(this.#random() * bytes.length);
@@ -162,14 +162,14 @@ export class SimulatedNetwork {
   }
 }
 
-/** What makes the same request any number of times. */
+/** A function that makes the same request any number of times. */
 async function repeatable(request: Request): Promise<() => Request> {
   const { url, method, headers } = request;
   const body = await request.text();
   return () => new Request(url, { method, headers, body });
 }
 
-/** Numbers from 0 up to 1 that follow from a seed (mulberry32). */
+/** Pseudorandom numbers from 0 up to 1 (mulberry32). */
 export function randomFrom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
