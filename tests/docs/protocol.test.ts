@@ -1,6 +1,6 @@
 /** What PROTOCOL.md says is tried here, as it stands in the document. */
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { type IncomingHttpHeaders, request } from "node:http";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -9,7 +9,7 @@ import { PROBLEMS } from "../../protocol/problems.ts";
 import { fingerprintOf } from "../../sync/public-key.ts";
 import { fences, filesIn, read, runInBash, section } from "../support/documents.ts";
 import { temporaryFolder } from "../support/folder.ts";
-import { type ServerProcess, startServer } from "../support/process.ts";
+import { projectFolder, type ServerProcess, startServer } from "../support/process.ts";
 
 const protocol = read("PROTOCOL.md");
 
@@ -87,6 +87,15 @@ for (const [document, letter] of [
 ] as const) {
   describe(document, () => {
     const rules = [...read(document).matchAll(/^## (\d+)\.|^\*\*([A-Z])-(\d+)\.(\d+)\*\*/gm)];
+
+    it("names files that are there", () => {
+      const lines = read(document).matchAll(/^(?:Implemented in|Executed by): (.*)$/gm);
+      for (const [, line = ""] of lines) {
+        const paths = [...line.matchAll(/`([^`]+)`/g)].map(([, path = ""]) => path);
+        assert.ok(paths.length > 0, line);
+        for (const path of paths) assert.ok(existsSync(join(projectFolder, path)), path);
+      }
+    });
 
     it("numbers the rules of each section from 1 on", () => {
       let section = 0;
