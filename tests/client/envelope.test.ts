@@ -186,7 +186,7 @@ describe("an envelope", () => {
     await fc.assert(property, { numRuns: 20 });
   });
 
-  it("is refused when any of its bytes is altered, alone or within a run", async () => {
+  it("T-16 is refused when any of its bytes is altered, alone or within a run", async () => {
     const payload = bytes(lines[1]?.payload ?? "");
     for (let at = 0; at < payload.length; at++) {
       const altered = payload.slice();
@@ -300,7 +300,7 @@ describe("an envelope", () => {
     }
   });
 
-  it("is refused when it belongs to another user, or was made with the public key alone", async () => {
+  it("T-06 is refused when it belongs to another user, or was made with the public key alone", async () => {
     const { identity: stranger } = await createIdentity("another passphrase", { bits: 2048 });
     const theirs = await sealed(stranger, client, ["theirs"]);
     assert.equal((await open(theirs)).refusal?.kind, "forged");

@@ -167,7 +167,7 @@ describe("a lying server", () => {
   ];
 
   for (const [name, kind, trick] of tricks) {
-    it(`that ${name} is reported by its kind, and no wrong operation is delivered`, async () => {
+    it(`T-19 that ${name} is reported by its kind, and no wrong operation is delivered`, async () => {
       const { truth, received, refusals, reader, read, a, b } = await start();
       const after = await read((lines) => trick(lines, a));
       const whole = truth.get(a) ?? [];
@@ -339,7 +339,7 @@ describe("a lying server", () => {
     assert.deepEqual(received, ["a0", "a1", ...shows.map(() => "more")]);
   });
 
-  it("never has anything delivered but the first operations of each client, in order", async () => {
+  it("T-19 never has anything delivered but the first operations of each client, in order", async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.infiniteStream(fc.nat(1000)),

@@ -17,7 +17,7 @@ describe("an answer", () => {
     ["has a line that is no operation", (lines) => answer([...lines.slice(0, 1), "{}\n"], 2)],
   ];
   for (const [what, respond] of broken) {
-    it(`that ${what} delivers its whole lines, and is asked for again`, async () => {
+    it(`T-16 that ${what} delivers its whole lines, and is asked for again`, async () => {
       const client = crypto.randomUUID();
       const lines = (await sealed(apps.identity, client, ["zero", "one"])).map(
         ({ index, payload }) =>

@@ -33,7 +33,7 @@ describe("README.md", () => {
     assert.ok(lines <= 180, `it has ${lines} lines`);
   });
 
-  it("has a quick start in which device B decrypts what device A has sealed", async () => {
+  it("T-24 has a quick start in which device B decrypts what device A has sealed", async () => {
     const blocks = fences(quickStart);
     const commands = blocks.filter(({ language }) => language === "sh");
     assert.equal(commands.length, 5);

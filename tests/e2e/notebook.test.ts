@@ -107,7 +107,7 @@ describe("the notebook in Chromium", () => {
   const state = (page: Page, name: string) =>
     page.locator(`#status[data-state="${name}"]`).waitFor();
 
-  it("carries notes between two devices, and the server stores no word of them", async () => {
+  it("T-22 carries notes between two devices, and the server stores no word of them", async () => {
     const laptop = await openNew();
     await write(laptop, "Buy milk.");
     const phone = await openNew();

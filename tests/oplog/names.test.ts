@@ -203,7 +203,7 @@ describe("the names of markers", () => {
 });
 
 describe("the prefix of a user", () => {
-  it("begins all names of the user, and no name of another", () => {
+  it("T-29 begins all names of the user, and no name of another", () => {
     fc.assert(
       fc.property(nameOf(fingerprint), (name) => {
         const { user } = name;

@@ -116,7 +116,7 @@ function declare(
       );
     });
 
-    it("takes a retry, and refuses a gap and a conflict with what the client needs to go on", async () => {
+    it("T-05 takes a retry, and refuses a gap and a conflict with what the client needs to go on", async () => {
       await post({ client_id: a, operation_index: 0, payload: ["zero", "one"] });
       assert.equal((await post({ client_id: a, operation_index: 1, payload: "one" })).status, 200);
 

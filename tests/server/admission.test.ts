@@ -25,7 +25,7 @@ function entered(admission: ConcurrencyLimiter, address = "a"): Permit {
 }
 
 describe("requests in flight", () => {
-  it("are half of all at most from one address, and the next gets half of the rest", () => {
+  it("T-43 are half of all at most from one address, and the next gets half of the rest", () => {
     const admission = new ConcurrencyLimiter({
       maxRequests: 100,
       maxBuffered: 0,

@@ -184,7 +184,7 @@ describe("a server with a file of users", () => {
     assert.ok(!stderr.includes("private matters"));
   });
 
-  it("lets in those the file names, and follows it without a restart", async () => {
+  it("T-37 lets in those the file names, and follows it without a restart", async () => {
     writeFileSync(path, ada.pem);
     const server = await startServer({ STORAGE: "memory:", USERS: path });
     const append = { client_id: newClient(), operation_index: 0, payload: "sealed" };
@@ -201,7 +201,7 @@ describe("a server with a file of users", () => {
     assert.equal(await server.end("SIGTERM"), 0);
   });
 
-  it("keeps what a user has stored who was taken out of it, until the user is back and leaves", async () => {
+  it("T-32 keeps what a user has stored who was taken out of it, until the user is back and leaves", async () => {
     const user = await newSigningUser();
     const replaceFile = (text: string) => {
       writeFileSync(`${path}.new`, text);

@@ -66,23 +66,23 @@ describe("a server under a flood", () => {
     await served(async () => (flood?.statuses.get("200") ?? 0) > 1000);
   });
 
-  it("of appends by new keys stores those of a hundred, and serves the others", async () => {
+  it("T-37 of appends by new keys stores those of a hundred, and serves the others", async () => {
     flood = new Flood(server.port, 32, newUsers({ operation_index: 0, payload: "sealed" }));
     await served(async () => (await refused("new-users-limited")) > 500);
     assert.equal(flood.statuses.get("200"), 100);
   });
 
-  it("of large bodies full of brackets serves the others", async () => {
+  it("T-42 of large bodies full of brackets serves the others", async () => {
     flood = new Flood(server.port, 32, repeated("[".repeat(16 * MIB)));
     await served(async () => (await refused("invalid-request")) > 3);
   });
 
-  it("of bodies that are too large serves the others", async () => {
+  it("T-41 of bodies that are too large serves the others", async () => {
     flood = new Flood(server.port, 32, repeated("p".repeat(17 * MIB)));
     await served(async () => (await refused("body-too-large")) > 3);
   });
 
-  it("of slow writers ends them in time, and serves the others meanwhile", async () => {
+  it("T-44 of slow writers ends them in time, and serves the others meanwhile", async () => {
     flood = new Flood(server.port, 300, slowWriter(16 * MIB, 2 * MIB));
     await served(async () => (await refused("overloaded")) > 50);
     flood.end();
@@ -90,7 +90,7 @@ describe("a server under a flood", () => {
     await served(async () => (await refused("request-timeout")) > 50);
   });
 
-  it("of slow readers ends them in time, and serves the others meanwhile", async () => {
+  it("T-45 of slow readers ends them in time, and serves the others meanwhile", async () => {
     const reader = randomPublicKey();
     const client_id = newClient();
     const payload = "p".repeat(5 * MIB);
@@ -107,7 +107,7 @@ describe("a server under a flood", () => {
   });
 
   const skip = process.versions.bun ?? process.versions.deno;
-  it("of heads without an end closes them in time, on Node", {
+  it("T-46 of heads without an end closes them in time, on Node", {
     skip: skip !== undefined,
   }, async () => {
     flood = new Flood(server.port, 500, endlessHead());

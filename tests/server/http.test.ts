@@ -141,7 +141,7 @@ describe("a request of a web page", () => {
 });
 
 describe("a request of a user whose tokens are used up", () => {
-  it("is answered with 429, says when to come back, and stores nothing", async () => {
+  it("T-33 is answered with 429, says when to come back, and stores nothing", async () => {
     const driver = new MemoryDriver();
     let seconds = 0;
     const handler = createHandler({

@@ -111,7 +111,7 @@ describe("users with nothing stored yet", () => {
     return told(await fetch(url, { method, headers, body }));
   };
 
-  it("are refused beyond the limit of their network address, before anything is stored", async () => {
+  it("T-37 are refused beyond the limit of their network address, before anything is stored", async () => {
     const driver = new HookedDriver(new MemoryDriver());
     const work = async ({ url }: Serving) => {
       const [ada, grace, mary] = [randomPublicKey(), randomPublicKey(), randomPublicKey()];
@@ -200,7 +200,7 @@ describe("users with nothing stored yet", () => {
 });
 
 describe("a request beyond what the server takes at once", () => {
-  it("is refused before its body is read, and let in when another has ended", async () => {
+  it("T-43 is refused before its body is read, and let in when another has ended", async () => {
     const driver = new HookedDriver(new MemoryDriver());
     const { opened, open } = gate();
     driver.before = ({ kind }) => (kind === "put" ? opened : undefined);
@@ -222,7 +222,7 @@ describe("a request beyond what the server takes at once", () => {
     await serving({ MAX_REQUESTS: "2" }, work, driver);
   });
 
-  it("is refused when there is no memory for its body, which others hold", async () => {
+  it("T-41 is refused when there is no memory for its body, which others hold", async () => {
     const settings = { MAX_BODY: "200KiB", MAX_BUFFERED: "400KiB", CLIENT_TIMEOUT: "4m" };
     await serving(settings, async (server) => {
       const { url } = server;
@@ -286,7 +286,7 @@ describe("a request beyond what the server takes at once", () => {
 });
 
 describe("a body that comes slowly", () => {
-  it("is answered with 408 once its time is over, and stores nothing", async () => {
+  it("T-44 is answered with 408 once its time is over, and stores nothing", async () => {
     const driver = new HookedDriver(new MemoryDriver());
     const work = async ({ port, url }: Serving) => {
       const text = JSON.stringify(first(randomPublicKey()));

@@ -109,7 +109,7 @@ describe("a fingerprint in the log", () => {
     });
   }
 
-  it("is cut whatever its characters are", () => {
+  it("T-23 is cut whatever its characters are", () => {
     const fingerprint = fc
       .uint8Array({ minLength: 32, maxLength: 32 })
       .map((bytes) => Buffer.from(bytes).toString("base64url"));

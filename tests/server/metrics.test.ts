@@ -216,7 +216,7 @@ describe("GET /metrics", () => {
     assert.match(headers.get("content-type") ?? "", /^text\/plain; version=0\.0\.4/);
   });
 
-  it("names no user, no client and no payload", async () => {
+  it("T-23 names no user, no client and no payload", async () => {
     const text = await metricsOf(server.url);
     const fingerprint = fingerprintOf(user);
     for (const secret of [user.slice(0, 64), user.slice(-64), client, payload, append.payload]) {

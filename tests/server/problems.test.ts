@@ -121,7 +121,11 @@ describe("a request that breaks a rule", () => {
     ["null as user", body({ user: null }), ["#/user", string]],
     ["an empty user", body({ user: "" }), ["#/user", /not PEM, base64 or base64url/]],
     ["garbage as user", body({ user: "it's me" }), ["#/user", /not PEM, base64 or base64url/]],
-    ["a private key", body({ user: privateKey }), ["#/user", /private key.*send the public key/]],
+    [
+      "a private key (T-18)",
+      body({ user: privateKey }),
+      ["#/user", /private key.*send the public key/],
+    ],
     ["a key of 1024 bits", body({ user: newUser(1024).pem }), ["#/user", /2048 to 8192 .* 1024$/]],
     ["an EC key", body({ user: ecKey }), ["#/user", /not an RSA public key/]],
     ["no client id", body({ client_id: undefined }), ["#/client_id", missing]],
@@ -207,7 +211,7 @@ describe("a request that breaks a rule", () => {
     ["as the beginning of far more", `Content-Length: 1000000000\r\n\r\n${tooLarge}`],
   ];
   for (const [what, rest] of heavy) {
-    it(`is answered with 413 for one byte above MAX_BODY, sent ${what}`, async () => {
+    it(`T-40 is answered with 413 for one byte above MAX_BODY, sent ${what}`, async () => {
       const { status, headers, text } = parsed(await overSocket(server.port, POST + rest));
       assert.equal(status, 413);
       const problem = problemIn(status, headers, text, [user, "xxxx"]);

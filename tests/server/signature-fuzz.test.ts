@@ -118,7 +118,7 @@ describe("a request with strange signature fields", () => {
     return status === 400 || status === 415 || status === 431;
   }
 
-  it("is refused for whatever stands in them", async () => {
+  it("T-39 is refused for whatever stands in them", async () => {
     const body = syncBody(user);
     const right = await rightHeaders(body);
     await fc.assert(
@@ -137,7 +137,7 @@ describe("a request with strange signature fields", () => {
     );
   });
 
-  it("is refused when any part of a right one is changed", async () => {
+  it("T-39 is refused when any part of a right one is changed", async () => {
     const body = syncBody(user);
     const right: Record<string, string> = await rightHeaders(body);
     await fc.assert(

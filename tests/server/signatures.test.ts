@@ -162,7 +162,7 @@ describe("a signed request", () => {
     });
   }
 
-  it("is refused when its body is altered", async () => {
+  it("T-13 is refused when its body is altered", async () => {
     const server = atNow();
     const body = syncBody(user, { operation_index: 0, payload: "a payload" });
     const headers = await signedHeaders(user, { url: SERVER, body }, { created: NOW });
@@ -170,7 +170,7 @@ describe("a signed request", () => {
     assert.deepEqual(await server.driver.list(""), []);
   });
 
-  it("is refused when its method is altered", async () => {
+  it("T-13 is refused when its method is altered", async () => {
     const server = atNow();
     const body = JSON.stringify({ user: user.base64 });
     const headers = await signedHeaders(user, { url: SERVER, body }, { created: NOW });
@@ -178,7 +178,7 @@ describe("a signed request", () => {
     assert.deepEqual(await server.driver.list(""), []);
   });
 
-  it("is refused when its path is altered", async () => {
+  it("T-13 is refused when its path is altered", async () => {
     checkRefused(await ask(atNow(), { path: "/other" }), "signature");
   });
 
@@ -190,7 +190,7 @@ describe("a signed request", () => {
     assert.deepEqual(await server.driver.list(""), []);
   });
 
-  it("is refused at another server that knows its name, whatever Host says", async () => {
+  it("T-17 is refused at another server that knows its name, whatever Host says", async () => {
     const server = atNow({ PUBLIC_URL: "https://other.example" });
     const answer = await ask(server);
     checkRefused(answer, "authority");
@@ -210,7 +210,7 @@ describe("a signed request", () => {
     checkRefused(await ask(server, { path: "/elsewhere/sync" }), "signature");
   });
 
-  it("is refused for another user than the one who signed", async () => {
+  it("T-07 is refused for another user than the one who signed", async () => {
     const server = atNow();
     const body = syncBody(user);
     const claims = [{}, { keyid: user.fingerprint }];
@@ -233,7 +233,7 @@ describe("a signed request", () => {
     ["an end that was a second ago", { expires: NOW - 1 }],
   ];
   for (const [what, deviations] of late) {
-    it(`is refused on account of the clock with ${what}`, async () => {
+    it(`T-15 is refused on account of the clock with ${what}`, async () => {
       checkRefused(await ask(atNow(), deviations), "clock");
     });
   }
@@ -334,7 +334,7 @@ describe("a signed request", () => {
     });
   }
 
-  it("may come twice: what it appends is stored once", async () => {
+  it("T-14 may come twice: what it appends is stored once", async () => {
     const server = atNow();
     const body = syncBody(user, { operation_index: 0, payload: "a payload" });
     const headers = await signedHeaders(user, { url: SERVER, body }, { created: NOW });
@@ -419,7 +419,7 @@ describe("the key of a signed request", () => {
 });
 
 describe("what tells of signatures", () => {
-  it("is a metric that counts what was found, and neither it nor the log names a user", async () => {
+  it("T-23 is a metric that counts what was found, and neither it nor the log names a user", async () => {
     const server = atNow();
     await server.unsigned(other);
     for (const deviations of [{}, { created: 0 }, { path: "/" }]) await ask(server, deviations);
@@ -439,7 +439,7 @@ describe("what tells of signatures", () => {
 });
 
 describe("the limit of a user who signs", () => {
-  it("is not used up by those who have the public key alone", async () => {
+  it("T-08 is not used up by those who have the public key alone", async () => {
     const server = asking({ RATE_LIMIT: "0.001", RATE_BURST: "3" }, undefined, {
       time: () => NOW * 1000,
       now: () => 0,

@@ -47,7 +47,7 @@ describe("the page", () => {
     }
   });
 
-  it("may run its own script and style and talk to its own server, and nothing else", async () => {
+  it("T-22 may run its own script and style and talk to its own server, and nothing else", async () => {
     const { headers } = await get("/");
     const policy = new Map(
       (headers.get("content-security-policy") ?? "").split("; ").map((directive) => {

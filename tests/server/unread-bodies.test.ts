@@ -20,7 +20,7 @@ if (process.versions.deno === undefined) {
     after(() => server.close());
 
     for (const [what, line, status] of requests) {
-      it(`is closed, so that nobody can go on sending: ${what}`, async () => {
+      it(`T-47 is closed, so that nobody can go on sending: ${what}`, async () => {
         const socket = net.connect(server.port, "localhost");
         const received: Buffer[] = [];
         socket.on("data", (data) => received.push(data));

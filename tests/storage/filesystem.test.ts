@@ -45,7 +45,7 @@ describe("the filesystem driver", () => {
   });
   afterEach(() => folder.remove());
 
-  it("keeps the objects of a user in a folder of the user's own, for its own account alone", async () => {
+  it("T-28 keeps the objects of a user in a folder of the user's own, for its own account alone", async () => {
     await driver.put(`${user}.a`, body);
     assert.deepEqual(readdirSync(root).toSorted(), [".tmp", user].toSorted());
     assert.deepEqual(readdirSync(join(root, user)), [`${user}.a`]);

@@ -49,7 +49,7 @@ describe("whoever has the public key alone", () => {
     assert.equal((await server.unsigned(user, operation(newClient(), 0, "own"))).status, 507);
   });
 
-  it("can take neither once the user has signed", async () => {
+  it("T-04 can take neither once the user has signed", async () => {
     const server = asking({ QUOTA_CLIENTS: "2" });
     const device = newClient();
     assert.equal((await server.signed(user, operation(device, 0, "own"))).status, 200);
@@ -61,7 +61,7 @@ describe("whoever has the public key alone", () => {
 });
 
 describe("the first signed request of a user", () => {
-  it("is one that unsigned requests may come before, and none may come after", async () => {
+  it("T-01 is one that unsigned requests may come before, and none may come after", async () => {
     const server = asking();
     const client = newClient();
     const first = await server.unsigned(user, { client_id: client, ...append });
@@ -119,7 +119,7 @@ describe("the first signed request of a user", () => {
     assert.deepEqual(await namesIn(memory), []);
   });
 
-  it("does not lock when it is refused: by its signature, by a field, or by the rate limit", async () => {
+  it("T-09 does not lock when it is refused: by its signature, by a field, or by the rate limit", async () => {
     const driver = new MemoryDriver();
     const server = asking({ RATE_LIMIT: "0.001", RATE_BURST: "1" }, driver, { now: () => 0 });
     const other = await newSigningUser();
@@ -174,7 +174,7 @@ describe("the lock with two servers on one storage", () => {
     assert.equal((await b.unsigned(user, append)).status, 401);
   });
 
-  it("is seen by the other after LISTING_TTL at the latest, and for ever", async () => {
+  it("T-01 is seen by the other after LISTING_TTL at the latest, and for ever", async () => {
     const { a, b, wait } = two({ LISTING_TTL: "30s" });
     assert.equal((await b.unsigned(user)).status, 200);
     assert.equal((await a.signed(user)).status, 200);

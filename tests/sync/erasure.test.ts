@@ -61,7 +61,7 @@ async function checkErased(server: Asking): Promise<void> {
 }
 
 describe("a user who leaves", () => {
-  it("is answered with 204, and nothing is left but a tombstone: a fingerprint and a time", async () => {
+  it("T-30 is answered with 204, and nothing is left but a tombstone: a fingerprint and a time", async () => {
     const driver = new MemoryDriver();
     await fill(driver);
     const server = asking({}, driver, { time });
@@ -88,7 +88,7 @@ describe("a user who leaves", () => {
     assert.deepEqual(await namesIn(driver), [tombstone()], "the first time stays");
   });
 
-  it("has to sign that, also where nothing has to be signed yet", async () => {
+  it("T-10 has to sign that, also where nothing has to be signed yet", async () => {
     const driver = new MemoryDriver();
     const server = asking({}, driver, { time });
     await server.unsigned(user, append);
@@ -231,7 +231,7 @@ describe("an erasure that breaks off", () => {
     await checkErased(server);
   });
 
-  it("is finished in the background when a device of the user comes by", async () => {
+  it("T-31 is finished in the background when a device of the user comes by", async () => {
     const memory = new MemoryDriver();
     await fill(memory);
     await memory.put(tombstone(), new Uint8Array());
@@ -445,7 +445,7 @@ describe("an erasure on a real server", () => {
     return (await told(await fetch(url, { method, headers, body }))).status;
   }
 
-  it("that is killed in the middle is finished by the next one", async () => {
+  it("T-31 that is killed in the middle is finished by the next one", async () => {
     const folder = temporaryFolder();
     const driver = await openStorage(folder.path);
     const many = Array.from({ length: 2000 }, (_, i) => `${user.fingerprint}.object-${i}`);

@@ -43,7 +43,7 @@ const exceeded = (setting: string, quota: number, used: number) => (error: unkno
 };
 
 describe("the quota of bytes", () => {
-  it("is kept to the byte, and a refused append stores nothing", async () => {
+  it("T-34 is kept to the byte, and a refused append stores nothing", async () => {
     const driver = newDriver();
     const { append } = instance({ bytes: 10 }, driver);
     await append(a, 0, "four");
@@ -88,7 +88,7 @@ describe("the quota of bytes", () => {
     await append(b, 0, "four");
   });
 
-  it("may be exceeded by what two instances do not see of each other, and then holds on both", async () => {
+  it("T-35 may be exceeded by what two instances do not see of each other, and then holds on both", async () => {
     const driver = newDriver();
     const [one, two] = [instance({ bytes: 8 }, driver), instance({ bytes: 8 }, driver)];
     await one.append(a, 0, "four");
@@ -100,7 +100,7 @@ describe("the quota of bytes", () => {
     assert.deepEqual(await storedIn(driver), { bytes: 12, clients: 2 });
   });
 
-  it("is held together by appends side by side", async () => {
+  it("T-34 is held together by appends side by side", async () => {
     const driver = newDriver();
     const { opened, open } = gate();
     driver.before = ({ kind }) => (kind === "put" ? opened : undefined);
@@ -185,7 +185,7 @@ describe("the quota of clients", () => {
     assert.equal((await storedIn(driver)).clients, 2);
   });
 
-  it("is held together by new clients side by side", async () => {
+  it("T-34 is held together by new clients side by side", async () => {
     const driver = newDriver();
     const { opened, open } = gate();
     driver.before = ({ kind }) => (kind === "put" ? opened : undefined);
