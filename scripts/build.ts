@@ -1,9 +1,9 @@
 /**
- * Builds the server: `npm run build`, `npm run compile` and `npm run build:package`. It is run by Bun.
+ * Builds the server: `npm run build`, `npm run compile` and `npm run build:package`. Bun runs it.
  *
  *     bun scripts/build.ts FILE                a JavaScript file for Node, Bun and Deno
  *     bun scripts/build.ts --compile FILE      an executable for this machine's system, with Bun in it
- *     bun scripts/build.ts --package FOLDER    the JavaScript of the npm package, in place of what the folder held
+ *     bun scripts/build.ts --package FOLDER    the JavaScript of the npm package, in place of the folder's content
  */
 import { rmSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
@@ -30,7 +30,7 @@ async function embedPage(): Promise<BunPlugin> {
   };
 }
 
-/** Writes the JavaScript file; gives its size. */
+/** Writes the JavaScript file. Resolves with its size. */
 async function pack(file: string): Promise<number> {
   const { outputs, metafile } = await build({
     entrypoints,
@@ -38,19 +38,19 @@ async function pack(file: string): Promise<number> {
     target: "node",
     plugins: [await embedPage()],
     metafile: true,
-    // Names are kept: they stand in the stack traces of the log.
+    // Names are kept for the stack traces in the log.
     minify: { whitespace: true, syntax: true, identifiers: false },
-    // Bun would write it in a way that is true when the file is imported, too.
+    // Bun would replace it by an expression that is true in an imported file, too.
     define: { "import.meta.main": "undefined" },
   });
   const [output, ...others] = outputs;
-  if (output === undefined || others.length > 0) throw new Error("it is not one file");
+  if (output === undefined || others.length > 0) throw new Error("the output is not one file");
   const licences = licencesOf(packagesOf(Object.keys(metafile?.inputs ?? {})));
   const comment = `/*!\n${licences.replaceAll("*/", "* /")}\n*/`;
   return write(file, `${head}\n${await output.text()}\n${comment}\n`);
 }
 
-/** Writes the executable; gives its size. */
+/** Writes the executable. Resolves with its size. */
 async function compile(file: string): Promise<number> {
   const options: BuildConfig = {
     entrypoints,
@@ -58,7 +58,7 @@ async function compile(file: string): Promise<number> {
     plugins: [await embedPage()],
     compile: {
       outfile: file,
-      // Settings come from the environment alone, whatever folder it is started in.
+      // Files in the folder where it is started must not change its settings.
       autoloadDotenv: false,
       autoloadBunfig: false,
     },
@@ -68,16 +68,16 @@ async function compile(file: string): Promise<number> {
 }
 
 /**
- * Writes the JavaScript of the npm package; gives its size. It imports the dependencies that an
- * install brings. The AWS SDK is none of them: it is inside a file that is loaded when storage is
- * on S3, and its licences are in a file beside it.
+ * Writes the JavaScript of the npm package. Resolves with its size. It imports the dependencies that
+ * an install brings, which leave out the AWS SDK: that is in a file of the package which is loaded
+ * when storage is on S3, and its licences are in another.
  */
 async function packageInto(folder: string): Promise<number> {
   const { outputs, metafile } = await build({
     entrypoints,
     root: project,
     target: "node",
-    // What is imported in the middle of a function becomes a file.
+    // A module that is imported dynamically becomes a separate file.
     splitting: true,
     external: Object.keys(manifest.dependencies).flatMap((name) => [name, `${name}/*`]),
     plugins: [await embedPage()],

@@ -1,7 +1,7 @@
 /**
- * `npm run demo`: two devices and a server, on this machine and for less than a minute. The text of
- * README.md goes from one device to the other, line by line, and what the server holds of each line
- * stands next to it. Nothing is left behind.
+ * `npm run demo`: two devices and a server on this machine, for less than a minute. The lines of
+ * README.md go from one device to the other, and each is printed beside what the server stores of
+ * it. Nothing is left behind.
  */
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -10,13 +10,12 @@ import { fileURLToPath } from "node:url";
 import { parseEnvelope } from "../client/envelope.ts";
 import {
   createIdentity,
-  type Identity,
   importIdentity,
   MemoryStore,
-  type Operation,
   SyncClient,
   textOf,
 } from "../client/index.ts";
+import { isFingerprint } from "../oplog/names.ts";
 import { toBase64url } from "../protocol/base64.ts";
 import { readConfig } from "../server/config.ts";
 import { listen, responseClass } from "../server/http/listen.ts";
@@ -24,21 +23,18 @@ import { createLogger } from "../server/logger.ts";
 import { createHandler } from "../server.ts";
 import type { Driver } from "../storage/driver.ts";
 import { openStorage } from "../storage/open.ts";
-import { Holdings } from "./holdings.ts";
+import { UserObjects } from "./user-objects.ts";
 
 const README = fileURLToPath(new URL("../README.md", import.meta.url));
-/** Columns of what the server holds, and of what the phone reads. */
+/** Widths of the columns of text. */
 const CIPHERTEXT_WIDTH = 34;
 const TEXT_WIDTH = 56;
-/** How often the phone asks for news, in milliseconds. */
+/** How often the phone polls, in milliseconds. */
 const POLL_MS = 100;
-
-/** The object whose name was printed last. */
-let lastObject = "";
 
 const folder = await mkdtemp(join(tmpdir(), "sync-server-demo-"));
 try {
-  // Compaction would pack the objects anew while they are shown.
+  // Compaction would replace the stored objects while they are shown.
   const config = readConfig({ STORAGE: join(folder, "data"), COMPACTION: "off", RATE_LIMIT: "0" });
   const driver = await openStorage(config.STORAGE);
   const logger = createLogger("error");
@@ -48,9 +44,9 @@ try {
     port: 0,
     headersTimeout: config.CLIENT_TIMEOUT,
   });
-  console.log(`A server listens on ${server.url} and stores in ${folder}.`);
+  console.log(`The server listens on ${server.url} and stores in ${folder}.`);
   try {
-    await show(server.url, driver);
+    await syncReadme(server.url, driver);
   } finally {
     await Promise.all([handler.stop(), server.close(true)]);
     await driver.close();
@@ -59,36 +55,49 @@ try {
   await rm(folder, { recursive: true, force: true, maxRetries: 10 });
 }
 
-/** Sends the lines from one device to the other. Throws unless all of them arrive as they were. */
-async function show(url: string, driver: Driver): Promise<void> {
+/** Sends the lines of README.md from laptop to phone. Throws unless all of them arrive unchanged. */
+async function syncReadme(url: string, driver: Driver): Promise<void> {
   const passphrase = crypto.randomUUID();
   const { identity, text: keyText } = await createIdentity(passphrase);
+  const { fingerprint, bits } = identity;
+  if (!isFingerprint(fingerprint)) throw new TypeError("the client's fingerprint is invalid");
   console.log(
-    `The laptop has made an RSA key of ${identity.bits} bits. The phone has a copy of it, brought over\n` +
-      "as a text that a passphrase protects. The server is told the public key only, and stores\n" +
-      `its fingerprint: ${identity.fingerprint}\n`,
+    `The laptop created an RSA key of ${bits} bits. The phone imported it as a text that a passphrase\n` +
+      "protects. The server only receives the public key, and stores its fingerprint:\n" +
+      `${fingerprint}\n`,
   );
-  console.log(`index  ${"ciphertext, at the server".padEnd(CIPHERTEXT_WIDTH)}  text, on the phone`);
+  console.log(`index  ${"ciphertext on the server".padEnd(CIPHERTEXT_WIDTH)}  text on the phone`);
   const lines = (await readFile(README, "utf8")).split("\n");
   const startedAt = performance.now();
-  const holdings = new Holdings(driver, identity.fingerprint);
+  const objects = new UserObjects(driver, fingerprint);
   const received: string[] = [];
-  const phoneIdentity = await importIdentity(keyText, passphrase);
+  let lastObject = "";
   const laptop = await SyncClient.open({
     url,
     identity,
     store: new MemoryStore(),
-    receive: refuse,
+    receive: () => {
+      throw new Error("the laptop received an operation, but the phone sent none");
+    },
   });
+  const phoneIdentity = await importIdentity(keyText, passphrase);
   const phone = await SyncClient.open({
     url,
     identity: phoneIdentity,
     store: new MemoryStore(),
     pollInterval: POLL_MS,
     receive: async (operations) => {
-      for (const operation of operations) {
-        received.push(textOf(operation.data));
-        await print(operation, holdings, phoneIdentity);
+      for (const { client, index, data } of operations) {
+        const text = textOf(data);
+        received.push(text);
+        const { object, payload } = await objects.find(client, index);
+        if (object !== lastObject) {
+          // The fingerprint is shown above, and would fill half the line.
+          console.log(`\nobject ${object.slice(0, 8)}…${object.slice(fingerprint.length)}`);
+          lastObject = object;
+        }
+        const ciphertext = toBase64url(parseEnvelope(phoneIdentity, payload).ciphertext);
+        console.log(row(index, ciphertext, text));
       }
     },
   });
@@ -99,39 +108,24 @@ async function show(url: string, driver: Driver): Promise<void> {
   } finally {
     await Promise.all([laptop.close(), phone.close()]);
   }
-  if (received.join("\n") !== lines.join("\n")) throw new Error("the phone has another text");
+  if (received.join("\n") !== lines.join("\n")) throw new Error("the phone has a different text");
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
-  const { objects, bytes } = await holdings.total();
+  const { count, bytes } = await objects.total();
   console.log(
-    `\n${lines.length} lines went from the laptop to the phone in ${seconds} s, and the phone has them exactly as\n` +
-      `they were. The server holds ${objects} objects with ${bytes} bytes, and cannot read a word of them.`,
+    `\n${lines.length} lines went from the laptop to the phone in ${seconds} s and arrived unchanged.\n` +
+      `The server stores ${bytes} bytes in ${count} objects, and cannot read any of it.`,
   );
 }
 
-function refuse(): void {
-  throw new Error("the phone has sent nothing");
+function row(index: number, ciphertext: string, text: string): string {
+  const columns = [
+    String(index).padStart(5),
+    truncate(ciphertext, CIPHERTEXT_WIDTH).padEnd(CIPHERTEXT_WIDTH),
+    truncate(text, TEXT_WIDTH),
+  ];
+  return columns.join("  ").trimEnd();
 }
 
-/** Prints an operation: what the server holds of it, and what it is to the phone. */
-async function print(
-  { client, index, data }: Operation,
-  holdings: Holdings,
-  identity: Identity,
-): Promise<void> {
-  const { object, payload } = await holdings.find(client, index);
-  if (object !== lastObject) {
-    // The fingerprint stands above, and would fill half the line.
-    console.log(`\nobject ${object.slice(0, 8)}…${object.slice(identity.fingerprint.length)}`);
-    lastObject = object;
-  }
-  const held = fit(toBase64url(parseEnvelope(identity, payload).ciphertext), CIPHERTEXT_WIDTH);
-  const number = String(index).padStart(5);
-  console.log(
-    `${number}  ${held.padEnd(CIPHERTEXT_WIDTH)}  ${fit(textOf(data), TEXT_WIDTH)}`.trimEnd(),
-  );
-}
-
-/** The beginning of a text, where it is too wide for its column. */
-function fit(text: string, width: number): string {
+function truncate(text: string, width: number): string {
   return text.length > width ? `${text.slice(0, width - 1)}…` : text;
 }

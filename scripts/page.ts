@@ -1,10 +1,10 @@
 /**
- * Builds the web page from `examples/notebook/web` and the client: `npm run page`, and `npm ci` by
- * way of `prepare`. Bun runs it.
+ * Builds the web page from `examples/notebook/web` and the client: `npm run page`, which `npm ci`
+ * runs as well (`prepare`). Bun runs it.
  *
  *     bun scripts/page.ts [FOLDER]
  *
- * FOLDER is where `server/http/page-files.ts` looks, unless given.
+ * FOLDER is by default the one that `server/http/page-files.ts` reads.
  */
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
@@ -38,7 +38,7 @@ if (import.meta.main) {
   const folder = resolve(process.argv[2] ?? join(project, "server", "http", "page"));
   await mkdir(folder, { recursive: true });
   for (const [name, text] of Object.entries(await buildPage())) {
-    // By renaming, so that a server or a second build that runs now sees whole files only.
+    // Renamed when complete, for a server or another build that runs at the same time.
     const temporary = join(folder, `${name}.${process.pid}`);
     await writeFile(temporary, text);
     await rename(temporary, join(folder, name));

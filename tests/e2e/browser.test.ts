@@ -17,13 +17,13 @@ interface Report {
 
 describe("the client in Chromium", () => {
   if (chromium === undefined) {
-    it("is not tested, because there is none: install Debian's chromium, or set TEST_CHROMIUM", {
+    it("is not tested: install Debian's chromium, or set TEST_CHROMIUM", {
       skip: true,
     });
     return;
   }
 
-  it("keeps to the contract of stores in IndexedDB, and opens and seals what the others can", async () => {
+  it("fulfils the contract of stores with IndexedDB, and shares envelopes with other runtimes", async () => {
     const report: Report = JSON.parse(JSON.stringify(await runInChromium("browser-page.ts")));
     assert.equal(report.failed, undefined);
     const names = [

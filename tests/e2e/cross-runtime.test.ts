@@ -1,4 +1,4 @@
-/** Real processes: what one runtime seals the others open, and a device may be killed at any time. */
+/** Real processes: envelopes between runtimes, and a device that is killed at any time. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -34,11 +34,11 @@ async function run([command, ...args]: readonly [string, ...string[]], task: unk
   return JSON.parse(output);
 }
 
-describe("what one runtime has sealed", () => {
+describe("envelopes of one runtime", () => {
   const key = vectors.private_key_pkcs8;
   const texts = ["Buy milk.", "", "Füttere die Katze. 🐈"];
   for (const [sealer, command] of Object.entries(RUNTIMES)) {
-    it(`opens on all of them, when that is ${sealer}`, async () => {
+    it(`open on all runtimes when ${sealer} sealed them`, async () => {
       const client = newClient();
       const lines = await run(command, { key, client, texts });
       assert.equal(lines.length, texts.length);
@@ -50,7 +50,7 @@ describe("what one runtime has sealed", () => {
 });
 
 describe("a device with a folder", () => {
-  it("loses nothing that was appended, and sends nothing twice, however often it is killed", async () => {
+  it("loses no appended operation and sends none twice, however often it is killed", async () => {
     const server = await serveHere();
     const folder = temporaryFolder();
     const { text: keyText, passphrase } = vectors.key_text;
@@ -73,9 +73,9 @@ describe("a device with a folder", () => {
         process.kill(child.pid ?? 0, "SIGKILL");
         await closed;
         for (const line of lines()) {
-          const [, what, said = ""] = /^(\w+) (.*)$/.exec(line) ?? [];
-          assert.equal(what, "appended", "it is the only device");
-          appended.push(said);
+          const [, event, detail = ""] = /^(\w+) (.*)$/.exec(line) ?? [];
+          assert.equal(event, "appended", "it is the only device");
+          appended.push(detail);
         }
         assert.ok(appended.length > before);
       }
@@ -85,7 +85,7 @@ describe("a device with a folder", () => {
         url: server.url,
         identity,
         store,
-        receive: () => assert.fail("nothing is of others"),
+        receive: () => assert.fail("there is no other device"),
       });
       await last.sync();
       const created: string[] = [];
@@ -105,14 +105,14 @@ describe("a device with a folder", () => {
       await reader.sync();
       await reader.close();
       assert.deepEqual(received, created);
-      // What was durable but not yet said when it was killed may be there as well: one each time.
+      // Each kill may hide one more: an operation that was durable but not printed yet.
       assert.deepEqual(
         created.filter((one) => appended.includes(one)),
         appended,
       );
       assert.ok(created.length <= appended.length + 4);
       const clients = new Set(created.map((one) => one.split(" ")[0]));
-      assert.equal(clients.size, 1, "each life had the same client id");
+      assert.equal(clients.size, 1, "each process had the same client id");
     } finally {
       await server.close();
       folder.remove();

@@ -1,4 +1,4 @@
-/** `npm run demo`, as a process of its own on the runtime that runs this test. */
+/** `npm run demo` in a process, on the runtime of the test. */
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -8,7 +8,7 @@ import { temporaryFolder } from "../support/folder.ts";
 import { commandFor, projectFolder, runToEnd } from "../support/process.ts";
 
 describe("the demo", () => {
-  it("shows every line of README.md next to what the server holds of it, and leaves nothing behind", async () => {
+  it("shows each line of README.md beside what the server stores of it, and leaves nothing behind", async () => {
     const file = manifest.scripts.demo.split(" ").at(-1) ?? "";
     assert.ok(existsSync(join(projectFolder, file)));
     const folder = temporaryFolder();
@@ -23,7 +23,7 @@ describe("the demo", () => {
         lines.map((_, i) => i),
       );
       const ciphertexts = new Set(rows.map(([, , ciphertext]) => ciphertext));
-      assert.equal(ciphertexts.size, lines.length, "no two lines look alike to the server");
+      assert.equal(ciphertexts.size, lines.length, "equal lines have different ciphertexts");
       for (const [i, [, , , shown = ""]] of rows.entries()) {
         const beginning = shown.replace(/…$/, "").trimStart();
         assert.ok(lines[i]?.trimStart().startsWith(beginning), `line ${i}: ${shown}`);

@@ -1,4 +1,4 @@
-/** What `npm run build` and `npm run compile` make: built afresh, copied elsewhere, started there. */
+/** The files of `npm run build` and `npm run compile`: built, moved to an empty folder, started. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { once } from "node:events";
@@ -19,7 +19,7 @@ const user = newUser().base64;
 deployable("the one file", {
   script: "build",
   file: "server.js",
-  // No runtime may fetch what the file lacks.
+  // The runtime may not download what the file lacks.
   command: (file) => {
     if (process.versions.bun !== undefined) return [process.execPath, "--no-install", file];
     if (process.versions.deno === undefined) return [process.execPath, file];
@@ -37,9 +37,9 @@ deployable("the executable", {
 
 interface Deployable {
   readonly script: "build" | "compile";
-  /** What the script makes in `dist`. */
+  /** The name of the output in `dist`. */
   readonly file: string;
-  /** How it is started. */
+  /** The command that starts it. */
   readonly command: (file: string) => [string, ...string[]];
   readonly runtime: "node" | "bun" | "deno";
 }
@@ -57,7 +57,7 @@ function deployable(name: string, { script, file, command, runtime }: Deployable
     });
     after(() => folder.remove());
 
-    it("starts with nothing beside it, syncs, and stops when it is told to", async () => {
+    it("starts alone in a folder, syncs, serves the page, and stops on SIGTERM", async () => {
       assert.deepEqual(readdirSync(alone), [file]);
       const server = await startServer({ STORAGE: join(folder.path, "data") }, program);
       await exchange(server.url);
@@ -65,15 +65,15 @@ function deployable(name: string, { script, file, command, runtime }: Deployable
       assert.deepEqual(readdirSync(alone), [file]);
     });
 
-    it("listens with the server of its runtime", async () => {
+    it("listens with its runtime's own server", async () => {
       const server = await startServer({ STORAGE: "memory:" }, program);
-      // Bun and Deno say this only where they stand in for Node's server.
+      // Bun and Deno send this only from their copies of Node's server.
       const isNodes = /^keep-alive: timeout/im.test(await headOf(server.port));
       assert.equal(isNodes, runtime === "node");
       assert.equal(await server.end("SIGINT"), 0);
     });
 
-    it("has a version, a help text, and no other arguments", async () => {
+    it("prints its version and help, and rejects other arguments", async () => {
       const version = await runToEnd(["--version"], {}, program);
       assert.deepEqual(version, { code: 0, stdout: `${manifest.version}\n`, stderr: "" });
       const help = await runToEnd(["--help"], {}, program);
@@ -82,7 +82,7 @@ function deployable(name: string, { script, file, command, runtime }: Deployable
       assert.equal((await runToEnd(["--nonsense"], {}, program)).code, 2);
     });
 
-    it("has the S3 driver in it", async () => {
+    it("contains the S3 driver", async () => {
       const { code, stderr } = await runToEnd(
         [],
         {
@@ -122,7 +122,7 @@ function deployable(name: string, { script, file, command, runtime }: Deployable
   });
 }
 
-/** Runs what the script of package.json runs, but for another file. */
+/** Runs the script of package.json with another output file. */
 async function build(script: "build" | "compile", file: string, made: string): Promise<void> {
   const line = manifest.scripts[script];
   const [bun, ...args] = line.split(" ").map((word) => (word === `dist/${file}` ? made : word));
@@ -133,7 +133,7 @@ async function build(script: "build" | "compile", file: string, made: string): P
   });
 }
 
-/** One device stores an operation, another is sent it. */
+/** One device sends an operation and another receives it; then the page and the health are asked for. */
 async function exchange(url: string): Promise<void> {
   const operation = { client_id: newClient(), operation_index: 0, payload: "sealed" };
   assert.equal((await sync(url, { user, ...operation })).status, 200);
@@ -147,7 +147,7 @@ async function exchange(url: string): Promise<void> {
   assert.deepEqual(await ready.json(), { status: "ready" });
 }
 
-/** The head of a response, as it comes. `fetch` shows only a part of it. */
+/** The head of a response as it is sent, of which `fetch` shows only a part. */
 async function headOf(port: number): Promise<string> {
   const socket = net.connect(port, "localhost");
   socket.write("GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n");

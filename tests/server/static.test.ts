@@ -1,4 +1,4 @@
-/** The web page, as the server hands it out. What it does in a browser is in tests/e2e/notebook.test.ts. */
+/** The web page as the server sends it. What it does in a browser is in tests/e2e/notebook.test.ts. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -28,7 +28,7 @@ describe("the page", () => {
   });
   after(() => server?.close());
 
-  it("is served with all that it names, each with its type", async () => {
+  it("is served with each file that it names, under its media type", async () => {
     const html = await (await get("/")).text();
     const named = [...html.matchAll(/\b(?:src|href)="([^"]+)"/g)].map(([, path = ""]) => path);
     assert.equal(named.length, 3);
@@ -47,7 +47,7 @@ describe("the page", () => {
     }
   });
 
-  it("T-22 may run its own script and style and talk to its own server, and nothing else", async () => {
+  it("T-22 may load scripts and styles from its own server and connect to it, and nothing else", async () => {
     const { headers } = await get("/");
     const policy = new Map(
       (headers.get("content-security-policy") ?? "").split("; ").map((directive) => {
@@ -69,7 +69,7 @@ describe("the page", () => {
     assert.doesNotMatch(await (await get(SCRIPT)).text(), /innerHTML|outerHTML|insertAdjacentHTML/);
   });
 
-  it("is not sent again while it is the same", async () => {
+  it("is not sent again while it is unchanged", async () => {
     const first = await get("/");
     const tag = first.headers.get("etag") ?? "";
     assert.match(tag, /^"[\w-]{43}"$/);
@@ -79,7 +79,7 @@ describe("the page", () => {
     assert.equal(again.headers.get("etag"), tag);
     assert.equal(await again.text(), "");
     const other = await get(SCRIPT, { headers: { "If-None-Match": tag } });
-    assert.equal(other.status, 200, "each file has a tag of its own");
+    assert.equal(other.status, 200, "each file has its own tag");
   });
 
   it("answers HEAD, and no other method", async () => {
@@ -91,7 +91,7 @@ describe("the page", () => {
     assert.equal(post.headers.get("allow"), "GET, HEAD");
   });
 
-  it("is not there with DEMO=off", async () => {
+  it("is absent with DEMO=off", async () => {
     const bare = await serveHere({ DEMO: "off" });
     try {
       for (const path of ["/", SCRIPT, "/page/style.css"]) {
@@ -106,7 +106,7 @@ describe("the page", () => {
     }
   });
 
-  it("says how to build it where it is not built, and nothing else", async () => {
+  it("is replaced by a text that says how to build it if it is not built", async () => {
     const routes = pageRoutes((name) =>
       readFile(join(projectFolder, "no such folder", name), "utf8"),
     );

@@ -81,7 +81,7 @@ async function main(): Promise<void> {
     const { pending } = client.status;
     const notes = pending === 1 ? "1 note" : `${pending} notes`;
     const loss = pending === 0 ? "" : ` ${notes} not sent yet will be lost.`;
-    if (!confirm(`Forget the key and all notes in this browser?${loss}`)) return;
+    if (!confirm(`Delete the key and all notes in this browser?${loss}`)) return;
     await client.close();
     await forgetAll();
     notify("key");
