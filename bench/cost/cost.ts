@@ -1,81 +1,74 @@
-/** Prints what S3 storage costs in a month, in Markdown: `npm run cost`. docs/cost.md has its output. */
-import {
-  costOf,
-  listsPerListing,
-  objectsPerUser,
-  operationsPerUser,
-  PRICES,
-  PROFILES,
-  SETUPS,
-  usageOf,
-} from "./cost-model.ts";
+/** Prints the monthly cost of storage on S3, in Markdown: `npm run cost`. docs/cost.md has its output. */
+import { table } from "../lib/table.ts";
+import { costOf, PRICES } from "./prices.ts";
+import { PROFILES, type Profile, SETUPS, type Setup } from "./profiles.ts";
+import { UsageModel } from "./usage.ts";
 
-const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
+const integer = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 const decimal = new Intl.NumberFormat("en-US", { maximumFractionDigits: 2 });
-const cents = new Intl.NumberFormat("en-US", {
+const dollars = new Intl.NumberFormat("en-US", {
   minimumFractionDigits: 2,
   maximumFractionDigits: 2,
 });
 
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
-  const rule = head.map((_, column) => (column === 0 ? "---" : "---:"));
-  return [line(head), line(rule), ...rows.map(line)].join("\n");
+const models = PROFILES.map((profile) => ({ profile, model: new UsageModel(profile) }));
+
+/** A line with a value of each profile. */
+function line(name: string, value: (profile: Profile, model: UsageModel) => string): string[] {
+  return [name, ...models.map(({ profile, model }) => value(profile, model))];
 }
 
-/** A fact of each profile as a row. */
-function row(name: string, fact: (profile: (typeof PROFILES)[number]) => string): string[] {
-  return [name, ...PROFILES.map(fact)];
+function titleOf(setup: Setup): string {
+  return setup.includes("=") ? `\`${setup}\`` : setup;
 }
-
-const names = PROFILES.map(({ name }) => name);
 
 const assumptions = table(
-  ["Assumed", ...names],
+  ["Assumed", ...PROFILES.map(({ name }) => name)],
   [
-    row("users", ({ users }) => whole.format(users)),
-    row("devices of each user", ({ devicesPerUser }) => whole.format(devicesPerUser)),
-    row("operations a day, of each user", ({ operationsPerDay }) => whole.format(operationsPerDay)),
-    row("hours a day that a device is on", ({ hoursOnPerDay }) => whole.format(hoursOnPerDay)),
-    row("polls in such an hour, of each device", ({ pollsPerHour }) => whole.format(pollsPerHour)),
-    row("bytes of a payload", ({ payloadBytes }) => whole.format(payloadBytes)),
-    row("months of operations stored", ({ monthsStored }) => whole.format(monthsStored)),
-    row("new devices a year, of each user", (profile) => whole.format(profile.newDevicesPerYear)),
-    row("so: operations stored of each user", (profile) =>
-      whole.format(operationsPerUser(profile)),
+    line("users", ({ users }) => integer.format(users)),
+    line("devices of each user", ({ devicesPerUser }) => integer.format(devicesPerUser)),
+    line("operations a day, of each user", (profile) => integer.format(profile.operationsPerDay)),
+    line("hours a day that a device is on", ({ hoursOnPerDay }) => integer.format(hoursOnPerDay)),
+    line("polls in such an hour, of each device", (profile) =>
+      integer.format(profile.pollsPerHour),
     ),
-    row("so: objects they are packed into", (profile) => whole.format(objectsPerUser(profile))),
-    row("so: LISTs for one listing", (profile) => whole.format(listsPerListing(profile))),
-    row("so: GB stored", (profile) =>
-      decimal.format(usageOf(profile, "without caches").stored / 1e9),
+    line("bytes of a payload", ({ payloadBytes }) => integer.format(payloadBytes)),
+    line("months of operations stored", ({ monthsStored }) => integer.format(monthsStored)),
+    line("new devices a year, of each user", (profile) =>
+      integer.format(profile.newDevicesPerYear),
     ),
-    row("`LISTING_CACHE_RUNS`", ({ listingCacheRuns }) => whole.format(listingCacheRuns)),
-    row("`OBJECT_CACHE_BYTES`", ({ objectCacheBytes }) => `${objectCacheBytes / 2 ** 20} MiB`),
+    line("so: operations stored of each user", (_, model) =>
+      integer.format(model.operationsPerUser),
+    ),
+    line("so: objects they are packed into", (_, model) => integer.format(model.objectsPerUser)),
+    line("so: LISTs for one listing", (_, model) => integer.format(model.listsPerListing)),
+    line("so: GB stored", (_, model) => decimal.format(model.usage("without caches").stored / 1e9)),
+    line("`LISTING_CACHE_RUNS`", ({ listingCacheRuns }) => integer.format(listingCacheRuns)),
+    line("`OBJECT_CACHE_BYTES`", ({ objectCacheBytes }) => `${objectCacheBytes / 2 ** 20} MiB`),
   ],
+  1,
 );
 
 const requests = table(
   ["Requests in a month", ...SETUPS.map(titleOf)],
-  PROFILES.flatMap((profile) =>
+  models.flatMap(({ profile, model }) =>
     (["put", "get", "list", "delete"] as const).map((kind) => [
       `${profile.name}: ${kind.toUpperCase()}`,
-      ...SETUPS.map((setup) => whole.format(usageOf(profile, setup)[kind])),
+      ...SETUPS.map((setup) => integer.format(model.usage(setup)[kind])),
     ]),
   ),
+  1,
 );
 
 const money = table(
   ["USD in a month", ...SETUPS.map(titleOf)],
-  PROFILES.flatMap((profile) =>
+  models.flatMap(({ profile, model }) =>
     PRICES.map((prices) => [
       `${profile.name}: ${prices.service}`,
-      ...SETUPS.map((setup) => cents.format(costOf(usageOf(profile, setup), prices))),
+      ...SETUPS.map((setup) => dollars.format(costOf(model.usage(setup), prices))),
     ]),
   ),
+  1,
 );
 
 console.log([assumptions, requests, money].join("\n\n"));
-
-function titleOf(setup: string): string {
-  return setup.includes("=") ? `\`${setup}\`` : setup;
-}

@@ -10,6 +10,7 @@ import type { Result } from "../../bench/lib/result.ts";
 import { currentRuntime } from "../../bench/lib/runtimes.ts";
 import { cpu, rate, type Sample } from "../../bench/lib/sample.ts";
 import { SCENARIOS } from "../../bench/scenarios.ts";
+import { generated, read } from "../support/documents.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { projectFolder } from "../support/process.ts";
 
@@ -103,9 +104,7 @@ describe("a comparison", () => {
 
 describe("bench/README.md", () => {
   it("has a result of every scenario on every runtime", () => {
-    const text = readFileSync(join(projectFolder, "bench", "README.md"), "utf8");
-    const [, results = ""] = text.split("<!-- bench:begin -->");
-    const [, ...tables] = results.split("<!-- bench:end -->")[0]?.split("\n**") ?? [];
+    const [, ...tables] = generated(read("bench/README.md"), "bench").split("\n**");
     assert.deepEqual(
       tables.map((table) => table.split("**")[0]),
       Object.values(RUNTIME_TITLES),

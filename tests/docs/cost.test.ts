@@ -1,35 +1,25 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { describe, it } from "node:test";
 import { promisify } from "node:util";
-import {
-  costOf,
-  listsPerListing,
-  objectsPerUser,
-  operationsPerUser,
-  PRICES,
-  PROFILES,
-  type Prices,
-  type Profile,
-  SETUPS,
-  type Usage,
-  usageOf,
-} from "../../bench/cost/cost-model.ts";
-import { packedClient } from "../../bench/cost/packing-model.ts";
+import { compactedClient } from "../../bench/cost/compaction.ts";
+import { costOf, PRICES, type Prices } from "../../bench/cost/prices.ts";
+import { PROFILES, type Profile, SETUPS, type Setup } from "../../bench/cost/profiles.ts";
+import { type Usage, UsageModel } from "../../bench/cost/usage.ts";
 import { LIMITS } from "../../oplog/compaction/planner.ts";
 import { encodeSegment } from "../../oplog/segment.ts";
 import { InstrumentedDriver } from "../../storage/instrumented.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { fingerprintOf } from "../../sync/public-key.ts";
+import { generated, read } from "../support/documents.ts";
 import { serveHere, sync } from "../support/http.ts";
+import { metricOf } from "../support/metrics.ts";
 import { commandFor, projectFolder } from "../support/process.ts";
 import { newClient, newUser } from "../support/users.ts";
 
 /**
  * Two devices that are always on, and 24 operations a day. A month has 365 / 12 days. Each device
- * has made 512 operations, and had its first 256 packed when it made the next one.
+ * created 512 operations. The first 256 were packed when it created the next one.
  */
 const profile: Profile = {
   name: "by hand",
@@ -46,27 +36,28 @@ const profile: Profile = {
 };
 
 const none: Usage = { put: 0, get: 0, list: 0, delete: 0, stored: 0, sentByGet: 0, sentByList: 0 };
-/** Segments stored in a month, of all users: 12 × 2 in 1024 ÷ 730 months. A LIST comes after each. */
+/** Segments that all users get in a month: 12 × 2 in 1024 ÷ 730 months. A LIST follows each. */
 const segments = (12 * 2 * 730) / 1024;
-/** The bytes that are stored of one device. */
+/** The bytes stored for one device. */
 const stored =
   encodeSegment(newClient(), 0, Array<string>(256).fill("x".repeat(1000))).byteLength + 256 * 1000;
 
-describe("the requests of the cost model", () => {
-  it("has as many objects as compaction leaves, and a LIST for each 1000 of them", () => {
-    assert.equal(operationsPerUser(profile), 1024);
-    // Of each device a segment and, on average, 1 to 256 single operations.
-    assert.equal(objectsPerUser(profile), 2 * (1 + 128.5));
-    assert.equal(listsPerListing(profile), 1);
-    assert.equal(usageOf(profile, "without caches").stored, 12 * 2 * stored);
-    // With 10 devices, no one has enough to be packed.
-    const spread = { ...profile, devicesPerUser: 10 };
-    assert.equal(objectsPerUser(spread), 1020);
-    assert.equal(listsPerListing(spread), 2);
-    assert.equal(listsPerListing({ ...profile, operationsPerDay: 0 }), 1);
+describe("the usage model", () => {
+  it("counts the objects that compaction leaves, and a LIST for each 1000 of them", () => {
+    const model = new UsageModel(profile);
+    assert.equal(model.operationsPerUser, 1024);
+    // A segment of each device and, on average, 1 to 256 single operations.
+    assert.equal(model.objectsPerUser, 2 * (1 + 128.5));
+    assert.equal(model.listsPerListing, 1);
+    assert.equal(model.usage("without caches").stored, 12 * 2 * stored);
+    // With 10 devices, none has enough for a segment.
+    const spread = new UsageModel({ ...profile, devicesPerUser: 10 });
+    assert.equal(spread.objectsPerUser, 1020);
+    assert.equal(spread.listsPerListing, 2);
+    assert.equal(new UsageModel({ ...profile, operationsPerDay: 0 }).listsPerListing, 1);
   });
 
-  it("makes one PUT for each operation and each segment, whatever the caches do", () => {
+  it("counts one PUT for each operation and each segment, with any caches", () => {
     for (const setup of SETUPS) {
       const usage = usageOf(profile, setup);
       // 12 users × 24 × 365 ÷ 12
@@ -75,18 +66,18 @@ describe("the requests of the cost model", () => {
     }
   });
 
-  it("without caches, lists for each poll, twice for each operation, and gets what is new", () => {
+  it("counts a LIST for each poll and two for each operation, and a GET for each delivery, without caches", () => {
     const usage = usageOf(profile, "without caches");
-    // Of 12 users in a month: 24 × 2 polls and 24 × 2 looks a day, and one first sync.
+    // Of 12 users in a month: 24 × 2 polls and 24 × 2 listings for operations a day, and a first sync.
     assert.equal(round(usage.list), round(96 * 365 + 1 + segments));
-    // Each operation once for the other device, half of them once more to pack them, and the
+    // Each operation once for the other device, half of them once more for compaction, and the
     // objects of one user for the new device.
     assert.equal(round(usage.get), 8760 + 8760 / 2 + 259);
     assert.equal(round(usage.sentByGet), (8760 + 8760 / 2) * 1000 + 2 * stored);
     assert.equal(round(usage.sentByList), round((96 * 365 + 1 + segments) * 259 * 400));
   });
 
-  it("packs as the server does, and leaves what it leaves", async () => {
+  it("compacts as the server does: the same requests, the same objects", async () => {
     const driver = new InstrumentedDriver(new MemoryDriver());
     const timing = { debounce: 0, maxDelay: 0, deleteDelay: 0, backoff: 1_000_000 };
     const compaction = { limits: LIMITS, timing };
@@ -95,7 +86,7 @@ describe("the requests of the cost model", () => {
       const user = newUser().base64;
       const client = newClient();
       const payload = "x".repeat(20_000);
-      // Full segments come of it, of 1 MiB, and single operations at the end.
+      // This makes full segments of 1 MiB, and leaves single operations at the end.
       for (let index = 0; index < 120; index++) {
         await sync(server.url, {
           user,
@@ -106,7 +97,7 @@ describe("the requests of the cost model", () => {
         });
         await server.compacted();
       }
-      const model = packedClient(120, payload.length);
+      const model = compactedClient(120, payload.length);
       assert.equal(model.put, 2);
       assert.deepEqual(
         { ...driver.requests },
@@ -123,31 +114,31 @@ describe("the requests of the cost model", () => {
     }
   });
 
-  it("without caches, counts as the server does", async () => {
+  it("counts as the server does, without caches", async () => {
     const { url, close } = await serveHere({ LISTING_TTL: "0", OBJECT_CACHE_BYTES: "0" });
     try {
       const user = newUser().base64;
       const [a, b] = [newClient(), newClient()];
       await sync(url, { user, client_id: a, operation_index: 0, payload: "sealed" });
-      assert.deepEqual(await asked(url), { list: 2, get: 0, put: 1 });
+      assert.deepEqual(await requestsOf(url), { list: 2, get: 0, put: 1 });
       await sync(url, { user, client_id: b });
-      assert.deepEqual(await asked(url), { list: 3, get: 1, put: 1 });
+      assert.deepEqual(await requestsOf(url), { list: 3, get: 1, put: 1 });
       await sync(url, { user, client_id: b, sync_status: { [a]: 0 } });
-      assert.deepEqual(await asked(url), { list: 4, get: 1, put: 1 });
+      assert.deepEqual(await requestsOf(url), { list: 4, get: 1, put: 1 });
     } finally {
       await close();
     }
   });
 
-  it("with a warm cache, asks nothing for a poll and gets nothing twice", () => {
+  it("counts no request for a poll and no second GET, with a warm cache", () => {
     const usage = usageOf(profile, "LISTING_TTL=forever");
-    // One listing of each user, after the start.
+    // One listing of each user after the start.
     assert.equal(round(usage.list), round(12 + segments));
-    // But to pack, and for a new device.
+    // Only for compaction, and for a new device.
     assert.equal(round(usage.get), 8760 / 2 + 259);
   });
 
-  it("with a time limit, lists once for each request, or once in that time if there are more", () => {
+  it("counts a LIST for each request, but at most one in LISTING_TTL", () => {
     assert.equal(round(usageOf(profile, "LISTING_TTL=30s").list), round(72 * 365 + 1 + segments));
     const busy = { ...profile, pollsPerHour: 1000 };
     assert.equal(
@@ -156,24 +147,24 @@ describe("the requests of the cost model", () => {
     );
   });
 
-  it("gets again what the payload cache did not keep until a device came back", () => {
-    // 12 × 1256 bytes are written in an hour, so the cache keeps the last 4 hours.
+  it("counts a GET for a payload that the cache dropped before a device came back", () => {
+    // 12 × 1256 bytes are written in an hour, so the cache holds the last 4 hours.
     const small = { ...profile, hoursOnPerDay: 12, objectCacheBytes: 4 * 12 * 1256 };
-    // Of 24 hours a device is off for 12, and comes too late for 8 of these.
+    // A device is off for 12 of 24 hours, and comes too late for 8 of these.
     assert.equal(
       round(usageOf(small, "LISTING_TTL=forever").get),
       round(8760 / 3 + 8760 / 2 + 259),
     );
   });
 
-  it("holds for caches that are large enough only", () => {
+  it("throws if the listing cache is too small", () => {
     const large = { ...profile, listingCacheRuns: 12 * (259 + 4) - 1 };
     assert.throws(() => usageOf(large, "LISTING_TTL=forever"), /LISTING_CACHE_RUNS/);
   });
 });
 
-describe("the prices of the cost model", () => {
-  it("charges what is above the free allowances", () => {
+describe("the cost of a month", () => {
+  it("charges usage above the free allowances", () => {
     const usage = {
       put: 1_000_000,
       list: 2_000_000,
@@ -192,7 +183,7 @@ describe("the prices of the cost model", () => {
     assert.equal(round(costOf(usage, pricesOf("Backblaze B2"))), 1.1255);
   });
 
-  it("charges nothing for nothing", () => {
+  it("is 0 for no usage", () => {
     for (const prices of PRICES) assert.equal(costOf(none, prices), 0);
   });
 });
@@ -201,12 +192,14 @@ describe("npm run cost", () => {
   it("prints the tables of docs/cost.md", async () => {
     const [command, ...args] = commandFor("bench/cost/cost.ts");
     const { stdout } = await promisify(execFile)(command, args, { cwd: projectFolder });
-    const document = readFileSync(join(projectFolder, "docs", "cost.md"), "utf8");
-    const told = /^<!-- npm run cost -->\n\n(.*?)\n\n<!-- end -->$/ms.exec(document)?.[1];
-    assert.equal(told, stdout.trimEnd());
-    for (const { name } of PROFILES) assert.ok(told?.includes(name));
+    assert.equal(generated(read("docs/cost.md"), "cost"), stdout.trim());
+    for (const { name } of PROFILES) assert.ok(stdout.includes(name));
   });
 });
+
+function usageOf(profile: Profile, setup: Setup): Usage {
+  return new UsageModel(profile).usage(setup);
+}
 
 function pricesOf(service: string): Prices {
   const found = PRICES.find((prices) => prices.service === service);
@@ -214,17 +207,13 @@ function pricesOf(service: string): Prices {
   return found;
 }
 
-/** What a server has asked of its storage so far. */
-async function asked(url: string): Promise<Record<string, number>> {
-  const metrics = await (await fetch(new URL("/metrics", url))).text();
-  const count = (kind: string) =>
-    Number(
-      new RegExp(`^sync_storage_requests_total{kind="${kind}"} (\\d+)$`, "m").exec(metrics)?.[1],
-    );
-  return { list: count("list"), get: count("get"), put: count("put") };
+/** The requests of a server to its storage so far. */
+async function requestsOf(url: string): Promise<Record<string, number>> {
+  const count = (kind: string) => metricOf(url, `sync_storage_requests_total{kind="${kind}"}`);
+  return { list: await count("list"), get: await count("get"), put: await count("put") };
 }
 
-/** Without the noise of floating point. */
+/** Removes rounding errors. */
 function round(value: number): number {
   return Math.round(value * 1e6) / 1e6;
 }

@@ -19,6 +19,14 @@ export function section(document: string, title: string): string {
   return found.slice(title.length + 1);
 }
 
+/** The generated text between the comments `NAME:begin` and `NAME:end`. */
+export function generated(document: string, name: string): string {
+  const [, after] = document.split(`<!-- ${name}:begin -->\n`);
+  const [text, rest] = after?.split(`<!-- ${name}:end -->`) ?? [];
+  assert.ok(text !== undefined && rest !== undefined, `there is no generated text ${name}`);
+  return text.trim();
+}
+
 /** The fenced blocks of a text. A body includes the line feed of its last line. */
 export function fences(markdown: string): { language: string; body: string }[] {
   return [...markdown.matchAll(/^```(\w+)\n(.*?)^```$/gms)].map(([, language = "", body = ""]) => ({

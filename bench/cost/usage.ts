@@ -1,0 +1,110 @@
+/**
+ * The requests that a server makes to S3 in a month, computed from a profile. tests/docs/cost.test.ts
+ * checks the counts against those of a server.
+ */
+import { RUNS_PER_USER } from "../../oplog/listing-cache.ts";
+import { BYTES_PER_ENTRY } from "../../oplog/object-cache.ts";
+import { type CompactedClient, compactedClient } from "./compaction.ts";
+import type { Profile, Setup } from "./profiles.ts";
+
+/** How often the server starts in a month. Its caches are empty then. */
+const STARTS_PER_MONTH = 1;
+
+const DAYS_PER_MONTH = 365 / 12;
+
+/** The most objects in one response to LIST. */
+const OBJECTS_PER_LIST = 1000;
+
+/** The size of an object in the response to LIST: its key, time, hash and size, in XML. */
+const BYTES_PER_LISTED_OBJECT = 400;
+
+/** Requests and bytes of a month. */
+export interface Usage {
+  readonly put: number;
+  readonly get: number;
+  readonly list: number;
+  /** Free at all services. */
+  readonly delete: number;
+  /** Bytes stored, and bytes that S3 sends: of objects, and of listings. */
+  readonly stored: number;
+  readonly sentByGet: number;
+  readonly sentByList: number;
+}
+
+export class UsageModel {
+  readonly operationsPerUser: number;
+  /** After compaction. */
+  readonly objectsPerUser: number;
+  /** Requests that it takes to list one user. */
+  readonly listsPerListing: number;
+  readonly #profile: Profile;
+  /** One client of a user: all devices create equally many operations. */
+  readonly #client: CompactedClient;
+
+  constructor(profile: Profile) {
+    const { devicesPerUser, payloadBytes } = profile;
+    this.#profile = profile;
+    this.operationsPerUser = Math.round(
+      profile.operationsPerDay * DAYS_PER_MONTH * profile.monthsStored,
+    );
+    const operations = Math.round(this.operationsPerUser / devicesPerUser);
+    this.#client = compactedClient(operations, payloadBytes);
+    this.objectsPerUser = Math.round(devicesPerUser * this.#client.objects);
+    this.listsPerListing = Math.max(1, Math.ceil(this.objectsPerUser / OBJECTS_PER_LIST));
+  }
+
+  /** Throws if the listing cache does not hold the listings of all users. */
+  usage(setup: Setup): Usage {
+    const { users, devicesPerUser, payloadBytes, monthsStored } = this.#profile;
+    const client = this.#client;
+    const stored = devicesPerUser * client.stored;
+    const appends = this.#profile.operationsPerDay * DAYS_PER_MONTH;
+    // Each operation goes once to each other device, and the whole log to each new device.
+    const deliveries = appends * (devicesPerUser - 1) * this.#missedShare(setup);
+    const firstSyncs = this.#profile.newDevicesPerYear / 12;
+    // An average month: the compaction of the whole log, divided by its months.
+    const monthly = (requests: number) => (devicesPerUser * requests) / monthsStored;
+    // After each segment the packer lists the user again, who may have been erased meanwhile.
+    const listings = this.#listingsPerUser(setup) + monthly(client.put);
+    return {
+      put: users * (appends + monthly(client.put)),
+      get: users * (deliveries + firstSyncs * this.objectsPerUser + monthly(client.get)),
+      list: users * listings * this.listsPerListing,
+      delete: users * monthly(client.delete),
+      stored: users * stored,
+      sentByGet:
+        users * (deliveries * payloadBytes + firstSyncs * stored + monthly(client.sentByGet)),
+      sentByList: users * listings * this.objectsPerUser * BYTES_PER_LISTED_OBJECT,
+    };
+  }
+
+  /** How often the listing of one user is loaded in a month. */
+  #listingsPerUser(setup: Setup): number {
+    const { devicesPerUser, pollsPerHour, hoursOnPerDay, operationsPerDay } = this.#profile;
+    const pollsPerDay = devicesPerUser * pollsPerHour * hoursOnPerDay;
+    const firstSyncs = this.#profile.newDevicesPerYear / 12;
+    if (setup === "without caches") {
+      // A request with an operation lists twice: before it stores, and for its response.
+      return DAYS_PER_MONTH * (pollsPerDay + 2 * operationsPerDay) + firstSyncs;
+    }
+    const cachedRuns = this.#profile.users * (this.objectsPerUser + RUNS_PER_USER);
+    if (cachedRuns > this.#profile.listingCacheRuns) {
+      throw new Error(`LISTING_CACHE_RUNS does not hold the listings of: ${this.#profile.name}`);
+    }
+    if (setup === "LISTING_TTL=forever") return STARTS_PER_MONTH;
+    // Every request 30 seconds or more after the last listing loads it again.
+    const mostPerDay = (3600 / 30) * hoursOnPerDay;
+    return DAYS_PER_MONTH * Math.min(pollsPerDay + operationsPerDay, mostPerDay) + firstSyncs;
+  }
+
+  /** The share of deliveries for which the payload is no longer in the cache. */
+  #missedShare(setup: Setup): number {
+    if (setup === "without caches") return 1;
+    const { users, operationsPerDay, payloadBytes, objectCacheBytes } = this.#profile;
+    const bytesPerHour = (users * operationsPerDay * (payloadBytes + BYTES_PER_ENTRY)) / 24;
+    const hoursKept = objectCacheBytes / bytesPerHour;
+    // A device that is off when an operation is stored reads it up to this many hours later.
+    const hoursOff = 24 - this.#profile.hoursOnPerDay;
+    return hoursKept >= hoursOff ? 0 : (hoursOff / 24) * (1 - hoursKept / hoursOff);
+  }
+}
