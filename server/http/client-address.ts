@@ -1,111 +1,144 @@
-import { BlockList, isIP, isIPv6 } from "node:net";
+import { isIP } from "node:net";
+import ipaddr from "ipaddr.js";
+import { LRUCache } from "lru-cache";
 import type { ServerRequest } from "srvx";
 
-/** The address of requests that come from nowhere: those that a test makes. */
+/** The address of requests without a connection: those that a test makes. */
 const UNKNOWN = "unknown";
+
+/** Addresses remembered: parsing one costs as much as a poll. */
+const REMEMBERED = 10_000;
 
 /** An address and a port, as proxies write them: `192.0.2.1:80`, `[2001:db8::1]:80`. */
 const withPort = /^(?:\[(.*)\]|([\d.]+))(?::\w+)?$/;
 
-/** Tells which network address a request is counted under. */
-export class ClientAddresses {
-  readonly #trusted: BlockList | undefined;
+type Network = [ipaddr.IPv4 | ipaddr.IPv6, number];
 
-  /** @param proxies addresses and networks (CIDR) of proxies whose word is taken */
+/** A parsed address. */
+interface Address {
+  /** Canonical: IPv4 also where it was mapped into IPv6, without a zone. */
+  readonly text: string;
+  /** What requests from it count under. IPv6 counts by /64, which is what one customer gets. */
+  readonly group: string;
+  /** True for a proxy whose header fields are believed. */
+  readonly trusted: boolean;
+}
+
+/** Finds the network address that a request is counted under. */
+export class ClientAddresses {
+  readonly #proxies: readonly Network[];
+  readonly #known = new LRUCache<string, Address>({ max: REMEMBERED });
+
+  /** @param proxies addresses and networks (CIDR) of proxies whose header fields are believed */
   constructor(proxies: readonly string[]) {
-    this.#trusted = proxies.length === 0 ? undefined : blockListOf(proxies);
+    this.#proxies = proxies.map(networkOf);
   }
 
   /**
-   * The address of the client: of the connection, or, where that is a trusted proxy's, the last one
-   * on the way that is none. IPv6 counts by /64, which is what one customer gets.
+   * The address of the connection; or, where that is a trusted proxy's, the last address on the way
+   * that is not.
    */
   of({ ip, headers }: Pick<ServerRequest, "ip" | "headers">): string {
-    if (ip === undefined) return UNKNOWN;
-    const peer = plain(ip);
-    return counted(this.#trusts(peer) ? this.#behind(peer, headers) : peer);
+    const peer = ip === undefined ? undefined : this.#addressOf(ip);
+    if (peer === undefined) return UNKNOWN;
+    return peer.trusted ? this.#behind(peer, headers).group : peer.group;
   }
 
-  #behind(proxy: string, headers: Headers): string {
+  #behind(proxy: Address, headers: Headers): Address {
     const forwarded = headers.get("forwarded");
     const forwardedFor = headers.get("x-forwarded-for");
-    const told: string[] = [];
-    if (forwarded !== null) told.push(this.#client(proxy, forwardedHops(forwarded)));
-    if (forwardedFor !== null) told.push(this.#client(proxy, forwardedFor.split(",")));
-    const [one = proxy, other = one] = told;
-    // A proxy writes one of the two, and may pass on the other as the client made it up.
-    return one === other ? one : proxy;
+    const claims: Address[] = [];
+    if (forwarded !== null) claims.push(this.#client(proxy, forwardedHops(forwarded)));
+    if (forwardedFor !== null) claims.push(this.#client(proxy, forwardedFor.split(",")));
+    const [one = proxy, other = one] = claims;
+    // A proxy writes one of the two, and may pass the other on as the client made it up.
+    return one.text === other.text ? one : proxy;
   }
 
-  /** Walks back from the proxy for as long as those who tell are trusted. */
-  #client(proxy: string, hops: readonly string[]): string {
+  /** Walks back from the proxy, hop by hop, while the address that named the hop is trusted. */
+  #client(proxy: Address, hops: readonly string[]): Address {
     let client = proxy;
-    for (let i = hops.length - 1; i >= 0 && this.#trusts(client); i--) {
-      const hop = hopAddress(hops[i] ?? "");
-      if (hop === undefined) break;
-      client = hop;
+    for (let i = hops.length - 1; i >= 0 && client.trusted; i--) {
+      const hop = hops[i]?.trim() ?? "";
+      const [, inBrackets, bare] = withPort.exec(hop) ?? [];
+      const address = this.#addressOf(inBrackets ?? bare ?? hop);
+      if (address === undefined) break;
+      client = address;
     }
     return client;
   }
 
-  #trusts(address: string): boolean {
-    return this.#trusted?.check(address, isIPv6(address) ? "ipv6" : "ipv4") ?? false;
+  /** Gives `undefined` for a text that is no address: `unknown`, a made-up name or anything else. */
+  #addressOf(text: string): Address | undefined {
+    const known = this.#known.get(text);
+    if (known !== undefined) return known;
+    // ipaddr.js alone also reads 127.1 and 0x7f000001 as addresses.
+    if (isIP(text) === 0) return undefined;
+    const ip = ipaddr.process(withoutZone(text));
+    const address = {
+      text: ip.toString(),
+      group: groupOf(ip),
+      trusted: this.#proxies.some(([network, bits]) => isWithin(ip, network, bits)),
+    };
+    // A copy: an engine may keep the whole header field in memory for a part of it.
+    this.#known.set(Buffer.from(text).toString(), address);
+    return address;
   }
 }
 
-/** True for an address, or a network in CIDR form, that `Addresses` takes for a proxy. */
+/** True for an address, or a network in CIDR form. */
 export function isNetwork(text: string): boolean {
   const [, address = "", bits] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
   const version = isIP(address);
   return version !== 0 && Number(bits ?? 0) <= (version === 6 ? 128 : 32);
 }
 
-function blockListOf(networks: readonly string[]): BlockList {
-  const list = new BlockList();
-  for (const network of networks) {
-    const [address = "", bits] = network.split("/");
-    const family = isIPv6(address) ? "ipv6" : "ipv4";
-    if (bits === undefined) list.addAddress(address, family);
-    else list.addSubnet(address, Number(bits), family);
-  }
-  return list;
+function networkOf(text: string): Network {
+  const [address = "", length] = text.split("/");
+  const ip = ipaddr.parse(withoutZone(address));
+  const bits = Number(length ?? ip.toByteArray().length * 8);
+  // A network of mapped addresses: requests from it are IPv4 once they are canonical.
+  return ip instanceof ipaddr.IPv6 && ip.isIPv4MappedAddress() && bits >= 96
+    ? [ip.toIPv4Address(), bits - 96]
+    : [ip, bits];
+}
+
+function isWithin(ip: Network[0], network: Network[0], bits: number): boolean {
+  return ip.kind() === network.kind() && ip.match(network, bits);
+}
+
+function groupOf(ip: Network[0]): string {
+  if (ip instanceof ipaddr.IPv4) return ip.toString();
+  const network = ip.parts.slice(0, 4).map((part) => part.toString(16));
+  return `${network.join(":")}::/64`;
+}
+
+function withoutZone(address: string): string {
+  return address.replace(/%.*$/, "");
 }
 
 /** The `for` of each element of a `Forwarded` field (RFC 7239), in order; empty where it has none. */
 function forwardedHops(field: string): string[] {
-  return field.split(",").map((element) => {
+  return elementsOf(field).map((element) => {
     const [, quoted, token] = /(?:^|;)\s*for=(?:"([^"]*)"|([^;]*))/i.exec(element) ?? [];
     return quoted ?? token ?? "";
   });
 }
 
-/** The address of a hop; `undefined` for `unknown`, a made-up name or anything else. */
-function hopAddress(hop: string): string | undefined {
-  const text = hop.trim();
-  const [, inBrackets, bare] = withPort.exec(text) ?? [];
-  const address = plain(inBrackets ?? bare ?? text);
-  return isIP(address) === 0 ? undefined : address;
-}
-
-/** Without a zone, and IPv4 as such where it is mapped into IPv6. */
-function plain(address: string): string {
-  if (!address.includes(":")) return address;
-  const [bare = ""] = address.toLowerCase().split("%");
-  return bare.startsWith("::ffff:") && bare.includes(".") ? bare.slice("::ffff:".length) : bare;
-}
-
-function counted(address: string): string {
-  if (!address.includes(":")) return address;
-  const [front = "", back] = address.split("::");
-  const groups = front === "" ? [] : front.split(":");
-  // Only the first four of the eight groups count, so what follows a gap matters by its length.
-  const missing = back === undefined ? 0 : 8 - groups.length - groupsIn(back);
-  const all = [...groups, ...Array<string>(missing).fill("0"), ...(back ?? "").split(":")];
-  const network = all.slice(0, 4).map((group) => Number.parseInt(group, 16).toString(16));
-  return `${network.join(":")}::/64`;
-}
-
-/** How many groups of 16 bits a part of an IPv6 address has; IPv4 at its end has two. */
-function groupsIn(part: string): number {
-  return part === "" ? 0 : part.split(":").length + (part.includes(".") ? 1 : 0);
+/**
+ * Splits a field at the commas outside quotes. From its end: the last elements are the proxies', and
+ * an open quote that a client has put before them must not swallow them.
+ */
+function elementsOf(field: string): string[] {
+  const elements: string[] = [];
+  let end = field.length;
+  let quoted = false;
+  for (let i = field.length - 1; i >= 0; i--) {
+    if (field[i] === '"' && field[i - 1] !== "\\") quoted = !quoted;
+    if (field[i] !== "," || quoted) continue;
+    elements.push(field.slice(i + 1, end));
+    end = i;
+  }
+  elements.push(field.slice(0, end));
+  return elements.reverse();
 }

@@ -17,6 +17,7 @@ describe("the network address of a request", () => {
   const plain: [string | undefined, string][] = [
     ["192.0.2.1", "192.0.2.1"],
     ["::ffff:192.0.2.1", "192.0.2.1"],
+    ["::ffff:c000:201", "192.0.2.1"],
     ["2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"],
     ["2001:DB8:1:2::6", "2001:db8:1:2::/64"],
     ["2001:0db8:0001:0002::6", "2001:db8:1:2::/64"],
@@ -53,12 +54,20 @@ describe("the network address of a request", () => {
       "2.2.2.2",
     ],
     ["has only proxies in its list", { "X-Forwarded-For": "10.0.0.8,10.0.0.7" }, "10.0.0.8"],
+    ["names an address in short form", { "X-Forwarded-For": "127.1" }, "127.0.0.1"],
     ["names nobody", { "X-Forwarded-For": "unknown" }, "127.0.0.1"],
     ["names nobody before a proxy", { "X-Forwarded-For": "1.1.1.1,nobody,10.0.0.7" }, "10.0.0.7"],
     ["says nothing in its header", { "X-Forwarded-For": " ,, " }, "127.0.0.1"],
     ["uses Forwarded", { Forwarded: "for=192.0.2.9;proto=https;by=10.0.0.1" }, "192.0.2.9"],
     ["quotes", { Forwarded: 'proto=https; For="[2001:db8::9]:47"' }, "2001:db8:0:0::/64"],
     ["uses Forwarded with a list", { Forwarded: "for=1.1.1.1, for=2.2.2.2;by=x" }, "2.2.2.2"],
+    ["has commas in quotes", { Forwarded: 'for=2.2.2.2;by="a,for=3.3.3.3"' }, "2.2.2.2"],
+    ["has quotes in quotes", { Forwarded: 'for=2.2.2.2;by="a\\",for=3.3.3.3"' }, "2.2.2.2"],
+    [
+      "follows an open quote of the client",
+      { Forwarded: 'for="1.1.1.1, for="[2001:db8::9]:47"' },
+      "2001:db8:0:0::/64",
+    ],
     ["uses Forwarded with proxies", { Forwarded: "for=1.1.1.1,for=10.1.1.1" }, "1.1.1.1"],
     ["hides the client", { Forwarded: "for=1.1.1.1, for=_hidden" }, "127.0.0.1"],
     ["leaves the client out", { Forwarded: "for=1.1.1.1, proto=https" }, "127.0.0.1"],
@@ -79,6 +88,14 @@ describe("the network address of a request", () => {
       assert.equal(addressOf("::ffff:127.0.0.1", headers, PROXIES), expected);
     });
   }
+
+  it("is behind a proxy that is trusted as a mapped IPv4 address or network", () => {
+    const headers = { "X-Forwarded-For": "192.0.2.9" };
+    for (const proxy of ["::ffff:10.0.0.1", "::ffff:10.0.0.0/104"]) {
+      assert.equal(addressOf("10.0.0.1", headers, [proxy]), "192.0.2.9");
+      assert.equal(addressOf("11.0.0.1", headers, [proxy]), "11.0.0.1");
+    }
+  });
 
   it("is some short text whatever headers there are", () => {
     const value = fc.string({ unit: fc.constantFrom(...'0123456789abf.:,;="[]%/ for_') });
