@@ -1,6 +1,6 @@
 /**
  * `npm run bench`: measures the server beside baselines, or beside another version. This process is
- * the load generator; everything that is measured runs in its own process. See README.md beside this file.
+ * the load generator; server and baselines run in their own processes. See README.md in this folder.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

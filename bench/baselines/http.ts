@@ -1,13 +1,13 @@
 /**
  * Baseline: the runtime's own HTTP server and nothing else. Runs on Node, Bun and Deno.
  *
- * - `POST /` reads the body, parses it as JSON and answers an empty 200.
- * - `GET /path/of/a/file` streams that file the way the runtime's own documents show.
+ * - `POST /` reads the body, parses it as JSON and answers with an empty 200.
+ * - `GET /path/of/a/file` streams that file as the runtime's documentation recommends.
  */
 import { createReadStream } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 
-/** The part of Deno that is used here; the types of the project know Node and Bun. */
+/** The part of Deno that is used here: the project has types of Node and Bun only. */
 declare const Deno: {
   serve(
     options: {

@@ -30,7 +30,7 @@ const noTraffic = { traffic: 0, freeTraffic: () => 0, listsAreTraffic: false };
  * - Cloudflare, https://developers.cloudflare.com/r2/pricing/: R2 Standard. Class A is PUT and
  *   LIST, class B is GET.
  * - Backblaze, https://www.backblaze.com/cloud-storage/pricing: B2, pay as you go, since May 2026:
- *   requests of the classes A, B and C are free, and so is traffic of three times what is stored.
+ *   requests of the classes A, B and C are free, and so is traffic up to three times the stored bytes.
  */
 const aws = {
   storage: 0.023,

@@ -1,12 +1,12 @@
 /**
- * A keep-alive HTTP/1.1 connection that does as little as can be done: bytes that were prepared go
- * out, and of the answer only the status, the times and the number of bytes are kept. A client of
- * the runtime would take more CPU than a fast server, and the two share the machine.
+ * A keep-alive HTTP/1.1 connection that does as little as possible: it sends prepared bytes, and
+ * keeps only the head, the times and the number of bytes of a response. The HTTP client of the
+ * runtime would take more CPU than a fast server, and the two share the machine.
  */
 import { once } from "node:events";
 import net from "node:net";
 
-export interface Answer {
+export interface TimedResponse {
   readonly head: string;
   /** Bytes of the body, without the framing of chunks. */
   readonly bytes: number;
@@ -16,29 +16,29 @@ export interface Answer {
   readonly endedAt: number;
 }
 
-/** What is read next: the head, a body of known length, the size of a chunk, a chunk, the end. */
+/** The part of the response that comes next: "size" and "chunk" alternate in a chunked body. */
 type State = "idle" | "head" | "body" | "size" | "chunk" | "trailer";
 
 const BUFFER_BYTES = 256 * 1024;
-/** How much of a refusal is quoted. */
-const QUOTED = 500;
+/** How much of an error response is quoted. */
+const QUOTED_CHARACTERS = 500;
 
 export class Connection {
   readonly #url: URL;
   #socket = new net.Socket();
-  /** Set when the other side has closed the connection, or has said that it will. */
+  /** Whether the server has closed the connection, or has announced that it will. */
   #closed = true;
   readonly #buffer = Buffer.allocUnsafe(BUFFER_BYTES);
   #state: State = "idle";
   #head = "";
   #line = "";
-  /** Bytes left of the body, or of the chunk and the line end behind it. */
+  /** Remaining bytes of the body, or of the chunk and its line end. */
   #left = 0;
   #bytes = 0;
-  #refusal = "";
+  #errorBody = "";
   #sentAt = 0;
   #firstByteAt = 0;
-  #resolve: (answer: Answer) => void = () => undefined;
+  #resolve: (response: TimedResponse) => void = () => undefined;
   #reject: (error: Error) => void = () => undefined;
 
   private constructor(url: string) {
@@ -57,11 +57,10 @@ export class Connection {
   }
 
   /**
-   * Sends a whole request; one at a time. Connects again where the last answer has ended the
-   * connection, which counts as a part of the request. Throws unless it is answered with 200, to the
-   * end.
+   * Sends a whole request; one at a time. Reconnects if the last response ended the connection; the
+   * time for that is part of the request. Throws unless a complete response with 200 arrives.
    */
-  request(bytes: Uint8Array): Promise<Answer> {
+  request(bytes: Uint8Array): Promise<TimedResponse> {
     const sentAt = performance.now();
     if (!this.#closed) return this.#send(bytes, sentAt);
     return this.#connect().then(() => this.#send(bytes, sentAt));
@@ -85,7 +84,10 @@ export class Connection {
     const broken = (error?: Error) => {
       if (socket !== this.#socket) return;
       this.#closed = true;
-      if (this.#state !== "idle") this.#reject(error ?? new Error("the connection was cut"));
+      if (this.#state !== "idle")
+        this.#reject(
+          error ?? new Error("the connection was closed before the response was complete"),
+        );
     };
     socket.on("error", broken);
     socket.on("close", () => broken());
@@ -93,12 +95,12 @@ export class Connection {
     this.#closed = false;
   }
 
-  #send(bytes: Uint8Array, sentAt: number): Promise<Answer> {
+  #send(bytes: Uint8Array, sentAt: number): Promise<TimedResponse> {
     return new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
       this.#state = "head";
-      this.#head = this.#line = this.#refusal = "";
+      this.#head = this.#line = this.#errorBody = "";
       this.#bytes = this.#firstByteAt = 0;
       this.#sentAt = sentAt;
       this.#socket.write(bytes);
@@ -116,7 +118,7 @@ export class Connection {
         case "body":
         case "chunk": {
           const take = Math.min(this.#left, data.length - at);
-          if (this.#refused) this.#refusal += data.toString("latin1", at, at + take);
+          if (this.#quoted) this.#errorBody += data.toString("latin1", at, at + take);
           this.#left -= take;
           at += take;
           if (this.#left === 0) this.#state === "body" ? this.#end() : this.#expectLine("size");
@@ -129,8 +131,8 @@ export class Connection {
     }
   }
 
-  get #refused(): boolean {
-    return this.#head.slice(9, 12) !== "200" && this.#refusal.length < QUOTED;
+  get #quoted(): boolean {
+    return this.#head.slice(9, 12) !== "200" && this.#errorBody.length < QUOTED_CHARACTERS;
   }
 
   #readHead(data: Buffer, at: number): number {
@@ -177,7 +179,7 @@ export class Connection {
     this.#state = "idle";
     if (/\r\nconnection: *close/i.test(this.#head)) this.#closed = true;
     if (this.#head.slice(9, 12) !== "200") {
-      this.#reject(new Error(`not answered with 200: ${this.#head}\n\n${this.#refusal}`));
+      this.#reject(new Error(`the response is not 200: ${this.#head}\n\n${this.#errorBody}`));
       return;
     }
     this.#resolve({

@@ -11,7 +11,7 @@ export interface SubjectOptions<Process extends MeasuredProcess> {
   readonly sample: (process: Process, round: number) => Promise<Sample>;
 }
 
-/** Something that is measured in turn with others. */
+/** Anything that takes samples in turn with others. */
 export interface Measurable {
   /** Resets the peak of memory. */
   reset(): void;
@@ -85,7 +85,7 @@ export class ServerSubject extends Subject<ServerProcess> {
 
 /**
  * Takes samples of the subjects in turn, and returns how many seconds all rounds took. Every second
- * round goes backwards, so that none always follows the same other.
+ * round goes backwards, so that drift of the machine favors none.
  */
 export async function interleave(subjects: readonly Measurable[], rounds: number): Promise<number> {
   for (const subject of subjects) subject.reset();

@@ -1,5 +1,5 @@
 /** The load: connections that each send the next request as soon as the last is answered. */
-import { type Answer, Connection } from "./connection.ts";
+import { Connection, type TimedResponse } from "./connection.ts";
 import type { HttpProcess } from "./process.ts";
 import { median, percentile, type Sample } from "./sample.ts";
 
@@ -52,17 +52,17 @@ async function withConnections<Result>(
 
 async function measure(
   process: HttpProcess,
-  work: (record: (answer: Answer) => void) => Promise<void>,
+  work: (record: (response: TimedResponse) => void) => Promise<void>,
 ): Promise<Sample> {
   const latencies: number[] = [];
   const firstBytes: number[] = [];
   let bytes = 0;
   const since = performance.now();
   const cpuBefore = process.cpu();
-  await work((answer) => {
-    latencies.push(answer.endedAt - answer.sentAt);
-    firstBytes.push(answer.firstByteAt - answer.sentAt);
-    bytes += answer.bytes;
+  await work((response) => {
+    latencies.push(response.endedAt - response.sentAt);
+    firstBytes.push(response.firstByteAt - response.sentAt);
+    bytes += response.bytes;
   });
   return {
     requests: latencies.length,

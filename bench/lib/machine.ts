@@ -1,4 +1,4 @@
-/** Where it was measured: without this, the figures mean nothing. */
+/** The machine, without which the figures mean nothing. */
 import { execFileSync } from "node:child_process";
 import { cpus, release, totalmem } from "node:os";
 

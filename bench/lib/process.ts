@@ -1,4 +1,4 @@
-/** A process that is measured: how it starts, the CPU and memory it uses, and how it ends. */
+/** Processes to measure: how they start and end, and the CPU and memory they use. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -54,7 +54,7 @@ export async function launch(options: Launch): Promise<Launched> {
   const failure = ended.then(([code]): never => {
     throw new Error(`${file} on ${runtime.name} ended with ${code}: ${output}`);
   });
-  // It fails only those who wait for a line.
+  // Without this, a process that ends while nothing waits for a line would end this one too.
   failure.catch(() => undefined);
   const ready = new Promise<RegExpExecArray>((resolve) => {
     const look = (line: string) => {
@@ -94,7 +94,7 @@ export class MeasuredProcess {
   /**
    * CPU time used so far by all threads, user and system, in microseconds. The scheduler counts
    * nanoseconds per thread, where /proc/PID/stat has hundredths of a second. What a thread uses
-   * between the last reading and its end is lost; servers keep their threads.
+   * between the last reading and its end is not counted; servers keep their threads.
    */
   cpu(): number {
     for (const thread of readdirSync(`/proc/${this.pid}/task`)) {
@@ -105,10 +105,10 @@ export class MeasuredProcess {
     return [...this.#threads.values()].reduce((sum, used) => sum + used, 0);
   }
 
-  /** Counts the peak from here on, above the memory that is resident now. */
+  /** Starts a new peak, which counts from the memory that is resident now. */
   resetPeak(): void {
     this.#residentBefore = memoryOf(this.pid).now;
-    // 5 sets the peak back to what is resident now.
+    // 5 resets VmHWM to the resident memory: see proc(5).
     writeFileSync(`/proc/${this.pid}/clear_refs`, "5");
   }
 

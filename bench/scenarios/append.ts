@@ -152,7 +152,7 @@ function subjectsOf(
   };
 }
 
-/** What storage in one file for everything could reach: append and fdatasync with group commit. */
+/** The limit of storage in a single file: append and fdatasync with group commit. */
 async function groupCommit(context: BenchContext): Promise<Experiment> {
   const process = await context.fileBaseline();
   const measured = IN_FLIGHT.map((inFlight) => {

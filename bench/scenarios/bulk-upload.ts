@@ -4,7 +4,7 @@ import type { BenchContext } from "../lib/context.ts";
 import { Subject } from "../lib/interleave.ts";
 import { sendAll } from "../lib/load.ts";
 import { fileRequest } from "../lib/requests.ts";
-import { atLeast, exactly } from "../lib/result.ts";
+import { atLeast, exactly, type Result } from "../lib/result.ts";
 import { cpu, medianOf, medianRatio, p50, throughput } from "../lib/sample.ts";
 import type { Experiment, Scenario } from "../lib/scenario.ts";
 import { PAYLOAD_BYTES } from "../lib/seed.ts";
@@ -60,7 +60,7 @@ async function upload(context: BenchContext): Promise<Experiment> {
   });
   return {
     subjects: [server, oneFile, parsed, files],
-    results: () => {
+    results: (): Result[] => {
       const puts = server.storage.put / server.samples.length;
       const speed = medianRatio(throughput, server.samples, oneFile.samples);
       const minimum = [parsed.samples, files.samples];

@@ -39,7 +39,7 @@ async function bySize(context: BenchContext): Promise<Experiment> {
     const work = `${kind}, ${operations.toLocaleString("en")} operations stored`;
     const server = new ServerSubject(work, {
       process,
-      // All as long: a file system takes several times as long for the first thousand files of a folder.
+      // Equally long for all: the first thousand files of a folder take a file system several times longer.
       warmUp: (process) => load(process, context.warmUp),
       sample: (process) => load(process, context.seconds / 2),
     });

@@ -70,7 +70,7 @@ async function bulkUpload(context: BenchContext, storage: string): Promise<Exper
   };
 }
 
-/** Prepares an experiment on a prefix of its own, which is emptied afterwards. */
+/** Prepares an experiment on a new prefix, and deletes its objects afterwards. */
 function onS3(
   prepare: (context: BenchContext, storage: string, driver: Driver) => Promise<Experiment>,
 ) {
