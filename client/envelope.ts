@@ -35,7 +35,7 @@ const LABEL = utf8("sync-server envelope 1 content key");
 const CONTEXT = utf8("sync-server envelope 1 signature\n");
 const PSS = { name: "RSA-PSS", saltLength: HASH_BYTES };
 
-/** Stands for the hash of the previous payload in a client's first operation. */
+/** The hash of the previous payload that a client's first operation names. */
 export const NO_PREVIOUS: Bytes = new Uint8Array(HASH_BYTES);
 
 /** The place of an operation. */

@@ -52,7 +52,7 @@ export class IdleTimeout {
     }
   }
 
-  /** Aborts what is left of the request. */
+  /** Aborts the rest of the request. */
   end(): void {
     this.#abort.abort(new Error("the rest of the answer is not needed"));
   }

@@ -2,7 +2,7 @@
  * The operations that this installation creates: sealed once, stored, sent until acknowledged.
  *
  * Sealing is randomized, so sealing an operation again would make another one. Therefore an
- * operation is durable before it is sent for the first time, and what is sent is what was stored.
+ * operation is durable before it is sent for the first time, and is sent as it was stored.
  */
 import { fromBase64url, toBase64url } from "../protocol/base64.ts";
 import { type Bytes, sha256 } from "../protocol/bytes.ts";

@@ -9,7 +9,7 @@ const anyCase = new RegExp(`^${CLIENT_ID}$`, "i");
 /** The largest operation index: the largest integer that JSON readers keep exact. */
 export const MAX_INDEX = Number.MAX_SAFE_INTEGER;
 
-/** True for a client id in its canonical form, in which the server stores and sends it. */
+/** Whether a text is a client id in its canonical form, which the server stores and sends. */
 export function isClientId(text: string): boolean {
   return canonical.test(text);
 }
@@ -19,7 +19,7 @@ export function parseClientId(text: string): string | undefined {
   return anyCase.test(text) ? text.toLowerCase() : undefined;
 }
 
-/** True for a whole number from 0 to `MAX_INDEX`. */
+/** Whether a value is a whole number from 0 to `MAX_INDEX`. */
 export function isOperationIndex(value: unknown): value is number {
   return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 }

@@ -1,14 +1,14 @@
-/** Names and numbers of the wire that both ends depend on (PROTOCOL.md). */
+/** Names and limits of the protocol that both ends use (PROTOCOL.md). */
 
 /** The path of the one endpoint. Under a server address with a path, it is appended to that. */
 export const SYNC_PATH = "/sync";
 
-/** Operations that one request may append: each is work, however short its payload. */
+/** How many operations one request may append: each costs time, however short its payload. */
 export const MAX_OPERATIONS = 10_000;
 
 /**
- * The slowest rate at which a body may arrive, in bytes per millisecond: 4 KiB/s. The server allows
- * a request body this much time beside its timeout, and the client waits that much longer.
+ * The slowest rate at which a body may arrive, in bytes per millisecond: 4 KiB/s. The server adds
+ * the time that a body takes at this rate to its timeout, and the client to its own.
  */
 export const MIN_BYTES_PER_MS = 4.096;
 

@@ -2,12 +2,12 @@
 import { isClientId, isOperationIndex } from "./ids.ts";
 import type { Line } from "./types.ts";
 
-/** The line of one operation, with its line feed. */
+/** Formats the line of an operation, with its line feed. */
 export function formatLine(client: string, index: number, payload: string): string {
   return `{"client_id":"${client}","operation_index":${index},"payload":${JSON.stringify(payload)}}\n`;
 }
 
-/** The operation of a line, without its line feed; `undefined` for a text that is no such line. */
+/** Parses a line without its line feed; `undefined` if it is not that of an operation. */
 export function parseLine(text: string): Line | undefined {
   let line: unknown;
   try {
@@ -27,17 +27,17 @@ export function parseLine(text: string): Line | undefined {
   return typeof payload === "string" ? { client, index, payload } : undefined;
 }
 
-/** Splits chunks of UTF-8 into lines, however the chunks cut them. */
+/** Splits chunks of UTF-8 into lines, wherever the chunks end. */
 export class LineSplitter {
   readonly #decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   #rest = "";
 
-  /** The text after the last line feed so far. */
+  /** The text after the last line feed. */
   get rest(): string {
     return this.#rest;
   }
 
-  /** The lines that this chunk ends. Throws a `TypeError` for bytes that are not UTF-8. */
+  /** Returns the lines that a chunk completes. Throws a `TypeError` for bytes that are not UTF-8. */
   push(chunk: Uint8Array): string[] {
     const lines = (this.#rest + this.#decoder.decode(chunk, { stream: true })).split("\n");
     this.#rest = lines.pop() ?? "";

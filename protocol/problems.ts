@@ -1,15 +1,15 @@
 /**
- * The problems a server answers with (RFC 9457): one row for each type. PROTOCOL.md says what a
- * client does about each of them.
+ * The problems of the protocol (RFC 9457), one row for each type. PROTOCOL.md says what a client
+ * does about each.
  */
 
 /** The media type of a problem document. */
 export const PROBLEM_TYPE = "application/problem+json";
 
-/** What stands before a problem's name in its `type` member. */
+/** The prefix of a problem's name in its `type` member. */
 export const PROBLEM_URN = "urn:sync-server:";
 
-/** Status code and title of each type of problem. */
+/** The HTTP status and the title of each problem. */
 export const PROBLEMS = {
   "invalid-request": { status: 400, title: "Invalid request" },
   "signature-required": { status: 401, title: "Signature required" },
@@ -35,7 +35,7 @@ export const PROBLEMS = {
 /** The name of a problem, such as `operation-gap`. */
 export type ProblemType = keyof typeof PROBLEMS;
 
-/** True for the name of a problem of this protocol. */
+/** Whether a name is that of a problem of this protocol. */
 export function isProblemType(name: string): name is ProblemType {
   return Object.hasOwn(PROBLEMS, name);
 }

@@ -1,4 +1,4 @@
-/** What a signed request signs: HTTP Message Signatures (RFC 9421), as PROTOCOL.md profiles them. */
+/** The signature base of a request: HTTP Message Signatures (RFC 9421) as PROTOCOL.md profiles them. */
 
 /** The algorithm, by its name in the registry of RFC 9421. */
 export const SIGNATURE_ALGORITHM = "rsa-pss-sha512";
@@ -6,7 +6,7 @@ export const SIGNATURE_ALGORITHM = "rsa-pss-sha512";
 /** The salt of RSASSA-PSS in that algorithm, in bytes (RFC 9421, section 3.3.1). */
 export const SIGNATURE_SALT_BYTES = 64;
 
-/** The components that a signature covers at least, in the order in which they are asked for. */
+/** The components that a signature must cover, in the order of the signature base. */
 export const SIGNED_COMPONENTS = [
   "@method",
   "@authority",
@@ -15,19 +15,20 @@ export const SIGNED_COMPONENTS = [
   "content-digest",
 ] as const;
 
-/** How far the time of a signature may be from the server's, either way, in seconds. */
+/** The largest difference between the times of a signature and of the server. */
 export const MAX_CLOCK_SKEW_SECONDS = 300;
 
 /** The values of the covered components. */
 export type SignedValues = Readonly<Record<(typeof SIGNED_COMPONENTS)[number], string>>;
 
-/** The covered components as a list of strings, as it stands in `Signature-Input`. */
+/** The covered components in the form that `Signature-Input` has. */
 export function coveredComponents(): string {
   return `(${SIGNED_COMPONENTS.map((name) => `"${name}"`).join(" ")})`;
 }
 
 /**
- * The parameters of a signature, and the text that is signed (RFC 9421, section 2.5).
+ * The parameters of a signature and its signature base, the text that is signed (RFC 9421, section
+ * 2.5).
  *
  * @param created seconds of Unix time
  */

@@ -1,9 +1,9 @@
-/** One operation as the server sends it: a line of a response, parsed. */
+/** An operation as the server sends it: one line of a response. */
 export interface Line {
   /** The client that created the operation: a UUID in lower case. */
   readonly client: string;
   /** Its operation index under that client. */
   readonly index: number;
-  /** What the client sealed; opaque to the server. */
+  /** An envelope of the client (ENVELOPE.md); any text to the server. */
   readonly payload: string;
 }

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { hasCode } from "./folder-files.ts";
 
 /**
- * The locks of this process. An earlier process with the same id may have left another one. State
- * of the module, because it is the state of the process.
+ * The locks of this process: a lock with its process id but without an entry here was left by an
+ * earlier process. Global, because the process is.
  */
 const held = new Set<string>();
 
@@ -26,7 +26,7 @@ export class FolderLock {
   }
 
   /** Locks a folder; `undefined` if it is locked, by this process or another one. */
-  static async take(folder: string): Promise<FolderLock | undefined> {
+  static async acquire(folder: string): Promise<FolderLock | undefined> {
     const host = hostname().replace(/[^A-Za-z0-9-]/g, "_");
     const id = crypto.randomUUID();
     const name = `claim.${host}.${process.pid}.${id}`;

@@ -68,7 +68,7 @@ export class FolderStore implements Store {
   static async #openSlot(place: string, slot: number): Promise<FolderStore | undefined> {
     const folder = join(place, String(slot));
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    const lock = await FolderLock.take(folder);
+    const lock = await FolderLock.acquire(folder);
     if (lock === undefined) return undefined;
     const store = new FolderStore(place, slot, lock);
     try {

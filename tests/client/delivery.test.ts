@@ -42,7 +42,7 @@ describe("delivery", () => {
       receive: async (operations, cursor) => {
         await nextTick();
         const { cursors } = await store.load();
-        assert.equal(cursors[0]?.index ?? -1, (operations[0]?.index ?? 0) - 1, "not yet taken");
+        assert.equal(cursors[0]?.index ?? -1, (operations[0]?.index ?? 0) - 1, "not stored yet");
         parts.push([operations.length, cursor.index]);
       },
     });

@@ -79,7 +79,7 @@ describe("a client id in use twice", () => {
     await copy.append(id, 0, await store.read(id, 0, 1, NEVER));
     const fetch: Fetch = (request) => server.fetch(request);
     const cloned = await apps.open(fetch, { store: copy });
-    await cloned.client.append("rival one");
+    await cloned.client.append("other one");
     await cloned.client.sync();
     const { client, changes } = await apps.open(fetch, { store });
     await client.sync();
@@ -95,12 +95,12 @@ describe("a client id in use twice", () => {
     await copy.begin(id);
     const fetch: Fetch = (request) => server.fetch(request);
     const cloned = await apps.open(fetch, { store: copy });
-    await cloned.client.appendAll(["rival zero", "rival one"]);
+    await cloned.client.appendAll(["other zero", "other one"]);
     await cloned.client.sync();
     const { client, changes, received } = await apps.open(fetch, { store });
     await client.sync();
     assert.deepEqual(changes, [{ from: id, to: client.client, first: 0, count: 2 }]);
-    assert.deepEqual(received, ["rival zero", "rival one"]);
+    assert.deepEqual(received, ["other zero", "other one"]);
     await cloned.client.sync();
     assert.deepEqual(cloned.received, ["zero", "one"]);
   });
@@ -108,14 +108,14 @@ describe("a client id in use twice", () => {
   it("moves the operations after a fork of which the server has both sides", async () => {
     const server = new SimulatedServer();
     const { store, id } = await storeOfTwo();
-    const [, rival] = await sealed(apps.identity, id, ["rival zero", "rival one"]);
+    const [, other] = await sealed(apps.identity, id, ["other zero", "other one"]);
     const { client, changes } = await apps.open(
       intercepted(
         server,
         ({ client_id, payload, operation_index: first = 0, sync_status: known }) => {
           if (client_id !== id) return undefined;
           if (payload === undefined) {
-            const line = { client_id: id, operation_index: 1, payload: rival?.payload };
+            const line = { client_id: id, operation_index: 1, payload: other?.payload };
             return answer(known[id] === 0 ? [`${JSON.stringify(line)}\n`] : []);
           }
           if (first + payload.length < 2) return undefined;

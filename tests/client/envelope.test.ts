@@ -317,9 +317,9 @@ describe("an envelope", () => {
     const [zero, one] = lines;
     assert.ok(zero && one);
     const hash = bytes((await open([zero])).cursor?.hash ?? "");
-    const [rival, next] = await sealed(identity, client, ["rival", "next"], 1, hash);
-    assert.ok(rival && next);
-    const forked = await open([zero, one, rival]);
+    const [other, next] = await sealed(identity, client, ["other", "next"], 1, hash);
+    assert.ok(other && next);
+    const forked = await open([zero, one, other]);
     assert.equal(forked.operations.length, 2);
     assert.deepEqual(forked.refusal, { kind: "fork", client, index: 1 });
     const behind = await open([zero, one, { ...next, index: 2 }]);

@@ -17,7 +17,7 @@ import { sealed } from "../support/sealed.ts";
 import { JumpingClock, SimulatedServer, URL_OF_SERVER } from "../support/simulated-network.ts";
 import { newClient } from "../support/users.ts";
 
-/** What is made of the lines of an answer. */
+/** Changes the lines of an answer. */
 type Trick = (lines: Line[]) => Line[] | Promise<Line[]>;
 
 const HONEST: Trick = (lines) => lines;

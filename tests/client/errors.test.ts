@@ -1,0 +1,89 @@
+/** The code of each error that a request can end in. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { codeOf, type ErrorCode, ServerRejected, ServerUnavailable } from "../../client/errors.ts";
+import { Transport } from "../../client/transport.ts";
+import { PROBLEM_URN } from "../../protocol/problems.ts";
+import { answer, type Fetch, problem, RecordingClock, useApps } from "../support/sync-app.ts";
+
+const apps = useApps();
+
+describe("the code of an answer", () => {
+  const cases: readonly [string, number, unknown, ErrorCode][] = [
+    ["is the problem type", 409, "operation-gap", "operation-gap"],
+    [
+      "is the problem type where several have the status",
+      429,
+      "new-users-limited",
+      "new-users-limited",
+    ],
+    ["follows from a status with one meaning: 408", 408, undefined, "request-timeout"],
+    ["follows from a status with one meaning: 413", 413, undefined, "body-too-large"],
+    ["follows from a status with one meaning: 429", 429, undefined, "rate-limited"],
+    ["follows from a status with one meaning: 507", 507, undefined, "quota-exceeded"],
+    ["does not take a 410 of a proxy for the erasure of the user", 410, undefined, "http-error"],
+    ["ignores a type whose status is another one", 413, "operation-conflict", "body-too-large"],
+    ["ignores a type that the protocol does not have", 409, "teapot", "http-error"],
+    ["ignores a type that is not a text", 404, 7, "http-error"],
+  ];
+  for (const [name, status, type, code] of cases) {
+    it(name, () => {
+      const document = typeof type === "string" ? { type: PROBLEM_URN + type } : { type };
+      assert.equal(codeOf(status, document), code);
+    });
+  }
+});
+
+describe("a request", () => {
+  const broken: readonly [string, Fetch, ErrorCode][] = [
+    ["without a connection", () => Promise.reject(new TypeError("fetch failed")), "unreachable"],
+    ["to a proxy", async () => new Response("<h1>Log in</h1>"), "invalid-response"],
+    ["whose answer is cut", async () => answer([], 1), "incomplete-response"],
+    ["to a busy server", async () => problem(503, "overloaded"), "overloaded"],
+    ["to a broken proxy", async () => new Response(null, { status: 502 }), "http-error"],
+    ["to a silent server", (request) => untilAborted(request.signal), "idle-timeout"],
+  ];
+  for (const [what, fetch, code] of broken) {
+    it(`${what} fails with ${code}`, async () => {
+      // The silent server alone is waited for: the clock ends each finite wait at once.
+      const idleTimeout = code === "idle-timeout" ? 1000 : Number.POSITIVE_INFINITY;
+      await assert.rejects(
+        send(fetch, idleTimeout),
+        (error) => error instanceof ServerUnavailable && error.code === code,
+      );
+    });
+  }
+
+  it("that is refused fails with the members of the problem", async () => {
+    const refuse: Fetch = async () => problem(409, "operation-gap", { next_index: 3 });
+    await assert.rejects(send(refuse, Number.POSITIVE_INFINITY), (error) => {
+      assert.ok(error instanceof ServerRejected);
+      assert.equal(error.status, 409);
+      assert.equal(error.code, "operation-gap");
+      assert.equal(error.members.next_index, 3);
+      assert.equal(error.message, "So it is.");
+      return true;
+    });
+  });
+
+  async function send(fetch: Fetch, idleTimeout: number): Promise<void> {
+    const transport = new Transport({
+      url: "http://sync.test",
+      identity: apps.identity,
+      clock: new RecordingClock(),
+      fetch,
+      sign: false,
+      idleTimeout,
+    });
+    const request = { client: crypto.randomUUID(), first: undefined, payloads: [], status: {} };
+    for await (const lines of transport.sync(request, new AbortController().signal)) {
+      assert.deepEqual(lines, []);
+    }
+  }
+});
+
+function untilAborted(signal: AbortSignal): Promise<Response> {
+  return new Promise((_, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason));
+  });
+}
