@@ -25,7 +25,7 @@ export class Listing {
     for (const { name, size } of objects) {
       const parts = parseName(name);
       const marker = parts === undefined ? parseMarker(name) : undefined;
-      if (parts !== undefined) this.#add(parts, size);
+      if (parts !== undefined) this.#add(parts, copyOf(parts.md5), size);
       else if (marker?.kind === "signed") signed++;
       else if (marker?.kind === "erased") {
         tombstones++;
@@ -90,7 +90,7 @@ export class Listing {
   extend(name: ObjectName, size: number): boolean {
     const sequence = this.clients.get(name.client);
     const follows = sequence === undefined ? name.first === 0 : sequence.endsBefore(name.first);
-    if (follows) this.#add(name, size);
+    if (follows) this.#add(name, name.md5, size);
     return follows;
   }
 
@@ -119,13 +119,13 @@ export class Listing {
     return listing;
   }
 
-  #add({ client, first, last, md5 }: ObjectName, size: number): void {
+  #add({ client, first, last }: ObjectName, md5: string, size: number): void {
     let sequence = this.clients.get(client);
     if (sequence === undefined) {
       sequence = new Sequence();
       this.clients.set(client, sequence);
     }
-    sequence.add({ first, last, md5: copyOf(md5), size });
+    sequence.add({ first, last, md5, size });
     this.#runs++;
     this.#bytes += size;
   }
