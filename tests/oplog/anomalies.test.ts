@@ -9,49 +9,49 @@ import { newClient, someFingerprint } from "../support/users.ts";
 const user = someFingerprint();
 const client = newClient();
 
-/** A listing with operations under these indexes; one that is given twice is a fork. */
-function listing(indexes: readonly number[], foreign: readonly string[] = []): Listing {
+/** A listing with operations under these indexes; an index given twice is a fork. */
+function listing(indexes: readonly number[], unrecognized: readonly string[] = []): Listing {
   const names = indexes.map((index, i) =>
     formatName({ user, client, first: index, last: index, md5: String(i).padStart(32, "0") }),
   );
-  return new Listing([...names.toSorted(), ...foreign].map((name) => ({ name, size: 1 })));
+  return new Listing([...names.toSorted(), ...unrecognized].map((name) => ({ name, size: 1 })));
 }
 
-describe("watching for damage", () => {
-  it("tells of forks, holes and foreign objects, and of a whole log nothing", () => {
-    const told: unknown[] = [];
-    const watch = new AnomalyMonitor({ onFound: (...found) => told.push(found) });
-    watch.inspect(user, listing([0, 1, 2]));
-    watch.inspect(someFingerprint(), listing([]));
-    assert.deepEqual(told, []);
-    watch.inspect(user, listing([0, 1, 1, 3, 5], [`${user}.strange`]));
-    assert.deepEqual(told, [[user, { forks: 1, holes: 2, unrecognized: 1 }]]);
+describe("the anomaly monitor", () => {
+  it("reports forks, holes and unrecognized objects, and nothing of a sound log", () => {
+    const reported: unknown[] = [];
+    const monitor = new AnomalyMonitor({ onFound: (...found) => reported.push(found) });
+    monitor.inspect(user, listing([0, 1, 2]));
+    monitor.inspect(someFingerprint(), listing([]));
+    assert.deepEqual(reported, []);
+    monitor.inspect(user, listing([0, 1, 1, 3, 5], [`${user}.strange`]));
+    assert.deepEqual(reported, [[user, { forks: 1, holes: 2, unrecognized: 1 }]]);
   });
 
-  it("tells nothing of markers, nor of what an erased user has left behind", () => {
-    let told = 0;
-    const watch = new AnomalyMonitor({ onFound: () => told++ });
-    watch.inspect(user, listing([0], [formatMarker({ kind: "signed", user })]));
+  it("reports neither markers nor the leftovers of an erased user", () => {
+    let reported = 0;
+    const monitor = new AnomalyMonitor({ onFound: () => reported++ });
+    monitor.inspect(user, listing([0], [formatMarker({ kind: "signed", user })]));
     const tombstone = formatMarker({ kind: "erased", user, at: 1_800_000_000 });
     const left = listing([0, 2, 2], [tombstone, `${user}.strange`]);
-    watch.inspect(user, left);
-    assert.equal(told, 0);
+    monitor.inspect(user, left);
+    assert.equal(reported, 0);
     assert.equal(left.clients.size, 0);
     assert.equal(left.runs, 0);
     assert.equal(left.leftovers, 4);
   });
 
-  it("tells of the same damage once, and again when it changes or comes back", () => {
-    let told = 0;
+  it("reports anomalies once, and again when they change or come back", () => {
+    let reported = 0;
     const telemetry = new RecordingTelemetry();
-    const watch = new AnomalyMonitor({ onFound: () => told++, telemetry });
-    for (let i = 0; i < 3; i++) watch.inspect(user, listing([0, 2]));
-    assert.equal(told, 1);
-    watch.inspect(user, listing([0, 2, 4]));
-    assert.equal(told, 2);
+    const monitor = new AnomalyMonitor({ onFound: () => reported++, telemetry });
+    for (let i = 0; i < 3; i++) monitor.inspect(user, listing([0, 2]));
+    assert.equal(reported, 1);
+    monitor.inspect(user, listing([0, 2, 4]));
+    assert.equal(reported, 2);
     assert.equal(telemetry.value("log_damage", "hole"), 2, "only what was added is counted");
-    watch.inspect(user, listing([0, 1, 2]));
-    watch.inspect(user, listing([0, 2]));
-    assert.equal(told, 3);
+    monitor.inspect(user, listing([0, 1, 2]));
+    monitor.inspect(user, listing([0, 2]));
+    assert.equal(reported, 3);
   });
 });

@@ -20,7 +20,7 @@ describe("the log", () => {
   let driver: HookedDriver;
   let log: Log;
 
-  /** A log as another process would have it: the same storage, caches of its own. */
+  /** A log of another process: the same storage with other caches. */
   const instance = (ttl = 30_000, cacheBytes = 1_000_000) => {
     const listings = new ListingCache({
       driver,
@@ -56,7 +56,7 @@ describe("the log", () => {
     log = instance();
   });
 
-  it("takes the next operation, the first being 0, and gives it to a reader unaware of it", async () => {
+  it("accepts the next operation, from index 0 on, and delivers it to a reader that does not know it", async () => {
     await append(a, 0, "zero");
     await append(a, 1, "one");
     await append(b, 0, "other");
@@ -71,7 +71,7 @@ describe("the log", () => {
     assert.deepEqual(await read({ [a]: 100, [newClient()]: 3 }), [other]);
   });
 
-  it("gives each payload back as it came", async () => {
+  it("returns each payload as it was sent", async () => {
     const payloads = ["\ufeffmark", '"\\\n\r\t\0', "\u2028\u2029", "😀", "é", "e\u0301", " ", "x"];
     await append(a, 0, ...payloads);
     log = instance();
@@ -103,7 +103,7 @@ describe("the log", () => {
     assert.deepEqual(await read(), [operation(a, 0, "zero"), operation(a, 1, "one")]);
   });
 
-  it("refuses an operation beyond the next one, says which is next, and writes nothing", async () => {
+  it("refuses an operation above the next one, names the next one, and writes nothing", async () => {
     await assert.rejects(append(a, 1, "one"), { name: "OperationGap", members: { next_index: 0 } });
     await append(a, 0, "zero");
     await assert.rejects(append(a, 2, "two", "three"), {
@@ -113,21 +113,21 @@ describe("the log", () => {
     assert.equal(await objects(), 1);
   });
 
-  it("takes a batch of which a leading part is stored, and completes it", async () => {
+  it("accepts a batch of which a leading part is stored, and completes it", async () => {
     await append(a, 0, "zero", "one");
     await append(a, 0, "zero", "one", "two", "three");
     assert.equal(driver.count("put"), 2);
     assert.equal((await read()).length, 4);
   });
 
-  it("shows an operation that fills a hole at the very start, and what lies behind it", async () => {
+  it("delivers an operation that fills a hole at the start, and the operations after it", async () => {
     await store(a, 1, "one");
     assert.deepEqual(await read(), []);
     await append(a, 0, "zero");
     assert.deepEqual(await read(), [operation(a, 0, "zero"), operation(a, 1, "one")]);
   });
 
-  it("stores a batch as one object, whose body is the lines of a response", async () => {
+  it("stores a batch as one object whose body is the lines of a response", async () => {
     await append(a, 0, "zero");
     await append(a, 1, "one", '"two"\n');
     const [segment] = (await storage.list(""))
@@ -141,13 +141,13 @@ describe("the log", () => {
     assert.equal(await objects(), 2);
   });
 
-  it("stores a batch of one operation as an operation of its own", async () => {
+  it("stores a batch of one operation as its payload", async () => {
     await append(a, 0, "zero");
     const [object] = await storage.list("");
     assert.equal(Buffer.from(await storage.get(object?.name ?? "")).toString(), "zero");
   });
 
-  it("recognises a retry of any part of what lies in a segment, and refuses what differs", async () => {
+  it("recognizes a retry of any part of a segment, and refuses other payloads", async () => {
     const batch = Array.from({ length: 10 }, (_, i) => `payload ${i}`);
     await append(a, 0, ...batch);
     for (const cache of [1_000_000, 0]) {
@@ -168,7 +168,7 @@ describe("the log", () => {
     assert.equal((await read()).length, 11);
   });
 
-  it("recognises a retry though the segment it lies in is packed away while it is read, time and again", async () => {
+  it("recognizes a retry although its segment is compacted away again and again while it is read", async () => {
     const payloads = Array.from({ length: 8 }, (_, i) => `payload ${i}`);
     let held = await storeRun(storage, user, a, 0, ...payloads.slice(0, 4));
     const longer = [5, 6, 7];
@@ -184,7 +184,7 @@ describe("the log", () => {
     await assert.rejects(append(a, 1, "payload 1", "differs"), OperationConflict);
   });
 
-  it("sends the right lines of a segment of which the reader knows a part", async () => {
+  it("sends only the lines of a segment that the reader does not know", async () => {
     const batch = Array.from({ length: 10 }, (_, i) => `payload ${i}`);
     await append(a, 0, ...batch);
     for (let known = -1; known < 10; known++) {
@@ -195,14 +195,14 @@ describe("the log", () => {
     }
   });
 
-  it("refuses a batch whole, whichever of its operations is at fault", async () => {
+  it("refuses a whole batch, whichever of its operations is wrong", async () => {
     await append(a, 0, "zero");
     await assert.rejects(append(a, 0, "ZERO", "one"), OperationConflict);
     await assert.rejects(append(a, 2, "two", "three"), OperationGap);
     assert.equal(await objects(), 1);
   });
 
-  it("fills several holes in order, so that a failure midway leaves a leading part; a retry completes it", async () => {
+  it("fills several holes in order, so that a failure leaves a leading part, which a retry completes", async () => {
     const batch = ["zero", "one", "two", "three", "four", "five"];
     await store(a, 1, "one");
     await store(a, 3, "three");
@@ -227,7 +227,7 @@ describe("the log", () => {
     );
   });
 
-  it("refuses another payload after a put that failed and yet was stored", async () => {
+  it("refuses another payload after a put that failed and was stored all the same", async () => {
     await append(a, 0, "zero");
     for (const during of ["nothing", "a load"]) {
       const index = during === "nothing" ? 1 : 2;
@@ -246,7 +246,7 @@ describe("the log", () => {
     }
   });
 
-  it("never refuses on the word of a cached listing", async () => {
+  it("never refuses because of a cached listing", async () => {
     const other = instance();
     await append(a, 0, "zero");
     await read({}, other);
@@ -257,7 +257,7 @@ describe("the log", () => {
     await assert.rejects(other.append(user, a, 5, ["five"]), { members: { next_index: 4 } });
   });
 
-  it("lets only one of two requests at the same time have an index", async () => {
+  it("stores one of two payloads that are appended under one index at the same time", async () => {
     const outcomes = await Promise.allSettled([
       append(a, 0, "first"),
       append(a, 0, "second"),
@@ -270,7 +270,7 @@ describe("the log", () => {
     assert.deepEqual(await read(), [operation(a, 0, "first")]);
   });
 
-  it("takes requests that came in order while the first of them is still being stored", async () => {
+  it("accepts requests in order while the first of them is still being stored", async () => {
     const { opened, open } = gate();
     driver.before = ({ kind }) => (kind === "put" ? opened : undefined);
     const appends = [append(a, 0, "zero"), append(a, 1, "one"), append(a, 2, "two")];
@@ -279,7 +279,7 @@ describe("the log", () => {
     assert.equal((await read()).length, 3);
   });
 
-  it("delivers both payloads of a forked index, in the order of their hashes, and takes either as a retry", async () => {
+  it("delivers both payloads of a forked index, in the order of their hashes, and accepts either as a retry", async () => {
     const one = ["1", "2"].toSorted((x, y) => (md5(x) < md5(y) ? -1 : 1));
     for (const payload of ["0", ...one]) await store(a, payload === "0" ? 0 : 1, payload);
     await store(a, 2, "3");
@@ -294,7 +294,7 @@ describe("the log", () => {
     await assert.rejects(append(a, 1, "4"), OperationConflict);
   });
 
-  it("holds back what lies behind a hole, and lets its client fill it", async () => {
+  it("holds back the operations after a hole, and lets the client fill it", async () => {
     for (const index of [0, 1, 3, 4]) await store(a, index, `${index}`);
     await store(b, 0, "other");
     assert.deepEqual(
@@ -312,7 +312,7 @@ describe("the log", () => {
     assert.equal((await read()).length, 7);
   });
 
-  it("goes on where it stands when objects are gone and listed anew, without gap or repeat", async () => {
+  it("continues a reading without gap or repeat when objects are gone and the log is listed again", async () => {
     const payloads = Array.from({ length: 200 }, (_, i) => `${i}`);
     for (const [i, payload] of payloads.entries()) await append(a, i, payload);
     await append(b, 0, "other");
@@ -323,7 +323,7 @@ describe("the log", () => {
         throw new ObjectMissing(name);
       }
     };
-    // Gone time and again at the same place is more than a listing that was out of date.
+    // An object that is missing again and again is more than an outdated listing.
     await assert.rejects(read(), ObjectMissing);
     missing = 1;
     assert.deepEqual(
@@ -332,7 +332,7 @@ describe("the log", () => {
     );
   });
 
-  it("ends a reading with an error when what it promised is gone for good", async () => {
+  it("ends a reading with an error when promised operations are lost", async () => {
     for (const [i, payload] of ["zero", "one", "two"].entries()) await append(a, i, payload);
     log = instance(30_000, 0);
     const reading = await log.read(user, new Map());
@@ -345,7 +345,7 @@ describe("the log", () => {
     assert.ok(taken.length <= 1);
   });
 
-  it("never passes on bytes that do not match their hash", async () => {
+  it("never delivers bytes that do not match their hash", async () => {
     await append(a, 0, "zero");
     const [object] = await storage.list("");
     await storage.delete(object?.name ?? "");
@@ -354,7 +354,7 @@ describe("the log", () => {
     await assert.rejects(read(), ObjectDamaged);
   });
 
-  it("asks storage for nothing on a poll with a warm cache, and for one object after an append elsewhere", async () => {
+  it("makes no request to storage for a poll on a warm cache, nor after an append", async () => {
     await append(a, 0, "zero");
     await append(a, 1, "one");
     await read();

@@ -38,8 +38,8 @@ function sequenceOf(some: readonly Run[]): Sequence {
   return sequence;
 }
 
-describe("what is worth packing", () => {
-  it("is small consecutive objects, two or more, none of them twice and never the last one", () => {
+describe("the planner", () => {
+  it("packs two or more small consecutive objects, none of them twice and never the last one", () => {
     fc.assert(
       fc.property(runs, limits, (some, limits) => {
         const sequence = sequenceOf(some);
@@ -73,7 +73,7 @@ describe("what is worth packing", () => {
     );
   });
 
-  it("is nothing below the limits, and all but the last object at them", () => {
+  it("packs nothing below the limits, and all but the last object at them", () => {
     const singles = (count: number, size: number) =>
       sequenceOf(
         Array.from({ length: count }, (_, i) => ({ first: i, last: i, md5: "0".repeat(32), size })),
@@ -84,7 +84,7 @@ describe("what is worth packing", () => {
       planSegments(singles(11, 1), limits).map(({ length }) => length),
       [10],
     );
-    // 10,000 bytes each with what a line adds: nine of them are below the limit, ten are not.
+    // 10,000 bytes each as lines: nine of them are below the limit, ten are not.
     assert.deepEqual(
       planSegments(singles(12, 9_900), { ...limits, operations: 1000 }).map(({ length }) => length),
       [10],
@@ -95,11 +95,12 @@ describe("what is worth packing", () => {
   /**
    * The bounds, for a log of B bytes as lines, and limits of `operations` and `bytes`:
    *
-   * - A piece that is packed to full size holds at least `bytes`, and what is too large to be packed
-   *   at least half of that. Between two of those a stretch of less than `bytes` may be left, of
-   *   segments that have `operations` at least and of fewer loose objects than that. So there are
-   *   at most 2 B / bytes objects that are large, and the stretch at the end beside the ones between.
-   * - An operation is written once as it comes, once packed for its number, once for its bytes.
+   * - A full segment holds at least `bytes`, and an object that is too large to be packed holds at
+   *   least half of that. Between two such objects there may be a stretch of less than `bytes`: of
+   *   segments that hold at least `operations`, and of fewer single objects than that. So there are
+   *   at most 2 B / bytes large objects, a stretch between each two, and one at the end.
+   * - An operation is written once when it is appended, once when it is packed because of the number
+   *   of operations, and once because of their bytes.
    */
   it("keeps a log's objects in proportion to its bytes, and writes each byte about three times at most", () => {
     const limits = { operations: 16, bytes: 20_000 };
@@ -140,11 +141,11 @@ describe("what is worth packing", () => {
               written += size;
             }
           }
-          // Nothing that was packed is gone, and nothing is there twice.
+          // No operation is lost, and none is stored twice.
           assert.deepEqual(sequenceOf(stored).holes, []);
           assert.equal(sequenceOf(stored).overlaps().length, 0);
         }
-        // Large ones, and beside each of them what does not fill a segment.
+        // Large objects, and a stretch of small ones beside each.
         const small = stored.filter(({ size }) => size < limits.bytes / 2).length;
         assert.ok(stored.length - small <= (2 * bytes) / limits.bytes);
         const stretches = stored.length - small + 1;

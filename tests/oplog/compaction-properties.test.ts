@@ -20,7 +20,7 @@ const LIST_PAGE = 3;
 
 const clientNumber = fc.nat(CLIENTS.length - 1);
 
-/** What the log is made of before anything happens: objects of so many operations each. */
+/** The log at the beginning: objects, and how many operations each holds. */
 const beginning = fc.record({
   objects: fc.array(
     fc.record({ client: clientNumber, operations: fc.integer({ min: 1, max: 4 }) }),
@@ -28,7 +28,7 @@ const beginning = fc.record({
       maxLength: 20,
     },
   ),
-  /** Further payloads under indexes that have one: a single operation, or a segment of some. */
+  /** Further payloads under indexes that have one: a single operation or a segment. */
   forks: fc.array(
     fc.record({ client: clientNumber, at: fc.nat(30), operations: fc.integer({ min: 1, max: 3 }) }),
     {
@@ -53,7 +53,7 @@ const action = fc.record({
   number: fc.nat(9),
 });
 
-/** A client: what it was told is stored, what is on its way, and what it has been told to do. */
+/** A client: what was acknowledged, what it is sending, and when it is idle. */
 interface Device {
   readonly client: string;
   readonly acknowledged: string[];
@@ -124,7 +124,7 @@ describe("any interleaving of compactions, crashes, appends and reads", () => {
             const { log, listings, compactor } = chosen;
             if (kind === "compact") {
               return compactor.compact(USER).catch((error: unknown) => {
-                // It is as if the process had ended here, but for what it has in memory.
+                // As if the process had ended here, except for what it has in memory.
                 listings.invalidate(USER);
                 if (!(error instanceof Error) || !/^(StorageUnav|ObjectMiss)/.test(error.name))
                   throw error;
@@ -155,7 +155,7 @@ describe("any interleaving of compactions, crashes, appends and reads", () => {
             }
           };
           await scheduler.waitFor(settle());
-          // From storage, and nothing of what was packed is left beside it.
+          // Read from storage, where no superseded object is left.
           const { log: last } = instance();
           const all = await scheduler.waitFor(last.read(USER, new Map()).then(operationsOf));
           assert.deepEqual(inOrder(all), expected);
@@ -172,7 +172,7 @@ describe("any interleaving of compactions, crashes, appends and reads", () => {
   });
 });
 
-/** Lists page by page, in order, as S3 does: what happens between two pages shows by halves. */
+/** Lists page by page in order, as S3 does: a change between two pages shows in part. */
 class PagedDriver implements Driver {
   readonly #driver: Driver;
   readonly #betweenPages: () => Promise<void> | undefined;
@@ -210,7 +210,7 @@ class PagedDriver implements Driver {
   }
 }
 
-/** Puts a log into storage, and returns the operations that are forks of others. */
+/** Stores a log, and returns the operations that are forks of others. */
 async function begin(
   storage: Driver,
   devices: readonly Device[],
@@ -282,7 +282,7 @@ async function checkRead(
       .concat(forked.filter(({ client_id }) => client_id === client))
       .filter(({ operation_index }) => operation_index > known && operation_index <= end);
     assert.deepEqual(read, inOrder(expected));
-    // What was acknowledged before is there whole, unless an older listing may be served.
+    // Everything acknowledged before is delivered, unless an older listing may be used.
     if (listsEachTime) assert.ok(end >= (before.get(client) ?? 0) - 1, "the log was cut short");
   }
 }

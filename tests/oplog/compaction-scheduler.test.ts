@@ -19,7 +19,7 @@ const a = newClient();
 const limits = { operations: 4, bytes: 100_000 };
 const atOnce = { debounce: 0, maxDelay: 0, deleteDelay: 0, backoff: 0 };
 
-describe("a compactor", () => {
+describe("compaction", () => {
   let user = someFingerprint();
   let storage: MemoryDriver;
   let driver: HookedDriver;
@@ -50,7 +50,7 @@ describe("a compactor", () => {
     driver = new HookedDriver(storage);
   });
 
-  it("reads what it packs, then stores the segment, and deletes only when that is done", async () => {
+  it("reads objects, then stores the segment, and deletes the objects only when that is done", async () => {
     await storeEach(6);
     let stored = false;
     driver.before = ({ kind }) => {
@@ -68,7 +68,7 @@ describe("a compactor", () => {
     assert.deepEqual(await read(), expected(6));
   });
 
-  it("deletes nothing when the segment cannot be stored, or when what it would pack is damaged", async () => {
+  it("deletes nothing when the segment cannot be stored, or when an object is damaged", async () => {
     await storeEach(6);
     driver.before = ({ kind }) => {
       if (kind === "put") throw new Error("disk full");
@@ -92,7 +92,7 @@ describe("a compactor", () => {
     assert.deepEqual(await spans(), ["0-3", "4"]);
   });
 
-  it("leaves segments that overlap at the end of a client's log, for one of them is its last object", async () => {
+  it("leaves segments that overlap at the end of a client's log, because one of them is its last object", async () => {
     await store(0, ...Array.from({ length: 4 }, (_, i) => `payload ${i}`));
     await store(2, ...Array.from({ length: 4 }, (_, i) => `payload ${i + 2}`));
     await instance().compactor.compact(user);
@@ -100,7 +100,7 @@ describe("a compactor", () => {
     assert.deepEqual(await read(), expected(6));
   });
 
-  it("stores and deletes nothing where a segment has other lines than its name says", async () => {
+  it("stores and deletes nothing where a segment has other lines than its name promises", async () => {
     const body = encodeSegment(a, 0, ["payload 0", "payload 1", "one too many"]);
     const name = formatName({ user, client: a, first: 0, last: 1, md5: md5Of(body) });
     await storage.put(name, body);
@@ -109,7 +109,7 @@ describe("a compactor", () => {
     assert.deepEqual([driver.count("put"), driver.count("delete")], [0, 0]);
   });
 
-  it("deletes no more once it is stopped, but for what is under way", async () => {
+  it("deletes nothing more once it is stopped, except for running deletes", async () => {
     await storeEach(41);
     const { opened, open } = gate();
     driver.before = ({ kind }) => (kind === "delete" ? opened : undefined);
@@ -125,7 +125,7 @@ describe("a compactor", () => {
     assert.deepEqual(await read(), expected(41));
   });
 
-  it("looks whether the user has left meanwhile only when it may have stored something", async () => {
+  it("checks whether the user was erased meanwhile only when it may have stored something", async () => {
     let looks = 0;
     const settle = async () => looks++;
     await storeEach(3);
@@ -142,7 +142,7 @@ describe("a compactor", () => {
     assert.equal(looks, 2);
   });
 
-  it("leaves segments that overlap where one of them all would be too large", async () => {
+  it("leaves segments that overlap where the merged segment would be too large", async () => {
     const large = Array.from({ length: 5 }, (_, i) => `${i}`.padEnd(900_000));
     await store(0, ...large.slice(0, 3));
     await store(2, ...large.slice(2));
@@ -151,7 +151,7 @@ describe("a compactor", () => {
     assert.deepEqual(await spans(), ["0-2", "2-4", "5"]);
   });
 
-  it("counts what it has deleted in no listing, though one was read before it was gone", async () => {
+  it("removes deleted objects from the listing, also from one that was read before the deletes", async () => {
     await storeEach(6);
     const { compactor, listings } = instance({
       pause: async () => {
@@ -165,7 +165,7 @@ describe("a compactor", () => {
     assert.deepEqual([bytes, runs], [stored.reduce((sum, { size }) => sum + size, 0), 2]);
   });
 
-  it("looks into a log in vain once in a while, and not each time that it is listed", async () => {
+  it("backs off from a log that only seems worth packing, however often it is listed", async () => {
     await store(0, ...Array.from({ length: 5 }, (_, i) => `payload ${i}`));
     await store(2, "fork");
     await storeEach(1, 5);
@@ -185,7 +185,7 @@ describe("a compactor", () => {
     await compactor.stop();
   });
 
-  it("is not at fault for being overtaken now and then, however often", async () => {
+  it("does not fail because other processes are faster now and then", async () => {
     const { compactor, listings, telemetry } = instance();
     for (let round = 0; round < 8; round++) {
       await storeEach(6, round * 6);
@@ -203,7 +203,7 @@ describe("a compactor", () => {
     await compactor.stop();
   });
 
-  it("waits for a pause in the requests before it stores, and again before it deletes", async () => {
+  it("waits for a pause in the requests before it stores and before it deletes", async () => {
     await storeEach(6);
     const gates = [gate(), gate()];
     let pauses = 0;
@@ -219,7 +219,7 @@ describe("a compactor", () => {
     assert.equal(driver.count("delete"), 5);
   });
 
-  it("lets requests go first again and again while it reads and deletes much", async () => {
+  it("lets requests go first repeatedly while it reads and deletes many objects", async () => {
     await storeEach(600);
     const work: number[] = [];
     const { compactor } = instance({
@@ -230,13 +230,13 @@ describe("a compactor", () => {
     await compactor.compact(user);
     work.push(driver.count("get") + driver.count("delete"));
     assert.ok(driver.count("get") > 400 && driver.count("delete") > 400);
-    // As many as may be read before the next pause, and those that are read ahead beside it.
+    // As many as may be read before the next pause, and those that are prefetched.
     for (const [i, done] of work.entries())
       assert.ok(done - (work[i - 1] ?? 0) <= 128 + 16, `${work}`);
   });
 
-  it("does not wait for requests any more once it is stopped", async () => {
-    // At the first of many pauses: within a segment that it reads, and within what it deletes.
+  it("stops waiting for requests once it is stopped", async () => {
+    // At the first of many pauses: while it reads for a segment, and while it deletes.
     for (const when of ["get", "delete"] as const) {
       user = someFingerprint();
       await storeEach(600);
@@ -257,7 +257,7 @@ describe("a compactor", () => {
     }
   });
 
-  it("packs a log once it was quiet for long enough, or after the longest wait", async () => {
+  it("packs a log after debounce without an append, or after maxDelay", async () => {
     for (const [debounce, maxDelay, moves] of [
       [1, 1_000_000, true],
       [1, 1, false],
@@ -273,7 +273,7 @@ describe("a compactor", () => {
       const { compactor, telemetry } = instance({ now, timing });
       compactor.appended(user);
       const before = driver.calls.length;
-      // The clock stands still, however often the timer looks at it.
+      // The clock stands still, however often the timer reads it.
       await until(() => asked > 5);
       assert.equal(driver.calls.length, before);
       time = 1;
@@ -283,7 +283,7 @@ describe("a compactor", () => {
     }
   });
 
-  it("works on two users at once at most, and on one user once", async () => {
+  it("compacts at most two users at once, and each only once at a time", async () => {
     const users = Array.from({ length: 5 }, () => someFingerprint());
     for (const some of users) {
       user = some;
@@ -310,7 +310,7 @@ describe("a compactor", () => {
     await compactor.stop();
   });
 
-  it("leaves both when it is stopped in between, and a later process removes what is left", async () => {
+  it("leaves segment and objects when it is stopped in between, and a later process deletes the objects", async () => {
     await storeEach(6);
     const { compactor, telemetry } = instance({ timing: { ...atOnce, deleteDelay: 1_000_000 } });
     compactor.appended(user);
@@ -324,7 +324,7 @@ describe("a compactor", () => {
     assert.deepEqual(await read(), expected(6));
   });
 
-  it("removes what a crash has left of what it was deleting, and no reader meets it twice", async () => {
+  it("deletes superseded objects that a crash has left, and delivers no operation twice", async () => {
     await store(0, ...Array.from({ length: 5 }, (_, i) => `payload ${i}`));
     await storeEach(3, 3);
     assert.deepEqual(await read(), expected(6));
@@ -336,7 +336,7 @@ describe("a compactor", () => {
     await compactor.stop();
   });
 
-  it("delivers a fork that lies under a segment, deletes neither, and knows a retry of either", async () => {
+  it("delivers a fork of an operation in a segment, deletes neither, and recognizes a retry of either", async () => {
     await store(0, ...Array.from({ length: 5 }, (_, i) => `payload ${i}`));
     await store(2, "fork");
     await storeEach(1, 5);
@@ -367,7 +367,7 @@ describe("a compactor", () => {
     assert.equal(driver.count("put"), 0);
   });
 
-  it("takes from under a reader nothing it still has to read, in this process or in another", async () => {
+  it("loses nothing for a running reader, in this process or in another", async () => {
     for (const other of [false, true]) {
       user = someFingerprint();
       await storeEach(200);
@@ -391,7 +391,7 @@ describe("a compactor", () => {
 });
 
 describe("a listing that shows a hole", () => {
-  it("is read again: it came between a segment and what was packed, or else the hole is real", async () => {
+  it("is read again, because it may have missed both a segment and the objects in it", async () => {
     const user = someFingerprint();
     for (const heals of [true, false]) {
       const storage = new MemoryDriver();
@@ -412,7 +412,7 @@ describe("a server that compacts", () => {
   const append = (url: string, user: string, operation_index: number, payload: unknown) =>
     sync(url, { user, client_id: a, operation_index, payload });
 
-  it("knows a retry of what lies in a segment now, and refuses what differs with 409", async () => {
+  it("recognizes a retry of packed operations, and refuses other payloads with 409", async () => {
     const user = newUser().base64;
     const driver = new HookedDriver(new MemoryDriver());
     const work = async (server: Serving) => {

@@ -1,4 +1,4 @@
-/** When a log is looked at, and when it is left alone. */
+/** When a log is compacted, and when it is left alone. */
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
 import { parseName } from "../../oplog/names.ts";
@@ -12,7 +12,7 @@ import { newClient, someFingerprint } from "../support/users.ts";
 const [a, b] = [newClient(), newClient()];
 const resting = { debounce: 0, maxDelay: 0, deleteDelay: 0, backoff: 1_000_000 };
 
-describe("a compactor in the background", () => {
+describe("the compaction scheduler", () => {
   let user = someFingerprint();
   let storage: MemoryDriver;
   let driver: HookedDriver;
@@ -27,8 +27,8 @@ describe("a compactor in the background", () => {
     driver = new HookedDriver(storage);
   });
 
-  // Were only two looked at whenever the timer goes off, it would take 50 seconds.
-  it("looks at 200 users who appended once all at the same time, two at a time", {
+  // With two at each tick of the timer, it would take 50 seconds.
+  it("looks at 200 users who appended at the same time, two at once", {
     timeout: 20_000,
   }, async () => {
     const users = Array.from({ length: 200 }, () => someFingerprint());
@@ -39,7 +39,7 @@ describe("a compactor in the background", () => {
       looked.add(name);
       running++;
       most = Math.max(most, running);
-      // The first one waits for company.
+      // The first one waits for a second.
       await until(() => most > 1);
     };
     driver.after = () => {
@@ -55,7 +55,7 @@ describe("a compactor in the background", () => {
     await compactor.stop();
   });
 
-  it("leaves a pack with a damaged object as it is, packs all others, and tells of it once", async () => {
+  it("leaves the objects beside a damaged one, packs all others, and reports the damage once", async () => {
     await storeEach(a, 12);
     await storeEach(b, 30);
     const damaged = (await storage.list(`${user}.${b}`))[17]?.name ?? "";
@@ -87,7 +87,7 @@ describe("a compactor in the background", () => {
     );
     assert.equal(telemetry.value("compaction", "failed"), 1);
 
-    // It rests: neither an append nor a listing wakes it.
+    // It is left alone, also after an append.
     const calls = driver.calls.length;
     compactor.appended(user);
     await compactor.settled();
@@ -96,7 +96,7 @@ describe("a compactor in the background", () => {
     await compactor.stop();
   });
 
-  it("gives up a log with an object that is listed and never there, and tells of it once", {
+  it("backs off from a log with an object that is listed and always missing, and reports it once", {
     timeout: 20_000,
   }, async () => {
     await storeEach(a, 6);
@@ -123,7 +123,7 @@ describe("a compactor in the background", () => {
     await compactor.stop();
   });
 
-  it("does not put off a log because its listing is read again", { timeout: 20_000 }, async () => {
+  it("does not delay a log because its listing is read again", { timeout: 20_000 }, async () => {
     await storeEach(a, 6);
     let time = 0;
     const { compactor, listings, telemetry } = processOn(driver, 0, {

@@ -41,7 +41,7 @@ describe("the listing cache", () => {
     await driver.put(formatName(operation(index)), body);
     listings.appended(operation(index), body.byteLength);
   };
-  it("keeps no listing that was being read when it was told to forget the user", async () => {
+  it("caches no listing that was being read when the user was invalidated", async () => {
     const { opened, open } = gate();
     driver.before = () => opened;
     const reading = listings.get(user);
@@ -99,7 +99,7 @@ describe("the listing cache", () => {
     assert.equal(driver.count("list"), 3);
   });
 
-  it("shares one load among all who come while it runs", async () => {
+  it("shares a running load among all callers", async () => {
     const { opened, open } = gate();
     driver.before = () => opened;
     const shared = Promise.all([listings.get(user), listings.get(user), listings.get(user)]);
@@ -111,7 +111,7 @@ describe("the listing cache", () => {
     assert.ok(first === second && second === third && third === (await late));
   });
 
-  it("reads afresh after the call, even while an earlier load is running", async () => {
+  it("lists again for a fresh listing, even while an earlier load is running", async () => {
     const { held, go } = driver.hold("after", ({ kind }) => kind === "list");
     const early = listings.get(user);
     // Storage has listed, but its answer is still on its way.
@@ -125,7 +125,7 @@ describe("the listing cache", () => {
     assert.equal(driver.count("list"), 2);
   });
 
-  it("adds an own append to the cached listing", async () => {
+  it("adds an append of its own process to the cached listing", async () => {
     await listings.get(user);
     await append(0);
     await append(1);
@@ -133,7 +133,7 @@ describe("the listing cache", () => {
     assert.equal(driver.count("list"), 1);
   });
 
-  it("does not lose an append that lands during a load, whatever storage has listed", async () => {
+  it("does not lose an append that is stored during a load, whatever storage has listed", async () => {
     for (const moment of ["before", "after"] as const) {
       user = someFingerprint();
       await put(0);
@@ -149,8 +149,8 @@ describe("the listing cache", () => {
     }
   });
 
-  it("does not lose an append that lands in the moment in which a load ends", async () => {
-    // Storage has listed before the put, and answers this many turns of the engine after it.
+  it("does not lose an append that is stored in the moment in which a load ends", async () => {
+    // Storage has listed before the put, and answers this many microtasks after it.
     for (let turns = 0; turns < 12; turns++) {
       user = someFingerprint();
       await put(0);
@@ -168,7 +168,7 @@ describe("the listing cache", () => {
     }
   });
 
-  it("puts an append that lands during a load in its place when storage listed only a later one", async () => {
+  it("sorts in an append that is stored during a load when storage listed only a later one", async () => {
     // A folder that is read while files are renamed into it may show the second and not the first.
     const { held, go } = driver.hold("before", ({ kind }) => kind === "list");
     const load = listings.get(user);
@@ -181,7 +181,7 @@ describe("the listing cache", () => {
     assert.deepEqual(listing.clients.get(client)?.holes, []);
   });
 
-  it("drops its listing when an append does not go on where it ends", async () => {
+  it("drops its listing when an append does not follow its last operation", async () => {
     await put(0);
     await listings.get(user);
     await put(1);
@@ -190,7 +190,7 @@ describe("the listing cache", () => {
     assert.equal(driver.count("list"), 2);
   });
 
-  it("takes an append that a listing shows already for what it is", async () => {
+  it("adds no append that the listing shows already", async () => {
     await put(0);
     await listings.get(user);
     await append(0);
@@ -198,7 +198,7 @@ describe("the listing cache", () => {
     assert.equal(driver.count("list"), 1);
   });
 
-  it("hands a failed load to all who share it, and tries again for the next", async () => {
+  it("fails all callers of a failed load, and tries again for the next", async () => {
     driver.before = () => {
       throw new StorageUnavailable("not now");
     };
@@ -209,7 +209,7 @@ describe("the listing cache", () => {
     assert.equal(driver.count("list"), 2);
   });
 
-  it("holds no more runs than it may, and evicts who was served longest ago", async () => {
+  it("caches no more runs than maxRuns, and evicts the least recently used", async () => {
     listings = cacheOver({ maxRuns: 40 });
     const users = Array.from({ length: 5 }, () => someFingerprint());
     for (user of users) {
@@ -222,7 +222,7 @@ describe("the listing cache", () => {
     assert.ok(driver.count("list") < 2 * users.length);
   });
 
-  it("grows its measure of a listing with what is appended to it", async () => {
+  it("counts the runs that are appended to a cached listing", async () => {
     listings = cacheOver({ maxRuns: 20 });
     await listings.get(user);
     for (let index = 0; index < 30; index++) await append(index);
@@ -230,7 +230,7 @@ describe("the listing cache", () => {
     assert.equal(nextOf(await listings.get(user)), 30);
   });
 
-  it("keeps what is missing in sight: next is the first hole, and holes are told", async () => {
+  it("shows holes: the next index is that of the first hole", async () => {
     for (const index of [0, 1, 4, 5, 8]) await put(index);
     await storage.put(`${user}.not-an-operation`, body);
     const listing = await listings.get(user);

@@ -16,7 +16,7 @@ const USERS = 2;
 const CLIENTS_PER_USER = 3;
 const INSTANCES = 2;
 
-/** What one client does next; numbers are taken modulo what there is. */
+/** What one client does next; a number is used modulo the number of choices. */
 const action = fc.record({
   user: fc.nat(USERS - 1),
   client: fc.nat(CLIENTS_PER_USER - 1),
@@ -30,11 +30,11 @@ interface Device {
   readonly user: Fingerprint;
   /** The payloads that were acknowledged. */
   readonly acknowledged: string[];
-  /** The instance that took its last operation: others may not have seen it for a while yet. */
+  /** The instance that accepted its last operation: others may not have listed it yet. */
   home: Log | undefined;
-  /** What is on its way, and may have landed. */
+  /** What it is sending: it may have been stored. */
   sending: string[];
-  /** The end of what it has been told to do. */
+  /** Resolves when it has done all its actions so far. */
   idle: Promise<void>;
 }
 
@@ -45,7 +45,7 @@ describe("any interleaving of appends, retries, conflicts, batches and reads", (
         fc.scheduler(),
         fc.array(action, { minLength: 1, maxLength: 40 }),
         fc.infiniteStream(fc.constantFrom(...Array<string>(12).fill("works"), "fails", "lands")),
-        // Small caches and a short memory, so that each of them is left behind now and then.
+        // Small caches with short times to live, so that evictions and expiry happen.
         fc.record({ ttl: fc.constantFrom(0, 3, 30_000), runs: fc.nat(30), bytes: fc.nat(2000) }),
         async (scheduler, actions, fates, { ttl, runs, bytes }) => {
           const storage = new MemoryDriver();
@@ -140,7 +140,7 @@ async function act(
       return;
     }
     case "retry":
-      // From somewhere in what is stored, and on to its end.
+      // From some stored operation to the last one.
       if (next > 0) await send(log, number % next, acknowledged.slice(number % next));
       return;
     case "conflict":
@@ -157,7 +157,7 @@ async function act(
   }
 }
 
-/** Reads, aware of some operations, while others are at work. */
+/** Reads with some version vector while others append. */
 async function checkRead(device: Device, log: Log, devices: readonly Device[], number: number) {
   const peers = devices.filter(({ user }) => user === device.user);
   const versionVector = new Map(

@@ -76,7 +76,7 @@ describe("object names", () => {
   it("are in byte order by client, by first index, segments before single operations, and by last index", () => {
     const pair = fingerprint.chain((user) => {
       const someName = nameOf(fc.constant(user), fc.oneof(client, fc.constantFrom(CLIENT)));
-      // Often alike in what comes first, so that what comes after it decides.
+      // Often equal in the first parts, so that the later parts decide.
       const alike = fc
         .tuple(someName, someName)
         .map(([a, b]) => [a, { ...b, client: a.client, first: a.first }] as const)
@@ -203,11 +203,11 @@ describe("the names of markers", () => {
 });
 
 describe("the prefix of a user", () => {
-  it("T-29 begins all names of the user, and no name of another", () => {
+  it("T-29 begins all names of the user, and no name of another user", () => {
     fc.assert(
       fc.property(nameOf(fingerprint), (name) => {
         const { user } = name;
-        // Alike up to the last character.
+        // Equal up to the last character.
         const other = user.slice(0, -1) + (user.endsWith("A") ? "E" : "A");
         assert.ok(formatName(name).startsWith(userPrefix(user)));
         assert.ok(isFingerprint(other) && !formatName(name).startsWith(userPrefix(other)));

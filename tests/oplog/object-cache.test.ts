@@ -28,7 +28,7 @@ describe("the payload cache", () => {
     objects = new ObjectCache({ driver, maxBytes: 100_000, telemetry });
   });
 
-  it("reads an object once, and one that was just put not at all", async () => {
+  it("reads an object once, and not at all after a put", async () => {
     await objects.put(name, body);
     assert.deepEqual(await objects.get(name), body);
     assert.equal(driver.count("get"), 0);
@@ -38,7 +38,7 @@ describe("the payload cache", () => {
     assert.equal(driver.count("get"), 1);
   });
 
-  it("keeps no large object that is read, for it is read once, and does keep one that is put", async () => {
+  it("caches a large object when it is put, and not when it is read", async () => {
     const roomy = new ObjectCache({ driver, maxBytes: 10_000_000 });
     const [read, stored] = [object(1, "r".repeat(300_000)), object(2, "s".repeat(300_000))];
     await driver.put(formatName(read.name), read.body);
@@ -50,7 +50,7 @@ describe("the payload cache", () => {
     }
   });
 
-  it("shares one read among all who ask for an object at the same time", async () => {
+  it("shares one read among callers at the same time", async () => {
     await driver.put(formatName(name), body);
     const { opened, open } = gate();
     driver.before = () => opened;
@@ -69,14 +69,14 @@ describe("the payload cache", () => {
     await assert.rejects(objects.get(name), ObjectMissing);
   });
 
-  it("throws for an object whose bytes are not those it was named for, each time", async () => {
+  it("throws each time for an object whose bytes do not match its name", async () => {
     await driver.put(formatName(name), new TextEncoder().encode("payloae"));
     await assert.rejects(objects.get(name), ObjectDamaged);
     await assert.rejects(objects.get(name), ObjectDamaged);
     assert.equal(telemetry.value("object_cache", "damaged"), 2);
   });
 
-  it("holds no more bytes than it may: eviction costs a read and changes nothing", async () => {
+  it("caches no more than maxBytes: eviction costs a read and changes nothing", async () => {
     const small = new ObjectCache({ driver, maxBytes: 10_000 });
     const many = Array.from({ length: 50 }, (_, i) => object(i, `${i}`.padEnd(1000, "x")));
     for (const { name, body } of many) {
@@ -87,7 +87,7 @@ describe("the payload cache", () => {
     assert.ok(driver.count("get") >= 40);
   });
 
-  it("works without any memory, and passes on what is too large to keep", async () => {
+  it("works without memory, and returns bodies that are too large to cache", async () => {
     for (const maxBytes of [0, 500]) {
       const none = new ObjectCache({ driver, maxBytes });
       const large = object(maxBytes, "x".repeat(5000));

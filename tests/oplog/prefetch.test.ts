@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { KeyedQueue } from "../../oplog/keyed-queue.ts";
 import { BudgetExhausted, prefetch } from "../../oplog/prefetch.ts";
 import { gate } from "../support/drivers.ts";
 
-/** Reads the numbers 0 … count−1, each ended by hand. */
+/** Reads the numbers 0 … count−1; a gate ends each read. */
 function numbers(count: number, options: { maxItems?: number; maxBytes?: number; bytes?: number }) {
   const gates = Array.from({ length: count }, () => gate());
   const begun: number[] = [];
@@ -22,8 +21,8 @@ function numbers(count: number, options: { maxItems?: number; maxBytes?: number;
   return { gates, begun, results };
 }
 
-describe("reading ahead", () => {
-  it("delivers in order, whatever order the reads end in, and begins no more than it may", async () => {
+describe("prefetch", () => {
+  it("yields in order, whatever order the reads end in, and reads no more than maxItems ahead", async () => {
     const { gates, begun, results } = numbers(10, {});
     for (const { open } of gates.toReversed()) open();
     const taken: number[] = [];
@@ -34,14 +33,14 @@ describe("reading ahead", () => {
     assert.deepEqual(taken, [0, 10, 20, 30, 40, 50, 60, 70, 80, 90]);
   });
 
-  it("delivers the first before the last is begun", async () => {
+  it("yields the first result before it begins the last read", async () => {
     const { gates, begun, results } = numbers(10, {});
     gates[0]?.open();
     assert.equal((await results.next()).value, 0);
     assert.ok(!begun.includes(9));
   });
 
-  it("begins with one, so that nothing holds the first up, and then with more and more", async () => {
+  it("begins with one read, so that nothing delays it, and then doubles", async () => {
     const { gates, begun, results } = numbers(10, {});
     for (const { open } of gates) open();
     await results.next();
@@ -52,17 +51,17 @@ describe("reading ahead", () => {
     assert.equal(begun.length, 7);
   });
 
-  it("reads the next while the caller is at one, within the bound for both", async () => {
+  it("reads ahead while the caller uses a result, and counts that result against maxBytes", async () => {
     const { gates, begun, results } = numbers(10, { maxBytes: 3 });
     for (const { open } of gates) open();
     for (let taken = 1; taken <= 5; taken++) {
       await results.next();
-      // What the caller has is one of the three; before it has the first, no other is read.
+      // The caller's result is one of the three; before the first, no other is read.
       assert.equal(begun.length, taken === 1 ? 1 : taken + 2);
     }
   });
 
-  it("bounds the bytes it holds, and reads an item alone that is larger", async () => {
+  it("holds at most maxBytes, and reads a larger item alone", async () => {
     const bounded = numbers(20, { maxItems: 16, maxBytes: 3 });
     for (const { open } of bounded.gates.slice(0, 8)) open();
     for (let taken = 1; taken <= 8; taken++) {
@@ -86,7 +85,7 @@ describe("reading ahead", () => {
     assert.equal(begun.length, atStop);
   });
 
-  it("gives back the memory of all that it has not handed over, when the reader stops or a read fails", async () => {
+  it("frees the memory of all items when the caller stops or a read fails", async () => {
     for (const ending of ["the end", "a stop", "a failure"]) {
       let held = 0;
       const results = prefetch(Array.from({ length: 20 }, (_, i) => i).values(), {
@@ -122,7 +121,7 @@ describe("reading ahead", () => {
     }
   });
 
-  it("throws the error of a read in its place, after all that came before", async () => {
+  it("throws the error of a read in its place, after all earlier results", async () => {
     const { gates, results } = numbers(20, {});
     for (const { open } of gates.toReversed()) open();
     const taken: number[] = [];
@@ -132,7 +131,7 @@ describe("reading ahead", () => {
     assert.equal(taken.length, 13);
   });
 
-  it("does not wait for memory to begin in, and waits for it once it has begun", async () => {
+  it("fails without memory for the first item, and waits for memory later", async () => {
     for (const room of [0, 1]) {
       let left = room;
       const waits: number[] = [];
@@ -162,31 +161,5 @@ describe("reading ahead", () => {
       assert.deepEqual(begun, room === 0 ? [] : [0, 1]);
       assert.deepEqual(waits, room === 0 ? [] : [1]);
     }
-  });
-});
-
-describe("turns", () => {
-  it("run one after the other under one key, in the order they came, also after a failure", async () => {
-    const turns = new KeyedQueue();
-    const order: string[] = [];
-    const first = gate();
-    const work = (name: string, wait?: Promise<void>) => async () => {
-      order.push(`${name} begins`);
-      await wait;
-      order.push(`${name} ends`);
-      if (name === "b") throw new Error("b failed");
-      return name;
-    };
-    const a = turns.run("key", work("a", first.opened));
-    const b = turns.run("key", work("b"));
-    const c = turns.run("key", work("c"));
-    await turns.run("another key", work("d"));
-    first.open();
-    assert.equal(await a, "a");
-    await assert.rejects(b, /b failed/);
-    assert.equal(await c, "c");
-    const inKey = order.filter((entry) => !entry.startsWith("d"));
-    assert.deepEqual(inKey, ["a begins", "a ends", "b begins", "b ends", "c begins", "c ends"]);
-    assert.ok(order.indexOf("d ends") < order.indexOf("a ends"));
   });
 });

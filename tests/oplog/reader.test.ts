@@ -20,7 +20,7 @@ describe("a reading", () => {
     driver = new HookedDriver(storage);
   });
 
-  it("leaves out no client when an object of any of them is missing twice in one place", async () => {
+  it("delivers all clients although an object of one of them is missing twice in a row", async () => {
     const clients = [newClient(), newClient(), newClient()].sort();
     for (const client of clients) {
       for (let i = 0; i < 3; i++) await storeRun(storage, user, client, i, `${client} ${i}`);
@@ -63,7 +63,7 @@ describe("a reading", () => {
     assert.ok(driver.count("get") <= 4, `${driver.count("get")} GETs`);
   });
 
-  /** Stores operations that are too large to be sent together; the names of their objects. */
+  /** Stores operations that are too large to be sent together, and returns their names. */
   const storeLarge = async (client: string, count: number) => {
     const names: string[] = [];
     for (let i = 0; i < count; i++) {
@@ -72,7 +72,7 @@ describe("a reading", () => {
     return names;
   };
 
-  /** The indexes of the operations that come before the reading ends, and the error it ends with. */
+  /** The indexes of the operations that are delivered, and the error that ends the reading. */
   const readToEnd = async ({ lines }: Reading) => {
     const indexes: number[] = [];
     const error = await (async () => {
@@ -85,7 +85,7 @@ describe("a reading", () => {
     return { indexes, error };
   };
 
-  it("gets to its end though each of its objects is gone once, for it goes on each time", async () => {
+  it("gets to its end although each object is missing once, because it makes progress each time", async () => {
     const names = new Set(await storeLarge(newClient(), 30));
     driver.before = ({ kind, name }) => {
       if (kind === "get" && names.delete(name)) throw new ObjectMissing(name);
@@ -95,7 +95,7 @@ describe("a reading", () => {
     assert.equal(names.size, 0);
   });
 
-  it("sends nothing that lies behind an operation which is lost meanwhile", async () => {
+  it("sends nothing after an operation that is lost meanwhile", async () => {
     const names = await storeLarge(newClient(), 5);
     driver.before = async ({ kind, name }) => {
       if (kind === "get" && name === names[2]) await storage.delete(name);
@@ -106,7 +106,7 @@ describe("a reading", () => {
     assert.ok(error instanceof OperationsLost, String(error));
   });
 
-  it("does not end well with more lines than it has promised, where a fork came meanwhile", async () => {
+  it("fails with more lines than it has promised, where a fork was stored meanwhile", async () => {
     const client = newClient();
     const names = await storeLarge(client, 3);
     let gone = false;

@@ -17,7 +17,7 @@ import { newClient, newUser, someFingerprint } from "../support/users.ts";
 const user = someFingerprint();
 const client = newClient();
 
-/** Whatever a payload may be: anything but lone surrogates. */
+/** Any payload: a text without lone surrogates. */
 const payload = fc.oneof(
   fc.string({ unit: "binary", minLength: 1 }),
   fc.constantFrom(
@@ -42,7 +42,7 @@ function nameFor(first: number, count: number, body: Uint8Array, of = user): Obj
 }
 
 describe("a segment", () => {
-  it("gives back every payload that went into it, whatever it is made of", () => {
+  it("returns every payload that it was made of", () => {
     fc.assert(
       fc.property(first, payloads, (first, some) => {
         const body = encodeSegment(client, first, some);
@@ -55,7 +55,7 @@ describe("a segment", () => {
     );
   });
 
-  it("is the lines of a response, and cut anywhere it is those of the operations between", () => {
+  it("is the lines of a response, and a part of it is the lines of its operations", () => {
     fc.assert(
       fc.property(first, payloads, (first, some) => {
         const body = encodeSegment(client, first, some);
@@ -96,7 +96,7 @@ describe("a segment", () => {
     });
   }
 
-  it("is refused where a line that is asked for has no payload", () => {
+  it("is refused where the line of an operation has no payload", () => {
     const body = Buffer.from('{"payload":1}\nnull\n');
     const segment = new Segment(nameFor(0, 2, body), body);
     assert.throws(() => segment.payload(0), SegmentMalformed);
@@ -108,7 +108,7 @@ describe("a damaged segment", () => {
   const some = ["zero", "one \n", "two"];
   const body = encodeSegment(client, 0, some);
 
-  it("is found out whichever of its bytes has changed, and none of it is read", async () => {
+  it("is detected whichever of its bytes has changed, and none of it is used", async () => {
     const name = nameFor(0, some.length, body);
     for (let at = 0; at < body.byteLength; at++) {
       const driver = new MemoryDriver();
@@ -119,7 +119,7 @@ describe("a damaged segment", () => {
       const listings = new ListingCache({ driver, ttl: 0, maxRuns: 100, now: () => 0 });
       const log = logOver(listings, objects);
       await assert.rejects(objects.get(name), ObjectDamaged);
-      // Whole, cut, and looked into for a retry.
+      // Read whole, in part, and compared with a retry.
       for (const known of [-1, 0, 1]) {
         const reading = await log.read(user, new Map([[client, known]]));
         await assert.rejects(operationsOf(reading), ObjectDamaged);
@@ -128,7 +128,7 @@ describe("a damaged segment", () => {
     }
   });
 
-  it("is found out when it was cut short or has grown", async () => {
+  it("is detected when it was truncated or has grown", async () => {
     const name = nameFor(0, some.length, body);
     for (const damaged of [
       ...[0, 1, body.byteLength - 1].map((end) => body.slice(0, end)),
@@ -140,7 +140,7 @@ describe("a damaged segment", () => {
     }
   });
 
-  it("ends a response without its end, after what lies before it and with none of its lines", async () => {
+  it("breaks off a response before its lines", async () => {
     const key = newUser().base64;
     const of = fingerprintOf(key);
     const driver = new MemoryDriver();
@@ -159,7 +159,7 @@ describe("a damaged segment", () => {
       });
       assert.equal(await response.complete, false, "the response says that it is whole");
       assert.ok(!text.includes("sealed") && !text.includes("SEALED"));
-      // Known are the operations before it: nothing but the damaged segment is wanted.
+      // The reader knows all operations before the damaged segment.
       const rest = postRaw(server.port, {
         user: key,
         client_id: newClient(),
@@ -172,7 +172,7 @@ describe("a damaged segment", () => {
       const complete = await rest.complete;
       assert.ok(!complete || answer.startsWith("HTTP/1.1 500 "), answer);
       assert.ok(!answer.includes("ealed"), answer);
-      // And a retry that would have to look into it stores nothing.
+      // A retry that has to be compared with it stores nothing.
       const retry = await sync(server.url, {
         user: key,
         client_id: client,
@@ -189,7 +189,7 @@ describe("a damaged segment", () => {
 });
 
 describe("a segment in a log", () => {
-  it("goes to a reader byte for byte as it lies in storage, and cut at the line it asks for", async () => {
+  it("is sent byte for byte as it is stored, from the line that the reader needs", async () => {
     await fc.assert(
       fc.asyncProperty(payloads, async (some) => {
         const driver = new MemoryDriver();

@@ -14,7 +14,7 @@ const run: fc.Arbitrary<Run> = fc
   .record({ first: fc.nat(30), length: fc.constantFrom(1, 1, 1, 2, 3, 8), md5, size: fc.nat(1000) })
   .map(({ first, length, md5, size }) => ({ first, last: first + length - 1, md5, size }));
 
-/** Runs as a storage may list them: anything may lie over anything, but no name is there twice. */
+/** Runs as storage may list them: any may overlap, and no name is there twice. */
 const runs = fc
   .uniqueArray(run, { selector: nameOf, maxLength: 30 })
   .map((some) => some.toSorted(byName));
@@ -29,7 +29,7 @@ function sequenceOf(some: readonly Run[]): Sequence {
   return sequence;
 }
 
-/** What a sequence should say, worked out index by index. */
+/** What a sequence should return, calculated index by index. */
 class Model {
   readonly runs: readonly Run[];
   readonly end: number;
@@ -66,7 +66,7 @@ class Model {
     return last === index ? undefined : { first: index + 1, last };
   }
 
-  /** Runs that share an index with each other, if only through others, belong together. */
+  /** Runs that share an index, directly or through others, belong together. */
   get pieces(): Run[][] {
     const pieces: Run[][] = [];
     for (const run of this.runs) {
@@ -100,7 +100,7 @@ describe("a sequence", () => {
     );
   });
 
-  it("tells what comes next, what is missing and what is gapless as a look at every index does", () => {
+  it("has the next index, the holes and the gapless spans that a check of every index finds", () => {
     fc.assert(
       fc.property(runs, (some) => {
         const [sequence, model] = [sequenceOf(some), new Model(some)];
@@ -109,7 +109,7 @@ describe("a sequence", () => {
         assert.deepEqual(sequence.holes, model.holes);
         for (let index = -1; index <= model.end + 2; index++) {
           assert.deepEqual(sequence.above(index), model.above(index));
-          // An empty sequence ends nowhere: nothing is stored that something could go on after.
+          // An empty sequence has no end.
           const ends = some.length > 0 && model.holes.length === 0 && model.end + 1 === index;
           assert.equal(sequence.endsBefore(index), ends);
         }
@@ -118,7 +118,7 @@ describe("a sequence", () => {
     );
   });
 
-  it("gives what holds a span: lone runs alone, and all runs that overlap together", () => {
+  it("returns what holds a span: lone runs, and all runs that overlap together", () => {
     fc.assert(
       fc.property(runs, fc.nat(40), fc.nat(10), (some, first, length) => {
         const [sequence, model] = [sequenceOf(some), new Model(some)];
@@ -145,7 +145,7 @@ describe("a sequence", () => {
     );
   });
 
-  it("takes 2,000 single operations that lie under one segment", () => {
+  it("handles 2,000 single operations that overlap one segment", () => {
     const count = 2000;
     const segment = { first: 0, last: count - 1, md5: "0".repeat(32), size: 1 };
     const singles = Array.from({ length: count }, (_, i) => ({
@@ -161,7 +161,7 @@ describe("a sequence", () => {
     const [overlap, ...others] = sequence.overlaps();
     assert.deepEqual(others, []);
     assert.equal(overlap?.runs.length, count + 1);
-    // From wherever one begins to read, it is the same piece, and then the lone run behind it.
+    // From every index on it is the same overlap, and then the lone run after it.
     for (let index = 0; index < count; index++) {
       const pieces = [...sequence.within({ first: index, last: count })];
       assert.ok(pieces.length === 2 && pieces[0] === overlap && pieces[1] === next);
@@ -170,7 +170,7 @@ describe("a sequence", () => {
 });
 
 describe("a listing after a compaction", () => {
-  it("is as one made afresh of the objects that are there now, and the one before is as it was", () => {
+  it("equals a listing of the objects that are stored now, and leaves the earlier one unchanged", () => {
     const others = newClient();
     fc.assert(
       fc.property(
@@ -186,7 +186,7 @@ describe("a listing after a compaction", () => {
           const gone = some.filter((_, i) => goes[i] === true);
           const kept = some.filter((run) => !gone.includes(run));
           const known = new Set(kept.map(nameOf));
-          // A client that is not listed has nothing to be packed.
+          // A client that is not listed has nothing to pack.
           const coming = some.length === 0 ? [] : added.filter((run) => !known.has(nameOf(run)));
           const left = [...kept, ...coming];
           const compacted = listing.compacted(client, gone, added);
@@ -210,7 +210,7 @@ function listingOf(user: Fingerprint, clients: [string, readonly Run[]][]): List
   return new Listing(objects.toSorted((a, b) => (a.name < b.name ? -1 : 1)));
 }
 
-/** All that a listing says; a client without runs is as one that is not there. */
+/** All that a listing shows, without clients that have no runs. */
 function factsOf(listing: Listing): unknown {
   const clients = [...listing.clients]
     .filter(([, { runs }]) => runs.length > 0)

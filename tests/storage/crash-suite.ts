@@ -1,4 +1,4 @@
-/** What is left after kill -9, and what two servers see of each other, on every storage. */
+/** On every storage: what survives kill -9, and what two servers see of each other. */
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { describe, it } from "node:test";
@@ -16,10 +16,10 @@ import { newClient, newUser } from "../support/users.ts";
 const CLIENTS = 16;
 const CRASHES = 3;
 
-/** So many single operations that the first of them are packed once the client is quiet. */
+/** Enough single operations to be packed once the client pauses. */
 const PACKED = 300;
 
-/** A client that appends until its server is gone, and remembers what it was promised. */
+/** A client that appends until its server is gone, and remembers what was acknowledged. */
 class Device {
   readonly client = newClient();
   readonly user: string;
@@ -30,7 +30,7 @@ class Device {
     this.user = user;
   }
 
-  /** Sends again what was on its way, then one batch after another, until a request fails. */
+  /** Sends the unacknowledged batch again, then one batch after another, until a request fails. */
   async append(server: ServerProcess, onAcknowledged: () => void): Promise<void> {
     for (;;) {
       if (this.#sending.length === 0) {
@@ -60,7 +60,7 @@ class Device {
 /** Declares the suite. `location` is asked for when the tests run. */
 export function crashSuite(name: string, location: () => string): void {
   describe(`a server on ${name} that is killed under load`, () => {
-    it("has every acknowledged operation when it is started again, and nothing by halves", async () => {
+    it("has every acknowledged operation when it is started again, and no partial one", async () => {
       const users = [newUser().base64, newUser().base64];
       const devices = Array.from({ length: CLIENTS }, (_, i) => new Device(users[i % 2] ?? ""));
       for (let crash = 0; crash < CRASHES; crash++) {
@@ -100,7 +100,7 @@ export function crashSuite(name: string, location: () => string): void {
     const client = newClient();
     const payloads = Array.from({ length: PACKED }, () => randomBytes(300).toString("base64"));
 
-    /** Ends a server when it has stored a segment, and has not begun to delete what is in it. */
+    /** Ends a server when it has stored a segment and not begun to delete its objects. */
     const endInBetween = async (user: string, signal: NodeJS.Signals) => {
       const storage = await openStorage(location());
       await storeEach(storage, fingerprintOf(user), client, payloads.slice(0, -1));
@@ -114,7 +114,7 @@ export function crashSuite(name: string, location: () => string): void {
       return server.end(signal);
     };
 
-    /** Everything is read whole and once, in order. */
+    /** Every operation is read once, in order. */
     const readsWhole = async (server: ServerProcess, user: string) => {
       const { operations } = await sync(server.url, { user, client_id: newClient() });
       assert.deepEqual(
@@ -137,7 +137,7 @@ export function crashSuite(name: string, location: () => string): void {
       return { objects: objects.length, operations };
     };
 
-    it("has every operation once after kill -9, and removes what is left", async () => {
+    it("has every operation once after kill -9, and deletes the superseded objects", async () => {
       const user = newUser().base64;
       assert.equal(await endInBetween(user, "SIGKILL"), "SIGKILL");
       const storage = await openStorage(location());
@@ -172,7 +172,7 @@ export function crashSuite(name: string, location: () => string): void {
   });
 
   describe(`two servers on ${name}`, () => {
-    it("show each other's writes within LISTING_TTL, and never refuse what the other has made way for", async () => {
+    it("show each other's writes within LISTING_TTL, and accept operations that follow them", async () => {
       const user = newUser().base64;
       const [a, b] = [newClient(), newClient()];
       const settings = { STORAGE: location(), LISTING_TTL: "500ms" };
@@ -185,7 +185,7 @@ export function crashSuite(name: string, location: () => string): void {
         sync(url, { user, client_id: a, operation_index, payload: `${operation_index}` });
       assert.equal((await append(first, 0)).status, 200);
       await until(async () => (await poll()).length === 1);
-      // In turns, so that each of them meets an index that its own listing does not reach.
+      // Alternately, so that each server gets an index beyond its own listing.
       for (let index = 1; index < 10; index++) {
         assert.equal((await append(index % 2 === 0 ? first : second, index)).status, 200);
       }

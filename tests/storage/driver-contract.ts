@@ -8,13 +8,13 @@ import { type Process, processOn } from "../support/logs.ts";
 import { operationsOf } from "../support/operations.ts";
 import { newClient, someFingerprint } from "../support/users.ts";
 
-/** Where the suite may store. */
+/** A storage for the suite. */
 export interface Place {
-  /** Opens it. Called again, it opens the same storage once more, as another process would. */
+  /** Opens it. Called again, it opens the same storage, as another process would. */
   readonly open: () => Promise<Driver>;
-  /** False where one process's storage is no other's. */
+  /** False for a storage that no other process can open. */
   readonly shared: boolean;
-  /** Removes whatever the suite has left. */
+  /** Deletes what the suite has stored. */
   readonly remove: () => void | Promise<void>;
 }
 
@@ -34,7 +34,7 @@ export function driverContract(name: string, { open, shared, remove }: Place): v
     const names = async (prefix: string) => (await driver.list(prefix)).map(({ name }) => name);
     const text = (words: string) => new TextEncoder().encode(words);
 
-    it("gives back the very bytes that were put", async () => {
+    it("returns the bytes that were put", async () => {
       const user = someFingerprint();
       const bodies = {
         everyByte: Uint8Array.from({ length: 256 }, (_, i) => i),
@@ -84,7 +84,7 @@ export function driverContract(name: string, { open, shared, remove }: Place): v
       assert.deepEqual(await driver.list(`${user}.`), expected);
     });
 
-    it("lists what begins with the prefix, and none of its siblings", async () => {
+    it("lists the names that begin with the prefix, and no other", async () => {
       const user = someFingerprint();
       for (const ending of ["a.b", "a.b.c", "a.bc", "a.bc.d", "ab.c"]) {
         await driver.put(`${user}.${ending}`, text(ending));
@@ -111,7 +111,7 @@ export function driverContract(name: string, { open, shared, remove }: Place): v
       assert.deepEqual(await driver.list(`${someFingerprint()}.`), []);
     });
 
-    it("takes names of 1 to 255 characters", async () => {
+    it("accepts names of 1 to 255 characters", async () => {
       const user = someFingerprint();
       const long = `${user}.`.padEnd(255, "x");
       const short = user.slice(0, 1);
@@ -123,7 +123,7 @@ export function driverContract(name: string, { open, shared, remove }: Place): v
       await driver.delete(short);
     });
 
-    it("refuses names that could lead out of its place, and stores nothing", async () => {
+    it("refuses names that could lead out of its storage", async () => {
       const refused = [
         "",
         ".",
@@ -156,7 +156,7 @@ export function driverContract(name: string, { open, shared, remove }: Place): v
       assert.deepEqual(await driver.list(name), [{ name, size: 5 }]);
     });
 
-    it("gets a whole object whatever size it is said to have", async () => {
+    it("gets a whole object whatever size the caller passes", async () => {
       const name = `${someFingerprint()}.a`;
       const body = new Uint8Array(200_000).map((_, i) => i % 251);
       await driver.put(name, body);
@@ -175,7 +175,7 @@ export function driverContract(name: string, { open, shared, remove }: Place): v
       assert.deepEqual(await driver.list(name), [{ name, size: 100_000 }]);
     });
 
-    it("never lists an object that is not there whole, nor anything else", async () => {
+    it("never lists a half-written object or another name", async () => {
       const user = someFingerprint();
       const wanted = Array.from({ length: 64 }, (_, i) => `${user}.${i}`);
       let putting = true;
@@ -194,7 +194,7 @@ export function driverContract(name: string, { open, shared, remove }: Place): v
       assert.deepEqual(await names(user), wanted.toSorted());
     });
 
-    it("lists all that was put before, while more is put and deleted", async () => {
+    it("lists all earlier objects while others are put and deleted", async () => {
       const user = someFingerprint();
       const kept = Array.from({ length: 50 }, (_, i) => `${user}.kept.${100 + i}`);
       for (const name of kept) await driver.put(name, text("kept"));
@@ -215,7 +215,7 @@ export function driverContract(name: string, { open, shared, remove }: Place): v
       assert.deepEqual(await names(user), kept);
     });
 
-    it("throws ObjectMissing for what was never put, and for what was deleted", async () => {
+    it("throws ObjectMissing for an object that was never put, or was deleted", async () => {
       const user = someFingerprint();
       await assert.rejects(driver.get(`${user}.never`), ObjectMissing);
       await driver.put(`${user}.gone`, text("x"));
@@ -227,11 +227,11 @@ export function driverContract(name: string, { open, shared, remove }: Place): v
       assert.deepEqual(Buffer.from(await driver.get(`${user}.gone`)), Buffer.from("again"));
     });
 
-    it("deletes what is not there without complaint", async () => {
+    it("deletes a name that does not exist without an error", async () => {
       await driver.delete(`${someFingerprint()}.never`);
     });
 
-    it("lists 2,500 objects whole and in order, and those of others apart", async () => {
+    it("lists 2,500 objects completely and in order, without those of other partitions", async () => {
       const [user, other] = [someFingerprint(), someFingerprint()];
       const wanted = Array.from(
         { length: 2500 },
@@ -252,7 +252,7 @@ export function driverContract(name: string, { open, shared, remove }: Place): v
       assert.deepEqual(await names(`${other}.`), [`${other}.x`]);
     });
 
-    it("keeps a log whole for its readers while each append is followed by a compaction", async () => {
+    it("keeps a log complete for its readers while each append is followed by a compaction", async () => {
       const user = someFingerprint();
       const client = newClient();
       const second = shared ? await open() : driver;
@@ -261,7 +261,7 @@ export function driverContract(name: string, { open, shared, remove }: Place): v
       const readers = [writer, processOn(driver, 0), processOn(second, 0)];
       const payloads: string[] = [];
       for (let i = 0; i < 24; i++) {
-        // Batches now and then.
+        // Some of them as batches.
         const some = Array.from({ length: i % 5 === 4 ? 3 : 1 }, (_, n) => `${i}.${n}`);
         await writer.log.append(user, client, payloads.length, some);
         payloads.push(...some);
@@ -271,7 +271,7 @@ export function driverContract(name: string, { open, shared, remove }: Place): v
           payload,
         }));
         const read = ({ log }: Process) => log.read(user, new Map());
-        // Some list before the compaction and read after it, others come while it is at work.
+        // Some list before the compaction and read after it, others read during it.
         const early = await Promise.all(readers.map(read));
         const compacting = writer.compactor.compact(user);
         const during = Promise.all(readers.map(async (reader) => operationsOf(await read(reader))));
@@ -286,7 +286,7 @@ export function driverContract(name: string, { open, shared, remove }: Place): v
 
     if (!shared) return;
 
-    it("shows what was put to another that opens the same storage", async () => {
+    it("shows objects to another process that opens the same storage", async () => {
       const name = `${someFingerprint()}.a`;
       await driver.put(name, text("shared"));
       const second = await open();

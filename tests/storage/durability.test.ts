@@ -1,4 +1,4 @@
-/** What the filesystem driver has the system do before it says that something is done. */
+/** Which system calls the filesystem driver makes before it resolves. */
 import assert from "node:assert/strict";
 import { execFile, spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync } from "node:fs";
@@ -9,15 +9,15 @@ import { temporaryFolder } from "../support/folder.ts";
 import { commandFor, projectFolder } from "../support/process.ts";
 import { someFingerprint } from "../support/users.ts";
 
-/** Also without it where a container lets no process be watched. */
+/** False as well where a container forbids tracing. */
 const canWatch = spawnSync("strace", ["-f", "-qq", "-e", "trace=fsync", "true"]).status === 0;
 const CALLS =
   "trace=getdents64,fsync,fdatasync,rename,renameat,renameat2,mkdir,mkdirat,write,writev";
 
 describe("the filesystem driver", {
-  skip: !canWatch && "there is no strace, or it may not",
+  skip: !canWatch && "strace is missing or not allowed",
 }, () => {
-  it("syncs each file before it has its name, and each folder before what is in it counts", async () => {
+  it("syncs each file before it is renamed, and each folder before its names count as stored", async () => {
     const temporary = temporaryFolder();
     try {
       const above = join(temporary.path, "above");
@@ -27,13 +27,13 @@ describe("the filesystem driver", {
       const name = `${user}.a`;
       const log = join(temporary.path, "calls");
       const file = join("tests", "support", "durable-process.ts");
-      // With the paths of what is open; only what is asked for stops the program.
+      // -y prints the paths of open files; --seccomp-bpf stops the program only at these calls.
       const watch = ["-f", "-qq", "-y", "--seccomp-bpf", "-s", "300", "-e", CALLS, "-o", log];
       const args = [...watch, ...commandFor(file), root, name];
       await promisify(execFile)("strace", args, { cwd: projectFolder });
 
       const calls = readFileSync(log, "utf8").split("\n");
-      /** Where a call stands that is made after another. */
+      /** The position of a call after another one. */
       const find = (what: RegExp, from: number) => {
         const at = calls.findIndex((call, i) => i > from && what.test(call));
         assert.notEqual(at, -1, `${what} after ${calls[from]}`);
@@ -55,9 +55,9 @@ describe("the filesystem driver", {
       const renamed = new RegExp(`rename.*${aside}.*${root}/${user}/${name}"`);
       inOrder(opened, stored, synced(aside), renamed, synced(`${root}/${user}`));
       inOrder(opened, stored, new RegExp(`mkdir.*${root}/${user}"`), synced(root), renamed);
-      // Whoever wrote what is there already may have died before it synced the folder.
+      // The process that wrote an existing file may have died before it synced the folder.
       inOrder(stored, again, synced(`${root}/${user}`));
-      // What came into the folder after it was synced is not to be listed.
+      // A list must not show a file that came into the folder after the sync.
       const read = new RegExp(`getdents64\\(\\d+<${root}/${user}>`);
       inOrder(again, said("listed"), read, synced(`${root}/${user}`));
     } finally {

@@ -24,7 +24,7 @@ beforeEach(() => {
 
 describe("a whole file", () => {
   const KIB = 1024;
-  // On both sides of what is written at once, and far beyond it.
+  // On both sides of the limit for synchronous writes, and far above it.
   for (const length of [0, 1, 64 * KIB - 1, 64 * KIB, 9000 * KIB + 7]) {
     it(`of ${length} bytes is read as it was written`, async () => {
       const bytes = randomBytes(length);
@@ -35,20 +35,20 @@ describe("a whole file", () => {
     });
   }
 
-  it("is part of a larger piece of memory, and nothing else of that is written", async () => {
+  it("is written from a part of a buffer, without the rest of that buffer", async () => {
     const all = randomBytes(200 * KIB);
     const part = all.subarray(10, 100 * KIB);
     await writeNew(path, part);
     assert.ok(part.equals(await readWhole(path)));
   });
 
-  it("is never written over", async () => {
+  it("is never overwritten", async () => {
     writeFileSync(path, "the first");
     await assert.rejects(writeNew(path, randomBytes(3)), { code: "EEXIST" });
     assert.equal(Buffer.from(await readWhole(path)).toString(), "the first");
   });
 
-  it("is removed, and one that is not there is removed already; nothing else is", async () => {
+  it("is deleted, without an error when it is missing; a folder is not", async () => {
     writeFileSync(path, "some");
     await remove(path);
     assert.equal(sizeOf(path), undefined);
@@ -59,13 +59,13 @@ describe("a whole file", () => {
     assert.equal(sizeOf(path), null);
   });
 
-  it("that is missing is an error when it is read, and has no size", async () => {
+  it("that is missing throws when it is read, and has no size", async () => {
     await assert.rejects(readWhole(path), { code: "ENOENT" });
     await assert.rejects(readLarge(path), { code: "ENOENT" });
     assert.equal(sizeOf(path), undefined);
   });
 
-  it("has its size in the place of its path among others", async () => {
+  it("has its size in the order of the paths", async () => {
     mkdirSync(path);
     const paths = Array.from({ length: 3000 }, (_, i) => join(path, String(i)));
     for (const [i, path] of paths.entries()) if (i % 3 > 0) writeFileSync(path, "p".repeat(i % 3));
@@ -76,7 +76,7 @@ describe("a whole file", () => {
 });
 
 describe("syncs of a folder", () => {
-  // A folder that is taken away tells when a sync begins: one that has begun is not disturbed.
+  // Removing the folder shows when a sync begins: a sync that has begun is not disturbed.
   let syncs: FolderSyncs;
   beforeEach(() => {
     syncs = new FolderSyncs();
@@ -84,7 +84,7 @@ describe("syncs of a folder", () => {
   });
   const gone = { code: "ENOENT" };
 
-  it("begin after the call, also where one is running that may have begun too early", async () => {
+  it("begin after the call, also while another is running that may have begun too early", async () => {
     const running = syncs.sync(path);
     rmdirSync(path);
     const later = assert.rejects(syncs.sync(path), gone);
@@ -92,7 +92,7 @@ describe("syncs of a folder", () => {
     await later;
   });
 
-  it("are shared by all who call while one is running", async () => {
+  it("are shared by all callers while one is running", async () => {
     const running = syncs.sync(path);
     const [one, other] = [syncs.sync(path), syncs.sync(path)];
     assert.notEqual(one, running);
@@ -102,18 +102,18 @@ describe("syncs of a folder", () => {
     await Promise.all([running, one]);
   });
 
-  it("begin anew when the last has ended", async () => {
+  it("begin again when the last has ended", async () => {
     for (let i = 0; i < 3; i++) await syncs.sync(path);
     await Promise.all([syncs.sync(path), syncs.sync(path)]);
     rmdirSync(path);
     await assert.rejects(syncs.sync(path), gone);
   });
 
-  it("fail for those as well who wait for the one after it, and for nobody later", async () => {
+  it("fail also the callers that wait for the next one, and no later ones", async () => {
     rmdirSync(path);
     const failing = assert.rejects(syncs.sync(path), gone);
     const waiting = assert.rejects(syncs.sync(path), gone);
-    // By now the next one would find it.
+    // The next sync would succeed by now.
     mkdirSync(path);
     await failing;
     await waiting;

@@ -45,7 +45,7 @@ describe("the filesystem driver", () => {
   });
   afterEach(() => folder.remove());
 
-  it("T-28 keeps the objects of a user in a folder of the user's own, for its own account alone", async () => {
+  it("T-28 keeps each partition in a folder that only its account can read", async () => {
     await driver.put(`${user}.a`, body);
     assert.deepEqual(readdirSync(root).toSorted(), [".tmp", user].toSorted());
     assert.deepEqual(readdirSync(join(root, user)), [`${user}.a`]);
@@ -53,23 +53,23 @@ describe("the filesystem driver", () => {
     assert.equal(statSync(join(root, user)).mode & 0o777, 0o700);
   });
 
-  it("leaves no temporary file behind a put, done or failed", async () => {
+  it("leaves no temporary file after a put, successful or failed", async () => {
     await driver.put(`${user}.a`, body);
     mkdirSync(join(root, user, `${user}.b`));
     await assert.rejects(driver.put(`${user}.b`, body), StorageUnavailable);
     assert.deepEqual(readdirSync(join(root, ".tmp")), []);
   });
 
-  it("sweeps the temporary files that a crash has left when it is opened", async () => {
+  it("deletes the temporary files that a crash has left when it is opened", async () => {
     writeFileSync(join(root, ".tmp", "half-written"), "pay");
     await FilesystemDriver.open(root);
     assert.deepEqual(readdirSync(join(root, ".tmp")), []);
   });
 
-  it("completes its puts while others sweep, and while the user's folder is removed", async () => {
+  it("completes puts while other processes delete temporary files and the folder", async () => {
     const names = Array.from({ length: 100 }, (_, i) => `${user}.${i}`);
     const puts = Promise.all(names.map((name) => driver.put(name, body)));
-    // Fewer sweeps than a put has attempts.
+    // Fewer times than a put has attempts.
     for (let sweep = 0; sweep < 4; sweep++) await FilesystemDriver.open(root);
     await puts;
     assert.equal((await driver.list(user)).length, names.length);
@@ -79,8 +79,8 @@ describe("the filesystem driver", () => {
     assert.deepEqual(await driver.list(user), [{ name: `${user}.again`, size: 7 }]);
   });
 
-  it("lists what an object was packed into, when that object goes while it is listed", async () => {
-    // At every moment there is one object at least; the list is met at another one in each round.
+  it("lists an object that replaces another one during the list", async () => {
+    // At every moment there is at least one object; each round replaces it at another moment.
     let name = `${user}.0`;
     await driver.put(name, body);
     for (let round = 1; round <= 400; round++) {
@@ -94,7 +94,7 @@ describe("the filesystem driver", () => {
     }
   });
 
-  it("lists all or nothing of a folder that is removed while it is listed", async () => {
+  it("lists all or nothing of a folder that is removed during the list", async () => {
     const names = [1, 2, 3].map((i) => `${user}.${i}`);
     for (let round = 1; round <= 400; round++) {
       mkdirSync(join(root, user));
@@ -107,7 +107,7 @@ describe("the filesystem driver", () => {
     }
   });
 
-  it("passes over what is not an object", async () => {
+  it("ignores files that are no objects", async () => {
     await driver.put(`${user}.a`, body);
     writeFileSync(join(root, user, ".DS_Store"), "x");
     writeFileSync(join(root, user, "notes.txt"), "x");
@@ -117,7 +117,7 @@ describe("the filesystem driver", () => {
     assert.deepEqual(await driver.list(""), [{ name: `${user}.a`, size: 7 }]);
   });
 
-  it("never calls a storage empty that is not there", async () => {
+  it("throws, and lists nothing, when the storage itself is gone", async () => {
     await driver.put(`${user}.a`, body);
     renameSync(root, `${root}-unmounted`);
     await assert.rejects(driver.list(`${user}.`), StorageUnavailable);
@@ -128,7 +128,7 @@ describe("the filesystem driver", () => {
     await assert.rejects(driver.put(`${user}.b`, body), StorageUnavailable);
   });
 
-  it("says what it could not do, and why", async () => {
+  it("says what failed, and why", async () => {
     writeFileSync(join(folder.path, "file"), "x");
     await assert.rejects(FilesystemDriver.open(join(folder.path, "file")), {
       name: "StorageUnavailable",

@@ -1,4 +1,4 @@
-/** What goes over the wire between a server and its S3: how often, what, and what if it fails. */
+/** The requests between a server and its S3: which, how many, and what happens when they fail. */
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import { formatName } from "../../oplog/names.ts";
@@ -17,11 +17,11 @@ const target = process.env.AWS_ENDPOINT_URL;
 
 if (s3 === undefined) skipS3();
 
-// The proxy speaks plain HTTP: an S3 behind TLS is tested by the other suites alone.
+// The proxy speaks plain HTTP: with an S3 behind TLS, only the other suites run.
 if (s3 !== undefined && target?.startsWith("http://")) {
   const user = newUser().base64;
   const [a, b] = [newClient(), newClient()];
-  /** Stores operations of the client a past the proxy, each as an object. */
+  /** Stores operations of the client a without the proxy, each as an object. */
   const store = async (place: string, payloads: readonly string[]) => {
     const driver = await S3Driver.open(place);
     await storeEach(driver, fingerprintOf(user), a, payloads);
@@ -30,7 +30,7 @@ if (s3 !== undefined && target?.startsWith("http://")) {
   const placeOfMany = newPlace();
   let proxy: CountingProxy;
   before(async () => {
-    // More than a page of a listing has, and together more than sockets buffer.
+    // More than one page of a list, and more bytes than sockets buffer.
     await store(placeOfMany, Array<string>(1100).fill("p".repeat(12_000)));
     proxy = await countingProxy(target);
   });
@@ -83,7 +83,7 @@ if (s3 !== undefined && target?.startsWith("http://")) {
       assert.deepEqual(proxy.count(), { list: 1, put: 1 });
     });
 
-    it("are one LIST for a cold poll that brings nothing, and one GET for each operation that it brings", async () => {
+    it("are one LIST for a cold poll without news, and one GET for each new operation", async () => {
       await store(place, ["zero", "one", "two"]);
       await post({ client_id: b, sync_status: { [a]: 2 } });
       assert.deepEqual(proxy.count(), { list: 1 });
@@ -117,12 +117,11 @@ if (s3 !== undefined && target?.startsWith("http://")) {
       await store(place, Array<string>(300).fill("payload"));
       await server.end("SIGTERM");
       await start({ COMPACTION: "on" });
-      // A listing with work in it is enough to begin.
+      // A listing that shows work is enough to start compaction.
       await post({ client_id: b, sync_status: { [a]: 299 } });
       await until(() => (proxy.count().delete ?? 0) >= 299);
       await server.end("SIGTERM");
-      // The last operation stays by itself.
-      // The second list is a look whether the user was erased meanwhile.
+      // The last operation stays single. The second list checks whether the user was erased.
       assert.deepEqual(proxy.count(), { list: 2, get: 299, put: 1, delete: 299 });
       const kinds = proxy.seen.map(({ kind }) => kind);
       assert.ok(kinds.lastIndexOf("get") < kinds.indexOf("put"), "stored before all was read");
@@ -144,14 +143,14 @@ if (s3 !== undefined && target?.startsWith("http://")) {
       assert.ok(put > 260);
     });
 
-    it("are those that /metrics counts, page by page and try by try", async () => {
+    it("are those that /metrics counts, each page and each attempt", async () => {
       await server.end("SIGTERM");
       await start({ STORAGE: placeOfMany });
       let failures = 2;
       proxy.meddleAnswer = (_seen, answer) =>
         failures-- > 0 ? { ...answer, status: 500 } : answer;
       await post({ client_id: b, sync_status: { [a]: 1098 } });
-      // One more than at the wire by now: the server has read its bucket before it listened.
+      // The metrics count one more: the server has listed its bucket before it listened.
       const seen = proxy.count();
       assert.deepEqual(seen, { list: 4, get: 1 });
       const metrics = await (await fetch(new URL("/metrics", server.url))).text();
@@ -173,8 +172,8 @@ if (s3 !== undefined && target?.startsWith("http://")) {
 
   describe("the S3 driver", () => {
     let driver: S3Driver;
-    // One attempt: how often the SDK tries is its own affair. Not by the environment, which is that
-    // of other test files as well where each has a thread and not a process.
+    // One attempt, so that the SDK's retries do not matter. Not by the environment, which test files
+    // share where each runs in a thread.
     const open = (place = newPlace(), more: { timeout?: number } = {}) =>
       S3Driver.open(place, { endpoint: proxy.url, maxAttempts: 1, ...more });
     const body = new TextEncoder().encode("payload");
@@ -216,7 +215,7 @@ if (s3 !== undefined && target?.startsWith("http://")) {
       await assert.rejects(driver.get(name), StorageUnavailable);
     });
 
-    it("throws for a list that is cut short, leads nowhere or goes round in circles", async () => {
+    it("throws for a list that is truncated, has no next page or repeats a page", async () => {
       const driver = await open(placeOfMany);
       const prefix = `${fingerprintOf(user)}.`;
       assert.equal((await driver.list(prefix)).length, 1100);
@@ -238,7 +237,7 @@ if (s3 !== undefined && target?.startsWith("http://")) {
       await driver.close();
     });
 
-    it("throws for an answer of 200 that is not of S3: a proxy's, or a page of maintenance", async () => {
+    it("throws for a 200 that does not come from S3, such as a proxy or a maintenance page", async () => {
       for (const text of ["", "<html><body>We are away for a moment.</body></html>", "{}"]) {
         proxy.meddleAnswer = () => ({ status: 200, body: Buffer.from(text), strange: true });
         await assert.rejects(driver.list(stored.user), StorageUnavailable, text);
@@ -247,7 +246,7 @@ if (s3 !== undefined && target?.startsWith("http://")) {
       }
     });
 
-    it("gives up a request whose answer stops in the middle, and works again after it", async () => {
+    it("times out a request whose response stops in the middle, and works again after it", async () => {
       const impatient = await open(newPlace(), { timeout: 300 });
       await impatient.put(name, body);
       proxy.meddleAnswer = () => "stall";
@@ -258,7 +257,7 @@ if (s3 !== undefined && target?.startsWith("http://")) {
       await impatient.close();
     });
 
-    it("tells a client to come back later when S3 asks to slow down", async () => {
+    it("answers 503 with Retry-After when S3 asks to slow down", async () => {
       const server = await startServer({
         STORAGE: newPlace(),
         AWS_ENDPOINT_URL: proxy.url,
@@ -295,7 +294,7 @@ if (s3 !== undefined && target?.startsWith("http://")) {
       ["no bucket name", { STORAGE: "s3://" }, /STORAGE must be .*s3:\/\/bucket/],
     ] as const;
     for (const [what, settings, message] of rows) {
-      it(`says in one line what to check, and ends: ${what}`, async () => {
+      it(`says in one line what to check, and exits: ${what}`, async () => {
         const environment = { PORT: "0", STORAGE: newPlace(), AWS_MAX_ATTEMPTS: "1", ...settings };
         const { code, stderr } = await runToEnd([], environment);
         const lines = stderr

@@ -9,7 +9,7 @@ export interface Call {
 
 type Hook = (call: Call) => void | Promise<void>;
 
-/** A real driver with something done before and after each call: waiting, counting, failing. */
+/** A driver with hooks before and after each call, to wait, count or fail. */
 export class HookedDriver implements Driver {
   before: Hook = () => undefined;
   after: Hook = () => undefined;
@@ -46,8 +46,8 @@ export class HookedDriver implements Driver {
   }
 
   /**
-   * Holds up calls, before they are made or before they are answered. `held` resolves at the first
-   * of them; `go` lets it go on, and all that follow.
+   * Holds calls, before they are made or before they return. `held` resolves at the first of them;
+   * `go` releases it and all later ones.
    */
   hold(
     moment: "before" | "after",
@@ -71,7 +71,7 @@ export class HookedDriver implements Driver {
   }
 }
 
-/** Does again what the storage did not let be done: all that a client knows of a failure. */
+/** Repeats work until storage is available, as a client does. */
 export async function untilAvailable<Result>(work: () => Promise<Result>): Promise<Result> {
   for (;;) {
     try {
@@ -82,7 +82,7 @@ export async function untilAvailable<Result>(work: () => Promise<Result>): Promi
   }
 }
 
-/** Something to wait for, and what ends the wait. A wait that is too long fails. */
+/** A promise, and the function that resolves it. A wait that is too long fails. */
 export function gate(): { readonly opened: Promise<void>; readonly open: () => void } {
   let open: () => void = () => undefined;
   const passed = new Promise<void>((resolve) => {
@@ -90,7 +90,7 @@ export function gate(): { readonly opened: Promise<void>; readonly open: () => v
   });
   const { lost, end } = patience("a gate was not opened");
   const opened = Promise.race([passed.finally(end), lost]);
-  // Nobody may have come to wait.
+  // It may be that nothing waits for it.
   opened.catch(() => undefined);
   return { opened, open };
 }

@@ -1,4 +1,4 @@
-/** Logs without a server around them: what is stored, and processes that work on it. */
+/** Logs without a server: what is stored, and processes that use it. */
 
 import { Appender } from "../../oplog/appender.ts";
 import {
@@ -16,7 +16,7 @@ import { NO_TELEMETRY } from "../../oplog/telemetry.ts";
 import { type Driver, md5Of } from "../../storage/driver.ts";
 import { RecordingTelemetry } from "./telemetry.ts";
 
-/** A log as tests use it: everybody may append and read anything, unless a policy says otherwise. */
+/** A log as tests use it: appends and reads are unrestricted unless a policy is passed. */
 export interface Log {
   append(
     user: Fingerprint,
@@ -32,7 +32,7 @@ export interface Log {
   ): Promise<Reading>;
 }
 
-/** The log behind these caches. */
+/** The log over these caches. */
 export function logOver(
   listings: ListingCache,
   objects: ObjectCache,
@@ -50,7 +50,7 @@ export function logOver(
   };
 }
 
-/** A process of its own over some storage, with caches of its own and no payload cache. */
+/** A process over some storage, with its own listing cache and no payload cache. */
 export interface Process {
   readonly listings: ListingCache;
   readonly compactor: CompactionScheduler;
@@ -59,8 +59,8 @@ export interface Process {
 }
 
 /**
- * @param ttl how long it serves a listing, in milliseconds
- * @param options of its compactor, which packs 4 operations and does not wait, unless they say so
+ * @param ttl how long a cached listing is used, in milliseconds
+ * @param options of the compactor, which by default packs 4 operations and does not wait
  */
 export function processOn(
   driver: Driver,
@@ -83,10 +83,7 @@ export function processOn(
   return { listings, compactor, log: logOver(listings, objects, telemetry), telemetry };
 }
 
-/**
- * Stores operations as appends do that come one by one: an object each. Many at a time, and with no
- * server between, for tests of what is made of them later.
- */
+/** Stores operations as single appends do, an object each, many at a time and without a server. */
 export async function storeEach(
   driver: Driver,
   user: Fingerprint,

@@ -3,7 +3,7 @@ import type { Reading } from "../../oplog/reader.ts";
 import { md5Of } from "../../storage/driver.ts";
 import type { Operation } from "./http.ts";
 
-/** The operations of a reading; checks on the way that there are as many as it says. */
+/** The operations of a reading; checks that there are as many as it promised. */
 export async function operationsOf({ count, lines }: Reading): Promise<Operation[]> {
   const chunks: Uint8Array[] = [];
   for await (const chunk of lines) chunks.push(chunk);
@@ -16,7 +16,7 @@ export async function operationsOf({ count, lines }: Reading): Promise<Operation
   return operations;
 }
 
-/** The operations that clients were told are stored. */
+/** The operations that were acknowledged to clients. */
 export function acknowledgedBy(
   devices: readonly { readonly client: string; readonly acknowledged: readonly string[] }[],
 ): Operation[] {
