@@ -11,15 +11,15 @@ export interface AllowListFileOptions {
   readonly onFault: (error: InvalidAllowList) => void;
 }
 
-/** How long a look at the file is good for, in milliseconds. */
-const LOOK_EVERY = 1000;
+/** How often the file is checked for a change, in milliseconds. */
+const CHECK_EVERY = 1000;
 
 /** A file this young may change again without showing it in its times. In milliseconds. */
 const SETTLED_AFTER = 2000;
 
 /**
- * The list of users in the file that `USERS` names. Whoever asks looks at the file first, if the
- * last look was a second ago: a change is in force within a second, even after an idle hour. While
+ * The list of users in the file that `USERS` names. A question checks the file first if the last
+ * check was a second ago, so a change takes effect within a second, even after an idle hour. While
  * the file is missing or wrong, the last good list stays in force.
  */
 export class AllowListFile implements AllowList {
@@ -27,16 +27,16 @@ export class AllowListFile implements AllowList {
   #users: ReadonlySet<Fingerprint>;
   /** What the file looked like when it was read; `undefined` when it has to be read again. */
   #stamp: string | undefined;
-  #lookedAt: number;
-  /** The look under way. */
-  #look: Promise<void> | undefined;
+  #checkedAt: number;
+  /** The check under way. */
+  #check: Promise<void> | undefined;
   #fault: string | undefined;
 
   /** Reads the file. Throws `InvalidAllowList`, which names every line that is wrong. */
   constructor(options: AllowListFileOptions) {
     const { path, now } = options;
     this.#options = options;
-    this.#lookedAt = now();
+    this.#checkedAt = now();
     try {
       this.#stamp = settledStamp(statSync(path, { bigint: true }));
       this.#users = parseAllowList(readFileSync(path, "utf8"));
@@ -47,15 +47,15 @@ export class AllowListFile implements AllowList {
 
   has(user: Fingerprint): boolean | Promise<boolean> {
     const now = this.#options.now();
-    if (now - this.#lookedAt >= LOOK_EVERY) {
-      this.#lookedAt = now;
-      this.#look ??= this.#readChange().finally(() => {
-        this.#look = undefined;
+    if (now - this.#checkedAt >= CHECK_EVERY) {
+      this.#checkedAt = now;
+      this.#check ??= this.#readChange().finally(() => {
+        this.#check = undefined;
       });
     }
-    return this.#look === undefined
+    return this.#check === undefined
       ? this.#users.has(user)
-      : this.#look.then(() => this.#users.has(user));
+      : this.#check.then(() => this.#users.has(user));
   }
 
   async #readChange(): Promise<void> {
@@ -70,7 +70,7 @@ export class AllowListFile implements AllowList {
       this.#fault = undefined;
     } catch (error) {
       const fault = faultOf(error, path);
-      // Once for each change: the file is looked at every second.
+      // Once for each change: the file is checked every second.
       if (fault.message !== this.#fault) onFault(fault);
       this.#fault = fault.message;
     }

@@ -1,23 +1,23 @@
-/** What the text of a setting may be: kinds of values, each with the rule that a fault is told by. */
+/** The kinds of values that settings have, each with the rule that its error shows. */
 import * as v from "valibot";
 import { isNetwork } from "./http/client-address.ts";
 
 const SIZES: Record<string, number> = { "": 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 };
 const TIMES: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
-/** A number with a unit from a table; `NaN` for what is none. */
-function measured(text: string, units: Record<string, number>): number {
+/** A number with a unit from a table; `NaN` for any other text. */
+function parseQuantity(text: string, units: Record<string, number>): number {
   const [, number, unit = ""] = /^(\d+)([A-Za-z]*)$/.exec(text) ?? [];
   return Number(number) * (units[unit] ?? Number.NaN);
 }
 
-/** A decimal number. The rule says what it has to be. */
+/** A decimal number. */
 export function number(rule: string, min: number, max = Number.MAX_SAFE_INTEGER) {
   const inRange = (value: number) => value >= min && value <= max;
   return v.pipe(v.string(), v.regex(/^\d+(\.\d+)?$/, rule), v.toNumber(), v.check(inRange, rule));
 }
 
-/** A whole number. The rule says what it has to be. */
+/** A whole number. */
 export function whole(rule: string, min: number, max = Number.MAX_SAFE_INTEGER) {
   return v.pipe(number(rule, min, max), v.integer(rule));
 }
@@ -27,19 +27,19 @@ export function bytes(min: number) {
   const rule = `must be a size of at least ${min} bytes, such as 500000, 512KiB, 16MiB or 1GiB`;
   return v.pipe(
     v.string(),
-    v.transform((text) => measured(text, SIZES)),
+    v.transform((text) => parseQuantity(text, SIZES)),
     v.check((size) => Number.isSafeInteger(size) && size >= min, rule),
   );
 }
 
 const durationRule = "must be a time such as 500ms, 30s, 5m or 2h, or 0, or forever";
 
-/** A time in milliseconds; without end for `forever`. */
+/** A time in milliseconds; `Infinity` for `forever`. */
 export const duration = v.pipe(
   v.string(),
   v.transform((text) => {
     if (text === "forever") return Number.POSITIVE_INFINITY;
-    return text === "0" ? 0 : measured(text, TIMES);
+    return text === "0" ? 0 : parseQuantity(text, TIMES);
   }),
   v.check((time) => !Number.isNaN(time), durationRule),
 );
@@ -55,7 +55,7 @@ export const origins = v.pipe(
   v.check((list) => list === "*" || list.every(isOrigin), originsRule),
 );
 
-/** True for an origin as browsers spell it. Pages inside an app have such as capacitor://localhost. */
+/** True for an origin as browsers spell it. Pages inside an app have ones like capacitor://localhost. */
 function isOrigin(text: string): boolean {
   if (!/^[a-z][a-z0-9+.-]*:\/\/[^/\s]+$/.test(text) || !URL.canParse(text)) return false;
   const { origin } = new URL(text);
@@ -88,10 +88,10 @@ export const proxies = v.pipe(
 
 const timeoutRule = "must be a time from 100ms to 4m, such as 30s";
 
-/** A time in milliseconds; the longest is shorter than the idle time of connections (server/http/listen.ts). */
+/** A time in milliseconds, shorter than the idle timeout of connections (server/http/listen.ts). */
 export const timeout = v.pipe(
   v.string(),
-  v.transform((text) => measured(text, TIMES)),
+  v.transform((text) => parseQuantity(text, TIMES)),
   v.check((time) => time >= 100 && time <= 240_000, timeoutRule),
 );
 

@@ -1,4 +1,4 @@
-/** The settings: environment variables, checked together at the start. */
+/** The settings: environment variables, all checked at the start. */
 import * as v from "valibot";
 import manifest from "../package.json" with { type: "json" };
 import { isStorage, STORAGE_FORMS, STORAGE_HELP } from "../storage/open.ts";
@@ -33,8 +33,8 @@ const Settings = v.object({
     v.pipe(
       kind.duration,
       v.description(
-        "how long what another process writes to the same storage may stay unseen; " +
-          "0 lists storage for every request, forever is for one process alone",
+        "how long the server may miss what another process writes to the same storage; " +
+          "0 lists storage for every request, forever is for a single process",
       ),
     ),
     "30s",
@@ -78,8 +78,8 @@ const Settings = v.object({
     v.pipe(
       v.picklist(["optional", "required"], "must be one of optional, required"),
       v.description(
-        "optional asks for signed requests of those users who have sent one; required asks " +
-          "everybody for them",
+        "optional requires signed requests from users who have sent one; required requires " +
+          "them from everyone",
       ),
     ),
     "optional",
@@ -88,8 +88,8 @@ const Settings = v.object({
     v.pipe(
       kind.publicUrl,
       v.description(
-        "address by which clients reach the server, such as https://sync.example: what they " +
-          "sign requests for; none goes by the request's Host",
+        "address by which clients reach the server, such as https://sync.example: signatures " +
+          "are checked against it; none uses the request's Host",
       ),
     ),
     "none",
@@ -99,8 +99,8 @@ const Settings = v.object({
       v.string(),
       v.minLength(1, "must be open or the path of a file"),
       v.description(
-        "open lets everybody in; else the path of a file with a fingerprint or a public key " +
-          "of a user on each line",
+        "who may be a user: open accepts everyone; otherwise the path of a file with a " +
+          "fingerprint or a public key on each line",
       ),
     ),
     "open",
@@ -120,7 +120,7 @@ const Settings = v.object({
     v.pipe(
       kind.count,
       v.description(
-        "users with nothing stored yet that may begin to store in an hour from one network " +
+        "users with nothing stored yet that may start to store in an hour from one network " +
           "address; 0 sets no limit",
       ),
     ),
@@ -130,8 +130,8 @@ const Settings = v.object({
     v.pipe(
       kind.proxies,
       v.description(
-        "addresses and networks of proxies, separated by commas, that are believed whose request " +
-          "they pass on (Forwarded, X-Forwarded-For)",
+        "addresses and networks of proxies, separated by commas, whose Forwarded or " +
+          "X-Forwarded-For header is believed",
       ),
     ),
     "none",
@@ -140,7 +140,7 @@ const Settings = v.object({
   MAX_REQUESTS: v.optional(
     v.pipe(
       kind.whole("must be a whole number of at least 2", 2),
-      v.description("requests to /sync in flight; half of them from one network address"),
+      v.description("requests to /sync in flight; at most half of them from one network address"),
     ),
     "1000",
   ),
@@ -148,8 +148,8 @@ const Settings = v.object({
     v.pipe(
       kind.bytes(2048),
       v.description(
-        "bytes of request bodies and of operations read ahead that are in memory at once; " +
-          "at least twice MAX_BODY",
+        "bytes of request bodies, and of operations read ahead for slow readers, in memory at " +
+          "once; at least twice MAX_BODY",
       ),
     ),
     "128MiB",
@@ -157,7 +157,7 @@ const Settings = v.object({
   CLIENT_TIMEOUT: v.optional(
     v.pipe(
       kind.timeout,
-      v.description("how long a client may send nothing, or take nothing; from 100ms to 4m"),
+      v.description("how long a client may send nothing, or read nothing; from 100ms to 4m"),
     ),
     "30s",
   ),
@@ -171,7 +171,7 @@ const Settings = v.object({
   DEMO: v.optional(
     v.pipe(
       v.picklist(["on", "off"], "must be on or off"),
-      v.description("whether the page at /, a notebook, is served: on or off"),
+      v.description("whether the notebook page is served at /: on or off"),
     ),
     "on",
   ),
@@ -191,7 +191,7 @@ const Checked = v.pipe(
   v.forward(
     v.partialCheck(
       [["MAX_BODY"], ["MAX_BUFFERED"]],
-      // What breaks its own rule is told of by that.
+      // A value that breaks its own rule is reported by that rule alone.
       ({ MAX_BODY, MAX_BUFFERED }) =>
         !Number.isSafeInteger(MAX_BODY) || !(MAX_BUFFERED >= 2048 && MAX_BUFFERED < 2 * MAX_BODY),
       "must be at least twice MAX_BODY",
@@ -203,7 +203,7 @@ const Checked = v.pipe(
 /** The settings as the server uses them: times in milliseconds, sizes in bytes. */
 export type Config = v.InferOutput<typeof Settings>;
 
-/** Settings that break their rule. The message has a line for each. */
+/** Settings break their rules. The message has a line for each. */
 export class InvalidConfig extends Error {
   override name = "InvalidConfig";
 }

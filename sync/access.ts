@@ -1,4 +1,4 @@
-/** Who may come in: nobody unsigned once the user has signed, and nobody once the user has left. */
+/** Access to a user: signed requests only once one was signed, and none once the user was erased. */
 
 import type { Listing } from "../oplog/listing.ts";
 import type { ListingCache } from "../oplog/listing-cache.ts";
@@ -19,7 +19,7 @@ export class SignatureRequired extends Error {
   }
 }
 
-/** Refused: the user has left. */
+/** Refused: the user was erased. */
 export class UserErased extends Error {
   override name = "UserErased";
   readonly code = "user-erased";
@@ -39,7 +39,7 @@ export interface AccessOptions {
   readonly telemetry: Telemetry;
 }
 
-/** Keeps the locks of users who have signed, and turns away users who have left. */
+/** Stores and checks the locks of users who have signed, and refuses users who were erased. */
 export class Access {
   readonly #options: AccessOptions;
 
@@ -48,9 +48,9 @@ export class Access {
   }
 
   /**
-   * The door for a request of a user. It throws `SignatureRequired` and `UserErased`, both of which
-   * stay true, so a cached listing is good enough to refuse. Before it lets the first signed request
-   * of a user in, it locks out the unsigned ones, durably.
+   * The access check of a request. It throws `SignatureRequired` and `UserErased`, both of which are
+   * permanent, so a cached listing is enough to refuse. Before the first signed request of a user
+   * may go on, the check locks out unsigned ones, durably.
    *
    * @param beforeLock may throw to refuse a request that would lock
    */
@@ -78,8 +78,8 @@ export class Access {
   }
 
   /**
-   * To be called after an append, however it ended: if the user was erased while it was under way,
-   * what it stored is deleted. Then throws `UserErased`.
+   * To be called after an append, whether it failed or not: if the user was erased meanwhile, deletes
+   * what it stored and throws `UserErased`.
    */
   async afterAppend(user: Fingerprint): Promise<void> {
     const erasedAt = await this.#options.erasures.settle(user);

@@ -26,14 +26,14 @@ export interface QuotaOptions {
   readonly clients: number;
 }
 
-/** What is being stored of one user, and shows in no listing yet. */
+/** What one user is storing that no listing shows yet. */
 interface UnderWay {
   bytes: number;
-  /** Clients that append: each has one append at a time. */
+  /** Clients that append; each has one append at a time. */
   readonly clients: Set<string>;
 }
 
-/** How much a user may store. What is stored is in the listing; what is under way is kept here. */
+/** Limits how much a user stores. The listing has what is stored; what is under way is kept here. */
 export class Quota {
   readonly #options: QuotaOptions;
   readonly #underWay = new Map<Fingerprint, UnderWay>();

@@ -14,7 +14,7 @@ export interface LimiterOptions {
   readonly now: () => number;
 }
 
-/** What the limiter says of a request. Times are in whole seconds. */
+/** The decision about a request. Times are in whole seconds. */
 export interface Verdict {
   readonly admitted: boolean;
   /** Whole tokens left. */
@@ -64,20 +64,20 @@ export class NewUsersLimited extends Error {
 }
 
 interface Bucket {
-  /** Below zero after work that was dearer than what was left: it is paid back before the next. */
+  /** Below zero after a request that cost more than was left. */
   tokens: number;
   at: number;
 }
 
 const BYTES_PER_TOKEN = 1024 * 1024;
 
-/** How many of the least recently used buckets are looked at for one that may be forgotten. */
+/** How many of the least recently used buckets are tried for one that may be evicted. */
 const EVICTION_TRIES = 8;
 
 /**
- * Token buckets by name: of users, or of network addresses. They are charged for work: a request
- * costs 1 token, and 1 for each MiB moved. It is let in while a whole token is left, whatever it
- * will turn out to cost.
+ * Token buckets by name: of users, or of network addresses. A request costs 1 token, and 1 for each
+ * MiB moved. It is admitted while a whole token is left, whatever it turns out to cost: the debt is
+ * paid back before the next.
  */
 export class RateLimiter {
   /** The whole tokens that a full bucket holds, and the seconds in which an empty one fills up. */
@@ -94,7 +94,7 @@ export class RateLimiter {
     this.#buckets = new LRUCache({ max: this.#maxBuckets });
   }
 
-  /** Admits a request that has brought `bytes`, and charges for it; or refuses it, for nothing. */
+  /** Admits a request with a body of `bytes` and charges for it, or refuses it at no charge. */
   admit(name: string, bytes: number): Verdict {
     const { rate, burst } = this.#options;
     const bucket = this.#bucket(name);
@@ -110,14 +110,14 @@ export class RateLimiter {
     };
   }
 
-  /** Charges for `bytes` about to be sent to who was admitted; negative bytes are paid back. */
+  /** Charges an admitted request for `bytes` about to be sent; negative bytes are a refund. */
   charge(name: string, bytes: number): void {
     const bucket = this.#bucket(name);
     if (bucket === undefined) return;
     bucket.tokens = Math.min(this.#options.burst, bucket.tokens - bytes / BYTES_PER_TOKEN);
   }
 
-  /** A bucket, filled up to now; `undefined` when there is no room for another. */
+  /** A bucket, refilled up to now; `undefined` where there is no room for another. */
   #bucket(name: string): Bucket | undefined {
     const bucket = this.#buckets.get(name);
     if (bucket !== undefined) {
@@ -130,7 +130,7 @@ export class RateLimiter {
     return full;
   }
 
-  /** Only a full bucket is forgotten: forgetting any other would be a gift. */
+  /** Only full buckets are evicted: evicting any other would give away its missing tokens. */
   #makeRoom(): boolean {
     for (let tries = 0; tries < EVICTION_TRIES; tries++) {
       if (this.#buckets.size < this.#maxBuckets) return true;

@@ -123,7 +123,7 @@ export class SyncService {
     return rate;
   }
 
-  /** Charges a request to its user, and makes the check of the listings that it goes by. */
+  /** Charges a request to its user, and makes its access check. */
   #authorize(
     user: Fingerprint,
     { address, bytes, signed }: RequestContext,

@@ -6,14 +6,14 @@ import { numbersOf, type PublicKey } from "./public-key.ts";
 type Bytes = Uint8Array<ArrayBuffer>;
 type Verify = (data: Bytes, signature: Bytes) => Promise<boolean>;
 
-/** How many imported keys are kept: importing one costs more than using it. */
+/** Imported keys kept: importing a key costs more than using it. */
 const KEPT = 4096;
 
-/** Checks signatures with the users' keys. */
+/** Verifies signatures with the users' keys. */
 export class SignatureVerifier {
   readonly #imported = new LRUCache<Fingerprint, Promise<Verify>>({ max: KEPT });
 
-  /** True when the signature over the data was made with the private key that belongs to this one. */
+  /** True when the private key of this public key has signed the data. */
   async verify(key: PublicKey, data: Bytes, signature: Bytes): Promise<boolean> {
     let verify = this.#imported.get(key.fingerprint);
     if (verify === undefined) {
@@ -33,13 +33,13 @@ async function imported(key: PublicKey): Promise<Verify> {
     await verify(new Uint8Array(), new Uint8Array());
     return verify;
   } catch {
-    // It is a key, that was checked before. Deno has no use for those above 4096 bits, and says so
-    // not before they are used.
+    // The key itself is valid: it was parsed. Deno does not support keys above 4096 bits, and fails
+    // only when they are used.
     return calculated(key);
   }
 }
 
-/** The same without the runtime's help. */
+/** The same in JavaScript. */
 async function calculated(key: PublicKey): Promise<Verify> {
   const { mgf1, PSS } = await import("micro-rsa-dsa-dh/rsa.js");
   const { sha512 } = await import("@noble/hashes/sha2.js");
@@ -49,7 +49,7 @@ async function calculated(key: PublicKey): Promise<Verify> {
     try {
       return scheme.verify({ n, e }, data, signature);
     } catch (error) {
-      // Thrown for a signature that stands for a number of more bytes than a right one can.
+      // Thrown for a signature whose number has more bytes than a valid one can.
       if (error instanceof Error && error.message === "integer too large") return false;
       throw error;
     }

@@ -1,34 +1,34 @@
-/** How much of the server requests may take at once, and how much of that one network address. */
+/** Limits how many requests, and bytes of them, are in flight at once: in all and by address. */
 import { BudgetExhausted } from "../../oplog/prefetch.ts";
 
 export interface AdmissionOptions {
-  /** How many requests are in flight at most, from the head's arrival to the answer's last byte. */
+  /** Requests in flight at most, from the arrival of the head to the last byte of the answer. */
   readonly maxRequests: number;
-  /** How many bytes of bodies and of operations read ahead are in memory at most. */
+  /** Bytes of bodies, and of operations read ahead, in memory at most. */
   readonly maxBuffered: number;
-  /** How long a request waits for bytes that it needs to go on, in milliseconds. */
+  /** How long a request waits for memory that it needs to continue, in milliseconds. */
   readonly patience: number;
 }
 
-/** Each request may hold this much without asking: `maxRequests` bounds it. In bytes. */
+/** Each request may hold this much uncounted: `maxRequests` bounds it. In bytes. */
 const FREE = 64 * 1024;
 
-/** What the requests of one network address take. */
+/** What the requests of one network address use. */
 interface Share {
   requests: number;
   bytes: number;
 }
 
 /**
- * Lets requests in, and lets them hold bytes, while there is room. An address may take as much as
- * is left for the others, and no more: alone it gets half; two that want all come to a third each
- * as their requests end and begin, with a third left for the next (the dynamic threshold of
+ * Admits requests, and lets them hold bytes, while there is room. An address may use as much as is
+ * left for all others, and no more: alone it gets half; two that want everything approach a third
+ * each as their requests end and begin, with a third left for the next (the dynamic threshold of
  * Choudhury and Hahne, 1998).
  */
 export class ConcurrencyLimiter {
   readonly #options: AdmissionOptions;
   readonly #shares = new Map<string, Share>();
-  /** Called when bytes were given back. */
+  /** Called when bytes are freed. */
   #waiting: (() => void)[] = [];
   #requests = 0;
   #bytes = 0;
@@ -37,7 +37,7 @@ export class ConcurrencyLimiter {
     this.#options = options;
   }
 
-  /** How long bytes are waited for, in milliseconds. */
+  /** How long a request waits for bytes, in milliseconds. */
   get patience(): number {
     return this.#options.patience;
   }
@@ -47,7 +47,7 @@ export class ConcurrencyLimiter {
     return this.#requests;
   }
 
-  /** How many bytes are held, beyond what each request may hold without asking. */
+  /** How many bytes are held, beyond what each request may hold uncounted. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -57,7 +57,7 @@ export class ConcurrencyLimiter {
     return this.#shares.size;
   }
 
-  /** A permit for a request, which the caller gives back by `release`; `undefined` without room. */
+  /** A permit for a request, which the caller releases; `undefined` where there is no room. */
   acquire(address: string): Permit | undefined {
     let share = this.#shares.get(address);
     if ((share?.requests ?? 0) >= this.#options.maxRequests - this.#requests) return undefined;
@@ -73,14 +73,14 @@ export class ConcurrencyLimiter {
   /** For permits: takes bytes if there is room. */
   take(share: Share, bytes: number): boolean {
     const room = this.#options.maxBuffered - this.#bytes;
-    // What is larger than all there is goes by itself.
+    // A request for more than the maximum is granted when nothing else is held.
     if (share.bytes + bytes > room && this.#bytes > 0) return false;
     this.#bytes += bytes;
     share.bytes += bytes;
     return true;
   }
 
-  /** For permits: gives bytes back. */
+  /** For permits: frees bytes. */
   give(share: Share, bytes: number): void {
     this.#bytes -= bytes;
     share.bytes -= bytes;
@@ -90,8 +90,8 @@ export class ConcurrencyLimiter {
     for (const again of waiting) again();
   }
 
-  /** For permits: resolves when bytes have been given back; throws `BudgetExhausted` where none are for long. */
-  given(until: number): Promise<void> {
+  /** For permits: resolves when bytes are freed; throws `BudgetExhausted` when none are in time. */
+  freed(until: number): Promise<void> {
     return new Promise((resolve, reject) => {
       const again = () => {
         clearTimeout(timer);
@@ -99,13 +99,13 @@ export class ConcurrencyLimiter {
       };
       const timer = setTimeout(() => {
         this.#waiting = this.#waiting.filter((waiting) => waiting !== again);
-        reject(new BudgetExhausted("nobody gave back memory to read in"));
+        reject(new BudgetExhausted("no memory was freed in time"));
       }, until - performance.now());
       this.#waiting.push(again);
     });
   }
 
-  /** For permits: gives a permit back. */
+  /** For permits: the request has ended. */
   leave(address: string, share: Share): void {
     this.#requests--;
     share.requests--;
@@ -113,13 +113,13 @@ export class ConcurrencyLimiter {
   }
 }
 
-/** The place of one request among those in flight, and the bytes it holds. */
+/** The right of one request to be in flight, and the bytes it holds. */
 export class Permit {
   readonly #admission: ConcurrencyLimiter;
   readonly #address: string;
   readonly #share: Share;
   #held = 0;
-  #left = false;
+  #released = false;
 
   constructor(admission: ConcurrencyLimiter, address: string, share: Share) {
     this.#admission = admission;
@@ -127,33 +127,33 @@ export class Permit {
     this.#share = share;
   }
 
-  /** Holds more bytes, or is false when there is no room for them. Once it has left, none count. */
+  /** Holds more bytes, or returns false where there is no room. After `release`, none count. */
   tryReserve(bytes: number): boolean {
-    if (this.#left) return true;
+    if (this.#released) return true;
     const more = charged(this.#held + bytes) - charged(this.#held);
     if (more > 0 && !this.#admission.take(this.#share, more)) return false;
     this.#held += bytes;
     return true;
   }
 
-  /** Holds more bytes as soon as there is room for them; throws `BudgetExhausted` when that takes too long. */
+  /** Holds more bytes once there is room. Throws `BudgetExhausted` when that takes too long. */
   async reserve(bytes: number): Promise<void> {
     const until = performance.now() + this.#admission.patience;
-    while (!this.tryReserve(bytes)) await this.#admission.given(until);
+    while (!this.tryReserve(bytes)) await this.#admission.freed(until);
   }
 
-  /** Gives back bytes that it holds. */
+  /** Frees bytes that it holds. */
   free(bytes: number): void {
-    if (this.#left) return;
+    if (this.#released) return;
     const less = charged(this.#held) - charged(this.#held - bytes);
     this.#held -= bytes;
     this.#admission.give(this.#share, less);
   }
 
-  /** Gives back all it holds, and its place. Further calls do nothing. */
+  /** Frees all bytes and ends the permit. Further calls do nothing. */
   release(): void {
-    if (this.#left) return;
-    this.#left = true;
+    if (this.#released) return;
+    this.#released = true;
     this.#admission.give(this.#share, charged(this.#held));
     this.#admission.leave(this.#address, this.#share);
   }

@@ -1,15 +1,15 @@
 import type { Readable } from "node:stream";
 import type { ServerRequest } from "srvx";
 
-/** A request's body on its way in. */
-export interface Arriving {
+/** The body of a request while it arrives. */
+export interface IncomingBody {
   /** Resolves at the end of the body. */
   readonly ended: Promise<void>;
-  /** Takes no more of it: `ended` rejects with this error. */
+  /** Stops reading: `ended` rejects with this error. */
   readonly stop: (error: unknown) => void;
 }
 
-/** The client went away while it sent its body. There is nobody to answer. */
+/** The client closed the connection while it sent its body. */
 export class BodyCut extends Error {
   override name = "BodyCut";
   readonly code = "invalid-request";
@@ -18,19 +18,19 @@ export class BodyCut extends Error {
   }
 }
 
-/** A shorter body is taken in one piece, where the runtime is faster so. */
+/** Shorter bodies are read in one piece, which is faster on Bun and Deno. */
 const IN_ONE_PIECE = 64 * 1024;
 
 /**
- * Hands over a request's body piece by piece as it arrives. What `take` throws stops it. `ended`
- * rejects with `BodyCut` when the client goes away.
+ * Reads a body piece by piece as it arrives. An error that `take` throws stops the reading. `ended`
+ * rejects with `BodyCut` when the client closes the connection.
  */
-export function arriving(request: ServerRequest, take: (piece: Uint8Array) => void): Arriving {
+export function readBody(request: ServerRequest, take: (piece: Uint8Array) => void): IncomingBody {
   const message = request.runtime?.node?.req;
-  // A web stream around Node's own costs more than all the rest of a small request.
+  // A web stream around Node's own stream costs more than all the rest of a small request.
   if (message !== undefined) return fromNode(message, take);
   const { headers } = request;
-  // HTTP itself ends the body there, when it is not sent in chunks.
+  // The HTTP layer ends the body at this length, unless it is chunked.
   const length = headers.get("content-length");
   if (length !== null && Number(length) <= IN_ONE_PIECE && !headers.has("transfer-encoding")) {
     return inOnePiece(request, take);
@@ -38,22 +38,22 @@ export function arriving(request: ServerRequest, take: (piece: Uint8Array) => vo
   return fromStream(request.body, take);
 }
 
-/** Whether a body is on its way that was not read to its end. */
+/** True while a body is arriving that was not read to its end. */
 export function hasMore(request: ServerRequest): boolean {
   const message = request.runtime?.node?.req;
   return message === undefined ? request.body !== null && !request.bodyUsed : !message.complete;
 }
 
-// Handlers are written where they are used, without names: what packs or transpiles the code may
-// give every named function its name anew each time it is made, at a cost that shows here.
+// Callbacks are anonymous: a bundler that keeps names would assign one each time such a function is
+// made, at a cost that shows here.
 
-function fromNode(message: Readable, take: (piece: Uint8Array) => void): Arriving {
+function fromNode(message: Readable, take: (piece: Uint8Array) => void): IncomingBody {
   let over = false;
   let reject: ((error: unknown) => void) | undefined;
   const ended = new Promise<void>((resolve, onReject) => {
     reject = onReject;
     message.on("data", (piece: Uint8Array) => {
-      // After a stop, what still comes is let go, so that the answer can be sent.
+      // After a stop, the rest is discarded, so that the answer can be sent.
       if (over) return;
       try {
         take(piece);
@@ -69,7 +69,7 @@ function fromNode(message: Readable, take: (piece: Uint8Array) => void): Arrivin
     message.on("close", () => {
       if (!over) onReject(new BodyCut());
     });
-    // "close" tells of it as well; an error that nobody listens to would end the process.
+    // "close" follows; an "error" event without a listener would end the process.
     message.on("error", () => undefined);
     if (message.destroyed) onReject(new BodyCut());
   });
@@ -82,7 +82,7 @@ function fromNode(message: Readable, take: (piece: Uint8Array) => void): Arrivin
   };
 }
 
-function inOnePiece(request: Request, take: (piece: Uint8Array) => void): Arriving {
+function inOnePiece(request: Request, take: (piece: Uint8Array) => void): IncomingBody {
   let reject: ((error: unknown) => void) | undefined;
   const ended = new Promise<void>((resolve, onReject) => {
     reject = onReject;
@@ -109,12 +109,12 @@ function inOnePiece(request: Request, take: (piece: Uint8Array) => void): Arrivi
 function fromStream(
   body: ReadableStream<Uint8Array> | null,
   take: (piece: Uint8Array) => void,
-): Arriving {
+): IncomingBody {
   const reader = body?.getReader();
   let reject: ((error: unknown) => void) | undefined;
   const stop = (error: unknown) => {
     reject?.(error);
-    // Not waited for: a client that goes on sending must not keep the answer waiting.
+    // Not awaited: a client that keeps sending must not delay the answer.
     void reader?.cancel().catch((error: unknown) => error);
   };
   const ended = new Promise<void>((resolve, onReject) => {

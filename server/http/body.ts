@@ -3,12 +3,12 @@ import type { ServerRequest } from "srvx";
 import { MIN_BYTES_PER_MS, REQUEST_TYPE } from "../../protocol/limits.ts";
 import { InvalidRequest } from "../../sync/request.ts";
 import type { Permit } from "./admission.ts";
-import { arriving } from "./body-reader.ts";
+import { readBody } from "./body-reader.ts";
 import type { Deadlines } from "./deadline.ts";
 import { checkJsonComplexity } from "./json-guard.ts";
 import { Problem } from "./problems.ts";
 
-/** A request's JSON, and the bytes it came in. */
+/** The JSON of a request, and its bytes. */
 export interface Body {
   readonly json: unknown;
   readonly body: Uint8Array;
@@ -56,7 +56,7 @@ export class BodyReader {
     const { maxBytes, timeout, deadlines } = this.#options;
     const pieces: Uint8Array[] = [];
     let length = 0;
-    const body = arriving(request, (piece) => {
+    const body = readBody(request, (piece) => {
       length += piece.byteLength;
       if (length > maxBytes) throw tooLarge(maxBytes);
       if (!permit.tryReserve(piece.byteLength)) {
@@ -89,10 +89,10 @@ function parse(body: Buffer): unknown {
   return JSON.parse(body.toString("utf8", start));
 }
 
-/** Refusing other types also keeps web pages of other origins from posting without a preflight. */
+/** Other types are refused also because web pages may post some of them without a preflight. */
 function checkMediaType(headers: Headers): void {
-  const usual = headers.get("content-type") === REQUEST_TYPE;
-  if (usual && !headers.has("content-encoding")) return;
+  const isPlain = headers.get("content-type") === REQUEST_TYPE;
+  if (isPlain && !headers.has("content-encoding")) return;
   const [type, ...parameters] = (headers.get("content-type") ?? "").toLowerCase().split(";");
   const charset = parameters.map((text) => text.trim()).find((text) => text.startsWith("charset="));
   if (type?.trim() !== "application/json" || !/^(charset="?utf-8"?)?$/.test(charset ?? "")) {

@@ -1,10 +1,10 @@
 import { type Driver, StorageUnavailable } from "../../storage/driver.ts";
 import { Problem } from "./problems.ts";
 
-/** How long an answer is kept: asking costs the server next to nothing, however often. */
+/** How long an answer is reused, so that frequent probes cost storage little. */
 const KEPT_FOR_MS = 1000;
 
-/** Tells whether storage answers. */
+/** Checks whether storage answers. */
 export class Readiness {
   readonly #driver: Driver;
   readonly #onFailure: (error: unknown) => void;
@@ -14,7 +14,7 @@ export class Readiness {
 
   /**
    * @param now milliseconds of a clock that never goes back
-   * @param onFailure told when storage was asked and did not answer
+   * @param onFailure called when storage was asked and did not answer
    */
   constructor(driver: Driver, now: () => number, onFailure: (error: unknown) => void) {
     this.#driver = driver;
@@ -22,7 +22,7 @@ export class Readiness {
     this.#now = now;
   }
 
-  /** Throws a `Problem` that says what is wrong, in words for everybody. */
+  /** Throws a `Problem` whose detail reveals nothing of the inside. */
   check(): Promise<void> {
     if (this.#outcome === undefined || this.#now() - this.#askedAt > KEPT_FOR_MS) {
       this.#askedAt = this.#now();

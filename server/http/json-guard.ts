@@ -1,13 +1,13 @@
 import { MAX_OPERATIONS } from "../../protocol/limits.ts";
 import type { ValidationIssue } from "../../sync/request.ts";
 
-/** Bodies up to this size are not looked at: whatever they hold, it is little. In bytes. */
+/** Bodies up to this size, in bytes, are not checked: parsing them is cheap whatever they hold. */
 const UNCHECKED = 64 * 1024;
 
 /** The request itself, its sync status and its batch: a sync request has no other. */
 const MAX_CONTAINERS = 3;
 
-/** The fewest bytes that a value takes outside a batch: an entry of a sync status, `"UUID":0,`. */
+/** The fewest bytes of a value outside a batch: an entry of a sync status, `"UUID":0,`. */
 const BYTES_PER_ENTRY = 41;
 
 const QUOTE = 0x22;
@@ -17,9 +17,9 @@ const OPEN_BRACKET = 0x5b;
 const OPEN_BRACE = 0x7b;
 
 /**
- * What no sync request has, found before the body is parsed: a parser makes more than a gigabyte of
- * 16 MiB of brackets. One pass over the bytes, about a millisecond for each MiB. Whether the body is
- * JSON is not asked.
+ * Finds JSON that is more complex than any sync request, before it is parsed: 16 MiB of brackets
+ * take a parser more than a gigabyte. One pass over the bytes, about a millisecond for each MiB. It
+ * does not check whether the body is JSON.
  */
 export function checkJsonComplexity(body: Uint8Array): ValidationIssue | undefined {
   if (body.byteLength <= UNCHECKED) return undefined;
@@ -53,11 +53,11 @@ export function checkJsonComplexity(body: Uint8Array): ValidationIssue | undefin
   return undefined;
 }
 
-/** Where a string ends whose first character is at `start`: at its closing quote. */
+/** The index of the quote that closes a string whose first character is at `start`. */
 function stringEnd(body: Uint8Array, start: number): number {
   const { length } = body;
   let i = body.indexOf(QUOTE, start);
-  // Ciphertext has no escapes. What has is walked through, since a quote in it may be escaped.
+  // Ciphertext has no escapes. A string that has some is walked through: a quote may be escaped.
   if (i === -1 || body[i - 1] !== BACKSLASH) return i === -1 ? length : i;
   i = start;
   while (i < length) {

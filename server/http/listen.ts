@@ -1,13 +1,13 @@
 import { problemOf, problemReply } from "./problems.ts";
 import type { ResponseClass } from "./response.ts";
 
-/** A connection on which nothing moves for this long is closed; 255 is the most that Bun takes. */
+/** A connection that is idle for this long is closed; 255 is the maximum of Bun. */
 const IDLE_SECONDS = 255;
 
-/** How often Node looks for connections whose headers are late, in milliseconds. */
-const NODE_LOOKS_EVERY = 1000;
+/** How often Node checks for connections whose headers are late, in milliseconds. */
+const CHECK_EVERY = 1000;
 
-/** The server cannot listen where it should. The message is for the person who starts it. */
+/** The address or port cannot be listened on. The message is for the operator. */
 export class CannotListen extends Error {
   override name = "CannotListen";
 }
@@ -15,7 +15,7 @@ export class CannotListen extends Error {
 /** A server that listens. */
 export interface Listening {
   readonly url: string;
-  /** Takes no new connections, and resolves once the last one is closed, or at once by `force`. */
+  /** Stops accepting connections. Resolves once the last is closed; `force` closes them at once. */
   readonly close: (force?: boolean) => Promise<void>;
 }
 
@@ -23,13 +23,13 @@ export interface ListenOptions {
   readonly hostname: string;
   readonly port: number;
   /**
-   * How long the headers of a request may take, in milliseconds. Node keeps to it; Bun has a limit
-   * of its own, about 12 seconds; Deno has none.
+   * How long the headers of a request may take, in milliseconds. Node enforces it; Bun has a fixed
+   * limit of about 12 seconds, Deno none.
    */
   readonly headersTimeout: number;
 }
 
-/** Starts to listen. The runtimes tell of a port that is taken in different ways. */
+/** Starts to listen. Throws `CannotListen`. */
 export async function listen(
   fetch: (request: Request) => Promise<Response>,
   { hostname, port, headersTimeout }: ListenOptions,
@@ -41,23 +41,23 @@ export async function listen(
       hostname,
       port,
       silent: true,
-      // Its own handling prints a countdown, and does nothing where CI is set.
+      // The handling of srvx prints a countdown, and does nothing where CI is set.
       gracefulShutdown: false,
       node: {
         headersTimeout,
-        // The time of a body depends on its length, and is kept where it is read.
+        // The time limit of a body depends on its length: `BodyReader` enforces it.
         requestTimeout: 0,
-        connectionsCheckingInterval: NODE_LOOKS_EVERY,
+        connectionsCheckingInterval: CHECK_EVERY,
       },
       bun: {
         idleTimeout: IDLE_SECONDS,
-        // The limit is enforced where it can be answered with a problem.
+        // `BodyReader` enforces the limit, and answers with a problem.
         maxRequestBodySize: Number.MAX_SAFE_INTEGER,
         development: false,
-        // Bun shares the port when not in development: two servers would split the requests.
+        // Outside development, Bun shares ports: two servers would split the requests.
         reusePort: false,
       },
-      // Deno reports here the responses that were cut, and would print them; they are in the log.
+      // Deno would print the responses that were cut. They are in the log.
       deno: {
         onError: () => {
           const { body, ...init } = problemReply(problemOf(undefined), Date.now);
@@ -74,14 +74,14 @@ export async function listen(
   }
 }
 
-/** What answers are made with on this runtime, for a server that `listen` has started. */
+/** The class of the responses, for a server that `listen` has started on this runtime. */
 export async function responseClass(): Promise<ResponseClass> {
   return (await adapter()).FastResponse;
 }
 
 /**
- * The runtime's own server. Chosen when it runs, and not by `import "srvx"`, which is settled when
- * the server is packed into one file: that file is for every runtime.
+ * The runtime's own server. Chosen at run time, not by `import "srvx"`, which a bundler resolves for
+ * one runtime: the one file is for all.
  */
 function adapter() {
   if (process.versions.bun !== undefined) return import("srvx/bun");

@@ -1,4 +1,4 @@
-/** Errors as RFC 9457 `application/problem+json`: one table says what a client is told of each. */
+/** Errors as RFC 9457 `application/problem+json`: one table has the answer to each. */
 import type { Fingerprint } from "../../oplog/names.ts";
 import {
   isProblemType,
@@ -48,7 +48,7 @@ export class Problem extends Error implements ProblemError {
   }
 }
 
-/** What a client is told of a type of problem. */
+/** How a type of problem is answered. */
 interface Row {
   readonly detail: (error: ProblemError) => string;
   readonly headers?: Fields;
@@ -123,7 +123,7 @@ const ROWS: Readonly<Record<ProblemType, Row>> = {
   },
 };
 
-/** Any other error. A client is told no more of it than that the server failed. */
+/** Any other error: the answer says only that the server failed. */
 const UNEXPECTED: ProblemError = new Problem("internal-error");
 
 /** The error to answer with. */

@@ -1,8 +1,7 @@
 /**
- * Signed requests: HTTP Message Signatures (RFC 9421) by the user's own key.
- *
- * Nothing is kept of a request, and no secret is needed: the key comes with the body, and the user
- * is its hash. What may be signed and what must be is in PROTOCOL.md.
+ * Signed requests: HTTP Message Signatures (RFC 9421) by the user's own key, as PROTOCOL.md profiles
+ * them. The server keeps nothing of a request and needs no secret: the key is in the body, and the
+ * user is its hash.
  */
 import {
   SignatureError,
@@ -23,7 +22,7 @@ import type { PublicKey } from "../../sync/public-key.ts";
 import type { SignatureVerifier } from "../../sync/signature-verifier.ts";
 import { digestFault } from "./content-digest.ts";
 
-/** What was found wrong with a signature; PROTOCOL.md says what to do about each. */
+/** The check that a signature failed; PROTOCOL.md says what to do about each. */
 export type SignatureCheck =
   | "format"
   | "components"
@@ -34,7 +33,7 @@ export type SignatureCheck =
   | "authority"
   | "signature";
 
-/** Refused: the request has a signature, and it is not right. The message says what is wrong. */
+/** Refused: the signature of the request is invalid. The message says why. */
 export class SignatureInvalid extends Error {
   override name = "SignatureInvalid";
   readonly code = "signature-invalid";
@@ -49,8 +48,8 @@ export class SignatureInvalid extends Error {
 
 export interface SignaturesOptions {
   /**
-   * The address by which clients reach the server, with no slash at its end. Where there is none,
-   * the Host is believed.
+   * The address by which clients reach the server, without a slash at its end. Without it, the Host
+   * field of a request is believed.
    */
   readonly publicUrl: string | undefined;
   readonly keys: SignatureVerifier;
@@ -59,14 +58,14 @@ export interface SignaturesOptions {
   readonly telemetry: Telemetry;
 }
 
-/** Characters that a field may have: the signature of the largest key takes some 1,400. */
+/** Characters of a field at most: the signature of the largest key takes some 1,400. */
 const MAX_FIELD = 4096;
 
-/** The library judges by a clock as well, but does not say that it was the clock. */
+/** Turns off the clock check of the library, whose error does not say that it was the clock. */
 const ANY_TIME = Number.MAX_SAFE_INTEGER;
 
-/** Errors of the library, as far as they tell of what a client sent. */
-const FOUND: Partial<Record<SignatureErrorCode, SignatureCheck>> = {
+/** The errors of the library that are faults of the client. */
+const CHECKS: Partial<Record<SignatureErrorCode, SignatureCheck>> = {
   [SignatureErrorCode.MissingField]: "components",
   [SignatureErrorCode.InvalidComponent]: "components",
   [SignatureErrorCode.DuplicateComponent]: "components",
@@ -87,7 +86,7 @@ export class RequestSignatures {
     this.#options = options;
   }
 
-  /** Whether a request has a signature at all, right or wrong. */
+  /** True for a request with a signature, valid or not. */
   has({ headers }: Request): boolean {
     if (headers.has("signature") || headers.has("signature-input")) return true;
     this.#options.telemetry.count("signatures", "none");
@@ -96,7 +95,7 @@ export class RequestSignatures {
 
   /**
    * Throws `SignatureInvalid` unless the request is signed by the user's key. A request that `has` a
-   * signature is never taken for an unsigned one.
+   * signature never counts as an unsigned one.
    */
   async check(request: Request, body: Uint8Array, user: PublicKey): Promise<void> {
     const { telemetry } = this.#options;
@@ -119,24 +118,29 @@ export class RequestSignatures {
         throw new SignatureInvalid(fingerprint, "format", `the ${name} field is too long`);
     }
     const { publicUrl, time } = this.#options;
-    const told = originTold(request);
-    const own = publicUrl ?? told;
-    if (own === undefined)
+    const claimedOrigin = claimedOriginOf(request);
+    const expectedOrigin = publicUrl ?? claimedOrigin;
+    if (expectedOrigin === undefined) {
       throw new SignatureInvalid(fingerprint, "authority", "the request names no host");
+    }
 
     const now = Math.floor(time() / 1000);
     const isFor = (origin: string) =>
       this.#isSigned(request, origin, user, (claims) =>
         checkClaims(claims, request.headers.get("content-digest") ?? "", body, user, now),
       );
-    if (await isFor(own)) return;
-    const { host, pathname } = new URL(own + SYNC_PATH);
-    if (told !== undefined && told !== own && (await isFor(told))) {
-      const meant = new URL(told).host + SYNC_PATH;
+    if (await isFor(expectedOrigin)) return;
+    const { host, pathname } = new URL(expectedOrigin + SYNC_PATH);
+    if (
+      claimedOrigin !== undefined &&
+      claimedOrigin !== expectedOrigin &&
+      (await isFor(claimedOrigin))
+    ) {
+      const claimed = new URL(claimedOrigin).host + SYNC_PATH;
       throw new SignatureInvalid(
         fingerprint,
         "authority",
-        `it is for ${meant}, and this is ${host}${pathname}`,
+        `it is for ${claimed}, and this is ${host}${pathname}`,
       );
     }
     throw new SignatureInvalid(
@@ -146,7 +150,7 @@ export class RequestSignatures {
     );
   }
 
-  /** Whether the signature holds for a server at this origin. Throws `SignatureInvalid`. */
+  /** Whether the signature is valid for a server at this origin. Throws `SignatureInvalid`. */
   async #isSigned(
     request: Request,
     origin: string,
@@ -180,14 +184,14 @@ export class RequestSignatures {
       if (!(error instanceof SignatureError)) throw error;
       if (error.code === SignatureErrorCode.VerificationFailed) return false;
       if (error.code === SignatureErrorCode.ResolverFailed) throw error.cause;
-      const check = FOUND[error.code];
+      const check = CHECKS[error.code];
       if (check === undefined) throw error;
       throw new SignatureInvalid(user.fingerprint, check, error.message);
     }
   }
 }
 
-/** Checks what a signature says of itself, the cheap before the dear. Throws `SignatureInvalid`. */
+/** Checks the claims of a signature, before the costly verification. Throws `SignatureInvalid`. */
 function checkClaims(
   { components, parameters }: UntrustedSignatureCandidate,
   digest: string,
@@ -231,21 +235,21 @@ function checkClaims(
   if (fault !== undefined) throw new SignatureInvalid(fingerprint, "digest", fault);
 }
 
-/** The value of `Accept-Signature` (RFC 9421, section 5) that asks a user for a signature. */
+/** The `Accept-Signature` field (RFC 9421, section 5) that asks a user for a signature. */
 export function acceptSignature(user: Fingerprint): string {
   return `sig=${coveredComponents()};created;keyid="${user}";alg="${SIGNATURE_ALGORITHM}"`;
 }
 
-/** The origin that a request says it is for; `undefined` when it says none that can be. */
-function originTold({ headers, url }: Request): string | undefined {
-  // Some runtimes take it out of the URL, where there is no Host in HTTP/2.
+/** The origin that a request is for by its own account; `undefined` where that is no origin. */
+function claimedOriginOf({ headers, url }: Request): string | undefined {
+  // HTTP/2 has no Host: some runtimes have it in the URL only.
   const host = headers.get("host") ?? (URL.canParse(url) ? new URL(url).host : "");
   const origin = `http://${host}`;
   const isHost = /^[^/?#@\\\s]+$/.test(host) && URL.canParse(origin);
   return isHost ? origin : undefined;
 }
 
-/** The fields that can be signed. The library refuses a message with one that cannot. */
+/** The fields that can be signed. The library refuses a message that has any other. */
 function fieldsOf(headers: Headers): { name: string; value: string }[] {
   return [...headers]
     .filter(([, value]) => /^[\t\x20-\x7e]*$/.test(value))

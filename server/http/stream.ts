@@ -12,20 +12,20 @@ export interface StreamEnd {
 const CHUNK_BYTES = 64 * 1024;
 const CHUNK_MS = 10;
 
-/** More is handed over in parts, so that even a slow reader shows that it takes something. */
+/** Larger chunks are sent in parts, so that even a slow reader shows progress. */
 const PART_BYTES = 2 * CHUNK_BYTES;
 
 export interface StreamOptions {
-  /** Milliseconds after which a connection is broken on which the reader takes nothing. */
+  /** Milliseconds after which the connection is broken if the reader takes nothing. */
   readonly timeout: number;
-  /** Called once, however it ends. */
+  /** Called exactly once. */
   readonly onEnd: (end: StreamEnd) => void;
 }
 
 /**
- * Gathers the first lines, then returns a body that reads the rest as the client takes them. What
- * fails before the first line is thrown, so that it can still be answered as an error; after that
- * it breaks the connection.
+ * Gathers the first lines, then returns a body that reads the rest as the client takes them. A
+ * failure before the first line is thrown, so that it can still be answered with a problem; a later
+ * one breaks the connection.
  */
 export async function streamOf(
   lines: AsyncGenerator<Uint8Array, void, void>,
@@ -61,7 +61,7 @@ export async function streamOf(
         timer = setTimeout(stall, timeout, controller);
       },
       async pull(controller) {
-        // What takes long now is the server's own affair.
+        // The time until the next chunk is the server's, not the reader's.
         clearTimeout(timer);
         try {
           const { chunk, done } = ahead ?? (await gather(lines));
@@ -79,7 +79,7 @@ export async function streamOf(
           end();
         } catch (error) {
           end({ error });
-          // Not the error itself: some runtimes print what a stream fails with.
+          // Not the error itself: some runtimes print the error of a stream.
           throw new Error("the response was cut: the operations could not be read to their end");
         }
       },
@@ -110,13 +110,13 @@ async function gather(lines: AsyncGenerator<Uint8Array, void, void>): Promise<Ga
   return { chunk: joined(parts), done: false };
 }
 
-/** One piece of memory, which is not copied where it is one already. */
+/** One piece of memory; a single part is not copied. */
 function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const [only] = parts;
   return parts.length === 1 && only !== undefined && isUnshared(only) ? only : Buffer.concat(parts);
 }
 
-/** Whether no other thread can change the bytes, as a response asks for. */
+/** True for memory that no other thread can change, which a response requires. */
 function isUnshared(bytes: Uint8Array): bytes is Uint8Array<ArrayBuffer> {
   return bytes.buffer instanceof ArrayBuffer;
 }

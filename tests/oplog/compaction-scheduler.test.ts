@@ -8,7 +8,7 @@ import { md5Of, ObjectMissing } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { fingerprintOf } from "../../sync/public-key.ts";
 import { gate, HookedDriver } from "../support/drivers.ts";
-import { type Operation, type Serving, serving, sync } from "../support/http.ts";
+import { type Operation, type Serving, sync, withServer } from "../support/http.ts";
 import { processOn, storeRun } from "../support/logs.ts";
 import { metricsOf } from "../support/metrics.ts";
 import { operationsOf } from "../support/operations.ts";
@@ -432,7 +432,7 @@ describe("a server that compacts", () => {
       assert.match(metrics, /^sync_compaction_total\{event="deleted"\} [1-9]/m);
       assert.match(metrics, /^sync_compaction_total\{event="failed"\} 0$/m);
     };
-    await serving({}, work, driver, { limits, timing: atOnce });
+    await withServer({}, work, driver, { limits, timing: atOnce });
   });
 
   it("packs nothing with COMPACTION=off", async () => {
@@ -443,6 +443,6 @@ describe("a server that compacts", () => {
       await server.compacted();
       assert.equal((await storage.list(fingerprintOf(key))).length, 8);
     };
-    await serving({ COMPACTION: "off" }, work, storage, { limits, timing: atOnce });
+    await withServer({ COMPACTION: "off" }, work, storage, { limits, timing: atOnce });
   });
 });

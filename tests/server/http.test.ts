@@ -4,7 +4,7 @@ import { readConfig } from "../../server/config.ts";
 import { createLogger } from "../../server/logger.ts";
 import { createHandler } from "../../server.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
-import { type Serving, serveHere, sync } from "../support/http.ts";
+import { type Serving, serveHere, sync, withServer } from "../support/http.ts";
 import {
   body,
   client,
@@ -13,7 +13,6 @@ import {
   other,
   payload,
   problemIn,
-  serving,
   user,
 } from "../support/requests.ts";
 import { newClient } from "../support/users.ts";
@@ -113,7 +112,7 @@ describe("a request of a web page", () => {
   for (const [what, setting, origin, allowed, vary] of cases) {
     it(`with ${what} is ${allowed === null ? "not " : ""}let read every answer`, async () => {
       const exposed = allowed === null ? null : EXPOSED;
-      await serving({ CORS_ORIGIN: setting }, async (url) => {
+      await withServer({ CORS_ORIGIN: setting }, async ({ url }) => {
         assert.deepEqual(
           await corsHeaders(url, origin),
           [204, 200, 405, 404].map((status) => ({ status, allowed, exposed, vary })),
@@ -123,7 +122,7 @@ describe("a request of a web page", () => {
   }
 
   it("is let send JSON by the preflight, and not asked about again for a day", async () => {
-    await serving({}, async (url) => {
+    await withServer({}, async ({ url }) => {
       const { status, headers } = await fetch(new URL("/sync", url), {
         method: "OPTIONS",
         headers: { Origin: page, "Access-Control-Request-Method": "POST" },
@@ -180,7 +179,7 @@ describe("a request of a user whose tokens are used up", () => {
   });
 
   it("is not there when the limit is off, and no header tells of one", async () => {
-    await serving({ RATE_LIMIT: "0", RATE_BURST: "1" }, async (url) => {
+    await withServer({ RATE_LIMIT: "0", RATE_BURST: "1" }, async ({ url }) => {
       for (let i = 0; i < 5; i++) {
         const { status, headers } = await sync(url, { user, client_id: client });
         assert.equal(status, 200);

@@ -8,7 +8,7 @@ import { StorageUnavailable } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { fingerprintOf } from "../../sync/public-key.ts";
 import { gate, HookedDriver } from "../support/drivers.ts";
-import { type Serving, serving, sync } from "../support/http.ts";
+import { type Serving, sync, withServer } from "../support/http.ts";
 import { storeRun } from "../support/logs.ts";
 import { metricOf, metricsOf } from "../support/metrics.ts";
 import { overSocket, POST, parsed, problemIn } from "../support/requests.ts";
@@ -40,7 +40,7 @@ async function holdMemory({ url, port }: Serving): Promise<() => void> {
 
 describe("a user who has stored as much as one may", () => {
   it("is told so with the numbers, and can read and send again", async () => {
-    await serving({ QUOTA_BYTES: "10", QUOTA_CLIENTS: "2" }, async ({ url }) => {
+    await withServer({ QUOTA_BYTES: "10", QUOTA_CLIENTS: "2" }, async ({ url }) => {
       const user = randomPublicKey();
       const [a, b] = [newClient(), newClient()];
       const kept = first(user, a, "fourfour");
@@ -91,7 +91,7 @@ describe("a download that breaks off", () => {
       const left = Number(/;r=(\d+);/.exec(headers.get("ratelimit") ?? "")?.[1]);
       assert.ok(left >= 190, `${left} of 200 are left`);
     };
-    await serving(limits, download, driver);
+    await withServer(limits, download, driver);
   });
 });
 
@@ -137,7 +137,7 @@ describe("users with nothing stored yet", () => {
       assert.match(metrics, /^sync_refusals_total\{type="new-users-limited"\} 1$/m);
       assert.ok(!metrics.includes("192.0.2"));
     };
-    await serving(settings, work, driver);
+    await withServer(settings, work, driver);
   });
 
   it("count once while several of their clients store for the first time", async () => {
@@ -153,7 +153,7 @@ describe("users with nothing stored yet", () => {
       assert.equal((await from(url, "192.0.2.1", first(randomPublicKey()))).status, 200);
       assert.equal((await from(url, "192.0.2.1", first(randomPublicKey()))).status, 429);
     };
-    await serving(settings, work, driver);
+    await withServer(settings, work, driver);
   });
 
   it("count also when their first request is signed, which stores a lock", async () => {
@@ -175,7 +175,7 @@ describe("users with nothing stored yet", () => {
       assert.equal((await poll(ada)).status, 200, "the lock of hers is stored");
       assert.equal((await sync(url, { user: mary.base64, client_id: newClient() })).status, 200);
     };
-    await serving(settings, work, driver);
+    await withServer(settings, work, driver);
   });
 
   it("count also when they erase themselves, which stores a tombstone", async () => {
@@ -195,7 +195,7 @@ describe("users with nothing stored yet", () => {
       // Those of whom something is stored may always leave, and say so again.
       for (const user of [ada, ada, grace]) assert.equal((await erase(user)).status, 204);
     };
-    await serving(settings, work, driver);
+    await withServer(settings, work, driver);
   });
 });
 
@@ -219,12 +219,12 @@ describe("a request beyond what the server takes at once", () => {
       assert.equal((await sync(url, { user, client_id: newClient() })).status, 200);
       assert.match(await metricsOf(url), /^sync_refusals_total\{type="overloaded"\} 1$/m);
     };
-    await serving({ MAX_REQUESTS: "2" }, work, driver);
+    await withServer({ MAX_REQUESTS: "2" }, work, driver);
   });
 
   it("T-41 is refused when there is no memory for its body, which others hold", async () => {
     const settings = { MAX_BODY: "200KiB", MAX_BUFFERED: "400KiB", CLIENT_TIMEOUT: "4m" };
-    await serving(settings, async (server) => {
+    await withServer(settings, async (server) => {
       const { url } = server;
       const giveBack = await holdMemory(server);
       const large = first(randomPublicKey(), newClient(), "p".repeat(190_000));
@@ -239,7 +239,7 @@ describe("a request beyond what the server takes at once", () => {
 
   it("is refused at once when there is no memory to read its answer in", async () => {
     const settings = { MAX_BODY: "200KiB", MAX_BUFFERED: "400KiB", CLIENT_TIMEOUT: "4m" };
-    await serving(settings, async (server) => {
+    await withServer(settings, async (server) => {
       const { url } = server;
       const user = randomPublicKey();
       assert.equal((await sync(url, first(user, newClient(), "p".repeat(190_000)))).status, 200);
@@ -281,7 +281,7 @@ describe("a request beyond what the server takes at once", () => {
       read.open();
       assert.equal((await polling).operations.length, 1);
     };
-    await serving({ ...settings, LISTING_TTL: "0" }, work, driver);
+    await withServer({ ...settings, LISTING_TTL: "0" }, work, driver);
   });
 });
 
@@ -302,11 +302,11 @@ describe("a body that comes slowly", () => {
       assert.match(await metricsOf(url), /^sync_refusals_total\{type="request-timeout"\} 1$/m);
       assert.match(await metricsOf(url), /^sync_requests_running 1$/m);
     };
-    await serving({ CLIENT_TIMEOUT: "300ms" }, work, driver);
+    await withServer({ CLIENT_TIMEOUT: "300ms" }, work, driver);
   });
 
   it("has more time the more of it has come", async () => {
-    await serving({ CLIENT_TIMEOUT: "200ms" }, async ({ port }) => {
+    await withServer({ CLIENT_TIMEOUT: "200ms" }, async ({ port }) => {
       const text = JSON.stringify(first(randomPublicKey(), newClient(), "p".repeat(100_000)));
       const socket = net.connect(port, "localhost");
       await once(socket, "connect");
@@ -328,7 +328,7 @@ describe("a body that comes slowly", () => {
 
 describe("what comes from outside", () => {
   it("is not told back at length", async () => {
-    await serving({}, async ({ url }) => {
+    await withServer({}, async ({ url }) => {
       const long = "n".repeat(10_000);
       const members = await sync(url, { [long]: 1, sync_status: { [long]: 1 } });
       assert.equal(members.status, 400);
@@ -341,14 +341,14 @@ describe("what comes from outside", () => {
   });
 
   it("is not told back with half a character at its cut", async () => {
-    await serving({}, async ({ url }) => {
+    await withServer({}, async ({ url }) => {
       const { text } = await sync(url, { [`${"n".repeat(63)}🔒 and more`]: 1 });
       assert.ok(text.isWellFormed() && /n{63}\ufffd…/.test(text), text);
     });
   });
 
   it("has its path as it is written: a slash more is another path", async () => {
-    await serving({}, async ({ url }) => {
+    await withServer({}, async ({ url }) => {
       for (const path of ["/sync/", "/sync//", "/health/"]) {
         const response = await fetch(`${url.replace(/\/$/, "")}${path}`, { method: "POST" });
         assert.equal(response.status, 404, path);

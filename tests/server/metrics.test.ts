@@ -10,7 +10,7 @@ import { openStorage } from "../../storage/open.ts";
 import { fingerprintOf } from "../../sync/public-key.ts";
 import { HookedDriver } from "../support/drivers.ts";
 import { temporaryFolder } from "../support/folder.ts";
-import { type Serving, serveHere, serving, sync } from "../support/http.ts";
+import { type Serving, serveHere, sync, withServer } from "../support/http.ts";
 import { storeRun } from "../support/logs.ts";
 import { metricsOf } from "../support/metrics.ts";
 import { newClient, newUser } from "../support/users.ts";
@@ -39,7 +39,7 @@ async function servingWithoutFolder(
   const { path, remove } = temporaryFolder();
   const driver = await openStorage(path);
   remove();
-  await serving({}, (server) => work(server, path), driver);
+  await withServer({}, (server) => work(server, path), driver);
 }
 
 describe("GET /metrics", () => {
@@ -137,11 +137,11 @@ describe("GET /metrics", () => {
       assert.deepEqual(statuses, [200, 429, 429]);
       assert.equal(valuesIn(await metricsOf(url)).get("sync_rate_limited_total"), 2);
     };
-    await serving({ RATE_LIMIT: "0.001", RATE_BURST: "1" }, work);
+    await withServer({ RATE_LIMIT: "0.001", RATE_BURST: "1" }, work);
   });
 
   it("counts what the caches spare storage, and what they hold", async () => {
-    await serving({}, async ({ url }) => {
+    await withServer({}, async ({ url }) => {
       await sync(url, { ...append, operation_index: 0 });
       for (let i = 0; i < 3; i++) await sync(url, { user, client_id: newClient() });
       const values = valuesIn(await metricsOf(url));
@@ -183,7 +183,7 @@ describe("GET /metrics", () => {
       assert.deepEqual(await compacted(), [1, 5, 1]);
       assert.equal(server.log.filter((line) => line.includes("a compaction failed")).length, 1);
     };
-    await serving({}, work, storage, compaction);
+    await withServer({}, work, storage, compaction);
   });
 
   it("counts forks that lie inside segments, once", async () => {
@@ -193,7 +193,7 @@ describe("GET /metrics", () => {
     await storeRun(storage, fingerprint, client, 0, "zero", "another", "third");
     // One that only looks like a fork: it holds what the segments hold.
     await storeRun(storage, fingerprint, client, 0, "zero");
-    await serving(
+    await withServer(
       { LISTING_TTL: "0" },
       async ({ url, log }) => {
         const forks = async () =>
@@ -239,7 +239,7 @@ describe("GET /health", () => {
 
 describe("GET /ready", () => {
   it("says that storage answers", async () => {
-    await serving({}, async ({ url }) => {
+    await withServer({}, async ({ url }) => {
       const response = await fetch(new URL("/ready", url));
       assert.equal(response.status, 200);
       assert.equal(response.headers.get("cache-control"), "no-store");

@@ -89,8 +89,8 @@ export async function serveHere(
   };
 }
 
-/** Serves for as long as some work takes, however that ends. */
-export async function serving(
+/** Runs some work against a server of its own, which is closed when the work ends or fails. */
+export async function withServer(
   settings: Readonly<Record<string, string>>,
   work: (server: Serving) => Promise<void>,
   driver?: Driver,

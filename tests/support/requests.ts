@@ -1,7 +1,6 @@
 /** A sync request to put faults into, and ways to send what no client would send. */
 import assert from "node:assert/strict";
 import net from "node:net";
-import { serveHere } from "./http.ts";
 import { newClient, newUser } from "./users.ts";
 
 export const LAST_INDEX = Number.MAX_SAFE_INTEGER;
@@ -78,19 +77,6 @@ export async function overSocket(
   await answered;
   socket.destroy();
   return answer;
-}
-
-/** Serves for as long as some work takes, however that ends. */
-export async function serving(
-  settings: Record<string, string>,
-  work: (url: string) => Promise<void>,
-): Promise<void> {
-  const server = await serveHere(settings);
-  try {
-    await work(server.url);
-  } finally {
-    await server.close();
-  }
 }
 
 export const POST = "POST /sync HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
