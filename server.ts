@@ -36,8 +36,6 @@ async function main(environment: Readonly<Record<string, string | undefined>>): 
     port: config.PORT,
     headersTimeout: config.CLIENT_TIMEOUT,
   });
-  console.log(`Sync-Server ${VERSION} listens on ${server.url}, storage ${config.STORAGE}`);
-
   const stop = async (signal: string) => {
     logger.info("stopping", { signal });
     await Promise.race([
@@ -49,6 +47,8 @@ async function main(environment: Readonly<Record<string, string | undefined>>): 
   };
   process.once("SIGTERM", stop);
   process.once("SIGINT", stop);
+  // Last: a supervisor that reads this line may stop the server at once.
+  console.log(`Sync-Server ${VERSION} listens on ${server.url}, storage ${config.STORAGE}`);
 }
 
 /** True when this file was started, not imported. Before Node 24.2, only the arguments say so. */
