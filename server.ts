@@ -9,7 +9,11 @@ import { StorageUnavailable } from "./storage/driver.ts";
 import { openStorage } from "./storage/open.ts";
 import { InvalidAllowList } from "./sync/allow-list.ts";
 
+export { type Config, readConfig } from "./server/config.ts";
 export { createHandler, type Handler, type HandlerOptions } from "./server/handler.ts";
+export { createLogger, type Logger } from "./server/logger.ts";
+export type { Driver } from "./storage/driver.ts";
+export { openStorage } from "./storage/open.ts";
 
 /**
  * How many threads of Node may wait for the disk at once. Its default is 4, and operations that are
