@@ -29,7 +29,8 @@ export interface RequestCounts {
  * - **Durable**: what `put` returned for, and what `list` shows, survives power loss.
  * - **Whole**: neither `list` nor `get` ever shows a half-written object.
  * - **Errors** are thrown, never hidden: `ObjectMissing` for a name that is not stored, a
- *   `TypeError` for a name that may not be, `StorageUnavailable` for any failure that may pass.
+ *   `TypeError` for a name that may not be, `StorageUnavailable` for any failure that may pass. While
+ *   the backend is away, no call says that an object is missing or a list empty, and none succeeds.
  */
 export interface Driver {
   /**

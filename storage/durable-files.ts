@@ -86,12 +86,17 @@ export async function syncFolder(path: string): Promise<void> {
   }
 }
 
-/** Deletes a file if it exists. `rm` would look at it first, which takes as long again. */
-export async function remove(path: string): Promise<void> {
+/**
+ * Deletes a file if it exists, and returns whether it did. `rm` would look at it first, which takes
+ * as long again.
+ */
+export async function remove(path: string): Promise<boolean> {
   try {
     await unlink(path);
+    return true;
   } catch (error) {
     if (!isNotFound(error)) throw error;
+    return false;
   }
 }
 

@@ -85,8 +85,9 @@ export class FilesystemDriver implements Driver {
         const path = this.#path(name);
         return await (size < LARGE ? readWhole(path) : readLarge(path));
       } catch (error) {
-        if (isNotFound(error)) throw new ObjectMissing(name, { cause: error });
-        throw error;
+        if (!isNotFound(error)) throw error;
+        await this.#checkPresent();
+        throw new ObjectMissing(name, { cause: error });
       }
     });
   }
@@ -110,7 +111,9 @@ export class FilesystemDriver implements Driver {
 
   async delete(name: string): Promise<void> {
     checkName(name);
-    await guarded("delete an object", () => remove(this.#path(name)));
+    await guarded("delete an object", async () => {
+      if (!(await remove(this.#path(name)))) await this.#checkPresent();
+    });
   }
 
   async close(): Promise<void> {
@@ -165,11 +168,17 @@ export class FilesystemDriver implements Driver {
       return await readdir(path);
     } catch (error) {
       if (!isNotFound(error)) throw error;
-      // Without the folder there are no objects. But where the storage itself is gone (a volume that
-      // is not mounted), an empty list would be wrong: then this throws.
-      await stat(this.#temporary);
+      await this.#checkPresent();
       return [];
     }
+  }
+
+  /**
+   * What is not found is not stored, unless the storage itself is gone (a volume that is not
+   * mounted): then this throws.
+   */
+  async #checkPresent(): Promise<void> {
+    await stat(this.#temporary);
   }
 
   /**

@@ -1,300 +1,40 @@
 /** The contract of `storage/driver.ts`, as a suite that runs on every driver. */
-import assert from "node:assert/strict";
-import { randomBytes } from "node:crypto";
 import { after, before, describe, it } from "node:test";
-import { formatName } from "../../oplog/names.ts";
-import { type Driver, md5Of, ObjectMissing, StorageUnavailable } from "../../storage/driver.ts";
-import { type Process, processOn } from "../support/logs.ts";
-import { operationsOf } from "../support/operations.ts";
-import { newClient, someFingerprint } from "../support/users.ts";
+import type { Driver } from "../../storage/driver.ts";
+import { declareFaults } from "./contract/faults.ts";
+import { declareObjects } from "./contract/objects.ts";
+import { type Declare, type Place, subjectOf } from "./contract/place.ts";
+import { declareProcesses } from "./contract/processes.ts";
 
-/** A storage for the suite. */
-export interface Place {
-  /** Opens it. Called again, it opens the same storage, as another process would. */
-  readonly open: () => Promise<Driver>;
-  /** False for a storage that no other process can open. */
-  readonly shared: boolean;
-  /** Deletes what the suite has stored. */
-  readonly remove: () => void | Promise<void>;
-}
-
-/** Declares the suite. Each test stores under a prefix of its own, so the place may be shared. */
-export function driverContract(name: string, { open, shared, remove }: Place): void {
-  describe(`the driver contract on ${name}`, () => {
+/**
+ * Declares the suite. Each test stores under a prefix of its own, so the place may be shared. What a
+ * driver cannot do is skipped with the reason that the place gives.
+ */
+export function driverContract(name: string, place: Place): void {
+  const available = place.available?.() ?? true;
+  describe(`the driver contract on ${name}`, { skip: available !== true && available }, () => {
     let driver: Driver;
 
     before(async () => {
-      driver = await open();
+      driver = await place.open();
     });
     after(async () => {
       await driver.close();
-      await remove();
+      await place.remove();
     });
 
-    const names = async (prefix: string) => (await driver.list(prefix)).map(({ name }) => name);
-    const text = (words: string) => new TextEncoder().encode(words);
-
-    it("returns the bytes that were put", async () => {
-      const user = someFingerprint();
-      const bodies = {
-        everyByte: Uint8Array.from({ length: 256 }, (_, i) => i),
-        none: new Uint8Array(0),
-        one: Uint8Array.of(0),
-        lineEnds: text("\r\n\n\r\0\n"),
-        notUtf8: Uint8Array.of(0xff, 0xfe, 0xc0, 0x80),
-        byteOrderMark: text("\ufeffpayload"),
-        large: Uint8Array.from(randomBytes(3_000_000)),
-      };
-      for (const [key, body] of Object.entries(bodies)) await driver.put(`${user}.${key}`, body);
-      for (const [key, body] of Object.entries(bodies)) {
-        assert.deepEqual(Buffer.from(await driver.get(`${user}.${key}`)), Buffer.from(body), key);
-      }
+    declareContract(place, (title, run) => {
+      it(title, () => run(subjectOf(place, driver)));
     });
-
-    it("keeps its own copy: a buffer that is reused after the put changes nothing", async () => {
-      const user = someFingerprint();
-      const body = text("first");
-      await driver.put(`${user}.a`, body);
-      body.fill(0);
-      assert.deepEqual(Buffer.from(await driver.get(`${user}.a`)), Buffer.from("first"));
-    });
-
-    it("lists names in byte order, each with its size, whatever order they came in", async () => {
-      const user = someFingerprint();
-      const endings = [
-        ".b",
-        ".a",
-        ".B",
-        ".A",
-        ".0",
-        ".-",
-        "._",
-        "._.z",
-        ".a.b",
-        ".a-b",
-        ".aa",
-        ".Z9",
-      ];
-      for (const [i, ending] of endings.entries()) {
-        await driver.put(user + ending, new Uint8Array(i));
-      }
-      const expected = endings
-        .map((ending, i) => ({ name: user + ending, size: i }))
-        .sort((x, y) => Buffer.compare(Buffer.from(x.name), Buffer.from(y.name)));
-      assert.deepEqual(await driver.list(`${user}.`), expected);
-    });
-
-    it("lists the names that begin with the prefix, and no other", async () => {
-      const user = someFingerprint();
-      for (const ending of ["a.b", "a.b.c", "a.bc", "a.bc.d", "ab.c"]) {
-        await driver.put(`${user}.${ending}`, text(ending));
-      }
-      const under = async (prefix: string) =>
-        (await names(`${user}.${prefix}`)).map((name) => name.slice(user.length + 1));
-      assert.deepEqual(await under("a.bc"), ["a.bc", "a.bc.d"]);
-      assert.deepEqual(await under("a.b."), ["a.b.c"]);
-      assert.deepEqual(await under("a.b"), ["a.b", "a.b.c", "a.bc", "a.bc.d"]);
-      assert.deepEqual(await under("a"), ["a.b", "a.b.c", "a.bc", "a.bc.d", "ab.c"]);
-      assert.deepEqual(await under("b"), []);
-    });
-
-    it("lists by a prefix that ends inside a partition, and by one that is a partition", async () => {
-      const user = someFingerprint();
-      const sibling = `${user.slice(0, 42)}${user.endsWith("A") ? "B" : "A"}`;
-      await driver.put(`${user}.x`, text("x"));
-      await driver.put(`${sibling}.x`, text("x"));
-      assert.deepEqual(await names(user.slice(0, 42)), [`${user}.x`, `${sibling}.x`].sort());
-      assert.deepEqual(await names(user), [`${user}.x`]);
-    });
-
-    it("lists nothing where there is nothing", async () => {
-      assert.deepEqual(await driver.list(`${someFingerprint()}.`), []);
-    });
-
-    it("accepts names of 1 to 255 characters", async () => {
-      const user = someFingerprint();
-      const long = `${user}.`.padEnd(255, "x");
-      const short = user.slice(0, 1);
-      await driver.put(long, text("long"));
-      await driver.put(short, text("short"));
-      assert.deepEqual(Buffer.from(await driver.get(long)), Buffer.from("long"));
-      assert.deepEqual(Buffer.from(await driver.get(short)), Buffer.from("short"));
-      assert.deepEqual(await names(`${user}.`), [long]);
-      await driver.delete(short);
-    });
-
-    it("refuses names that could lead out of its storage", async () => {
-      const refused = [
-        "",
-        ".",
-        "..",
-        "../x",
-        "a/b",
-        "a\\b",
-        ".hidden",
-        "a\0b",
-        "ä",
-        "x".repeat(256),
-      ];
-      for (const name of refused) {
-        await assert.rejects(driver.put(name, text("x")), TypeError, JSON.stringify(name));
-      }
-    });
-
-    it("leaves an object as it is when its name is put again", async () => {
-      const [user, client] = [someFingerprint(), newClient()];
-      const md5 = md5Of(text("first"));
-      const name = formatName({ user, client, first: 0, last: 0, md5 });
-      await driver.put(name, text("first"), md5);
-      await driver.put(name, text("first"), md5);
-      await driver.put(name, text("first"));
-      // Not the body that the name stands for: ignored, or refused.
-      await driver.put(name, text("second, longer"), md5).catch((error: unknown) => {
-        assert.ok(error instanceof StorageUnavailable, String(error));
-      });
-      assert.deepEqual(Buffer.from(await driver.get(name)), Buffer.from("first"));
-      assert.deepEqual(await driver.list(name), [{ name, size: 5 }]);
-    });
-
-    it("gets a whole object whatever size the caller passes", async () => {
-      const name = `${someFingerprint()}.a`;
-      const body = new Uint8Array(200_000).map((_, i) => i % 251);
-      await driver.put(name, body);
-      for (const size of [undefined, 0, 1, 199_999, 200_000, 200_001, 10_000_000]) {
-        assert.deepEqual(Buffer.from(await driver.get(name, size)), Buffer.from(body), `${size}`);
-        await assert.rejects(driver.get(`${name}.missing`, size), ObjectMissing);
-      }
-    });
-
-    it("ends concurrent puts of one name with one whole object", async () => {
-      const name = `${someFingerprint()}.a`;
-      const bodies = Array.from({ length: 16 }, (_, i) => new Uint8Array(100_000).fill(i));
-      await Promise.all(bodies.map((body) => driver.put(name, body)));
-      const stored = Buffer.from(await driver.get(name));
-      assert.ok(bodies.some((body) => stored.equals(body)));
-      assert.deepEqual(await driver.list(name), [{ name, size: 100_000 }]);
-    });
-
-    it("never lists a half-written object or another name", async () => {
-      const user = someFingerprint();
-      const wanted = Array.from({ length: 64 }, (_, i) => `${user}.${i}`);
-      let putting = true;
-      const puts = Promise.all(wanted.map((name) => driver.put(name, new Uint8Array(200_000))));
-      const done = puts.finally(() => {
-        putting = false;
-      });
-      while (putting) {
-        for (const { name, size } of await driver.list(user)) {
-          assert.ok(wanted.includes(name), name);
-          assert.equal(size, 200_000);
-          assert.equal((await driver.get(name)).byteLength, 200_000);
-        }
-      }
-      await done;
-      assert.deepEqual(await names(user), wanted.toSorted());
-    });
-
-    it("lists all earlier objects while others are put and deleted", async () => {
-      const user = someFingerprint();
-      const kept = Array.from({ length: 50 }, (_, i) => `${user}.kept.${100 + i}`);
-      for (const name of kept) await driver.put(name, text("kept"));
-      const others = Array.from({ length: 50 }, (_, i) => `${user}.other.${100 + i}`);
-      const changes = Promise.all(
-        others.map(async (name) => {
-          await driver.put(name, text("other"));
-          await driver.delete(name);
-        }),
-      );
-      for (let i = 0; i < 5; i++) {
-        assert.deepEqual(
-          (await names(user)).filter((name) => name.includes(".kept.")),
-          kept,
-        );
-      }
-      await changes;
-      assert.deepEqual(await names(user), kept);
-    });
-
-    it("throws ObjectMissing for an object that was never put, or was deleted", async () => {
-      const user = someFingerprint();
-      await assert.rejects(driver.get(`${user}.never`), ObjectMissing);
-      await driver.put(`${user}.gone`, text("x"));
-      await driver.put(`${user}.stays`, text("x"));
-      await driver.delete(`${user}.gone`);
-      await assert.rejects(driver.get(`${user}.gone`), ObjectMissing);
-      assert.deepEqual(await names(user), [`${user}.stays`]);
-      await driver.put(`${user}.gone`, text("again"));
-      assert.deepEqual(Buffer.from(await driver.get(`${user}.gone`)), Buffer.from("again"));
-    });
-
-    it("deletes a name that does not exist without an error", async () => {
-      await driver.delete(`${someFingerprint()}.never`);
-    });
-
-    it("lists 2,500 objects completely and in order, without those of other partitions", async () => {
-      const [user, other] = [someFingerprint(), someFingerprint()];
-      const wanted = Array.from(
-        { length: 2500 },
-        (_, i) => `${user}.${String(i).padStart(16, "0")}`,
-      );
-      const queue = wanted.values();
-      await driver.put(`${other}.x`, text("x"));
-      await Promise.all(
-        Array.from({ length: 32 }, async () => {
-          for (const name of queue) await driver.put(name, text("payload"));
-        }),
-      );
-      assert.deepEqual(
-        await driver.list(`${user}.`),
-        wanted.map((name) => ({ name, size: 7 })),
-      );
-      assert.deepEqual(await names(`${user}.00000000000021`), wanted.slice(2100, 2200));
-      assert.deepEqual(await names(`${other}.`), [`${other}.x`]);
-    });
-
-    it("keeps a log complete for its readers while each append is followed by a compaction", async () => {
-      const user = someFingerprint();
-      const client = newClient();
-      const second = shared ? await open() : driver;
-      const limits = { operations: 2, bytes: 1000 };
-      const writer = processOn(driver, Number.POSITIVE_INFINITY, { limits });
-      const readers = [writer, processOn(driver, 0), processOn(second, 0)];
-      const payloads: string[] = [];
-      for (let i = 0; i < 24; i++) {
-        // Some of them as batches.
-        const some = Array.from({ length: i % 5 === 4 ? 3 : 1 }, (_, n) => `${i}.${n}`);
-        await writer.log.append(user, client, payloads.length, some);
-        payloads.push(...some);
-        const expected = payloads.map((payload, operation_index) => ({
-          client_id: client,
-          operation_index,
-          payload,
-        }));
-        const read = ({ log }: Process) => log.read(user, new Map());
-        // Some list before the compaction and read after it, others read during it.
-        const early = await Promise.all(readers.map(read));
-        const compacting = writer.compactor.compact(user);
-        const during = Promise.all(readers.map(async (reader) => operationsOf(await read(reader))));
-        await Promise.all([compacting, during]);
-        const all = [...(await during), ...(await Promise.all(early.map(operationsOf)))];
-        for (const operations of all) assert.deepEqual(operations, expected);
-      }
-      assert.ok((await names(`${user}.`)).length < payloads.length / 2, "it was packed");
-      assert.ok(writer.telemetry.value("compaction", "deleted") > 20);
-      if (second !== driver) await second.close();
-    });
-
-    if (!shared) return;
-
-    it("shows objects to another process that opens the same storage", async () => {
-      const name = `${someFingerprint()}.a`;
-      await driver.put(name, text("shared"));
-      const second = await open();
-      assert.deepEqual(await second.list(name), [{ name, size: 6 }]);
-      assert.deepEqual(Buffer.from(await second.get(name)), Buffer.from("shared"));
-      await second.delete(name);
-      await assert.rejects(driver.get(name), ObjectMissing);
-      await second.close();
-    });
+    for (const reason of [place.processes, place.faults]) {
+      if (typeof reason === "string") it(`is not tested further: ${reason}`, { skip: true });
+    }
   });
+}
+
+/** Declares each test of the contract that a place allows. */
+export function declareContract({ processes, faults }: Place, declare: Declare): void {
+  declareObjects(declare);
+  if (typeof processes !== "string") declareProcesses(declare, processes);
+  if (typeof faults !== "string") declareFaults(declare, faults);
 }

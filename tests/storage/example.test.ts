@@ -1,29 +1,36 @@
-/** The driver that storage/README.md shows, as it stands there. */
+/** The driver that storage/README.md shows, and its test, as they stand there. */
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { after } from "node:test";
 import { pathToFileURL } from "node:url";
-import type { Driver } from "../../storage/driver.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { projectFolder } from "../support/process.ts";
-import { driverContract } from "./driver-contract.ts";
 
-const storage = join(projectFolder, "storage");
-const blocks = readFileSync(join(storage, "README.md"), "utf8").matchAll(/^```ts\n(.*?)^```$/gms);
-const source = [...blocks].map(([, code = ""]) => code).find((code) => code.includes("implements"));
-assert.ok(source !== undefined, "storage/README.md shows no driver");
-
+const readme = readFileSync(join(projectFolder, "storage", "README.md"), "utf8");
+const blocks = [...readme.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code = ""]) => code);
 const temporary = temporaryFolder();
-const file = join(temporary.path, "flat.mts");
-writeFileSync(file, source.replaceAll('"./', `"${pathToFileURL(storage).href}/`));
-const example: { FlatDriver: { open: (folder: string) => Promise<Driver> } } = await import(
-  pathToFileURL(file).href
-);
+after(() => temporary.remove());
 
-const folder = join(temporary.path, "objects");
-mkdirSync(folder);
-driverContract("the driver of storage/README.md", {
-  open: () => example.FlatDriver.open(folder),
-  shared: true,
-  remove: () => temporary.remove(),
-});
+/** Writes the code block with a text in it to a file; returns the URL of the file. */
+function write(file: string, part: string, imports: Readonly<Record<string, string>>): string {
+  const block = blocks.find((code) => code.includes(part));
+  assert.ok(block !== undefined, `storage/README.md has no block with ${part}`);
+  const code = Object.entries(imports).reduce(
+    (text, [from, to]) => text.replaceAll(`"${from}`, `"${to}`),
+    block,
+  );
+  const path = join(temporary.path, file);
+  writeFileSync(path, code);
+  return pathToFileURL(path).href;
+}
+
+const folder = (...parts: string[]) => `${pathToFileURL(join(projectFolder, ...parts)).href}/`;
+const driver = write("flat.mts", "class FlatDriver", { "./": folder("storage") });
+await import(
+  write("flat.test.mts", 'driverContract("a flat folder"', {
+    "../../storage/flat.ts": driver,
+    "../support/": folder("tests", "support"),
+    "./": folder("tests", "storage"),
+  })
+);

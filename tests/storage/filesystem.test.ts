@@ -18,13 +18,20 @@ import { temporaryFolder } from "../support/folder.ts";
 import { someFingerprint } from "../support/users.ts";
 import { crashSuite } from "./crash-suite.ts";
 import { driverContract } from "./driver-contract.ts";
+import { folderFaults } from "./folder-faults.ts";
 
 const shared = temporaryFolder();
 after(() => shared.remove());
 
 driverContract("a folder", {
   open: () => FilesystemDriver.open(join(shared.path, "contract")),
-  shared: true,
+  processes: {
+    module: new URL("../../storage/filesystem.ts", import.meta.url).href,
+    driver: "FilesystemDriver",
+    location: join(shared.path, "contract"),
+    files: true,
+  },
+  faults: folderFaults(FilesystemDriver.open),
   remove: () => undefined,
 });
 

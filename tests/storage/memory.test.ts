@@ -4,7 +4,8 @@ import { driverContract } from "./driver-contract.ts";
 
 driverContract("memory", {
   open: async () => new MemoryDriver(),
-  shared: false,
+  processes: "each process has a memory of its own",
+  faults: "memory does not fail",
   remove: () => undefined,
 });
 

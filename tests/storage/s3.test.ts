@@ -1,6 +1,8 @@
 import { S3Driver } from "../../storage/s3.ts";
 import { protocolSuite } from "../protocol/protocol-suite.ts";
+import { countingProxy } from "../support/counting-proxy.ts";
 import { newPlace, s3, skipS3 } from "../support/s3.ts";
+import type { Faults } from "./contract/place.ts";
 import { crashSuite } from "./crash-suite.ts";
 import { driverContract } from "./driver-contract.ts";
 
@@ -10,7 +12,13 @@ if (s3 === undefined) {
   const place = newPlace();
   driverContract("S3", {
     open: () => S3Driver.open(place),
-    shared: true,
+    processes: {
+      module: new URL("../../storage/s3.ts", import.meta.url).href,
+      driver: "S3Driver",
+      location: place,
+      files: false,
+    },
+    faults: s3Faults(process.env.AWS_ENDPOINT_URL),
     remove: async () => {
       const driver = await S3Driver.open(place);
       const objects = (await driver.list("")).values();
@@ -23,4 +31,28 @@ if (s3 === undefined) {
   });
   protocolSuite("S3", () => S3Driver.open(newPlace()));
   crashSuite("S3", () => place);
+}
+
+/** A proxy stands between the driver and its service, and answers with 503 in its place. */
+function s3Faults(endpoint: string | undefined): Faults | string {
+  if (endpoint?.startsWith("http://") !== true) return "the proxy speaks only plain HTTP";
+  return {
+    // Port 9 of this machine: nothing listens there.
+    openAbsent: () => S3Driver.open(newPlace(), { endpoint: "http://127.0.0.1:9", maxAttempts: 1 }),
+    openBreakable: async () => {
+      const proxy = await countingProxy(endpoint);
+      const driver = await S3Driver.open(newPlace(), { endpoint: proxy.url, maxAttempts: 1 });
+      const close = driver.close.bind(driver);
+      driver.close = () => close().finally(proxy.close);
+      return {
+        driver,
+        breakBackend: () => {
+          proxy.meddleAnswer = () => ({ status: 503, body: Buffer.from("unavailable") });
+        },
+        repairBackend: () => {
+          proxy.meddleAnswer = (_seen, answer) => answer;
+        },
+      };
+    },
+  };
 }
