@@ -77,6 +77,11 @@ export function parseMarker(text: string): Marker | undefined {
   return Number.isSafeInteger(at) ? { kind: "erased", user, at } : undefined;
 }
 
+/** True for the name of a tombstone. */
+export function isTombstone(text: string): boolean {
+  return parseMarker(text)?.kind === "erased";
+}
+
 /** The prefix of the names of all objects of one user, and of no other user. */
 export function userPrefix(user: Fingerprint): string {
   return `${user}.`;

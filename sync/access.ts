@@ -61,7 +61,7 @@ export class Access {
   ): AccessCheck {
     const { erasures } = this.#options;
     return (listing) => {
-      const erasedAt = erasures.erasedAt(user) ?? listing.erasedAt;
+      const erasedAt = erasures.erasedAt(user, listing);
       if (erasedAt !== undefined) {
         if (listing.leftovers > 0) erasures.sweep(user);
         throw new UserErased(erasedAt);

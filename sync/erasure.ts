@@ -1,7 +1,14 @@
 import { LRUCache } from "lru-cache";
 import { KeyedQueue } from "../oplog/keyed-queue.ts";
+import type { Listing } from "../oplog/listing.ts";
 import type { ListingCache } from "../oplog/listing-cache.ts";
-import { type Fingerprint, formatMarker, parseMarker, userPrefix } from "../oplog/names.ts";
+import {
+  type Fingerprint,
+  formatMarker,
+  isTombstone,
+  parseMarker,
+  userPrefix,
+} from "../oplog/names.ts";
 import type { ObjectCache } from "../oplog/object-cache.ts";
 import type { Telemetry } from "../oplog/telemetry.ts";
 import type { Driver } from "../storage/driver.ts";
@@ -38,9 +45,12 @@ export class Erasures {
     this.#options = options;
   }
 
-  /** When a user was erased, in seconds of Unix time; `undefined` if this process does not know. */
-  erasedAt(user: Fingerprint): number | undefined {
-    return this.#known.get(user);
+  /**
+   * When a user was erased, in seconds of Unix time, as far as this process or the listing, which
+   * may be older, shows it.
+   */
+  erasedAt(user: Fingerprint, listing: Listing): number | undefined {
+    return this.#known.get(user) ?? listing.erasedAt;
   }
 
   /** Whether anything is stored of a user, even only a tombstone. */
@@ -62,7 +72,7 @@ export class Erasures {
       for (;;) {
         const names = (await driver.list(userPrefix(user))).map(({ name }) => name);
         // Of several, all processes must keep the same one: the earliest.
-        const tombstone = names.find((name) => parseMarker(name)?.kind === "erased");
+        const tombstone = names.find(isTombstone);
         if (tombstone === undefined) {
           await this.#writeTombstone(user);
           continue;
@@ -92,7 +102,7 @@ export class Erasures {
    */
   async settleAfresh(user: Fingerprint): Promise<void> {
     const stored = await this.#options.driver.list(userPrefix(user));
-    if (stored.some(({ name }) => parseMarker(name)?.kind === "erased")) await this.erase(user);
+    if (stored.some(({ name }) => isTombstone(name))) await this.erase(user);
   }
 
   /** Deletes the objects beside a tombstone, in the background. */
@@ -105,7 +115,8 @@ export class Erasures {
   }
 
   async #isErased(user: Fingerprint): Promise<boolean> {
-    const at = this.#known.get(user) ?? (await this.#options.listings.get(user)).erasedAt;
+    if (this.#known.has(user)) return true;
+    const at = this.erasedAt(user, await this.#options.listings.get(user));
     if (at !== undefined) this.#known.set(user, at);
     return at !== undefined;
   }
