@@ -1,4 +1,5 @@
 /** Stores an identity in a browser as `CryptoKey` objects, whose bytes no page can read. */
+import { BrowserDatabase, result } from "../browser-database.ts";
 import type { Identity } from "../types.ts";
 
 const TABLE = "identity";
@@ -23,27 +24,18 @@ export async function forgetIdentity(name: string): Promise<void> {
   await withTable(name, "readwrite", (table) => table.delete(KEY));
 }
 
-function withTable<Value>(
+async function withTable<Value>(
   name: string,
   mode: IDBTransactionMode,
   work: (table: IDBObjectStore) => IDBRequest<Value>,
 ): Promise<Value> {
-  return new Promise((resolve, reject) => {
-    const opening = indexedDB.open(`${name} identity`, 1);
-    opening.onupgradeneeded = () => opening.result.createObjectStore(TABLE);
-    opening.onerror = () => reject(opening.error);
-    opening.onsuccess = () => {
-      const database = opening.result;
-      const transaction = database.transaction(TABLE, mode, { durability: "strict" });
-      const request = work(transaction.objectStore(TABLE));
-      transaction.oncomplete = () => {
-        database.close();
-        resolve(request.result);
-      };
-      transaction.onabort = () => {
-        database.close();
-        reject(transaction.error);
-      };
-    };
+  const database = await BrowserDatabase.open({
+    name: `${name} identity`,
+    create: (created) => created.createObjectStore(TABLE),
   });
+  try {
+    return await database.transaction([TABLE], mode, (table) => result(work(table(TABLE))));
+  } finally {
+    database.close();
+  }
 }

@@ -1,3 +1,4 @@
+import { BrowserDatabase, result } from "../browser-database.ts";
 import type { Cursor, Identity } from "../types.ts";
 import type { Move, OwnClient, Store, StoreState } from "./store.ts";
 
@@ -24,8 +25,14 @@ type Table = "own" | "operations" | "cursors";
 
 const TABLES: readonly Table[] = ["own", "operations", "cursors"];
 
-/** A transaction ends when the disk has it, not the operating system (Indexed Database API 3.0). */
-const STRICT: IDBTransactionOptions = { durability: "strict" };
+/** What an app may want to know of its store. */
+export interface IndexedDbOptions {
+  /**
+   * Called when the browser has deleted the database, or closed it and does not open it again. The
+   * client cannot go on: close it, and ask the user to load the page again.
+   */
+  readonly onLost?: (error: Error) => void;
+}
 
 /**
  * Stores an installation in a browser.
@@ -35,19 +42,21 @@ const STRICT: IDBTransactionOptions = { durability: "strict" };
  * reload. A second tab at the same time gets slot 1, with another client id and other cursors.
  */
 export class IndexedDbStore implements Store {
-  readonly #database: IDBDatabase;
+  readonly #database: BrowserDatabase;
   readonly #name: string;
+  readonly #user: string;
   readonly #slot: string;
   readonly #number: number;
   readonly #release: () => void;
 
   private constructor(
-    database: IDBDatabase,
-    name: string,
+    database: BrowserDatabase,
+    place: { readonly name: string; readonly user: string },
     slot: { readonly key: string; readonly number: number; readonly release: () => void },
   ) {
     this.#database = database;
-    this.#name = name;
+    this.#name = place.name;
+    this.#user = place.user;
     this.#slot = slot.key;
     this.#number = slot.number;
     this.#release = slot.release;
@@ -62,6 +71,7 @@ export class IndexedDbStore implements Store {
   static async open(
     name: string,
     { fingerprint }: Pick<Identity, "fingerprint">,
+    { onLost }: IndexedDbOptions = {},
   ): Promise<IndexedDbStore> {
     const user = `${name} ${fingerprint}`;
     for (let number = 0; ; number++) {
@@ -69,7 +79,7 @@ export class IndexedDbStore implements Store {
       if (release === undefined) continue;
       try {
         const slot = { key: `${fingerprint} ${number}`, number, release };
-        return new IndexedDbStore(await openDatabase(name), user, slot);
+        return new IndexedDbStore(await openDatabase(name, onLost), { name, user }, slot);
       } catch (error) {
         release();
         throw error;
@@ -169,10 +179,11 @@ export class IndexedDbStore implements Store {
     const stores: Store[] = [];
     for (const key of slots) {
       const number = Number(key.split(" ")[1]);
-      const release = await lock(`${this.#name} ${number}`);
+      const release = await lock(`${this.#user} ${number}`);
       if (release === undefined) continue;
-      const database = await openDatabase(this.#database.name);
-      stores.push(new IndexedDbStore(database, this.#name, { key, number, release }));
+      const place = { name: this.#name, user: this.#user };
+      const database = await openDatabase(this.#name);
+      stores.push(new IndexedDbStore(database, place, { key, number, release }));
     }
     return stores;
   }
@@ -213,26 +224,11 @@ export class IndexedDbStore implements Store {
     putPayloads(table, client, 0, payloads);
   }
 
-  /**
-   * Runs work in one transaction. The work must await nothing but its requests: a transaction ends
-   * when it has none.
-   */
   #transaction<Result>(
     mode: IDBTransactionMode,
     work: (table: Tables) => Promise<Result>,
   ): Promise<Result> {
-    const transaction = this.#database.transaction(TABLES, mode, STRICT);
-    const done = new Promise<void>((resolve, reject) => {
-      transaction.oncomplete = () => resolve();
-      transaction.onabort = () =>
-        reject(transaction.error ?? new Error("the transaction was aborted"));
-    });
-    const working = work((name) => transaction.objectStore(name)).catch((error: unknown) => {
-      // After an error of the database it has ended already, and `done` rejects.
-      if (transaction.error === null) transaction.abort();
-      throw error;
-    });
-    return Promise.all([working, done]).then(([value]) => value);
+    return this.#database.transaction(TABLES, mode, work);
   }
 }
 
@@ -253,21 +249,15 @@ function putPayloads(
   }
 }
 
-function openDatabase(name: string): Promise<IDBDatabase> {
-  const request = indexedDB.open(name, 1);
-  request.onupgradeneeded = () => {
-    const database = request.result;
-    database.createObjectStore("own", { keyPath: ["slot", "place"] });
-    database.createObjectStore("operations", { keyPath: ["client", "index"] });
-    database.createObjectStore("cursors", { keyPath: ["slot", "client"] });
-  };
-  return result(request);
-}
-
-function result<Value>(request: IDBRequest<Value>): Promise<Value> {
-  return new Promise((resolve, reject) => {
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
+function openDatabase(name: string, onLost?: (error: Error) => void): Promise<BrowserDatabase> {
+  return BrowserDatabase.open({
+    name,
+    onLost,
+    create: (database) => {
+      database.createObjectStore("own", { keyPath: ["slot", "place"] });
+      database.createObjectStore("operations", { keyPath: ["client", "index"] });
+      database.createObjectStore("cursors", { keyPath: ["slot", "client"] });
+    },
   });
 }
 

@@ -32,6 +32,7 @@ export function hideError(): void {
 
 /** The message of an error as a sentence. */
 export function sentenceOf(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
+  const text = error instanceof Error ? error.message : String(error);
+  const message = text === "" && error instanceof Error ? error.name : text;
   return `${message.slice(0, 1).toUpperCase()}${message.slice(1)}${/[.!?]$/.test(message) ? "" : "."}`;
 }

@@ -1,17 +1,18 @@
 /** The user's key in this browser: created or imported, stored, and forgotten. */
 import { createIdentity, type Identity, importIdentity } from "../../../client/index.ts";
 import { forgetIdentity, loadIdentity, saveIdentity } from "../../../client/indexeddb.ts";
+import { askToPersist, ifAllowed, withStorage } from "./browser.ts";
 import { find, hideError, showError } from "./dom.ts";
 
 /** The name of the databases and of the channel between tabs. */
 export const NAME = "notebook";
 
-/** Where `localStorage` has the key as text. */
+/** Where `localStorage` has the key as text. Earlier keys have a time behind it. */
 const TEXT = `${NAME} key`;
 
 export interface UserKey {
   readonly identity: Identity;
-  /** The key as text, protected by a passphrase, for other devices. */
+  /** The key as text, protected by a passphrase, for other devices; empty if the browser lost it. */
   readonly text: string;
   /** Whether it was created just now, so that no copy exists. */
   readonly isNew: boolean;
@@ -20,21 +21,26 @@ export interface UserKey {
 /**
  * The key stored in this browser, or else the one that the user creates or imports now.
  *
+ * @param onAsk called if there is none
  * @param onNew called once a key is stored, so that other tabs use it too
  */
-export async function openKey(onNew: () => void): Promise<UserKey> {
-  const identity = await loadIdentity(NAME);
+export async function openKey(onAsk: () => void, onNew: () => void): Promise<UserKey> {
+  const { identity, text } = await withStorage(async () => ({
+    identity: await loadIdentity(NAME),
+    text: storedText(),
+  }));
   if (identity !== undefined) {
     return { identity, text: localStorage.getItem(TEXT) ?? "", isNew: false };
   }
+  onAsk();
   const welcome = find("welcome", HTMLElement);
+  // A browser may delete a part of what it stores, and this text may be the only copy of the key.
+  find("import-key", HTMLTextAreaElement).value = text;
+  find("left-over", HTMLElement).hidden = text === "";
   welcome.hidden = false;
   const key = await askForKey();
-  localStorage.setItem(TEXT, key.text);
-  await saveIdentity(NAME, key.identity);
   onNew();
-  // The browser may ask the user; the notebook works whatever the answer is.
-  void navigator.storage.persist();
+  await askToPersist();
   welcome.hidden = true;
   return key;
 }
@@ -42,11 +48,53 @@ export async function openKey(onNew: () => void): Promise<UserKey> {
 /** Deletes the key and all notes, once all tabs have closed the database. */
 export async function forgetAll(): Promise<void> {
   await forgetIdentity(NAME);
-  localStorage.removeItem(TEXT);
+  dropText(localStorage.getItem(TEXT));
   indexedDB.deleteDatabase(NAME);
 }
 
-/** Resolves once one of the two forms gave a key. */
+/** Shows the key as text if there is one, to be copied from a page that does not work. */
+export function offerStoredKey(): void {
+  const text = ifAllowed(storedText);
+  if (text === undefined || text === "") return;
+  find("stored-key", HTMLTextAreaElement).value = text;
+  find("welcome", HTMLElement).hidden = true;
+  find("rescue", HTMLElement).hidden = false;
+}
+
+/** Stores a key. No other key is lost: not one that another tab stored, nor an earlier text. */
+async function store({ identity, text }: UserKey): Promise<void> {
+  await navigator.locks.request(TEXT, async () => {
+    if ((await loadIdentity(NAME)) !== undefined) {
+      throw new Error("another tab has opened a notebook: reload this page");
+    }
+    const earlier = localStorage.getItem(TEXT);
+    dropText(text);
+    if (earlier !== null && earlier !== text) {
+      localStorage.setItem(`${TEXT} ${new Date().toISOString()}`, earlier);
+    }
+    localStorage.setItem(TEXT, text);
+    await saveIdentity(NAME, identity);
+  });
+}
+
+/** The newest text of a key; empty if there is none. */
+function storedText(): string {
+  const newest = textNames().sort().at(-1) ?? TEXT;
+  return localStorage.getItem(TEXT) ?? localStorage.getItem(newest) ?? "";
+}
+
+/** Deletes a text wherever it is stored. */
+function dropText(text: string | null): void {
+  for (const name of textNames()) {
+    if (localStorage.getItem(name) === text) localStorage.removeItem(name);
+  }
+}
+
+function textNames(): string[] {
+  return Object.keys(localStorage).filter((name) => name.startsWith(TEXT));
+}
+
+/** Resolves once one of the two forms gave a key, and it is stored. */
 function askForKey(): Promise<UserKey> {
   const { promise, resolve } = Promise.withResolvers<UserKey>();
   const onSubmit = (
@@ -60,7 +108,9 @@ function askForKey(): Promise<UserKey> {
       const buttons = document.querySelectorAll<HTMLButtonElement>("#welcome button");
       for (const button of buttons) button.disabled = true;
       try {
-        resolve(await work());
+        const key = await work();
+        await withStorage(() => store(key));
+        resolve(key);
         form.reset();
       } catch (error) {
         showError(error);

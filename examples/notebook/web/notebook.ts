@@ -1,11 +1,13 @@
 /** The notebook as a web page. All devices with the same key share one notebook. */
-import { type Status, type Store, SyncClient } from "../../../client/index.ts";
+import { type Store, SyncClient } from "../../../client/index.ts";
 import { IndexedDbStore } from "../../../client/indexeddb.ts";
 import { noteData, noteOf } from "../notes.ts";
+import { checkBrowser, withStorage } from "./browser.ts";
 import { CiphertextView } from "./ciphertext-view.ts";
-import { find, hideError, sentenceOf, setText, showError } from "./dom.ts";
-import { forgetAll, NAME, openKey, type UserKey } from "./key.ts";
+import { find, hideError, setText, showError } from "./dom.ts";
+import { forgetAll, NAME, offerStoredKey, openKey, type UserKey } from "./key.ts";
 import { NotesList } from "./notes-list.ts";
+import { StatusLine } from "./status-line.ts";
 
 /** Milliseconds between polls. Browsers slow down the timers of a tab in the background. */
 const POLL_MS = 2000;
@@ -13,14 +15,8 @@ const POLL_MS = 2000;
 /** Messages between the tabs of a browser: notes were sent; the key was stored or deleted. */
 type TabMessage = "notes" | "key";
 
-async function main(): Promise<void> {
-  if (!window.isSecureContext) {
-    throw new Error(
-      "browsers encrypt only on pages from localhost or over HTTPS: open this page there",
-    );
-  }
-  const status = find("status", HTMLElement);
-  setText(status, "No key yet");
+async function main(line: StatusLine): Promise<void> {
+  checkBrowser();
   const tabs = new BroadcastChannel(NAME);
   const notify = (message: TabMessage) => tabs.postMessage(message);
   let syncNow: () => void = () => undefined;
@@ -28,53 +24,16 @@ async function main(): Promise<void> {
     if (data === "key") location.reload();
     else syncNow();
   });
-  const key = await openKey(() => notify("key"));
-  const { identity } = key;
-  const notes = new NotesList();
-  const ciphertexts = new CiphertextView(identity);
-  const store = await IndexedDbStore.open(NAME, identity);
-  await addAcknowledged(store, ciphertexts);
-  let hasSynced = false;
-  let hasWritten = false;
-  const client = await SyncClient.open({
-    url: new URL(".", location.href),
-    identity,
-    store,
-    // The page stores no decrypted notes: without cursors, those of other devices are delivered again.
-    cursors: [],
-    pollInterval: POLL_MS,
-    fetch: ciphertexts.fetch,
-    receive: (operations) => notes.addOthers(operations.map(noteOf), hasSynced),
-    onStatus: (now) => {
-      status.dataset.state = now.state;
-      setText(status, statusText(now));
-      notes.setPending(now.pending);
-      if (now.state !== "synced") return;
-      hasSynced = true;
-      if (hasWritten) notify("notes");
-      hasWritten = false;
-    },
-    onRefusal: ({ kind, client, index }) =>
-      showError(
-        `Notes of device ${client.slice(0, 8)} from number ${index} on are not shown: ${kind}.`,
-      ),
-    onClientChange: async () => {
-      showClient(client);
-      notes.clearOwn();
-      await addOwn(client, notes);
-    },
-  });
-  await addOwn(client, notes);
+  const key = await openKey(
+    () => line.say("No key yet"),
+    () => notify("key"),
+  );
+  line.say("Opening the notebook…");
+  const client = await openClient(key, line, () => notify("notes"));
   // The status line shows a failure.
   syncNow = () => void client.sync().catch(() => undefined);
   addEventListener("online", syncNow);
   document.addEventListener("visibilitychange", syncNow);
-  onWrite(async (text) => {
-    const at = Date.now();
-    const created = await client.append(noteData(text, at));
-    hasWritten = true;
-    notes.addOwn([{ ...created, at, text }]);
-  });
   showClient(client);
   showKey(key);
   find("forget", HTMLButtonElement).addEventListener("click", async () => {
@@ -91,6 +50,76 @@ async function main(): Promise<void> {
   find("note", HTMLTextAreaElement).focus();
 }
 
+/**
+ * Opens the client, and shows its notes and its status.
+ *
+ * @param onSent called after notes that were written here have reached the server
+ */
+async function openClient(
+  { identity }: UserKey,
+  line: StatusLine,
+  onSent: () => void,
+): Promise<SyncClient> {
+  const notes = new NotesList();
+  const ciphertexts = new CiphertextView(identity);
+  const closing = new AbortController();
+  const store = await withStorage(() =>
+    IndexedDbStore.open(NAME, identity, {
+      onLost: (error) => {
+        line.stop(new Error(`${error.message}: reload this page`, { cause: error }));
+        closing.abort(error);
+      },
+    }),
+  );
+  await withStorage(() => addAcknowledged(store, ciphertexts));
+  let hasSynced = false;
+  let hasWritten = false;
+  let received = 0;
+  const client = await SyncClient.open({
+    url: new URL(".", location.href),
+    identity,
+    store,
+    // The page stores no decrypted notes: without cursors, those of other devices are delivered again.
+    cursors: [],
+    pollInterval: POLL_MS,
+    fetch: ciphertexts.fetch,
+    signal: closing.signal,
+    receive: (operations) => {
+      notes.addOthers(operations.map(noteOf), hasSynced);
+      received += operations.length;
+      const count = received === 1 ? "1 note" : `${received.toLocaleString("en")} notes`;
+      if (!hasSynced) line.showProgress(`${count} received`);
+    },
+    onStatus: (now) => {
+      line.show(now);
+      notes.setPending(now.pending);
+      if (now.state !== "synced") return;
+      hasSynced = true;
+      line.showProgress("");
+      if (hasWritten) onSent();
+      hasWritten = false;
+    },
+    onRefusal: ({ kind, client, index }) =>
+      showError(
+        `Notes of device ${client.slice(0, 8)} from number ${index} on are not shown: ${kind}.`,
+      ),
+    onClientChange: async () => {
+      showClient(client);
+      notes.clearOwn();
+      await addOwn(client, notes);
+    },
+  });
+  line.show(client.status);
+  await addOwn(client, notes);
+  onWrite(closing.signal, async (text) => {
+    const at = Date.now();
+    const created = await withStorage(() => client.append(noteData(text, at)));
+    hasWritten = true;
+    notes.addOwn([{ ...created, at, text }]);
+  });
+  return client;
+}
+
 /** Shows the operations of this device that the server has acknowledged. */
 async function addAcknowledged(store: Store, ciphertexts: CiphertextView): Promise<void> {
   const { own } = await store.load();
@@ -104,13 +133,14 @@ async function addOwn(client: SyncClient, notes: NotesList): Promise<void> {
   notes.setPending(client.status.pending);
 }
 
-function onWrite(write: (text: string) => Promise<void>): void {
+/** @param signal aborted once no note can be written any more */
+function onWrite(signal: AbortSignal, write: (text: string) => Promise<void>): void {
   const form = find("write", HTMLFormElement);
   const note = find("note", HTMLTextAreaElement);
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const text = note.value.trim();
-    if (text === "") return;
+    if (text === "" || signal.aborted) return;
     note.value = "";
     note.focus();
     try {
@@ -134,6 +164,8 @@ function showKey({ identity, text, isNew }: UserKey): void {
   const area = find("key", HTMLTextAreaElement);
   const copy = find("copy", HTMLButtonElement);
   area.value = text;
+  copy.disabled = text === "";
+  find("key-lost", HTMLElement).hidden = text !== "";
   find("device-details", HTMLDetailsElement).open = isNew;
   setText(find("fingerprint", HTMLElement), identity.fingerprint.slice(0, 8));
   copy.addEventListener("click", async () => {
@@ -145,17 +177,12 @@ function showKey({ identity, text, isNew }: UserKey): void {
   });
 }
 
-function statusText(status: Status): string {
-  const { pending } = status;
-  const notes = pending === 1 ? "1 note" : `${pending} notes`;
-  if (status.state === "synced") return "Synced";
-  if (status.state === "pending" && status.why === undefined) {
-    return pending === 0 ? "Syncing…" : `Sending ${notes}…`;
-  }
-  const notSent = pending === 0 ? "" : ` ${notes} not sent yet.`;
-  const name = { pending: "Waiting", offline: "Offline", refused: "Refused" }[status.state];
-  return `${name}: ${sentenceOf(status.why)}${notSent}`;
-}
-
-addEventListener("unhandledrejection", ({ reason }) => showError(reason));
-await main();
+const line = new StatusLine();
+find("slow", HTMLElement).hidden = true;
+addEventListener("unhandledrejection", ({ reason }) => line.report(reason));
+addEventListener("error", ({ error, message }) => line.report(error ?? message));
+// A module that throws fires no `unhandledrejection`.
+await main(line).catch((error: unknown) => {
+  line.stop(error);
+  offerStoredKey();
+});

@@ -1,0 +1,170 @@
+/** IndexedDB as promises, on a connection that is opened again where the browser closes it. */
+import { StoreDamaged } from "./errors.ts";
+
+/** A transaction ends when the disk has it, not the operating system (Indexed Database API 3.0). */
+const STRICT: IDBTransactionOptions = { durability: "strict" };
+
+export interface DatabaseOptions {
+  readonly name: string;
+  /** Makes the tables of a new database. */
+  readonly create: (database: IDBDatabase) => void;
+  /**
+   * Called when the connection is gone and no new one can be had: the database was deleted, another
+   * version of the app uses it, or the browser does not open it.
+   */
+  readonly onLost?: ((error: Error) => void) | undefined;
+}
+
+/**
+ * A database of the browser. A browser may close a connection at any time: Safari does after a time
+ * in the background, and a transaction then throws `InvalidStateError`, with or without the event
+ * `close` before.
+ */
+export class BrowserDatabase {
+  readonly #options: DatabaseOptions;
+  #connection: IDBDatabase;
+  #reopening: Promise<void> | undefined;
+  /** Why it must not be opened again: closed by its user, or no longer the same database. */
+  #ended: Error | undefined;
+
+  private constructor(options: DatabaseOptions, connection: IDBDatabase) {
+    this.#options = options;
+    this.#connection = connection;
+    this.#watch();
+  }
+
+  /** Opens or creates a database. Rejects with the error of the browser. */
+  static async open(options: DatabaseOptions): Promise<BrowserDatabase> {
+    const { name, create } = options;
+    return new BrowserDatabase(options, await connect(name, create));
+  }
+
+  /**
+   * Runs work in one transaction. The work must await nothing but its requests: a transaction ends
+   * when it has none. Rejects with what the work throws and with the error of the browser; nothing
+   * was changed then.
+   */
+  async transaction<Table extends string, Result>(
+    tables: readonly Table[],
+    mode: IDBTransactionMode,
+    work: (table: (name: Table) => IDBObjectStore) => Promise<Result>,
+  ): Promise<Result> {
+    const transaction = await this.#begin(tables, mode);
+    const done = new Promise<void>((resolve, reject) => {
+      transaction.oncomplete = () => resolve();
+      transaction.onabort = () =>
+        reject(transaction.error ?? new Error("the transaction was aborted"));
+    });
+    const working = work((name) => transaction.objectStore(name)).catch((error: unknown) => {
+      // After an error of the database it has ended already, and `done` rejects.
+      if (transaction.error === null) transaction.abort();
+      throw error;
+    });
+    const [value] = await Promise.all([working, done]);
+    return value;
+  }
+
+  close(): void {
+    this.#ended ??= new Error("the database is closed");
+    this.#connection.close();
+  }
+
+  /** Begins a transaction. It stays active for the microtasks that follow. */
+  async #begin(tables: readonly string[], mode: IDBTransactionMode): Promise<IDBTransaction> {
+    if (this.#ended !== undefined) throw this.#ended;
+    try {
+      return this.#connection.transaction(tables, mode, STRICT);
+    } catch (error) {
+      if (!isClosed(error)) throw error;
+    }
+    await this.#reopen();
+    return this.#connection.transaction(tables, mode, STRICT);
+  }
+
+  #watch(): void {
+    this.#connection.onclose = () => {
+      // The app learns of a failure by `onLost`.
+      this.#reopen().catch(() => undefined);
+    };
+    this.#connection.onversionchange = ({ newVersion }) => {
+      const { name } = this.#options;
+      const error =
+        newVersion === null
+          ? new StoreDamaged(`the database ${name} of this browser was deleted`)
+          : new Error(`another version of this app uses the database ${name} of this browser`);
+      this.#lose(error);
+      // Otherwise whoever deletes or upgrades it would have to wait.
+      this.#connection.close();
+    };
+  }
+
+  #reopen(): Promise<void> {
+    this.#reopening ??= this.#connect().finally(() => {
+      this.#reopening = undefined;
+    });
+    return this.#reopening;
+  }
+
+  async #connect(): Promise<void> {
+    if (this.#ended !== undefined) throw this.#ended;
+    const { name, onLost } = this.#options;
+    try {
+      const connection = await connect(name, () => {
+        throw new StoreDamaged(`the database ${name} of this browser was deleted`);
+      });
+      if (this.#ended !== undefined) {
+        connection.close();
+        throw this.#ended;
+      }
+      this.#connection = connection;
+      this.#watch();
+    } catch (error) {
+      if (this.#ended !== undefined) throw this.#ended;
+      const reason = error instanceof Error ? error : new Error(String(error));
+      // A deleted database must not come back empty, as if nothing had been in it.
+      if (reason instanceof StoreDamaged) this.#lose(reason);
+      else onLost?.(reason);
+      throw reason;
+    }
+  }
+
+  #lose(error: Error): void {
+    if (this.#ended !== undefined) return;
+    this.#ended = error;
+    this.#options.onLost?.(error);
+  }
+}
+
+/** The result of a request. */
+export function result<Value>(request: IDBRequest<Value>): Promise<Value> {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+}
+
+/** @param create called for a new database; what it throws undoes that and is thrown */
+async function connect(
+  name: string,
+  create: (database: IDBDatabase) => void,
+): Promise<IDBDatabase> {
+  const request = indexedDB.open(name, 1);
+  let failure: { readonly error: unknown } | undefined;
+  request.onupgradeneeded = () => {
+    try {
+      create(request.result);
+    } catch (error) {
+      failure = { error };
+      request.transaction?.abort();
+    }
+  };
+  try {
+    return await result(request);
+  } catch (error) {
+    throw failure === undefined ? error : failure.error;
+  }
+}
+
+function isClosed(error: unknown): boolean {
+  return error instanceof DOMException && error.name === "InvalidStateError";
+}

@@ -1,0 +1,145 @@
+/** The web page of the notebook in headless Chromium, on the real server. */
+import assert from "node:assert/strict";
+import { type Browser, type BrowserContext, chromium as driver, type Page } from "playwright-core";
+import { MemoryDriver } from "../../storage/memory.ts";
+import { chromium } from "./chromium.ts";
+import { type Serving, serveHere } from "./http.ts";
+import { buildPage } from "./page.ts";
+
+export const PASSPHRASE = "correct horse battery staple";
+/** A name for the server under which a browser lets a page do less than on localhost. */
+const PLAIN_HOST = "notebook.test";
+const FLAGS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  `--host-resolver-rules=MAP ${PLAIN_HOST} 127.0.0.1`,
+];
+/** Key generation and PBKDF2 take long on a busy machine. */
+const PATIENCE_MS = 60_000;
+
+/** One runtime is enough to drive the browser, and playwright-core is made for Node. */
+const elsewhere = process.versions.bun !== undefined || process.versions.deno !== undefined;
+
+/** Why the page cannot be tested here, if it cannot. */
+export const untested = elsewhere
+  ? "it runs on Node only, as the page does not depend on the runtime of the test"
+  : chromium === undefined
+    ? "there is no Chromium: install Debian's chromium, or set TEST_CHROMIUM"
+    : undefined;
+
+export class NotebookPages {
+  readonly storage: MemoryDriver;
+  readonly browser: Browser;
+  readonly #server: Serving;
+  /** The key of the test's notebook, as text; empty until the first device creates it. */
+  key = "";
+  /** Uncaught errors of pages, and what the Content Security Policy blocked. */
+  readonly errors: string[] = [];
+
+  private constructor(storage: MemoryDriver, server: Serving, browser: Browser) {
+    this.storage = storage;
+    this.#server = server;
+    this.browser = browser;
+  }
+
+  static async start(): Promise<NotebookPages> {
+    await buildPage();
+    const storage = new MemoryDriver();
+    const server = await serveHere({ LISTING_TTL: "0" }, storage);
+    const browser = await driver.launch({ executablePath: chromium ?? "", args: FLAGS });
+    return new NotebookPages(storage, server, browser);
+  }
+
+  async close(): Promise<void> {
+    await this.browser.close();
+    await this.#server.close();
+  }
+
+  /** Begins a test, with a new notebook. */
+  reset(): void {
+    this.key = "";
+    this.errors.length = 0;
+  }
+
+  /** The address of the server as a secure context, which localhost is over plain HTTP too. */
+  get url(): string {
+    return this.#server.url;
+  }
+
+  /** The same server, over plain HTTP under a name. */
+  get plainUrl(): string {
+    const url = new URL(this.url);
+    url.hostname = PLAIN_HOST;
+    return url.href;
+  }
+
+  /** A new browser profile, which is another device. */
+  async device(): Promise<BrowserContext> {
+    const context = await this.browser.newContext();
+    context.setDefaultTimeout(PATIENCE_MS);
+    return context;
+  }
+
+  async open(context: BrowserContext, url = this.url): Promise<Page> {
+    const page = await context.newPage();
+    page.on("pageerror", (error) => this.errors.push(error.message));
+    page.on("console", (message) => {
+      if (/Content Security|Refused to/.test(message.text())) this.errors.push(message.text());
+    });
+    await page.goto(url);
+    return page;
+  }
+
+  /** Opens the page on a new device: the first one creates the key, others import it. */
+  async openNew(): Promise<Page> {
+    return this.openIn(await this.device());
+  }
+
+  /** The same in a profile that is new. */
+  async openIn(context: BrowserContext): Promise<Page> {
+    const page = await this.open(context);
+    if (this.key === "") {
+      const form = page.locator("#create");
+      await form.getByLabel("Passphrase").fill(PASSPHRASE);
+      await form.getByRole("button").click();
+      await page.locator("#note").waitFor();
+      this.key = await page.getByLabel("Key, protected by the passphrase").inputValue();
+    } else {
+      await this.importKey(page, PASSPHRASE);
+      await page.locator("#note").waitFor();
+    }
+    return page;
+  }
+
+  async importKey(page: Page, passphrase: string): Promise<void> {
+    const form = page.locator("#import");
+    await form.getByLabel("Key").fill(this.key);
+    await form.getByLabel("Passphrase").fill(passphrase);
+    await form.getByRole("button").click();
+  }
+
+  async write(page: Page, text: string): Promise<void> {
+    await page.locator("#note").fill(text);
+    await page.getByRole("button", { name: "Add note" }).click();
+  }
+
+  /** Waits until the page shows exactly these notes, newest first. */
+  async shows(page: Page, notes: readonly string[]): Promise<void> {
+    const items = page.locator("#notes > li > p");
+    const deadline = Date.now() + PATIENCE_MS;
+    let shown: string[] = [];
+    const same = () => JSON.stringify(shown) === JSON.stringify(notes);
+    while (!same() && Date.now() < deadline) {
+      await page.waitForTimeout(20);
+      shown = await items.allTextContents();
+    }
+    assert.deepEqual(shown, notes);
+  }
+
+  /** Waits for a state of the client. */
+  async state(page: Page, name: string): Promise<void> {
+    await page.locator(`#status[data-state="${name}"]`).waitFor();
+  }
+}
