@@ -26,7 +26,11 @@ const FILES = {
   "package.json": `{ "type": "module" }`,
 };
 
-describe("tests/run.ts", { skip: notNode !== undefined && "the runner runs on Node alone" }, () => {
+describe("tests/run.ts", () => {
+  if (notNode !== undefined) {
+    it("is tested on Node alone: it runs on Node", { skip: true });
+    return;
+  }
   const folder = temporaryFolder();
   after(() => folder.remove());
   for (const [name, text] of Object.entries(FILES)) writeFileSync(join(folder.path, name), text);
