@@ -93,7 +93,7 @@ export class BrowserDatabase {
           ? new StoreDamaged(`the database ${name} of this browser was deleted`)
           : new Error(`another version of this app uses the database ${name} of this browser`);
       this.#lose(error);
-      // Otherwise whoever deletes or upgrades it would have to wait.
+      // An open connection would block the deletion or the upgrade.
       this.#connection.close();
     };
   }

@@ -128,7 +128,7 @@ export function planRequest(
 }
 
 /** Whether any operation waits for an acknowledgement. */
-export function hasUnacknowledged(own: readonly OwnClient[]): boolean {
+function hasUnacknowledged(own: readonly OwnClient[]): boolean {
   return own.some(({ length, acknowledged }) => acknowledged < length);
 }
 

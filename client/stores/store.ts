@@ -9,7 +9,7 @@
  * - Atomic: each change happens completely or not at all, except `append`, of which a crash may
  *   leave the first operations: those were never sent.
  * - Exclusive: one client at a time has a store open. Opening a place that is in use returns
- *   another store in it, with client ids of its own.
+ *   another store in it, with other client ids.
  *
  * A method rejects with the error of the system, or with `StoreDamaged` where the content is not
  * what was written; then nothing was changed.

@@ -95,8 +95,8 @@ function checkMediaType(headers: Headers): void {
   if (isPlain && !headers.has("content-encoding")) return;
   const [type, ...parameters] = (headers.get("content-type") ?? "").toLowerCase().split(";");
   const charset = parameters.map((text) => text.trim()).find((text) => text.startsWith("charset="));
-  if (type?.trim() !== "application/json" || !/^(charset="?utf-8"?)?$/.test(charset ?? "")) {
-    throw unsupported("Send the body as JSON in UTF-8, with Content-Type: application/json.");
+  if (type?.trim() !== REQUEST_TYPE || !/^(charset="?utf-8"?)?$/.test(charset ?? "")) {
+    throw unsupported(`Send the body as JSON in UTF-8, with Content-Type: ${REQUEST_TYPE}.`);
   }
   if ((headers.get("content-encoding") ?? "identity").toLowerCase() !== "identity") {
     throw unsupported("Send the body without Content-Encoding.");

@@ -1,5 +1,6 @@
 /** Errors as RFC 9457 `application/problem+json`: one table has the answer to each. */
 import type { Fingerprint } from "../../oplog/names.ts";
+import { REQUEST_TYPE } from "../../protocol/limits.ts";
 import {
   isProblemType,
   PROBLEM_TYPE,
@@ -93,7 +94,7 @@ const ROWS: Readonly<Record<ProblemType, Row>> = {
     detail: () => "This user was erased. Nothing was stored, and nothing will be.",
   },
   "body-too-large": { detail: itsMessage, headers: CLOSE },
-  "unsupported-media-type": { detail: itsMessage, headers: { Accept: "application/json" } },
+  "unsupported-media-type": { detail: itsMessage, headers: { Accept: REQUEST_TYPE } },
   "rate-limited": {
     detail: ({ retryAfter }) =>
       `This user has used up the rate limit. Nothing was stored. Try again in ${retryAfter} s.`,
