@@ -89,6 +89,12 @@ describe("the text of an identity", () => {
     for (const line of text.split("\n")) assert.match(line, /^[-A-Za-z0-9_ ]{0,64}$/);
   });
 
+  it("counts a passphrase in code points as typed when it writes a key, and never when it reads one", async () => {
+    await lock(new Uint8Array(100), "e\u0301".repeat(4));
+    await assert.rejects(lock(new Uint8Array(100), "e\u0301".repeat(4).normalize()), /at least 8/);
+    await assert.rejects(importIdentity(text, "short"), /passphrase is wrong/);
+  });
+
   it("needs its passphrase, in whichever Unicode form it is typed", async () => {
     await assert.rejects(importIdentity(text, `${passphrase}.`), /passphrase is wrong/);
     const composed = await createIdentity("schl\u00fcssel", { bits: 2048 });

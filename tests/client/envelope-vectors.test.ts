@@ -1,0 +1,108 @@
+/**
+ * The test vectors of ENVELOPE.md, checked twice: by the client, and by a receiver that shares no
+ * code with it.
+ */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { identityOf } from "../../client/identity/identity.ts";
+import { RunVerifier } from "../../client/verify.ts";
+import { fromBase64url } from "../../protocol/base64.ts";
+import { NOTHING, ReferenceReceiver } from "../support/reference-receiver.ts";
+import small from "../vectors/envelope.json" with { type: "json" };
+import large from "../vectors/envelope-3072.json" with { type: "json" };
+import vectors from "../vectors/refusals.json" with { type: "json" };
+
+const buffer = (text: string) => Buffer.from(text, "base64url");
+const identityIn = (pkcs8: string) =>
+  identityOf(fromBase64url(pkcs8) ?? assert.fail("the key is not base64url"));
+
+for (const [bits, { private_key_pkcs8, fingerprint, public_key, operations }] of [
+  [2048, small],
+  [3072, large],
+] as const) {
+  describe(`the vectors with a key of ${bits} bits`, () => {
+    const client = operations[0]?.client_id ?? "";
+    const expected = operations.map(({ data }) => data);
+    const hash = operations.at(-1)?.payload_sha256;
+
+    it("open in the client", async () => {
+      const identity = await identityIn(private_key_pkcs8);
+      assert.equal(identity.bits, bits);
+      assert.deepEqual([identity.fingerprint, identity.publicKey], [fingerprint, public_key]);
+      const lines = operations.map(({ operation_index: index, payload }) => ({
+        client,
+        index,
+        payload,
+      }));
+      const run = await new RunVerifier(identity).verify(client, lines, undefined);
+      assert.equal(run.refusal, undefined);
+      assert.deepEqual(
+        run.operations.map(({ data }) => Buffer.from(data).toString("base64url")),
+        expected,
+      );
+      assert.equal(run.cursor?.hash, hash);
+    });
+
+    it("open in a receiver written from ENVELOPE.md", () => {
+      const receiver = new ReferenceReceiver(buffer(private_key_pkcs8));
+      assert.equal(receiver.fingerprint.toString("base64url"), fingerprint);
+      const received = receiver.receive(client, operations, NOTHING);
+      assert.equal(received.refusal, undefined);
+      assert.deepEqual(
+        received.delivered.map((data) => data.toString("base64url")),
+        expected,
+      );
+      assert.equal(received.hash.toString("base64url"), hash);
+    });
+  });
+}
+
+describe("the vectors of refusals", () => {
+  const payloads = new Map(Object.entries(vectors.payloads));
+  const client = vectors.client_id;
+  const receiver = new ReferenceReceiver(buffer(vectors.private_key_pkcs8));
+
+  for (const { name, cursor, lines: named, delivered, kind } of vectors.refusals) {
+    const lines = named.map(({ operation_index, payload }) => ({
+      operation_index,
+      payload: payloads.get(payload) ?? assert.fail(`there is no payload ${payload}`),
+    }));
+
+    it(`${name}: ${kind}`, async () => {
+      const verifier = new RunVerifier(await identityIn(vectors.private_key_pkcs8));
+      const run = await verifier.verify(
+        client,
+        lines.map(({ operation_index: index, payload }) => ({ client, index, payload })),
+        cursor === null
+          ? undefined
+          : { client, index: cursor.operation_index, hash: cursor.payload_sha256 },
+      );
+      assert.equal(run.operations.length, delivered);
+      const index = lines[delivered]?.operation_index;
+      assert.deepEqual(run.refusal, { kind, client, index });
+
+      const received = receiver.receive(
+        client,
+        lines,
+        cursor === null
+          ? NOTHING
+          : { index: cursor.operation_index, hash: buffer(cursor.payload_sha256) },
+      );
+      assert.equal(received.delivered.length, delivered);
+      assert.equal(received.refusal, kind);
+    });
+  }
+
+  it("have each kind, and twenty cases at least", () => {
+    const kinds = new Set(vectors.refusals.map(({ kind }) => kind));
+    assert.deepEqual([...kinds].sort(), [
+      "chain broken",
+      "forged",
+      "fork",
+      "other version",
+      "out of place",
+      "unreadable",
+    ]);
+    assert.ok(vectors.refusals.length >= 20);
+  });
+});
