@@ -14,8 +14,8 @@ const eagerly: HandlerOptions["compaction"] = {
 };
 
 /**
- * Declares the suite: as it is, and with all that can be packed into segments packed after every
- * request. Each test has a user of its own, so the storage may be shared.
+ * Declares the suite twice: without compaction, and with a compaction after every request. Each test
+ * has its own user, so that the storage may be shared.
  */
 export function protocolSuite(name: string, open: () => Promise<Driver>): void {
   declare(`POST /sync on ${name}`, open);
@@ -46,7 +46,7 @@ function declare(
     after(async () => {
       await server.close();
       await driver.close();
-      // Else the suite has passed idly. A put under a segment's name, and what went into it deleted.
+      // Otherwise the suite proves nothing: a segment was stored, and its objects were deleted.
       assert.equal(driver.count("delete") > 0, compaction !== undefined);
     });
     beforeEach(() => {
@@ -73,7 +73,7 @@ function declare(
       assert.deepEqual((await post({ client_id: b, sync_status: { [a]: 0 } })).operations, []);
     });
 
-    it("answers an append with what the sender has not seen of the others, and none of its own", async () => {
+    it("answers an append with the unseen operations of other clients, and none of its own", async () => {
       await post({ client_id: a, operation_index: 0, payload: "from a" });
       const answer = await post({ client_id: b, operation_index: 0, payload: ["one", "two"] });
       assert.deepEqual(answer.operations, [
@@ -81,7 +81,7 @@ function declare(
       ]);
     });
 
-    it("gives a client its own operations back when it says that it has none", async () => {
+    it("returns a client's own operations when its sync status has none", async () => {
       await post({ client_id: a, operation_index: 0, payload: ["one", "two", "three"] });
       const own = async (body: Record<string, unknown>) =>
         (await post({ client_id: a, ...body })).operations.map(({ payload }) => payload);
@@ -92,7 +92,7 @@ function declare(
       assert.deepEqual(await own({ operation_index: 0, sync_status: { [a]: 1 } }), ["three"]);
     });
 
-    it("knows a user by the key and not by its spelling, and a client by its UUID in any case", async () => {
+    it("identifies a user by the key in any spelling, and a client by its UUID in any case", async () => {
       const key = newUser();
       const spellings = [
         key.pem,
@@ -116,7 +116,7 @@ function declare(
       );
     });
 
-    it("T-05 takes a retry, and refuses a gap and a conflict with what the client needs to go on", async () => {
+    it("T-05 accepts a retry, and refuses a gap and a conflict with what the client needs to continue", async () => {
       await post({ client_id: a, operation_index: 0, payload: ["zero", "one"] });
       assert.equal((await post({ client_id: a, operation_index: 1, payload: "one" })).status, 200);
 
@@ -133,7 +133,7 @@ function declare(
       assert.equal((await post({ client_id: b })).operations.length, 2);
     });
 
-    it("takes no batch of more than 10,000 operations, and says to send it in parts", async () => {
+    it("refuses a batch of more than 10,000 operations, and says to send it in parts", async () => {
       const payload = Array.from({ length: 10_001 }, () => "x");
       const { status, problem } = await post({ client_id: a, operation_index: 0, payload });
       assert.equal(status, 400);
@@ -141,7 +141,7 @@ function declare(
       assert.deepEqual((await post({ client_id: b })).operations, []);
     });
 
-    it("asks storage for nothing when a warm cache can answer a poll", async () => {
+    it("asks storage nothing when a warm cache can answer a poll", async () => {
       await post({ client_id: a, operation_index: 0, payload: "zero" });
       await post({ client_id: b });
       const calls = driver.calls.length;

@@ -4,10 +4,10 @@ import fc from "fast-check";
 import { BudgetExhausted } from "../../oplog/prefetch.ts";
 import { ConcurrencyLimiter, type Permit } from "../../server/http/admission.ts";
 
-/** What each request may hold without asking. */
+/** What each request may hold uncounted. */
 const FREE = 64 * 1024;
 
-/** Enters as often as it is let in. */
+/** Acquires permits until one is refused. */
 function enterAll(admission: ConcurrencyLimiter, address: string): Permit[] {
   const permits: Permit[] = [];
   for (;;) {
@@ -17,7 +17,7 @@ function enterAll(admission: ConcurrencyLimiter, address: string): Permit[] {
   }
 }
 
-/** A permit that must be there. */
+/** A permit that must be granted. */
 function entered(admission: ConcurrencyLimiter, address = "a"): Permit {
   const permit = admission.acquire(address);
   assert.ok(permit);
@@ -37,7 +37,7 @@ describe("requests in flight", () => {
     assert.equal(enterAll(admission, "a").length, 0);
   });
 
-  it("come to be shared alike by addresses that want all, and as many are left", () => {
+  it("are shared equally in time by addresses that want all, with as many left", () => {
     const admission = new ConcurrencyLimiter({
       maxRequests: 100,
       maxBuffered: 0,
@@ -58,7 +58,7 @@ describe("requests in flight", () => {
     assert.ok(admission.acquire("somebody else"));
   });
 
-  it("make room when they leave, once each", () => {
+  it("make room when they are released, once each", () => {
     const admission = new ConcurrencyLimiter({ maxRequests: 10, maxBuffered: 0, patience: 60_000 });
     const [first] = enterAll(admission, "a");
     assert.equal(admission.requests, 5);
@@ -98,7 +98,7 @@ describe("bytes in memory", () => {
     assert.ok(b.tryReserve(1));
   });
 
-  it("that are more than there is room for at all go by themselves", () => {
+  it("are granted beyond the maximum when nothing else is held", () => {
     const admission = new ConcurrencyLimiter({
       maxRequests: 100,
       maxBuffered: 1000,
@@ -111,7 +111,7 @@ describe("bytes in memory", () => {
     assert.ok(b.tryReserve(FREE + 5000));
   });
 
-  it("can be waited for, and come when others give theirs back", async () => {
+  it("can be waited for, and are granted when others free theirs", async () => {
     const admission = new ConcurrencyLimiter({
       maxRequests: 100,
       maxBuffered: 1000,
@@ -147,7 +147,7 @@ describe("bytes in memory", () => {
     assert.equal(admission.bytes, 600);
   });
 
-  it("are no longer waited for by a request that has left", async () => {
+  it("are no longer waited for by a request that was released", async () => {
     const admission = new ConcurrencyLimiter({
       maxRequests: 100,
       maxBuffered: 1000,
@@ -162,7 +162,7 @@ describe("bytes in memory", () => {
   });
 });
 
-describe("whatever requests do in whatever order", () => {
+describe("any requests in any order", () => {
   const step = fc.record({
     address: fc.constantFrom("a", "b", "c"),
     action: fc.constantFrom("enter", "leave", "hold", "release"),
@@ -170,7 +170,7 @@ describe("whatever requests do in whatever order", () => {
     bytes: fc.nat(3 * FREE),
   });
 
-  it("no bound is passed, what is held is counted, and all of it is given back", () => {
+  it("stay within every bound, are counted, and free all they held", () => {
     const [maxRequests, maxBuffered] = [8, 4 * FREE];
     fc.assert(
       fc.property(fc.array(step, { maxLength: 100 }), (steps) => {

@@ -20,7 +20,7 @@ const path = join(folder.path, "users");
 const [ada, grace, mary] = [newUser(), newUser(), newUser()];
 const fingerprint = (user: { base64: string }) => fingerprintOf(user.base64);
 
-/** A file of users, its clock in seconds, and the faults it told of. */
+/** A file of users, its clock in seconds, and the faults it has reported. */
 function usersOf(text: string) {
   let seconds = 0;
   const faults: string[] = [];
@@ -79,7 +79,7 @@ describe("the file of users", () => {
     it(`names ${what}`, async () => assert.deepEqual(await usersOf(content).allowed(), expected));
   }
 
-  it("is refused at the start with the number of every line that is wrong, and not what is in it", () => {
+  it("is refused at the start with the number of every wrong line, and none of its text", () => {
     const lines = [
       "secret",
       fingerprint(ada),
@@ -125,12 +125,12 @@ describe("the file of users, while the server runs", () => {
   let file: ReturnType<typeof usersOf>;
   beforeEach(async () => {
     file = usersOf(fingerprint(ada));
-    // As old as a file is that nobody has just written.
+    // A file that was written long ago.
     utimesSync(path, 1, 1);
     assert.deepEqual(await file.later(), [ada]);
   });
 
-  it("is followed when it is written over", async () => {
+  it("is followed when it is overwritten", async () => {
     writeFileSync(path, `${fingerprint(grace)}\n${fingerprint(ada)}`);
     assert.deepEqual(await file.allowed(), [ada], "it is looked at once a second");
     assert.deepEqual(await file.later(), [ada, grace]);
@@ -138,27 +138,27 @@ describe("the file of users, while the server runs", () => {
     assert.deepEqual(await file.later(), [grace]);
   });
 
-  it("is followed when another is moved into its place, of the same length and age", async () => {
+  it("is followed when a file of the same length and age is moved into its place", async () => {
     writeFileSync(`${path}.new`, fingerprint(grace));
     utimesSync(`${path}.new`, 1, 1);
     renameSync(`${path}.new`, path);
     assert.deepEqual(await file.later(), [grace]);
   });
 
-  it("is followed through changes so quick that its times do not show them", async () => {
+  it("is followed through changes too quick for its times to show them", async () => {
     for (const user of [grace, mary, ada, grace]) {
       writeFileSync(path, fingerprint(user));
       assert.deepEqual(await file.later(), [user]);
     }
   });
 
-  it("is nobody when it is emptied", async () => {
+  it("allows nobody once it is emptied", async () => {
     writeFileSync(path, "");
     assert.deepEqual(await file.later(), []);
     assert.deepEqual(file.faults, []);
   });
 
-  it("holds as it was while it is broken or missing, and says so once for each change", async () => {
+  it("keeps the last good list while it is wrong or missing, and reports each change once", async () => {
     writeFileSync(path, `${fingerprint(grace)}\nnonsense`);
     for (let i = 0; i < 3; i++) assert.deepEqual(await file.later(), [ada]);
     assert.equal(file.faults.length, 1);
@@ -176,7 +176,7 @@ describe("the file of users, while the server runs", () => {
 });
 
 describe("a server with a file of users", () => {
-  it("does not start while the file is wrong, and names it and the lines", async () => {
+  it("does not start while the file is wrong, and names the file and the lines", async () => {
     writeFileSync(path, `# users\n${ada.base64}\nprivate matters\n`);
     const { code, stderr } = await runToEnd([], { STORAGE: "memory:", PORT: "0", USERS: path });
     assert.equal(code, 1);
@@ -184,7 +184,7 @@ describe("a server with a file of users", () => {
     assert.ok(!stderr.includes("private matters"));
   });
 
-  it("T-37 lets in those the file names, and follows it without a restart", async () => {
+  it("T-37 accepts the users in the file, and follows it without a restart", async () => {
     writeFileSync(path, ada.pem);
     const server = await startServer({ STORAGE: "memory:", USERS: path });
     const append = { client_id: newClient(), operation_index: 0, payload: "sealed" };
@@ -201,7 +201,7 @@ describe("a server with a file of users", () => {
     assert.equal(await server.end("SIGTERM"), 0);
   });
 
-  it("T-32 keeps what a user has stored who was taken out of it, until the user is back and leaves", async () => {
+  it("T-32 refuses a user taken off the list, keeps what is stored, and erases it once the user is back", async () => {
     const user = await newSigningUser();
     const replaceFile = (text: string) => {
       writeFileSync(`${path}.new`, text);

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { ClientAddresses } from "../../server/http/client-address.ts";
 
-/** What a request counts under that comes from an address with some headers. */
+/** What a request from an address, with some headers, counts under. */
 function addressOf(
   ip: string | undefined,
   headers: Record<string, string> = {},
@@ -34,7 +34,7 @@ describe("the network address of a request", () => {
     it(`is ${expected} for ${ip}`, () => assert.equal(addressOf(ip), expected));
   }
 
-  it("is the connection's own, whatever the headers of one that is no trusted proxy say", () => {
+  it("is that of the connection, whatever the headers say, unless it is a trusted proxy's", () => {
     const headers = { "X-Forwarded-For": "192.0.2.9", Forwarded: "for=192.0.2.9" };
     assert.equal(addressOf("192.0.2.1", headers), "192.0.2.1");
     assert.equal(addressOf("192.0.2.1", headers, ["192.0.2.2", "10.0.0.0/8"]), "192.0.2.1");
@@ -97,7 +97,7 @@ describe("the network address of a request", () => {
     }
   });
 
-  it("is some short text whatever headers there are", () => {
+  it("is a short text for any headers", () => {
     const value = fc.string({ unit: fc.constantFrom(...'0123456789abf.:,;="[]%/ for_') });
     fc.assert(
       fc.property(fc.ipV6(), value, value, (ip, forwarded, forwardedFor) => {
@@ -107,7 +107,7 @@ describe("the network address of a request", () => {
     );
   });
 
-  it("is the same for all addresses of one IPv6 network of 64 bits", () => {
+  it("is the same for all addresses of one IPv6 /64", () => {
     const group = fc.nat(0xffff).map((value) => value.toString(16));
     const four = fc.tuple(group, group, group, group);
     fc.assert(

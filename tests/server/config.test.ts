@@ -247,7 +247,7 @@ const refused: { [Name in keyof Config]: [texts: string[], rule: RegExp] } = {
   LOG: [["", "INFO", "warn", "verbose"], /must be one of silent, error, info, debug/],
 };
 
-/** The lines of the refusal of some settings. */
+/** The lines of the error for some settings. */
 function faultsOf(settings: Record<string, string>): string[] {
   try {
     readConfig(settings);
@@ -287,7 +287,7 @@ describe("the settings", () => {
     });
   }
 
-  it("refuse less memory for bodies than two of the largest take", () => {
+  it("refuse a MAX_BUFFERED below twice MAX_BODY", () => {
     assert.deepEqual(faultsOf({ MAX_BODY: "64MiB", MAX_BUFFERED: "127MiB" }), [
       "MAX_BUFFERED=127MiB: MAX_BUFFERED must be at least twice MAX_BODY",
     ]);
@@ -295,7 +295,7 @@ describe("the settings", () => {
     assert.equal(readConfig({ MAX_BODY: "64MiB" }).MAX_BODY, 67_108_864);
   });
 
-  it("say at once all that is wrong with them", () => {
+  it("report all faults at once", () => {
     const wrong = Object.fromEntries(Object.keys(refused).map((name) => [name, ""]));
     const faults = faultsOf(wrong);
     assert.deepEqual(
@@ -306,7 +306,7 @@ describe("the settings", () => {
 });
 
 describe("the help text", () => {
-  it("has every setting with its default, and nothing that is too wide for a terminal", () => {
+  it("has every setting with its default, in lines that fit a terminal", () => {
     const help = helpText();
     for (const [name, [text]] of Object.entries(DEFAULTS)) {
       const line = help.split("\n").find((line) => line.startsWith(`  ${name} `)) ?? "";

@@ -16,7 +16,7 @@ function watcher(): { readonly looks: () => number; readonly leave: () => void }
   return { looks: () => looks, leave };
 }
 
-describe("what is watched", () => {
+describe("deadlines", () => {
   const { setInterval, clearInterval } = globalThis;
   const timers = { begun: 0, ended: 0 };
   before(() => {
@@ -35,7 +35,7 @@ describe("what is watched", () => {
   });
   const quiet = () => until(() => timers.ended === timers.begun, "no timer is left");
 
-  it("is looked at now and then until it is left, whoever else comes and goes", async () => {
+  it("are checked until they are no longer watched, whatever others come and go", async () => {
     const [one, other] = [watcher(), watcher()];
     await until(() => one.looks() > 1 && other.looks() > 1);
     one.leave();
@@ -47,7 +47,7 @@ describe("what is watched", () => {
     await quiet();
   });
 
-  it("may leave while it is looked at, and keeps the others in view", async () => {
+  it("can be ended by their own check, and others are still checked", async () => {
     const other = watcher();
     let looks = 0;
     const leave = deadlines.watch(() => {
@@ -60,7 +60,7 @@ describe("what is watched", () => {
     await quiet();
   });
 
-  it("takes one timer however much it is, and another only when that has ended", async () => {
+  it("share one timer, which ends with the last of them", async () => {
     const { begun } = timers;
     for (let round = 1; round <= 3; round++) {
       const watchers = [watcher(), watcher(), watcher()];
@@ -70,7 +70,7 @@ describe("what is watched", () => {
     }
   });
 
-  it("is no request whose body has come, be it right or wrong", async () => {
+  it("are not watched once a body has arrived, valid or not", async () => {
     const admission = new ConcurrencyLimiter({
       maxRequests: 10,
       maxBuffered: 1000,

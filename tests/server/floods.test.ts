@@ -1,4 +1,4 @@
-/** Floods on a real server process: its memory stays bounded, and somebody else is served. */
+/** Floods on a real server process: its memory stays bounded, and another user is served. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -51,7 +51,7 @@ describe("a server under a flood", () => {
   const metric = (name: string) => metricOf(server.url, name);
   const refused = (type: string) => metric(`sync_refusals_total{type="${type}"}`);
 
-  /** Serves the regular user until the flood has shown what it is, and some more. */
+  /** Serves the regular user until the flood shows its effect, and a little longer. */
   async function served(shown: () => Promise<boolean>): Promise<void> {
     for (let more = 0; more < 5; ) {
       await user.sync();
@@ -61,28 +61,28 @@ describe("a server under a flood", () => {
     assert.ok(peak < BOUND, `${peak} bytes of memory`);
   }
 
-  it("of polls by new keys serves the others", async () => {
+  it("of polls by new keys serves other users", async () => {
     flood = new Flood(server.port, 32, newUsers({}));
     await served(async () => (flood?.statuses.get("200") ?? 0) > 1000);
   });
 
-  it("T-37 of appends by new keys stores those of a hundred, and serves the others", async () => {
+  it("T-37 of appends by new keys stores those of a hundred, and serves other users", async () => {
     flood = new Flood(server.port, 32, newUsers({ operation_index: 0, payload: "sealed" }));
     await served(async () => (await refused("new-users-limited")) > 500);
     assert.equal(flood.statuses.get("200"), 100);
   });
 
-  it("T-42 of large bodies full of brackets serves the others", async () => {
+  it("T-42 of large bodies full of brackets serves other users", async () => {
     flood = new Flood(server.port, 32, repeated("[".repeat(16 * MIB)));
     await served(async () => (await refused("invalid-request")) > 3);
   });
 
-  it("T-41 of bodies that are too large serves the others", async () => {
+  it("T-41 of bodies that are too large serves other users", async () => {
     flood = new Flood(server.port, 32, repeated("p".repeat(17 * MIB)));
     await served(async () => (await refused("body-too-large")) > 3);
   });
 
-  it("T-44 of slow writers ends them in time, and serves the others meanwhile", async () => {
+  it("T-44 of slow writers ends them in time, and serves other users meanwhile", async () => {
     flood = new Flood(server.port, 300, slowWriter(16 * MIB, 2 * MIB));
     await served(async () => (await refused("overloaded")) > 50);
     flood.end();
@@ -90,7 +90,7 @@ describe("a server under a flood", () => {
     await served(async () => (await refused("request-timeout")) > 50);
   });
 
-  it("T-45 of slow readers ends them in time, and serves the others meanwhile", async () => {
+  it("T-45 of slow readers ends them in time, and serves other users meanwhile", async () => {
     const reader = randomPublicKey();
     const client_id = newClient();
     const payload = "p".repeat(5 * MIB);
@@ -98,7 +98,7 @@ describe("a server under a flood", () => {
       await sync(server.url, { user: reader, client_id, operation_index, payload });
     }
     flood = new Flood(server.port, 300, slowReader({ user: reader, client_id: newClient() }));
-    // Those who find room are cut when they take nothing; the others are told to come back.
+    // Readers that find room are cut when they take nothing; the others are answered with 503.
     await served(async () => (await metric("sync_stalled_total")) > 0);
     await served(async () => (await refused("overloaded")) > 50);
     flood.end();
@@ -115,8 +115,8 @@ describe("a server under a flood", () => {
   });
 });
 
-describe("a server whose log nobody reads any more", () => {
-  it("goes on, and counts the lines that are lost", async () => {
+describe("a server whose log is no longer read", () => {
+  it("continues, and counts the lost lines", async () => {
     const [command, ...args] = commandFor("server.ts");
     const child = spawn(command, args, {
       cwd: projectFolder,

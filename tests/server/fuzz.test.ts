@@ -1,4 +1,4 @@
-/** Heads and bodies that no client sends: none is a fault of the server's own, and none ends it. */
+/** Heads and bodies that no client sends: none makes the server fail or end. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import fc from "fast-check";
@@ -10,7 +10,7 @@ import { body, overSocket, user } from "../support/requests.ts";
 import { until } from "../support/socket.ts";
 import { newClient } from "../support/users.ts";
 
-describe("whatever comes", () => {
+describe("any request", () => {
   let server: Serving;
   before(async () => {
     server = await serveHere({ TRUSTED_PROXIES: "127.0.0.1,::1" });
@@ -48,7 +48,7 @@ describe("whatever comes", () => {
   );
   const type = fc.oneof(fc.constant("application/json"), value);
 
-  it("is answered, with no status of 500, and the next request is served", async () => {
+  it("is answered without a 500, and the next request is served", async () => {
     await fc.assert(
       fc.asyncProperty(content, type, fc.dictionary(name, value), async (text, type, more) => {
         const headers = { ...more, "Content-Type": type };
@@ -64,7 +64,7 @@ describe("whatever comes", () => {
   });
 });
 
-describe("whatever bytes come over a socket", () => {
+describe("any bytes over a socket", () => {
   let server: ServerProcess;
   before(async () => {
     server = await startServer({ STORAGE: "memory:", LOG: "info", CLIENT_TIMEOUT: "1s" });
@@ -167,20 +167,20 @@ describe("whatever bytes come over a socket", () => {
     .tuple(start, fc.array(header, { maxLength: 8 }), content, fc.nat(4))
     .chain(([line, headers, content, cut]) => {
       const whole = `${[line, ...headers].join("\r\n")}\r\n\r\n${content}`;
-      // Now and then it breaks off, wherever that is.
+      // Some end early, anywhere.
       return cut > 0 ? fc.constant(whole) : fc.nat(whole.length).map((at) => whole.slice(0, at));
     });
 
-  it("is no fault of the server's own, is let go of, and the next request is served", async () => {
+  it("make no request fail, are released, and the next request is served", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(message, { minLength: 20, maxLength: 30 }), async (messages) => {
-        // Each is followed by the end of what is sent: nothing is waited for that cannot come.
+        // Each is followed by the end of the input, so that the server waits for no more.
         const sending = messages.map((text) =>
           overSocket(server.port, Buffer.from(text, "latin1"), true),
         );
         assert.equal((await sync(server.url, { user, client_id: newClient() })).status, 200);
         for (const answer of await Promise.all(sending)) {
-          // What the runtimes refuse by themselves is among these as "not implemented" and the like.
+          // The runtimes refuse some by themselves, as "not implemented" and the like.
           for (const [, status] of answer.matchAll(/^HTTP\/1\.\d (\d+)/gm)) {
             assert.ok(Number(status) < 500 || status === "501" || status === "505", answer);
           }
@@ -193,7 +193,7 @@ describe("whatever bytes come over a socket", () => {
     assert.doesNotMatch(server.output(), /"level":"error"/);
   });
 
-  it("is not kept when it is a head without an end", async () => {
+  it("are not kept when they are a head without an end", async () => {
     const endless = Buffer.from(`POST /sync HTTP/1.1\r\n${"A: b\r\n".repeat(700_000)}`);
     const before = memoryOf(server.pid).peak;
     await Promise.all(Array.from({ length: 50 }, () => overSocket(server.port, endless)));

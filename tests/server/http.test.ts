@@ -17,14 +17,14 @@ import {
 } from "../support/requests.ts";
 import { newClient } from "../support/users.ts";
 
-describe("a request at the edge of the rules", () => {
+describe("a request at the limits of the rules", () => {
   let server: Serving;
   before(async () => {
     server = await serveHere({ MAX_BODY: String(MAX_BODY) });
   });
   after(() => server.close());
 
-  /** The status of a request in which each test has a client of its own. */
+  /** The status of a request by a new client. */
   async function statusOf(content: string, headers: Record<string, string> = {}) {
     const response = await fetch(new URL("/sync", server.url), {
       method: "POST",
@@ -35,7 +35,7 @@ describe("a request at the edge of the rules", () => {
     return response.status;
   }
 
-  it("is accepted with UUIDs in upper case, which are those in lower case", async () => {
+  it("is accepted with UUIDs in upper case, which equal those in lower case", async () => {
     const sender = newClient();
     const request = { user, client_id: sender.toUpperCase(), operation_index: 0, payload };
     assert.equal((await sync(server.url, request)).status, 200);
@@ -110,7 +110,7 @@ describe("a request of a web page", () => {
     ["no origin, where all are allowed", "*", undefined, null, null],
   ];
   for (const [what, setting, origin, allowed, vary] of cases) {
-    it(`with ${what} is ${allowed === null ? "not " : ""}let read every answer`, async () => {
+    it(`with ${what} may ${allowed === null ? "not " : ""}read every answer`, async () => {
       const exposed = allowed === null ? null : EXPOSED;
       await withServer({ CORS_ORIGIN: setting }, async ({ url }) => {
         assert.deepEqual(
@@ -121,7 +121,7 @@ describe("a request of a web page", () => {
     });
   }
 
-  it("is let send JSON by the preflight, and not asked about again for a day", async () => {
+  it("may send JSON after a preflight that is valid for a day", async () => {
     await withServer({}, async ({ url }) => {
       const { status, headers } = await fetch(new URL("/sync", url), {
         method: "OPTIONS",
@@ -139,8 +139,8 @@ describe("a request of a web page", () => {
   });
 });
 
-describe("a request of a user whose tokens are used up", () => {
-  it("T-33 is answered with 429, says when to come back, and stores nothing", async () => {
+describe("a request of a user without tokens", () => {
+  it("T-33 is answered with 429 and the time to wait, and stores nothing", async () => {
     const driver = new MemoryDriver();
     let seconds = 0;
     const handler = createHandler({
@@ -158,7 +158,7 @@ describe("a request of a user whose tokens are used up", () => {
 
     const first = await send(0);
     assert.equal(first.status, 200);
-    // The bytes of the body are less than a thousandth of a token.
+    // The bytes of the body cost less than a thousandth of a token.
     assert.equal(first.headers.get("ratelimit"), '"user";r=0;t=101');
     assert.equal(first.headers.get("ratelimit-policy"), '"user";q=1;w=100');
     assert.equal(first.headers.get("retry-after"), null);
@@ -178,7 +178,7 @@ describe("a request of a user whose tokens are used up", () => {
     assert.equal((await driver.list("")).length, 2);
   });
 
-  it("is not there when the limit is off, and no header tells of one", async () => {
+  it("is accepted when the limit is off, and no header mentions one", async () => {
     await withServer({ RATE_LIMIT: "0", RATE_BURST: "1" }, async ({ url }) => {
       for (let i = 0; i < 5; i++) {
         const { status, headers } = await sync(url, { user, client_id: client });

@@ -27,13 +27,13 @@ describe("a large body", () => {
     it(`is refused when it is made of ${what}`, () => assert.match(faultOf(text) ?? "", rule));
   }
 
-  it("is not asked whether it is JSON", () => {
+  it("is not checked for being JSON", () => {
     for (const text of [blank, `"${blank}`, `"${blank}\\`, `{"a":"\\"${blank}`, `"\\u${blank}`]) {
       assert.equal(faultOf(text), undefined);
     }
   });
 
-  it("may have brackets and commas without end within its strings", () => {
+  it("may have any number of brackets and commas within its strings", () => {
     for (const piece of ["[{,", '[\\"{,', "\\\\[{,", '\\\\\\"[{,', '\\u005b[{,\\"']) {
       assert.equal(faultOf(`{"payload":["${piece.repeat(LARGE)}"],"user":"x"}`), undefined);
     }
@@ -46,12 +46,12 @@ describe("a large body", () => {
     );
     const request = { user: "x", client_id: newClient(), operation_index: 0, payload, sync_status };
     assert.equal(faultOf(JSON.stringify(request)), undefined);
-    // In the closest spelling there is, entries take 41 bytes.
+    // In their shortest spelling, entries take 41 bytes.
     const entries = `{"sync_status":${JSON.stringify(sync_status)}}`;
     assert.equal(faultOf(entries), undefined);
   });
 
-  it("is taken whatever its strings are, as long as it is shaped like a request", () => {
+  it("is accepted whatever its strings are, if it has the shape of a request", () => {
     const text = fc.string({ unit: "binary", maxLength: 50 });
     fc.assert(
       fc.property(fc.array(text), text, (payload, user) => {
@@ -61,7 +61,7 @@ describe("a large body", () => {
     );
   });
 
-  it("is refused with one object too many, wherever strings stand before it", () => {
+  it("is refused with one object too many, whatever strings stand before it", () => {
     const text = fc.string({ unit: "binary", maxLength: 50 });
     fc.assert(
       fc.property(fc.array(text), (payload) => {
@@ -73,7 +73,7 @@ describe("a large body", () => {
 });
 
 describe("a short body", () => {
-  it("is not looked at: its faults are told one by one", () => {
+  it("is not checked: the parser reports its faults one by one", () => {
     assert.equal(faultOf("[".repeat(LARGE)), undefined);
   });
 });

@@ -1,4 +1,4 @@
-/** What users and newcomers may take, as it shows over HTTP. */
+/** The limits of users, of new users and of requests, over HTTP. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import net from "node:net";
@@ -25,7 +25,7 @@ const first = (user: string, client_id = newClient(), payload: string | string[]
 
 const buffered = (url: string) => metricOf(url, "sync_buffered_bytes");
 
-/** Holds memory by bodies that do not end, as much as one address may; returns what ends it. */
+/** Holds as much memory as one address may, by bodies that do not end; returns how to end them. */
 async function holdMemory({ url, port }: Serving): Promise<() => void> {
   const slow = [1, 2].map(() => net.connect(port, "localhost"));
   await Promise.all(slow.map((socket) => once(socket, "connect")));
@@ -38,8 +38,8 @@ async function holdMemory({ url, port }: Serving): Promise<() => void> {
   };
 }
 
-describe("a user who has stored as much as one may", () => {
-  it("is told so with the numbers, and can read and send again", async () => {
+describe("a user who has used up the quota", () => {
+  it("is refused with the numbers, and can still read and retry", async () => {
     await withServer({ QUOTA_BYTES: "10", QUOTA_CLIENTS: "2" }, async ({ url }) => {
       const user = randomPublicKey();
       const [a, b] = [newClient(), newClient()];
@@ -68,8 +68,8 @@ describe("a user who has stored as much as one may", () => {
   });
 });
 
-describe("a download that breaks off", () => {
-  it("costs its user what was sent, and not what was to be sent", async () => {
+describe("a download that is cut off", () => {
+  it("costs its user what was sent, not what was to be sent", async () => {
     const user = newUser().base64;
     const storage = new MemoryDriver();
     const client = newClient();
@@ -124,14 +124,14 @@ describe("users with nothing stored yet", () => {
       assert.equal(headers.get("retry-after"), "1800");
       assert.equal(driver.count("put"), 2);
 
-      // Those who have something stored are never refused, nor are those who only ask.
+      // Users with something stored are never refused, nor are polls.
       assert.equal((await from(url, "192.0.2.1", kept)).status, 200);
       assert.equal((await from(url, "192.0.2.1", first(ada, newClient()))).status, 200);
       assert.equal(
         (await from(url, "192.0.2.1", { user: mary, client_id: newClient() })).status,
         200,
       );
-      // Nor is who comes from elsewhere.
+      // Nor are users from another address.
       assert.equal((await from(url, "192.0.2.2", first(mary))).status, 200);
       const metrics = await metricsOf(url);
       assert.match(metrics, /^sync_refusals_total\{type="new-users-limited"\} 1$/m);
@@ -156,7 +156,7 @@ describe("users with nothing stored yet", () => {
     await withServer(settings, work, driver);
   });
 
-  it("count also when their first request is signed, which stores a lock", async () => {
+  it("also count when their first request is signed, which stores a lock", async () => {
     const driver = new HookedDriver(new MemoryDriver());
     const work = async ({ url }: Serving) => {
       const poll = (user: SigningUser) => signed(url, "POST", user, { client_id: newClient() });
@@ -178,7 +178,7 @@ describe("users with nothing stored yet", () => {
     await withServer(settings, work, driver);
   });
 
-  it("count also when they erase themselves, which stores a tombstone", async () => {
+  it("also count when they erase themselves, which stores a tombstone", async () => {
     const driver = new HookedDriver(new MemoryDriver());
     const work = async ({ url }: Serving) => {
       const erase = (user: SigningUser) => signed(url, "DELETE", user);
@@ -192,15 +192,15 @@ describe("users with nothing stored yet", () => {
       assert.equal(status, 429);
       assert.equal(problem.type, "urn:sync-server:new-users-limited");
       assert.equal(driver.count("put"), puts);
-      // Those of whom something is stored may always leave, and say so again.
+      // Users with something stored may always erase themselves, and repeat it.
       for (const user of [ada, ada, grace]) assert.equal((await erase(user)).status, 204);
     };
     await withServer(settings, work, driver);
   });
 });
 
-describe("a request beyond what the server takes at once", () => {
-  it("T-43 is refused before its body is read, and let in when another has ended", async () => {
+describe("a request beyond the limits of the server", () => {
+  it("T-43 is refused before its body is read, and accepted when another has ended", async () => {
     const driver = new HookedDriver(new MemoryDriver());
     const { opened, open } = gate();
     driver.before = ({ kind }) => (kind === "put" ? opened : undefined);
@@ -229,7 +229,7 @@ describe("a request beyond what the server takes at once", () => {
       const giveBack = await holdMemory(server);
       const large = first(randomPublicKey(), newClient(), "p".repeat(190_000));
       assert.equal((await sync(url, large)).problem.type, "urn:sync-server:overloaded");
-      // A short one needs none of it.
+      // A short body needs none.
       assert.equal((await sync(url, first(randomPublicKey()))).status, 200);
       giveBack();
       await until(async () => (await buffered(url)) === 0);
@@ -237,7 +237,7 @@ describe("a request beyond what the server takes at once", () => {
     });
   });
 
-  it("is refused at once when there is no memory to read its answer in", async () => {
+  it("is refused at once when there is no memory for its answer", async () => {
     const settings = { MAX_BODY: "200KiB", MAX_BUFFERED: "400KiB", CLIENT_TIMEOUT: "4m" };
     await withServer(settings, async (server) => {
       const { url } = server;
@@ -245,7 +245,7 @@ describe("a request beyond what the server takes at once", () => {
       assert.equal((await sync(url, first(user, newClient(), "p".repeat(190_000)))).status, 200);
       const giveBack = await holdMemory(server);
       const poll = { user, client_id: newClient() };
-      // Who waits for what the others hold waits for minutes.
+      // Waiting for the memory of the others would take minutes.
       const response = await fetch(new URL("/sync", url), {
         method: "POST",
         headers: { "Content-Type": "application/json" },
@@ -261,7 +261,7 @@ describe("a request beyond what the server takes at once", () => {
     });
   });
 
-  it("is refused no longer for the body of one that is being answered", async () => {
+  it("is no longer refused for the body of a request that is being answered", async () => {
     const driver = new HookedDriver(new MemoryDriver());
     const settings = { MAX_BODY: "200KiB", MAX_BUFFERED: "400KiB", OBJECT_CACHE_BYTES: "0" };
     const work = async ({ url }: Serving) => {
@@ -273,7 +273,7 @@ describe("a request beyond what the server takes at once", () => {
       const poll = JSON.stringify({ user, client_id: newClient() });
       const polling = sync(url, poll.padEnd(190_000));
       await until(() => driver.count("list") === 1);
-      // What it has brought says what its sender is aware of, until that is looked up.
+      // The version vector of its body is needed until the read has begun.
       assert.ok((await buffered(url)) > 100_000);
       listed.open();
       await until(() => driver.count("get") === 1);
@@ -285,8 +285,8 @@ describe("a request beyond what the server takes at once", () => {
   });
 });
 
-describe("a body that comes slowly", () => {
-  it("T-44 is answered with 408 once its time is over, and stores nothing", async () => {
+describe("a body that arrives slowly", () => {
+  it("T-44 is answered with 408 once its time is up, and stores nothing", async () => {
     const driver = new HookedDriver(new MemoryDriver());
     const work = async ({ port, url }: Serving) => {
       const text = JSON.stringify(first(randomPublicKey()));
@@ -305,7 +305,7 @@ describe("a body that comes slowly", () => {
     await withServer({ CLIENT_TIMEOUT: "300ms" }, work, driver);
   });
 
-  it("has more time the more of it has come", async () => {
+  it("has more time the more of it has arrived", async () => {
     await withServer({ CLIENT_TIMEOUT: "200ms" }, async ({ port }) => {
       const text = JSON.stringify(first(randomPublicKey(), newClient(), "p".repeat(100_000)));
       const socket = net.connect(port, "localhost");
@@ -315,7 +315,7 @@ describe("a body that comes slowly", () => {
         answer += data;
       });
       socket.write(`${POST}Content-Length: ${text.length}\r\n\r\n${text.slice(0, 50_000)}`);
-      // 50 kB have earned it 12 seconds; it takes a few of its timeouts.
+      // 50 kB are worth 12 seconds; it takes a few timeouts.
       await new Promise((resolve) => setTimeout(resolve, 900));
       assert.equal(answer, "");
       socket.write(text.slice(50_000));
@@ -326,8 +326,8 @@ describe("a body that comes slowly", () => {
   });
 });
 
-describe("what comes from outside", () => {
-  it("is not told back at length", async () => {
+describe("text from outside", () => {
+  it("is cut in an answer", async () => {
     await withServer({}, async ({ url }) => {
       const long = "n".repeat(10_000);
       const members = await sync(url, { [long]: 1, sync_status: { [long]: 1 } });
@@ -340,14 +340,14 @@ describe("what comes from outside", () => {
     });
   });
 
-  it("is not told back with half a character at its cut", async () => {
+  it("is not cut within a character", async () => {
     await withServer({}, async ({ url }) => {
       const { text } = await sync(url, { [`${"n".repeat(63)}🔒 and more`]: 1 });
       assert.ok(text.isWellFormed() && /n{63}\ufffd…/.test(text), text);
     });
   });
 
-  it("has its path as it is written: a slash more is another path", async () => {
+  it("is a path as written: one more slash makes another path", async () => {
     await withServer({}, async ({ url }) => {
       for (const path of ["/sync/", "/sync//", "/health/"]) {
         const response = await fetch(`${url.replace(/\/$/, "")}${path}`, { method: "POST" });

@@ -17,7 +17,7 @@ function logged(level: LogLevel = "debug") {
   return { logger: createLogger(level, (line) => lines.push(line)), lines };
 }
 
-/** What is written of one message at level error. */
+/** The line of one message at level error. */
 function entryOf(message: string, fields?: Record<string, unknown>) {
   const { logger, lines } = logged();
   logger.error(message, fields);
@@ -44,7 +44,7 @@ describe("the log", () => {
     });
   }
 
-  it("has one JSON object a line: when, how grave, what, and the fields", () => {
+  it("has one JSON object per line: time, level, message and fields", () => {
     const { line, entry } = entryOf("two\nlines", { status: 503, nested: { list: [1, "a\nb"] } });
     assert.match(line, /^[^\n]+\n$/);
     const { time, ...rest } = entry;
@@ -57,7 +57,7 @@ describe("the log", () => {
     });
   });
 
-  it("has an error's kind, message and stack, and those of its causes", () => {
+  it("has the name, message and stack of an error and of its causes", () => {
     const root = new TypeError("the disk is on fire");
     const inner = new Error("could not write", { cause: root });
     const { entry } = entryOf("a request failed", {
@@ -76,8 +76,8 @@ describe("the log", () => {
   });
 });
 
-describe("many logs on standard error", () => {
-  it("listen for its errors once", () => {
+describe("several loggers on standard error", () => {
+  it("add one error listener", () => {
     createLogger("error");
     const listeners = process.stderr.listenerCount("error");
     for (let i = 0; i < 20; i++) createLogger("error");
@@ -109,7 +109,7 @@ describe("a fingerprint in the log", () => {
     });
   }
 
-  it("T-23 is cut whatever its characters are", () => {
+  it("T-23 is cut for any characters", () => {
     const fingerprint = fc
       .uint8Array({ minLength: 32, maxLength: 32 })
       .map((bytes) => Buffer.from(bytes).toString("base64url"));
@@ -123,7 +123,7 @@ describe("a fingerprint in the log", () => {
     );
   });
 
-  it("takes nothing else with it: client, index and hash stay as they are", () => {
+  it("is cut alone: client, index and hash stay as they are", () => {
     assert.equal(entryOf(`no object ${NAME}`).entry.message, `no object ${NAME_CUT}`);
   });
 

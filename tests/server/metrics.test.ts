@@ -32,7 +32,7 @@ function valuesIn(text: string): Values {
   );
 }
 
-/** Serves from a folder that is taken away. */
+/** Serves from a folder that is removed. */
 async function servingWithoutFolder(
   work: (server: Serving, path: string) => Promise<void>,
 ): Promise<void> {
@@ -48,7 +48,7 @@ describe("GET /metrics", () => {
   let earlier: Values;
 
   before(async () => {
-    // With no caches, all that is asked of storage shows.
+    // Without caches, every request to storage shows.
     server = await serveHere({ LISTING_TTL: "0", OBJECT_CACHE_BYTES: "0" });
     await sync(server.url, { ...append, operation_index: 0, payload });
   });
@@ -57,7 +57,7 @@ describe("GET /metrics", () => {
     earlier = valuesIn(await metricsOf(server.url));
   });
 
-  /** By how much the counters of some names have changed since the test began. */
+  /** By how much the counters with some names have changed since the test began. */
   async function moved(...names: string[]): Promise<Record<string, number>> {
     const moves: Record<string, number> = {};
     for (const [name, value] of valuesIn(await metricsOf(server.url))) {
@@ -110,13 +110,13 @@ describe("GET /metrics", () => {
     ["a request that is refused", { user }, 400, {}],
   ];
   for (const [what, request, status, expected] of steps) {
-    it(`counts ${what} and what it asks of storage`, async () => {
+    it(`counts ${what} and its requests to storage`, async () => {
       assert.equal((await sync(server.url, request)).status, status);
       assert.deepEqual(await moved("sync_operations_total", "sync_storage_"), expected);
     });
   }
 
-  it("counts answers by route and status, and knows no route that is not one", async () => {
+  it("counts answers by route and status, and any other path as one", async () => {
     await sync(server.url, { user });
     await (await fetch(new URL(`/nothing/${client}`, server.url))).text();
     await (await fetch(new URL(`/health?${client}`, server.url))).text();
@@ -124,7 +124,7 @@ describe("GET /metrics", () => {
       'sync_request_seconds_count{route="/sync",status="400"}': 1,
       'sync_request_seconds_count{route="other",status="404"}': 1,
       'sync_request_seconds_count{route="/health",status="200"}': 1,
-      // The one that the test began with.
+      // The request that the test began with.
       'sync_request_seconds_count{route="/metrics",status="200"}': 1,
     });
   });
@@ -140,7 +140,7 @@ describe("GET /metrics", () => {
     await withServer({ RATE_LIMIT: "0.001", RATE_BURST: "1" }, work);
   });
 
-  it("counts what the caches spare storage, and what they hold", async () => {
+  it("counts the hits of the caches, and what they hold", async () => {
     await withServer({}, async ({ url }) => {
       await sync(url, { ...append, operation_index: 0 });
       for (let i = 0; i < 3; i++) await sync(url, { user, client_id: newClient() });
@@ -155,7 +155,7 @@ describe("GET /metrics", () => {
     });
   });
 
-  it("counts the objects that compaction stores and deletes, and what of it fails", async () => {
+  it("counts the objects that compaction stores and deletes, and its failures", async () => {
     const storage = new HookedDriver(new MemoryDriver());
     const compaction = {
       limits: { operations: 4, bytes: 100_000 },
@@ -191,7 +191,7 @@ describe("GET /metrics", () => {
     const fingerprint = fingerprintOf(user);
     await storeRun(storage, fingerprint, client, 0, "zero", "one", "two");
     await storeRun(storage, fingerprint, client, 0, "zero", "another", "third");
-    // One that only looks like a fork: it holds what the segments hold.
+    // This one only looks like a fork: the segments hold the same operation.
     await storeRun(storage, fingerprint, client, 0, "zero");
     await withServer(
       { LISTING_TTL: "0" },
@@ -227,7 +227,7 @@ describe("GET /metrics", () => {
 });
 
 describe("GET /health", () => {
-  it("says that the process lives, whether storage answers or not", async () => {
+  it("is a 200 whether storage answers or not", async () => {
     await servingWithoutFolder(async ({ url }) => {
       const response = await fetch(new URL("/health", url));
       assert.equal(response.status, 200);
@@ -238,7 +238,7 @@ describe("GET /health", () => {
 });
 
 describe("GET /ready", () => {
-  it("says that storage answers", async () => {
+  it("is a 200 when storage answers", async () => {
     await withServer({}, async ({ url }) => {
       const response = await fetch(new URL("/ready", url));
       assert.equal(response.status, 200);
@@ -267,7 +267,7 @@ describe("GET /ready", () => {
     });
   });
 
-  it("asks storage at most once a second, however many ask", async () => {
+  it("asks storage at most once a second, for any number of requests", async () => {
     const driver = new InstrumentedDriver(new MemoryDriver());
     let milliseconds = 0;
     const handler = createHandler({

@@ -44,7 +44,7 @@ describe("a request that breaks a rule", () => {
     const response = await fetch(new URL("/sync", server.url), {
       method: "POST",
       headers,
-      // As bytes: for a text, fetch names a content type of its own.
+      // As bytes: for a string, fetch sets a content type.
       body: typeof content === "string" ? new TextEncoder().encode(content) : content,
     });
     assert.equal(response.status, status);
@@ -222,17 +222,17 @@ describe("a request that breaks a rule", () => {
     });
   }
 
-  it("stores nothing when its length is less than its body, which is cut off so", async () => {
+  it("stores nothing when its Content-Length is less than its body", async () => {
     const rest = `Connection: close\r\nContent-Length: 100\r\n\r\n${body()}`;
-    // Node answers this one below the handler: what follows the body is no request.
+    // Node answers this below the handler: what follows the body is not a request.
     assert.equal(parsed(await overSocket(server.port, POST + rest)).status, 400);
     await nothingStored();
   });
 
-  it("stores nothing when its length is more than its body and the client leaves", async () => {
+  it("stores nothing when its Content-Length is more than its body and the client disconnects", async () => {
     const rest = `Content-Length: ${body().length + 1}\r\n\r\n${body()}`;
     const { status } = parsed(await overSocket(server.port, POST + rest, true));
-    // Some runtimes answer nobody who has left.
+    // Some runtimes do not answer a client that has disconnected.
     assert.ok(status === 400 || Number.isNaN(status), String(status));
     await nothingStored();
   });
@@ -249,7 +249,7 @@ describe("a request that breaks a rule", () => {
     assert.match(detail, /Nothing was stored\. Continue from next_index\.$/);
   });
 
-  it("is no fault of the server, whatever its Host", async () => {
+  it("is not answered with a 5xx for any Host", async () => {
     for (const host of ["[", "a b", "", "localhost:99999"]) {
       const request = `GET /health HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`;
       const { status } = parsed(await overSocket(server.port, request));
@@ -267,7 +267,7 @@ describe("a request that breaks a rule", () => {
     ["/metrics", "GET"],
   ];
   for (const [path, methods] of allowed) {
-    it(`is answered with 405 when its method is none that ${path} has`, async () => {
+    it(`is answered with 405 for any other method of ${path}`, async () => {
       for (const method of ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]) {
         if (methods.split(", ").includes(method)) continue;
         const response = await fetch(new URL(path, server.url), { method });
@@ -299,9 +299,8 @@ describe("a request that breaks a rule", () => {
   });
 });
 
-describe("a body that is large and wrong", () => {
-  // Work that grows faster than the body takes minutes to days here; this long is ample for any
-  // that does not.
+describe("a large invalid body", () => {
+  // Work that grows faster than the body would take minutes to days here.
   const AMPLE_MS = 20_000;
   const members = Array.from({ length: 300_000 }, (_, i) => `"k${i}":1`).join();
   const bodies: [string, string][] = [
@@ -313,7 +312,7 @@ describe("a body that is large and wrong", () => {
     ["arrays within arrays", `{"payload":${"[".repeat(1_000_000)}${"]".repeat(1_000_000)}}`],
   ];
   for (const [what, content] of bodies) {
-    it(`is refused without holding up the server when it is ${what}`, async () => {
+    it(`is refused without blocking the server when it is ${what}`, async () => {
       const server = await startServer({ STORAGE: "memory:" });
       try {
         const response = await fetch(new URL("/sync", server.url), {

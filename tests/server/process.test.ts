@@ -15,7 +15,7 @@ describe("the server as a process", () => {
   const folder = temporaryFolder();
   after(() => folder.remove());
 
-  it("says where it listens in one line, syncs, and keeps what it stored over a restart", async () => {
+  it("prints where it listens in one line, syncs, and keeps what it stored over a restart", async () => {
     const [a, b] = [newClient(), newClient()];
     const first = await startServer({ STORAGE: folder.path });
     assert.equal(first.output().trimEnd().split("\n").length, 1);
@@ -34,7 +34,7 @@ describe("the server as a process", () => {
     assert.equal(await second.end("SIGINT"), 0);
   });
 
-  it("lets a running request finish when it is told to stop, and takes no new connection", async () => {
+  it("finishes a running request after a signal, and accepts no new connection", async () => {
     const server = await startServer({ STORAGE: folder.path });
     const body = JSON.stringify({
       user,
@@ -50,7 +50,7 @@ describe("the server as a process", () => {
     });
     const head = `POST /sync HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\nExpect: 100-continue\r\n\r\n`;
     socket.write(head + body.slice(0, 100));
-    // The request must have reached the handler before the signal does.
+    // The request must reach the handler before the signal does.
     while (
       !/sync_requests_running 2/.test(await (await fetch(new URL("/metrics", server.url))).text())
     ) {
@@ -99,7 +99,7 @@ describe("the server as a process", () => {
     assert.match(stderr, /^STORAGE=ftp:\/\/host: STORAGE must be /);
   });
 
-  it("does not start with wrong settings, and names every one of them", async () => {
+  it("does not start with wrong settings, and names all of them", async () => {
     const { code, stderr } = await runToEnd([], { PORT: "99999", MAX_BODY: "lots", LOG: "loud" });
     assert.equal(code, 1);
     assert.match(stderr, /^PORT=99999: /m);
@@ -107,7 +107,7 @@ describe("the server as a process", () => {
     assert.match(stderr, /^LOG=loud: /m);
   });
 
-  it("says plainly that its port is taken or its folder cannot be used", async () => {
+  it("reports a port that is taken and a folder that cannot be used", async () => {
     const server = await startServer({ STORAGE: folder.path });
     const taken = await runToEnd([], { STORAGE: folder.path, PORT: String(server.port) });
     assert.equal(taken.code, 1);

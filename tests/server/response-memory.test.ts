@@ -26,7 +26,7 @@ function object(index: number, payload: string): { name: string; body: Uint8Arra
 }
 
 describe("a response of many operations", () => {
-  // Far more than the buffers between a server and a reader hold.
+  // Far more than the buffers between server and reader hold.
   const OPERATIONS = 5000;
   const payload = "p".repeat(16 * 1024);
   const storage = new MemoryDriver();
@@ -47,16 +47,16 @@ describe("a response of many operations", () => {
   after(() => storage.close());
 
   const gets = () => driver.count("get");
-  // The request for the metrics is one of them.
+  // The request for the metrics counts as well.
   const running = async () => (await metricOf(server.url, "sync_requests_running")) - 1;
 
-  it("arrives whole, with as many lines as Operation-Count says", async () => {
+  it("arrives complete, with as many lines as Operation-Count says", async () => {
     const { operations } = await sync(server.url, request);
     assert.equal(operations.length, OPERATIONS);
     assert.ok(operations.every((operation, i) => operation.operation_index === i));
   });
 
-  it("begins before the last operation is read from storage", async () => {
+  it("starts before the last operation is read from storage", async () => {
     driver.before = ({ kind }) =>
       kind === "get" && gets() >= OPERATIONS / 2 ? new Promise(() => undefined) : undefined;
     const response = postRaw(server.port, request);
@@ -77,7 +77,7 @@ describe("a response of many operations", () => {
     assert.equal(gets(), OPERATIONS);
   });
 
-  it("ends the work when its reader goes away, and is no error", async () => {
+  it("ends the work when its reader disconnects, and is not an error", async () => {
     const response = postRaw(server.port, request);
     await until(() => response.received() > 100_000);
     response.socket.pause();
@@ -89,7 +89,7 @@ describe("a response of many operations", () => {
     assert.ok(!server.log.some((line) => line.includes('"error"')), server.log.join(""));
   });
 
-  it("breaks the connection when storage fails midway, and says so in the log", async () => {
+  it("breaks the connection when storage fails midway, and logs it", async () => {
     for (const failing of [OPERATIONS - 1, 1000]) {
       driver.before = ({ kind, name }) => {
         if (kind === "get" && name === object(failing, payload).name) {
@@ -107,7 +107,7 @@ describe("a response of many operations", () => {
     assert.equal(await running(), 0);
   });
 
-  it("is a 503 and no cut stream when storage fails before the first operation", async () => {
+  it("is a 503 when storage fails before the first operation", async () => {
     driver.before = ({ kind }) => {
       if (kind === "get") throw new StorageUnavailable("the disk is gone");
     };
@@ -122,13 +122,13 @@ describe("a response of many operations", () => {
 describe("a log of 100,000 operations", () => {
   const OPERATIONS = 100_000;
   const LINKS_PER_FILE = 50_000;
-  // What is garbage at any moment does not grow with the log, and this is far more.
+  // Far more than the garbage at any moment, which does not grow with the log.
   const payload = "p".repeat(20_000);
   const folder = temporaryFolder();
   after(() => folder.remove());
 
   before(() => {
-    // All operations carry the same payload, and so their files can be links to a few.
+    // All operations have the same payload, so that their files can be links to a few.
     mkdirSync(join(folder.path, fingerprint));
     const path = (index: number) => join(folder.path, fingerprint, object(index, payload).name);
     for (let i = 0; i < OPERATIONS; i++) {
@@ -137,8 +137,8 @@ describe("a log of 100,000 operations", () => {
     }
   });
 
-  it("is served from a folder in a small part of the memory that it would fill", async () => {
-    // Without compaction, which would pack all of it meanwhile and needs memory of its own.
+  it("is served from a folder in a fraction of the memory that it would fill", async () => {
+    // Without compaction, which would pack the log meanwhile and needs memory itself.
     const settings = { OBJECT_CACHE_BYTES: "1MiB", COMPACTION: "off" };
     const server = await startServer({ STORAGE: folder.path, ...settings });
     // The listing is kept in memory, within LISTING_CACHE_RUNS; what is streamed is not.

@@ -1,4 +1,4 @@
-/** Signature fields as nobody should send them: refused, each with a reason, and never a 500. */
+/** Malformed signature fields: each is refused with a reason, and none is answered with a 500. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import fc from "fast-check";
@@ -8,7 +8,7 @@ import { newSigningUser, type SigningUser, signedHeaders, syncBody } from "../su
 
 const FIELDS = ["Signature", "Signature-Input", "Content-Digest", "Content-Type", "Host"];
 
-/** Pieces of structured fields, right and wrong ones. */
+/** Pieces of structured fields, valid and invalid. */
 const pieces = fc.constantFrom(
   "sig",
   "sig=",
@@ -66,7 +66,7 @@ const field = fc.oneof(
   fc.string({ unit: "binary-ascii", maxLength: 64 }).map(printable),
 );
 
-/** One change to a field that is right: a part of it is cut out, and something else put there. */
+/** One change to a valid field: a part of it is replaced. */
 const change = fc.record({
   field: fc.constantFrom(...FIELDS),
   from: fc.nat({ max: 400 }),
@@ -83,14 +83,14 @@ describe("a request with strange signature fields", () => {
   });
   after(() => server.end("SIGKILL"));
 
-  /** Sends bytes: no client's own idea of a header stands between. */
+  /** Sends bytes, so that no client changes the header. */
   async function statusOf(method: string, headers: Record<string, string>, body: string) {
     const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
     const head = `${method} /sync HTTP/1.1\r\nConnection: close\r\n${lines.join("")}`;
     const length = `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n`;
     const bytes = Buffer.from(head + length + body, "latin1");
     const { status, text } = parsed(await overSocket(server.port, bytes));
-    // What the runtime refuses by itself has no document.
+    // Requests that the runtime itself refuses have no problem document.
     const { check } = text === "" ? { check: undefined } : JSON.parse(text);
     return { status, check };
   }
@@ -118,7 +118,7 @@ describe("a request with strange signature fields", () => {
     return status === 400 || status === 415 || status === 431;
   }
 
-  it("T-39 is refused for whatever stands in them", async () => {
+  it("T-39 is refused for any content of the fields", async () => {
     const body = syncBody(user);
     const right = await rightHeaders(body);
     await fc.assert(
@@ -129,7 +129,7 @@ describe("a request with strange signature fields", () => {
           "Content-Digest": digest,
         };
         const told = await statusOf("POST", { ...right, ...strange }, body);
-        // Two empty fields are as good as none.
+        // Two empty fields count as none.
         assert.ok(isRefusal(told) || told.status === 200, JSON.stringify(told));
         if (told.status === 200) assert.equal((signature + input).trim(), "");
       }),
@@ -137,7 +137,7 @@ describe("a request with strange signature fields", () => {
     );
   });
 
-  it("T-39 is refused when any part of a right one is changed", async () => {
+  it("T-39 is refused when any part of a valid signature is changed", async () => {
     const body = syncBody(user);
     const right: Record<string, string> = await rightHeaders(body);
     await fc.assert(
@@ -153,7 +153,7 @@ describe("a request with strange signature fields", () => {
     );
   });
 
-  it("of an erasure is refused as well, and the user is still there in the end", async () => {
+  it("is refused for an erasure as well, and the user is not erased", async () => {
     const body = JSON.stringify({ user: user.base64 });
     const right: Record<string, string> = await rightHeaders(body, "DELETE");
     await fc.assert(
@@ -170,8 +170,8 @@ describe("a request with strange signature fields", () => {
 });
 
 /**
- * True when a field still says the same: white space around it does not count, nor the case of a
- * host, nor the bits in which base64 has more than the bytes.
+ * True when a field still means the same: white space around it, the case of a host, and unused bits
+ * of base64 do not matter.
  */
 function isSame(name: string, changed: string, old: string): boolean {
   const plain = (text: string) => {
@@ -182,7 +182,7 @@ function isSame(name: string, changed: string, old: string): boolean {
   return plain(changed) === plain(old);
 }
 
-/** Without what would end the header. */
+/** Without characters that would end the header. */
 function printable(text: string): string {
   return text.replace(/[\0\r\n]/g, "");
 }

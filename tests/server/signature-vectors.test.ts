@@ -30,7 +30,7 @@ const REQUEST = {
 interface Vector {
   readonly name: string;
   readonly input: string;
-  /** The lines before the last one of the signature base. */
+  /** All but the last line of the signature base. */
   readonly lines: readonly string[];
   readonly signature: string;
 }
@@ -130,14 +130,14 @@ describe("the examples of RFC 9421", () => {
 });
 
 describe("the digests of RFC 9530", () => {
-  it("are right for the body they are of, in both algorithms", () => {
+  it("match their body, in both algorithms", () => {
     assert.equal(digestFault(DIGEST, bytes(BODY)), undefined);
     const sha256 = "sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE=:";
     assert.equal(digestFault(sha256, bytes(BODY)), undefined);
     assert.equal(digestFault(`${sha256}, ${DIGEST}`, bytes(BODY)), undefined);
   });
 
-  it("are wrong for any other body", () => {
+  it("do not match any other body", () => {
     assert.match(
       digestFault(DIGEST, bytes(`${BODY} `)) ?? "",
       /sha-512 of Content-Digest is not that of the body/,

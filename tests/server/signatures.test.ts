@@ -1,4 +1,4 @@
-/** Signed requests: which are let in, and what is said of those that are not. */
+/** Signed requests: which are accepted, and how the others are answered. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -39,7 +39,7 @@ function atNow(settings: Record<string, string> = {}): Asking & { driver: Memory
   return { driver, ...asking(settings, driver, { time: () => NOW * 1000 }) };
 }
 
-/** Checks what is true of every 401. */
+/** Checks what holds for every 401. */
 function checkRefused({ status, headers, problem, text }: Told, check: string | undefined): void {
   assert.equal(status, 401, text);
   const type = check === undefined ? "signature-required" : "signature-invalid";
@@ -54,7 +54,7 @@ function checkRefused({ status, headers, problem, text }: Told, check: string | 
   );
 }
 
-/** A request that is signed rightly but for some deviations. */
+/** A request with a valid signature but for some deviations. */
 async function ask(
   server: Asking,
   deviations: Deviations = {},
@@ -68,7 +68,7 @@ async function ask(
 }
 
 describe("a signed request", () => {
-  it("is let in with a field beside it that no signature can be over", async () => {
+  it("is accepted beside a field that no signature can cover", async () => {
     const { status, text } = await ask(atNow(), {}, (headers) => ({
       ...headers,
       "X-Name": "\xe9",
@@ -87,13 +87,13 @@ describe("a signed request", () => {
     ["an end long after its five minutes", { expires: NOW + 1_000_000 }],
   ];
   for (const [what, deviations] of accepted) {
-    it(`is let in with ${what}`, async () => {
+    it(`is accepted with ${what}`, async () => {
       const { status, text } = await ask(atNow(), deviations);
       assert.equal(status, 200, text);
     });
   }
 
-  it("is let in with a sha-512 of its body, with both digests, and beside ones that are unknown", async () => {
+  it("is accepted with a sha-512 of its body, with both digests, and with unknown ones beside them", async () => {
     const body = syncBody(user);
     const fields = [
       digestOf(body, "sha-512"),
@@ -182,7 +182,7 @@ describe("a signed request", () => {
     checkRefused(await ask(atNow(), { path: "/other" }), "signature");
   });
 
-  it("is refused at another server, which has another name", async () => {
+  it("is refused by another server with another name", async () => {
     const server = atNow();
     const answer = await ask(server, {}, undefined, undefined, "http://other.example/sync");
     checkRefused(answer, "signature");
@@ -190,7 +190,7 @@ describe("a signed request", () => {
     assert.deepEqual(await server.driver.list(""), []);
   });
 
-  it("T-17 is refused at another server that knows its name, whatever Host says", async () => {
+  it("T-17 is refused by another server with a PUBLIC_URL, whatever Host says", async () => {
     const server = atNow({ PUBLIC_URL: "https://other.example" });
     const answer = await ask(server);
     checkRefused(answer, "authority");
@@ -201,7 +201,7 @@ describe("a signed request", () => {
     assert.deepEqual(await server.driver.list(""), []);
   });
 
-  it("is let in by PUBLIC_URL, whatever Host says, with the path that is in it", async () => {
+  it("is accepted for the PUBLIC_URL with its path, whatever Host says", async () => {
     const server = atNow({ PUBLIC_URL: "https://sync.example/behind/a/" });
     const deviations = { path: "/behind/a/sync" };
     const answer = await ask(server, deviations, undefined, undefined, "http://10.0.0.7:81/sync");
@@ -210,7 +210,7 @@ describe("a signed request", () => {
     checkRefused(await ask(server, { path: "/elsewhere/sync" }), "signature");
   });
 
-  it("T-07 is refused for another user than the one who signed", async () => {
+  it("T-07 is refused for any user but the one who signed", async () => {
     const server = atNow();
     const body = syncBody(user);
     const claims = [{}, { keyid: user.fingerprint }];
@@ -233,7 +233,7 @@ describe("a signed request", () => {
     ["an end that was a second ago", { expires: NOW - 1 }],
   ];
   for (const [what, deviations] of late) {
-    it(`T-15 is refused on account of the clock with ${what}`, async () => {
+    it(`T-15 is refused by the clock check with ${what}`, async () => {
       checkRefused(await ask(atNow(), deviations), "clock");
     });
   }
@@ -334,7 +334,7 @@ describe("a signed request", () => {
     });
   }
 
-  it("T-14 may come twice: what it appends is stored once", async () => {
+  it("T-14 may be replayed: what it appends is stored once", async () => {
     const server = atNow();
     const body = syncBody(user, { operation_index: 0, payload: "a payload" });
     const headers = await signedHeaders(user, { url: SERVER, body }, { created: NOW });
@@ -350,7 +350,7 @@ describe("the key of a signed request", () => {
   const folder = temporaryFolder();
   after(() => folder.remove());
 
-  /** A user whose signatures openssl makes: not every runtime makes them with every key. */
+  /** A user whose signatures openssl makes: not every runtime supports every key. */
   function opensslUser(bits: number, exponent = 65537): SigningUser {
     const file = join(folder.path, `${bits}-${exponent}`);
     const options = [`rsa_keygen_bits:${bits}`, `rsa_keygen_pubexp:${exponent}`];
@@ -375,7 +375,7 @@ describe("the key of a signed request", () => {
     });
   }
 
-  /** Sends a request that is signed, and then again with signatures that are wrong. */
+  /** Sends a signed request, and then again with invalid signatures. */
   async function checkKey(bits: number, body: string, headers: Record<string, string>) {
     const server = atNow();
     const answer = await server.send(body, headers);
@@ -418,8 +418,8 @@ describe("the key of a signed request", () => {
   }
 });
 
-describe("what tells of signatures", () => {
-  it("T-23 is a metric that counts what was found, and neither it nor the log names a user", async () => {
+describe("metrics and log", () => {
+  it("T-23 count signatures by their check, and name no user", async () => {
     const server = atNow();
     await server.unsigned(other);
     for (const deviations of [{}, { created: 0 }, { path: "/" }]) await ask(server, deviations);
@@ -438,8 +438,8 @@ describe("what tells of signatures", () => {
   });
 });
 
-describe("the limit of a user who signs", () => {
-  it("T-08 is not used up by those who have the public key alone", async () => {
+describe("the rate limit of a user who signs", () => {
+  it("T-08 is not used up by senders with only the public key", async () => {
     const server = asking({ RATE_LIMIT: "0.001", RATE_BURST: "3" }, undefined, {
       time: () => NOW * 1000,
       now: () => 0,
@@ -454,8 +454,8 @@ describe("the limit of a user who signs", () => {
   });
 });
 
-describe("a server that asks everybody for signatures", () => {
-  it("refuses a request without one before it looks at storage", async () => {
+describe("a server that requires signatures of everyone", () => {
+  it("refuses an unsigned request before it asks storage", async () => {
     const server = atNow({ SIGNATURES: "required" });
     const answer = await server.unsigned(user, { operation_index: 0, payload: "a payload" });
     checkRefused(answer, undefined);
@@ -466,7 +466,7 @@ describe("a server that asks everybody for signatures", () => {
 });
 
 describe("a signed request over a real connection", () => {
-  /** A request as it goes over the wire, the Host as the client names it. */
+  /** A request as bytes, with the Host as the client spells it. */
   async function bytesOf(authority: string, host = authority): Promise<string> {
     const body = syncBody(user);
     const headers = await signedHeaders(user, { url: `http://${authority}/sync`, body });
@@ -474,7 +474,7 @@ describe("a signed request over a real connection", () => {
     return `POST /sync HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n${lines.join("")}Content-Length: ${body.length}\r\n\r\n${body}`;
   }
 
-  it("is for the Host that the client names, in any case, and has one Date when it is refused", async () => {
+  it("is verified for the Host in any case, and a refusal has one Date", async () => {
     const server = await serveHere({ SIGNATURES: "required" });
     try {
       for (const host of ["sync.example", "Sync.Example", "sync.example:80"]) {
@@ -493,7 +493,7 @@ describe("a signed request over a real connection", () => {
     }
   });
 
-  it("is let in by a server in a process of its own, and an unsigned one is not from then on", async () => {
+  it("is accepted by a server process, which then refuses unsigned ones", async () => {
     const folder = temporaryFolder();
     let server = await startServer({ STORAGE: folder.path });
     try {

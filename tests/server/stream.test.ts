@@ -1,13 +1,13 @@
-/** The body of a response, made of lines: what its reader is owed, and what becomes of the lines. */
+/** The body of a response, made of lines: how it treats a slow reader, and how the lines end. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type StreamEnd, streamOf } from "../../server/http/stream.ts";
 import { until } from "../support/socket.ts";
 
-/** More than is gathered before the first part leaves. */
+/** More than is gathered before the first part is sent. */
 const LINE = new Uint8Array(100_000).fill(0x61);
 
-/** Begins a body of lines; tells how it ended, and whether the lines were let go of. */
+/** Begins a body of lines; records how it ended, and whether the lines were returned. */
 async function begin(timeout: number, count: number, between: () => Promise<void>) {
   const seen: { end: StreamEnd | undefined; released: boolean } = {
     end: undefined,
@@ -33,7 +33,7 @@ async function begin(timeout: number, count: number, between: () => Promise<void
 }
 
 describe("the body of a response", () => {
-  it("is not broken for its reader's sake while storage takes longer than a reader may", async () => {
+  it("is not cut while storage takes longer than a reader may", async () => {
     const timeout = 20;
     const { body, seen } = await begin(timeout, 3, async () => {
       const since = performance.now();
@@ -45,7 +45,7 @@ describe("the body of a response", () => {
     assert.deepEqual(seen, { end: { sent: bytes }, released: true });
   });
 
-  it("lets go of the lines when its reader goes away", async () => {
+  it("ends the lines when its reader disconnects", async () => {
     const { body, seen } = await begin(60_000, 100, async () => undefined);
     const reader = body.getReader();
     await reader.read();
@@ -53,7 +53,7 @@ describe("the body of a response", () => {
     assert.deepEqual(seen, { end: { sent: LINE.byteLength }, released: true });
   });
 
-  it("is broken, and lets go of the lines, when its reader takes nothing for too long", async () => {
+  it("is cut, and ends the lines, when its reader takes nothing for too long", async () => {
     const { body, seen } = await begin(1, 100, async () => undefined);
     await until(() => seen.end !== undefined && seen.released);
     assert.equal(seen.end?.stalled, true);

@@ -19,11 +19,11 @@ export interface Answer {
   readonly text: string;
   /** The lines of a 200. */
   readonly operations: Operation[];
-  /** The document of anything else. */
+  /** The document of any other status. */
   readonly problem: Record<string, unknown>;
 }
 
-/** Sends a sync request; checks on the way that a 200 has as many lines as it says. */
+/** Sends a sync request, and checks that a 200 has as many lines as it says. */
 export async function sync(url: string, body: unknown): Promise<Answer> {
   const response = await fetch(new URL("/sync", url), {
     method: "POST",
@@ -50,14 +50,14 @@ export async function sync(url: string, body: unknown): Promise<Answer> {
 export interface Serving {
   readonly url: string;
   readonly port: number;
-  /** All that was logged so far, one JSON object a line. */
+  /** Everything logged so far, one JSON object per line. */
   readonly log: string[];
   /** Resolves once compaction has nothing to do. */
   readonly compacted: () => Promise<void>;
   readonly close: () => Promise<void>;
 }
 
-/** Serves the real handler in this process, on a free port. The limits of rates are off unless set. */
+/** Serves the real handler in this process, on a free port. Rate limits are off unless set. */
 export async function serveHere(
   settings: Readonly<Record<string, string>> = {},
   driver: Driver = new MemoryDriver(),

@@ -1,4 +1,4 @@
-/** A sync request to put faults into, and ways to send what no client would send. */
+/** A sync request to change, and ways to send what no client would send. */
 import assert from "node:assert/strict";
 import net from "node:net";
 import { newClient, newUser } from "./users.ts";
@@ -10,7 +10,7 @@ export const client = newClient();
 export const payload = "a payload that nobody may see again";
 export const other = newClient();
 
-/** A request that is right but for some members; `undefined` leaves one out. */
+/** A valid request with some members changed; `undefined` leaves one out. */
 export function body(changes: Record<string, unknown> = {}): string {
   const right = { user, client_id: client, operation_index: 0, sync_status: {}, payload };
   return JSON.stringify({ ...right, ...changes });
@@ -24,7 +24,7 @@ export interface Problem {
   readonly errors?: { pointer: string; detail: string }[];
 }
 
-/** Checks what is true of every refusal, and returns the problem. */
+/** Checks what holds for every refusal, and returns the problem. */
 export function problemIn(
   status: number,
   headers: Headers,
@@ -41,7 +41,7 @@ export function problemIn(
   return problem;
 }
 
-/** A status line, headers and a body as they came over a bare socket. */
+/** The parts of an answer that came over a bare socket. */
 export function parsed(answer: string): { status: number; headers: Headers; text: string } {
   const [head = "", ...rest] = answer.split("\r\n\r\n");
   const [line = "", ...fields] = head.split("\r\n");
@@ -53,7 +53,7 @@ export function parsed(answer: string): { status: number; headers: Headers; text
   return { status: Number(line.split(" ")[1]), headers: new Headers(pairs), text };
 }
 
-/** Sends bytes over a bare socket; returns what comes back up to the end of a problem. */
+/** Sends bytes over a bare socket; returns the answer up to the end of a problem. */
 export async function overSocket(
   port: number,
   bytes: string | Uint8Array,
@@ -67,10 +67,10 @@ export async function overSocket(
       if (answer.includes("}\n")) resolve();
     });
     socket.on("close", () => resolve());
-    // A connection that the server breaks closes as well.
+    // "close" follows when the server breaks the connection.
     socket.on("error", () => resolve());
   });
-  // A server that would wait for more must not keep the test waiting.
+  // A server that waits for more must not block the test.
   socket.setTimeout(10_000, () => socket.destroy());
   socket.write(bytes);
   if (leave) socket.end();

@@ -1,14 +1,14 @@
 import { createPublicKey, type KeyObject, randomBytes, randomUUID } from "node:crypto";
 import type { Fingerprint } from "../../oplog/names.ts";
 
-/** The fingerprint of some key: for tests that never see the key itself. */
+/** A fingerprint of no known key, for tests that need no key. */
 export function someFingerprint(): Fingerprint {
   return randomBytes(32).toString("base64url") as Fingerprint;
 }
 
 /**
- * A user's public key, as PEM and as the base64 of its DER. Nobody has the private key: nothing that
- * sees the public one alone can tell, and a pair would take a hundred times as long to make.
+ * A user's public key, as PEM and as the base64 of its DER. There is no private key: the server
+ * cannot tell, and making a pair takes a hundred times as long.
  */
 export function newUser(bits = 2048): { key: KeyObject; pem: string; base64: string } {
   const modulus = randomBytes(bits / 8);

@@ -1,4 +1,4 @@
-/** The first signature of a user locks: from then on, whoever has the public key alone stays out. */
+/** The first signature of a user locks: from then on, the public key alone gives no access. */
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 import { formatMarker } from "../../oplog/names.ts";
@@ -30,14 +30,14 @@ async function namesIn(driver: Driver): Promise<string[]> {
   return (await driver.list("")).map(({ name }) => name);
 }
 
-describe("whoever has the public key alone", () => {
+describe("a sender with only the public key", () => {
   const operation = (client_id: string, operation_index: number, payload: string) => ({
     client_id,
     operation_index,
     payload,
   });
 
-  it("can take a client's next index, and what is left of the quota, of a user who has not signed", async () => {
+  it("can use up a client's next index and the quota of a user who has not signed", async () => {
     const server = asking({ QUOTA_CLIENTS: "2" });
     const device = newClient();
     assert.equal((await server.unsigned(user, operation(device, 0, "own"))).status, 200);
@@ -49,7 +49,7 @@ describe("whoever has the public key alone", () => {
     assert.equal((await server.unsigned(user, operation(newClient(), 0, "own"))).status, 507);
   });
 
-  it("T-04 can take neither once the user has signed", async () => {
+  it("T-04 can use up neither once the user has signed", async () => {
     const server = asking({ QUOTA_CLIENTS: "2" });
     const device = newClient();
     assert.equal((await server.signed(user, operation(device, 0, "own"))).status, 200);
@@ -61,7 +61,7 @@ describe("whoever has the public key alone", () => {
 });
 
 describe("the first signed request of a user", () => {
-  it("T-01 is one that unsigned requests may come before, and none may come after", async () => {
+  it("T-01 ends the time in which unsigned requests are accepted", async () => {
     const server = asking();
     const client = newClient();
     const first = await server.unsigned(user, { client_id: client, ...append });
@@ -81,7 +81,7 @@ describe("the first signed request of a user", () => {
     assert.equal((await server.unsigned(other, append)).status, 200, "others are not concerned");
   });
 
-  it("leaves an empty object beside the operations, and no second one", async () => {
+  it("stores one empty object beside the operations, once", async () => {
     const driver = new MemoryDriver();
     const server = asking({}, driver);
     await server.signed(user);
@@ -174,7 +174,7 @@ describe("the lock with two servers on one storage", () => {
     assert.equal((await b.unsigned(user, append)).status, 401);
   });
 
-  it("T-01 is seen by the other after LISTING_TTL at the latest, and for ever", async () => {
+  it("T-01 is seen by the other after LISTING_TTL at the latest, and permanently", async () => {
     const { a, b, wait } = two({ LISTING_TTL: "30s" });
     assert.equal((await b.unsigned(user)).status, 200);
     assert.equal((await a.signed(user)).status, 200);
@@ -194,7 +194,7 @@ describe("the lock with two servers on one storage", () => {
     assert.equal((await b.unsigned(user, append)).status, 401);
   });
 
-  it("is seen by the other when an append makes it look at storage afresh", async () => {
+  it("is seen by the other when an append makes it list storage again", async () => {
     const { a, b, driver } = two({ LISTING_TTL: "forever" });
     assert.equal((await b.unsigned(user)).status, 200);
     assert.equal((await a.signed(user)).status, 200);
@@ -204,7 +204,7 @@ describe("the lock with two servers on one storage", () => {
     assert.deepEqual(await namesIn(driver), [marker()]);
   });
 
-  it("is seen by the other when what it reads by a cached listing is gone", async () => {
+  it("is seen by the other when objects of its cached listing are gone", async () => {
     const { a, b, driver } = two({ LISTING_TTL: "forever", OBJECT_CACHE_BYTES: "0" });
     assert.equal((await b.unsigned(user, append)).status, 200);
     const [operation = ""] = await namesIn(driver);
@@ -215,11 +215,11 @@ describe("the lock with two servers on one storage", () => {
     assert.equal(problem.type, "urn:sync-server:signature-required");
   });
 
-  it("is kept when the listing was being read while it was set", async () => {
+  it("survives a listing that was being read while it was set", async () => {
     const driver = new HookedDriver(new MemoryDriver());
     const server = asking({ LISTING_TTL: "forever" }, driver);
     const { held, go } = driver.hold("after", ({ kind }) => kind === "list");
-    // Both wait for one list, which was made before there was a lock.
+    // Both wait for one list, which began before there was a lock.
     const waiting = [server.signed(user), server.signed(user)];
     await held;
     go();

@@ -1,4 +1,4 @@
-/** DELETE /sync: a user leaves, and nothing stays but a tombstone. */
+/** DELETE /sync erases a user: only a tombstone stays. */
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 import { formatMarker } from "../../oplog/names.ts";
@@ -38,13 +38,13 @@ async function namesIn(driver: Driver, of = user): Promise<string[]> {
   return (await driver.list(of.fingerprint)).map(({ name }) => name);
 }
 
-/** Stores operations of two clients, signed, and an object that means nothing to this version. */
+/** Stores operations of two clients, signed, and an object that this version does not recognize. */
 async function fill(driver: Driver): Promise<void> {
   const server = asking({}, driver, { time });
   for (const members of [append, batch]) {
     assert.equal((await server.signed(user, members)).status, 200);
   }
-  // Behind all others in their order.
+  // Last in the order of names.
   await driver.put(`${user.fingerprint}.zzz`, new Uint8Array(5));
 }
 
@@ -60,8 +60,8 @@ async function checkErased(server: Asking): Promise<void> {
   }
 }
 
-describe("a user who leaves", () => {
-  it("T-30 is answered with 204, and nothing is left but a tombstone: a fingerprint and a time", async () => {
+describe("erasing a user", () => {
+  it("T-30 is answered with 204 and leaves only a tombstone: a fingerprint and a time", async () => {
     const driver = new MemoryDriver();
     await fill(driver);
     const server = asking({}, driver, { time });
@@ -77,7 +77,7 @@ describe("a user who leaves", () => {
     await checkErased(asking({}, driver, { time }));
   });
 
-  it("may say so again, and is answered with 204 again", async () => {
+  it("can be repeated, and is answered with 204 again", async () => {
     const driver = new MemoryDriver();
     let seconds = NOW;
     const server = asking({}, driver, { time: () => seconds * 1000 });
@@ -88,7 +88,7 @@ describe("a user who leaves", () => {
     assert.deepEqual(await namesIn(driver), [tombstone()], "the first time stays");
   });
 
-  it("T-10 has to sign that, also where nothing has to be signed yet", async () => {
+  it("T-10 requires a signature, even of a user who has never signed", async () => {
     const driver = new MemoryDriver();
     const server = asking({}, driver, { time });
     await server.unsigned(user, append);
@@ -126,7 +126,7 @@ describe("a user who leaves", () => {
     });
   }
 
-  it("is written down before anything is deleted, and the lock is deleted last", async () => {
+  it("stores the tombstone before it deletes anything, and deletes the lock last", async () => {
     const memory = new MemoryDriver();
     await fill(memory);
     const driver = new HookedDriver(memory);
@@ -155,7 +155,7 @@ describe("a user who leaves", () => {
     assert.equal(await held(), "0");
   });
 
-  it("is counted by a metric, and named by neither a metric nor the log", async () => {
+  it("is counted by a metric, and the user is named by neither a metric nor the log", async () => {
     const driver = new MemoryDriver();
     await fill(driver);
     const server = asking({}, driver, { time });
@@ -171,8 +171,8 @@ describe("a user who leaves", () => {
   });
 });
 
-describe("an erasure that breaks off", () => {
-  /** Breaks off at the given change to storage, before or after it is done. */
+describe("an interrupted erasure", () => {
+  /** Interrupts an erasure at the given change to storage, before or after it is done. */
   async function breakOff(
     at: number,
     moment: "before" | "after",
@@ -184,7 +184,7 @@ describe("an erasure that breaks off", () => {
     let broken = false;
     const step = (mine: "before" | "after") => (call: Call) => {
       if (mine === "before" && call.kind !== "get" && call.kind !== "list") changes++;
-      // Deletes go side by side, so that others may be done when the first one is.
+      // Deletes run in parallel: others may be done when the first one is.
       const now = changes >= at && mine === moment && call.kind !== "list";
       if (broken || now) {
         broken = true;
@@ -199,7 +199,7 @@ describe("an erasure that breaks off", () => {
   }
 
   for (const moment of ["before", "after"] as const) {
-    it(`${moment} any of its steps is finished by the next call, to whatever server`, async () => {
+    it(`${moment} any of its steps is finished by the next call, on any server`, async () => {
       let steps = 0;
       for (;;) {
         const left = await breakOff(steps + 1, moment);
@@ -218,7 +218,7 @@ describe("an erasure that breaks off", () => {
     });
   }
 
-  it("holds at once when the tombstone was stored, though storage said that it was not", async () => {
+  it("takes effect when the tombstone was stored although storage reported a failure", async () => {
     const driver = new HookedDriver(new MemoryDriver());
     await fill(driver);
     const server = asking({}, driver, { time });
@@ -231,7 +231,7 @@ describe("an erasure that breaks off", () => {
     await checkErased(server);
   });
 
-  it("T-31 is finished in the background when a device of the user comes by", async () => {
+  it("T-31 is finished in the background when a device of the user sends a request", async () => {
     const memory = new MemoryDriver();
     await fill(memory);
     await memory.put(tombstone(), new Uint8Array());
@@ -241,7 +241,7 @@ describe("an erasure that breaks off", () => {
     assert.deepEqual(await namesIn(memory), [tombstone()]);
   });
 
-  it("is tried again when it fails in the background, and the log says so", async () => {
+  it("is retried when it fails in the background, and the failure is logged", async () => {
     const memory = new MemoryDriver();
     await fill(memory);
     await memory.put(tombstone(), new Uint8Array());
@@ -261,8 +261,8 @@ describe("an erasure that breaks off", () => {
   });
 });
 
-describe("a lock that is under way when its user leaves", () => {
-  it("is answered with 410, and is gone", async () => {
+describe("a lock that is being stored while its user is erased", () => {
+  it("is answered with 410, and is deleted", async () => {
     const memory = new MemoryDriver();
     const driver = new HookedDriver(memory);
     const server = asking({}, driver, { time });
@@ -272,7 +272,7 @@ describe("a lock that is under way when its user leaves", () => {
     );
     const polling = server.signed(user);
     await held;
-    // The request that erases locks as little as it is kept out.
+    // The request that erases does not lock, and is not refused.
     assert.equal((await server.erase(user)).status, 204);
     assert.deepEqual(await namesIn(memory), [tombstone()]);
     go();
@@ -282,8 +282,8 @@ describe("a lock that is under way when its user leaves", () => {
   });
 });
 
-describe("an append that is under way when its user leaves", () => {
-  it("is answered with 410, and what it stored is gone, whichever comes first", async () => {
+describe("an append that is under way while its user is erased", () => {
+  it("is answered with 410, and what it stored is deleted, whichever ends first", async () => {
     for (const slow of ["put", "tombstone"]) {
       const memory = new MemoryDriver();
       const driver = new HookedDriver(memory);
@@ -301,7 +301,7 @@ describe("an append that is under way when its user leaves", () => {
       const one = first();
       await held;
       const two = second();
-      // The fast one goes by; only then may the slow one go on.
+      // The fast one passes; only then may the slow one continue.
       assert.equal((await two).status, slow === "put" ? 204 : 200);
       go();
       assert.equal((await one).status, slow === "put" ? 410 : 204);
@@ -310,7 +310,7 @@ describe("an append that is under way when its user leaves", () => {
     }
   });
 
-  it("leaves nothing either where storage did not say that it was stored", async () => {
+  it("leaves nothing when storage reported a failure although it had stored", async () => {
     const driver = new HookedDriver(new MemoryDriver());
     const server = asking({}, driver, { time });
     await server.signed(user);
@@ -323,7 +323,7 @@ describe("an append that is under way when its user leaves", () => {
     assert.deepEqual(await namesIn(driver), [tombstone()]);
   });
 
-  it("to another server, which does not know yet, is swept when its device comes back", async () => {
+  it("on another server, which does not know yet, is swept at the next request of the device", async () => {
     const memory = new MemoryDriver();
     let at = 0;
     const clocks = { now: () => at, time };
@@ -339,11 +339,11 @@ describe("an append that is under way when its user leaves", () => {
   });
 });
 
-describe("a compaction that is under way when its user leaves", () => {
+describe("a compaction that is under way while its user is erased", () => {
   const timing = { debounce: 0, maxDelay: 0, deleteDelay: 0, backoff: 60_000 };
   const compaction = { limits: { operations: 4, bytes: 1_000_000 }, timing };
 
-  /** A server that compacts what it has been sent, and stops right before it stores a segment. */
+  /** A server that compacts what it was sent, and is held right before it stores a segment. */
   async function compacting(memory: MemoryDriver) {
     const driver = new HookedDriver(memory);
     const server = asking({ COMPACTION: "on" }, driver, { time }, compaction);
@@ -374,7 +374,7 @@ describe("a compaction that is under way when its user leaves", () => {
     await checkErased(server);
   });
 
-  it("leaves nothing behind either where another server erases", async () => {
+  it("leaves nothing behind when another server erases", async () => {
     const memory = new MemoryDriver();
     const { finish } = await compacting(memory);
     assert.equal((await asking({}, memory, { time }).erase(user)).status, 204);
@@ -384,8 +384,8 @@ describe("a compaction that is under way when its user leaves", () => {
   });
 });
 
-describe("a poll that is under way when its user leaves", () => {
-  it("is answered with 410 like all that follow, and is no fault of the server", async () => {
+describe("a poll that is under way while its user is erased", () => {
+  it("is answered with 410 like all that follow, and not logged as an error", async () => {
     const driver = new HookedDriver(new MemoryDriver());
     const server = asking({ OBJECT_CACHE_BYTES: "0" }, driver, { time });
     assert.equal((await server.signed(user, append)).status, 200);
@@ -405,7 +405,7 @@ describe("a poll that is under way when its user leaves", () => {
 });
 
 describe("a user whose tombstone the operator has removed", () => {
-  it("begins anew, and unsigned requests are let in until the next signed one", async () => {
+  it("starts anew, and unsigned requests are accepted until the next signed one", async () => {
     const memory = new MemoryDriver();
     await fill(memory);
     assert.equal((await asking({}, memory, { time }).erase(user)).status, 204);
@@ -445,7 +445,7 @@ describe("an erasure on a real server", () => {
     return (await told(await fetch(url, { method, headers, body }))).status;
   }
 
-  it("T-31 that is killed in the middle is finished by the next one", async () => {
+  it("T-31 is finished by the next request when the server was killed in the middle", async () => {
     const folder = temporaryFolder();
     const driver = await openStorage(folder.path);
     const many = Array.from({ length: 2000 }, (_, i) => `${user.fingerprint}.object-${i}`);

@@ -31,7 +31,7 @@ function element(tag: number, ...contents: Uint8Array[]): Buffer {
   return Buffer.concat([Buffer.from([tag, ...head]), body]);
 }
 
-/** An INTEGER with the zero in front that a set top bit asks for. */
+/** An INTEGER with the leading zero that a set top bit requires. */
 function integer(magnitude: Uint8Array): Buffer {
   const zero = Buffer.alloc((magnitude[0] ?? 0) >= 0x80 ? 1 : 0);
   return element(INTEGER, zero, magnitude);
@@ -44,7 +44,7 @@ function spki(modulus: Uint8Array, exponent: Uint8Array = integer(F4), algorithm
   return element(SEQUENCE, Buffer.from(algorithm, "hex"), bits);
 }
 
-/** A random odd number of exactly so many bits. Nobody can tell it from the modulus of a key. */
+/** A random odd number of exactly so many bits, indistinguishable from the modulus of a key. */
 function modulusOf(bits: number): Buffer {
   const bytes = randomBytes(Math.ceil(bits / 8));
   const top = (bits - 1) % 8;
@@ -55,7 +55,7 @@ function modulusOf(bits: number): Buffer {
 
 const fingerprint = (key: Uint8Array) => fingerprintOf(Buffer.from(key).toString("base64"));
 
-/** The message of the refusal, which must not quote what was given. */
+/** The message of the refusal, which must not quote the input. */
 function refusalOf(text: string): string {
   try {
     fingerprintOf(text);
@@ -103,7 +103,7 @@ describe("the fingerprint of a key", () => {
     });
   }
 
-  it("is made of a key with the exponent 3 and of one with 32 bits", () => {
+  it("accepts the exponent 3, and one of 32 bits", () => {
     const modulus = integer(modulusOf(2048));
     const [small, large] = [Buffer.from([3]), Buffer.from("ffffffff", "hex")];
     assert.notEqual(
@@ -115,7 +115,7 @@ describe("the fingerprint of a key", () => {
 
 describe("a key is refused", () => {
   for (const bits of [1024, 2047, 8193, 16_384]) {
-    it(`with ${bits} bits, with what is needed and what it has`, () => {
+    it(`with ${bits} bits, and the message says how many are needed and how many it has`, () => {
       const message = refusalOf(spki(integer(modulusOf(bits))).toString("base64"));
       assert.match(message, new RegExp(`2048 to 8192 bits.* ${bits}$`));
     });
@@ -158,12 +158,12 @@ describe("a key is refused", () => {
     ["PEM that is cut off", pem.slice(0, 200), /RSA public key/],
   ];
   for (const [what, text, message] of otherThings) {
-    it(`that is ${what}, with a message to act on`, () => {
+    it(`that is ${what}, with a message that helps`, () => {
       assert.match(refusalOf(text), message);
     });
   }
 
-  it("without its message ever quoting a PEM label that is not known", () => {
+  it("without quoting an unknown PEM label", () => {
     const message = refusalOf("-----BEGIN HUNTER2 SECRET-----\nAAAA\n-----END HUNTER2 SECRET-----");
     assert.doesNotMatch(message, /HUNTER2/);
     assert.match(message, /PUBLIC KEY \(SPKI\)/);
@@ -226,7 +226,7 @@ describe("a key is refused", () => {
     }
   });
 
-  it("or is another user's, when any one byte is changed", () => {
+  it("or is that of another user, when any one byte is changed", () => {
     const change = fc.tuple(fc.nat(der.length - 1), fc.integer({ min: 1, max: 255 }));
     fc.assert(
       fc.property(change, ([at, flip]) => {
@@ -243,8 +243,8 @@ describe("a key is refused", () => {
   });
 });
 
-describe("the keys that are remembered", () => {
-  it("are read once for each spelling, and are one user in all of them", () => {
+describe("the cache of public keys", () => {
+  it("parses each spelling once, and gives one user for all of them", () => {
     const identities = new PublicKeyCache();
     const spellings = [pem, base64, base64url, ` ${base64}\n`];
     const keys = spellings.map((text) => identities.keyOf(text));
@@ -254,10 +254,10 @@ describe("the keys that are remembered", () => {
     }
   });
 
-  it("are no more than memory is meant for, and those used last", () => {
+  it("stays within its memory, and keeps the keys used last", () => {
     const identities = new PublicKeyCache();
     const [first, used] = [identities.keyOf(pem), identities.keyOf(base64)];
-    // Nine million characters, of one key in ever other spellings.
+    // Nine million characters: one key in ever different spellings.
     for (let i = 0; i < 1200; i++) {
       identities.keyOf(base64.padEnd(8192 - i));
       assert.equal(identities.keyOf(base64), used);
@@ -265,7 +265,7 @@ describe("the keys that are remembered", () => {
     assert.notEqual(identities.keyOf(pem), first, "it is still in memory");
   });
 
-  it("are not those that are refused", () => {
+  it("keeps no key that is refused", () => {
     const identities = new PublicKeyCache();
     for (let i = 0; i < 2; i++) assert.throws(() => identities.keyOf("AAAA"), InvalidPublicKey);
   });

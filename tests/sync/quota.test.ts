@@ -15,7 +15,7 @@ import { newClient, someFingerprint } from "../support/users.ts";
 const user = someFingerprint();
 const [a, b, c] = [newClient(), newClient(), newClient()];
 
-/** One instance with a quota, on a driver that others may share. */
+/** An instance with a quota, on a driver that others may share. */
 function instance(options: Partial<QuotaOptions>, driver: HookedDriver, ttl = 1000) {
   const listings = new ListingCache({ driver, ttl, maxRuns: 10_000, now: () => 0 });
   const log = logOver(listings, new ObjectCache({ driver, maxBytes: 0 }));
@@ -43,7 +43,7 @@ const exceeded = (setting: string, quota: number, used: number) => (error: unkno
 };
 
 describe("the quota of bytes", () => {
-  it("T-34 is kept to the byte, and a refused append stores nothing", async () => {
+  it("T-34 is exact to the byte, and a refused append stores nothing", async () => {
     const driver = newDriver();
     const { append } = instance({ bytes: 10 }, driver);
     await append(a, 0, "four");
@@ -62,7 +62,7 @@ describe("the quota of bytes", () => {
     await append(a, 0, "éé");
   });
 
-  it("never refuses what is stored already, and counts only what is not", async () => {
+  it("never refuses what is already stored, and counts only what is new", async () => {
     const { append } = instance({ bytes: 8 }, newDriver());
     await append(a, 0, "four");
     await append(a, 0, "four", "FOUR");
@@ -78,7 +78,7 @@ describe("the quota of bytes", () => {
     await assert.rejects(other.append(b, 0, "f"), exceeded("QUOTA_BYTES", 8, 8));
   });
 
-  it("is looked up in storage afresh before it refuses anybody", async () => {
+  it("refuses nothing before it has listed storage again", async () => {
     const driver = newDriver();
     const { append } = instance({ bytes: 8 }, driver);
     await append(a, 0, "four");
@@ -88,7 +88,7 @@ describe("the quota of bytes", () => {
     await append(b, 0, "four");
   });
 
-  it("T-35 may be exceeded by what two instances do not see of each other, and then holds on both", async () => {
+  it("T-35 can be exceeded by what two instances do not see of each other, and then holds on both", async () => {
     const driver = newDriver();
     const [one, two] = [instance({ bytes: 8 }, driver), instance({ bytes: 8 }, driver)];
     await one.append(a, 0, "four");
@@ -100,7 +100,7 @@ describe("the quota of bytes", () => {
     assert.deepEqual(await storedIn(driver), { bytes: 12, clients: 2 });
   });
 
-  it("T-34 is held together by appends side by side", async () => {
+  it("T-34 is shared by appends that run in parallel", async () => {
     const driver = newDriver();
     const { opened, open } = gate();
     driver.before = ({ kind }) => (kind === "put" ? opened : undefined);
@@ -130,7 +130,7 @@ describe("the quota of bytes", () => {
     assert.deepEqual(await storedIn(driver), { bytes: 9_000_000, clients: 2 });
   });
 
-  it("counts operations once that are packed and not deleted yet", async () => {
+  it("counts operations once while they are packed and not yet deleted", async () => {
     const driver = newDriver();
     const { append } = instance({ bytes: 19 }, driver, 0);
     for (let index = 0; index < 3; index++) await append(a, index, "four");
@@ -141,7 +141,7 @@ describe("the quota of bytes", () => {
     await assert.rejects(append(a, 4, "f"), exceeded("QUOTA_BYTES", 19, 19));
   });
 
-  it("has room again for what failed, while another append is under way", async () => {
+  it("frees the room of a failed append while another is under way", async () => {
     const driver = newDriver();
     const { append } = instance({ bytes: 8 }, driver);
     const begun = gate();
@@ -175,7 +175,7 @@ describe("the quota of bytes", () => {
 });
 
 describe("the quota of clients", () => {
-  it("refuses one more client, and lets those that are there go on", async () => {
+  it("refuses one more client, and accepts appends of those that exist", async () => {
     const driver = newDriver();
     const { append } = instance({ clients: 2 }, driver);
     await append(a, 0, "x");
@@ -185,7 +185,7 @@ describe("the quota of clients", () => {
     assert.equal((await storedIn(driver)).clients, 2);
   });
 
-  it("T-34 is held together by new clients side by side", async () => {
+  it("T-34 is shared by new clients that append in parallel", async () => {
     const driver = newDriver();
     const { opened, open } = gate();
     driver.before = ({ kind }) => (kind === "put" ? opened : undefined);
@@ -198,7 +198,7 @@ describe("the quota of clients", () => {
   });
 });
 
-describe("whatever clients append at once", () => {
+describe("any appends in parallel", () => {
   const append = fc.record({
     client: fc.nat(4),
     payloads: fc.array(fc.string({ minLength: 1, maxLength: 5, unit: fc.constant("x") }), {
@@ -208,7 +208,7 @@ describe("whatever clients append at once", () => {
     ttl: fc.constantFrom(0, 1000),
   });
 
-  it("the quotas hold, and what is refused would not have fitted", async () => {
+  it("stay within the quotas, and only what does not fit is refused", async () => {
     const clients = Array.from({ length: 5 }, newClient);
     await fc.assert(
       fc.asyncProperty(
@@ -231,7 +231,7 @@ describe("whatever clients append at once", () => {
           for (const outcome of outcomes) {
             if (outcome.status === "fulfilled") continue;
             const { reason } = outcome;
-            // What comes after a refused append leaves a gap.
+            // An append after a refused one is a gap.
             if (!(reason instanceof QuotaExceeded)) assert.equal(reason.name, "OperationGap");
             else assert.ok(reason.members.used <= reason.members.quota);
           }

@@ -22,7 +22,7 @@ function limiterOf(options: { rate: number; burst: number; maxBuckets?: number }
     wait: (more: number) => {
       seconds += more;
     },
-    /** How many requests without bytes are let in, one after the other. */
+    /** How many requests without bytes are admitted, one after the other. */
     admitted: (user = "a"): number => {
       let count = 0;
       while (count < 1000 && limiter.admit(user, 0).admitted) count++;
@@ -32,7 +32,7 @@ function limiterOf(options: { rate: number; burst: number; maxBuckets?: number }
 }
 
 describe("the token bucket of a user", () => {
-  it("is full at first and lets one request in for each whole token", () => {
+  it("is full at first and admits one request for each whole token", () => {
     const { limiter, telemetry } = limiterOf({ rate: 0.5, burst: 2 });
     const verdicts = [1, 2, 3].map(() => limiter.admit("a", 0));
     assert.deepEqual(verdicts, [
@@ -43,7 +43,7 @@ describe("the token bucket of a user", () => {
     assert.equal(telemetry.value("rate_limited"), 1);
   });
 
-  it("refuses until there is a whole token, and lets in right then", () => {
+  it("refuses until there is a whole token, and admits at that moment", () => {
     const { limiter, wait, admitted } = limiterOf({ rate: 0.5, burst: 2 });
     admitted();
     wait(1.999);
@@ -58,7 +58,7 @@ describe("the token bucket of a user", () => {
     assert.equal(limiter.admit("a", 0).retryAfter, 2);
   });
 
-  it("takes nothing for a request that it refuses", () => {
+  it("charges nothing for a request that it refuses", () => {
     const { limiter, wait, admitted } = limiterOf({ rate: 1, burst: 3 });
     admitted();
     for (let i = 0; i < 100; i++) assert.equal(limiter.admit("a", 50 * MIB).retryAfter, 1);
@@ -75,14 +75,14 @@ describe("the token bucket of a user", () => {
     assert.equal(admitted(), 10);
   });
 
-  it("is charged a token for each MiB that a request brings and for each that is sent", () => {
+  it("is charged a token for each MiB received and for each MiB sent", () => {
     const { limiter } = limiterOf({ rate: 1, burst: 10 });
     assert.equal(limiter.admit("a", 2.5 * MIB).remaining, 6);
     limiter.charge("a", 2.5 * MIB);
     assert.equal(limiter.admit("a", 0).remaining, 3);
   });
 
-  it("lets a request in whatever it costs, and has it paid back before the next", () => {
+  it("admits a request whatever it costs, and has the debt paid back before the next", () => {
     const { limiter, wait } = limiterOf({ rate: 2, burst: 10 });
     assert.deepEqual(limiter.admit("a", 15 * MIB), {
       admitted: true,
@@ -99,7 +99,7 @@ describe("the token bucket of a user", () => {
     assert.equal(limiter.admit("a", 0).admitted, true);
   });
 
-  it("gets back what was charged for bytes that were not sent, never above its burst", () => {
+  it("is refunded for bytes that were not sent, never above its burst", () => {
     const { limiter, admitted } = limiterOf({ rate: 1, burst: 10 });
     limiter.admit("a", 0);
     limiter.charge("a", 20 * MIB);
@@ -110,7 +110,7 @@ describe("the token bucket of a user", () => {
     assert.equal(admitted(), 10);
   });
 
-  it("is the user's own", () => {
+  it("is separate for each user", () => {
     const { limiter, admitted } = limiterOf({ rate: 1, burst: 3 });
     assert.equal(admitted("a"), 3);
     limiter.charge("a", 100 * MIB);
@@ -119,7 +119,7 @@ describe("the token bucket of a user", () => {
 });
 
 describe("when there is no room for another bucket", () => {
-  it("a newcomer is refused rather than that a bucket which is not full is forgotten", () => {
+  it("a new name is refused, rather than a bucket that is not full evicted", () => {
     const { limiter, admitted } = limiterOf({ rate: 0.5, burst: 3, maxBuckets: 2 });
     assert.equal(admitted("a"), 3);
     assert.equal(limiter.admit("b", 0).admitted, true);
@@ -136,20 +136,20 @@ describe("when there is no room for another bucket", () => {
     assert.equal(admitted("b"), 2);
   });
 
-  it("a full bucket makes room, wherever it stands", () => {
+  it("a full bucket is evicted, wherever it stands", () => {
     const { limiter, wait, admitted } = limiterOf({ rate: 1, burst: 3, maxBuckets: 3 });
     for (const user of ["a", "b", "c"]) limiter.admit(user, 0);
     limiter.charge("a", 10 * MIB);
     limiter.charge("c", 10 * MIB);
     wait(1);
     assert.equal(admitted("newcomer"), 3);
-    // Those that were not full are there still.
+    // The others, which were not full, are still there.
     assert.equal(limiter.admit("a", 0).retryAfter, 8);
     assert.equal(limiter.admit("c", 0).retryAfter, 8);
   });
 });
 
-describe("whatever is asked in whatever order", () => {
+describe("any requests in any order", () => {
   // In these units all sums are exact: sixteenths of a second and of a MiB.
   const RATE = 4;
   const BURST = 16;
@@ -160,7 +160,7 @@ describe("whatever is asked in whatever order", () => {
     sign: fc.constantFrom(1, -1),
   });
 
-  it("the limiter is a simple bucket for each user", () => {
+  it("are limited as by a simple bucket for each user", () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 50 }), (steps) => {
         const { limiter, wait } = limiterOf({ rate: RATE, burst: BURST });
@@ -192,7 +192,7 @@ describe("whatever is asked in whatever order", () => {
     );
   });
 
-  it("who waits as long as told is let in", () => {
+  it("are admitted after the wait that the refusal says", () => {
     const rate = fc.double({ min: 0.001, max: 1000, noNaN: true });
     const debt = fc.nat(1000 * MIB);
     fc.assert(
