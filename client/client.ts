@@ -46,7 +46,7 @@ export class SyncClient {
       url: options.url,
       identity,
       clock,
-      fetch: options.fetch ?? ((request) => fetch(request)),
+      fetch: options.fetch ?? ((request, init) => fetch(request, init)),
       sign: options.sign ?? true,
       idleTimeout: options.idleTimeout ?? DEFAULT_IDLE_TIMEOUT_MS,
     });

@@ -23,7 +23,7 @@ export class IdleTimeout {
   }
 
   /**
-   * Waits for the server once. Throws `ServerUnavailable` when the work fails or the time is over,
+   * Waits for the server once, at most until the abort, whether or not the work notices it. Throws `ServerUnavailable` when the work fails or the time is over,
    * and the caller's reason when the caller aborts.
    *
    * @param bytes sent meanwhile; the server allows a slow sender more time, and so does this
@@ -39,7 +39,7 @@ export class IdleTimeout {
       this.#abort.abort(new Error(`silent for ${limit} ms`));
     });
     try {
-      return await work();
+      return await this.#unlessAborted(work);
     } catch (error) {
       this.#caller.throwIfAborted();
       const cause: unknown = this.signal.aborted ? this.signal.reason : error;
@@ -49,6 +49,24 @@ export class IdleTimeout {
       });
     } finally {
       answered.abort();
+    }
+  }
+
+  async #unlessAborted<Result>(work: () => Promise<Result>): Promise<Result> {
+    const { signal } = this;
+    signal.throwIfAborted();
+    let end: () => void = () => undefined;
+    const aborted = new Promise<never>((_, reject) => {
+      end = () => reject(signal.reason);
+      signal.addEventListener("abort", end);
+    });
+    try {
+      const result = await Promise.race([aborted, work()]);
+      // An abort cancels the body, which ends a read as if the body had ended.
+      signal.throwIfAborted();
+      return result;
+    } finally {
+      signal.removeEventListener("abort", end);
     }
   }
 

@@ -25,6 +25,7 @@ export type {
   Clock,
   Created,
   Cursor,
+  Fetch,
   Identity,
   IdentityKeys,
   Operation,

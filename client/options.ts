@@ -1,5 +1,14 @@
 import type { Store } from "./stores/store.ts";
-import type { ClientChange, Clock, Cursor, Identity, Receive, Refusal, Status } from "./types.ts";
+import type {
+  ClientChange,
+  Clock,
+  Cursor,
+  Fetch,
+  Identity,
+  Receive,
+  Refusal,
+  Status,
+} from "./types.ts";
 
 /** What `SyncClient.open` needs. */
 export interface SyncOptions {
@@ -33,7 +42,7 @@ export interface SyncOptions {
   /** Whether requests are signed; true by default. */
   readonly sign?: boolean;
   /** Replaces the runtime's `fetch`. */
-  readonly fetch?: (request: Request) => Promise<Response>;
+  readonly fetch?: Fetch;
   /** Replaces the system's clock, in tests. */
   readonly clock?: Clock;
   /** Replaces `Math.random`, in tests: from 0 up to 1. */

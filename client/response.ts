@@ -2,6 +2,7 @@
 import { OPERATION_COUNT } from "../protocol/limits.ts";
 import { LineSplitter, parseLine } from "../protocol/ndjson.ts";
 import type { Line } from "../protocol/types.ts";
+import type { Answer } from "./answer.ts";
 import { ServerUnavailable } from "./errors.ts";
 
 /** Longer than any line: a payload is at most as large as the server's `MAX_BODY`, 16 MiB by default. */
@@ -11,25 +12,17 @@ const MAX_LINE_CHARACTERS = 64 * 1024 * 1024;
  * Yields the whole lines of an answer as they arrive. The first yield has no lines: the headers are
  * those of a sync server. Throws `ServerUnavailable` where the answer breaks off or is not as the
  * protocol says.
- *
- * @param wait wraps each wait for the server, to bound it
  */
-export async function* readLines(
-  response: Response,
-  wait: <Result>(read: () => Promise<Result>) => Promise<Result>,
-): AsyncGenerator<Line[], void, void> {
-  const header = response.headers.get(OPERATION_COUNT) ?? "";
+export async function* readLines(answer: Answer): AsyncGenerator<Line[], void, void> {
+  const header = answer.headers.get(OPERATION_COUNT) ?? "";
   // A proxy or the login page of a network may answer with 200 too; nothing is stored then.
   if (!/^\d+$/.test(header)) throw invalid("it has no Operation-Count");
   yield [];
   const count = Number(header);
-  const reader = response.body?.getReader();
   const splitter = new LineSplitter();
   let received = 0;
-  while (reader !== undefined) {
-    const { value, done } = await wait(() => reader.read());
-    if (done) break;
-    const texts = split(splitter, value);
+  for (let bytes = await answer.read(); bytes !== undefined; bytes = await answer.read()) {
+    const texts = split(splitter, bytes);
     if (splitter.rest.length > MAX_LINE_CHARACTERS) throw invalid("a line is too long");
     const lines: Line[] = [];
     for (const text of texts) {

@@ -3,11 +3,12 @@ import { utf8 } from "../protocol/bytes.ts";
 import { REQUEST_TYPE, SYNC_PATH } from "../protocol/limits.ts";
 import { PROBLEM_TYPE } from "../protocol/problems.ts";
 import type { Line } from "../protocol/types.ts";
+import { Answer } from "./answer.ts";
 import { codeOf, messageOf, ServerRejected, ServerUnavailable } from "./errors.ts";
 import { IdleTimeout } from "./idle-timeout.ts";
 import { readLines } from "./response.ts";
 import { signatureHeaders } from "./signature.ts";
-import type { Clock, Identity } from "./types.ts";
+import type { Clock, Fetch, Identity } from "./types.ts";
 
 /** A sync request. `first` and `payloads` belong to the client id in `client`. */
 export interface SyncRequest {
@@ -23,7 +24,7 @@ export interface TransportOptions {
   readonly url: string | URL;
   readonly identity: Identity;
   readonly clock: Clock;
-  readonly fetch: (request: Request) => Promise<Response>;
+  readonly fetch: Fetch;
   /** Whether requests are signed. */
   readonly sign: boolean;
   /** Milliseconds that the server may be silent; a second more for each 4 KiB sent. */
@@ -64,8 +65,8 @@ export class Transport {
     });
     const timeout = this.#timeout(signal);
     try {
-      const response = await this.#send("POST", body, this.#options.sign, timeout);
-      yield* readLines(response, (read) => timeout.wait(read));
+      const answer = await this.#send("POST", body, this.#options.sign, timeout);
+      yield* readLines(answer);
     } finally {
       timeout.end();
     }
@@ -79,8 +80,8 @@ export class Transport {
     const timeout = this.#timeout(signal);
     try {
       const body = JSON.stringify({ user: this.#options.identity.publicKey });
-      const response = await this.#send("DELETE", body, true, timeout);
-      await timeout.wait(() => response.arrayBuffer());
+      const answer = await this.#send("DELETE", body, true, timeout);
+      await textOf(answer);
     } finally {
       timeout.end();
     }
@@ -91,24 +92,19 @@ export class Transport {
   }
 
   /** Returns a 2xx answer. After a 401 that shows another time, signs once more with that time. */
-  async #send(
-    method: string,
-    body: string,
-    sign: boolean,
-    timeout: IdleTimeout,
-  ): Promise<Response> {
-    const response = await this.#sendOnce(method, body, sign, timeout);
-    if (response.ok) return response;
-    const date = Date.parse(response.headers.get("date") ?? "");
-    const problem = await this.#problem(response, timeout);
+  async #send(method: string, body: string, sign: boolean, timeout: IdleTimeout): Promise<Answer> {
+    const answer = await this.#sendOnce(method, body, sign, timeout);
+    if (isSuccess(answer)) return answer;
+    const date = Date.parse(answer.headers.get("date") ?? "");
+    const problem = await problemIn(answer);
     const skew = date - this.#options.clock.now();
-    if (sign && response.status === 401 && Math.abs(skew - this.#skew) > 1000) {
+    if (sign && answer.status === 401 && Math.abs(skew - this.#skew) > 1000) {
       this.#skew = skew;
       const again = await this.#sendOnce(method, body, sign, timeout);
-      if (again.ok) return again;
-      throw this.#failure(again, await this.#problem(again, timeout));
+      if (isSuccess(again)) return again;
+      throw this.#failure(again, await problemIn(again));
     }
-    throw this.#failure(response, problem);
+    throw this.#failure(answer, problem);
   }
 
   async #sendOnce(
@@ -116,46 +112,62 @@ export class Transport {
     text: string,
     sign: boolean,
     timeout: IdleTimeout,
-  ): Promise<Response> {
+  ): Promise<Answer> {
     const { identity, clock, fetch } = this.#options;
     const body = utf8(text);
     const created = Math.floor((clock.now() + this.#skew) / 1000);
     const signable = { method, url: this.#url, contentType: REQUEST_TYPE, body, created };
     const signature = sign ? await signatureHeaders(identity, signable) : {};
+    const { signal } = timeout;
     const request = new Request(this.#url.href, {
       method,
       body,
       headers: { "Content-Type": REQUEST_TYPE, ...signature },
-      signal: timeout.signal,
+      signal,
       // The request carries the user's public key, which only this server may see.
       redirect: "error",
       credentials: "omit",
       cache: "no-store",
       referrerPolicy: "no-referrer",
     });
-    return timeout.wait(() => fetch(request), body.length);
+    // The signal twice, because Node does not keep that of a request which `fetch` copies.
+    const answer = async () => new Answer(await fetch(request, { signal }), timeout);
+    return timeout.wait(answer, body.length);
   }
 
-  async #problem(response: Response, timeout: IdleTimeout): Promise<Record<string, unknown>> {
-    const text = await timeout.wait(() => response.text());
-    try {
-      const problem: unknown = JSON.parse(text);
-      return typeof problem === "object" && problem !== null ? { ...problem } : {};
-    } catch (error) {
-      if (!(error instanceof SyntaxError)) throw error;
-      if (response.headers.get("content-type") === PROBLEM_TYPE) {
-        throw new ServerUnavailable("the answer was cut", "incomplete-response", { cause: error });
-      }
-      // The page of a proxy: only the status means something.
-      return {};
-    }
-  }
-
-  #failure({ status, headers }: Response, problem: Record<string, unknown>): Error {
+  #failure({ status, headers }: Answer, problem: Record<string, unknown>): Error {
     if (!RETRYABLE.has(status)) return new ServerRejected(status, problem);
     return new ServerUnavailable(messageOf(status, problem), codeOf(status, problem), {
       retryAfter: retryAfterOf(headers.get("retry-after"), this.#options.clock.now()),
     });
+  }
+}
+
+function isSuccess({ status }: Answer): boolean {
+  return status >= 200 && status < 300;
+}
+
+async function textOf(answer: Answer): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  for (let bytes = await answer.read(); bytes !== undefined; bytes = await answer.read()) {
+    text += decoder.decode(bytes, { stream: true });
+  }
+  return text + decoder.decode();
+}
+
+async function problemIn(answer: Answer): Promise<Record<string, unknown>> {
+  const text = await textOf(answer);
+  try {
+    const problem: unknown = JSON.parse(text);
+    return typeof problem === "object" && problem !== null ? { ...problem } : {};
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    if (answer.headers.get("content-type") === PROBLEM_TYPE) {
+      throw new ServerUnavailable("the answer was cut", "incomplete-response", { cause: error });
+    }
+    // The page of a proxy: only the status means something.
+    return {};
   }
 }
 

@@ -131,3 +131,6 @@ export interface Clock {
   /** Resolves after some milliseconds, or once the signal is aborted. Never rejects. */
   sleep(milliseconds: number, signal: AbortSignal): Promise<void>;
 }
+
+/** What a client uses of the runtime's `fetch`. The signal is that of the request as well. */
+export type Fetch = (request: Request, init: { readonly signal: AbortSignal }) => Promise<Response>;

@@ -30,7 +30,10 @@ export type Fetch = (request: Request) => Promise<Response>;
 export interface Apps {
   readonly identity: Identity;
   /** Opens an app. Its client makes no request on its own once it is synced. */
-  readonly open: (fetch: Fetch, options?: Partial<SyncOptions>) => Promise<App>;
+  readonly open: (
+    fetch: NonNullable<SyncOptions["fetch"]>,
+    options?: Partial<SyncOptions>,
+  ) => Promise<App>;
 }
 
 /** Sets up the apps of a test file, with one identity. Closes them after each test. */

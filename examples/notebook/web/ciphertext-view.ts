@@ -4,7 +4,7 @@
  * client, at envelopes and at the lines of a response.
  */
 import { InvalidEnvelope, parseEnvelope } from "../../../client/envelope.ts";
-import type { Identity } from "../../../client/index.ts";
+import type { Fetch, Identity } from "../../../client/index.ts";
 import { toBase64url } from "../../../protocol/base64.ts";
 import { LineSplitter, parseLine } from "../../../protocol/ndjson.ts";
 import { create, find, setText } from "./dom.ts";
@@ -33,9 +33,9 @@ export class CiphertextView {
   }
 
   /** For the client to use as `fetch`: shows what requests send and responses bring. */
-  readonly fetch = async (request: Request): Promise<Response> => {
+  readonly fetch: Fetch = async (request, init) => {
     const sent: SyncBody = JSON.parse(await request.clone().text());
-    const response = await fetch(request);
+    const response = await fetch(request, init);
     if (!response.ok || response.body === null) return response;
     this.add(sent.client_id, sent.operation_index ?? 0, sent.payload ?? []);
     const { status, headers } = response;
