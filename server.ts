@@ -15,10 +15,7 @@ export { createLogger, type Logger } from "./server/logger.ts";
 export type { Driver } from "./storage/driver.ts";
 export { openStorage } from "./storage/open.ts";
 
-/**
- * How many threads of Node may wait for the disk at once. Its default is 4, and operations that are
- * made durable at once share the work of the file system.
- */
+/** Threads of Node that wait for the disk: operations made durable at once share its work. */
 const DISK_THREADS = "16";
 
 /** How long a stop waits for running requests. */

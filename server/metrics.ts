@@ -1,6 +1,7 @@
 /** The numbers behind `GET /metrics`, in the text format of Prometheus. None of them names a user. */
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import type { Telemetry } from "../oplog/telemetry.ts";
+import { RequestDurations } from "./request-durations.ts";
 
 /** One metric: its name, its label, and the values of the label that are shown from the start. */
 interface Metric {
@@ -161,18 +162,11 @@ class Series {
 export class Metrics implements Telemetry {
   readonly #registry = new Registry();
   readonly #series = new Map<string, Series>();
-  readonly #requests: Histogram<"route" | "status">;
+  readonly #durations = new RequestDurations();
 
   constructor() {
     const registers = [this.#registry];
     collectDefaultMetrics({ register: this.#registry });
-    this.#requests = new Histogram({
-      name: "sync_request_seconds",
-      help: "Time from a request's arrival to the head of its response.",
-      labelNames: ["route", "status"],
-      buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5],
-      registers,
-    });
     for (const [key, metric] of Object.entries(METRICS)) {
       const { type, name, help, label } = metric;
       const series = new Series(metric);
@@ -215,12 +209,13 @@ export class Metrics implements Telemetry {
 
   /** Counts an answered request. */
   answered(route: string, status: number, seconds: number): void {
-    this.#requests.observe({ route, status }, seconds);
+    this.#durations.observe(route, status, seconds);
   }
 
   /** All metrics, and the media type of the text. */
   async text(): Promise<{ readonly text: string; readonly contentType: string }> {
-    return { text: await this.#registry.metrics(), contentType: this.#registry.contentType };
+    const text = `${await this.#registry.metrics()}\n${this.#durations.text()}`;
+    return { text, contentType: this.#registry.contentType };
   }
 
   #of(metric: string): Series {

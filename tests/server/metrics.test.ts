@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, it } from "node:test";
 import { readConfig } from "../../server/config.ts";
 import { createLogger } from "../../server/logger.ts";
+import { RequestDurations } from "../../server/request-durations.ts";
 import { createHandler } from "../../server.ts";
 import { StorageUnavailable } from "../../storage/driver.ts";
 import { InstrumentedDriver } from "../../storage/instrumented.ts";
@@ -127,6 +128,33 @@ describe("GET /metrics", () => {
       // The request that the test began with.
       'sync_request_seconds_count{route="/metrics",status="200"}': 1,
     });
+  });
+
+  it("has the durations of requests in cumulative buckets, with their sum and count", () => {
+    const durations = new RequestDurations();
+    for (const seconds of [0.0005, 0.001, 0.02, 7]) durations.observe("/sync", 200, seconds);
+    durations.observe("other", 404, 0.25);
+    const values = valuesIn(durations.text());
+    const bucket = (le: string) => `sync_request_seconds_bucket{le="${le}",`;
+    const labels = 'route="/sync",status="200"}';
+    const expected: [string, number][] = [
+      ["0.001", 2],
+      ["0.005", 2],
+      ["0.01", 2],
+      ["0.05", 3],
+      ["0.1", 3],
+      ["0.5", 3],
+      ["1", 3],
+      ["5", 3],
+      ["+Inf", 4],
+    ];
+    for (const [le, count] of expected) assert.equal(values.get(bucket(le) + labels), count, le);
+    assert.equal(values.get(`sync_request_seconds_sum{${labels}`), 7.0215);
+    assert.equal(values.get(`sync_request_seconds_count{${labels}`), 4);
+    const other = 'route="other",status="404"}';
+    assert.equal(values.get(bucket("0.1") + other), 0);
+    assert.equal(values.get(bucket("0.5") + other), 1);
+    assert.equal(values.size, 2 * 11);
   });
 
   it("counts the requests that are refused with 429", async () => {
