@@ -1,86 +1,14 @@
 /** The notebook on the command line: real processes on the runtime of the test, a folder a device. */
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import {
-  closeSync,
-  existsSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { temporaryFolder } from "../support/folder.ts";
 import { type Serving, serveHere } from "../support/http.ts";
-import { commandFor, projectFolder } from "../support/process.ts";
+import { logOf, type RunOptions, run, start } from "../support/notebook-cli.ts";
 import { until } from "../support/socket.ts";
-
-const PASSPHRASE = "a passphrase for tests";
-
-interface Run {
-  readonly child: ChildProcess;
-  readonly stdout: () => string;
-  readonly stderr: () => string;
-  readonly ended: Promise<{ code: number | null; stdout: string; stderr: string }>;
-}
-
-interface RunOptions {
-  /** `SYNC_PASSPHRASE` in its environment. */
-  readonly passphrase?: string;
-  /** Its standard input. */
-  readonly input?: string;
-  /** The file for its standard output, instead of a pipe. */
-  readonly output?: string;
-}
-
-/** Starts a command. */
-function start(
-  args: readonly string[],
-  { passphrase = PASSPHRASE, input = "", output }: RunOptions = {},
-): Run {
-  const [command, ...rest] = commandFor(join("examples", "notebook", "cli", "cli.ts"));
-  const file = output === undefined ? undefined : openSync(output, "w");
-  const child = spawn(command, [...rest, ...args], {
-    cwd: projectFolder,
-    env: { ...process.env, NO_COLOR: "1", SYNC_PASSPHRASE: passphrase },
-    stdio: ["pipe", file ?? "pipe", "pipe"],
-  });
-  if (file !== undefined) closeSync(file);
-  const kill = () => child.kill("SIGKILL");
-  process.once("exit", kill);
-  let stdout = "";
-  let stderr = "";
-  child.stdout?.on("data", (data) => {
-    stdout += data;
-  });
-  child.stderr?.on("data", (data) => {
-    stderr += data;
-  });
-  child.stdin?.end(input);
-  const ended = once(child, "close").then(([code]) => {
-    process.off("exit", kill);
-    return { code, stdout, stderr };
-  });
-  return { child, stdout: () => stdout, stderr: () => stderr, ended };
-}
-
-function run(args: readonly string[], options: RunOptions = {}) {
-  return start(args, options).ended;
-}
-
-/** The texts that `log` prints. */
-async function logOf(folder: string): Promise<string[]> {
-  const { code, stdout, stderr } = await run(["log", "--json", "--folder", folder]);
-  assert.equal(code, 0, stderr);
-  return stdout
-    .trimEnd()
-    .split("\n")
-    .map((line) => JSON.parse(line).text);
-}
 
 describe("the notebook on the command line", () => {
   const folder = temporaryFolder();

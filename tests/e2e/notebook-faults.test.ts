@@ -227,4 +227,16 @@ describe("the notebook in a faulty browser", () => {
     await pages.state(phone, "synced");
     assert.deepEqual(await phone.evaluate("seen"), ["1 note received", ""]);
   });
+
+  it("does not say only that it is synced where notes are refused", async () => {
+    const context = await pages.device();
+    await context.route("**/sync", (route) => {
+      const line = { client_id: crypto.randomUUID(), operation_index: 0, payload: "AQID" };
+      const headers = { "Content-Type": "application/x-ndjson", "Operation-Count": "1" };
+      return route.fulfill({ headers, body: `${JSON.stringify(line)}\n` });
+    });
+    const page = await pages.openIn(context);
+    await page.getByText(/^Synced \(notes of \d+ devices? refused\)$/).waitFor();
+    assert.match(await page.getByRole("alert").innerText(), /are not shown: forged/);
+  });
 });

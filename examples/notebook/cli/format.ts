@@ -16,11 +16,13 @@ export function noteCount(count: number): string {
   return count === 1 ? "1 note" : `${count} notes`;
 }
 
-export function statusText(status: Status): string {
+/** @param refused how many devices have notes that were refused */
+export function statusText(status: Status, refused = 0): string {
   const pending = status.pending === 0 ? "" : `; ${status.pending} to be sent`;
-  if (status.state === "synced") return "synced";
-  if (status.state === "pending") return `in progress${pending}`;
-  return `${status.state}: ${clause(status.why)}${pending}`;
+  const more = `${pending}${refused === 0 ? "" : `; refused: ${refused}`}`;
+  if (status.state === "synced") return `synced${more}`;
+  if (status.state !== "pending") return `${status.state}: ${clause(status.why)}${more}`;
+  return `${status.why === undefined ? "in progress" : `waiting: ${clause(status.why)}`}${more}`;
 }
 
 /** A sentence without its full stop, to be a part of another sentence. */

@@ -36,14 +36,15 @@ export async function send({ folder, file, words }: Arguments): Promise<void> {
         if (line.trim() !== "") await write(line);
       }
     }
-    await session.sync();
+    await session.sync({ isPatient: true });
     console.error(`sent ${noteCount(written)}`);
   } catch (error) {
-    const { pending } = session.status;
-    if (!isOfServer(error) || pending === 0) throw error;
+    const { status } = session;
+    if (!isOfServer(error) || status.pending === 0) throw error;
+    const isFinal = status.state === "refused" && status.final;
     throw new UsageError(
-      `${clause(error.message)}. Notes that are not sent (${pending}) are kept in ${folder}; ` +
-        "the next send, log or watch sends them.",
+      `${clause(error.message)}. Notes that are not sent (${status.pending}) are kept in ${folder}; ` +
+        (isFinal ? "log prints them." : "the next send, log or watch sends them."),
     );
   } finally {
     await session.close();
@@ -62,9 +63,9 @@ export async function log({ folder, json }: Arguments): Promise<void> {
   try {
     await session.sync();
   } catch (error) {
-    if (!(error instanceof ServerUnavailable)) throw error;
+    if (!isOfServer(error)) throw error;
     console.error(
-      printable(`Warning: ${clause(error.message)}. Notes of other devices are missing.`),
+      printable(`Warning: ${clause(error.message)}. Notes of other devices may be missing.`),
     );
     process.exitCode = 1;
   } finally {
@@ -97,8 +98,8 @@ export async function watch({ folder, json }: Arguments): Promise<void> {
       if (collected === undefined) show(notes);
       else collected.push(...notes);
     },
-    onStatus: (status) => {
-      const text = statusText(status);
+    onStatus: (status, refused) => {
+      const text = statusText(status, refused);
       if (status.state === "pending" || text === shown) return;
       console.error(printable(`(${text})`));
       shown = text;
@@ -137,7 +138,7 @@ export async function status({ folder }: Arguments): Promise<void> {
   }
   const received = [...others.values()].reduce((sum, count) => sum + count, 0);
   const rows = {
-    status: statusText(session.status),
+    status: statusText(session.status, session.refused),
     server: device.server,
     folder,
     notebook: `${identity.fingerprint.slice(0, 8)}, RSA key of ${identity.bits} bits`,

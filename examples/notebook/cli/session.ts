@@ -1,4 +1,4 @@
-/** A client for the time of one command: progress, warnings, and a sync that ends when offline. */
+/** A client for the time of one command: progress, warnings, and a sync that does not retry. */
 import {
   type Identity,
   ServerUnavailable,
@@ -12,7 +12,8 @@ import { Progress, printable } from "./terminal.ts";
 export interface SessionOptions {
   /** Called with notes of other devices as they arrive. */
   readonly onNotes?: (notes: readonly Note[]) => void;
-  readonly onStatus?: (status: Status) => void;
+  /** @param refused how many devices have notes that were refused */
+  readonly onStatus?: (status: Status, refused: number) => void;
   readonly pollInterval?: number;
 }
 
@@ -21,8 +22,8 @@ export class Session {
   readonly #sending: Progress;
   readonly #receiving: Progress;
   #created = 0;
-  /** Each rejects a `sync` that is running. */
-  readonly #onOffline = new Set<(error: ServerUnavailable) => void>();
+  /** Each is told of a status while a `sync` is running. */
+  readonly #syncing = new Set<(status: Status) => void>();
 
   private constructor(client: SyncClient, sending: Progress, receiving: Progress) {
     this.#client = client;
@@ -48,10 +49,11 @@ export class Session {
       },
       onStatus: (status) => {
         if (session !== undefined) session.#show(status);
-        onStatus?.(status);
+        onStatus?.(status, session?.refused ?? 0);
       },
       onRefusal: ({ kind, client, index }) => {
         console.error(`Warning: note ${index} of device ${client} was refused: ${kind}`);
+        process.exitCode = 1;
       },
     });
     session = new Session(client, sending, receiving);
@@ -67,6 +69,11 @@ export class Session {
     return this.#client.status;
   }
 
+  /** How many devices have notes that were refused. */
+  get refused(): number {
+    return this.#client.refusals.length;
+  }
+
   /** Writes a note. It is durable on this device once the promise is fulfilled. */
   async write(text: string): Promise<void> {
     await this.#client.append(noteData(text, Date.now()));
@@ -74,26 +81,31 @@ export class Session {
   }
 
   /**
-   * Resolves once everything is sent and read. Rejects with `ServerUnavailable` as soon as the server
-   * cannot be reached, where the client would retry, and with `ServerRejected`.
+   * Resolves once everything is sent and read. Rejects with `ServerRejected`, and where the client
+   * would retry, with `ServerUnavailable`.
+   *
+   * @param isPatient whether it waits if the server asks for that
    */
-  async sync(): Promise<void> {
-    const { status } = this.#client;
-    if (status.state === "offline") throw new ServerUnavailable(status.why);
+  async sync({ isPatient = false } = {}): Promise<void> {
     let abandon: (error: ServerUnavailable) => void = () => undefined;
-    const offline = new Promise<never>((_, reject) => {
+    const abandoned = new Promise<never>((_, reject) => {
       abandon = reject;
     });
-    this.#onOffline.add(abandon);
+    const check = (status: Status) => {
+      const isWaiting = status.state === "offline" || (status.state === "pending" && !isPatient);
+      if (isWaiting && status.why !== undefined) abandon(new ServerUnavailable(status.why));
+    };
+    this.#syncing.add(check);
     // If it is abandoned, it ends when the client is closed.
     const synced = this.#client.sync();
     try {
-      await Promise.race([synced, offline]);
+      check(this.status);
+      await Promise.race([synced, abandoned]);
     } catch (error) {
       synced.catch(() => undefined);
       throw error;
     } finally {
-      this.#onOffline.delete(abandon);
+      this.#syncing.delete(check);
     }
   }
 
@@ -117,7 +129,6 @@ export class Session {
     if (status.state === "pending" && status.why !== undefined) {
       console.error(printable(`(waiting: ${status.why})`));
     }
-    if (status.state !== "offline") return;
-    for (const abandon of this.#onOffline) abandon(new ServerUnavailable(status.why));
+    for (const check of this.#syncing) check(status);
   }
 }

@@ -75,6 +75,8 @@ async function openClient(
   let hasSynced = false;
   let hasWritten = false;
   let received = 0;
+  /** The devices of which notes were refused. */
+  const refused = new Set<string>();
   const client = await SyncClient.open({
     url: new URL(".", location.href),
     identity,
@@ -84,14 +86,15 @@ async function openClient(
     pollInterval: POLL_MS,
     fetch: ciphertexts.fetch,
     signal: closing.signal,
-    receive: (operations) => {
+    receive: (operations, { client }) => {
+      refused.delete(client);
       notes.addOthers(operations.map(noteOf), hasSynced);
       received += operations.length;
       const count = received === 1 ? "1 note" : `${received.toLocaleString("en")} notes`;
       if (!hasSynced) line.showProgress(`${count} received`);
     },
     onStatus: (now) => {
-      line.show(now);
+      line.show(now, refused.size);
       notes.setPending(now.pending);
       if (now.state !== "synced") return;
       hasSynced = true;
@@ -99,10 +102,12 @@ async function openClient(
       if (hasWritten) onSent();
       hasWritten = false;
     },
-    onRefusal: ({ kind, client, index }) =>
+    onRefusal: ({ kind, client, index }) => {
+      refused.add(client);
       showError(
         `Notes of device ${client.slice(0, 8)} from number ${index} on are not shown: ${kind}.`,
-      ),
+      );
+    },
     onClientChange: async () => {
       showClient(client);
       notes.clearOwn();

@@ -12,10 +12,15 @@ export class StatusLine {
     if (!this.#isStopped) setText(this.#line, text);
   }
 
-  show(status: Status): void {
+  /** @param refused how many devices have notes that were refused */
+  show(status: Status, refused = 0): void {
     if (this.#isStopped) return;
     this.#line.dataset.state = status.state;
-    setText(this.#line, textOf(status));
+    const devices = refused === 1 ? "1 device" : `${refused} devices`;
+    setText(
+      this.#line,
+      `${textOf(status)}${refused === 0 ? "" : ` (notes of ${devices} refused)`}`,
+    );
   }
 
   /** Shows how far a transfer has come. A screen reader does not announce each step. */

@@ -1,0 +1,73 @@
+/** The notebook on the command line, as processes on the runtime of the test. */
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, openSync } from "node:fs";
+import { join } from "node:path";
+import { commandFor, projectFolder } from "./process.ts";
+
+const PASSPHRASE = "a passphrase for tests";
+
+export interface Run {
+  readonly child: ChildProcess;
+  readonly stdout: () => string;
+  readonly stderr: () => string;
+  readonly ended: Promise<{ code: number | null; stdout: string; stderr: string }>;
+}
+
+export interface RunOptions {
+  /** `SYNC_PASSPHRASE` in its environment. */
+  readonly passphrase?: string;
+  /** Its standard input. */
+  readonly input?: string;
+  /** The file for its standard output, instead of a pipe. */
+  readonly output?: string;
+  /** The time zone. */
+  readonly zone?: string;
+}
+
+/** Starts a command. */
+export function start(
+  args: readonly string[],
+  { passphrase = PASSPHRASE, input = "", output, zone = "UTC" }: RunOptions = {},
+): Run {
+  const [command, ...rest] = commandFor(join("examples", "notebook", "cli", "cli.ts"));
+  const file = output === undefined ? undefined : openSync(output, "w");
+  const child = spawn(command, [...rest, ...args], {
+    cwd: projectFolder,
+    env: { ...process.env, NO_COLOR: "1", TZ: zone, SYNC_PASSPHRASE: passphrase },
+    stdio: ["pipe", file ?? "pipe", "pipe"],
+  });
+  if (file !== undefined) closeSync(file);
+  const kill = () => child.kill("SIGKILL");
+  process.once("exit", kill);
+  let stdout = "";
+  let stderr = "";
+  child.stdout?.on("data", (data) => {
+    stdout += data;
+  });
+  child.stderr?.on("data", (data) => {
+    stderr += data;
+  });
+  child.stdin?.end(input);
+  const ended = once(child, "close").then(([code]) => {
+    process.off("exit", kill);
+    return { code, stdout, stderr };
+  });
+  return { child, stdout: () => stdout, stderr: () => stderr, ended };
+}
+
+/** Runs a command to its end. */
+export function run(args: readonly string[], options: RunOptions = {}) {
+  return start(args, options).ended;
+}
+
+/** The texts that `log` prints. */
+export async function logOf(folder: string): Promise<string[]> {
+  const { code, stdout, stderr } = await run(["log", "--json", "--folder", folder]);
+  assert.equal(code, 0, stderr);
+  return stdout
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line).text);
+}
