@@ -11,6 +11,7 @@ import {
 } from "../oplog/names.ts";
 import type { ObjectCache } from "../oplog/object-cache.ts";
 import type { Telemetry } from "../oplog/telemetry.ts";
+import { forEachLimited } from "../oplog/workers.ts";
 import type { Driver } from "../storage/driver.ts";
 
 export interface ErasuresOptions {
@@ -134,13 +135,9 @@ export class Erasures {
 
   async #delete(names: readonly string[]): Promise<void> {
     const { objects, telemetry } = this.#options;
-    const queue = names.values();
-    const worker = async () => {
-      for (const name of queue) {
-        await objects.delete(name);
-        telemetry.count("erased_objects");
-      }
-    };
-    await Promise.all(Array.from({ length: DELETES_AT_ONCE }, worker));
+    await forEachLimited(names, DELETES_AT_ONCE, async (name) => {
+      await objects.delete(name);
+      telemetry.count("erased_objects");
+    });
   }
 }

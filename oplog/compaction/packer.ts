@@ -7,6 +7,7 @@ import { prefetch } from "../prefetch.ts";
 import { Segment } from "../segment.ts";
 import type { Overlap, Run, Sequence } from "../sequence.ts";
 import type { Telemetry } from "../telemetry.ts";
+import { forEachLimited } from "../workers.ts";
 import { type PackingLimits, planSegments } from "./planner.ts";
 
 export interface PackerOptions {
@@ -100,15 +101,12 @@ export class Packer {
       for (let at = 0; at < runs.length; at += WITHOUT_PAUSE) {
         await pause();
         if (signal.aborted) break;
-        const queue = runs.slice(at, at + WITHOUT_PAUSE).values();
-        const worker = async () => {
-          for (const run of queue) {
-            if (signal.aborted) return;
-            await objects.delete(formatName({ user, client, ...run }));
-            telemetry.count("compaction", "deleted");
-          }
-        };
-        await Promise.all(Array.from({ length: READ_AHEAD.maxItems }, worker));
+        const some = runs.slice(at, at + WITHOUT_PAUSE);
+        await forEachLimited(some, READ_AHEAD.maxItems, async (run) => {
+          if (signal.aborted) return;
+          await objects.delete(formatName({ user, client, ...run }));
+          telemetry.count("compaction", "deleted");
+        });
       }
       // Again, for a listing that was read while the objects were still there.
       listings.applyCompaction(user, client, runs);
