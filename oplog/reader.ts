@@ -154,8 +154,10 @@ class ReadSession {
           budget: this.#options.budget,
         });
         for await (const { chunk, lines } of reads) {
-          yield lines;
           const operations = chunk.entries.reduce((sum, entry) => sum + linesIn(entry), 0);
+          // A fork that was stored meanwhile has more lines than were promised.
+          if (this.#sent + operations > this.#promised) throw this.#miscounted(operations);
+          yield lines;
           this.#telemetry.count("operations", "delivered", operations);
           this.#sent += operations;
           this.#lastSent = chunk;
@@ -167,9 +169,12 @@ class ReadSession {
         lists++;
       }
     }
-    if (this.#sent !== this.#promised) {
-      throw new OperationsLost(`${this.#promised} lines were promised, ${this.#sent} sent`);
-    }
+    if (this.#sent !== this.#promised) throw this.#miscounted();
+  }
+
+  #miscounted(more = 0): OperationsLost {
+    const found = this.#sent + more;
+    return new OperationsLost(`${this.#promised} lines were promised, and there are ${found}`);
   }
 
   /**
