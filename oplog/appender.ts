@@ -2,7 +2,7 @@
  * Appends to logs, by the rules of PROTOCOL.md: a client's operations have no holes and are never
  * replaced, and what is acknowledged is in storage.
  */
-import { ObjectMissing } from "../storage/driver.ts";
+import { ObjectMissing, StorageUnavailable } from "../storage/driver.ts";
 import {
   type Batch,
   missingObjects,
@@ -55,63 +55,98 @@ export class Appender {
    * what reading throws, having stored a leading part or nothing.
    */
   append(batch: Batch, policy: AppendPolicy): Promise<void> {
+    const { user, client } = batch;
     // One append of a client at a time, or two under one index could both find it free.
-    return this.#queue.run(`${batch.user}.${batch.client}`, async () => {
-      const { objects, reservation } = await this.#plan(batch, policy);
-      const missing = objects.reduce((sum, { name }) => sum + lengthOf(name), 0);
-      this.#telemetry.count("operations", "retried", batch.payloads.length - missing);
-      try {
-        // One after the other: a crash between two of them leaves no hole.
-        for (const object of objects) {
-          await this.#store(object);
-          reservation?.stored(object.body.byteLength);
-          this.#telemetry.count("operations", "stored", lengthOf(object.name));
-        }
-      } finally {
-        reservation?.end();
-      }
-      if (missing > 0) this.#options.onAppended?.(batch.user);
-    });
+    return this.#queue.run(`${user}.${client}`, () =>
+      this.#options.listings.holding(user, () => this.#append(batch, policy)),
+    );
   }
 
-  async #store({ name, body }: NewObject): Promise<void> {
+  async #append(batch: Batch, policy: AppendPolicy): Promise<void> {
+    const { objects, reservation } = await this.#plan(batch, policy);
+    const missing = objects.reduce((sum, { name }) => sum + lengthOf(name), 0);
+    this.#telemetry.count("operations", "retried", batch.payloads.length - missing);
+    try {
+      // One after the other: a crash between two of them leaves no hole.
+      for (const object of objects) {
+        await this.#store(object, reservation);
+        this.#telemetry.count("operations", "stored", lengthOf(object.name));
+      }
+    } finally {
+      reservation?.end();
+    }
+    if (missing > 0) this.#options.onAppended?.(batch.user);
+  }
+
+  async #store({ name, body }: NewObject, reservation: Reservation | undefined): Promise<void> {
     const { listings, objects } = this.#options;
     await objects.put(name, body).catch((error: unknown) => {
       listings.invalidate(name.user);
       throw error;
     });
+    // From one moment to the next it counts as stored, and no longer as reserved.
     listings.appended(name, body.byteLength);
+    reservation?.stored(body.byteLength);
   }
 
-  /** What of a batch is to be stored. Throws when it may not be appended. */
+  /** What of a batch is to be stored, and room for it. Throws when it may not be appended. */
   async #plan(batch: Batch, policy: AppendPolicy): Promise<Plan> {
-    const { listings } = this.#options;
-    const cached = await listings.get(batch.user);
-    await policy.check(cached);
-    const known = await this.#planBy(cached, batch, policy);
-    if (!(known instanceof Error)) return known;
-    for (let lists = 1; ; lists++) {
+    const { listings, entries } = this.#options;
+    let listing = await listings.get(batch.user);
+    for (let lists = 0; ; ) {
+      await policy.check(listing);
+      const objects = await missingObjects(listing, batch, entries);
+      // A retry of what is stored is never refused.
+      if (!(objects instanceof Error) && objects.length === 0) {
+        return { objects, reservation: undefined };
+      }
+      // Meanwhile the log may have changed: the listing of this moment decides.
+      const current = listings.current(batch.user);
+      if (current !== undefined && current !== listing) {
+        listing = current;
+        continue;
+      }
+      const again = policy.check(listing);
+      if (again !== undefined) {
+        await again;
+        continue;
+      }
+      const plan = current === undefined ? new Outdated() : decide(listing, batch, objects, policy);
+      if (!(plan instanceof Error)) return plan;
       // A cached listing never refuses an append: another process may have stored more.
-      const fresh = await listings.fresh(batch.user);
-      await policy.check(fresh);
-      const actual = await this.#planBy(fresh, batch, policy);
-      if (!(actual instanceof Error)) return actual;
-      if (actual instanceof ObjectMissing && lists < MAX_LISTS) continue;
-      if (actual instanceof OperationGap) this.#telemetry.count("operations", "gap");
-      if (actual instanceof OperationConflict) this.#telemetry.count("operations", "conflict");
-      throw actual;
+      const mayList = plan instanceof Outdated || plan instanceof ObjectMissing;
+      if (lists === MAX_LISTS || (lists > 0 && !mayList)) throw this.#counted(plan);
+      listing = await listings.fresh(batch.user);
+      lists++;
     }
   }
 
-  /** The objects that a listing lacks, with room reserved for them; or why they may not be stored. */
-  async #planBy(listing: Listing, batch: Batch, policy: AppendPolicy): Promise<Plan | Error> {
-    const objects = await missingObjects(listing, batch, this.#options.entries);
-    if (objects instanceof Error) return objects;
-    // A retry of what is stored is never refused.
-    if (objects.length === 0) return { objects, reservation: undefined };
-    const { user, client } = batch;
-    const bytes = objects.reduce((sum, { body }) => sum + body.byteLength, 0);
-    const reservation = policy.reserve({ user, client, bytes }, listing);
-    return reservation instanceof Error ? reservation : { objects, reservation };
+  #counted(refusal: Error): Error {
+    if (refusal instanceof OperationGap) this.#telemetry.count("operations", "gap");
+    if (refusal instanceof OperationConflict) this.#telemetry.count("operations", "conflict");
+    return refusal;
   }
+}
+
+/** The log changes faster than it can be listed. */
+class Outdated extends StorageUnavailable {
+  constructor() {
+    super("the log was changed during each of several lists");
+  }
+}
+
+/**
+ * Reserves room for objects that the current listing lacks, or returns why they may not be stored.
+ * Nothing is awaited in here, so that no other append comes between.
+ */
+function decide(
+  listing: Listing,
+  { user, client }: Batch,
+  objects: readonly NewObject[] | Error,
+  policy: AppendPolicy,
+): Plan | Error {
+  if (objects instanceof Error) return objects;
+  const bytes = objects.reduce((sum, { body }) => sum + body.byteLength, 0);
+  const reservation = policy.reserve({ user, client, bytes }, listing);
+  return reservation instanceof Error ? reservation : { objects, reservation };
 }

@@ -38,6 +38,12 @@ interface CachedListing extends LoadStart {
   readonly listing: Listing;
 }
 
+interface HeldListing {
+  /** How many callers hold it. */
+  holders: number;
+  cached: CachedListing | undefined;
+}
+
 interface Load extends LoadStart {
   readonly listing: Promise<Listing>;
   /** Own appends that were stored since the load began: storage may have listed too early for them. */
@@ -51,6 +57,8 @@ export class ListingCache {
   readonly #options: ListingCacheOptions;
   readonly #telemetry: Telemetry;
   readonly #entries: LRUCache<Fingerprint, CachedListing>;
+  /** Users whose listing is held, whatever the cache evicts. */
+  readonly #held = new Map<Fingerprint, HeldListing>();
   readonly #loads = new Map<Fingerprint, Load>();
   readonly #listeners: LoadListener[] = [];
   /** How many loads have begun. */
@@ -89,11 +97,32 @@ export class ListingCache {
   }
 
   /**
+   * The user's listing as this process knows it at this very moment; `undefined` where storage has
+   * to be asked. What was decided by another listing, before an await, has to be decided again.
+   */
+  current(user: Fingerprint): Listing | undefined {
+    return this.#cached(user)?.listing;
+  }
+
+  /** Keeps the user's listing from being evicted while some work lasts, however that ends. */
+  async holding<Result>(user: Fingerprint, work: () => Promise<Result>): Promise<Result> {
+    const held = this.#held.get(user) ?? { holders: 0, cached: this.#entries.get(user) };
+    held.holders++;
+    this.#held.set(user, held);
+    try {
+      return await work();
+    } finally {
+      held.holders--;
+      if (held.holders === 0) this.#held.delete(user);
+    }
+  }
+
+  /**
    * Drops the user's listing. To be called when a put has failed, which may have stored its object
    * all the same. A running load may have missed that object, so it is not cached.
    */
   invalidate(user: Fingerprint): void {
-    this.#entries.delete(user);
+    this.#cache(user, undefined);
     const load = this.#loads.get(user);
     if (load !== undefined) load.cacheable = false;
   }
@@ -101,13 +130,13 @@ export class ListingCache {
   /** Records an append of this process that is now in storage. */
   appended(name: ObjectName, size: number): void {
     this.#loads.get(name.user)?.appended.push({ name: formatName(name), size });
-    const entry = this.#entries.get(name.user);
+    const entry = this.#cached(name.user);
     if (entry === undefined || entry.listing.has(name)) return;
     if (entry.listing.extend(name, size)) {
       // Set again, because the cache measures an entry only when it is set.
-      this.#entries.set(name.user, { ...entry });
+      this.#cache(name.user, { ...entry });
     } else {
-      this.#entries.delete(name.user);
+      this.#cache(name.user, undefined);
       this.#telemetry.count("listing_cache", "drop");
     }
   }
@@ -115,7 +144,7 @@ export class ListingCache {
   /** Records that the user's `signed` marker is now in storage. */
   markSigned(user: Fingerprint): void {
     this.#loads.get(user)?.appended.push({ name: formatMarker({ kind: "signed", user }), size: 0 });
-    this.#entries.get(user)?.listing.markSigned();
+    this.current(user)?.markSigned();
   }
 
   /**
@@ -130,15 +159,25 @@ export class ListingCache {
   ): void {
     const load = this.#loads.get(user);
     if (load !== undefined) load.cacheable = false;
-    const entry = this.#entries.get(user);
+    const entry = this.#cached(user);
     if (entry === undefined) return;
     const listing = entry.listing.compacted(client, superseded, added);
-    if (listing !== entry.listing) this.#entries.set(user, { ...entry, listing });
+    if (listing !== entry.listing) this.#cache(user, { ...entry, listing });
+  }
+
+  #cached(user: Fingerprint): CachedListing | undefined {
+    return this.#entries.get(user) ?? this.#held.get(user)?.cached;
+  }
+
+  #cache(user: Fingerprint, cached: CachedListing | undefined): void {
+    this.#entries.set(user, cached);
+    const held = this.#held.get(user);
+    if (held !== undefined) held.cached = cached;
   }
 
   async #get(user: Fingerprint, isNewEnough: (load: LoadStart) => boolean): Promise<Listing> {
     for (;;) {
-      const entry = this.#entries.get(user);
+      const entry = this.#cached(user);
       if (entry !== undefined && isNewEnough(entry)) {
         this.#telemetry.count("listing_cache", "hit");
         return entry.listing;
@@ -171,7 +210,8 @@ export class ListingCache {
           const before = holes;
           holes = holesIn(listing);
           if (holes !== undefined && holes !== before) continue;
-          if (load.cacheable) this.#entries.set(user, { listing, ...start });
+          // A listing that is older than one that was handed out is never served again.
+          this.#cache(user, load.cacheable ? { listing, ...start } : undefined);
           for (const listener of this.#listeners) listener(user, listing);
           return listing;
         }

@@ -59,15 +59,25 @@ const YIELD_MS = 50;
 
 const REQUEST_KINDS = ["list", "get", "put", "delete"] as const;
 
+/** The log and the service, without HTTP. */
+export interface ServiceWiring {
+  readonly service: SyncService;
+  /** Absent where compaction is turned off. */
+  readonly compaction: CompactionScheduler | undefined;
+}
+
+export interface ServiceWiringOptions extends WiringOptions {
+  readonly telemetry: Telemetry;
+  /** Waited for by compaction, so that requests go first. */
+  readonly pause: () => Promise<void>;
+}
+
 /** Throws `InvalidAllowList` where the file that `USERS` names is wrong. */
-export function wire(options: WiringOptions): Wiring {
-  const { config, logger } = options;
+export function wireService(options: ServiceWiringOptions): ServiceWiring {
+  const { config, driver, logger, telemetry, pause } = options;
   const { now = () => performance.now(), time = Date.now } = options;
-  const telemetry = new Metrics();
-  const running = { count: 0 };
 
   // The log
-  const driver = new InstrumentedDriver(options.driver);
   const anomalies = new AnomalyMonitor({
     onFound: (user, found) => logger.error("a log is irregular", { user, ...found }),
     telemetry,
@@ -102,7 +112,7 @@ export function wire(options: WiringOptions): Wiring {
           now,
           telemetry,
           settle: (user) => erasures.settleAfresh(user),
-          pause: () => untilIdle(running),
+          pause,
           onError: (user, error) => logger.error("a compaction failed", { user, error }),
           ...options.compaction,
         });
@@ -144,8 +154,19 @@ export function wire(options: WiringOptions): Wiring {
     limiter,
     newUsers,
   });
+  return { service, compaction };
+}
 
-  // HTTP
+/** Throws as `wireService` does. */
+export function wire(options: WiringOptions): Wiring {
+  const { config, logger } = options;
+  const { now = () => performance.now(), time = Date.now } = options;
+  const telemetry = new Metrics();
+  const running = { count: 0 };
+  const driver = new InstrumentedDriver(options.driver);
+  const pause = () => untilIdle(running);
+  const { service, compaction } = wireService({ ...options, driver, telemetry, pause });
+
   const admission = new ConcurrencyLimiter({
     maxRequests: config.MAX_REQUESTS,
     maxBuffered: config.MAX_BUFFERED,

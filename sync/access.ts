@@ -42,6 +42,8 @@ export interface AccessOptions {
 /** Stores and checks the locks of users who have signed, and refuses users who were erased. */
 export class Access {
   readonly #options: AccessOptions;
+  /** The locks that are being stored: first signed requests side by side wait for the same one. */
+  readonly #locks = new Map<Fingerprint, Promise<void>>();
 
   constructor(options: AccessOptions) {
     this.#options = options;
@@ -70,8 +72,12 @@ export class Access {
         if (!signed)
           throw new SignatureRequired(user, "this user has sent a signed request before");
       } else if (signed) {
+        const running = this.#locks.get(user);
+        if (running !== undefined) return running;
         beforeLock(listing);
-        return this.#lock(user);
+        const lock = this.#lock(user).finally(() => this.#locks.delete(user));
+        this.#locks.set(user, lock);
+        return lock;
       }
       return undefined;
     };

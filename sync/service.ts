@@ -130,7 +130,7 @@ export class SyncService {
     operations: number,
     signatureRequired: boolean,
   ): Authorized {
-    const { access, limiter } = this.#options;
+    const { access, limiter, quota } = this.#options;
     if (!signed && signatureRequired) {
       throw new SignatureRequired(user, "this server requires a signature");
     }
@@ -140,7 +140,7 @@ export class SyncService {
     const rate = limiter && charge(limiter, bucket, bytes + operations * BYTES_PER_OPERATION);
     const check = access.check(user, signed, (listing) => {
       // The lock is stored, so it makes a user with nothing stored yet a new one.
-      if (listing.clients.size > 0) return;
+      if (listing.clients.size > 0 || quota.isAppending(user)) return;
       const refusal = this.#countNewUser(address);
       if (refusal !== undefined) throw refusal;
     });

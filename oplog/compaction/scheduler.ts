@@ -137,6 +137,16 @@ export class CompactionScheduler {
    * packed. Throws why a part of it could not be packed, when all the rest is done.
    */
   async compact(user: Fingerprint): Promise<boolean> {
+    try {
+      return await this.#compact(user);
+    } catch (error) {
+      // A put or a delete may have happened all the same.
+      this.#options.listings.invalidate(user);
+      throw error;
+    }
+  }
+
+  async #compact(user: Fingerprint): Promise<boolean> {
     const { signal } = this.#stop;
     const packed = await this.#slots.run(async () =>
       signal.aborted ? undefined : this.#packer.pack(user),
@@ -216,7 +226,6 @@ export class CompactionScheduler {
         this.#rest(user, 0);
       }
     } catch (error) {
-      this.#options.listings.invalidate(user);
       job.failures++;
       if (error instanceof ObjectMissing && job.failures < MAX_OVERTAKEN) {
         // Another process has packed the object first.

@@ -125,6 +125,36 @@ describe("the listing cache", () => {
     assert.equal(driver.count("list"), 2);
   });
 
+  it("never serves a listing that is older than one it handed out", async () => {
+    await put(0);
+    await listings.get(user);
+    await put(1);
+    const { held, go } = driver.hold("before", ({ kind }) => kind === "list");
+    const fresh = listings.fresh(user);
+    await held;
+    // The load may have listed too early for what is packed meanwhile, so it is not cached.
+    listings.applyCompaction(user, newClient(), []);
+    go();
+    assert.equal(nextOf(await fresh), 2);
+    assert.equal(nextOf(await listings.get(user)), 2);
+    assert.equal(nextOf(await listings.getStale(user)), 2);
+  });
+
+  it("keeps a listing that is held, however small the cache is, and counts appends in it", async () => {
+    listings = cacheOver({ maxRuns: 1 });
+    await listings.holding(user, async () => {
+      const listing = await listings.get(user);
+      assert.equal(listings.current(user), listing);
+      await append(0);
+      assert.equal(listings.current(user), listing);
+      assert.equal(nextOf(listing), 1);
+      listings.invalidate(user);
+      assert.equal(listings.current(user), undefined);
+    });
+    await listings.get(user);
+    assert.equal(listings.current(user), undefined);
+  });
+
   it("adds an append of its own process to the cached listing", async () => {
     await listings.get(user);
     await append(0);

@@ -4,11 +4,16 @@ import fc from "fast-check";
 import { ListingCache } from "../../oplog/listing-cache.ts";
 import { formatName } from "../../oplog/names.ts";
 import { ObjectCache } from "../../oplog/object-cache.ts";
+import { NO_TELEMETRY } from "../../oplog/telemetry.ts";
+import { readConfig } from "../../server/config.ts";
+import { createLogger } from "../../server/logger.ts";
+import { wireService } from "../../server/wiring.ts";
 import { StorageUnavailable } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { Quota, QuotaExceeded, type QuotaOptions } from "../../sync/quota.ts";
 import { gate, HookedDriver } from "../support/drivers.ts";
 import { logOver } from "../support/logs.ts";
+import { asking, newSigningUser } from "../support/signing.ts";
 import { until } from "../support/socket.ts";
 import { newClient, someFingerprint } from "../support/users.ts";
 
@@ -195,6 +200,45 @@ describe("the quota of clients", () => {
     open();
     await Promise.allSettled(appends);
     assert.equal((await storedIn(driver)).clients, 2);
+  });
+});
+
+describe("a user's first signed request", () => {
+  const operation = () => ({ client_id: newClient(), operation_index: 0, payload: "ten bytes!" });
+
+  for (const settings of [{ QUOTA_CLIENTS: "1" }, { QUOTA_BYTES: "15" }]) {
+    it(`T-34 keeps ${Object.keys(settings)}, whatever is stored while it waits for the lock`, async () => {
+      const driver = newDriver();
+      const server = asking({ LISTING_TTL: "0", ...settings }, driver);
+      const user = await newSigningUser();
+      const { held, go } = driver.hold("before", ({ name }) => name.endsWith(".signed"));
+      const signed = server.signed(user, operation());
+      await held;
+      assert.equal((await server.unsigned(user, operation())).status, 200);
+      go();
+      assert.equal((await signed).status, 507);
+    });
+  }
+
+  it("counts as one new user of its network, and stores one lock, however many are first", async () => {
+    const driver = newDriver();
+    const { service } = wireService({
+      config: readConfig({ NEW_USERS_PER_HOUR: "1" }),
+      driver,
+      logger: createLogger("silent"),
+      telemetry: NO_TELEMETRY,
+      pause: async () => undefined,
+    });
+    const budget = {
+      tryReserve: () => true,
+      reserve: async () => undefined,
+      free: () => undefined,
+    };
+    const context = { address: "192.0.2.1", bytes: 100, signed: true, budget };
+    const key = { fingerprint: user, spki: new Uint8Array() };
+    const request = { user, key, client: a, append: undefined, versionVector: new Map() };
+    await Promise.all([1, 2, 3].map(() => service.sync(request, context)));
+    assert.equal(driver.count("put"), 1);
   });
 });
 
