@@ -139,7 +139,8 @@ export function problemOf(error: unknown): ProblemError {
  */
 export function problemReply(error: ProblemError, time: () => number): Reply {
   const { code, members, headers, retryAfter, rate, user } = error;
-  const { status, title } = PROBLEMS[code];
+  const { status } = PROBLEMS[code];
+  const title = TITLES[code];
   const row = ROWS[code];
   const detail = error.detail ?? row.detail(error);
   const document = { type: `${PROBLEM_URN}${code}`, title, status, detail, ...members };
@@ -170,3 +171,26 @@ function isProblemError(error: unknown): error is ProblemError {
     isProblemType(error.code)
   );
 }
+
+/** The title of each type of problem. Apart from the protocol table: a client shows no titles. */
+const TITLES: Readonly<Record<ProblemType, string>> = {
+  "invalid-request": "Invalid request",
+  "signature-required": "Signature required",
+  "signature-invalid": "Signature invalid",
+  "user-not-allowed": "User not allowed",
+  "not-found": "Not found",
+  "method-not-allowed": "Method not allowed",
+  "request-timeout": "Request timeout",
+  "operation-gap": "Operation gap",
+  "operation-conflict": "Operation conflict",
+  "user-erased": "User erased",
+  "body-too-large": "Body too large",
+  "unsupported-media-type": "Unsupported media type",
+  "rate-limited": "Too many requests",
+  "new-users-limited": "Too many new users",
+  "internal-error": "Internal error",
+  "storage-unavailable": "Storage unavailable",
+  overloaded: "Overloaded",
+  stopping: "Stopping",
+  "quota-exceeded": "Quota exceeded",
+};

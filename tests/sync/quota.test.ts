@@ -206,7 +206,8 @@ describe("the quota of clients", () => {
 describe("a user's first signed request", () => {
   const operation = () => ({ client_id: newClient(), operation_index: 0, payload: "ten bytes!" });
 
-  for (const settings of [{ QUOTA_CLIENTS: "1" }, { QUOTA_BYTES: "15" }]) {
+  const cases: readonly Record<string, string>[] = [{ QUOTA_CLIENTS: "1" }, { QUOTA_BYTES: "15" }];
+  for (const settings of cases) {
     it(`T-34 keeps ${Object.keys(settings)}, whatever is stored while it waits for the lock`, async () => {
       const driver = newDriver();
       const server = asking({ LISTING_TTL: "0", ...settings }, driver);
