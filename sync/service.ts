@@ -86,7 +86,8 @@ export class SyncService {
     const { appender, reader, access, limiter, signaturesRequired } = this.#options;
     const { user, client, append, versionVector } = request;
     const brought = append?.payloads.length ?? 0;
-    const { check, bucket, rate } = this.#authorize(user, context, brought, signaturesRequired);
+    const mustSign = signaturesRequired ? "this server requires a signature" : undefined;
+    const { check, bucket, rate } = this.#authorize(user, context, brought, mustSign);
     if (append !== undefined) {
       const { address } = context;
       const policy = {
@@ -113,7 +114,7 @@ export class SyncService {
   /** Deletes all that is stored of a user but a tombstone. Throws as `sync` does. */
   async erase({ user }: EraseRequest, context: RequestContext): Promise<RateStatus | undefined> {
     const { erasures } = this.#options;
-    const { rate } = this.#authorize(user, context, 0, true);
+    const { rate } = this.#authorize(user, context, 0, "a deletion must be signed");
     // The tombstone is stored, so it makes a user with nothing stored yet a new one.
     if (!(await erasures.hasStored(user))) {
       const refusal = this.#countNewUser(context.address);
@@ -128,12 +129,10 @@ export class SyncService {
     user: Fingerprint,
     { address, bytes, signed }: RequestContext,
     operations: number,
-    signatureRequired: boolean,
+    mustSign: string | undefined,
   ): Authorized {
     const { access, limiter, quota } = this.#options;
-    if (!signed && signatureRequired) {
-      throw new SignatureRequired(user, "this server requires a signature");
-    }
+    if (!signed && mustSign !== undefined) throw new SignatureRequired(user, mustSign);
     // After the signature was verified, and apart from unsigned requests: knowing the public key
     // alone must not take tokens from those who can sign.
     const bucket = signed ? `signed.${user}` : user;

@@ -142,7 +142,7 @@ describe("bytes in memory", () => {
     await assert.rejects(b.reserve(FREE + 600), BudgetExhausted);
     assert.equal(admission.bytes, 500);
     a.release();
-    assert.equal(admission.bytes, 0, "nobody takes them who has given up");
+    assert.equal(admission.bytes, 0, "a request that has given up takes none");
     await b.reserve(FREE + 600);
     assert.equal(admission.bytes, 600);
   });

@@ -22,7 +22,7 @@ export class Session {
   readonly #sending: Progress;
   readonly #receiving: Progress;
   #created = 0;
-  /** Each is told of a status while a `sync` is running. */
+  /** Each receives every status while a `sync` is running. */
   readonly #syncing = new Set<(status: Status) => void>();
 
   private constructor(client: SyncClient, sending: Progress, receiving: Progress) {
