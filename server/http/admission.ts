@@ -115,15 +115,16 @@ export class ConcurrencyLimiter {
 
 /** The right of one request to be in flight, and the bytes it holds. */
 export class Permit {
+  /** The network address that it counts under. */
+  readonly address: string;
   readonly #admission: ConcurrencyLimiter;
-  readonly #address: string;
   readonly #share: Share;
   #held = 0;
   #released = false;
 
   constructor(admission: ConcurrencyLimiter, address: string, share: Share) {
     this.#admission = admission;
-    this.#address = address;
+    this.address = address;
     this.#share = share;
   }
 
@@ -155,7 +156,7 @@ export class Permit {
     if (this.#released) return;
     this.#released = true;
     this.#admission.give(this.#share, charged(this.#held));
-    this.#admission.leave(this.#address, this.#share);
+    this.#admission.leave(this.address, this.#share);
   }
 }
 

@@ -38,8 +38,8 @@ export class SyncEndpoint {
   /** Answers `POST`. Throws errors that `problemReply` turns into an answer. */
   sync(request: ServerRequest): Promise<Reply> {
     const { service, parser } = this.#options;
-    return this.#withPermit(request, async (permit, address) => {
-      const { asked, context } = await this.#receive(request, parser.sync, permit, address);
+    return this.#withPermit(request, async (permit) => {
+      const { asked, context } = await this.#receive(request, parser.sync, permit);
       const result = await service.sync(asked, context);
       // Not before: the version vector of the request may be as large as its body.
       permit.free(context.bytes);
@@ -58,8 +58,8 @@ export class SyncEndpoint {
   /** Answers `DELETE`: erases the user. Throws as `sync` does. */
   erase(request: ServerRequest): Promise<Reply> {
     const { service, parser } = this.#options;
-    return this.#withPermit(request, async (permit, address) => {
-      const { asked, context } = await this.#receive(request, parser.erase, permit, address);
+    return this.#withPermit(request, async (permit) => {
+      const { asked, context } = await this.#receive(request, parser.erase, permit);
       const rate = await service.erase(asked, context);
       permit.release();
       const headers = { "Cache-Control": "no-store", ...rateFields(rate) };
@@ -68,16 +68,12 @@ export class SyncEndpoint {
   }
 
   /** Works with a permit, which the work releases when it is done with it. */
-  async #withPermit(
-    request: ServerRequest,
-    work: (permit: Permit, address: string) => Promise<Reply>,
-  ): Promise<Reply> {
+  async #withPermit(request: ServerRequest, work: (permit: Permit) => Promise<Reply>) {
     const { addresses, admission } = this.#options;
-    const address = addresses.of(request);
-    const permit = admission.acquire(address);
+    const permit = admission.acquire(addresses.of(request));
     if (permit === undefined) throw new Problem("overloaded");
     try {
-      return await work(permit, address);
+      return await work(permit);
     } catch (error) {
       permit.release();
       throw error;
@@ -89,7 +85,6 @@ export class SyncEndpoint {
     request: ServerRequest,
     parse: (json: unknown) => Asked,
     permit: Permit,
-    address: string,
   ): Promise<{ asked: Asked; context: RequestContext }> {
     const { service, signatures, bodies } = this.#options;
     const { json, body } = await bodies.readJson(request, permit);
@@ -97,6 +92,7 @@ export class SyncEndpoint {
     await service.checkAllowed(asked.user);
     const signed = signatures.has(request);
     if (signed) await signatures.check(request, body, asked.key);
+    const { address } = permit;
     return { asked, context: { address, bytes: body.byteLength, signed, budget: permit } };
   }
 

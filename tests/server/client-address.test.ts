@@ -41,7 +41,7 @@ describe("the network address of a request", () => {
   });
 
   const PROXIES = ["127.0.0.1", "10.0.0.0/8", "fd00::/8"];
-  const told: [string, Record<string, string>, string][] = [
+  const behindProxy: [string, Record<string, string>, string][] = [
     ["says nothing", {}, "127.0.0.1"],
     ["names one", { "X-Forwarded-For": "192.0.2.9" }, "192.0.2.9"],
     ["names one with a port", { "X-Forwarded-For": "192.0.2.9:4711" }, "192.0.2.9"],
@@ -82,7 +82,7 @@ describe("the network address of a request", () => {
       "127.0.0.1",
     ],
   ];
-  for (const [what, headers, expected] of told) {
+  for (const [what, headers, expected] of behindProxy) {
     it(`is ${expected} when the trusted proxy ${what}`, () => {
       assert.equal(addressOf("127.0.0.1", headers, PROXIES), expected);
       assert.equal(addressOf("::ffff:127.0.0.1", headers, PROXIES), expected);

@@ -12,7 +12,7 @@ import { type Serving, sync, withServer } from "../support/http.ts";
 import { storeRun } from "../support/logs.ts";
 import { metricOf, metricsOf } from "../support/metrics.ts";
 import { overSocket, POST, parsed, problemIn } from "../support/requests.ts";
-import { newSigningUser, type SigningUser, signedHeaders, told } from "../support/signing.ts";
+import { newSigningUser, readAnswer, type SigningUser, signedHeaders } from "../support/signing.ts";
 import { until } from "../support/socket.ts";
 import { newClient, newUser } from "../support/users.ts";
 
@@ -108,7 +108,7 @@ describe("users with nothing stored yet", () => {
     const url = new URL("/sync", base).href;
     const body = JSON.stringify({ user: user.base64, ...members });
     const headers = await signedHeaders(user, { url, method, body });
-    return told(await fetch(url, { method, headers, body }));
+    return readAnswer(await fetch(url, { method, headers, body }));
   };
 
   it("T-37 are refused beyond the limit of their network address, before anything is stored", async () => {
@@ -252,7 +252,7 @@ describe("a request beyond the limits of the server", () => {
         body: JSON.stringify(poll),
         signal: AbortSignal.timeout(30_000),
       }).finally(giveBack);
-      const { status, headers, problem } = await told(response);
+      const { status, headers, problem } = await readAnswer(response);
       assert.equal(status, 503);
       assert.equal(problem.type, "urn:sync-server:overloaded");
       assert.equal(headers.get("retry-after"), "1");

@@ -231,8 +231,8 @@ describe("GET /metrics", () => {
           assert.equal(operations.length, 5);
           assert.equal(await forks(), 2);
         }
-        const told = log.filter((line) => line.includes("forks"));
-        assert.equal(told.length, 1, told.join("\n"));
+        const reports = log.filter((line) => line.includes("forks"));
+        assert.equal(reports.length, 1, reports.join("\n"));
       },
       storage,
     );

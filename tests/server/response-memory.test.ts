@@ -101,9 +101,9 @@ describe("a response of many operations", () => {
       assert.match(response.start(), /^HTTP\/1\.1 200/);
       await assert.rejects(sync(server.url, request));
     }
-    const told = server.log.filter((line) => line.includes("a response was cut"));
-    assert.equal(told.length, 4);
-    assert.match(told[0] ?? "", /the disk is gone/);
+    const cuts = server.log.filter((line) => line.includes("a response was cut"));
+    assert.equal(cuts.length, 4);
+    assert.match(cuts[0] ?? "", /the disk is gone/);
     assert.equal(await running(), 0);
   });
 

@@ -128,10 +128,10 @@ describe("a request with strange signature fields", () => {
           "Signature-Input": input,
           "Content-Digest": digest,
         };
-        const told = await statusOf("POST", { ...right, ...strange }, body);
+        const answer = await statusOf("POST", { ...right, ...strange }, body);
         // Two empty fields count as none.
-        assert.ok(isRefusal(told) || told.status === 200, JSON.stringify(told));
-        if (told.status === 200) assert.equal((signature + input).trim(), "");
+        assert.ok(isRefusal(answer) || answer.status === 200, JSON.stringify(answer));
+        if (answer.status === 200) assert.equal((signature + input).trim(), "");
       }),
       { numRuns: 300 },
     );
@@ -145,9 +145,9 @@ describe("a request with strange signature fields", () => {
         const old = right[name] ?? "";
         const at = from % (old.length + 1);
         const changed = old.slice(0, at) + into + old.slice(at + length);
-        const told = await statusOf("POST", { ...right, [name]: changed }, body);
-        assert.ok(isRefusal(told) || told.status === 200, JSON.stringify(told));
-        if (told.status === 200) assert.ok(isSame(name, changed, old), `${name}: ${changed}`);
+        const answer = await statusOf("POST", { ...right, [name]: changed }, body);
+        assert.ok(isRefusal(answer) || answer.status === 200, JSON.stringify(answer));
+        if (answer.status === 200) assert.ok(isSame(name, changed, old), `${name}: ${changed}`);
       }),
       { numRuns: 300 },
     );

@@ -16,13 +16,13 @@ import {
   COMPONENTS,
   type Deviations,
   digestOf,
+  type FullAnswer,
   newSigningUser,
   SERVER,
   type SigningUser,
   signedHeaders,
   signingUser,
   syncBody,
-  type Told,
 } from "../support/signing.ts";
 
 const NOW = 1_800_000_000;
@@ -40,7 +40,10 @@ function atNow(settings: Record<string, string> = {}): Asking & { driver: Memory
 }
 
 /** Checks what holds for every 401. */
-function checkRefused({ status, headers, problem, text }: Told, check: string | undefined): void {
+function checkRefused(
+  { status, headers, problem, text }: FullAnswer,
+  check: string | undefined,
+): void {
   assert.equal(status, 401, text);
   const type = check === undefined ? "signature-required" : "signature-invalid";
   assert.equal(problem.type, `urn:sync-server:${type}`);
@@ -61,7 +64,7 @@ async function ask(
   change: (headers: Record<string, string>) => Record<string, string> = (headers) => headers,
   body = syncBody(user, { operation_index: 0, payload: "a payload" }),
   url = SERVER,
-): Promise<Told> {
+): Promise<FullAnswer> {
   const right = { created: NOW, ...deviations };
   const headers = await signedHeaders(user, { url: SERVER, body }, right);
   return server.send(body, change(headers), "POST", url);
@@ -444,7 +447,7 @@ describe("the rate limit of a user who signs", () => {
       time: () => NOW * 1000,
       now: () => 0,
     });
-    const statuses = async (ask: () => Promise<Told>) => {
+    const statuses = async (ask: () => Promise<FullAnswer>) => {
       const answers = [await ask(), await ask(), await ask()];
       return answers.map(({ status }) => status);
     };

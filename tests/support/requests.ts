@@ -37,7 +37,8 @@ export function problemIn(
   assert.equal(problem.status, status);
   assert.match(problem.type, /^urn:sync-server:[a-z-]+$/);
   assert.match(problem.detail, /^.{20,}\.$/);
-  for (const secret of secrets) assert.ok(!text.includes(secret.slice(0, 24)), "a secret is told");
+  for (const secret of secrets)
+    assert.ok(!text.includes(secret.slice(0, 24)), "a secret is quoted");
   return problem;
 }
 

@@ -114,7 +114,7 @@ export function syncBody(
 }
 
 /** An answer, read to its end. */
-export interface Told {
+export interface FullAnswer {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;
@@ -122,7 +122,7 @@ export interface Told {
   readonly problem: Readonly<Record<string, unknown>>;
 }
 
-export async function told(response: Response): Promise<Told> {
+export async function readAnswer(response: Response): Promise<FullAnswer> {
   const text = await response.text();
   const { status, headers } = response;
   return { status, headers, text, problem: status >= 400 ? JSON.parse(text) : {} };
@@ -133,18 +133,18 @@ export interface Asking {
   readonly handler: Handler;
   readonly log: string[];
   /** Sends a sync request without a signature. */
-  readonly unsigned: (user: SigningUser, members?: Record<string, unknown>) => Promise<Told>;
+  readonly unsigned: (user: SigningUser, members?: Record<string, unknown>) => Promise<FullAnswer>;
   /** Sends a signed one. */
-  readonly signed: (user: SigningUser, members?: Record<string, unknown>) => Promise<Told>;
+  readonly signed: (user: SigningUser, members?: Record<string, unknown>) => Promise<FullAnswer>;
   /** Sends a signed request to erase the user. */
-  readonly erase: (user: SigningUser) => Promise<Told>;
+  readonly erase: (user: SigningUser) => Promise<FullAnswer>;
   /** Sends any request. */
   readonly send: (
     body: string,
     headers: Record<string, string>,
     method?: string,
     url?: string,
-  ) => Promise<Told>;
+  ) => Promise<FullAnswer>;
 }
 
 export const SERVER = "http://sync.example/sync";
@@ -172,7 +172,7 @@ export function asking(
     ...(compaction === undefined ? {} : { compaction }),
   });
   const send: Asking["send"] = async (body, headers, method = "POST", url = SERVER) =>
-    told(await handler.fetch(new Request(url, { method, headers, body })));
+    readAnswer(await handler.fetch(new Request(url, { method, headers, body })));
   const created = () => Math.floor((clocks.time ?? Date.now)() / 1000);
   return {
     handler,

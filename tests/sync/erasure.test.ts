@@ -12,10 +12,10 @@ import {
   type Asking,
   asking,
   newSigningUser,
+  readAnswer,
   SERVER,
   type SigningUser,
   signedHeaders,
-  told,
 } from "../support/signing.ts";
 import { until } from "../support/socket.ts";
 import { newClient } from "../support/users.ts";
@@ -442,7 +442,7 @@ describe("an erasure on a real server", () => {
     const client = method === "POST" ? { client_id: "5f0c1a52-7f7e-4d35-a9a5-0d8b8c1d8b11" } : {};
     const body = JSON.stringify({ user: user.base64, ...client, ...members });
     const headers = await signedHeaders(user, { url, method, body });
-    return (await told(await fetch(url, { method, headers, body }))).status;
+    return (await readAnswer(await fetch(url, { method, headers, body }))).status;
   }
 
   it("T-31 is finished by the next request when the server was killed in the middle", async () => {
