@@ -9,7 +9,7 @@ export const PROBLEM_TYPE = "application/problem+json";
 /** The prefix of a problem's name in its `type` member. */
 export const PROBLEM_URN = "urn:sync-server:";
 
-/** The HTTP status and the title of each problem. */
+/** The HTTP status of each problem. Titles are the server's: a client shows none. */
 export const PROBLEMS = {
   "invalid-request": { status: 400 },
   "signature-required": { status: 401 },

@@ -2,8 +2,8 @@
 import type { ServerRequest } from "srvx";
 import { SYNC_PATH } from "../protocol/limits.ts";
 import { PROBLEMS } from "../protocol/problems.ts";
-import { hasMore } from "./http/body-reader.ts";
 import { type Cors, corsFor } from "./http/cors.ts";
+import { hasMore } from "./http/incoming-body.ts";
 import { Problem, problemOf, problemReply } from "./http/problems.ts";
 import { json, type Reply, type ResponseClass } from "./http/response.ts";
 import { get, type Methods, Routes } from "./http/routes.ts";

@@ -21,10 +21,9 @@ import { SyncService } from "../sync/service.ts";
 import { SignatureVerifier } from "../sync/signature-verifier.ts";
 import { AllowListFile } from "./allow-list-file.ts";
 import type { Config } from "./config.ts";
-import { ConcurrencyLimiter } from "./http/admission.ts";
-import { BodyReader } from "./http/body.ts";
+import { BodyReader } from "./http/body-reader.ts";
 import { ClientAddresses } from "./http/client-address.ts";
-import { Deadlines } from "./http/deadline.ts";
+import { ConcurrencyLimiter } from "./http/concurrency-limiter.ts";
 import { Readiness } from "./http/health.ts";
 import { RequestSignatures } from "./http/signature.ts";
 import { SyncEndpoint } from "./http/sync.ts";
@@ -167,10 +166,10 @@ export function wire(options: WiringOptions): Wiring {
   const pause = () => untilIdle(running);
   const { service, compaction } = wireService({ ...options, driver, telemetry, pause });
 
-  const admission = new ConcurrencyLimiter({
+  const limiter = new ConcurrencyLimiter({
     maxRequests: config.MAX_REQUESTS,
     maxBuffered: config.MAX_BUFFERED,
-    patience: config.CLIENT_TIMEOUT,
+    waitTimeout: config.CLIENT_TIMEOUT,
   });
   const endpoint = new SyncEndpoint({
     service,
@@ -182,11 +181,10 @@ export function wire(options: WiringOptions): Wiring {
       telemetry,
     }),
     addresses: new ClientAddresses(config.TRUSTED_PROXIES),
-    admission,
+    limiter,
     bodies: new BodyReader({
       maxBytes: config.MAX_BODY,
       timeout: config.CLIENT_TIMEOUT,
-      deadlines: new Deadlines(),
     }),
     timeout: config.CLIENT_TIMEOUT,
     running,
@@ -199,7 +197,7 @@ export function wire(options: WiringOptions): Wiring {
 
   observeStorage(driver, telemetry);
   telemetry.observe("requests_running", () => running.count);
-  telemetry.observe("buffered_bytes", () => admission.bytes);
+  telemetry.observe("buffered_bytes", () => limiter.bytes);
   telemetry.observe("log_lines_lost", logger.lostLines);
   return { endpoint, readiness, metrics: telemetry, compaction, running };
 }

@@ -1,7 +1,7 @@
 import { LRUCache } from "lru-cache";
 import type { Telemetry } from "../oplog/telemetry.ts";
 
-export interface LimiterOptions {
+export interface RateLimiterOptions {
   /** Tokens a bucket gains in a second. */
   readonly rate: number;
   /** Tokens a full bucket holds. */
@@ -82,11 +82,11 @@ const EVICTION_TRIES = 8;
 export class RateLimiter {
   /** The whole tokens that a full bucket holds, and the seconds in which an empty one fills up. */
   readonly policy: { readonly quota: number; readonly window: number };
-  readonly #options: LimiterOptions;
+  readonly #options: RateLimiterOptions;
   readonly #maxBuckets: number;
   readonly #buckets: LRUCache<string, Bucket>;
 
-  constructor(options: LimiterOptions) {
+  constructor(options: RateLimiterOptions) {
     this.#options = options;
     const { rate, burst } = options;
     this.policy = { quota: Math.floor(burst), window: Math.ceil(burst / rate) };

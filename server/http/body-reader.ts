@@ -1,140 +1,150 @@
-import type { Readable } from "node:stream";
+import { isUtf8 } from "node:buffer";
 import type { ServerRequest } from "srvx";
+import { MIN_BYTES_PER_MS, REQUEST_TYPE } from "../../protocol/limits.ts";
+import { InvalidRequest } from "../../sync/request.ts";
+import type { Permit } from "./concurrency-limiter.ts";
+import { readBody } from "./incoming-body.ts";
+import { checkJsonComplexity } from "./json-guard.ts";
+import { Problem } from "./problems.ts";
 
-/** The body of a request while it arrives. */
-export interface IncomingBody {
-  /** Resolves at the end of the body. */
-  readonly ended: Promise<void>;
-  /** Stops reading: `ended` rejects with this error. */
-  readonly stop: (error: unknown) => void;
+/** The JSON of a request, and its bytes. */
+export interface Body {
+  readonly json: unknown;
+  readonly body: Uint8Array;
 }
 
-/** The client closed the connection while it sent its body. */
-export class BodyCut extends Error {
-  override name = "BodyCut";
-  readonly code = "invalid-request";
-  constructor(options?: ErrorOptions) {
-    super("The body ended early. Send the request again.", options);
+export interface BodyReaderOptions {
+  readonly maxBytes: number;
+  /** Milliseconds that a body may take, beside those that its length allows it. */
+  readonly timeout: number;
+}
+
+/** How often deadlines are checked, in milliseconds. */
+const CHECK_EVERY = 100;
+
+/** Reads the bodies of requests. */
+export class BodyReader {
+  readonly #options: BodyReaderOptions;
+  readonly #deadlines = new Deadlines();
+
+  constructor(options: BodyReaderOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Reads a request's JSON. Throws problems: 415, 413, 408, 400, or 503 where there is no memory for
+   * it.
+   *
+   * @param permit holds the bytes as they arrive
+   */
+  async readJson(request: ServerRequest, permit: Permit): Promise<Body> {
+    checkMediaType(request.headers);
+    const body = await this.#readBytes(request, permit);
+    const issue = checkJsonComplexity(body);
+    if (issue !== undefined) throw new InvalidRequest([issue]);
+    try {
+      return { json: parse(body), body };
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error;
+      throw new Problem(
+        "invalid-request",
+        "The body is not JSON in UTF-8. Check quotes, commas and that it is not cut off.",
+      );
+    }
+  }
+
+  /** Counts bytes as they arrive: `Content-Length` is a claim, and a chunked body makes none. */
+  async #readBytes(request: ServerRequest, permit: Permit): Promise<Buffer> {
+    const { maxBytes, timeout } = this.#options;
+    const pieces: Uint8Array[] = [];
+    let length = 0;
+    const body = readBody(request, (piece) => {
+      length += piece.byteLength;
+      if (length > maxBytes) throw tooLarge(maxBytes);
+      if (!permit.tryReserve(piece.byteLength)) {
+        throw new Problem("overloaded", undefined, { headers: { Connection: "close" } });
+      }
+      pieces.push(piece);
+    });
+    const start = performance.now();
+    const unwatch = this.#deadlines.watch(() => {
+      const left = start + timeout + length / MIN_BYTES_PER_MS - performance.now();
+      if (left <= 0) body.stop(tooSlow());
+    });
+    try {
+      await body.ended;
+    } finally {
+      unwatch();
+    }
+    const [only] = pieces;
+    return pieces.length === 1 && only !== undefined
+      ? Buffer.from(only.buffer, only.byteOffset, only.byteLength)
+      : Buffer.concat(pieces, length);
   }
 }
 
-/** Shorter bodies are read in one piece, which is faster on Bun and Deno. */
-const IN_ONE_PIECE = 64 * 1024;
+/** Faster than a fatal `TextDecoder`, on every runtime. */
+function parse(body: Buffer): unknown {
+  if (!isUtf8(body)) throw new SyntaxError("not UTF-8");
+  // A byte order mark before the JSON is ignored.
+  const start = body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf ? 3 : 0;
+  return JSON.parse(body.toString("utf8", start));
+}
+
+/** Other types are refused also because web pages may post some of them without a preflight. */
+function checkMediaType(headers: Headers): void {
+  const isPlain = headers.get("content-type") === REQUEST_TYPE;
+  if (isPlain && !headers.has("content-encoding")) return;
+  const [type, ...parameters] = (headers.get("content-type") ?? "").toLowerCase().split(";");
+  const charset = parameters.map((text) => text.trim()).find((text) => text.startsWith("charset="));
+  if (type?.trim() !== REQUEST_TYPE || !/^(charset="?utf-8"?)?$/.test(charset ?? "")) {
+    throw unsupported(`Send the body as JSON in UTF-8, with Content-Type: ${REQUEST_TYPE}.`);
+  }
+  if ((headers.get("content-encoding") ?? "identity").toLowerCase() !== "identity") {
+    throw unsupported("Send the body without Content-Encoding.");
+  }
+}
+
+function unsupported(detail: string): Problem {
+  return new Problem("unsupported-media-type", detail);
+}
+
+function tooSlow(): Problem {
+  return new Problem(
+    "request-timeout",
+    "The body arrived too slowly. Nothing was stored. Send fewer operations at once.",
+  );
+}
+
+function tooLarge(maxBytes: number): Problem {
+  return new Problem(
+    "body-too-large",
+    `The body is larger than ${maxBytes} bytes. Send fewer operations at once, or have the server's MAX_BODY raised.`,
+    { members: { limit: maxBytes, setting: "MAX_BODY" } },
+  );
+}
 
 /**
- * Reads a body piece by piece as it arrives. An error that `take` throws stops the reading. `ended`
- * rejects with `BodyCut` when the client closes the connection.
+ * Checks deadlines while there are any. One timer for all: one for each request would cost more
+ * than it takes to read a short body.
  */
-export function readBody(request: ServerRequest, take: (piece: Uint8Array) => void): IncomingBody {
-  const message = request.runtime?.node?.req;
-  // A web stream around Node's own stream costs more than all the rest of a small request.
-  if (message !== undefined) return fromNode(message, take);
-  const { headers } = request;
-  // The HTTP layer ends the body at this length, unless it is chunked.
-  const length = headers.get("content-length");
-  if (length !== null && Number(length) <= IN_ONE_PIECE && !headers.has("transfer-encoding")) {
-    return inOnePiece(request, take);
-  }
-  return fromStream(request.body, take);
-}
+export class Deadlines {
+  readonly #checks = new Set<() => void>();
+  #timer: ReturnType<typeof setInterval> | undefined;
 
-/** True while a body is arriving that was not read to its end. */
-export function hasMore(request: ServerRequest): boolean {
-  const message = request.runtime?.node?.req;
-  return message === undefined ? request.body !== null && !request.bodyUsed : !message.complete;
-}
-
-// Callbacks are anonymous: a bundler that keeps names would assign one each time such a function is
-// made, at a cost that shows here.
-
-function fromNode(message: Readable, take: (piece: Uint8Array) => void): IncomingBody {
-  let over = false;
-  let reject: ((error: unknown) => void) | undefined;
-  const ended = new Promise<void>((resolve, onReject) => {
-    reject = onReject;
-    message.on("data", (piece: Uint8Array) => {
-      // After a stop, the rest is discarded, so that the answer can be sent.
-      if (over) return;
-      try {
-        take(piece);
-      } catch (error) {
-        over = true;
-        onReject(error);
-      }
-    });
-    message.on("end", () => {
-      over = true;
-      resolve();
-    });
-    message.on("close", () => {
-      if (!over) onReject(new BodyCut());
-    });
-    // "close" follows; an "error" event without a listener would end the process.
-    message.on("error", () => undefined);
-    if (message.destroyed) onReject(new BodyCut());
-  });
-  return {
-    ended,
-    stop(error) {
-      over = true;
-      reject?.(error);
-    },
-  };
-}
-
-function inOnePiece(request: Request, take: (piece: Uint8Array) => void): IncomingBody {
-  let reject: ((error: unknown) => void) | undefined;
-  const ended = new Promise<void>((resolve, onReject) => {
-    reject = onReject;
-    request.bytes().then(
-      (piece) => {
-        try {
-          take(piece);
-          resolve();
-        } catch (error) {
-          onReject(error);
-        }
-      },
-      (cause: unknown) => onReject(new BodyCut({ cause })),
-    );
-  });
-  return {
-    ended,
-    stop(error) {
-      reject?.(error);
-    },
-  };
-}
-
-function fromStream(
-  body: ReadableStream<Uint8Array> | null,
-  take: (piece: Uint8Array) => void,
-): IncomingBody {
-  const reader = body?.getReader();
-  let reject: ((error: unknown) => void) | undefined;
-  const stop = (error: unknown) => {
-    reject?.(error);
-    // Not awaited: a client that keeps sending must not delay the answer.
-    void reader?.cancel().catch((error: unknown) => error);
-  };
-  const ended = new Promise<void>((resolve, onReject) => {
-    reject = onReject;
-    const next = () => {
-      if (reader === undefined) return resolve();
-      reader.read().then(
-        ({ done, value }) => {
-          if (done) return resolve();
-          try {
-            take(value);
-          } catch (error) {
-            return stop(error);
-          }
-          next();
-        },
-        (cause: unknown) => onReject(new BodyCut({ cause })),
-      );
+  /** Calls `check` now and then until the function it returns is called. */
+  watch(check: () => void): () => void {
+    this.#checks.add(check);
+    this.#timer ??= setInterval(() => this.#tick(), CHECK_EVERY);
+    return () => {
+      this.#checks.delete(check);
     };
-    next();
-  });
-  return { ended, stop };
+  }
+
+  #tick(): void {
+    for (const check of this.#checks) check();
+    if (this.#checks.size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
 }

@@ -51,6 +51,7 @@ export class Problem extends Error implements ProblemError {
 
 /** How a type of problem is answered. */
 interface Row {
+  readonly title: string;
   readonly detail: (error: ProblemError) => string;
   readonly headers?: Fields;
 }
@@ -64,62 +65,79 @@ const CLOSE = { Connection: "close" };
 const CHALLENGE = { "WWW-Authenticate": "Signature" };
 
 const ROWS: Readonly<Record<ProblemType, Row>> = {
-  "invalid-request": { detail: itsMessage },
+  "invalid-request": { title: "Invalid request", detail: itsMessage },
   "signature-required": {
+    title: "Signature required",
     detail: ({ message }) =>
       `The request is not signed: ${message}. Nothing was stored. Sign it as Accept-Signature says.`,
     headers: CHALLENGE,
   },
   "signature-invalid": {
+    title: "Signature invalid",
     detail: ({ message }) =>
       `The signature is invalid: ${message}. Nothing was stored. Sign as Accept-Signature says.`,
     headers: CHALLENGE,
   },
   "user-not-allowed": {
+    title: "User not allowed",
     detail: () =>
       "This server has a list of its users, and this key is not on it. Ask the operator.",
   },
-  "not-found": { detail: itsMessage },
-  "method-not-allowed": { detail: itsMessage },
-  "request-timeout": { detail: itsMessage, headers: CLOSE },
+  "not-found": { title: "Not found", detail: itsMessage },
+  "method-not-allowed": { title: "Method not allowed", detail: itsMessage },
+  "request-timeout": { title: "Request timeout", detail: itsMessage, headers: CLOSE },
   "operation-gap": {
+    title: "Operation gap",
     detail: ({ message }) =>
       `Operations are missing before this one: ${message}. Nothing was stored. Continue from next_index.`,
   },
   "operation-conflict": {
+    title: "Operation conflict",
     detail: ({ message }) =>
       `Nothing was stored: ${message}. This client id is in use twice: take a new one.`,
   },
   "user-erased": {
+    title: "User erased",
     detail: () => "This user was erased. Nothing was stored, and nothing will be.",
   },
-  "body-too-large": { detail: itsMessage, headers: CLOSE },
-  "unsupported-media-type": { detail: itsMessage, headers: { Accept: REQUEST_TYPE } },
+  "body-too-large": { title: "Body too large", detail: itsMessage, headers: CLOSE },
+  "unsupported-media-type": {
+    title: "Unsupported media type",
+    detail: itsMessage,
+    headers: { Accept: REQUEST_TYPE },
+  },
   "rate-limited": {
+    title: "Too many requests",
     detail: ({ retryAfter }) =>
       `This user has used up the rate limit. Nothing was stored. Try again in ${retryAfter} s.`,
   },
   "new-users-limited": {
+    title: "Too many new users",
     detail: ({ retryAfter }) =>
       `Too many new users have begun to store operations from this network address. Nothing was stored. Try again in ${retryAfter} s.`,
   },
   "internal-error": {
+    title: "Internal error",
     detail: () => "The server failed unexpectedly; its log has the reason. Try again later.",
   },
   "storage-unavailable": {
+    title: "Storage unavailable",
     detail: () =>
       "The server's storage does not answer, so nothing is acknowledged. Send the request again later.",
     headers: { "Retry-After": "5" },
   },
   overloaded: {
+    title: "Overloaded",
     detail: () => "The server has too much to do. Send the request again in a moment.",
     headers: { "Retry-After": "1" },
   },
   stopping: {
+    title: "Stopping",
     detail: () => "The server is shutting down. Send the request again in a moment.",
     headers: { "Retry-After": "1" },
   },
   "quota-exceeded": {
+    title: "Quota exceeded",
     detail: ({ message }) => `${message}. Nothing was stored. Ask the operator to raise the quota.`,
   },
 };
@@ -140,10 +158,15 @@ export function problemOf(error: unknown): ProblemError {
 export function problemReply(error: ProblemError, time: () => number): Reply {
   const { code, members, headers, retryAfter, rate, user } = error;
   const { status } = PROBLEMS[code];
-  const title = TITLES[code];
   const row = ROWS[code];
   const detail = error.detail ?? row.detail(error);
-  const document = { type: `${PROBLEM_URN}${code}`, title, status, detail, ...members };
+  const document = {
+    type: `${PROBLEM_URN}${code}`,
+    title: row.title,
+    status,
+    detail,
+    ...members,
+  };
   return {
     status,
     headers: {
@@ -171,26 +194,3 @@ function isProblemError(error: unknown): error is ProblemError {
     isProblemType(error.code)
   );
 }
-
-/** The title of each type of problem. Apart from the protocol table: a client shows no titles. */
-const TITLES: Readonly<Record<ProblemType, string>> = {
-  "invalid-request": "Invalid request",
-  "signature-required": "Signature required",
-  "signature-invalid": "Signature invalid",
-  "user-not-allowed": "User not allowed",
-  "not-found": "Not found",
-  "method-not-allowed": "Method not allowed",
-  "request-timeout": "Request timeout",
-  "operation-gap": "Operation gap",
-  "operation-conflict": "Operation conflict",
-  "user-erased": "User erased",
-  "body-too-large": "Body too large",
-  "unsupported-media-type": "Unsupported media type",
-  "rate-limited": "Too many requests",
-  "new-users-limited": "Too many new users",
-  "internal-error": "Internal error",
-  "storage-unavailable": "Storage unavailable",
-  overloaded: "Overloaded",
-  stopping: "Stopping",
-  "quota-exceeded": "Quota exceeded",
-};

@@ -46,7 +46,7 @@ export class SignatureInvalid extends Error {
   }
 }
 
-export interface SignaturesOptions {
+export interface RequestSignaturesOptions {
   /**
    * The address by which clients reach the server, without a slash at its end. Without it, the Host
    * field of a request is believed.
@@ -80,9 +80,9 @@ const CHECKS: Partial<Record<SignatureErrorCode, SignatureCheck>> = {
 
 /** Checks the signatures of requests. */
 export class RequestSignatures {
-  readonly #options: SignaturesOptions;
+  readonly #options: RequestSignaturesOptions;
 
-  constructor(options: SignaturesOptions) {
+  constructor(options: RequestSignaturesOptions) {
     this.#options = options;
   }
 

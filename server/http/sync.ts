@@ -3,9 +3,9 @@ import type { Telemetry } from "../../oplog/telemetry.ts";
 import { LINES_TYPE, OPERATION_COUNT } from "../../protocol/limits.ts";
 import type { EraseRequest, RequestParser } from "../../sync/request.ts";
 import type { RequestContext, SyncResult, SyncService } from "../../sync/service.ts";
-import type { ConcurrencyLimiter, Permit } from "./admission.ts";
-import type { BodyReader } from "./body.ts";
+import type { BodyReader } from "./body-reader.ts";
 import type { ClientAddresses } from "./client-address.ts";
+import type { ConcurrencyLimiter, Permit } from "./concurrency-limiter.ts";
 import { Problem } from "./problems.ts";
 import { type Reply, rateFields } from "./response.ts";
 import type { RequestSignatures } from "./signature.ts";
@@ -16,7 +16,7 @@ export interface SyncEndpointOptions {
   readonly parser: RequestParser;
   readonly signatures: RequestSignatures;
   readonly addresses: ClientAddresses;
-  readonly admission: ConcurrencyLimiter;
+  readonly limiter: ConcurrencyLimiter;
   readonly bodies: BodyReader;
   /** How long a client may take nothing of a response, in milliseconds. */
   readonly timeout: number;
@@ -69,8 +69,8 @@ export class SyncEndpoint {
 
   /** Works with a permit, which the work releases when it is done with it. */
   async #withPermit(request: ServerRequest, work: (permit: Permit) => Promise<Reply>) {
-    const { addresses, admission } = this.#options;
-    const permit = admission.acquire(addresses.of(request));
+    const { addresses, limiter } = this.#options;
+    const permit = limiter.acquire(addresses.of(request));
     if (permit === undefined) throw new Problem("overloaded");
     try {
       return await work(permit);

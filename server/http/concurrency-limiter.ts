@@ -1,13 +1,13 @@
 /** Limits how many requests, and bytes of them, are in flight at once: in all and by address. */
 import { BudgetExhausted } from "../../oplog/prefetch.ts";
 
-export interface AdmissionOptions {
+export interface ConcurrencyLimiterOptions {
   /** Requests in flight at most, from the arrival of the head to the last byte of the answer. */
   readonly maxRequests: number;
   /** Bytes of bodies, and of operations read ahead, in memory at most. */
   readonly maxBuffered: number;
   /** How long a request waits for memory that it needs to continue, in milliseconds. */
-  readonly patience: number;
+  readonly waitTimeout: number;
 }
 
 /** Each request may hold this much uncounted: `maxRequests` bounds it. In bytes. */
@@ -26,20 +26,20 @@ interface Share {
  * Choudhury and Hahne, 1998).
  */
 export class ConcurrencyLimiter {
-  readonly #options: AdmissionOptions;
+  readonly #options: ConcurrencyLimiterOptions;
   readonly #shares = new Map<string, Share>();
   /** Called when bytes are freed. */
   #waiting: (() => void)[] = [];
   #requests = 0;
   #bytes = 0;
 
-  constructor(options: AdmissionOptions) {
+  constructor(options: ConcurrencyLimiterOptions) {
     this.#options = options;
   }
 
   /** How long a request waits for bytes, in milliseconds. */
-  get patience(): number {
-    return this.#options.patience;
+  get waitTimeout(): number {
+    return this.#options.waitTimeout;
   }
 
   /** How many requests are in flight. */
@@ -117,13 +117,13 @@ export class ConcurrencyLimiter {
 export class Permit {
   /** The network address that it counts under. */
   readonly address: string;
-  readonly #admission: ConcurrencyLimiter;
+  readonly #limiter: ConcurrencyLimiter;
   readonly #share: Share;
   #held = 0;
   #released = false;
 
-  constructor(admission: ConcurrencyLimiter, address: string, share: Share) {
-    this.#admission = admission;
+  constructor(limiter: ConcurrencyLimiter, address: string, share: Share) {
+    this.#limiter = limiter;
     this.address = address;
     this.#share = share;
   }
@@ -132,15 +132,15 @@ export class Permit {
   tryReserve(bytes: number): boolean {
     if (this.#released) return true;
     const more = charged(this.#held + bytes) - charged(this.#held);
-    if (more > 0 && !this.#admission.take(this.#share, more)) return false;
+    if (more > 0 && !this.#limiter.take(this.#share, more)) return false;
     this.#held += bytes;
     return true;
   }
 
   /** Holds more bytes once there is room. Throws `BudgetExhausted` when that takes too long. */
   async reserve(bytes: number): Promise<void> {
-    const until = performance.now() + this.#admission.patience;
-    while (!this.tryReserve(bytes)) await this.#admission.freed(until);
+    const until = performance.now() + this.#limiter.waitTimeout;
+    while (!this.tryReserve(bytes)) await this.#limiter.freed(until);
   }
 
   /** Frees bytes that it holds. */
@@ -148,15 +148,15 @@ export class Permit {
     if (this.#released) return;
     const less = charged(this.#held) - charged(this.#held - bytes);
     this.#held -= bytes;
-    this.#admission.give(this.#share, less);
+    this.#limiter.give(this.#share, less);
   }
 
   /** Frees all bytes and ends the permit. Further calls do nothing. */
   release(): void {
     if (this.#released) return;
     this.#released = true;
-    this.#admission.give(this.#share, charged(this.#held));
-    this.#admission.leave(this.address, this.#share);
+    this.#limiter.give(this.#share, charged(this.#held));
+    this.#limiter.leave(this.address, this.#share);
   }
 }
 

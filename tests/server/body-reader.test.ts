@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { PROBLEMS } from "../../protocol/problems.ts";
-import { ConcurrencyLimiter } from "../../server/http/admission.ts";
-import { BodyReader } from "../../server/http/body.ts";
-import { Deadlines } from "../../server/http/deadline.ts";
+import { BodyReader, Deadlines } from "../../server/http/body-reader.ts";
+import { ConcurrencyLimiter } from "../../server/http/concurrency-limiter.ts";
 import { Problem } from "../../server/http/problems.ts";
 import { until } from "../support/socket.ts";
 
@@ -71,14 +70,14 @@ describe("deadlines", () => {
   });
 
   it("are not watched once a body has arrived, valid or not", async () => {
-    const admission = new ConcurrencyLimiter({
+    const limiter = new ConcurrencyLimiter({
       maxRequests: 10,
       maxBuffered: 1000,
-      patience: 1000,
+      waitTimeout: 1000,
     });
-    const bodies = new BodyReader({ maxBytes: 10, timeout: 60_000, deadlines });
+    const bodies = new BodyReader({ maxBytes: 10, timeout: 60_000 });
     const read = (body: string) => {
-      const permit = admission.acquire("a");
+      const permit = limiter.acquire("a");
       assert.ok(permit);
       const headers = { "Content-Type": "application/json" };
       const request = new Request("http://localhost/sync", { method: "POST", headers, body });

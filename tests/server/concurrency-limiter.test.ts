@@ -2,94 +2,98 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { BudgetExhausted } from "../../oplog/prefetch.ts";
-import { ConcurrencyLimiter, type Permit } from "../../server/http/admission.ts";
+import { ConcurrencyLimiter, type Permit } from "../../server/http/concurrency-limiter.ts";
 
 /** What each request may hold uncounted. */
 const FREE = 64 * 1024;
 
 /** Acquires permits until one is refused. */
-function enterAll(admission: ConcurrencyLimiter, address: string): Permit[] {
+function enterAll(limiter: ConcurrencyLimiter, address: string): Permit[] {
   const permits: Permit[] = [];
   for (;;) {
-    const permit = admission.acquire(address);
+    const permit = limiter.acquire(address);
     if (permit === undefined) return permits;
     permits.push(permit);
   }
 }
 
 /** A permit that must be granted. */
-function entered(admission: ConcurrencyLimiter, address = "a"): Permit {
-  const permit = admission.acquire(address);
+function entered(limiter: ConcurrencyLimiter, address = "a"): Permit {
+  const permit = limiter.acquire(address);
   assert.ok(permit);
   return permit;
 }
 
 describe("requests in flight", () => {
   it("T-43 are half of all at most from one address, and the next gets half of the rest", () => {
-    const admission = new ConcurrencyLimiter({
+    const limiter = new ConcurrencyLimiter({
       maxRequests: 100,
       maxBuffered: 0,
-      patience: 60_000,
+      waitTimeout: 60_000,
     });
-    assert.equal(enterAll(admission, "a").length, 50);
-    assert.equal(enterAll(admission, "b").length, 25);
-    assert.equal(enterAll(admission, "c").length, 13);
-    assert.equal(enterAll(admission, "a").length, 0);
+    assert.equal(enterAll(limiter, "a").length, 50);
+    assert.equal(enterAll(limiter, "b").length, 25);
+    assert.equal(enterAll(limiter, "c").length, 13);
+    assert.equal(enterAll(limiter, "a").length, 0);
   });
 
   it("are shared equally in time by addresses that want all, with as many left", () => {
-    const admission = new ConcurrencyLimiter({
+    const limiter = new ConcurrencyLimiter({
       maxRequests: 100,
       maxBuffered: 0,
-      patience: 60_000,
+      waitTimeout: 60_000,
     });
     const greedy = Array.from({ length: 9 }, (_, i) => ({
       address: `greedy ${i}`,
-      permits: enterAll(admission, `greedy ${i}`),
+      permits: enterAll(limiter, `greedy ${i}`),
     }));
     for (let round = 0; round < 100; round++) {
       for (const { address, permits } of greedy) {
         permits.shift()?.release();
-        permits.push(...enterAll(admission, address));
+        permits.push(...enterAll(limiter, address));
       }
     }
     for (const { permits } of greedy) assert.equal(permits.length, 10);
-    assert.equal(admission.requests, 90);
-    assert.ok(admission.acquire("somebody else"));
+    assert.equal(limiter.requests, 90);
+    assert.ok(limiter.acquire("somebody else"));
   });
 
   it("make room when they are released, once each", () => {
-    const admission = new ConcurrencyLimiter({ maxRequests: 10, maxBuffered: 0, patience: 60_000 });
-    const [first] = enterAll(admission, "a");
-    assert.equal(admission.requests, 5);
+    const limiter = new ConcurrencyLimiter({
+      maxRequests: 10,
+      maxBuffered: 0,
+      waitTimeout: 60_000,
+    });
+    const [first] = enterAll(limiter, "a");
+    assert.equal(limiter.requests, 5);
     first?.release();
     first?.release();
-    assert.equal(admission.requests, 4);
-    assert.equal(enterAll(admission, "a").length, 1);
+    assert.equal(limiter.requests, 4);
+    assert.equal(enterAll(limiter, "a").length, 1);
   });
 });
 
 describe("bytes in memory", () => {
   it("are not counted up to 64 KiB a request", () => {
-    const admission = new ConcurrencyLimiter({
+    const limiter = new ConcurrencyLimiter({
       maxRequests: 100,
       maxBuffered: 10,
-      patience: 60_000,
+      waitTimeout: 60_000,
     });
-    const permits = enterAll(admission, "a");
+    const permits = enterAll(limiter, "a");
     for (const permit of permits) assert.ok(permit.tryReserve(FREE));
-    assert.equal(admission.bytes, 0);
+    assert.equal(limiter.bytes, 0);
     assert.ok(permits[0]?.tryReserve(3));
-    assert.equal(admission.bytes, 3);
+    assert.equal(limiter.bytes, 3);
   });
 
   it("are half of all at most for one address", () => {
-    const admission = new ConcurrencyLimiter({
+    const limiter = new ConcurrencyLimiter({
       maxRequests: 100,
       maxBuffered: 1000,
-      patience: 60_000,
+      waitTimeout: 60_000,
     });
-    const [a, b] = [entered(admission, "a"), entered(admission, "b")];
+    const [a, b] = [entered(limiter, "a"), entered(limiter, "b")];
     assert.ok(a.tryReserve(FREE + 500));
     assert.equal(a.tryReserve(1), false);
     assert.ok(b.tryReserve(FREE + 250));
@@ -99,12 +103,12 @@ describe("bytes in memory", () => {
   });
 
   it("are granted beyond the maximum when nothing else is held", () => {
-    const admission = new ConcurrencyLimiter({
+    const limiter = new ConcurrencyLimiter({
       maxRequests: 100,
       maxBuffered: 1000,
-      patience: 60_000,
+      waitTimeout: 60_000,
     });
-    const [a, b] = [entered(admission, "a"), entered(admission, "b")];
+    const [a, b] = [entered(limiter, "a"), entered(limiter, "b")];
     assert.ok(a.tryReserve(FREE + 5000));
     assert.equal(b.tryReserve(FREE + 1), false);
     a.release();
@@ -112,12 +116,12 @@ describe("bytes in memory", () => {
   });
 
   it("can be waited for, and are granted when others free theirs", async () => {
-    const admission = new ConcurrencyLimiter({
+    const limiter = new ConcurrencyLimiter({
       maxRequests: 100,
       maxBuffered: 1000,
-      patience: 5000,
+      waitTimeout: 5000,
     });
-    const [a, b, c] = [entered(admission), entered(admission), entered(admission)];
+    const [a, b, c] = [entered(limiter), entered(limiter), entered(limiter)];
     assert.ok(a.tryReserve(FREE + 500));
     const order: string[] = [];
     const waits = [
@@ -132,33 +136,37 @@ describe("bytes in memory", () => {
     b.release();
     await waits[1];
     c.release();
-    assert.equal(admission.bytes, 0);
+    assert.equal(limiter.bytes, 0);
   });
 
-  it("are waited for no longer than the patience lasts", async () => {
-    const admission = new ConcurrencyLimiter({ maxRequests: 100, maxBuffered: 1000, patience: 20 });
-    const [a, b] = [entered(admission), entered(admission)];
+  it("are waited for no longer than the wait timeout", async () => {
+    const limiter = new ConcurrencyLimiter({
+      maxRequests: 100,
+      maxBuffered: 1000,
+      waitTimeout: 20,
+    });
+    const [a, b] = [entered(limiter), entered(limiter)];
     assert.ok(a.tryReserve(FREE + 500));
     await assert.rejects(b.reserve(FREE + 600), BudgetExhausted);
-    assert.equal(admission.bytes, 500);
+    assert.equal(limiter.bytes, 500);
     a.release();
-    assert.equal(admission.bytes, 0, "a request that has given up takes none");
+    assert.equal(limiter.bytes, 0, "a request that has given up takes none");
     await b.reserve(FREE + 600);
-    assert.equal(admission.bytes, 600);
+    assert.equal(limiter.bytes, 600);
   });
 
   it("are no longer waited for by a request that was released", async () => {
-    const admission = new ConcurrencyLimiter({
+    const limiter = new ConcurrencyLimiter({
       maxRequests: 100,
       maxBuffered: 1000,
-      patience: 60_000,
+      waitTimeout: 60_000,
     });
-    const [a, b] = [entered(admission), entered(admission)];
+    const [a, b] = [entered(limiter), entered(limiter)];
     assert.ok(a.tryReserve(FREE + 500));
     const waiting = b.reserve(FREE + 500);
     b.release();
     await waiting;
-    assert.equal(admission.bytes, 500);
+    assert.equal(limiter.bytes, 500);
   });
 });
 
@@ -174,12 +182,12 @@ describe("any requests in any order", () => {
     const [maxRequests, maxBuffered] = [8, 4 * FREE];
     fc.assert(
       fc.property(fc.array(step, { maxLength: 100 }), (steps) => {
-        const admission = new ConcurrencyLimiter({ maxRequests, maxBuffered, patience: 60_000 });
+        const limiter = new ConcurrencyLimiter({ maxRequests, maxBuffered, waitTimeout: 60_000 });
         const permits: { permit: Permit; held: number }[] = [];
         for (const { address, action, pick, bytes } of steps) {
           const chosen = permits[pick % Math.max(1, permits.length)];
           if (action === "enter") {
-            const permit = admission.acquire(address);
+            const permit = limiter.acquire(address);
             if (permit !== undefined) permits.push({ permit, held: 0 });
           } else if (chosen === undefined) continue;
           else if (action === "leave") {
@@ -191,14 +199,14 @@ describe("any requests in any order", () => {
             chosen.permit.free(less);
             chosen.held -= less;
           }
-          assert.equal(admission.requests, permits.length);
+          assert.equal(limiter.requests, permits.length);
           assert.ok(permits.length <= maxRequests);
           const counted = permits.reduce((sum, { held }) => sum + Math.max(0, held - FREE), 0);
-          assert.equal(admission.bytes, counted);
+          assert.equal(limiter.bytes, counted);
           assert.ok(counted <= maxBuffered);
         }
         for (const { permit } of permits) permit.release();
-        assert.deepEqual([admission.requests, admission.bytes, admission.addresses], [0, 0, 0]);
+        assert.deepEqual([limiter.requests, limiter.bytes, limiter.addresses], [0, 0, 0]);
       }),
     );
   });
