@@ -62,6 +62,7 @@ export class SyncClient {
       inbox: this.#inbox,
       pollInterval: options.pollInterval ?? DEFAULT_POLL_INTERVAL_MS,
       random: options.random ?? Math.random,
+      onLines: (lines) => options.onLines?.(lines),
       onClientChange: (change) => options.onClientChange?.(change),
     });
     this.#closing = new LinkedAbort(options.signal);

@@ -31,6 +31,8 @@ export interface SyncEngineOptions {
   readonly pollInterval: number;
   /** From 0 up to 1. */
   readonly random: () => number;
+  /** Called with the lines of each answer as they come. */
+  readonly onLines: (lines: readonly Line[]) => void;
   /** Called after operations were moved to a new client id. */
   readonly onClientChange: (change: ClientChange) => void;
 }
@@ -141,6 +143,7 @@ export class SyncEngine {
       for await (const lines of transport.sync(request, signal)) {
         if (!stored && append !== undefined) await this.#acknowledge(append);
         stored = true;
+        this.#options.onLines(lines);
         // The server leaves out what the sender created itself. The rest of the sender's
         // operations would come with holes, so they are left for a request as ourselves.
         const wanted = sender === self ? lines : lines.filter(({ client }) => client !== sender);

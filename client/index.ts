@@ -3,6 +3,7 @@
  * Deno. README.md shows how. `indexeddb.ts` and `folder.ts` hold what needs a browser or a disk.
  */
 export { type Bytes, textOf, utf8 } from "../protocol/bytes.ts";
+export type { Line } from "../protocol/types.ts";
 export { SyncClient } from "./client.ts";
 export {
   type ErrorCode,

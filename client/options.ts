@@ -1,3 +1,4 @@
+import type { Line } from "../protocol/types.ts";
 import type { Store } from "./stores/store.ts";
 import type {
   ClientChange,
@@ -24,6 +25,8 @@ export interface SyncOptions {
    * empty list delivers everything again.
    */
   readonly cursors?: readonly Cursor[];
+  /** Called with what the server sends, before it is verified: to show what a server stores. */
+  readonly onLines?: (lines: readonly Line[]) => void;
   /** Called when the status changes. */
   readonly onStatus?: (status: Status) => void;
   /** Called when operations are refused: each time the server sends them. */

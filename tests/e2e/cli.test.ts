@@ -79,6 +79,15 @@ describe("the notebook on the command line", () => {
     assert.equal((await logOf(phone)).length, 306);
   });
 
+  it("reads only what is new to send a note or to show the state", async () => {
+    const state = await run(["status", "--folder", phone]);
+    assert.match(state.stdout, /^other devices +2, 306 notes$/m);
+    assert.equal(state.stderr, "", "nothing is received again");
+    const sent = await run(["send", "from the phone", "--folder", phone]);
+    assert.equal(sent.stderr, "sent 1 note\n");
+    assert.equal((await logOf(phone)).length, 307);
+  });
+
   it("keeps a note that it cannot send, says so, and sends it the next time", async () => {
     const away = join(folder.path, "away");
     const key = (await run(["export", "--folder", laptop])).stdout;

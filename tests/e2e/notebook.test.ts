@@ -1,6 +1,8 @@
 /** The web page of the notebook in headless Chromium, on the real server. */
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, it } from "node:test";
+import { importIdentity, MemoryStore, SyncClient } from "../../client/index.ts";
+import { noteData } from "../../examples/notebook/notes.ts";
 import { NotebookPages, PASSPHRASE, untested } from "../support/notebook-pages.ts";
 
 describe("the notebook in Chromium", () => {
@@ -32,6 +34,36 @@ describe("the notebook in Chromium", () => {
       assert.doesNotMatch(stored, /milk|cat/);
     }
     assert.deepEqual(pages.errors, []);
+  });
+
+  it("shows of many notes those on the screen, parses each once, and has the rest at hand", async () => {
+    const page = await pages.openNew();
+    const count = 400;
+    const identity = await importIdentity(pages.key, PASSPHRASE);
+    const writer = await SyncClient.open({
+      url: pages.url,
+      identity,
+      store: new MemoryStore(),
+      receive: () => undefined,
+    });
+    const texts = Array.from({ length: count }, (_, i) => `note ${i}`);
+    await writer.appendAll(texts.map((text, i) => noteData(text, 1_000_000 + i)));
+    await writer.sync();
+    await writer.close();
+    await page.addInitScript(`{
+      const parse = JSON.parse;
+      window.parsed = 0;
+      JSON.parse = (...args) => { window.parsed++; return parse(...args); }; }`);
+    await page.reload();
+    await pages.state(page, "synced");
+    const newest = texts.toReversed();
+    await page.getByText(`${count} operations, `).waitFor();
+    await pages.shows(page, newest.slice(0, 50));
+    const parsed = await page.evaluate("parsed");
+    assert.equal(parsed, 2 * count, "the line and the note of each operation");
+    await page.getByRole("button", { name: "Show older notes" }).scrollIntoViewIfNeeded();
+    await pages.shows(page, newest.slice(0, 100));
+    assert.equal(await page.locator("#stored > li").count(), 20);
   });
 
   it("keeps everything across a reload", async () => {

@@ -5,6 +5,7 @@ import { FolderStore } from "../../../client/folder.ts";
 import {
   type Identity,
   importIdentity,
+  type Store,
   SyncClient,
   type SyncOptions,
 } from "../../../client/index.ts";
@@ -73,15 +74,20 @@ export class Device {
   }
 
   /**
-   * Opens a client. The device stores no decrypted notes: without cursors, the client delivers all
-   * operations each time.
+   * Opens a client. The device stores no decrypted notes: without cursors, the client delivers the
+   * operations of other devices from the first on; with those of the store, only what is new.
    */
   async client(
     identity: Identity,
-    options: Pick<SyncOptions, "receive" | "onStatus" | "onRefusal" | "pollInterval">,
+    store: Store,
+    options: Pick<SyncOptions, "receive" | "onStatus" | "onRefusal" | "pollInterval" | "cursors">,
   ): Promise<SyncClient> {
-    const store = await FolderStore.open(join(this.folder, "store"), identity);
-    return SyncClient.open({ url: this.server, identity, store, cursors: [], ...options });
+    return SyncClient.open({ url: this.server, identity, store, ...options });
+  }
+
+  /** Opens what the device stores; for one client. */
+  store(identity: Identity): Promise<Store> {
+    return FolderStore.open(join(this.folder, "store"), identity);
   }
 }
 

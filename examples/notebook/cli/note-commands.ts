@@ -123,12 +123,7 @@ export async function watch({ folder, json }: Arguments): Promise<void> {
 export async function status({ folder }: Arguments): Promise<void> {
   const device = await Device.open(folder);
   const identity = await device.identity(await readPassphrase());
-  const others = new Map<string, number>();
-  const session = await Session.open(device, identity, {
-    onNotes: (notes) => {
-      for (const { client } of notes) others.set(client, (others.get(client) ?? 0) + 1);
-    },
-  });
+  const session = await Session.open(device, identity);
   try {
     await session.sync();
   } catch (error) {
@@ -136,14 +131,15 @@ export async function status({ folder }: Arguments): Promise<void> {
     if (!isOfServer(error)) throw error;
     process.exitCode = 1;
   }
-  const received = [...others.values()].reduce((sum, count) => sum + count, 0);
+  const others = await session.cursors();
+  const received = others.reduce((sum, { index }) => sum + index + 1, 0);
   const rows = {
     status: statusText(session.status, session.refused),
     server: device.server,
     folder,
     notebook: `${identity.fingerprint.slice(0, 8)}, RSA key of ${identity.bits} bits`,
     "this device": `${session.client}, ${noteCount((await session.ownNotes()).length)}`,
-    "other devices": `${others.size}, ${noteCount(received)}`,
+    "other devices": `${others.length}, ${noteCount(received)}`,
   };
   await session.close();
   const lines = Object.entries(rows).map(([name, value]) => `${name.padEnd(15)}${value}\n`);

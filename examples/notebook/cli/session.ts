@@ -1,8 +1,10 @@
 /** A client for the time of one command: progress, warnings, and a sync that does not retry. */
 import {
+  type Cursor,
   type Identity,
   ServerUnavailable,
   type Status,
+  type Store,
   type SyncClient,
 } from "../../../client/index.ts";
 import { type Note, noteData, noteOf } from "../notes.ts";
@@ -10,7 +12,7 @@ import type { Device } from "./device.ts";
 import { Progress, printable } from "./terminal.ts";
 
 export interface SessionOptions {
-  /** Called with notes of other devices as they arrive. */
+  /** Called with all notes of other devices as they arrive; if absent, only new ones are read. */
   readonly onNotes?: (notes: readonly Note[]) => void;
   /** @param refused how many devices have notes that were refused */
   readonly onStatus?: (status: Status, refused: number) => void;
@@ -19,14 +21,18 @@ export interface SessionOptions {
 
 export class Session {
   readonly #client: SyncClient;
+  readonly #store: Store;
+  /** The cursors to go back to unless all notes are read again. */
+  #before: readonly Cursor[] | undefined;
   readonly #sending: Progress;
   readonly #receiving: Progress;
   #created = 0;
   /** Each receives every status while a `sync` is running. */
   readonly #syncing = new Set<(status: Status) => void>();
 
-  private constructor(client: SyncClient, sending: Progress, receiving: Progress) {
+  private constructor(client: SyncClient, store: Store, sending: Progress, receiving: Progress) {
     this.#client = client;
+    this.#store = store;
     this.#sending = sending;
     this.#receiving = receiving;
   }
@@ -40,12 +46,15 @@ export class Session {
     const receiving = new Progress("received");
     let received = 0;
     let session: Session | undefined;
-    const client = await device.client(identity, {
+    const store = await device.store(identity);
+    const { cursors } = await store.load();
+    const client = await device.client(identity, store, {
       ...options,
+      ...(onNotes === undefined ? {} : { cursors: [] }),
       receive: (operations) => {
         onNotes?.(operations.map(noteOf));
         received += operations.length;
-        if (onNotes !== undefined) receiving.show(received);
+        receiving.show(received);
       },
       onStatus: (status) => {
         if (session !== undefined) session.#show(status);
@@ -56,7 +65,8 @@ export class Session {
         process.exitCode = 1;
       },
     });
-    session = new Session(client, sending, receiving);
+    session = new Session(client, store, sending, receiving);
+    if (onNotes !== undefined) session.#before = cursors;
     return session;
   }
 
@@ -101,6 +111,7 @@ export class Session {
     try {
       check(this.status);
       await Promise.race([synced, abandoned]);
+      this.#before = undefined;
     } catch (error) {
       synced.catch(() => undefined);
       throw error;
@@ -118,9 +129,16 @@ export class Session {
     return notes;
   }
 
+  /** How far the notes of each other device were read. */
+  async cursors(): Promise<readonly Cursor[]> {
+    return this.#before ?? (await this.#store.load()).cursors;
+  }
+
   async close(): Promise<void> {
     this.#sending.end();
     this.#receiving.end();
+    // What was read before need not be read again, only to be counted or to send a note.
+    if (this.#before !== undefined) await this.#store.replaceCursors(this.#before);
     await this.#client.close();
   }
 

@@ -36,3 +36,16 @@ export function sentenceOf(error: unknown): string {
   const message = text === "" && error instanceof Error ? error.name : text;
   return `${message.slice(0, 1).toUpperCase()}${message.slice(1)}${/[.!?]$/.test(message) ? "" : "."}`;
 }
+
+/** A function that runs `render` before the next frame, once however often it is called until then. */
+export function beforeNextFrame(render: () => void): () => void {
+  let isPlanned = false;
+  return () => {
+    if (isPlanned) return;
+    isPlanned = true;
+    requestAnimationFrame(() => {
+      isPlanned = false;
+      render();
+    });
+  };
+}

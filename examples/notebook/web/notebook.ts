@@ -1,5 +1,5 @@
 /** The notebook as a web page. All devices with the same key share one notebook. */
-import { type Store, SyncClient } from "../../../client/index.ts";
+import { SyncClient } from "../../../client/index.ts";
 import { IndexedDbStore } from "../../../client/indexeddb.ts";
 import { noteData, noteOf } from "../notes.ts";
 import { checkBrowser, withStorage } from "./browser.ts";
@@ -71,7 +71,7 @@ async function openClient(
       },
     }),
   );
-  await withStorage(() => addAcknowledged(store, ciphertexts));
+  await withStorage(() => ciphertexts.addAcknowledged(store));
   let hasSynced = false;
   let hasWritten = false;
   let received = 0;
@@ -84,7 +84,7 @@ async function openClient(
     // The page stores no decrypted notes: without cursors, those of other devices are delivered again.
     cursors: [],
     pollInterval: POLL_MS,
-    fetch: ciphertexts.fetch,
+    onLines: (lines) => ciphertexts.add(lines),
     signal: closing.signal,
     receive: (operations, { client }) => {
       refused.delete(client);
@@ -96,6 +96,8 @@ async function openClient(
     onStatus: (now) => {
       line.show(now, refused.size);
       notes.setPending(now.pending);
+      // A store that fails is reported by `onLost`.
+      ciphertexts.addAcknowledged(store).catch(() => undefined);
       if (now.state !== "synced") return;
       hasSynced = true;
       line.showProgress("");
@@ -123,14 +125,6 @@ async function openClient(
     notes.addOwn([{ ...created, at, text }]);
   });
   return client;
-}
-
-/** Shows the operations of this device that the server has acknowledged. */
-async function addAcknowledged(store: Store, ciphertexts: CiphertextView): Promise<void> {
-  const { own } = await store.load();
-  for (const { client, acknowledged } of own) {
-    ciphertexts.add(client, 0, await store.read(client, 0, acknowledged, Number.POSITIVE_INFINITY));
-  }
 }
 
 async function addOwn(client: SyncClient, notes: NotesList): Promise<void> {

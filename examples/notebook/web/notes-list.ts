@@ -1,29 +1,42 @@
-/** The list of notes on the page, newest first. */
-import { compareNotes, type Note } from "../notes.ts";
-import { create, find, setText } from "./dom.ts";
+/** The list of notes on the page, newest first. Only those that may be on the screen are in it. */
+import type { Note } from "../notes.ts";
+import { SortedNotes } from "../sorted-notes.ts";
+import { beforeNextFrame, create, find, setText } from "./dom.ts";
 
-interface Entry {
-  readonly note: Note;
-  readonly item: HTMLLIElement;
-}
+/** How many notes the list has at first, and gets more when its end comes into sight. */
+const STEP = 50;
 
 export class NotesList {
   readonly #list = find("notes", HTMLUListElement);
+  readonly #older = find("older", HTMLButtonElement);
   readonly #empty = find("none", HTMLElement);
   readonly #news = find("news", HTMLElement);
-  /** Newest first, as on the page. */
-  #entries: Entry[] = [];
-  /** The notes of this tab, in the order of their creation. */
-  #own: Entry[] = [];
+  readonly #notes = new SortedNotes();
+  /** The notes of this tab, in the order of their creation, with their number in it. */
+  readonly #own = new Map<Note, number>();
+  /** Notes that came while the page was open. */
+  readonly #new = new Set<Note>();
+  #items = new Map<Note, HTMLLIElement>();
+  #limit = STEP;
   #pending = 0;
+  readonly #render = beforeNextFrame(() => this.#renderNow());
 
-  /** Adds notes written in this tab. */
+  constructor() {
+    const showMore = () => {
+      this.#limit += STEP;
+      this.#render();
+    };
+    this.#older.addEventListener("click", showMore);
+    new IntersectionObserver(([entry]) => {
+      if (entry?.isIntersecting) showMore();
+    }).observe(this.#older);
+  }
+
+  /** Adds notes written in this tab, in the order of their creation. */
   addOwn(notes: readonly Note[]): void {
-    for (const note of notes) {
-      const entry = this.#add(note, "written here");
-      if (entry !== undefined) this.#own.push(entry);
-    }
-    this.#markPending();
+    const added = new Set(this.#notes.add(notes));
+    for (const note of notes) if (added.has(note)) this.#own.set(note, this.#own.size);
+    this.#render();
   }
 
   /**
@@ -32,12 +45,11 @@ export class NotesList {
    * @param announce whether they are new, to highlight them and have a screen reader announce them
    */
   addOthers(notes: readonly Note[], announce: boolean): void {
-    for (const note of notes) {
-      const entry = this.#add(note, `from device ${note.client.slice(0, 8)}`);
-      if (announce) entry?.item.setAttribute("data-new", "");
-    }
+    const added = this.#notes.add(notes);
+    this.#render();
     const [first, ...more] = notes;
     if (!announce || first === undefined) return;
+    for (const note of added) this.#new.add(note);
     const text = more.length === 0 ? `New note: ${first.text}` : `${notes.length} new notes`;
     setText(this.#news, text);
   }
@@ -45,52 +57,56 @@ export class NotesList {
   /** Marks the newest of this tab's notes, as many as are not sent yet. */
   setPending(count: number): void {
     this.#pending = count;
-    this.#markPending();
+    this.#render();
   }
 
   /** Removes the notes of this tab, to be added again. */
   clearOwn(): void {
-    for (const { item } of this.#own) item.remove();
-    const own = new Set(this.#own);
-    this.#entries = this.#entries.filter((entry) => !own.has(entry));
-    this.#own = [];
+    this.#notes.remove(new Set(this.#own.keys()));
+    this.#own.clear();
+    this.#render();
   }
 
-  /** Gives `undefined` if the note is in the list already. */
-  #add(note: Note, origin: string): Entry | undefined {
-    let at = this.#entries.findIndex((other) => compareNotes(other.note, note) <= 0);
-    const found = this.#entries[at];
-    if (found !== undefined && compareNotes(found.note, note) === 0) return undefined;
-    if (at === -1) at = this.#entries.length;
+  #renderNow(): void {
+    const notes = this.#notes.newest(this.#limit);
+    const items = new Map(notes.map((note) => [note, this.#items.get(note) ?? this.#item(note)]));
+    for (const [note, item] of this.#items) if (!items.has(note)) item.remove();
+    this.#items = items;
+    let next = this.#list.firstElementChild;
+    for (const [note, item] of items) {
+      this.#mark(note, item);
+      if (item === next) next = next.nextElementSibling;
+      else this.#list.insertBefore(item, next);
+    }
+    this.#older.hidden = this.#notes.length <= this.#limit;
+    this.#empty.hidden = this.#notes.length > 0;
+  }
+
+  #item(note: Note): HTMLLIElement {
     const item = document.createElement("li");
+    item.toggleAttribute("data-new", this.#new.has(note));
     const small = create("small");
     if (note.at > 0) {
       const time = document.createElement("time");
       const date = new Date(note.at);
       time.dateTime = date.toISOString();
-      time.textContent = date.toLocaleString(undefined, {
-        dateStyle: "medium",
-        timeStyle: "short",
-      });
+      time.textContent = TIME.format(date);
       small.append(time, ", ");
     }
+    const origin = this.#own.has(note) ? "written here" : `from device ${note.client.slice(0, 8)}`;
     small.append(create("span", origin), create("span"));
     item.append(create("p", note.text), small);
-    this.#list.insertBefore(item, this.#entries[at]?.item ?? null);
-    const entry = { note, item };
-    this.#entries.splice(at, 0, entry);
-    this.#empty.hidden = true;
-    return entry;
+    return item;
   }
 
-  #markPending(): void {
-    const sent = this.#own.length - this.#pending;
-    for (const [i, { item }] of this.#own.entries()) {
-      const isPending = i >= sent;
-      if (item.hasAttribute("data-pending") === isPending) continue;
-      item.toggleAttribute("data-pending", isPending);
-      const mark = item.querySelector("small > span:last-child");
-      if (mark instanceof HTMLElement) setText(mark, isPending ? ", not sent yet" : "");
-    }
+  #mark(note: Note, item: HTMLLIElement): void {
+    const isPending = (this.#own.get(note) ?? -1) >= this.#own.size - this.#pending;
+    if (item.hasAttribute("data-pending") === isPending) return;
+    item.toggleAttribute("data-pending", isPending);
+    const mark = item.querySelector("small > span:last-child");
+    if (mark instanceof HTMLElement) setText(mark, isPending ? ", not sent yet" : "");
   }
 }
+
+/** One for all: making one takes longer than using it. */
+const TIME = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
