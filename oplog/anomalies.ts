@@ -2,7 +2,7 @@ import { LRUCache } from "lru-cache";
 import type { Listing } from "./listing.ts";
 import type { Fingerprint } from "./names.ts";
 import type { Span } from "./sequence.ts";
-import { NO_TELEMETRY, type Telemetry } from "./telemetry.ts";
+import type { Telemetry } from "./telemetry.ts";
 
 /** What is irregular about a log, counted. */
 export interface Anomalies {
@@ -17,7 +17,7 @@ export interface Anomalies {
 export interface AnomalyMonitorOptions {
   /** Called with all anomalies of a log when some appear, or when their numbers change. */
   readonly onFound: (user: Fingerprint, anomalies: Anomalies) => void;
-  readonly telemetry?: Telemetry;
+  readonly telemetry: Telemetry;
 }
 
 /** How many irregular logs are remembered, so that each is reported once. */
@@ -33,7 +33,7 @@ export class AnomalyMonitor {
   readonly #onFound: (user: Fingerprint, anomalies: Anomalies) => void;
   readonly #telemetry: Telemetry;
 
-  constructor({ onFound, telemetry = NO_TELEMETRY }: AnomalyMonitorOptions) {
+  constructor({ onFound, telemetry }: AnomalyMonitorOptions) {
     this.#onFound = onFound;
     this.#telemetry = telemetry;
   }

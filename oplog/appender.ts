@@ -13,13 +13,12 @@ import {
 import type { EntryReader } from "./entries.ts";
 import { KeyedQueue } from "./keyed-queue.ts";
 import type { Listing } from "./listing.ts";
-import type { ListingCache } from "./listing-cache.ts";
+import { type ListingCache, MAX_LISTS } from "./listing-cache.ts";
 import type { Fingerprint } from "./names.ts";
 import type { ObjectCache } from "./object-cache.ts";
 import type { AppendPolicy, Reservation } from "./policy.ts";
-import { MAX_LISTS } from "./reader.ts";
 import { lengthOf } from "./sequence.ts";
-import { NO_TELEMETRY, type Telemetry } from "./telemetry.ts";
+import type { Telemetry } from "./telemetry.ts";
 
 export interface AppenderOptions {
   readonly listings: ListingCache;
@@ -27,7 +26,7 @@ export interface AppenderOptions {
   readonly entries: EntryReader;
   /** Called after an append that has stored something. */
   readonly onAppended?: (user: Fingerprint) => void;
-  readonly telemetry?: Telemetry;
+  readonly telemetry: Telemetry;
 }
 
 /** What an append stores, and the room that is reserved for it. */
@@ -45,7 +44,7 @@ export class Appender {
 
   constructor(options: AppenderOptions) {
     this.#options = options;
-    this.#telemetry = options.telemetry ?? NO_TELEMETRY;
+    this.#telemetry = options.telemetry;
   }
 
   /**

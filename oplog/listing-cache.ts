@@ -9,7 +9,7 @@ import {
   userPrefix,
 } from "./names.ts";
 import type { Run } from "./sequence.ts";
-import { NO_TELEMETRY, type Telemetry } from "./telemetry.ts";
+import type { Telemetry } from "./telemetry.ts";
 
 export interface ListingCacheOptions {
   readonly driver: Driver;
@@ -19,7 +19,7 @@ export interface ListingCacheOptions {
   readonly maxRuns: number;
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number;
-  readonly telemetry?: Telemetry;
+  readonly telemetry: Telemetry;
 }
 
 /** Called with every listing that was loaded from storage. */
@@ -27,6 +27,9 @@ export type LoadListener = (user: Fingerprint, listing: Listing) => void;
 
 /** What an entry takes beside its runs, counted in runs. */
 export const RUNS_PER_USER = 4;
+
+/** How often an append or a read lists storage again because its listing turned out to be old. */
+export const MAX_LISTS = 5;
 
 /** When a load began: its number among all loads, and the time. The age of a listing counts from then. */
 interface LoadStart {
@@ -66,7 +69,7 @@ export class ListingCache {
 
   constructor(options: ListingCacheOptions) {
     this.#options = options;
-    this.#telemetry = options.telemetry ?? NO_TELEMETRY;
+    this.#telemetry = options.telemetry;
     this.#telemetry.observe("listing_cache_runs", () => this.#entries.calculatedSize);
     this.#entries = new LRUCache({
       maxSize: options.maxRuns,

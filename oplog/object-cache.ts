@@ -1,7 +1,7 @@
 import { LRUCache } from "lru-cache";
 import { type Driver, md5Of } from "../storage/driver.ts";
 import { formatName, type ObjectName } from "./names.ts";
-import { NO_TELEMETRY, type Telemetry } from "./telemetry.ts";
+import type { Telemetry } from "./telemetry.ts";
 
 /** The bytes of an object do not have the MD5 in its name. They are never used as data. */
 export class ObjectDamaged extends Error {
@@ -29,7 +29,7 @@ export interface ObjectCacheOptions {
   readonly driver: Driver;
   /** How many bytes are cached: bodies, and `BYTES_PER_ENTRY` for each. 0 caches none. */
   readonly maxBytes: number;
-  readonly telemetry?: Telemetry;
+  readonly telemetry: Telemetry;
 }
 
 /** The payload cache. An object never changes, so a cached body is never out of date. */
@@ -39,7 +39,7 @@ export class ObjectCache {
   readonly #bodies: LRUCache<string, Uint8Array>;
   readonly #reads = new Map<string, Promise<Uint8Array>>();
 
-  constructor({ driver, maxBytes, telemetry = NO_TELEMETRY }: ObjectCacheOptions) {
+  constructor({ driver, maxBytes, telemetry }: ObjectCacheOptions) {
     this.#driver = driver;
     this.#telemetry = telemetry;
     this.#bodies = new LRUCache({

@@ -1,12 +1,12 @@
 import { ObjectMissing } from "../storage/driver.ts";
 import { bytesIn, type Entry, type EntryReader, linesIn } from "./entries.ts";
 import type { Listing } from "./listing.ts";
-import type { ListingCache } from "./listing-cache.ts";
+import { type ListingCache, MAX_LISTS } from "./listing-cache.ts";
 import type { Fingerprint } from "./names.ts";
 import type { AccessCheck } from "./policy.ts";
 import { type MemoryBudget, prefetch } from "./prefetch.ts";
 import type { Span } from "./sequence.ts";
-import { NO_TELEMETRY, type Telemetry } from "./telemetry.ts";
+import type { Telemetry } from "./telemetry.ts";
 
 /** Operations that were listed, and promised to a reader, are no longer in storage. */
 export class OperationsLost extends Error {
@@ -32,7 +32,7 @@ export interface ReadOptions {
 export interface ReaderOptions {
   readonly listings: ListingCache;
   readonly entries: EntryReader;
-  readonly telemetry?: Telemetry;
+  readonly telemetry: Telemetry;
 }
 
 /** Operations of one client that are still to be sent. */
@@ -55,9 +55,6 @@ const CHUNK = { entries: 32, bytes: 64 * 1024 };
 
 /** What is read ahead for one reader: the reads under way, and the bytes they may come to. */
 const READ_AHEAD = { maxItems: 4, maxBytes: 4 * 1024 * 1024 };
-
-/** How often storage is listed again, in one place, because a listed object was gone when read. */
-export const MAX_LISTS = 5;
 
 /** Reads logs: what a reader is not aware of, for each client in order and without holes. */
 export class Reader {
@@ -97,7 +94,7 @@ class ReadSession {
   #lastSent: Chunk | undefined;
 
   constructor(
-    { listings, entries, telemetry = NO_TELEMETRY }: ReaderOptions,
+    { listings, entries, telemetry }: ReaderOptions,
     user: Fingerprint,
     options: ReadOptions,
   ) {

@@ -1,13 +1,41 @@
-/** The port by which the product reports what it does; `server/metrics.ts` implements it. */
+/** What is counted: each event is reported as it happens. */
+export type CounterName =
+  | "operations"
+  | "log_damage"
+  | "listing_cache"
+  | "object_cache"
+  | "compaction"
+  | "users"
+  | "erased_objects"
+  | "rate_limited"
+  | "signatures"
+  | "refusals"
+  | "stalled";
+
+/** What is kept elsewhere as a number, and read when the metrics are collected. */
+export type ObservedName =
+  | "listing_cache_runs"
+  | "object_cache_bytes"
+  | "storage_requests"
+  | "storage_failures"
+  | "storage_bytes"
+  | "requests_running"
+  | "buffered_bytes"
+  | "log_lines_lost";
+
+/**
+ * The port by which the product reports what it does; `server/metrics.ts` implements it, and has to
+ * define a metric for each name.
+ */
 export interface Telemetry {
   /**
    * Adds `amount`, or 1, to a counter.
    *
    * @param event the value of the counter's label; absent for a counter that has none
    */
-  count(counter: string, event?: string, amount?: number): void;
-  /** Registers a number that is kept elsewhere: `read` is called when the metrics are collected. */
-  observe(metric: string, read: () => number, event?: string): void;
+  count(counter: CounterName, event?: string, amount?: number): void;
+  /** Registers a number that is kept elsewhere. */
+  observe(metric: ObservedName, read: () => number, event?: string): void;
 }
 
 /** Reports to nobody: for code that runs without metrics. */

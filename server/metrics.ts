@@ -1,6 +1,6 @@
 /** The numbers behind `GET /metrics`, in the text format of Prometheus. None of them names a user. */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
-import type { Telemetry } from "../oplog/telemetry.ts";
+import type { CounterName, ObservedName, Telemetry } from "../oplog/telemetry.ts";
 import { RequestDurations } from "./request-durations.ts";
 
 /** One metric: its name, its label, and the values of the label that are shown from the start. */
@@ -13,7 +13,7 @@ interface Metric {
 }
 
 /** Every metric of the product but the duration of requests, by its name at the `Telemetry` port. */
-const METRICS: Readonly<Record<string, Metric>> = {
+const METRICS: Readonly<Record<CounterName | ObservedName, Metric>> = {
   log_damage: {
     type: "counter",
     name: "sync_log_damage_total",
@@ -198,12 +198,12 @@ export class Metrics implements Telemetry {
     }
   }
 
-  count(counter: string, event = "", amount = 1): void {
+  count(counter: CounterName, event = "", amount = 1): void {
     const { numbers } = this.#of(counter);
     numbers.set(event, (numbers.get(event) ?? 0) + amount);
   }
 
-  observe(metric: string, read: () => number, event = ""): void {
+  observe(metric: ObservedName, read: () => number, event = ""): void {
     this.#of(metric).reads.set(event, read);
   }
 
@@ -218,7 +218,7 @@ export class Metrics implements Telemetry {
     return { text, contentType: this.#registry.contentType };
   }
 
-  #of(metric: string): Series {
+  #of(metric: CounterName | ObservedName): Series {
     const series = this.#series.get(metric);
     if (series === undefined) throw new TypeError(`there is no metric ${metric}`);
     return series;

@@ -8,7 +8,7 @@ import { EntryReader } from "../oplog/entries.ts";
 import { ListingCache } from "../oplog/listing-cache.ts";
 import { ObjectCache } from "../oplog/object-cache.ts";
 import { Reader } from "../oplog/reader.ts";
-import type { Telemetry } from "../oplog/telemetry.ts";
+import { NO_TELEMETRY, type Telemetry } from "../oplog/telemetry.ts";
 import type { Driver } from "../storage/driver.ts";
 import { InstrumentedDriver } from "../storage/instrumented.ts";
 import { Access } from "../sync/access.ts";
@@ -133,7 +133,15 @@ export function wireService(options: ServiceWiringOptions): ServiceWiring {
       : undefined;
   const perHour = config.NEW_USERS_PER_HOUR;
   const newUsers =
-    perHour > 0 ? new RateLimiter({ rate: perHour / 3600, burst: perHour, now }) : undefined;
+    perHour > 0
+      ? new RateLimiter({
+          rate: perHour / 3600,
+          burst: perHour,
+          now,
+          // `rate_limited` counts refusals by a user's own limit only.
+          telemetry: NO_TELEMETRY,
+        })
+      : undefined;
   const allowList =
     config.USERS === "open"
       ? undefined

@@ -9,7 +9,7 @@ export interface RateLimiterOptions {
   /** How many buckets are kept. */
   readonly maxBuckets?: number;
   /** Counts the refusals; absent where they are not to be counted. */
-  readonly telemetry?: Telemetry;
+  readonly telemetry: Telemetry;
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number;
 }
@@ -100,7 +100,7 @@ export class RateLimiter {
     const bucket = this.#bucket(name);
     const admitted = bucket !== undefined && bucket.tokens >= 1;
     if (admitted) bucket.tokens -= 1 + bytes / BYTES_PER_TOKEN;
-    else this.#options.telemetry?.count("rate_limited");
+    else this.#options.telemetry.count("rate_limited");
     const tokens = bucket?.tokens ?? 0;
     return {
       admitted,

@@ -4,14 +4,14 @@ import { LRUCache } from "lru-cache";
 import { ObjectMissing } from "../../storage/driver.ts";
 import type { Listing } from "../listing.ts";
 import type { Fingerprint } from "../names.ts";
-import { NO_TELEMETRY, type Telemetry } from "../telemetry.ts";
+import type { Telemetry } from "../telemetry.ts";
 import { Packer, type PackerOptions } from "./packer.ts";
 import { LIMITS, type PackingLimits, planSegments } from "./planner.ts";
 import { Slots } from "./slots.ts";
 
 export interface CompactionSchedulerOptions
-  extends Pick<PackerOptions, "listings" | "objects" | "onForks" | "settle">,
-    Partial<Pick<PackerOptions, "limits" | "pause" | "telemetry">> {
+  extends Pick<PackerOptions, "listings" | "objects" | "onForks" | "settle" | "telemetry">,
+    Partial<Pick<PackerOptions, "limits" | "pause">> {
   readonly timing?: CompactionTiming;
   /** Called for a compaction that failed. Nothing is lost by it, and it is tried again later. */
   readonly onError?: (user: Fingerprint, error: unknown) => void;
@@ -88,7 +88,7 @@ export class CompactionScheduler {
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: CompactionSchedulerOptions) {
-    const { limits = LIMITS, timing = TIMING, telemetry = NO_TELEMETRY } = options;
+    const { limits = LIMITS, timing = TIMING, telemetry } = options;
     const { pause = async () => undefined } = options;
     this.#options = options;
     this.#limits = limits;

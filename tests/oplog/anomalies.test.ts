@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { AnomalyMonitor } from "../../oplog/anomalies.ts";
 import { Listing } from "../../oplog/listing.ts";
 import { formatMarker, formatName } from "../../oplog/names.ts";
+import { NO_TELEMETRY } from "../../oplog/telemetry.ts";
 import { RecordingTelemetry } from "../support/telemetry.ts";
 import { newClient, someFingerprint } from "../support/users.ts";
 
@@ -20,7 +21,10 @@ function listing(indexes: readonly number[], unrecognized: readonly string[] = [
 describe("the anomaly monitor", () => {
   it("reports forks, holes and unrecognized objects, and nothing of a sound log", () => {
     const reported: unknown[] = [];
-    const monitor = new AnomalyMonitor({ onFound: (...found) => reported.push(found) });
+    const monitor = new AnomalyMonitor({
+      onFound: (...found) => reported.push(found),
+      telemetry: NO_TELEMETRY,
+    });
     monitor.inspect(user, listing([0, 1, 2]));
     monitor.inspect(someFingerprint(), listing([]));
     assert.deepEqual(reported, []);
@@ -30,7 +34,7 @@ describe("the anomaly monitor", () => {
 
   it("reports neither markers nor the leftovers of an erased user", () => {
     let reported = 0;
-    const monitor = new AnomalyMonitor({ onFound: () => reported++ });
+    const monitor = new AnomalyMonitor({ onFound: () => reported++, telemetry: NO_TELEMETRY });
     monitor.inspect(user, listing([0], [formatMarker({ kind: "signed", user })]));
     const tombstone = formatMarker({ kind: "erased", user, at: 1_800_000_000 });
     const left = listing([0, 2, 2], [tombstone, `${user}.strange`]);

@@ -5,6 +5,7 @@ import { ListingCache } from "../../oplog/listing-cache.ts";
 import { formatName } from "../../oplog/names.ts";
 import { ObjectCache, ObjectDamaged } from "../../oplog/object-cache.ts";
 import { OperationsLost } from "../../oplog/reader.ts";
+import { NO_TELEMETRY } from "../../oplog/telemetry.ts";
 import { md5Of, ObjectMissing, StorageUnavailable } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { gate, HookedDriver } from "../support/drivers.ts";
@@ -27,8 +28,12 @@ describe("the log", () => {
       ttl,
       maxRuns: 10_000,
       now: () => performance.now(),
+      telemetry: NO_TELEMETRY,
     });
-    return logOver(listings, new ObjectCache({ driver, maxBytes: cacheBytes }));
+    return logOver(
+      listings,
+      new ObjectCache({ driver, maxBytes: cacheBytes, telemetry: NO_TELEMETRY }),
+    );
   };
   const append = (client: string, first: number, ...payloads: string[]) =>
     log.append(user, client, first, payloads);

@@ -6,6 +6,7 @@ import { ListingCache } from "../../oplog/listing-cache.ts";
 import { type Fingerprint, formatName, isFingerprint, parseName } from "../../oplog/names.ts";
 import { ObjectCache } from "../../oplog/object-cache.ts";
 import { encodeSegment } from "../../oplog/segment.ts";
+import { NO_TELEMETRY } from "../../oplog/telemetry.ts";
 import { type Driver, md5Of, StorageUnavailable, type StoredObject } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { HookedDriver, untilAvailable } from "../support/drivers.ts";
@@ -95,14 +96,21 @@ describe("any interleaving of compactions, crashes, appends and reads", () => {
             if (fates.next().value === "lands") throw new StorageUnavailable("after it was done");
           };
           const instance = () => {
-            const listings = new ListingCache({ driver, ttl, maxRuns: 1000, now: () => 0 });
-            const objects = new ObjectCache({ driver, maxBytes: bytes });
+            const listings = new ListingCache({
+              driver,
+              ttl,
+              maxRuns: 1000,
+              now: () => 0,
+              telemetry: NO_TELEMETRY,
+            });
+            const objects = new ObjectCache({ driver, maxBytes: bytes, telemetry: NO_TELEMETRY });
             const compactor = new CompactionScheduler({
               listings,
               objects,
               now: () => 0,
               limits: { operations, bytes: size },
               timing: { debounce: 0, maxDelay: 0, deleteDelay: 0, backoff: 0 },
+              telemetry: NO_TELEMETRY,
             });
             return { log: logOver(listings, objects), listings, compactor };
           };

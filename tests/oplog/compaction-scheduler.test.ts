@@ -4,6 +4,7 @@ import type { CompactionSchedulerOptions } from "../../oplog/compaction/schedule
 import { ListingCache } from "../../oplog/listing-cache.ts";
 import { formatName, parseName } from "../../oplog/names.ts";
 import { encodeSegment } from "../../oplog/segment.ts";
+import { NO_TELEMETRY } from "../../oplog/telemetry.ts";
 import { md5Of, ObjectMissing } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { fingerprintOf } from "../../sync/public-key.ts";
@@ -400,7 +401,13 @@ describe("a listing that shows a hole", () => {
       driver.after = async ({ kind }) => {
         if (kind === "list" && heals) await storeRun(storage, user, a, 1, "1", "2");
       };
-      const listings = new ListingCache({ driver, ttl: 0, maxRuns: 100, now: () => 0 });
+      const listings = new ListingCache({
+        driver,
+        ttl: 0,
+        maxRuns: 100,
+        now: () => 0,
+        telemetry: NO_TELEMETRY,
+      });
       const sequence = (await listings.get(user)).clients.get(a);
       assert.deepEqual(sequence?.holes, heals ? [] : [{ first: 1, last: 2 }]);
       assert.equal(driver.count("list"), 2);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
 import { formatName, type ObjectName } from "../../oplog/names.ts";
 import { ObjectCache, ObjectDamaged } from "../../oplog/object-cache.ts";
+import { NO_TELEMETRY } from "../../oplog/telemetry.ts";
 import { md5Of, ObjectMissing, StorageUnavailable } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { gate, HookedDriver } from "../support/drivers.ts";
@@ -32,14 +33,14 @@ describe("the payload cache", () => {
     await objects.put(name, body);
     assert.deepEqual(await objects.get(name), body);
     assert.equal(driver.count("get"), 0);
-    const cold = new ObjectCache({ driver, maxBytes: 100_000 });
+    const cold = new ObjectCache({ driver, maxBytes: 100_000, telemetry: NO_TELEMETRY });
     assert.deepEqual(await cold.get(name), body);
     assert.deepEqual(await cold.get(name), body);
     assert.equal(driver.count("get"), 1);
   });
 
   it("caches a large object when it is put, and not when it is read", async () => {
-    const roomy = new ObjectCache({ driver, maxBytes: 10_000_000 });
+    const roomy = new ObjectCache({ driver, maxBytes: 10_000_000, telemetry: NO_TELEMETRY });
     const [read, stored] = [object(1, "r".repeat(300_000)), object(2, "s".repeat(300_000))];
     await driver.put(formatName(read.name), read.body);
     await roomy.put(stored.name, stored.body);
@@ -77,7 +78,7 @@ describe("the payload cache", () => {
   });
 
   it("caches no more than maxBytes: eviction costs a read and changes nothing", async () => {
-    const small = new ObjectCache({ driver, maxBytes: 10_000 });
+    const small = new ObjectCache({ driver, maxBytes: 10_000, telemetry: NO_TELEMETRY });
     const many = Array.from({ length: 50 }, (_, i) => object(i, `${i}`.padEnd(1000, "x")));
     for (const { name, body } of many) {
       await small.put(name, body);
@@ -89,7 +90,7 @@ describe("the payload cache", () => {
 
   it("works without memory, and returns bodies that are too large to cache", async () => {
     for (const maxBytes of [0, 500]) {
-      const none = new ObjectCache({ driver, maxBytes });
+      const none = new ObjectCache({ driver, maxBytes, telemetry: NO_TELEMETRY });
       const large = object(maxBytes, "x".repeat(5000));
       await none.put(large.name, large.body);
       assert.deepEqual(await none.get(large.name), large.body);

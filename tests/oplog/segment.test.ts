@@ -5,6 +5,7 @@ import { ListingCache } from "../../oplog/listing-cache.ts";
 import { formatName, type ObjectName } from "../../oplog/names.ts";
 import { ObjectCache, ObjectDamaged } from "../../oplog/object-cache.ts";
 import { encodeSegment, Segment, SegmentMalformed } from "../../oplog/segment.ts";
+import { NO_TELEMETRY } from "../../oplog/telemetry.ts";
 import { md5Of } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { fingerprintOf } from "../../sync/public-key.ts";
@@ -115,8 +116,14 @@ describe("a damaged segment", () => {
       const damaged = body.slice();
       damaged[at] = (damaged[at] ?? 0) ^ (1 << (at % 8));
       await driver.put(formatName(name), damaged);
-      const objects = new ObjectCache({ driver, maxBytes: 1000 });
-      const listings = new ListingCache({ driver, ttl: 0, maxRuns: 100, now: () => 0 });
+      const objects = new ObjectCache({ driver, maxBytes: 1000, telemetry: NO_TELEMETRY });
+      const listings = new ListingCache({
+        driver,
+        ttl: 0,
+        maxRuns: 100,
+        now: () => 0,
+        telemetry: NO_TELEMETRY,
+      });
       const log = logOver(listings, objects);
       await assert.rejects(objects.get(name), ObjectDamaged);
       // Read whole, in part, and compared with a retry.
@@ -136,7 +143,10 @@ describe("a damaged segment", () => {
     ]) {
       const driver = new MemoryDriver();
       await driver.put(formatName(name), damaged);
-      await assert.rejects(new ObjectCache({ driver, maxBytes: 0 }).get(name), ObjectDamaged);
+      await assert.rejects(
+        new ObjectCache({ driver, maxBytes: 0, telemetry: NO_TELEMETRY }).get(name),
+        ObjectDamaged,
+      );
     }
   });
 
@@ -195,8 +205,17 @@ describe("a segment in a log", () => {
         const driver = new MemoryDriver();
         const body = encodeSegment(client, 0, some);
         await driver.put(formatName(nameFor(0, some.length, body)), body);
-        const listings = new ListingCache({ driver, ttl: 0, maxRuns: 100, now: () => 0 });
-        const log = logOver(listings, new ObjectCache({ driver, maxBytes: 0 }));
+        const listings = new ListingCache({
+          driver,
+          ttl: 0,
+          maxRuns: 100,
+          now: () => 0,
+          telemetry: NO_TELEMETRY,
+        });
+        const log = logOver(
+          listings,
+          new ObjectCache({ driver, maxBytes: 0, telemetry: NO_TELEMETRY }),
+        );
         const { lines } = await log.read(user, new Map());
         const chunks: Uint8Array[] = [];
         for await (const chunk of lines) chunks.push(chunk);

@@ -22,8 +22,14 @@ const [a, b, c] = [newClient(), newClient(), newClient()];
 
 /** An instance with a quota, on a driver that others may share. */
 function instance(options: Partial<QuotaOptions>, driver: HookedDriver, ttl = 1000) {
-  const listings = new ListingCache({ driver, ttl, maxRuns: 10_000, now: () => 0 });
-  const log = logOver(listings, new ObjectCache({ driver, maxBytes: 0 }));
+  const listings = new ListingCache({
+    driver,
+    ttl,
+    maxRuns: 10_000,
+    now: () => 0,
+    telemetry: NO_TELEMETRY,
+  });
+  const log = logOver(listings, new ObjectCache({ driver, maxBytes: 0, telemetry: NO_TELEMETRY }));
   const quota = new Quota({ bytes: 0, clients: 0, ...options });
   return {
     append: (client: string, first: number, ...payloads: string[]) =>
