@@ -115,5 +115,7 @@ function routesOf(
 /** The path of a request's URL; without a Host header, some runtimes give only the path. */
 function pathOf(url: string): string {
   const start = url.startsWith("/") ? 0 : url.indexOf("/", url.indexOf("://") + 3);
-  return start === -1 ? "/" : url.slice(start).replace(/[?#].*$/s, "");
+  if (start === -1) return "/";
+  const end = url.slice(start).search(/[?#]/);
+  return end === -1 ? url.slice(start) : url.slice(start, start + end);
 }

@@ -90,7 +90,7 @@ export class S3Driver implements Driver {
     if (bucket === undefined) {
       throw new StorageUnavailable(`${location} is not s3://bucket or s3://bucket/prefix`);
     }
-    const prefix = path.replace(/\/+$/, "");
+    const prefix = withoutSlashes(path);
     const client = new S3Client({
       ...config,
       // The SDK's defaults add checksums in a form that many services refuse.
@@ -246,4 +246,11 @@ export class S3Driver implements Driver {
       { cause: error, reason },
     );
   }
+}
+
+/** A path without the slashes at its end. */
+function withoutSlashes(path: string): string {
+  let end = path.length;
+  while (path[end - 1] === "/") end--;
+  return path.slice(0, end);
 }

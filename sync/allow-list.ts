@@ -60,7 +60,8 @@ function* entriesOf(text: string): Generator<{ entry: string; line: number }> {
 }
 
 function userOf(entry: string): Fingerprint {
+  if (!isFingerprint(entry)) return fingerprintOf(entry);
   // 43 characters have two bits to spare: only one spelling is a fingerprint.
   const canonical = Buffer.from(entry, "base64url").toString("base64url") === entry;
-  return isFingerprint(entry) && canonical ? entry : fingerprintOf(entry);
+  return canonical ? entry : fingerprintOf(entry);
 }

@@ -96,7 +96,7 @@ function decode(text: string): Buffer {
   if (text.length > MAX_LENGTH) {
     throw new InvalidPublicKey(`this is too long for an RSA key of ${MAX_BITS} bits`);
   }
-  const label = /-----BEGIN ([A-Z0-9 ]+)-----/.exec(text)?.[1];
+  const label = /-----BEGIN ([A-Z0-9 ]{1,64})-----/.exec(text)?.[1];
   if (label?.includes("PRIVATE KEY")) {
     throw new InvalidPublicKey(
       "this is a private key: it must never leave the device; send the public key",
@@ -115,8 +115,8 @@ function decode(text: string): Buffer {
   const base64 = /^\s*-----BEGIN PUBLIC KEY-----([^-]*)-----END PUBLIC KEY-----\s*$/.exec(
     text,
   )?.[1];
-  const compact = (base64 ?? text).replace(/\s+/g, "").replace(/=+$/, "");
-  if (!/^[A-Za-z0-9+/_-]+$/.test(compact)) {
+  const compact = (base64 ?? text).replace(/\s+/g, "");
+  if (!/^[A-Za-z0-9+/_-]+={0,2}$/.test(compact)) {
     throw new InvalidPublicKey("this is not PEM, base64 or base64url of an RSA public key (SPKI)");
   }
   return Buffer.from(compact, "base64");

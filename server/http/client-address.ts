@@ -114,13 +114,15 @@ function groupOf(ip: Network[0]): string {
 }
 
 function withoutZone(address: string): string {
-  return address.replace(/%.*$/, "");
+  const [withoutZone = ""] = address.split("%", 1);
+  return withoutZone;
 }
 
 /** The `for` of each element of a `Forwarded` field (RFC 7239), in order; empty where it has none. */
 function forwardedHops(field: string): string[] {
   return elementsOf(field).map((element) => {
-    const [, quoted, token] = /(?:^|;)\s*for=(?:"([^"]*)"|([^;]*))/i.exec(element) ?? [];
+    const pair = element.split(";").find((pair) => /^\s*for=/i.test(pair)) ?? "";
+    const [, quoted, token] = /^\s*for=(?:"([^"]*)"|(.*))/i.exec(pair) ?? [];
     return quoted ?? token ?? "";
   });
 }

@@ -31,13 +31,11 @@ export class Routes {
       ]),
     );
     this.#labels = new Set(Object.keys(routes));
-    this.#inWords = Object.entries(routes)
-      .map(([path, methods]) => {
-        const named = Object.keys(methods).filter((method) => !IMPLIED.includes(method));
-        return `${named.join(" and ")} ${path}`;
-      })
-      .join(", ")
-      .replace(/, ([^,]*)$/, " and $1");
+    const inWords = Object.entries(routes).map(([path, methods]) => {
+      const named = Object.keys(methods).filter((method) => !IMPLIED.includes(method));
+      return `${named.join(" and ")} ${path}`;
+    });
+    this.#inWords = `${inWords.slice(0, -1).join(", ")} and ${inWords.at(-1)}`;
   }
 
   /** What answers a method of a path. Throws `not-found` and `method-not-allowed`. */

@@ -61,6 +61,12 @@ export interface RequestSignaturesOptions {
 /** Characters of a field at most: the signature of the largest key takes some 1,400. */
 const MAX_FIELD = 4096;
 
+/** Characters of a host and port at most: a name in DNS has 253. */
+const MAX_HOST = 260;
+
+/** More blanks in a row than a field that is signed may have. */
+const MANY_BLANKS = /[\t ]{65}/;
+
 /** Turns off the clock check of the library, whose error does not say that it was the clock. */
 const ANY_TIME = Number.MAX_SAFE_INTEGER;
 
@@ -245,13 +251,18 @@ function claimedOriginOf({ headers, url }: Request): string | undefined {
   // HTTP/2 has no Host: some runtimes have it in the URL only.
   const host = headers.get("host") ?? (URL.canParse(url) ? new URL(url).host : "");
   const origin = `http://${host}`;
+  // A longer one is no name of a host, and decoding it (IDNA) takes time that grows faster than it.
+  if (host.length > MAX_HOST) return undefined;
   const isHost = /^[^/?#@\\\s]+$/.test(host) && URL.canParse(origin);
   return isHost ? origin : undefined;
 }
 
-/** The fields that can be signed. The library refuses a message that has any other. */
+/**
+ * The fields that can be signed. The library refuses a message with other characters in a field, and
+ * trims values in a time that grows with the square of the blanks in a row.
+ */
 function fieldsOf(headers: Headers): { name: string; value: string }[] {
   return [...headers]
-    .filter(([, value]) => /^[\t\x20-\x7e]*$/.test(value))
+    .filter(([, value]) => /^[\t\x20-\x7e]*$/.test(value) && !MANY_BLANKS.test(value))
     .map(([name, value]) => ({ name, value }));
 }
