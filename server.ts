@@ -30,7 +30,7 @@ async function main(environment: Readonly<Record<string, string | undefined>>): 
   process.env.UV_THREADPOOL_SIZE ??= DISK_THREADS;
   const config = readConfig(environment);
   const logger = createLogger(config.LOG);
-  const driver = await openStorage(config.STORAGE);
+  const driver = await openStorage(config.STORAGE, (message) => logger.error(message));
   const handler = createHandler({ config, driver, logger, Response: await responseClass() });
   const server = await listen(handler.fetch, {
     hostname: config.HOST,

@@ -66,6 +66,9 @@ export interface Driver {
   close(): Promise<void>;
 }
 
+/** Takes a sentence about the storage that its operator should read. */
+export type Warn = (message: string) => void;
+
 /** No object has this name: it was never stored, or it was deleted. */
 export class ObjectMissing extends Error {
   override name = "ObjectMissing";

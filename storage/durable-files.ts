@@ -7,12 +7,12 @@ import {
   closeSync,
   fstatSync,
   fsync as fsyncCallback,
+  lstatSync,
   open as openCallback,
   openSync,
   read as readCallback,
   readFile,
   rename as renameCallback,
-  statSync,
   unlink as unlinkCallback,
   write as writeCallback,
   writeSync,
@@ -104,11 +104,12 @@ export async function remove(path: string): Promise<boolean> {
 export const move: (from: string, to: string) => Promise<void> = promisify(renameCallback);
 
 /**
- * The size of a file in bytes; `undefined` when nothing is there, `null` when it is not a file.
+ * The size of a file in bytes; `undefined` when nothing is there, `null` when it is not a file, as
+ * a link is none: it may lead anywhere.
  * Synchronous: waking a thread takes many times as long as the call.
  */
 export function sizeOf(path: string): number | null | undefined {
-  const entry = statSync(path, { throwIfNoEntry: false });
+  const entry = lstatSync(path, { throwIfNoEntry: false });
   return entry?.isFile() === false ? null : entry?.size;
 }
 

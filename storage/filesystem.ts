@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
-import { mkdir, readdir, stat } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+import { readdir, stat } from "node:fs/promises";
+import { join, resolve } from "node:path";
 import { LRUCache } from "lru-cache";
+import { checkPlace, makeFolder, type Owners, openDataFolder } from "./data-folder.ts";
 import {
   checkName,
   type Driver,
@@ -9,9 +10,9 @@ import {
   partitionOf,
   StorageUnavailable,
   type StoredObject,
+  type Warn,
 } from "./driver.ts";
 import {
-  codeOf,
   FolderSyncs,
   isNotFound,
   LARGE,
@@ -21,7 +22,6 @@ import {
   remove,
   sizeOf,
   sizesOf,
-  syncFolder,
   writeNew,
 } from "./durable-files.ts";
 
@@ -46,25 +46,27 @@ export class FilesystemDriver implements Driver {
   readonly #syncs = new FolderSyncs();
   readonly #durableFolders = new LRUCache<string, true>({ max: FOLDERS_REMEMBERED });
 
-  private constructor(root: string) {
+  readonly #owners: Owners;
+
+  private constructor(root: string, temporary: string, owners: Owners) {
     this.#root = root;
-    this.#temporary = join(root, ".tmp");
+    this.#temporary = temporary;
+    this.#owners = owners;
   }
 
   /**
    * Opens a folder, creating it if necessary, and deletes the temporary files that a crash has left.
    * A running put of another process, whose temporary file is deleted too, writes it again.
+   *
+   * @param warn takes what the operator should know about the folder
    */
-  static async open(path: string): Promise<FilesystemDriver> {
-    const driver = new FilesystemDriver(resolve(path));
-    await guarded(`open the storage folder ${path}`, async () => {
-      const made = await mkdir(driver.#temporary, { recursive: true, mode: 0o700 });
-      if (made !== undefined) await syncUpTo(dirname(made), driver.#temporary);
-      for (const leftover of await readdir(driver.#temporary)) {
-        await remove(join(driver.#temporary, leftover));
-      }
-    });
-    return driver;
+  static async open(path: string, warn: Warn = console.warn): Promise<FilesystemDriver> {
+    const root = resolve(path);
+    const temporary = join(root, ".tmp");
+    const owners = await guarded(`open the storage folder ${path}`, () =>
+      openDataFolder(root, temporary, warn),
+    );
+    return new FilesystemDriver(root, temporary, owners);
   }
 
   async list(prefix: string): Promise<StoredObject[]> {
@@ -165,6 +167,7 @@ export class FilesystemDriver implements Driver {
   /** The names in a partition's folder, of objects and of any other files. */
   async #namesIn(path: string): Promise<string[]> {
     try {
+      checkPlace(path, this.#owners);
       return await readdir(path);
     } catch (error) {
       if (!isNotFound(error)) throw error;
@@ -199,9 +202,8 @@ export class FilesystemDriver implements Driver {
   /** Creates a partition's folder; resolves once its entry in the root survives power loss. */
   async #makeFolder(folder: string): Promise<void> {
     if (this.#durableFolders.has(folder)) return;
-    await mkdir(join(this.#root, folder), { mode: 0o700 }).catch((error: unknown) => {
-      if (codeOf(error) !== "EEXIST") throw error;
-    });
+    const path = join(this.#root, folder);
+    if (!(await makeFolder(path))) checkPlace(path, this.#owners);
     await this.#syncs.sync(this.#root);
     this.#durableFolders.set(folder, true);
   }
@@ -230,12 +232,6 @@ export class FilesystemDriver implements Driver {
 /** The path of a name in a folder. `join` also normalizes the path, which takes long. */
 function inFolder(folder: string, name: string): string {
   return `${folder}/${name}`;
-}
-
-/** Makes new folders durable: `folder`, and all above it up to `top`, included. */
-async function syncUpTo(top: string, folder: string): Promise<void> {
-  await syncFolder(folder);
-  if (folder !== top) await syncUpTo(top, dirname(folder));
 }
 
 /** Does some work; an error of the system becomes `StorageUnavailable`, with the cause. */

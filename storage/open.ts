@@ -1,4 +1,4 @@
-import type { Driver } from "./driver.ts";
+import type { Driver, Warn } from "./driver.ts";
 import { FilesystemDriver } from "./filesystem.ts";
 import { MemoryDriver } from "./memory.ts";
 
@@ -7,7 +7,7 @@ interface Kind {
   /** The form of the setting in words, for messages. */
   readonly form: string;
   readonly pattern: RegExp;
-  readonly open: (location: string) => Promise<Driver>;
+  readonly open: (location: string, warn: Warn) => Promise<Driver>;
 }
 
 /** All kinds of storage. Nothing outside this folder knows which there are. */
@@ -41,12 +41,14 @@ export function isStorage(location: string): boolean {
 /**
  * Opens the storage at a location, as the `STORAGE` setting names it. Throws `StorageUnavailable`
  * when it cannot be opened, and a `TypeError` for a location of no known form.
+ *
+ * @param warn takes what the operator should know; it is printed to standard error by default
  */
-export async function openStorage(location: string): Promise<Driver> {
+export async function openStorage(location: string, warn: Warn = console.warn): Promise<Driver> {
   const kind = kindOf(location);
   if (kind === undefined)
     throw new TypeError(`the storage must be ${STORAGE_FORMS}, not ${location}`);
-  return kind.open(location);
+  return kind.open(location, warn);
 }
 
 function kindOf(location: string): Kind | undefined {

@@ -3,12 +3,9 @@ import { randomUUID } from "node:crypto";
 import { open, rename } from "node:fs/promises";
 import { join } from "node:path";
 
-/** Files whose names end so were never finished. */
-export const TEMPORARY = ".tmp";
-
 /** Replaces a file as a whole and durably: a crash leaves the old content or the new one. */
 export async function replaceFile(folder: string, name: string, text: string): Promise<void> {
-  const temporary = join(folder, `${randomUUID()}${TEMPORARY}`);
+  const temporary = join(folder, `${randomUUID()}.tmp`);
   const file = await open(temporary, "wx", 0o600);
   try {
     await file.writeFile(text);

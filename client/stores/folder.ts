@@ -1,9 +1,9 @@
-import { mkdir, readdir, readFile, rm } from "node:fs/promises";
+import { lstat, mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { StoreDamaged } from "../errors.ts";
 import { SerialQueue } from "../serial-queue.ts";
 import type { Cursor, Identity } from "../types.ts";
-import { hasCode, replaceFile, syncFolder, TEMPORARY } from "./folder-files.ts";
+import { hasCode, replaceFile, syncFolder } from "./folder-files.ts";
 import { FolderLock } from "./folder-lock.ts";
 import { LogFile } from "./folder-log.ts";
 import type { Move, OwnClient, Store, StoreState } from "./store.ts";
@@ -21,6 +21,9 @@ interface State {
 }
 
 const STATE_FILE = "state.json";
+/** Logs, and files that were never finished. Any other file is not the store's to delete. */
+const ownFile = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.(log|tmp)$/;
+
 const EMPTY: State = { version: 1, own: [], cursors: [] };
 
 /**
@@ -68,6 +71,8 @@ export class FolderStore implements Store {
   static async #openSlot(place: string, slot: number): Promise<FolderStore | undefined> {
     const folder = join(place, String(slot));
     await mkdir(folder, { recursive: true, mode: 0o700 });
+    // What a link leads to belongs to something else, and opening deletes what was never finished.
+    if ((await lstat(folder)).isSymbolicLink()) throw new StoreDamaged(`${folder} is a link`);
     const lock = await FolderLock.acquire(folder);
     if (lock === undefined) return undefined;
     const store = new FolderStore(place, slot, lock);
@@ -174,8 +179,8 @@ export class FolderStore implements Store {
     this.#state = await this.#readState();
     const known = new Set(this.#state.own.map(({ client }) => `${client}.log`));
     for (const name of await readdir(this.#folder)) {
-      const leftover = name.endsWith(TEMPORARY) || (name.endsWith(".log") && !known.has(name));
-      if (leftover) await rm(join(this.#folder, name), { force: true });
+      if (ownFile.test(name) && !known.has(name))
+        await rm(join(this.#folder, name), { force: true });
     }
     for (const { client, length, acknowledged } of this.#state.own) {
       const log = await LogFile.open(this.#path(client), Math.max(acknowledged, length ?? 0));

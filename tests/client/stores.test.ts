@@ -1,6 +1,14 @@
 /** The contract of a store on each store, and what only a folder store has to handle. */
 import assert from "node:assert/strict";
-import { appendFileSync, readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
@@ -39,6 +47,27 @@ describe("a store in a folder", () => {
       assert.deepEqual((await theirs.load()).own, []);
       await mine.close();
       await theirs.close();
+    }));
+
+  it("deletes what was never finished, and no file that it has not made", () =>
+    inFolder(async (path) => {
+      await (await FolderStore.open(path, user)).close();
+      const place = join(path, user.fingerprint, "0");
+      for (const name of [`${NEXT}.tmp`, `${NEXT}.log`]) writeFileSync(join(place, name), "half");
+      for (const name of ["cache.tmp", "system.log"]) writeFileSync(join(place, name), "precious");
+      await (await FolderStore.open(path, user)).close();
+      assert.deepEqual(readdirSync(place).sort(), ["cache.tmp", "system.log"]);
+    }));
+
+  it("does not open through a link, and deletes nothing where it leads", () =>
+    inFolder(async (path) => {
+      const elsewhere = join(path, "elsewhere");
+      mkdirSync(elsewhere);
+      writeFileSync(join(elsewhere, `${NEXT}.tmp`), "precious");
+      mkdirSync(join(path, user.fingerprint));
+      symlinkSync(elsewhere, join(path, user.fingerprint, "0"));
+      await assert.rejects(FolderStore.open(path, user), StoreDamaged);
+      assert.deepEqual(readdirSync(elsewhere), [`${NEXT}.tmp`]);
     }));
 
   it("takes over the slot of a process that has died", () =>
@@ -133,7 +162,7 @@ describe("a store in a folder", () => {
       const place = join(path, user.fingerprint, "0");
       // Before the state is replaced: the new log is there, and counts for nothing.
       writeFileSync(join(place, `${NEXT}.log`), "one-anew\ntwo-anew\n");
-      writeFileSync(join(place, "half.tmp"), "{");
+      writeFileSync(join(place, `${CLIENT}.tmp`), "{");
       const undone = await FolderStore.open(path, user);
       assert.deepEqual((await undone.load()).own, [{ client: CLIENT, length: 3, acknowledged: 0 }]);
       assert.deepEqual(

@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import {
+  chmodSync,
+  chownSync,
   mkdirSync,
   readdirSync,
+  readFileSync,
   renameSync,
   rmSync,
   statSync,
@@ -67,10 +71,87 @@ describe("the filesystem driver", () => {
     assert.deepEqual(readdirSync(join(root, ".tmp")), []);
   });
 
-  it("deletes the temporary files that a crash has left when it is opened", async () => {
-    writeFileSync(join(root, ".tmp", "half-written"), "pay");
+  it("deletes the temporary files that a crash has left when it is opened, and nothing else", async () => {
+    const inside = join(root, ".tmp");
+    writeFileSync(join(inside, randomUUID()), "pay");
+    mkdirSync(join(inside, randomUUID()));
+    writeFileSync(join(inside, "precious"), "kept");
+    writeFileSync(join(folder.path, "elsewhere"), "kept");
+    symlinkSync(join(folder.path, "elsewhere"), join(inside, randomUUID()));
     await FilesystemDriver.open(root);
-    assert.deepEqual(readdirSync(join(root, ".tmp")), []);
+    assert.equal(readdirSync(inside).length, 3);
+    assert.equal(readFileSync(join(folder.path, "elsewhere"), "utf8"), "kept");
+  });
+
+  it("T-28 does not open where a link is in the place of its temporary files, and deletes nothing", async () => {
+    const elsewhere = join(folder.path, "elsewhere");
+    const file = join(elsewhere, randomUUID());
+    mkdirSync(elsewhere);
+    writeFileSync(file, "precious");
+    for (const target of [elsewhere, file, "nowhere"]) {
+      rmSync(join(root, ".tmp"), { recursive: true });
+      symlinkSync(target, join(root, ".tmp"));
+      await assert.rejects(FilesystemDriver.open(root), {
+        name: "StorageUnavailable",
+        message: /\.tmp is a link, and leads out of the storage$/,
+      });
+      assert.equal(readFileSync(file, "utf8"), "precious");
+    }
+  });
+
+  it("T-28 neither lists nor stores through a link in the place of a user's folder", async () => {
+    const elsewhere = join(folder.path, "elsewhere");
+    mkdirSync(elsewhere);
+    writeFileSync(join(elsewhere, `${user}.a`), "secret");
+    symlinkSync(elsewhere, join(root, user));
+    await assert.rejects(driver.list(`${user}.`), StorageUnavailable);
+    await assert.rejects(driver.put(`${user}.b`, body), StorageUnavailable);
+    assert.deepEqual(readdirSync(elsewhere), [`${user}.a`]);
+  });
+
+  it("T-28 shows no object where a link leads to a file elsewhere, and stores one in its place", async () => {
+    await driver.put(`${user}.a`, body);
+    const elsewhere = join(folder.path, "elsewhere");
+    writeFileSync(elsewhere, "secret");
+    symlinkSync(elsewhere, join(root, user, `${user}.b`));
+    assert.deepEqual(await driver.list(`${user}.`), [{ name: `${user}.a`, size: 7 }]);
+    await driver.put(`${user}.b`, body);
+    assert.deepEqual(Buffer.from(await driver.get(`${user}.b`)), Buffer.from(body));
+    assert.equal(readFileSync(elsewhere, "utf8"), "secret");
+  });
+
+  const notRoot = process.getuid?.() !== 0;
+  it(`T-28 refuses folders of another account${notRoot ? " (skipped: only root can make one)" : ""}`, {
+    skip: notRoot,
+  }, async () => {
+    mkdirSync(join(root, user));
+    chownSync(join(root, user), 65_534, 65_534);
+    await assert.rejects(driver.list(`${user}.`), /belongs to another account/);
+    await assert.rejects(driver.put(`${user}.b`, body), /belongs to another account/);
+    chownSync(join(root, ".tmp"), 65_534, 65_534);
+    await assert.rejects(FilesystemDriver.open(root), /\.tmp belongs to another account/);
+    // Its owner may do everything in the storage folder, and the folders in it are as good.
+    chownSync(root, 65_534, 65_534);
+    const warnings: string[] = [];
+    const { list } = await FilesystemDriver.open(root, (message) => warnings.push(message));
+    assert.ok(list);
+    assert.match(warnings.join("\n"), /^the storage folder .* belongs to another account/);
+  });
+
+  it("T-28 warns of a folder that others may write to, and of no other", async () => {
+    const warnings: string[] = [];
+    const open = () => FilesystemDriver.open(root, (message) => warnings.push(message));
+    await open();
+    chmodSync(root, 0o755);
+    await open();
+    assert.deepEqual(warnings, []);
+    for (const path of [root, join(root, ".tmp")]) {
+      chmodSync(path, 0o775);
+      await open();
+      chmodSync(path, 0o700);
+    }
+    assert.equal(warnings.length, 2);
+    for (const warning of warnings) assert.match(warning, /^other accounts may write to .* chmod/);
   });
 
   it("completes puts while other processes delete temporary files and the folder", async () => {

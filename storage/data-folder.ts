@@ -1,0 +1,77 @@
+/** Opens a data folder. What lies in it is not trusted: other accounts may have put it there. */
+import { lstatSync, type Stats } from "node:fs";
+import { lstat, mkdir, readdir, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { Warn } from "./driver.ts";
+import { codeOf, remove, syncFolder } from "./durable-files.ts";
+
+/** The bits of a mode that let the group, or everyone, write. */
+const WRITABLE_BY_OTHERS = 0o022;
+
+/** The names that `randomUUID` makes. */
+const temporaryName = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** The accounts whose folders may be used. */
+export type Owners = ReadonlySet<number | undefined>;
+
+/**
+ * Creates a data folder and the folder of temporary files in it, where they are missing, and deletes
+ * the temporary files that a crash has left.
+ */
+export async function openDataFolder(root: string, temporary: string, warn: Warn): Promise<Owners> {
+  const top = await mkdir(root, { recursive: true, mode: 0o700 });
+  if (await makeFolder(temporary)) await syncUpTo(dirname(top ?? temporary), temporary);
+  const { uid, mode } = await stat(root);
+  const account = process.getuid?.();
+  // The owner of the storage folder can do everything in it; on a network mount that is often not
+  // the account that mounted it.
+  const owners: Owners = new Set([account, uid]);
+  const inside = await lstat(temporary);
+  checkFolder(temporary, inside, owners);
+  if (account !== undefined && uid !== account) {
+    warn(`the storage folder ${root} belongs to another account, which can change what is in it`);
+  }
+  if (((mode | inside.mode) & WRITABLE_BY_OTHERS) !== 0) {
+    warn(
+      `other accounts may write to the storage folder ${root}: run chmod -R go-w on it, if that is not wanted`,
+    );
+  }
+  for (const entry of await readdir(temporary, { withFileTypes: true })) {
+    if (entry.isFile() && temporaryName.test(entry.name)) await remove(join(temporary, entry.name));
+  }
+  return owners;
+}
+
+/** Creates a folder that only this account can read. False if something is there already. */
+export async function makeFolder(path: string): Promise<boolean> {
+  try {
+    await mkdir(path, { mode: 0o700 });
+    return true;
+  } catch (error) {
+    if (codeOf(error) !== "EEXIST") throw error;
+    return false;
+  }
+}
+
+/**
+ * Throws where a link, a file or the folder of another account is in the place of a folder of the
+ * storage. Nothing there is no fault. Synchronous: waking a thread takes many times as long.
+ */
+export function checkPlace(path: string, owners: Owners): void {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found !== undefined) checkFolder(path, found, owners);
+}
+
+function checkFolder(path: string, found: Stats, owners: Owners): void {
+  if (found.isSymbolicLink()) throw new Error(`${path} is a link, and leads out of the storage`);
+  if (!found.isDirectory()) throw new Error(`${path} is not a folder`);
+  if (!owners.has(found.uid)) {
+    throw new Error(`${path} belongs to another account: remove it, or chown it to this one`);
+  }
+}
+
+/** Makes new folders durable: `folder`, and all above it up to `top`, included. */
+async function syncUpTo(top: string, folder: string): Promise<void> {
+  await syncFolder(folder);
+  if (folder !== top) await syncUpTo(top, dirname(folder));
+}
