@@ -20,3 +20,6 @@ export const LINES_TYPE = "application/x-ndjson";
 
 /** The response header with the number of lines that follow. */
 export const OPERATION_COUNT = "Operation-Count";
+
+/** The response header with the largest body that the server accepts, in bytes. */
+export const MAX_BODY = "Max-Body";

@@ -1,6 +1,6 @@
 /** The server without a listener: routes requests, and turns replies and errors into responses. */
 import type { ServerRequest } from "srvx";
-import { SYNC_PATH } from "../protocol/limits.ts";
+import { MAX_BODY, SYNC_PATH } from "../protocol/limits.ts";
 import { PROBLEMS } from "../protocol/problems.ts";
 import { type Cors, corsFor } from "./http/cors.ts";
 import { hasMore } from "./http/incoming-body.ts";
@@ -50,6 +50,7 @@ export function createHandler(options: HandlerOptions): Handler {
     running.count--;
     const { status, headers, body } = reply;
     cors.allow(request.headers.get("origin"), reply);
+    if (path === SYNC_PATH) headers[MAX_BODY] = String(config.MAX_BODY);
     // An idle connection would hold up the stop for as long as it is kept alive, and a body that
     // nobody reads has no time limit.
     if (stopped || ((status !== 200 || path !== SYNC_PATH) && hasMore(request))) {

@@ -1,9 +1,9 @@
 /** Cross-origin resource sharing: browsers are clients like any other. */
-import { OPERATION_COUNT } from "../../protocol/limits.ts";
+import { MAX_BODY, OPERATION_COUNT } from "../../protocol/limits.ts";
 import type { Reply } from "./response.ts";
 import type { Methods } from "./routes.ts";
 
-const EXPOSED = `${OPERATION_COUNT}, Retry-After, RateLimit, RateLimit-Policy, Date, Accept-Signature`;
+const EXPOSED = `${OPERATION_COUNT}, ${MAX_BODY}, Retry-After, RateLimit, RateLimit-Policy, Date, Accept-Signature`;
 
 export interface Cors {
   /** Adds the fields to a reply that let a page of an allowed origin read it. */

@@ -75,9 +75,33 @@ describe("a request at the limits of the rules", () => {
   });
 });
 
+describe("an answer of /sync", () => {
+  it("has the largest body that the server accepts, whatever the answer is", async () => {
+    await withServer({ MAX_BODY: String(MAX_BODY) }, async ({ url }) => {
+      const headers = { "Content-Type": "application/json" };
+      const requests: [number, string, RequestInit][] = [
+        [200, "/sync", { method: "POST", headers, body: body() }],
+        [400, "/sync", { method: "POST", headers, body: "{" }],
+        [401, "/sync", { method: "DELETE", headers, body: JSON.stringify({ user }) }],
+        [413, "/sync", { method: "POST", headers, body: "x".repeat(MAX_BODY + 1) }],
+        [204, "/sync", { method: "OPTIONS" }],
+        [405, "/sync", {}],
+        [200, "/health", {}],
+      ];
+      for (const [status, path, init] of requests) {
+        const answer = await fetch(new URL(path, url), init);
+        await answer.text();
+        assert.equal(answer.status, status);
+        const expected = path === "/sync" ? String(MAX_BODY) : null;
+        assert.equal(answer.headers.get("max-body"), expected, String(status));
+      }
+    });
+  });
+});
+
 describe("a request of a web page", () => {
   const EXPOSED =
-    "Operation-Count, Retry-After, RateLimit, RateLimit-Policy, Date, Accept-Signature";
+    "Operation-Count, Max-Body, Retry-After, RateLimit, RateLimit-Policy, Date, Accept-Signature";
 
   /** The CORS headers of a preflight, of an answer and of refusals. */
   async function corsHeaders(url: string, origin?: string) {
