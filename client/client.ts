@@ -94,7 +94,7 @@ export class SyncClient {
     return this.#status;
   }
 
-  /** The last refusal of each client id whose operations are still missing. */
+  /** The last refusal of each client id whose operations are missing. */
   get refusals(): readonly Refusal[] {
     return this.#inbox.refusals;
   }

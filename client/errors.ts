@@ -28,7 +28,7 @@ const BY_STATUS: Readonly<Record<number, ProblemType>> = {
 /** The code for an answer other than 2xx. A problem type counts if its status agrees. */
 export function codeOf(status: number, problem: Readonly<Record<string, unknown>>): ErrorCode {
   const name = typeof problem.type === "string" ? problem.type.split(":").at(-1) : undefined;
-  if (name !== undefined && isProblemType(name) && PROBLEMS[name].status === status) return name;
+  if (name !== undefined && isProblemType(name) && PROBLEMS[name] === status) return name;
   return BY_STATUS[status] ?? "http-error";
 }
 

@@ -41,6 +41,8 @@ export class Inbox {
   readonly #cursors: Map<string, Cursor>;
   /** Clients of which operations were refused. */
   readonly #suspended = new Map<string, Suspension>();
+  /** The last operation of each client that does not decrypt. */
+  readonly #unreadable = new Map<string, Refusal>();
   /** Consecutive lines of one client, not verified yet. */
   #run: Line[] = [];
   #characters = 0;
@@ -50,9 +52,10 @@ export class Inbox {
     this.#cursors = new Map(cursors.map((cursor) => [cursor.client, cursor]));
   }
 
-  /** The last refusal of each client whose operations are still missing. */
+  /** The last refusal of each client whose operations are missing. */
   get refusals(): Refusal[] {
-    return [...this.#suspended.values()].map(({ refusal }) => refusal);
+    const suspended = [...this.#suspended.values()].map(({ refusal }) => refusal);
+    return [...suspended, ...this.#unreadable.values()];
   }
 
   /**
@@ -86,7 +89,7 @@ export class Inbox {
     this.#characters = 0;
   }
 
-  /** Adds lines of an answer, in order. Returns how many operations were delivered. */
+  /** Adds lines of an answer, in order. Returns how many operations were taken. */
   async push(lines: readonly Line[]): Promise<number> {
     let delivered = 0;
     for (const line of lines) {
@@ -102,7 +105,7 @@ export class Inbox {
     return delivered;
   }
 
-  /** Verifies and delivers the run so far. Returns how many operations were delivered. */
+  /** Verifies and delivers the run so far. Returns how many operations were taken. */
   async flush(): Promise<number> {
     const lines = this.#run;
     const client = lines[0]?.client;
@@ -112,16 +115,22 @@ export class Inbox {
     return this.#deliver(client, run);
   }
 
-  async #deliver(client: string, { operations, cursor, refusal }: VerifiedRun): Promise<number> {
-    if (operations.length > 0 && cursor !== undefined) {
-      await this.#options.receive(operations, cursor);
+  async #deliver(client: string, run: VerifiedRun): Promise<number> {
+    const { operations, unreadable, cursor, refusal } = run;
+    const taken = operations.length + unreadable.length;
+    for (const one of unreadable) {
+      this.#unreadable.set(client, one);
+      this.#options.onRefusal(one);
+    }
+    if (taken > 0 && cursor !== undefined) {
+      if (operations.length > 0) await this.#options.receive(operations, cursor);
       // Only now: a crash before this line delivers the operations again, and loses none.
       await this.#options.store.advance(cursor);
       this.#cursors.set(client, cursor);
       this.#suspended.delete(client);
     }
     if (refusal !== undefined) this.refuse(refusal);
-    return operations.length;
+    return taken;
   }
 
   /** Ignores a client for a while, and reports why. */

@@ -196,9 +196,10 @@ export class Outbox {
     const lines = payloads.map((payload, i) => ({ client, index: first + i, payload }));
     const before = await this.cursorAt(client, first - 1);
     const verifier = new RunVerifier(this.#identity);
-    const { operations, refusal } = await verifier.verify(client, lines, before);
-    if (refusal !== undefined || operations.length !== count) {
-      throw new StoreDamaged(`operation ${refusal?.index} of ${client}: ${refusal?.kind}`);
+    const { operations, ...run } = await verifier.verify(client, lines, before);
+    const fault = run.refusal ?? run.unreadable[0];
+    if (operations.length !== count) {
+      throw new StoreDamaged(`operation ${fault?.index} of ${client}: ${fault?.kind}`);
     }
     return operations.map(({ data }) => data);
   }

@@ -50,9 +50,10 @@ export interface Cursor {
 }
 
 /**
- * Handles operations of other installations: all of one client id, consecutive, decrypted and
- * proven to be the user's own. They count as delivered once the function returns, or its promise
- * is fulfilled. If it throws or rejects, they are delivered again.
+ * Handles operations of other installations: all of one client id, in order, decrypted and proven
+ * to be the user's own. None is missing between them but those reported as `unreadable`. They count
+ * as delivered once the function returns, or its promise is fulfilled. If it throws or rejects, they
+ * are delivered again.
  *
  * @param cursor the position after the last of the operations
  */
@@ -68,7 +69,8 @@ export type Receive = (operations: readonly Operation[], cursor: Cursor) => void
  * - `fork`: made by the user, and another one was received under the same index: the client id is
  *   in use twice.
  * - `other version`: an envelope of a version that this software does not read.
- * - `unreadable`: signed by the user, and does not decrypt: a fault of the device that made it.
+ * - `unreadable`: signed by the user, and does not decrypt: a fault of the device that made it. Only
+ *   this operation is missing, for good; those after it are delivered.
  */
 export type RefusalKind =
   | "forged"
@@ -78,7 +80,7 @@ export type RefusalKind =
   | "other version"
   | "unreadable";
 
-/** Operations that were not delivered: those of one client id from `index` on. */
+/** Operations that were not delivered: those of one client id from `index` on (see `unreadable`). */
 export interface Refusal {
   readonly kind: RefusalKind;
   readonly client: string;

@@ -3,7 +3,8 @@
  *
  * Each operation names the hash of the one before it, so the signature of the last one covers the
  * whole run. Where a run is not valid, each operation is verified by itself, and the run is split
- * at the first fault: the operations before it are valid, the rest is refused.
+ * at the first fault: the operations before it are valid, the rest is refused. A valid operation
+ * that does not decrypt is left out: the chain goes on after it.
  */
 import { fromBase64url, toBase64url } from "../protocol/base64.ts";
 import { type Bytes, equal, sha256 } from "../protocol/bytes.ts";
@@ -22,7 +23,9 @@ import type { Cursor, Identity, Operation, Refusal, RefusalKind } from "./types.
 /** What of a run is valid. */
 export interface VerifiedRun {
   readonly operations: Operation[];
-  /** The position after the last of them; the one before the run, if there is none. */
+  /** Valid operations that do not decrypt: no retry can help, so they are stepped over. */
+  readonly unreadable: Refusal[];
+  /** The position after the last of both; the one before the run, if there is none. */
   readonly cursor: Cursor | undefined;
   /** Why the rest is refused, if there is one. */
   readonly refusal: Refusal | undefined;
@@ -72,24 +75,25 @@ export class RunVerifier {
       parsed.slice(0, valid).map(({ envelope }) => this.#decrypt(envelope)),
     );
     const operations: Operation[] = [];
-    let kind = fault;
+    const unreadable: Refusal[] = [];
+    const indexOf = (i: number) => parsed[i]?.line.index ?? 0;
     for (const [i, result] of results.entries()) {
-      if (result.status === "rejected") {
-        kind = "unreadable";
-        break;
-      }
-      operations.push({ client, index: parsed[i]?.line.index ?? 0, data: result.value });
+      const place = { client, index: indexOf(i) };
+      if (result.status === "fulfilled") operations.push({ ...place, data: result.value });
+      // Web Crypto rejects so where a key or a tag does not fit. Anything else may be over later.
+      else if (result.reason instanceof DOMException) {
+        unreadable.push({ kind: "unreadable", ...place });
+      } else throw result.reason;
     }
-    const count = operations.length;
-    const last = parsed[count - 1];
+    const last = parsed[valid - 1];
     return {
       operations,
+      unreadable,
       cursor:
         last === undefined
           ? cursor
           : { client, index: last.line.index, hash: toBase64url(last.hash) },
-      refusal:
-        kind === undefined ? undefined : { kind, client, index: parsed[count]?.line.index ?? 0 },
+      refusal: fault && { kind: fault, client, index: indexOf(valid) },
     };
   }
 
@@ -114,36 +118,20 @@ export class RunVerifier {
       const one = parsed[i - 1];
       return one === undefined ? start : { index: one.line.index, hash: one.hash };
     };
-    const last = parsed.at(-1)?.envelope;
-    const isValid =
-      parsed.every((one, i) => follows(one, client, this.#identity, previous(i))) &&
-      last !== undefined &&
-      !(last instanceof InvalidEnvelope) &&
-      (await isGenuine(this.#identity, last));
-    if (isValid) return { valid: parsed.length };
+    const faults = parsed.map((one, i) => faultOf(one, client, this.#identity, previous(i)));
+    const last = parsed.at(-1);
+    const isWhole = last !== undefined && !faults.some(Boolean) && (await this.#isGenuine(last));
+    if (isWhole) return { valid: parsed.length };
     for (const [i, one] of parsed.entries()) {
-      const fault = await this.#faultOf(one, client, previous(i));
+      const fault = (await this.#isGenuine(one)) ? faults[i] : "forged";
       if (fault !== undefined) return { valid: i, fault };
     }
     return { valid: parsed.length };
   }
 
-  /** The fault of one line. The signature comes first: without it, nothing else can be trusted. */
-  async #faultOf(
-    { line, envelope, hash }: ParsedLine,
-    client: string,
-    previous: Previous,
-  ): Promise<RefusalKind | undefined> {
-    if (envelope instanceof InvalidEnvelope) {
-      return envelope.version === undefined ? "forged" : "other version";
-    }
-    if (!(await isGenuine(this.#identity, envelope))) return "forged";
-    if (envelope.fingerprint !== this.#identity.fingerprint) return "out of place";
-    if (envelope.client !== client || envelope.index !== line.index) return "out of place";
-    if (line.index === previous.index && !equal(hash, previous.hash)) return "fork";
-    if (line.index <= previous.index) return "out of place";
-    if (line.index > previous.index + 1) return "chain broken";
-    return equal(envelope.previous, previous.hash) ? undefined : "chain broken";
+  /** Whether the user has signed a line, as far as it has a signature. */
+  async #isGenuine({ envelope }: ParsedLine): Promise<boolean> {
+    return envelope instanceof InvalidEnvelope || isGenuine(this.#identity, envelope);
   }
 
   async #decrypt(envelope: Envelope | InvalidEnvelope): Promise<Bytes> {
@@ -172,19 +160,20 @@ function hashOf(cursor: Cursor | undefined): Bytes {
   return hash;
 }
 
-/** Whether an operation claims to be the next one. The signature has to prove the claim. */
-function follows(
-  { line, envelope }: ParsedLine,
+/** The fault of a line, if the user has signed it: without the signature, it is forged. */
+function faultOf(
+  { line, envelope, hash }: ParsedLine,
   client: string,
   { fingerprint }: Identity,
   previous: Previous,
-): boolean {
-  return (
-    !(envelope instanceof InvalidEnvelope) &&
-    envelope.fingerprint === fingerprint &&
-    envelope.client === client &&
-    envelope.index === line.index &&
-    line.index === previous.index + 1 &&
-    equal(envelope.previous, previous.hash)
-  );
+): RefusalKind | undefined {
+  if (envelope instanceof InvalidEnvelope) {
+    return envelope.version === undefined ? "forged" : "other version";
+  }
+  if (envelope.fingerprint !== fingerprint) return "out of place";
+  if (envelope.client !== client || envelope.index !== line.index) return "out of place";
+  if (line.index === previous.index && !equal(hash, previous.hash)) return "fork";
+  if (line.index <= previous.index) return "out of place";
+  if (line.index > previous.index + 1) return "chain broken";
+  return equal(envelope.previous, previous.hash) ? undefined : "chain broken";
 }

@@ -11,26 +11,26 @@ export const PROBLEM_URN = "urn:sync-server:";
 
 /** The HTTP status of each problem. Titles are the server's: a client shows none. */
 export const PROBLEMS = {
-  "invalid-request": { status: 400 },
-  "signature-required": { status: 401 },
-  "signature-invalid": { status: 401 },
-  "user-not-allowed": { status: 403 },
-  "not-found": { status: 404 },
-  "method-not-allowed": { status: 405 },
-  "request-timeout": { status: 408 },
-  "operation-gap": { status: 409 },
-  "operation-conflict": { status: 409 },
-  "user-erased": { status: 410 },
-  "body-too-large": { status: 413 },
-  "unsupported-media-type": { status: 415 },
-  "rate-limited": { status: 429 },
-  "new-users-limited": { status: 429 },
-  "internal-error": { status: 500 },
-  "storage-unavailable": { status: 503 },
-  overloaded: { status: 503 },
-  stopping: { status: 503 },
-  "quota-exceeded": { status: 507 },
-} as const satisfies Readonly<Record<string, { status: number }>>;
+  "invalid-request": 400,
+  "signature-required": 401,
+  "signature-invalid": 401,
+  "user-not-allowed": 403,
+  "not-found": 404,
+  "method-not-allowed": 405,
+  "request-timeout": 408,
+  "operation-gap": 409,
+  "operation-conflict": 409,
+  "user-erased": 410,
+  "body-too-large": 413,
+  "unsupported-media-type": 415,
+  "rate-limited": 429,
+  "new-users-limited": 429,
+  "internal-error": 500,
+  "storage-unavailable": 503,
+  overloaded: 503,
+  stopping: 503,
+  "quota-exceeded": 507,
+} as const satisfies Readonly<Record<string, number>>;
 
 /** The name of a problem, such as `operation-gap`. */
 export type ProblemType = keyof typeof PROBLEMS;

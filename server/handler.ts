@@ -68,7 +68,7 @@ export function createHandler(options: HandlerOptions): Handler {
       return await routes.find(method, path)(request);
     } catch (error) {
       const problem = problemOf(error);
-      const { status } = PROBLEMS[problem.code];
+      const status = PROBLEMS[problem.code];
       // A `Problem` is thrown on purpose, and logged there if it has to be.
       if (status >= 500 && !(error instanceof Problem)) {
         logger.error("a request failed", { status, error });

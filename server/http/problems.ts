@@ -157,7 +157,7 @@ export function problemOf(error: unknown): ProblemError {
  */
 export function problemReply(error: ProblemError, time: () => number): Reply {
   const { code, members, headers, retryAfter, rate, user } = error;
-  const { status } = PROBLEMS[code];
+  const status = PROBLEMS[code];
   const row = ROWS[code];
   const detail = error.detail ?? row.detail(error);
   const document = {

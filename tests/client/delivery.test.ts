@@ -1,7 +1,18 @@
 /** What a client delivers: operations of others, in order, and each cursor after its operations. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type Cursor, MemoryStore, type Operation, type Store } from "../../client/index.ts";
+import {
+  type Cursor,
+  createIdentity,
+  MemoryStore,
+  type Operation,
+  type Refusal,
+  type Store,
+} from "../../client/index.ts";
+import { fromBase64url } from "../../protocol/base64.ts";
+import { sha256 } from "../../protocol/bytes.ts";
+import type { Line } from "../../protocol/types.ts";
+import { sealed } from "../support/sealed.ts";
 import { nextTick, SimulatedServer } from "../support/simulated-network.ts";
 import { until } from "../support/socket.ts";
 import { createdBy, type Fetch, textsOf, useApps } from "../support/sync-app.ts";
@@ -52,6 +63,45 @@ describe("delivery", () => {
       [256, 511],
       [88, 599],
     ]);
+  });
+
+  it("steps over operations that do not open, reports each, and does not ask for them again", async () => {
+    const server = new SimulatedServer();
+    const fetch: Fetch = (request) => server.fetch(request);
+    const { identity: stranger } = await createIdentity("another passphrase", { bits: 2048 });
+    const faulty = { ...apps.identity, keys: { ...apps.identity.keys, wrap: stranger.keys.wrap } };
+    const client = crypto.randomUUID();
+    const lines: Line[] = [];
+    for (const [index, text] of ["bad", "one", "bad", "three", "bad"].entries()) {
+      const before = fromBase64url(lines.at(-1)?.payload ?? "") ?? new Uint8Array();
+      const hash = index === 0 ? undefined : await sha256(before);
+      const maker = text === "bad" ? faulty : apps.identity;
+      lines.push(...(await sealed(maker, client, [text], index, hash)));
+    }
+    const written = new MemoryStore();
+    await written.begin(client);
+    await written.append(
+      client,
+      0,
+      lines.map(({ payload }) => payload),
+    );
+    const writer = await apps.open(fetch, { store: written });
+    await writer.client.sync();
+
+    const store = new MemoryStore();
+    const refusals: Refusal[] = [];
+    const onRefusal = (refusal: Refusal) => refusals.push(refusal);
+    const reader = await apps.open(fetch, { store, onRefusal });
+    await reader.client.sync();
+    assert.deepEqual(reader.received, ["one", "three"]);
+    const all = [0, 2, 4].map((index): Refusal => ({ kind: "unreadable", client, index }));
+    assert.deepEqual(refusals, all);
+    assert.deepEqual(reader.client.refusals, all.slice(-1));
+    await reader.client.close();
+    const again = await apps.open(fetch, { store, onRefusal });
+    await again.client.sync();
+    assert.deepEqual(again.received, []);
+    assert.equal(refusals.length, 3);
   });
 
   it("is repeated after the app fails, and nothing else is", async () => {

@@ -62,13 +62,13 @@ describe("the vectors of refusals", () => {
   const client = vectors.client_id;
   const receiver = new ReferenceReceiver(buffer(vectors.private_key_pkcs8));
 
-  for (const { name, cursor, lines: named, delivered, kind } of vectors.refusals) {
+  for (const { name, cursor, lines: named, delivered, unreadable, kind } of vectors.refusals) {
     const lines = named.map(({ operation_index, payload }) => ({
       operation_index,
       payload: payloads.get(payload) ?? assert.fail(`there is no payload ${payload}`),
     }));
 
-    it(`${name}: ${kind}`, async () => {
+    it(`${name}: ${kind ?? "unreadable"}`, async () => {
       const verifier = new RunVerifier(await identityIn(vectors.private_key_pkcs8));
       const run = await verifier.verify(
         client,
@@ -78,8 +78,12 @@ describe("the vectors of refusals", () => {
           : { client, index: cursor.operation_index, hash: cursor.payload_sha256 },
       );
       assert.equal(run.operations.length, delivered);
-      const index = lines[delivered]?.operation_index;
-      assert.deepEqual(run.refusal, { kind, client, index });
+      const index = lines[delivered + unreadable.length]?.operation_index;
+      assert.deepEqual(run.refusal, kind === null ? undefined : { kind, client, index });
+      assert.deepEqual(
+        run.unreadable,
+        unreadable.map((at) => ({ kind: "unreadable", client, index: at })),
+      );
 
       const received = receiver.receive(
         client,
@@ -89,12 +93,17 @@ describe("the vectors of refusals", () => {
           : { index: cursor.operation_index, hash: buffer(cursor.payload_sha256) },
       );
       assert.equal(received.delivered.length, delivered);
-      assert.equal(received.refusal, kind);
+      assert.equal(received.refusal, kind ?? undefined);
+      assert.deepEqual(received.unreadable, unreadable);
+      assert.equal(
+        run.cursor?.hash ?? NOTHING.hash.toString("base64url"),
+        received.hash.toString("base64url"),
+      );
     });
   }
 
   it("have each kind, and twenty cases at least", () => {
-    const kinds = new Set(vectors.refusals.map(({ kind }) => kind));
+    const kinds = new Set(vectors.refusals.map(({ kind }) => kind ?? "unreadable"));
     assert.deepEqual([...kinds].sort(), [
       "chain broken",
       "forged",

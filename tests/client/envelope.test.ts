@@ -336,8 +336,13 @@ describe("an envelope", () => {
     assert.ok(zero);
     const hash = bytes((await open([zero])).cursor?.hash ?? "");
     const run = [zero, ...(await sealed(wrong, client, ["lost", "lost"], 1, hash))];
-    const { operations, refusal } = await open(run);
+    const { operations, unreadable, cursor, refusal } = await open(run);
     assert.equal(operations.length, 1);
-    assert.deepEqual(refusal, { kind: "unreadable", client, index: 1 });
+    assert.deepEqual(unreadable, [
+      { kind: "unreadable", client, index: 1 },
+      { kind: "unreadable", client, index: 2 },
+    ]);
+    assert.equal(cursor?.index, 2);
+    assert.equal(refusal, undefined);
   });
 });

@@ -85,7 +85,7 @@ describe("deadlines", () => {
     };
     assert.deepEqual((await read("[1]")).json, [1]);
     const refused = (status: number) => (error: unknown) =>
-      error instanceof Problem && PROBLEMS[error.code].status === status;
+      error instanceof Problem && PROBLEMS[error.code] === status;
     await assert.rejects(read("[1"), refused(400));
     await assert.rejects(read("[1,2,3,4,5,6,7]"), refused(413));
     await quiet();

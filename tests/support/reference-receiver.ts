@@ -18,6 +18,8 @@ export interface Received {
   readonly delivered: readonly Buffer[];
   /** The SHA-256 of the last payload delivered. */
   readonly hash: Buffer;
+  /** The operation indexes of those that do not open: E-4.6. */
+  readonly unreadable: readonly number[];
   readonly refusal: string | undefined;
 }
 
@@ -54,21 +56,22 @@ export class ReferenceReceiver {
   /** Receives the lines of one client, each with its signature, which E-3.4 lets others skip. */
   receive(client: string, lines: readonly ReceivedLine[], position: Position): Received {
     const delivered: Buffer[] = [];
+    const unreadable: number[] = [];
     let { index, hash } = position;
     for (const line of lines) {
       const bytes = Buffer.from(line.payload, "base64url");
       const refusal = this.#refusalOf(client, line, bytes, { index, hash });
-      if (refusal !== undefined) return { delivered, hash, refusal };
+      if (refusal !== undefined) return { delivered, hash, unreadable, refusal };
       const data = this.#open(bytes);
-      if (data === undefined) return { delivered, hash, refusal: "unreadable" };
-      delivered.push(data);
+      if (data === undefined) unreadable.push(line.operation_index);
+      else delivered.push(data);
       index = line.operation_index;
       hash = sha256(bytes);
     }
-    return { delivered, hash, refusal: undefined };
+    return { delivered, hash, unreadable, refusal: undefined };
   }
 
-  /** The first of the faults of E-4.5 that a line has. */
+  /** The first of the faults of E-4.5 that a line has, but for the last check. */
   #refusalOf(
     client: string,
     { operation_index: index, payload }: ReceivedLine,

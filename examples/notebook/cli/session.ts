@@ -81,7 +81,7 @@ export class Session {
 
   /** How many devices have notes that were refused. */
   get refused(): number {
-    return this.#client.refusals.length;
+    return new Set(this.#client.refusals.map(({ client }) => client)).size;
   }
 
   /** Writes a note. It is durable on this device once the promise is fulfilled. */

@@ -75,8 +75,9 @@ async function openClient(
   let hasSynced = false;
   let hasWritten = false;
   let received = 0;
-  /** The devices of which notes were refused. */
+  /** The devices of which notes were refused, and those with notes that nobody can read. */
   const refused = new Set<string>();
+  const unreadable = new Set<string>();
   const client = await SyncClient.open({
     url: new URL(".", location.href),
     identity,
@@ -94,7 +95,7 @@ async function openClient(
       if (!hasSynced) line.showProgress(`${count} received`);
     },
     onStatus: (now) => {
-      line.show(now, refused.size);
+      line.show(now, new Set([...refused, ...unreadable]).size);
       notes.setPending(now.pending);
       // A store that fails is reported by `onLost`.
       ciphertexts.addAcknowledged(store).catch(() => undefined);
@@ -105,9 +106,12 @@ async function openClient(
       hasWritten = false;
     },
     onRefusal: ({ kind, client, index }) => {
-      refused.add(client);
+      const device = `device ${client.slice(0, 8)}`;
+      (kind === "unreadable" ? unreadable : refused).add(client);
       showError(
-        `Notes of device ${client.slice(0, 8)} from number ${index} on are not shown: ${kind}.`,
+        kind === "unreadable"
+          ? `Note ${index} of ${device} is not shown: the device has encrypted it wrongly.`
+          : `Notes of ${device} from number ${index} on are not shown: ${kind}.`,
       );
     },
     onClientChange: async () => {
