@@ -17,7 +17,7 @@ import {
 } from "../protocol/bytes.ts";
 import type { Identity } from "./types.ts";
 
-export const VERSION = 1;
+export const ENVELOPE_VERSION = 1;
 
 const HASH_BYTES = 32;
 const NONCE_BYTES = 12;
@@ -33,7 +33,7 @@ const HEAD_BYTES = 89;
 
 const LABEL = utf8("sync-server envelope 1 content key");
 const CONTEXT = utf8("sync-server envelope 1 signature\n");
-const PSS = { name: "RSA-PSS", saltLength: HASH_BYTES };
+const OPERATION_PSS = { name: "RSA-PSS", saltLength: HASH_BYTES };
 
 /** The hash of the previous payload that a client's first operation names. */
 export const NO_PREVIOUS: Bytes = new Uint8Array(HASH_BYTES);
@@ -103,7 +103,7 @@ export async function seal(
   if (user?.length !== HASH_BYTES) throw new TypeError("the fingerprint is not a SHA-256");
   const iv = randomBytes(NONCE_BYTES);
   const associated = concat(
-    Uint8Array.of(VERSION),
+    Uint8Array.of(ENVELOPE_VERSION),
     user,
     uuidBytes(client),
     indexBytes(index),
@@ -119,7 +119,7 @@ export async function seal(
     ),
   );
   const message = await signedMessage(associated, ciphertext);
-  const signature = await crypto.subtle.sign(PSS, keys.sign, message);
+  const signature = await crypto.subtle.sign(OPERATION_PSS, keys.sign, message);
   const bytes = concat(associated, ciphertext, new Uint8Array(signature));
   return { payload: toBase64url(bytes), hash: await sha256(bytes) };
 }
@@ -130,7 +130,7 @@ export function parseEnvelope({ bits }: Identity, payload: string): Envelope {
   if (bytes === undefined) throw new InvalidEnvelope("the payload is not base64url");
   const [version] = bytes;
   if (version === undefined) throw new InvalidEnvelope("the payload is empty");
-  if (version !== VERSION) throw new InvalidEnvelope(`the version is ${version}`, version);
+  if (version !== ENVELOPE_VERSION) throw new InvalidEnvelope(`the version is ${version}`, version);
   const modulus = bits / 8;
   const wrappedEnd = HEAD_BYTES + modulus;
   const associatedEnd = wrappedEnd + NONCE_BYTES;
@@ -157,7 +157,7 @@ export function parseEnvelope({ bits }: Identity, payload: string): Envelope {
 /** Whether the user signed an envelope. */
 export async function isGenuine({ keys }: Identity, envelope: Envelope): Promise<boolean> {
   const message = await signedMessage(envelope.associated, envelope.ciphertext);
-  return crypto.subtle.verify(PSS, keys.verify, envelope.signature, message);
+  return crypto.subtle.verify(OPERATION_PSS, keys.verify, envelope.signature, message);
 }
 
 /** Decrypts a content key with the private key, which takes milliseconds. Throws where it fails. */

@@ -14,7 +14,7 @@ import type { ClientChange, Created, Cursor, Identity, Operation } from "./types
 import { RunVerifier } from "./verify.ts";
 
 /** Consecutive operations to send. */
-export interface Batch {
+export interface OutgoingBatch {
   readonly client: string;
   readonly first: number;
   readonly payloads: readonly string[];
@@ -97,7 +97,7 @@ export class Outbox {
   async next(limits: {
     readonly operations: number;
     readonly characters: number;
-  }): Promise<Batch | undefined> {
+  }): Promise<OutgoingBatch | undefined> {
     const own = this.#own.find(({ length, acknowledged }) => acknowledged < length);
     if (own === undefined) return undefined;
     const { client, acknowledged: first, length } = own;
@@ -110,7 +110,7 @@ export class Outbox {
   }
 
   /** The last operation of an own client id; `undefined` if it has none. */
-  async last(client: string): Promise<Batch | undefined> {
+  async last(client: string): Promise<OutgoingBatch | undefined> {
     const own = this.#of(client);
     if (own.length === 0) return undefined;
     const first = own.length - 1;

@@ -6,7 +6,7 @@
 import type { Line } from "../protocol/types.ts";
 import { type ServerError, ServerRejected, ServerUnavailable } from "./errors.ts";
 import type { Inbox } from "./inbox.ts";
-import type { Batch, Outbox } from "./outbox.ts";
+import type { Outbox, OutgoingBatch } from "./outbox.ts";
 import { conflictRemedy, type Divergence, type SyncEvent, type SyncState } from "./state.ts";
 import type { Transport } from "./transport.ts";
 import type { ClientChange, Clock } from "./types.ts";
@@ -15,7 +15,7 @@ import type { RunVerifier } from "./verify.ts";
 /** A batch under way, and the outbox that it came from. */
 export interface Append {
   readonly outbox: Outbox;
-  readonly batch: Batch;
+  readonly batch: OutgoingBatch;
 }
 
 export interface RecoveryOptions {

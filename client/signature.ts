@@ -4,7 +4,7 @@ import { type Bytes, sha256, utf8 } from "../protocol/bytes.ts";
 import { SIGNATURE_SALT_BYTES, type SignedValues, signatureBase } from "../protocol/signature.ts";
 import type { Identity } from "./types.ts";
 
-const PSS = { name: "RSA-PSS", saltLength: SIGNATURE_SALT_BYTES };
+const REQUEST_PSS = { name: "RSA-PSS", saltLength: SIGNATURE_SALT_BYTES };
 
 /** The signed parts of a request. */
 export interface Signable {
@@ -27,7 +27,7 @@ export async function signatureHeaders(
     request.created,
     signedValues(request, digest),
   );
-  const signature = await crypto.subtle.sign(PSS, keys.signRequests, utf8(base));
+  const signature = await crypto.subtle.sign(REQUEST_PSS, keys.signRequests, utf8(base));
   return {
     "Content-Digest": digest,
     "Signature-Input": `sig=${parameters}`,

@@ -30,7 +30,7 @@ export interface AppenderOptions {
 }
 
 /** What an append stores, and the room that is reserved for it. */
-interface Plan {
+interface AppendPlan {
   readonly objects: readonly NewObject[];
   /** Absent where nothing is stored. */
   readonly reservation: Reservation | undefined;
@@ -89,7 +89,7 @@ export class Appender {
   }
 
   /** What of a batch is to be stored, and room for it. Throws when it may not be appended. */
-  async #plan(batch: Batch, policy: AppendPolicy): Promise<Plan> {
+  async #plan(batch: Batch, policy: AppendPolicy): Promise<AppendPlan> {
     const { listings, entries } = this.#options;
     let listing = await listings.get(batch.user);
     for (let lists = 0; ; ) {
@@ -143,7 +143,7 @@ function decide(
   { user, client }: Batch,
   objects: readonly NewObject[] | Error,
   policy: AppendPolicy,
-): Plan | Error {
+): AppendPlan | Error {
   if (objects instanceof Error) return objects;
   const bytes = objects.reduce((sum, { body }) => sum + body.byteLength, 0);
   const reservation = policy.reserve({ user, client, bytes }, listing);

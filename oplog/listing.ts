@@ -113,7 +113,7 @@ export class Listing {
     listing.#unrecognized = this.#unrecognized;
     listing.#signed = this.#signed;
     listing.#runs = this.#runs - sequence.runs.length + compacted.runs.length;
-    listing.#bytes = this.#bytes - sizeOf(sequence) + sizeOf(compacted);
+    listing.#bytes = this.#bytes - storedBytes(sequence) + storedBytes(compacted);
     for (const [other, theirs] of this.clients) listing.clients.set(other, theirs);
     listing.clients.set(client, compacted);
     return listing;
@@ -131,7 +131,7 @@ export class Listing {
   }
 }
 
-function sizeOf({ runs }: Sequence): number {
+function storedBytes({ runs }: Sequence): number {
   return runs.reduce((sum, { size }) => sum + size, 0);
 }
 

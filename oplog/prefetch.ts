@@ -27,7 +27,7 @@ export interface MemoryBudget {
   free(bytes: number): void;
 }
 
-type Outcome<Result> = { readonly value: Result } | { readonly error: unknown };
+type Settled<Result> = { readonly value: Result } | { readonly error: unknown };
 
 /**
  * Reads items ahead of the caller, several at once, and yields the results in the order of the
@@ -38,7 +38,7 @@ export async function* prefetch<Item, Result>(
   items: Iterator<Item>,
   { read, bytes, maxItems, maxBytes, budget }: PrefetchOptions<Item, Result>,
 ): AsyncGenerator<Result, void, void> {
-  const queue: { outcome: Promise<Outcome<Result>>; size: number }[] = [];
+  const queue: { outcome: Promise<Settled<Result>>; size: number }[] = [];
   /** Bytes of the items in the queue, and of the one that the caller is using. */
   let held = 0;
   let next = items.next();

@@ -54,7 +54,7 @@ interface Chunk {
 const CHUNK = { entries: 32, bytes: 64 * 1024 };
 
 /** What is read ahead for one reader: the reads under way, and the bytes they may come to. */
-const READ_AHEAD = { maxItems: 4, maxBytes: 4 * 1024 * 1024 };
+const READER_PREFETCH = { maxItems: 4, maxBytes: 4 * 1024 * 1024 };
 
 /** Reads logs: what a reader is not aware of, for each client in order and without holes. */
 export class Reader {
@@ -147,7 +147,7 @@ class ReadSession {
         const reads = prefetch(this.#chunks(), {
           read: async (chunk) => ({ chunk, lines: await this.#linesOf(chunk) }),
           bytes: (chunk) => chunk.bytes,
-          ...READ_AHEAD,
+          ...READER_PREFETCH,
           budget: this.#options.budget,
         });
         for await (const { chunk, lines } of reads) {

@@ -2,13 +2,13 @@
 export const LOG_LEVELS = ["silent", "error", "info", "debug"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-type Fields = Readonly<Record<string, unknown>>;
+type LogFields = Readonly<Record<string, unknown>>;
 
 /** Writes one JSON object per line. */
 export interface Logger {
-  readonly error: (message: string, fields?: Fields) => void;
-  readonly info: (message: string, fields?: Fields) => void;
-  readonly debug: (message: string, fields?: Fields) => void;
+  readonly error: (message: string, fields?: LogFields) => void;
+  readonly info: (message: string, fields?: LogFields) => void;
+  readonly debug: (message: string, fields?: LogFields) => void;
   /** How many lines could not be written so far. */
   readonly lostLines: () => number;
 }
@@ -20,7 +20,7 @@ export function createLogger(level: LogLevel, write?: (line: string) => void): L
   const at = (lineLevel: LogLevel) =>
     LOG_LEVELS.indexOf(lineLevel) > LOG_LEVELS.indexOf(level)
       ? () => undefined
-      : (message: string, fields: Fields = {}) => {
+      : (message: string, fields: LogFields = {}) => {
           const entry = { time: new Date().toISOString(), level: lineLevel, message, ...fields };
           writeLine(`${shortenFingerprints(JSON.stringify(entry, errorsAsText))}\n`);
         };

@@ -12,7 +12,7 @@ export class RequestTimeout extends Error {
 
 /** What an error of the SDK means, in words for everybody, with advice for the operator. */
 export function explain(error: unknown): { reason: string; advice: string } {
-  const code = codeOf(error);
+  const code = s3CodeOf(error);
   const status = statusOf(error);
   if (code === "NoSuchBucket" || status === 404) {
     return {
@@ -53,7 +53,7 @@ export function explain(error: unknown): { reason: string; advice: string } {
 }
 
 /** The name of an error of S3 or of the SDK. */
-export function codeOf(error: unknown): string | undefined {
+export function s3CodeOf(error: unknown): string | undefined {
   return error instanceof Error ? error.name : undefined;
 }
 

@@ -15,7 +15,7 @@ import {
   StorageUnavailable,
   type StoredObject,
 } from "./driver.ts";
-import { codeOf, explain, NotS3, RequestTimeout } from "./s3-errors.ts";
+import { explain, NotS3, RequestTimeout, s3CodeOf } from "./s3-errors.ts";
 
 /** The most connections at once. Further requests wait for one. */
 const MAX_SOCKETS = 128;
@@ -152,7 +152,7 @@ export class S3Driver implements Driver {
         return Body.transformToByteArray();
       });
     } catch (error) {
-      if (codeOf(error) === "NoSuchKey") throw new ObjectMissing(name, { cause: error });
+      if (s3CodeOf(error) === "NoSuchKey") throw new ObjectMissing(name, { cause: error });
       throw this.#unavailable("get", error);
     }
   }

@@ -50,7 +50,7 @@ export interface PublicKey {
  * DER. Throws `InvalidPublicKey`.
  */
 export function readPublicKey(text: string): PublicKey {
-  const der = decode(text);
+  const der = decodeDer(text);
   checkSpki(der);
   const fingerprint = createHash("sha256").update(der).digest("base64url") as Fingerprint;
   // A copy: a short buffer keeps a larger one in memory that it is a part of.
@@ -92,7 +92,7 @@ export class PublicKeyCache {
   }
 }
 
-function decode(text: string): Buffer {
+function decodeDer(text: string): Buffer {
   if (text.length > MAX_LENGTH) {
     throw new InvalidPublicKey(`this is too long for an RSA key of ${MAX_BITS} bits`);
   }

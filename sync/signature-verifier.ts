@@ -1,9 +1,9 @@
 import { LRUCache } from "lru-cache";
 import type { Fingerprint } from "../oplog/names.ts";
+import type { Bytes } from "../protocol/bytes.ts";
 import { SIGNATURE_SALT_BYTES } from "../protocol/signature.ts";
 import { numbersOf, type PublicKey } from "./public-key.ts";
 
-type Bytes = Uint8Array<ArrayBuffer>;
 type Verify = (data: Bytes, signature: Bytes) => Promise<boolean>;
 
 /** Imported keys kept: importing a key costs more than using it. */

@@ -6,7 +6,7 @@ import { PAYLOAD_BYTES, payloadOf } from "./seed.ts";
 import { clientOf, type User } from "./users.ts";
 
 /** A client that appends one operation after the other. */
-export class Appender {
+export class AppendingClient {
   readonly #user: User;
   readonly #client: string;
   /** Suppresses the operations of other clients in the responses: they are not to be measured. */
@@ -35,18 +35,22 @@ export class Appender {
 }
 
 /** Clients of one user. None is sent the operations of the others. */
-export function appendersOf(user: User, count: number, others: readonly string[] = []): Appender[] {
+export function appendersOf(
+  user: User,
+  count: number,
+  others: readonly string[] = [],
+): AppendingClient[] {
   const clients = Array.from({ length: count }, (_, i) => clientOf(i + 1));
   return clients.map((client) => {
     const siblings = clients.filter((sibling) => sibling !== client);
-    return new Appender(user, client, [...siblings, ...others]);
+    return new AppendingClient(user, client, [...siblings, ...others]);
   });
 }
 
 /** Lets each client append over its own connection. */
 export function runAppends(
   process: HttpProcess,
-  appenders: readonly Appender[],
+  appenders: readonly AppendingClient[],
   seconds: number,
 ): Promise<Sample> {
   return runLoad(process, {

@@ -1,6 +1,6 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { Appender, appendersOf, runAppends } from "../lib/appender.ts";
+import { AppendingClient, appendersOf, runAppends } from "../lib/appender.ts";
 import type { BenchContext } from "../lib/context.ts";
 import type { FileBaseline } from "../lib/file-baseline.ts";
 import { ServerSubject, Subject } from "../lib/interleave.ts";
@@ -103,7 +103,7 @@ function subjectsOf(
     users === "one user"
       ? appendersOf(oneUser, inFlight)
       : Array.from({ length: inFlight }, (_, i) => {
-          return new Appender(userOf(`append ${inFlight}`, i), clientOf(1));
+          return new AppendingClient(userOf(`append ${inFlight}`, i), clientOf(1));
         });
   const appending = () => {
     const clients = appenders();

@@ -9,7 +9,7 @@ import { toBase64, toBase64url } from "../../protocol/base64.ts";
 import { type Bytes, sha256 } from "../../protocol/bytes.ts";
 import { InvalidKey } from "../errors.ts";
 import type { Identity } from "../types.ts";
-import { lock, unlock } from "./key-text.ts";
+import { decryptKey, encryptKey } from "./key-text.ts";
 
 /** A new identity, and the text that brings it to other devices. */
 export interface NewIdentity {
@@ -52,7 +52,7 @@ export async function createIdentity(
   );
   const pkcs8 = new Uint8Array(await crypto.subtle.exportKey("pkcs8", pair.privateKey));
   const spki = new Uint8Array(await crypto.subtle.exportKey("spki", pair.publicKey));
-  const text = await lock(pkcs8, passphrase, iterations);
+  const text = await encryptKey(pkcs8, passphrase, iterations);
   const identity = await importKeys(pkcs8, spki);
   pkcs8.fill(0);
   return { identity, text };
@@ -65,7 +65,7 @@ export async function createIdentity(
  * Throws `InvalidKey`; its message says what is wrong with the text or the passphrase.
  */
 export async function importIdentity(text: string, passphrase: string): Promise<Identity> {
-  const pkcs8 = await unlock(text, passphrase);
+  const pkcs8 = await decryptKey(text, passphrase);
   const identity = await identityOf(pkcs8);
   pkcs8.fill(0);
   return identity;

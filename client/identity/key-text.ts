@@ -10,7 +10,7 @@ const BEGIN = "-----BEGIN SYNC-SERVER KEY-----";
 const END = "-----END SYNC-SERVER KEY-----";
 const LINE = 64;
 
-const VERSION = 1;
+const KEY_TEXT_VERSION = 1;
 const SALT_BYTES = 16;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
@@ -28,7 +28,7 @@ const MAX_BYTES = 8192;
  * Encrypts a private key in PKCS #8 into a text. Throws `InvalidKey` for a passphrase that is too
  * short.
  */
-export async function lock(
+export async function encryptKey(
   pkcs8: Bytes,
   passphrase: string,
   iterations = MIN_ITERATIONS,
@@ -38,7 +38,7 @@ export async function lock(
   }
   checkIterations(iterations);
   const head = concat(
-    Uint8Array.of(VERSION),
+    Uint8Array.of(KEY_TEXT_VERSION),
     Uint8Array.of(iterations >>> 24, iterations >>> 16, iterations >>> 8, iterations),
     randomBytes(SALT_BYTES + NONCE_BYTES),
   );
@@ -57,7 +57,7 @@ export async function lock(
  * Decrypts a text into a private key in PKCS #8, which the caller erases. Throws `InvalidKey` for a
  * damaged text or a wrong passphrase.
  */
-export async function unlock(text: string, passphrase: string): Promise<Bytes> {
+export async function decryptKey(text: string, passphrase: string): Promise<Bytes> {
   const start = text.indexOf(BEGIN);
   const end = text.indexOf(END, start);
   if (start === -1 || end === -1) {
@@ -67,9 +67,9 @@ export async function unlock(text: string, passphrase: string): Promise<Bytes> {
   if (bytes === undefined || bytes.length < HEAD_BYTES + TAG_BYTES || bytes.length > MAX_BYTES) {
     throw new InvalidKey("the key is damaged: copy all of it again");
   }
-  if (bytes[0] !== VERSION) {
+  if (bytes[0] !== KEY_TEXT_VERSION) {
     throw new InvalidKey(
-      `the key has version ${bytes[0]}, and this software reads version ${VERSION}`,
+      `the key has version ${bytes[0]}, and this software reads version ${KEY_TEXT_VERSION}`,
     );
   }
   const head = bytes.slice(0, HEAD_BYTES);

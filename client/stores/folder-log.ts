@@ -7,7 +7,7 @@ const LINE_FEED = 0x0a;
 const READ_BYTES = 1024 * 1024;
 
 /** A payload is base64url. The zeros and torn writes that a crash may leave are not. */
-const isPayload = /^[A-Za-z0-9_-]+$/;
+const PAYLOAD = /^[A-Za-z0-9_-]+$/;
 
 /**
  * An append-only file of payloads, one a line. Opening it removes what a crash left of an append
@@ -75,7 +75,7 @@ export class LogFile {
     const { bytesRead } = await this.#file.read(buffer, 0, buffer.length, start);
     const payloads = buffer.toString("latin1").split("\n");
     const end = payloads.pop();
-    if (bytesRead < buffer.length || end !== "" || !payloads.every((one) => isPayload.test(one))) {
+    if (bytesRead < buffer.length || end !== "" || !payloads.every((one) => PAYLOAD.test(one))) {
       throw new StoreDamaged(`operations ${first} to ${past - 1} of a log cannot be read`);
     }
     return payloads;
@@ -114,7 +114,7 @@ async function findLines(file: FileHandle): Promise<number[]> {
     rest = chunk.includes(LINE_FEED) ? (lines.pop() ?? "") : lines.join("");
     if (!chunk.includes(LINE_FEED)) continue;
     for (const line of lines) {
-      if (!isPayload.test(line)) return starts;
+      if (!PAYLOAD.test(line)) return starts;
       starts.push((starts.at(-1) ?? 0) + line.length + 1);
     }
   }

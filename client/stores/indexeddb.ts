@@ -75,7 +75,7 @@ export class IndexedDbStore implements Store {
   ): Promise<IndexedDbStore> {
     const user = `${name} ${fingerprint}`;
     for (let number = 0; ; number++) {
-      const release = await lock(`${user} ${number}`);
+      const release = await takeWebLock(`${user} ${number}`);
       if (release === undefined) continue;
       try {
         const slot = { key: `${fingerprint} ${number}`, number, release };
@@ -179,7 +179,7 @@ export class IndexedDbStore implements Store {
     const stores: Store[] = [];
     for (const key of slots) {
       const number = Number(key.split(" ")[1]);
-      const release = await lock(`${this.#user} ${number}`);
+      const release = await takeWebLock(`${this.#user} ${number}`);
       if (release === undefined) continue;
       const place = { name: this.#name, user: this.#user };
       const database = await openDatabase(this.#name);
@@ -262,7 +262,7 @@ function openDatabase(name: string, onLost?: (error: Error) => void): Promise<Br
 }
 
 /** Takes a Web Lock. Returns a function that releases it; `undefined` if it is held. */
-function lock(name: string): Promise<(() => void) | undefined> {
+function takeWebLock(name: string): Promise<(() => void) | undefined> {
   return new Promise((resolve, reject) => {
     navigator.locks
       .request(name, { ifAvailable: true }, (granted) => {

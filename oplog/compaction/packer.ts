@@ -46,7 +46,7 @@ interface Change {
 }
 
 /** Objects read or deleted at once, and the bytes that reads may come to. */
-const READ_AHEAD = { maxItems: 16, maxBytes: 2 * 1024 * 1024 };
+const PACKER_PREFETCH = { maxItems: 16, maxBytes: 2 * 1024 * 1024 };
 
 /** How many objects are read or deleted between two pauses. */
 const WITHOUT_PAUSE = 128;
@@ -102,7 +102,7 @@ export class Packer {
         await pause();
         if (signal.aborted) break;
         const some = runs.slice(at, at + WITHOUT_PAUSE);
-        await forEachLimited(some, READ_AHEAD.maxItems, async (run) => {
+        await forEachLimited(some, PACKER_PREFETCH.maxItems, async (run) => {
           if (signal.aborted) return;
           await objects.delete(formatName({ user, client, ...run }));
           telemetry.count("compaction", "deleted");
@@ -186,7 +186,7 @@ export class Packer {
         return this.#entries.lines(user, client, [entry]);
       },
       bytes: ([, { runs }]) => runs.reduce((sum, { size }) => sum + size, 0),
-      ...READ_AHEAD,
+      ...PACKER_PREFETCH,
     });
     for await (const some of reads) lines.push(...some);
     const body = Buffer.concat(lines);

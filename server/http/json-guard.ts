@@ -8,7 +8,7 @@ const UNCHECKED = 64 * 1024;
 const MAX_CONTAINERS = 3;
 
 /** The fewest bytes of a value outside a batch: an entry of a sync status, `"UUID":0,`. */
-const BYTES_PER_ENTRY = 41;
+const MIN_VALUE_BYTES = 41;
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -23,7 +23,7 @@ const OPEN_BRACE = 0x7b;
  */
 export function checkJsonComplexity(body: Uint8Array): ValidationIssue | undefined {
   if (body.byteLength <= UNCHECKED) return undefined;
-  const maxValues = MAX_OPERATIONS + body.byteLength / BYTES_PER_ENTRY;
+  const maxValues = MAX_OPERATIONS + body.byteLength / MIN_VALUE_BYTES;
   let containers = 0;
   let values = 0;
   const { length } = body;

@@ -4,10 +4,10 @@ import { Problem } from "./problems.ts";
 import type { Reply } from "./response.ts";
 
 /** Answers a request to a path, or throws an error that `problemReply` turns into an answer. */
-export type Answer = (request: ServerRequest) => Reply | Promise<Reply>;
+export type RouteHandler = (request: ServerRequest) => Reply | Promise<Reply>;
 
 /** What a path answers, by method. */
-export type Methods = Readonly<Record<string, Answer>>;
+export type Methods = Readonly<Record<string, RouteHandler>>;
 
 /** The label of paths that are no routes, or that only belong to the page. */
 const OTHER = "other";
@@ -17,7 +17,7 @@ const IMPLIED = ["HEAD", "OPTIONS"];
 
 /** The paths of the server and what answers them: a lookup, without patterns. */
 export class Routes {
-  readonly #table: ReadonlyMap<string, ReadonlyMap<string, Answer>>;
+  readonly #table: ReadonlyMap<string, ReadonlyMap<string, RouteHandler>>;
   readonly #labels: ReadonlySet<string>;
   /** The routes in words, such as `POST and DELETE /sync, GET /health`. */
   readonly #inWords: string;
@@ -39,7 +39,7 @@ export class Routes {
   }
 
   /** What answers a method of a path. Throws `not-found` and `method-not-allowed`. */
-  find(method: string, path: string): Answer {
+  find(method: string, path: string): RouteHandler {
     const methods = this.#table.get(path);
     if (methods === undefined) {
       throw new Problem(
@@ -61,6 +61,6 @@ export class Routes {
 }
 
 /** A path that answers `GET`, and `HEAD` in the same way. */
-export function get(answer: Answer): Methods {
+export function get(answer: RouteHandler): Methods {
   return { GET: answer, HEAD: answer };
 }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { createPublicKey } from "node:crypto";
 import { describe, it } from "node:test";
-import { lock } from "../../client/identity/key-text.ts";
+import { encryptKey } from "../../client/identity/key-text.ts";
 import { createIdentity, InvalidKey, importIdentity } from "../../client/index.ts";
 import { fingerprintOf } from "../../sync/public-key.ts";
 import vectors from "../vectors/envelope.json" with { type: "json" };
@@ -90,8 +90,11 @@ describe("the text of an identity", () => {
   });
 
   it("counts a passphrase in code points as typed when it writes a key, and never when it reads one", async () => {
-    await lock(new Uint8Array(100), "e\u0301".repeat(4));
-    await assert.rejects(lock(new Uint8Array(100), "e\u0301".repeat(4).normalize()), /at least 8/);
+    await encryptKey(new Uint8Array(100), "e\u0301".repeat(4));
+    await assert.rejects(
+      encryptKey(new Uint8Array(100), "e\u0301".repeat(4).normalize()),
+      /at least 8/,
+    );
     await assert.rejects(importIdentity(text, "short"), /passphrase is wrong/);
   });
 
@@ -138,8 +141,8 @@ describe("the text of an identity", () => {
       "verify",
     ]);
     const pkcs8 = new Uint8Array(await crypto.subtle.exportKey("pkcs8", ec.privateKey));
-    cases.push(["of another algorithm", await lock(pkcs8, passphrase), /not an RSA key/]);
-    cases.push(["of nothing", await lock(new Uint8Array(100), passphrase), /not an RSA key/]);
+    cases.push(["of another algorithm", await encryptKey(pkcs8, passphrase), /not an RSA key/]);
+    cases.push(["of nothing", await encryptKey(new Uint8Array(100), passphrase), /not an RSA key/]);
     for (const [what, spelling, message] of cases) {
       await assert.rejects(
         importIdentity(spelling, passphrase),

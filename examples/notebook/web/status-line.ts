@@ -19,7 +19,7 @@ export class StatusLine {
     const devices = refused === 1 ? "1 device" : `${refused} devices`;
     setText(
       this.#line,
-      `${textOf(status)}${refused === 0 ? "" : ` (notes of ${devices} refused)`}`,
+      `${describeStatus(status)}${refused === 0 ? "" : ` (notes of ${devices} refused)`}`,
     );
   }
 
@@ -44,7 +44,7 @@ export class StatusLine {
   }
 }
 
-function textOf(status: Status): string {
+function describeStatus(status: Status): string {
   const { pending } = status;
   const notes = pending === 1 ? "1 note" : `${pending} notes`;
   if (status.state === "synced") return "Synced";
