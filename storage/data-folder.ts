@@ -1,15 +1,23 @@
 /** Opens a data folder. What lies in it is not trusted: other accounts may have put it there. */
+import { randomUUID } from "node:crypto";
 import { lstatSync, type Stats } from "node:fs";
 import { lstat, mkdir, readdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Warn } from "./driver.ts";
-import { codeOf, remove, syncFolder } from "./durable-files.ts";
+import { codeOf, isNotFound, move, remove, syncFolder, writeNew } from "./durable-files.ts";
+import { explain, takesNothing } from "./folder-errors.ts";
 
 /** The bits of a mode that let the group, or everyone, write. */
 const WRITABLE_BY_OTHERS = 0o022;
 
-/** The names that `randomUUID` makes. */
-const temporaryName = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+/** The names that `randomUUID` makes, also as `checkWritable` fills them up. */
+const temporaryName = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}_*$/;
+
+/** The longest name that a driver has to take. */
+const NAME_LENGTH = 255;
+
+/** What is written to see whether the storage takes anything: no less than most operations. */
+const TRIAL = new Uint8Array(16 * 1024);
 
 /** The accounts whose folders may be used. */
 export type Owners = ReadonlySet<number | undefined>;
@@ -36,10 +44,41 @@ export async function openDataFolder(root: string, temporary: string, warn: Warn
       `other accounts may write to the storage folder ${root}: run chmod -R go-w on it, if that is not wanted`,
     );
   }
-  for (const entry of await readdir(temporary, { withFileTypes: true })) {
-    if (entry.isFile() && temporaryName.test(entry.name)) await remove(join(temporary, entry.name));
+  try {
+    for (const entry of await readdir(temporary, { withFileTypes: true })) {
+      const { name } = entry;
+      if (entry.isFile() && temporaryName.test(name)) await remove(join(temporary, name));
+    }
+    await checkWritable(temporary);
+  } catch (error) {
+    // What is stored can be read all the same.
+    if (!takesNothing(error)) throw error;
+    const { reason, advice } = explain(error) ?? {};
+    warn(`the storage folder ${root} takes nothing new: ${reason}; ${advice}`);
+  }
+  if (!(await syncFolder(temporary))) {
+    warn(
+      `the file system of the storage folder ${root} cannot sync folders: an operation that was ` +
+        "just stored can be lost when the power fails",
+    );
   }
   return owners;
+}
+
+/** Does what a put does, with the longest name, in the folder of temporary files. */
+export async function checkWritable(temporary: string): Promise<void> {
+  const [short, long] = [randomUUID(), randomUUID().padEnd(NAME_LENGTH, "_")];
+  const [aside, path] = [join(temporary, short), join(temporary, long)];
+  try {
+    await writeNew(aside, TRIAL);
+    await move(aside, path);
+  } catch (error) {
+    await remove(aside);
+    // Another process that starts deletes temporary files.
+    if (!isNotFound(error)) throw error;
+    await stat(temporary);
+  }
+  await remove(path);
 }
 
 /** Creates a folder that only this account can read. False if something is there already. */

@@ -62,6 +62,11 @@ export interface Driver {
   put(name: string, body: Uint8Array, md5?: string): Promise<void>;
   /** Deletes an object; resolves as well when no object has this name. */
   delete(name: string): Promise<void>;
+  /**
+   * Resolves if the storage would take a put now, as far as that shows without storing an object;
+   * otherwise throws `StorageUnavailable`. For a driver without this, a list that works has to do.
+   */
+  check?(): Promise<void>;
   /** Releases what the driver holds. It is the last call. */
   close(): Promise<void>;
 }

@@ -75,12 +75,22 @@ export async function writeNew(path: string, bytes: Uint8Array): Promise<void> {
   }
 }
 
-/** Makes renames into a folder durable. Linux and macOS can sync a folder; not every system can. */
-export async function syncFolder(path: string): Promise<void> {
+/** The errors by which systems say that they cannot sync a folder, such as one on SMB. */
+const CANNOT_SYNC_FOLDERS: ReadonlySet<unknown> = new Set(["EINVAL", "ENOTSUP", "EOPNOTSUPP"]);
+
+/**
+ * Makes renames into a folder durable. False where the system cannot: then nothing more can be done
+ * than the sync of each file.
+ */
+export async function syncFolder(path: string): Promise<boolean> {
   // A name in the folder was just written or read, so its own entry is in memory.
   const folder = openSync(path, "r");
   try {
     await fsync(folder);
+    return true;
+  } catch (error) {
+    if (!CANNOT_SYNC_FOLDERS.has(codeOf(error))) throw error;
+    return false;
   } finally {
     closeSync(folder);
   }
@@ -141,7 +151,8 @@ export class FolderSyncs {
   readonly #folders = new Map<string, Syncing>();
 
   /**
-   * Resolves once all renames into the folder before this call survive power loss. When a sync fails,
+   * Resolves once all renames into the folder before this call survive power loss, as far as the
+   * system can sync folders. When a sync fails,
    * callers that wait for the next one fail as well: the system reports a failed write only once.
    */
   sync(path: string): Promise<void> {

@@ -2,7 +2,13 @@ import { randomUUID } from "node:crypto";
 import { readdir, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { LRUCache } from "lru-cache";
-import { checkPlace, makeFolder, type Owners, openDataFolder } from "./data-folder.ts";
+import {
+  checkPlace,
+  checkWritable,
+  makeFolder,
+  type Owners,
+  openDataFolder,
+} from "./data-folder.ts";
 import {
   checkName,
   type Driver,
@@ -24,6 +30,7 @@ import {
   sizesOf,
   writeNew,
 } from "./durable-files.ts";
+import { explain } from "./folder-errors.ts";
 
 /** How many folders are remembered as durable, so that their parent is not synced for every put. */
 const FOLDERS_REMEMBERED = 100_000;
@@ -116,6 +123,10 @@ export class FilesystemDriver implements Driver {
     await guarded("delete an object", async () => {
       if (!(await remove(this.#path(name)))) await this.#checkPresent();
     });
+  }
+
+  async check(): Promise<void> {
+    await guarded("store anything", () => checkWritable(this.#temporary));
   }
 
   async close(): Promise<void> {
@@ -240,10 +251,12 @@ async function guarded<Result>(what: string, work: () => Promise<Result>): Promi
     return await work();
   } catch (error) {
     if (error instanceof ObjectMissing) throw error;
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new StorageUnavailable(`could not ${what}: ${reason}`, {
+    const said = error instanceof Error ? error.message : String(error);
+    const { reason, advice } = explain(error) ?? {};
+    const why = reason === undefined ? said : `${reason} (${said}); ${advice}`;
+    throw new StorageUnavailable(`could not ${what}: ${why}`, {
       cause: error,
-      reason: `could not ${what}`,
+      reason: reason ?? `it could not ${what}`,
     });
   }
 }

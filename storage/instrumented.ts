@@ -33,6 +33,12 @@ export class InstrumentedDriver implements Driver {
     return this.#count("delete", this.#driver.delete(name));
   }
 
+  /** Counts as the put that it tries. */
+  async check(): Promise<void> {
+    if (this.#driver.check !== undefined) await this.#count("put", this.#driver.check());
+    else await this.list("ready.");
+  }
+
   close(): Promise<void> {
     return this.#driver.close();
   }

@@ -17,11 +17,18 @@ export async function replaceFile(folder: string, name: string, text: string): P
   await syncFolder(folder);
 }
 
-/** Makes new and renamed files in a folder durable. */
-export async function syncFolder(path: string): Promise<void> {
+/**
+ * Makes new and renamed files in a folder durable. False where the system cannot sync folders, as
+ * some network mounts cannot: then nothing more can be done than the sync of each file.
+ */
+export async function syncFolder(path: string): Promise<boolean> {
   const folder = await open(path, "r");
   try {
     await folder.sync();
+    return true;
+  } catch (error) {
+    if (["EINVAL", "ENOTSUP", "EOPNOTSUPP"].some((code) => hasCode(error, code))) return false;
+    throw error;
   } finally {
     await folder.close();
   }

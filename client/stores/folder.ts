@@ -70,14 +70,19 @@ export class FolderStore implements Store {
 
   static async #openSlot(place: string, slot: number): Promise<FolderStore | undefined> {
     const folder = join(place, String(slot));
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const made = await mkdir(folder, { recursive: true, mode: 0o700 });
     // What a link leads to belongs to something else, and opening deletes what was never finished.
     if ((await lstat(folder)).isSymbolicLink()) throw new StoreDamaged(`${folder} is a link`);
     const lock = await FolderLock.acquire(folder);
     if (lock === undefined) return undefined;
     const store = new FolderStore(place, slot, lock);
     try {
-      await syncFolder(place);
+      if (!(await syncFolder(place)) && made !== undefined) {
+        console.warn(
+          `The file system of ${folder} cannot sync folders: the newest operations can be lost when ` +
+            "the power fails.",
+        );
+      }
       await store.#recover();
       return store;
     } catch (error) {

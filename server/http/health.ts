@@ -1,12 +1,13 @@
-import { type Driver, StorageUnavailable } from "../../storage/driver.ts";
+import { StorageUnavailable } from "../../storage/driver.ts";
+import type { InstrumentedDriver } from "../../storage/instrumented.ts";
 import { Problem } from "./problems.ts";
 
 /** How long an answer is reused, so that frequent probes cost storage little. */
 const KEPT_FOR_MS = 1000;
 
-/** Checks whether storage answers. */
+/** Checks whether storage answers, and takes new objects. */
 export class Readiness {
-  readonly #driver: Driver;
+  readonly #driver: InstrumentedDriver;
   readonly #onFailure: (error: unknown) => void;
   readonly #now: () => number;
   #outcome: Promise<void> | undefined;
@@ -14,9 +15,9 @@ export class Readiness {
 
   /**
    * @param now milliseconds of a clock that never goes back
-   * @param onFailure called when storage was asked and did not answer
+   * @param onFailure called when storage was asked and is not ready
    */
-  constructor(driver: Driver, now: () => number, onFailure: (error: unknown) => void) {
+  constructor(driver: InstrumentedDriver, now: () => number, onFailure: (error: unknown) => void) {
     this.#driver = driver;
     this.#onFailure = onFailure;
     this.#now = now;
@@ -33,7 +34,7 @@ export class Readiness {
 
   async #ask(): Promise<void> {
     try {
-      await this.#driver.list("ready.");
+      await this.#driver.check();
     } catch (error) {
       this.#onFailure(error);
       if (!(error instanceof StorageUnavailable)) throw error;

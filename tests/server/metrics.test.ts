@@ -291,7 +291,7 @@ describe("GET /ready", () => {
       assert.match(reason, /StorageUnavailable.*ENOENT/);
       assert.ok(reason.includes(path));
       const values = valuesIn(await metricsOf(url));
-      assert.equal(values.get('sync_storage_failures_total{kind="list"}'), 1);
+      assert.equal(values.get('sync_storage_failures_total{kind="put"}'), 1);
     });
   });
 

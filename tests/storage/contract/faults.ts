@@ -35,6 +35,7 @@ export function declareFaults(it: Declare, faults: Faults): void {
           what,
         );
       }
+      if (driver.check !== undefined) await assert.rejects(driver.check(), StorageUnavailable);
     } finally {
       await repairBackend();
       await driver.close();
