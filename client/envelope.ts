@@ -57,6 +57,7 @@ export interface ContentKey {
 export interface Envelope extends Place {
   /** The bytes of the payload. */
   readonly bytes: Bytes;
+  readonly version: number;
   readonly fingerprint: string;
   readonly wrapped: Bytes;
   readonly nonce: Bytes;
@@ -65,17 +66,6 @@ export interface Envelope extends Place {
   readonly signature: Bytes;
   /** Everything before the ciphertext. */
   readonly associated: Bytes;
-}
-
-/** A payload is not an envelope of this version. */
-export class InvalidEnvelope extends Error {
-  override name = "InvalidEnvelope";
-  /** The version that the payload names, if it is another one. */
-  readonly version: number | undefined;
-  constructor(message: string, version?: number) {
-    super(message);
-    this.version = version;
-  }
 }
 
 /** Makes a content key. It may encrypt 2^32 operations, because nonces are random. */
@@ -124,27 +114,22 @@ export async function seal(
   return { payload: toBase64url(bytes), hash: await sha256(bytes) };
 }
 
-/** Parses a payload. Throws `InvalidEnvelope`. Only its form is checked. */
-export function parseEnvelope({ bits }: Identity, payload: string): Envelope {
+/** Parses a payload; `undefined` where it has not the form of an envelope. Nothing else is checked. */
+export function parseEnvelope({ bits }: Identity, payload: string): Envelope | undefined {
   const bytes = fromBase64url(payload);
-  if (bytes === undefined) throw new InvalidEnvelope("the payload is not base64url");
-  const [version] = bytes;
-  if (version === undefined) throw new InvalidEnvelope("the payload is empty");
-  if (version !== ENVELOPE_VERSION) throw new InvalidEnvelope(`the version is ${version}`, version);
+  if (bytes === undefined) return undefined;
   const modulus = bits / 8;
   const wrappedEnd = HEAD_BYTES + modulus;
   const associatedEnd = wrappedEnd + NONCE_BYTES;
   const signatureAt = bytes.length - modulus;
-  if (signatureAt < associatedEnd + TAG_BYTES) {
-    throw new InvalidEnvelope("the payload is too short");
-  }
-  const index = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(INDEX_AT);
-  if (index > Number.MAX_SAFE_INTEGER) throw new InvalidEnvelope("the operation index is too high");
+  if (signatureAt < associatedEnd + TAG_BYTES) return undefined;
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
   return {
     bytes,
+    version: view.getUint8(0),
     fingerprint: toBase64url(bytes.subarray(FINGERPRINT_AT, CLIENT_AT)),
     client: uuidOf(bytes.subarray(CLIENT_AT, INDEX_AT)),
-    index: Number(index),
+    index: Number(view.getBigUint64(INDEX_AT)),
     previous: bytes.subarray(PREVIOUS_AT, HEAD_BYTES),
     wrapped: bytes.subarray(HEAD_BYTES, wrappedEnd),
     nonce: bytes.subarray(wrappedEnd, associatedEnd),
@@ -164,6 +149,8 @@ export async function isGenuine({ keys }: Identity, envelope: Envelope): Promise
 export async function unwrapContentKey({ keys }: Identity, wrapped: Bytes): Promise<CryptoKey> {
   const algorithm = { name: "RSA-OAEP", label: LABEL };
   const raw = new Uint8Array(await crypto.subtle.decrypt(algorithm, keys.unwrap, wrapped));
+  // Web Crypto would take one of 16 bytes as a key of AES-128.
+  if (raw.length !== CONTENT_KEY_BYTES) throw new DOMException("the content key is too short");
   const key = await crypto.subtle.importKey("raw", raw, "AES-GCM", false, ["decrypt"]);
   raw.fill(0);
   return key;

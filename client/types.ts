@@ -68,7 +68,8 @@ export type Receive = (operations: readonly Operation[], cursor: Cursor) => void
  *   operations are missing, or were exchanged.
  * - `fork`: made by the user, and another one was received under the same index: the client id is
  *   in use twice.
- * - `other version`: an envelope of a version that this software does not read.
+ * - `other version`: signed by the user, in a version of the envelope that this software does not
+ *   read.
  * - `unreadable`: signed by the user, and does not decrypt: a fault of the device that made it. Only
  *   this operation is missing, for good; those after it are delivered.
  */

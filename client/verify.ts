@@ -11,8 +11,8 @@ import { type Bytes, equal, sha256 } from "../protocol/bytes.ts";
 import type { Line } from "../protocol/types.ts";
 import {
   decrypt,
+  ENVELOPE_VERSION,
   type Envelope,
-  InvalidEnvelope,
   isGenuine,
   NO_PREVIOUS,
   parseEnvelope,
@@ -36,7 +36,8 @@ const MAX_CACHED_KEYS = 1024;
 
 interface ParsedLine {
   readonly line: Line;
-  readonly envelope: Envelope | InvalidEnvelope;
+  /** `undefined` where the payload has not the form of an envelope. */
+  readonly envelope: Envelope | undefined;
   /** SHA-256 of the payload's bytes. */
   readonly hash: Bytes;
 }
@@ -98,13 +99,8 @@ export class RunVerifier {
   }
 
   async #parse(line: Line): Promise<ParsedLine> {
-    try {
-      const envelope = parseEnvelope(this.#identity, line.payload);
-      return { line, envelope, hash: await sha256(envelope.bytes) };
-    } catch (error) {
-      if (!(error instanceof InvalidEnvelope)) throw error;
-      return { line, envelope: error, hash: NO_PREVIOUS };
-    }
+    const envelope = parseEnvelope(this.#identity, line.payload);
+    return { line, envelope, hash: envelope ? await sha256(envelope.bytes) : NO_PREVIOUS };
   }
 
   /** How many lines are valid, from the first on, and the fault of the next. */
@@ -129,13 +125,13 @@ export class RunVerifier {
     return { valid: parsed.length };
   }
 
-  /** Whether the user has signed a line, as far as it has a signature. */
+  /** Whether the user has signed a line. */
   async #isGenuine({ envelope }: ParsedLine): Promise<boolean> {
-    return envelope instanceof InvalidEnvelope || isGenuine(this.#identity, envelope);
+    return envelope !== undefined && isGenuine(this.#identity, envelope);
   }
 
-  async #decrypt(envelope: Envelope | InvalidEnvelope): Promise<Bytes> {
-    if (envelope instanceof InvalidEnvelope) throw envelope;
+  async #decrypt(envelope: Envelope | undefined): Promise<Bytes> {
+    if (envelope === undefined) throw new TypeError("the payload is no envelope");
     return decrypt(envelope, await this.#contentKey(envelope.wrapped));
   }
 
@@ -167,9 +163,8 @@ function faultOf(
   { fingerprint }: Identity,
   previous: Previous,
 ): RefusalKind | undefined {
-  if (envelope instanceof InvalidEnvelope) {
-    return envelope.version === undefined ? "forged" : "other version";
-  }
+  if (envelope === undefined) return "forged";
+  if (envelope.version !== ENVELOPE_VERSION) return "other version";
   if (envelope.fingerprint !== fingerprint) return "out of place";
   if (envelope.client !== client || envelope.index !== line.index) return "out of place";
   if (line.index === previous.index && !equal(hash, previous.hash)) return "fork";

@@ -96,7 +96,8 @@ async function syncReadme(url: string, driver: Driver): Promise<void> {
           console.log(`\nobject ${object.slice(0, 8)}…${object.slice(fingerprint.length)}`);
           lastObject = object;
         }
-        const ciphertext = toBase64url(parseEnvelope(phoneIdentity, payload).ciphertext);
+        const envelope = parseEnvelope(phoneIdentity, payload);
+        const ciphertext = envelope === undefined ? payload : toBase64url(envelope.ciphertext);
         console.log(row(index, ciphertext, text));
       }
     },

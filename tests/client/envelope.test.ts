@@ -13,13 +13,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, it } from "node:test";
 import fc from "fast-check";
-import {
-  decrypt,
-  InvalidEnvelope,
-  isGenuine,
-  parseEnvelope,
-  unwrapContentKey,
-} from "../../client/envelope.ts";
+import { decrypt, isGenuine, parseEnvelope, unwrapContentKey } from "../../client/envelope.ts";
 import { identityOf } from "../../client/identity/identity.ts";
 import { createIdentity, type Identity, importIdentity } from "../../client/index.ts";
 import type { RefusalKind } from "../../client/types.ts";
@@ -195,13 +189,12 @@ describe("an envelope", () => {
       const run = lines.with(1, line);
       const { operations, refusal } = await open(run);
       assert.equal(operations.length, 1, `byte ${at}`);
-      const kind = at === 0 ? "other version" : "forged";
-      assert.deepEqual(refusal, { kind, client, index: 1 }, `byte ${at}`);
+      assert.deepEqual(refusal, { kind: "forged", client, index: 1 }, `byte ${at}`);
     }
   });
 
   it("has a signature and associated data that each detect any altered byte", async () => {
-    const good = parseEnvelope(identity, lines[1]?.payload ?? "");
+    const good = parseEnvelope(identity, lines[1]?.payload ?? "") ?? assert.fail();
     const key = await unwrapContentKey(identity, good.wrapped);
     for (let at = 0; at < good.bytes.length; at++) {
       const altered = good.bytes.slice();
@@ -233,14 +226,10 @@ describe("an envelope", () => {
     assert.equal((await open([{ client, index: 0, payload: longer }])).refusal?.kind, "forged");
   });
 
-  it("is invalid without room for a tag, or with an index that is too high", () => {
+  it("is no envelope without room for a tag", () => {
     const payload = bytes(lines[0]?.payload ?? "");
     const short = payload.slice(0, 101 + 256 + 15 + 256);
-    assert.throws(() => parseEnvelope(identity, toBase64url(short)), InvalidEnvelope);
-    assert.throws(
-      () => parseEnvelope(identity, toBase64url(payload.fill(255, 49, 57))),
-      InvalidEnvelope,
-    );
+    assert.equal(parseEnvelope(identity, toBase64url(short)), undefined);
   });
 
   it("is not made for a user without a fingerprint", async () => {

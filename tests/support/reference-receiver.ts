@@ -79,14 +79,13 @@ export class ReferenceReceiver {
     before: Position,
   ): string | undefined {
     // E-1.1: exactly one spelling.
-    if (bytes.toString("base64url") !== payload || bytes.length === 0) return "forged";
+    if (bytes.toString("base64url") !== payload) return "forged";
+    if (bytes.length < 117 + 2 * this.#modulus || !this.#isSigned(bytes)) return "forged";
     if (bytes[0] !== 1) return "other version";
-    if (bytes.length < 117 + 2 * this.#modulus) return "forged";
-    const named = bytes.readBigUInt64BE(49);
-    if (named > BigInt(Number.MAX_SAFE_INTEGER) || !this.#isSigned(bytes)) return "forged";
     if (!bytes.subarray(1, 33).equals(this.fingerprint)) return "out of place";
     const id = Buffer.from(client.replaceAll("-", ""), "hex");
-    if (!bytes.subarray(33, 49).equals(id) || named !== BigInt(index)) return "out of place";
+    if (!bytes.subarray(33, 49).equals(id) || bytes.readBigUInt64BE(49) !== BigInt(index))
+      return "out of place";
     if (index === before.index && !sha256(bytes).equals(before.hash)) return "fork";
     if (index <= before.index) return "out of place";
     const follows = index === before.index + 1 && bytes.subarray(57, 89).equals(before.hash);

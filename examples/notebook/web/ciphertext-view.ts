@@ -3,7 +3,7 @@
  * accepted from here and sent to here. An app needs nothing of this, so it alone looks inside the
  * client, at envelopes.
  */
-import { InvalidEnvelope, parseEnvelope } from "../../../client/envelope.ts";
+import { parseEnvelope } from "../../../client/envelope.ts";
 import type { Identity, Line, Store } from "../../../client/index.ts";
 import { toBase64url } from "../../../protocol/base64.ts";
 import { beforeNextFrame, create, find, setText } from "./dom.ts";
@@ -81,11 +81,7 @@ export class CiphertextView {
 
   /** The part of an envelope that differs most from one payload to the next. */
   #ciphertextOf(payload: string): string {
-    try {
-      return toBase64url(parseEnvelope(this.#identity, payload).ciphertext);
-    } catch (error) {
-      if (error instanceof InvalidEnvelope) return payload;
-      throw error;
-    }
+    const envelope = parseEnvelope(this.#identity, payload);
+    return envelope === undefined ? payload : toBase64url(envelope.ciphertext);
   }
 }
