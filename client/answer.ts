@@ -1,4 +1,8 @@
-import type { IdleTimeout } from "./idle-timeout.ts";
+import { invalidResponse } from "./errors.ts";
+import type { BodyReader, IdleTimeout } from "./idle-timeout.ts";
+
+/** The most characters of a body that is not read line by line: a problem has a few hundred. */
+const MAX_TEXT = 256 * 1024;
 
 /**
  * An answer of the server, whose body is read piece by piece with a bound on each wait. It ends
@@ -8,7 +12,7 @@ import type { IdleTimeout } from "./idle-timeout.ts";
 export class Answer {
   readonly status: number;
   readonly headers: Headers;
-  readonly #reader: Pick<ReadableStreamDefaultReader<Uint8Array>, "read" | "cancel"> | undefined;
+  readonly #reader: BodyReader | undefined;
   readonly #timeout: IdleTimeout;
 
   constructor({ status, headers, body }: Response, timeout: IdleTimeout) {
@@ -22,12 +26,25 @@ export class Answer {
     else signal.addEventListener("abort", () => this.#cancel());
   }
 
-  /** The next bytes of the body; `undefined` at its end. Throws as `IdleTimeout.wait` does. */
+  /** The media type, without its parameters. */
+  get type(): string | undefined {
+    return this.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
+  }
+
+  /** The next bytes of the body; `undefined` at its end. Throws as `IdleTimeout.read` does. */
   async read(): Promise<Uint8Array | undefined> {
-    const reader = this.#reader;
-    if (reader === undefined) return undefined;
-    const { value } = await this.#timeout.wait(() => reader.read());
-    return value;
+    return this.#reader && this.#timeout.read(this.#reader);
+  }
+
+  /** The whole body. Throws as `read` does, and `ServerUnavailable` where it is too long. */
+  async text(): Promise<string> {
+    const decoder = new TextDecoder();
+    let text = "";
+    for (let bytes = await this.read(); bytes !== undefined; bytes = await this.read()) {
+      text += decoder.decode(bytes, { stream: true });
+      if (text.length > MAX_TEXT) throw invalidResponse("its text is too long");
+    }
+    return text + decoder.decode();
   }
 
   #cancel(): void {

@@ -58,6 +58,12 @@ export class ServerUnavailable extends Error {
   }
 }
 
+/** An answer of this kind may be that of a proxy. The same request may succeed later. */
+export function invalidResponse(what: string): ServerUnavailable {
+  const message = `the answer is not as the protocol says: ${what}`;
+  return new ServerUnavailable(message, "invalid-response");
+}
+
 /** The server refused a request, and would refuse it again. The message is for a person. */
 export class ServerRejected extends Error {
   override name = "ServerRejected";

@@ -3,18 +3,27 @@ import { LinkedAbort } from "./abort.ts";
 import { ServerUnavailable } from "./errors.ts";
 import type { Clock } from "./types.ts";
 
-/** Gives a request up when the server is silent for too long, or when the caller aborts it. */
+/** What is used of the body of a response. */
+export type BodyReader = Pick<ReadableStreamDefaultReader<Uint8Array>, "read" | "cancel">;
+
+/**
+ * Gives a request up when the server is silent for too long, when its answer drips, or when the
+ * caller aborts it.
+ */
 export class IdleTimeout {
   readonly #clock: Clock;
   readonly #milliseconds: number;
   readonly #caller: AbortSignal;
   readonly #abort: LinkedAbort;
+  /** The milliseconds that may still be spent waiting for the body. */
+  #left: number;
 
   constructor(clock: Clock, milliseconds: number, caller: AbortSignal) {
     this.#clock = clock;
     this.#milliseconds = milliseconds;
     this.#caller = caller;
     this.#abort = new LinkedAbort(caller);
+    this.#left = milliseconds;
   }
 
   /** For the request. */
@@ -23,50 +32,52 @@ export class IdleTimeout {
   }
 
   /**
-   * Waits for the server once, at most until the abort, whether or not the work notices it. Throws `ServerUnavailable` when the work fails or the time is over,
-   * and the caller's reason when the caller aborts.
+   * Waits for the head of the answer, as `read` waits for a part of its body.
    *
-   * @param bytes sent meanwhile; the server allows a slow sender more time, and so does this
+   * @param bytes of the request; the server allows a slow sender more time, and so does this
    */
-  async wait<Result>(work: () => Promise<Result>, bytes = 0): Promise<Result> {
+  head<Result>(work: () => Promise<Result>, bytes: number): Promise<Result> {
+    return this.#wait(this.#milliseconds + Math.ceil(bytes / MIN_BYTES_PER_MS), work);
+  }
+
+  /**
+   * The next bytes of a body, which on the whole may not come more slowly than a request may;
+   * `undefined` at its end. The wait ends with the abort at the latest, whether or not the body
+   * notices it. Throws `ServerUnavailable` when the read fails or the time is over, and the
+   * caller's reason when the caller aborts.
+   */
+  async read(body: BodyReader): Promise<Uint8Array | undefined> {
+    const start = this.#clock.now();
+    const { value } = await this.#wait(Math.min(this.#milliseconds, this.#left), () => body.read());
+    const waited = this.#clock.now() - start;
+    this.#left += (value?.length ?? 0) / MIN_BYTES_PER_MS - waited;
+    return value;
+  }
+
+  async #wait<Result>(limit: number, work: () => Promise<Result>): Promise<Result> {
     this.#caller.throwIfAborted();
-    const limit = this.#milliseconds + Math.ceil(bytes / MIN_BYTES_PER_MS);
-    const answered = new AbortController();
+    const { signal } = this;
+    const waiting = new LinkedAbort(signal);
     let late = false;
-    void this.#clock.sleep(limit, answered.signal).then(() => {
-      if (answered.signal.aborted) return;
-      late = true;
-      this.#abort.abort(new Error(`silent for ${limit} ms`));
+    const over = this.#clock.sleep(limit, waiting.signal).then((): never => {
+      late = !waiting.signal.aborted;
+      if (late) this.#abort.abort(new Error("it is silent, or too slow"));
+      throw signal.reason;
     });
     try {
-      return await this.#unlessAborted(work);
+      const result = await Promise.race([work(), over]);
+      // An abort cancels the body, which ends a read as if the body had ended.
+      signal.throwIfAborted();
+      return result;
     } catch (error) {
       this.#caller.throwIfAborted();
-      const cause: unknown = this.signal.aborted ? this.signal.reason : error;
+      const cause: unknown = signal.aborted ? signal.reason : error;
       const code = late ? "idle-timeout" : "unreachable";
       throw new ServerUnavailable(`the server cannot be reached: ${reasonOf(cause)}`, code, {
         cause,
       });
     } finally {
-      answered.abort();
-    }
-  }
-
-  async #unlessAborted<Result>(work: () => Promise<Result>): Promise<Result> {
-    const { signal } = this;
-    signal.throwIfAborted();
-    let end: () => void = () => undefined;
-    const aborted = new Promise<never>((_, reject) => {
-      end = () => reject(signal.reason);
-      signal.addEventListener("abort", end);
-    });
-    try {
-      const result = await Promise.race([aborted, work()]);
-      // An abort cancels the body, which ends a read as if the body had ended.
-      signal.throwIfAborted();
-      return result;
-    } finally {
-      signal.removeEventListener("abort", end);
+      waiting.abort();
     }
   }
 

@@ -38,8 +38,8 @@ export interface SyncOptions {
   /** Milliseconds from being synced to the next request; 30,000 by default. */
   readonly pollInterval?: number;
   /**
-   * Milliseconds without a byte from the server after which a request is given up; 60,000 by
-   * default. Each 4 KiB sent adds a second.
+   * Milliseconds without a byte from the server after which a request is given up, and that it may
+   * take to send its body or its answer; 60,000 by default. Each 4 KiB of a body adds a second.
    */
   readonly idleTimeout?: number;
   /** Whether requests are signed; true by default. */

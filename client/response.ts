@@ -3,7 +3,7 @@ import { OPERATION_COUNT } from "../protocol/limits.ts";
 import { LineSplitter, parseLine } from "../protocol/ndjson.ts";
 import type { Line } from "../protocol/types.ts";
 import type { Answer } from "./answer.ts";
-import { ServerUnavailable } from "./errors.ts";
+import { invalidResponse, ServerUnavailable } from "./errors.ts";
 
 /** Longer than any line: a payload is at most as large as the server's `MAX_BODY`, 16 MiB by default. */
 const MAX_LINE_CHARACTERS = 64 * 1024 * 1024;
@@ -16,27 +16,27 @@ const MAX_LINE_CHARACTERS = 64 * 1024 * 1024;
 export async function* readLines(answer: Answer): AsyncGenerator<Line[], void, void> {
   const header = answer.headers.get(OPERATION_COUNT) ?? "";
   // A proxy or the login page of a network may answer with 200 too; nothing is stored then.
-  if (!/^\d+$/.test(header)) throw invalid("it has no Operation-Count");
+  if (!/^\d{1,15}$/.test(header)) throw invalidResponse("it has no Operation-Count");
   yield [];
   const count = Number(header);
   const splitter = new LineSplitter();
   let received = 0;
   for (let bytes = await answer.read(); bytes !== undefined; bytes = await answer.read()) {
     const texts = split(splitter, bytes);
-    if (splitter.rest.length > MAX_LINE_CHARACTERS) throw invalid("a line is too long");
+    if (splitter.rest > MAX_LINE_CHARACTERS) throw invalidResponse("a line is too long");
     const lines: Line[] = [];
     for (const text of texts) {
       const line = parseLine(text);
       if (line === undefined || received === count) {
         if (lines.length > 0) yield lines;
-        throw invalid(line === undefined ? "a line is no operation" : "it has more lines");
+        throw invalidResponse(line === undefined ? "a line is no operation" : "it has more lines");
       }
       lines.push(line);
       received++;
     }
     if (lines.length > 0) yield lines;
   }
-  if (received < count || splitter.rest !== "") {
+  if (received < count || splitter.rest > 0) {
     const message = `the answer was cut: ${received} of ${count} operations came`;
     throw new ServerUnavailable(message, "incomplete-response");
   }
@@ -46,12 +46,7 @@ function split(splitter: LineSplitter, bytes: Uint8Array): string[] {
   try {
     return splitter.push(bytes);
   } catch (error) {
-    if (error instanceof TypeError) throw invalid("it is not UTF-8");
+    if (error instanceof TypeError) throw invalidResponse("it is not UTF-8");
     throw error;
   }
-}
-
-function invalid(what: string): ServerUnavailable {
-  const message = `the answer is not as the protocol says: ${what}`;
-  return new ServerUnavailable(message, "invalid-response");
 }

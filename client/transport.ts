@@ -81,7 +81,7 @@ export class Transport {
     try {
       const body = JSON.stringify({ user: this.#options.identity.publicKey });
       const answer = await this.#send("DELETE", body, true, timeout);
-      await textOf(answer);
+      await answer.text();
     } finally {
       timeout.end();
     }
@@ -132,7 +132,7 @@ export class Transport {
     });
     // The signal twice, because Node does not keep that of a request which `fetch` copies.
     const answer = async () => new Answer(await fetch(request, { signal }), timeout);
-    return timeout.wait(answer, body.length);
+    return timeout.head(answer, body.length);
   }
 
   #failure({ status, headers }: Answer, problem: Record<string, unknown>): Error {
@@ -147,27 +147,16 @@ function isSuccess({ status }: Answer): boolean {
   return status >= 200 && status < 300;
 }
 
-async function textOf(answer: Answer): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = "";
-  for (let bytes = await answer.read(); bytes !== undefined; bytes = await answer.read()) {
-    text += decoder.decode(bytes, { stream: true });
-  }
-  return text + decoder.decode();
-}
-
+/** The members of a problem document. Of any other answer, such as a proxy's, only the status counts. */
 async function problemIn(answer: Answer): Promise<Record<string, unknown>> {
-  const text = await textOf(answer);
+  if (answer.type !== PROBLEM_TYPE) return {};
+  const text = await answer.text();
   try {
     const problem: unknown = JSON.parse(text);
     return typeof problem === "object" && problem !== null ? { ...problem } : {};
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
-    if (answer.headers.get("content-type") === PROBLEM_TYPE) {
-      throw new ServerUnavailable("the answer was cut", "incomplete-response", { cause: error });
-    }
-    // The page of a proxy: only the status means something.
-    return {};
+    throw new ServerUnavailable("the answer was cut", "incomplete-response", { cause: error });
   }
 }
 

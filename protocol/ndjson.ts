@@ -27,20 +27,29 @@ export function parseLine(text: string): Line | undefined {
   return typeof payload === "string" ? { client, index, payload } : undefined;
 }
 
-/** Splits chunks of UTF-8 into lines, wherever the chunks end. */
+/** Splits chunks of UTF-8 into lines, wherever the chunks end, in time that is linear in the bytes. */
 export class LineSplitter {
   readonly #decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-  #rest = "";
+  /** The pieces of a line that has not ended, joined once it has. */
+  #pieces: string[] = [];
+  #length = 0;
 
-  /** The text after the last line feed. */
-  get rest(): string {
-    return this.#rest;
+  /** The number of characters after the last line feed. */
+  get rest(): number {
+    return this.#length;
   }
 
   /** Returns the lines that a chunk completes. Throws a `TypeError` for bytes that are not UTF-8. */
   push(chunk: Uint8Array): string[] {
-    const lines = (this.#rest + this.#decoder.decode(chunk, { stream: true })).split("\n");
-    this.#rest = lines.pop() ?? "";
+    const lines = this.#decoder.decode(chunk, { stream: true }).split("\n");
+    const rest = lines.pop() ?? "";
+    if (lines.length > 0) {
+      lines[0] = `${this.#pieces.join("")}${lines[0]}`;
+      this.#pieces = [];
+      this.#length = 0;
+    }
+    this.#pieces.push(rest);
+    this.#length += rest.length;
     return lines;
   }
 }

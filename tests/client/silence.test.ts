@@ -20,8 +20,8 @@ const SILENCES: readonly [string, string][] = [
     "HTTP/1.1 403 Forbidden\r\nContent-Type: application/problem+json\r\nContent-Length: 1000\r\n\r\n",
   ],
   [
-    "the head of a page",
-    "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 1000\r\n\r\n",
+    "the beginning of a problem",
+    'HTTP/1.1 403 Forbidden\r\nContent-Type: application/problem+json\r\nContent-Length: 1000\r\n\r\n{"ty',
   ],
 ];
 
