@@ -184,6 +184,8 @@ export function wire(options: WiringOptions): Wiring {
     parser: new RequestParser(new PublicKeyCache()),
     signatures: new RequestSignatures({
       publicUrl: config.PUBLIC_URL,
+      onOtherAddress: (advice, { authority, path }) =>
+        logger.info("a signature is invalid for this address", { authority, path, advice }),
       keys: new SignatureVerifier(),
       time,
       telemetry,

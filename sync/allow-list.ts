@@ -6,8 +6,11 @@ import { fingerprintOf, InvalidPublicKey } from "./public-key.ts";
 export class UserNotAllowed extends Error {
   override name = "UserNotAllowed";
   readonly code = "user-not-allowed";
-  constructor() {
+  /** Whole: its owner gives it to the operator, who puts it on the list. */
+  readonly members: { readonly fingerprint: Fingerprint };
+  constructor(user: Fingerprint) {
     super("the user is not on the list of users");
+    this.members = { fingerprint: user };
   }
 }
 

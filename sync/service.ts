@@ -75,7 +75,7 @@ export class SyncService {
    */
   async checkAllowed(user: Fingerprint): Promise<void> {
     const { allowList } = this.#options;
-    if (allowList !== undefined && !(await allowList.has(user))) throw new UserNotAllowed();
+    if (allowList !== undefined && !(await allowList.has(user))) throw new UserNotAllowed(user);
   }
 
   /**

@@ -81,7 +81,7 @@ const ROWS: Readonly<Record<ProblemType, Row>> = {
   "user-not-allowed": {
     title: "User not allowed",
     detail: () =>
-      "This server has a list of its users, and this key is not on it. Ask the operator.",
+      "This server has a list of its users, and this key is not on it. Ask the operator to add its fingerprint.",
   },
   "not-found": { title: "Not found", detail: itsMessage },
   "method-not-allowed": { title: "Method not allowed", detail: itsMessage },

@@ -33,15 +33,26 @@ export type SignatureCheck =
   | "authority"
   | "signature";
 
+/** The address that a signature was checked for: `@authority` and `@path`. */
+export interface CheckedAddress {
+  readonly authority: string;
+  readonly path: string;
+}
+
 /** Refused: the signature of the request is invalid. The message says why. */
 export class SignatureInvalid extends Error {
   override name = "SignatureInvalid";
   readonly code = "signature-invalid";
-  readonly members: { readonly check: SignatureCheck };
+  readonly members: { readonly check: SignatureCheck } & Partial<CheckedAddress>;
   readonly user: Fingerprint;
-  constructor(user: Fingerprint, check: SignatureCheck, message: string) {
+  constructor(
+    user: Fingerprint,
+    check: SignatureCheck,
+    message: string,
+    address: Partial<CheckedAddress> = {},
+  ) {
     super(message);
-    this.members = { check };
+    this.members = { check, ...address };
     this.user = user;
   }
 }
@@ -52,6 +63,11 @@ export interface RequestSignaturesOptions {
    * field of a request is believed.
    */
   readonly publicUrl: string | undefined;
+  /**
+   * Called for the first signature that may be invalid because of the address: a proxy changes the
+   * Host, or `PUBLIC_URL` is not the address that clients use.
+   */
+  readonly onOtherAddress: (advice: string, checked: CheckedAddress) => void;
   readonly keys: SignatureVerifier;
   /** Milliseconds of Unix time. */
   readonly time: () => number;
@@ -87,6 +103,7 @@ const CHECKS: Partial<Record<SignatureErrorCode, SignatureCheck>> = {
 /** Checks the signatures of requests. */
 export class RequestSignatures {
   readonly #options: RequestSignaturesOptions;
+  #told = false;
 
   constructor(options: RequestSignaturesOptions) {
     this.#options = options;
@@ -136,24 +153,32 @@ export class RequestSignatures {
         checkClaims(claims, request.headers.get("content-digest") ?? "", body, user, now),
       );
     if (await isFor(expectedOrigin)) return;
-    const { host, pathname } = new URL(expectedOrigin + SYNC_PATH);
+    const { host: authority, pathname: path } = new URL(expectedOrigin + SYNC_PATH);
+    const checked = { authority, path };
     if (
       claimedOrigin !== undefined &&
       claimedOrigin !== expectedOrigin &&
       (await isFor(claimedOrigin))
     ) {
+      this.#tell("clients sign for another address than PUBLIC_URL: correct one of them", checked);
       const claimed = new URL(claimedOrigin).host + SYNC_PATH;
-      throw new SignatureInvalid(
-        fingerprint,
-        "authority",
-        `it is for ${claimed}, and this is ${host}${pathname}`,
-      );
+      const message = `it is for ${claimed}, and this is ${authority}${path}. Use that address, or have the server's PUBLIC_URL corrected`;
+      throw new SignatureInvalid(fingerprint, "authority", message, checked);
     }
-    throw new SignatureInvalid(
-      fingerprint,
-      "signature",
-      `it is not that of this key over ${request.method} ${pathname} at ${host}`,
-    );
+    let message = `it is not that of this key over ${request.method} ${path} at ${authority}`;
+    if (publicUrl === undefined) {
+      const advice =
+        "if clients use another address, set PUBLIC_URL to it: a proxy changes the Host";
+      this.#tell(advice, checked);
+      message += ". If you use another address, have the server's PUBLIC_URL set to it";
+    }
+    throw new SignatureInvalid(fingerprint, "signature", message, checked);
+  }
+
+  #tell(advice: string, checked: CheckedAddress): void {
+    if (this.#told) return;
+    this.#told = true;
+    this.#options.onOtherAddress(advice, checked);
   }
 
   /** Whether the signature is valid for a server at this origin. Throws `SignatureInvalid`. */
@@ -250,7 +275,8 @@ export function acceptSignature(user: Fingerprint): string {
 function claimedOriginOf({ headers, url }: Request): string | undefined {
   // HTTP/2 has no Host: some runtimes have it in the URL only.
   const host = headers.get("host") ?? (URL.canParse(url) ? new URL(url).host : "");
-  const origin = `http://${host}`;
+  // The port of a scheme is left out of what is signed, and the server does not see the scheme.
+  const origin = `${host.endsWith(":443") ? "https" : "http"}://${host}`;
   // A longer one is no name of a host, and decoding it (IDNA) takes time that grows faster than it.
   if (host.length > MAX_HOST) return undefined;
   const isHost = /^[^/?#@\\\s]+$/.test(host) && URL.canParse(origin);

@@ -193,6 +193,7 @@ describe("a server with a file of users", () => {
     const { status, problem } = await send(grace);
     assert.equal(status, 403);
     assert.equal(problem.type, "urn:sync-server:user-not-allowed");
+    assert.equal(problem.fingerprint, fingerprint(grace));
 
     writeFileSync(`${path}.new`, fingerprint(grace));
     renameSync(`${path}.new`, path);

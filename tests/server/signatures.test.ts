@@ -189,7 +189,12 @@ describe("a signed request", () => {
     const server = atNow();
     const answer = await ask(server, {}, undefined, undefined, "http://other.example/sync");
     checkRefused(answer, "signature");
-    assert.match(String(answer.problem.detail), /over POST \/sync at other\.example/);
+    assert.match(
+      String(answer.problem.detail),
+      /over POST \/sync at other\.example\. If you use another address, have the server's PUBLIC_URL set to it\./,
+    );
+    const { authority, path } = answer.problem;
+    assert.deepEqual({ authority, path }, { authority: "other.example", path: "/sync" });
     assert.deepEqual(await server.driver.list(""), []);
   });
 
@@ -199,8 +204,10 @@ describe("a signed request", () => {
     checkRefused(answer, "authority");
     assert.match(
       String(answer.problem.detail),
-      /is for sync\.example\/sync, and this is other\.example\/sync\./,
+      /is for sync\.example\/sync, and this is other\.example\/sync\. Use that address, or have the server's PUBLIC_URL corrected\./,
     );
+    const { authority, path } = answer.problem;
+    assert.deepEqual({ authority, path }, { authority: "other.example", path: "/sync" });
     assert.deepEqual(await server.driver.list(""), []);
   });
 
@@ -211,6 +218,26 @@ describe("a signed request", () => {
     assert.equal(answer.status, 200, answer.text);
     checkRefused(await ask(server, {}), "authority");
     checkRefused(await ask(server, { path: "/elsewhere/sync" }), "signature");
+  });
+
+  it("leads to one line of the log that says what to change, where the address may be wrong", async () => {
+    const elsewhere = "http://10.0.0.7:81/sync";
+    const servers: [Asking, RegExp][] = [
+      [atNow(), /if clients use another address, set PUBLIC_URL/],
+      [atNow({ PUBLIC_URL: "https://other.example" }), /than PUBLIC_URL: correct one of them/],
+    ];
+    for (const [server, advice] of servers) {
+      const url = advice.source.startsWith("if") ? elsewhere : SERVER;
+      for (let i = 0; i < 3; i++)
+        assert.equal((await ask(server, {}, undefined, undefined, url)).status, 401);
+      const lines = server.log.map((line) => JSON.parse(line)).filter(({ advice }) => advice);
+      assert.equal(lines.length, 1);
+      assert.match(lines[0].advice, advice);
+    }
+    // A key that is wrong where the address is right is the client's own fault.
+    const server = atNow({ PUBLIC_URL: new URL(SERVER).origin });
+    checkRefused(await ask(server, { path: "/other" }), "signature");
+    assert.ok(!server.log.some((line) => line.includes("advice")));
   });
 
   it("T-07 is refused for any user but the one who signed", async () => {
@@ -480,7 +507,7 @@ describe("a signed request over a real connection", () => {
   it("is verified for the Host in any case, and a refusal has one Date", async () => {
     const server = await serveHere({ SIGNATURES: "required" });
     try {
-      for (const host of ["sync.example", "Sync.Example", "sync.example:80"]) {
+      for (const host of ["sync.example", "Sync.Example", "sync.example:80", "sync.example:443"]) {
         const answer = await overSocket(server.port, await bytesOf("sync.example", host));
         assert.equal(parsed(answer).status, 200, answer);
       }
