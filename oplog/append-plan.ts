@@ -6,6 +6,7 @@ import { md5Of, ObjectMissing } from "../storage/driver.ts";
 import type { EntryReader } from "./entries.ts";
 import type { Listing } from "./listing.ts";
 import type { Fingerprint, ObjectName } from "./names.ts";
+import { ObjectDamaged } from "./object-cache.ts";
 import { encodeSegment } from "./segment.ts";
 import { isOverlap, type Run, type Span } from "./sequence.ts";
 
@@ -51,26 +52,31 @@ export interface NewObject {
 
 /**
  * The objects of a batch that a listing lacks, in the order in which they are to be stored; or the
- * error to refuse the batch with. `ObjectMissing` means that the listing is out of date.
+ * error to refuse the batch with. `ObjectMissing` and `ObjectDamaged` mean that the listing is out
+ * of date: a fresh one lacks the object.
  */
 export async function missingObjects(
   listing: Listing,
   batch: Batch,
   entries: EntryReader,
-): Promise<NewObject[] | OperationGap | OperationConflict | ObjectMissing> {
+): Promise<NewObject[] | OperationGap | OperationConflict | ObjectMissing | ObjectDamaged> {
   const sequence = listing.clients.get(batch.client);
   const next = sequence?.next ?? 0;
   const stored: Matches = [];
-  try {
-    for (const piece of sequence?.within(spanOf(batch)) ?? []) {
-      for (const run of isOverlap(piece) ? piece.runs : [piece]) {
+  let outdated: ObjectMissing | ObjectDamaged | undefined;
+  for (const piece of sequence?.within(spanOf(batch)) ?? []) {
+    for (const run of isOverlap(piece) ? piece.runs : [piece]) {
+      try {
         await compareWith(run, batch, entries, stored);
+      } catch (error) {
+        if (error instanceof ObjectMissing) return error;
+        if (!(error instanceof ObjectDamaged)) throw error;
+        // To the end: of all objects that are damaged, it is known after one listing.
+        outdated = error;
       }
     }
-  } catch (error) {
-    if (error instanceof ObjectMissing) return error;
-    throw error;
   }
+  if (outdated !== undefined) return outdated;
   const missing = missingSpans(batch, next, stored);
   if (missing instanceof Error) return missing;
   return missing.flatMap((span) => segmentsOf(batch, span)).map((span) => objectOf(batch, span));
@@ -95,22 +101,20 @@ async function compareWith(
   };
   const payloadOf = (index: number) => payloads[index - batch.first] ?? "";
   if (run.first === run.last) {
-    note(first, md5Of(utf8(payloadOf(first))) === run.md5);
+    const body = utf8(payloadOf(first));
+    // Another MD5 is another payload. The same MD5 shows nothing: two payloads can share it.
+    note(first, md5Of(body) === run.md5 && isSame(await entries.body(user, client, run), body));
     return;
-  }
-  if (first === run.first && last === run.last) {
-    // A retry of a whole batch shows in the name, without a read from storage.
-    const body = encodeSegment(client, first, payloadsOf(batch, { first, last }));
-    if (md5Of(body) === run.md5) {
-      for (let index = first; index <= last; index++) note(index, true);
-      return;
-    }
   }
   const segment = await entries.segment(user, client, run);
   for (let index = first; index <= last; index++) {
     const line = utf8(formatLine(client, index, payloadOf(index)));
-    note(index, Buffer.compare(segment.lines(index, index), line) === 0);
+    note(index, isSame(segment.lines(index, index), line));
   }
+}
+
+function isSame(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0;
 }
 
 /** The spans of a batch that are not stored; or the error to refuse it with. */
@@ -120,6 +124,8 @@ function missingSpans(
   stored: Matches,
 ): Span[] | OperationGap | OperationConflict {
   const { last } = spanOf(batch);
+  // Also where the batch itself is stored: what is missing before it has to be sent again.
+  if (batch.first > nextIndex) return new OperationGap(nextIndex);
   let next = nextIndex;
   const missing: { first: number; last: number }[] = [];
   for (let index = batch.first; index <= last; index++) {

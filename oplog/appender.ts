@@ -15,7 +15,7 @@ import { KeyedQueue } from "./keyed-queue.ts";
 import type { Listing } from "./listing.ts";
 import { type ListingCache, MAX_LISTS } from "./listing-cache.ts";
 import type { Fingerprint } from "./names.ts";
-import type { ObjectCache } from "./object-cache.ts";
+import { type ObjectCache, ObjectDamaged, ObjectUnfindable } from "./object-cache.ts";
 import type { AppendPolicy, Reservation } from "./policy.ts";
 import { lengthOf } from "./sequence.ts";
 import type { Telemetry } from "./telemetry.ts";
@@ -110,11 +110,21 @@ export class Appender {
         await again;
         continue;
       }
+      if (objects instanceof ObjectDamaged) {
+        // The next listing lacks it, so that this comes to an end.
+        listing = await listings.fresh(batch.user);
+        continue;
+      }
       const plan = current === undefined ? new Outdated() : decide(listing, batch, objects, policy);
       if (!(plan instanceof Error)) return plan;
       // A cached listing never refuses an append: another process may have stored more.
       const mayList = plan instanceof Outdated || plan instanceof ObjectMissing;
-      if (lists === MAX_LISTS || (lists > 0 && !mayList)) throw this.#counted(plan);
+      if (lists === MAX_LISTS && plan instanceof ObjectMissing) {
+        listings.damaged(batch.user, new ObjectUnfindable(plan));
+        lists = 0;
+      } else if (lists === MAX_LISTS || (lists > 0 && !mayList)) {
+        throw this.#counted(plan);
+      }
       listing = await listings.fresh(batch.user);
       lists++;
     }

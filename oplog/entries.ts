@@ -2,8 +2,8 @@ import { LRUCache } from "lru-cache";
 import { textOf, utf8 } from "../protocol/bytes.ts";
 import { formatLine } from "../protocol/ndjson.ts";
 import { md5Of } from "../storage/driver.ts";
-import type { Fingerprint } from "./names.ts";
-import type { SizedName } from "./object-cache.ts";
+import type { Fingerprint, ObjectName } from "./names.ts";
+import { ObjectDamaged, type SizedName } from "./object-cache.ts";
 import { Segment } from "./segment.ts";
 import {
   isOverlap,
@@ -26,10 +26,15 @@ export interface EntryReaderOptions {
   /** Reads an object, and throws as `ObjectCache.get` does. */
   readonly read: (name: SizedName) => Promise<Uint8Array>;
   readonly onForks?: ForkListener | undefined;
+  /** Called with every object that turns out to be damaged. */
+  readonly onDamaged: DamageListener;
 }
 
 /** Called for indexes with several payloads that only the contents of segments show. */
 export type ForkListener = (user: Fingerprint, client: string, at: Span, forks: number) => void;
+
+/** Called when the bytes of an object are not what its name promises. */
+export type DamageListener = (user: Fingerprint, error: ObjectDamaged) => void;
 
 /** Segments of which parts are read stay in memory for a moment: the next part often follows. */
 const SEGMENTS_KEPT = 4;
@@ -90,16 +95,24 @@ export class EntryReader {
     return Promise.all(reads);
   }
 
-  /** A segment, to look into. Throws as `ObjectCache.get` does, and `SegmentMalformed`. */
+  /** A segment, to look into. Throws as `ObjectCache.get` does. */
   segment(user: Fingerprint, client: string, run: Run): Promise<Segment> {
     const kept = this.#segments.get(run);
     if (kept !== undefined) return kept;
     const name = { user, client, ...run };
-    const segment = this.#options.read(name).then((body) => new Segment(name, body));
+    const segment = this.#noting(name, async () => {
+      return new Segment(name, await this.#options.read(name));
+    });
     this.#segments.set(run, segment);
     // A failure is not kept: storage may answer the next time.
     segment.catch(() => this.#segments.delete(run));
     return segment;
+  }
+
+  /** The body of the object that a run is. Throws as `ObjectCache.get` does. */
+  body(user: Fingerprint, client: string, run: Run): Promise<Uint8Array> {
+    const name = { user, client, ...run };
+    return this.#noting(name, () => this.#options.read(name));
   }
 
   async #linesOf(user: Fingerprint, client: string, run: Run, span: Span): Promise<Uint8Array> {
@@ -107,9 +120,19 @@ export class EntryReader {
     if (first < last && (span.first > first || span.last < last)) {
       return (await this.segment(user, client, run)).lines(span.first, span.last);
     }
-    const body = await this.#options.read({ user, client, ...run });
+    const body = await this.body(user, client, run);
     // The body of a whole segment is its lines, which its MD5 has proved.
     return first < last ? body : utf8(formatLine(client, first, textOf(body)));
+  }
+
+  /** Reads an object, and reports when it is damaged. */
+  async #noting<Result>(name: ObjectName, read: () => Promise<Result>): Promise<Result> {
+    try {
+      return await read();
+    } catch (error) {
+      if (error instanceof ObjectDamaged) this.#options.onDamaged(name.user, error);
+      throw error;
+    }
   }
 
   /** For each index of an overlap the runs that hold its payloads, by the payloads' MD5. */

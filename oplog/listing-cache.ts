@@ -1,5 +1,6 @@
 import { LRUCache } from "lru-cache";
 import type { Driver, StoredObject } from "../storage/driver.ts";
+import { DamagedObjects } from "./damaged-objects.ts";
 import { Listing } from "./listing.ts";
 import {
   type Fingerprint,
@@ -8,6 +9,7 @@ import {
   type ObjectName,
   userPrefix,
 } from "./names.ts";
+import type { ObjectDamaged } from "./object-cache.ts";
 import type { Run } from "./sequence.ts";
 import type { Telemetry } from "./telemetry.ts";
 
@@ -19,6 +21,8 @@ export interface ListingCacheOptions {
   readonly maxRuns: number;
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number;
+  /** Objects that count as missing. */
+  readonly damaged?: DamagedObjects;
   readonly telemetry: Telemetry;
 }
 
@@ -59,6 +63,7 @@ interface Load extends LoadStart {
 export class ListingCache {
   readonly #options: ListingCacheOptions;
   readonly #telemetry: Telemetry;
+  readonly #damaged: DamagedObjects;
   readonly #entries: LRUCache<Fingerprint, CachedListing>;
   /** Users whose listing is held, whatever the cache evicts. */
   readonly #held = new Map<Fingerprint, HeldListing>();
@@ -70,6 +75,8 @@ export class ListingCache {
   constructor(options: ListingCacheOptions) {
     this.#options = options;
     this.#telemetry = options.telemetry;
+    this.#damaged =
+      options.damaged ?? new DamagedObjects({ now: options.now, telemetry: options.telemetry });
     this.#telemetry.observe("listing_cache_runs", () => this.#entries.calculatedSize);
     this.#entries = new LRUCache({
       maxSize: options.maxRuns,
@@ -130,8 +137,15 @@ export class ListingCache {
     if (load !== undefined) load.cacheable = false;
   }
 
+  /** Records that an object of a user cannot be used: from now on listings lack it. */
+  damaged(user: Fingerprint, error: ObjectDamaged): void {
+    this.#damaged.add(user, error);
+    this.invalidate(user);
+  }
+
   /** Records an append of this process that is now in storage. */
   appended(name: ObjectName, size: number): void {
+    this.#damaged.replaced(formatName(name));
     this.#loads.get(name.user)?.appended.push({ name: formatName(name), size });
     const entry = this.#cached(name.user);
     if (entry === undefined || entry.listing.has(name)) return;
@@ -209,7 +223,8 @@ export class ListingCache {
         for (;;) {
           const objects = await this.#options.driver.list(userPrefix(user));
           // No await from here on: an append that is recorded in between would be lost.
-          const listing = new Listing(withAppended(objects, appended));
+          const usable = this.#damaged.without(objects);
+          const listing = new Listing(withAppended(usable, appended));
           const before = holes;
           holes = holesIn(listing);
           if (holes !== undefined && holes !== before) continue;
@@ -243,7 +258,7 @@ function holesIn({ clients }: Listing): string | undefined {
 
 /** The listed objects and the appended ones, in byte order of their names. */
 function withAppended(
-  objects: StoredObject[],
+  objects: readonly StoredObject[],
   appended: readonly StoredObject[],
 ): Iterable<StoredObject> {
   if (appended.length === 0) return objects;

@@ -1,15 +1,27 @@
 import { LRUCache } from "lru-cache";
-import { type Driver, md5Of } from "../storage/driver.ts";
+import { type Driver, md5Of, type ObjectMissing, ObjectUnreadable } from "../storage/driver.ts";
 import { formatName, type ObjectName } from "./names.ts";
 import type { Telemetry } from "./telemetry.ts";
 
-/** The bytes of an object do not have the MD5 in its name. They are never used as data. */
+/** The bytes of an object are not what its name promises. They are never used as data. */
 export class ObjectDamaged extends Error {
-  override name = "ObjectDamaged";
-  constructor(object: string) {
-    super(
-      `the object ${object} does not have the MD5 that its name says; restore it from a backup`,
-    );
+  override name: string = "ObjectDamaged";
+  readonly object: string;
+  constructor(
+    object: string,
+    fault = "does not have the MD5 that its name says",
+    options?: ErrorOptions,
+  ) {
+    super(`the object ${object} ${fault}; restore it from a backup`, options);
+    this.object = object;
+  }
+}
+
+/** Storage goes on listing an object that it does not find. */
+export class ObjectUnfindable extends ObjectDamaged {
+  override name = "ObjectUnfindable";
+  constructor(cause: ObjectMissing) {
+    super(cause.object, "is listed, and is not there", { cause });
   }
 }
 
@@ -56,7 +68,7 @@ export class ObjectCache {
 
   /**
    * An object's body. Throws `ObjectMissing` when it is gone, `ObjectDamaged` when its bytes do
-   * not match its name, and `StorageUnavailable`. Callers at the same time share one read.
+   * not match its name or cannot be read, and `StorageUnavailable`. Callers at the same time share one read.
    */
   get(name: SizedName): Promise<Uint8Array> {
     return this.#get(name, true);
@@ -101,7 +113,11 @@ export class ObjectCache {
   }
 
   async #read(text: string, { md5, size }: SizedName, keep: boolean): Promise<Uint8Array> {
-    const body = await this.#driver.get(text, size);
+    const body = await this.#driver.get(text, size).catch((error: unknown) => {
+      if (!(error instanceof ObjectUnreadable)) throw error;
+      this.#telemetry.count("object_cache", "damaged");
+      throw new ObjectDamaged(text, "cannot be read", { cause: error });
+    });
     if (md5Of(body) !== md5) {
       this.#telemetry.count("object_cache", "damaged");
       throw new ObjectDamaged(text);

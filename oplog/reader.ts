@@ -3,6 +3,7 @@ import { bytesIn, type Entry, type EntryReader, linesIn } from "./entries.ts";
 import type { Listing } from "./listing.ts";
 import { type ListingCache, MAX_LISTS } from "./listing-cache.ts";
 import type { Fingerprint } from "./names.ts";
+import { ObjectDamaged, ObjectUnfindable } from "./object-cache.ts";
 import type { AccessCheck } from "./policy.ts";
 import { type MemoryBudget, prefetch } from "./prefetch.ts";
 import type { Span } from "./sequence.ts";
@@ -21,6 +22,11 @@ export interface Reading {
   readonly bytes: number;
   /** The lines in UTF-8, one or many at a time; for each client in order, without holes. */
   readonly lines: AsyncGenerator<Uint8Array, void, void>;
+  /**
+   * The same reading from its beginning, by a new listing. After `ObjectDamaged` it ends before the
+   * damaged object, with another count: for a caller that has not sent anything yet.
+   */
+  readonly again: () => Promise<Reading>;
 }
 
 export interface ReadOptions {
@@ -66,8 +72,9 @@ export class Reader {
 
   /**
    * The operations above a version vector: for each client, the last index that the reader knows.
-   * Throws what `check` throws, `StorageUnavailable`, `ObjectDamaged` and `SegmentMalformed`; so do
-   * the lines, which also throw `OperationsLost` and what `budget` throws.
+   * Throws what `check` throws, and `StorageUnavailable`; so do the lines, which also throw
+   * `ObjectDamaged`, `OperationsLost` and what `budget` throws. A damaged object counts as missing
+   * once it is known, so `ObjectDamaged` comes once for each.
    */
   read(
     user: Fingerprint,
@@ -83,6 +90,7 @@ class ReadSession {
   readonly #listings: ListingCache;
   readonly #entries: EntryReader;
   readonly #telemetry: Telemetry;
+  readonly #source: ReaderOptions;
   readonly #user: Fingerprint;
   readonly #options: ReadOptions;
   #listing: Listing | undefined;
@@ -93,11 +101,9 @@ class ReadSession {
   #sent = 0;
   #lastSent: Chunk | undefined;
 
-  constructor(
-    { listings, entries, telemetry }: ReaderOptions,
-    user: Fingerprint,
-    options: ReadOptions,
-  ) {
+  constructor(source: ReaderOptions, user: Fingerprint, options: ReadOptions) {
+    const { listings, entries, telemetry } = source;
+    this.#source = source;
     this.#listings = listings;
     this.#entries = entries;
     this.#telemetry = telemetry;
@@ -107,12 +113,17 @@ class ReadSession {
 
   async open(versionVector: ReadonlyMap<string, number>): Promise<Reading> {
     let listing = await this.#listings.get(this.#user);
-    for (let lists = 0; ; lists++) {
+    for (let lists = 0; ; ) {
       await this.#options.check(listing);
       try {
         return await this.#readingOf(listing, versionVector);
       } catch (error) {
-        if (!(error instanceof ObjectMissing) || lists === MAX_LISTS) throw error;
+        if (error instanceof ObjectMissing) {
+          if (++lists > MAX_LISTS) this.#listings.damaged(this.#user, new ObjectUnfindable(error));
+        } else if (!(error instanceof ObjectDamaged)) {
+          throw error;
+        }
+        // Without what is damaged, so that this comes to an end.
         listing = await this.#listings.fresh(this.#user);
       }
     }
@@ -135,7 +146,9 @@ class ReadSession {
     this.#listing = listing;
     this.#wanted = wanted;
     this.#promised = count;
-    return { count, bytes, lines: this.#lines() };
+    const again = () =>
+      new ReadSession(this.#source, this.#user, this.#options).open(versionVector);
+    return { count, bytes, lines: this.#lines(), again };
   }
 
   async *#lines(): AsyncGenerator<Uint8Array, void, void> {
@@ -162,8 +175,11 @@ class ReadSession {
         }
         break;
       } catch (error) {
-        if (!(error instanceof ObjectMissing) || lists === MAX_LISTS) throw error;
-        lists++;
+        if (!(error instanceof ObjectMissing)) throw error;
+        if (++lists <= MAX_LISTS) continue;
+        const damage = new ObjectUnfindable(error);
+        this.#listings.damaged(this.#user, damage);
+        throw damage;
       }
     }
     if (this.#sent !== this.#promised) throw this.#miscounted();

@@ -6,13 +6,14 @@
 import { textOf, utf8 } from "../protocol/bytes.ts";
 import { formatLine } from "../protocol/ndjson.ts";
 import { formatName, type ObjectName } from "./names.ts";
+import { ObjectDamaged } from "./object-cache.ts";
 import { lengthOf } from "./sequence.ts";
 
 /** A segment has the MD5 in its name, and not the lines that its name promises. */
-export class SegmentMalformed extends Error {
+export class SegmentMalformed extends ObjectDamaged {
   override name = "SegmentMalformed";
   constructor(name: ObjectName, fault: string) {
-    super(`the segment ${formatName(name)} ${fault}; restore it from a backup`);
+    super(formatName(name), fault);
   }
 }
 

@@ -17,7 +17,7 @@ const METRICS: Readonly<Record<CounterName | ObservedName, Metric>> = {
   log_damage: {
     type: "counter",
     name: "sync_log_damage_total",
-    help: "Irregular logs met while listing: forks (an index with two payloads), holes (operations missing), foreign objects.",
+    help: "Irregular logs met while listing: forks (an index with two payloads), holes (operations missing), foreign objects, damaged objects.",
     label: "kind",
   },
   refusals: {

@@ -4,6 +4,7 @@ import { AnomalyMonitor } from "../oplog/anomalies.ts";
 import { Appender } from "../oplog/appender.ts";
 import type { PackingLimits } from "../oplog/compaction/planner.ts";
 import { CompactionScheduler, type CompactionTiming } from "../oplog/compaction/scheduler.ts";
+import { DamagedObjects } from "../oplog/damaged-objects.ts";
 import { EntryReader } from "../oplog/entries.ts";
 import { ListingCache } from "../oplog/listing-cache.ts";
 import { ObjectCache } from "../oplog/object-cache.ts";
@@ -86,12 +87,21 @@ export function wireService(options: ServiceWiringOptions): ServiceWiring {
     ttl: config.LISTING_TTL,
     maxRuns: config.LISTING_CACHE_RUNS,
     now,
+    damaged: new DamagedObjects({
+      now,
+      onFound: (user, error) => logger.error("an object is damaged", { user, error }),
+      telemetry,
+    }),
     telemetry,
   });
   listings.onLoad(anomalies.inspect);
   const objects = new ObjectCache({ driver, maxBytes: config.OBJECT_CACHE_BYTES, telemetry });
   const onForks = anomalies.reportForks;
-  const entries = new EntryReader({ read: (name) => objects.get(name), onForks });
+  const entries = new EntryReader({
+    read: (name) => objects.get(name),
+    onForks,
+    onDamaged: (user, error) => listings.damaged(user, error),
+  });
   const reader = new Reader({ listings, entries, telemetry });
   const erasures = new Erasures({
     driver,

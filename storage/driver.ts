@@ -24,8 +24,9 @@ export interface RequestCounts {
  *   driver refuses any other name (`checkName`), so no name can lead out of its storage.
  * - **Partitions**: the text before the first dot of a name is its partition (`partitionOf`). Nearly
  *   every list is of one partition, so a driver may store each apart, in a folder for example.
- * - **Immutable**: a name stands for one body. Callers never put two bodies under one name, so a
- *   put of an existing name may keep the stored body or write the same bytes again.
+ * - **Immutable**: a name stands for one body. A put of an existing name may keep the stored body or
+ *   write the same bytes again. With an MD5 it replaces a stored body that was damaged, which another
+ *   MD5 shows; it never replaces an intact one by other bytes where the backend can tell.
  * - **Durable**: what `put` returned for, and what `list` shows, survives power loss.
  * - **Whole**: neither `list` nor `get` ever shows a half-written object.
  * - **Errors** are thrown, never hidden: `ObjectMissing` for a name that is not stored, a
@@ -49,6 +50,8 @@ export interface Driver {
    * @param size the object's size in bytes, where a list has shown it: a hint for how to read it,
    *   which may be wrong
    * @throws ObjectMissing when no object has this name
+   * @throws ObjectUnreadable when the storage works, and this object cannot be read; a driver that
+   *   cannot tell throws any other `StorageUnavailable`
    */
   get(name: string, size?: number): Promise<Uint8Array>;
   /**
@@ -57,7 +60,7 @@ export interface Driver {
    * @param md5 MD5 of the one body that this name stands for, in lower-case hex, where the caller
    *   knows it. A driver that sends the body over a network passes it on, so that the service
    *   refuses bytes damaged on the way. A driver whose put replaces the stored body needs it to
-   *   refuse any other body. Others ignore it: readers check what they get.
+   *   refuse any other body. A driver that keeps a stored body needs it to replace a damaged one.
    */
   put(name: string, body: Uint8Array, md5?: string): Promise<void>;
   /** Deletes an object; resolves as well when no object has this name. */
@@ -77,8 +80,10 @@ export type Warn = (message: string) => void;
 /** No object has this name: it was never stored, or it was deleted. */
 export class ObjectMissing extends Error {
   override name = "ObjectMissing";
+  readonly object: string;
   constructor(object: string, options?: ErrorOptions) {
     super(`there is no object ${object}`, options);
+    this.object = object;
   }
 }
 
@@ -94,6 +99,14 @@ export class StorageUnavailable extends Error {
     super(message, options);
     this.reason = options.reason ?? "it does not answer as it should";
   }
+}
+
+/**
+ * One object cannot be read, by a fault of the disk below it for example, while the storage works
+ * otherwise: it counts as damaged. A put of its name replaces it.
+ */
+export class ObjectUnreadable extends StorageUnavailable {
+  override name = "ObjectUnreadable";
 }
 
 const validName = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}$/;

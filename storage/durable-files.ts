@@ -188,3 +188,11 @@ export function codeOf(error: unknown): unknown {
 export function isNotFound(error: unknown): boolean {
   return codeOf(error) === "ENOENT";
 }
+
+/** Faults of one file: of the disk below it, of its metadata, of its permissions. */
+const UNREADABLE: readonly unknown[] = ["EIO", "EBADMSG", "EUCLEAN", "EACCES", "EPERM"];
+
+/** Whether a file is there and cannot be read. */
+export function isUnreadable(error: unknown): boolean {
+  return UNREADABLE.includes(codeOf(error));
+}

@@ -12,7 +12,9 @@ import {
 import {
   checkName,
   type Driver,
+  md5Of,
   ObjectMissing,
+  ObjectUnreadable,
   partitionOf,
   StorageUnavailable,
   type StoredObject,
@@ -21,6 +23,7 @@ import {
 import {
   FolderSyncs,
   isNotFound,
+  isUnreadable,
   LARGE,
   move,
   readLarge,
@@ -94,6 +97,11 @@ export class FilesystemDriver implements Driver {
         const path = this.#path(name);
         return await (size < LARGE ? readWhole(path) : readLarge(path));
       } catch (error) {
+        if (isUnreadable(error)) {
+          // A disk that fails as a whole is no fault of one object.
+          await checkWritable(this.#temporary);
+          throw new ObjectUnreadable(`could not read the object ${name}`, { cause: error });
+        }
         if (!isNotFound(error)) throw error;
         await this.#checkPresent();
         throw new ObjectMissing(name, { cause: error });
@@ -101,13 +109,13 @@ export class FilesystemDriver implements Driver {
     });
   }
 
-  async put(name: string, body: Uint8Array): Promise<void> {
+  async put(name: string, body: Uint8Array, md5?: string): Promise<void> {
     checkName(name);
     await guarded("store an object", async () => {
       const folder = partitionOf(name);
       for (let attempt = 1; ; attempt++) {
         await this.#makeFolder(folder);
-        if (await this.#write(name, body)) break;
+        if (await this.#write(name, body, md5)) break;
         // Another process has deleted the temporary file or the partition's folder.
         this.#durableFolders.delete(folder);
         if (attempt === PUT_ATTEMPTS)
@@ -220,16 +228,18 @@ export class FilesystemDriver implements Driver {
   }
 
   /**
-   * Writes a temporary file and renames it to its name, unless that exists. False if the temporary
-   * file or the folder was removed meanwhile.
+   * Writes a temporary file and renames it to its name, unless that exists undamaged. False if the
+   * temporary file or the folder was removed meanwhile.
    */
-  async #write(name: string, body: Uint8Array): Promise<boolean> {
+  async #write(name: string, body: Uint8Array, md5: string | undefined): Promise<boolean> {
     const aside = join(this.#temporary, randomUUID());
     const path = this.#path(name);
     try {
       await writeNew(aside, body);
       // Only a retry finds the file there.
-      if (typeof sizeOf(path) === "number") await remove(aside);
+      const size = sizeOf(path);
+      const keep = typeof size === "number" && !(await isDamaged(path, size, body, md5));
+      if (keep) await remove(aside);
       else await move(aside, path);
       return true;
     } catch (error) {
@@ -238,6 +248,29 @@ export class FilesystemDriver implements Driver {
       throw error;
     }
   }
+}
+
+/**
+ * Whether a stored file is not the body that its name stands for. Throws where it is another body
+ * with the same MD5: neither may replace the other.
+ */
+async function isDamaged(
+  path: string,
+  size: number,
+  body: Uint8Array,
+  md5: string | undefined,
+): Promise<boolean> {
+  if (md5 === undefined) return false;
+  let stored: Uint8Array;
+  try {
+    stored = await (size < LARGE ? readWhole(path) : readLarge(path));
+  } catch (error) {
+    if (isUnreadable(error)) return true;
+    throw error;
+  }
+  if (Buffer.compare(stored, body) === 0) return false;
+  if (md5Of(stored) === md5) throw new Error("another body with this MD5 is stored");
+  return true;
 }
 
 /** The path of a name in a folder. `join` also normalizes the path, which takes long. */
@@ -250,7 +283,7 @@ async function guarded<Result>(what: string, work: () => Promise<Result>): Promi
   try {
     return await work();
   } catch (error) {
-    if (error instanceof ObjectMissing) throw error;
+    if (error instanceof ObjectMissing || error instanceof ObjectUnreadable) throw error;
     const said = error instanceof Error ? error.message : String(error);
     const { reason, advice } = explain(error) ?? {};
     const why = reason === undefined ? said : `${reason} (${said}); ${advice}`;

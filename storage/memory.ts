@@ -1,4 +1,11 @@
-import { checkName, type Driver, ObjectMissing, type StoredObject } from "./driver.ts";
+import {
+  checkName,
+  type Driver,
+  md5Of,
+  ObjectMissing,
+  StorageUnavailable,
+  type StoredObject,
+} from "./driver.ts";
 
 /** Keeps objects in memory, for tests and demonstrations. They are lost when the process ends. */
 export class MemoryDriver implements Driver {
@@ -18,9 +25,16 @@ export class MemoryDriver implements Driver {
     return body;
   }
 
-  async put(name: string, body: Uint8Array): Promise<void> {
+  async put(name: string, body: Uint8Array, md5?: string): Promise<void> {
     checkName(name);
-    if (!this.#objects.has(name)) this.#objects.set(name, Uint8Array.from(body));
+    const stored = this.#objects.get(name);
+    if (stored !== undefined) {
+      if (md5 === undefined || Buffer.compare(stored, body) === 0) return;
+      if (md5Of(stored) === md5) {
+        throw new StorageUnavailable("another body with this MD5 is stored");
+      }
+    }
+    this.#objects.set(name, Uint8Array.from(body));
   }
 
   async delete(name: string): Promise<void> {

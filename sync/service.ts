@@ -45,6 +45,7 @@ export interface RequestContext {
 
 /** The operations to answer with. */
 export interface SyncResult extends Reading {
+  readonly again: () => Promise<SyncResult>;
   /** What is left of the user's rate limit; absent where there is none. */
   readonly rate: RateStatus | undefined;
   /** For `refund`. */
@@ -100,10 +101,13 @@ export class SyncService {
         .finally(() => access.afterAppend(user));
     }
     const { budget } = context;
-    const { count, bytes, lines } = await reader.read(user, versionVector, { check, budget });
-    // In advance, so that downloads side by side count.
-    if (count > 0) limiter?.charge(bucket, bytes + count * BYTES_PER_OPERATION);
-    return { count, bytes, lines, rate, bucket };
+    const charged = (reading: Reading): SyncResult => {
+      const { count, bytes } = reading;
+      // In advance, so that downloads side by side count.
+      if (count > 0) limiter?.charge(bucket, bytes + count * BYTES_PER_OPERATION);
+      return { ...reading, again: async () => charged(await reading.again()), rate, bucket };
+    };
+    return charged(await reader.read(user, versionVector, { check, budget }));
   }
 
   /** Gives back what was charged for bytes of a result that were not sent. */

@@ -71,10 +71,14 @@ export class Packer {
   readonly #entries: EntryReader;
 
   constructor(options: PackerOptions) {
-    const { objects, onForks } = options;
+    const { listings, objects, onForks } = options;
     this.#options = options;
     // Packed objects are read for the last time, so the payload cache does not keep them.
-    this.#entries = new EntryReader({ read: (name) => objects.getUncached(name), onForks });
+    this.#entries = new EntryReader({
+      read: (name) => objects.getUncached(name),
+      onForks,
+      onDamaged: (user, error) => listings.damaged(user, error),
+    });
   }
 
   /**

@@ -12,13 +12,16 @@ export interface StreamEnd {
 const CHUNK_BYTES = 64 * 1024;
 const CHUNK_MS = 10;
 
+/** The first chunk may take longer: what turns out to be damaged before it leaves is not promised. */
+const FIRST_CHUNK_MS = 500;
+
 /** Larger chunks are sent in parts, so that even a slow reader shows progress. */
 const PART_BYTES = 2 * CHUNK_BYTES;
 
 export interface StreamOptions {
   /** Milliseconds after which the connection is broken if the reader takes nothing. */
   readonly timeout: number;
-  /** Called exactly once. */
+  /** Called exactly once, unless `streamOf` throws. */
   readonly onEnd: (end: StreamEnd) => void;
 }
 
@@ -40,10 +43,7 @@ export async function streamOf(
     clearTimeout(timer);
     onEnd({ sent, ...how });
   };
-  const first = await gather(lines).catch((error: unknown) => {
-    end();
-    throw error;
-  });
+  const first = await gather(lines, FIRST_CHUNK_MS);
   if (first.done) {
     sent = first.chunk.byteLength;
     end();
@@ -64,7 +64,7 @@ export async function streamOf(
         // The time until the next chunk is the server's, not the reader's.
         clearTimeout(timer);
         try {
-          const { chunk, done } = ahead ?? (await gather(lines));
+          const { chunk, done } = ahead ?? (await gather(lines, CHUNK_MS));
           if (ended) return;
           const part = chunk.subarray(0, PART_BYTES);
           const rest = chunk.subarray(PART_BYTES);
@@ -97,7 +97,10 @@ interface Gathered {
   readonly done: boolean;
 }
 
-async function gather(lines: AsyncGenerator<Uint8Array, void, void>): Promise<Gathered> {
+async function gather(
+  lines: AsyncGenerator<Uint8Array, void, void>,
+  patience: number,
+): Promise<Gathered> {
   const parts: Uint8Array[] = [];
   const since = performance.now();
   let bytes = 0;
@@ -106,7 +109,7 @@ async function gather(lines: AsyncGenerator<Uint8Array, void, void>): Promise<Ga
     if (done) return { chunk: joined(parts), done: true };
     parts.push(value);
     bytes += value.byteLength;
-  } while (bytes < CHUNK_BYTES && performance.now() - since < CHUNK_MS);
+  } while (bytes < CHUNK_BYTES && performance.now() - since < patience);
   return { chunk: joined(parts), done: false };
 }
 

@@ -1,4 +1,5 @@
 import type { ServerRequest } from "srvx";
+import { ObjectDamaged } from "../../oplog/object-cache.ts";
 import type { Telemetry } from "../../oplog/telemetry.ts";
 import { LINES_TYPE, OPERATION_COUNT } from "../../protocol/limits.ts";
 import type { EraseRequest, RequestParser } from "../../sync/request.ts";
@@ -40,17 +41,16 @@ export class SyncEndpoint {
     const { service, parser } = this.#options;
     return this.#withPermit(request, async (permit) => {
       const { asked, context } = await this.#receive(request, parser.sync, permit);
-      const result = await service.sync(asked, context);
+      const synced = await service.sync(asked, context);
       // Not before: the version vector of the request may be as large as its body.
       permit.free(context.bytes);
-      if (result.count === 0) permit.release();
+      const { result, body } = await this.#answer(asked.user, synced, permit);
       const headers = {
         "Content-Type": LINES_TYPE,
         "Cache-Control": "no-store",
         [OPERATION_COUNT]: String(result.count),
         ...rateFields(result.rate),
       };
-      const body = result.count === 0 ? null : await this.#stream(asked.user, result, permit);
       return { status: 200, headers, body };
     });
   }
@@ -96,10 +96,27 @@ export class SyncEndpoint {
     return { asked, context: { address, bytes: body.byteLength, signed, budget: permit } };
   }
 
-  #stream(user: string, result: SyncResult, permit: Permit) {
+  /** The body of an answer, and the result that it holds: without what turns out to be damaged. */
+  async #answer(user: string, synced: SyncResult, permit: Permit) {
+    for (let result = synced; ; ) {
+      if (result.count === 0) {
+        permit.release();
+        return { result, body: null };
+      }
+      try {
+        return { result, body: await this.#stream(user, result, permit) };
+      } catch (error) {
+        if (!(error instanceof ObjectDamaged)) throw error;
+        // Nothing was sent yet, so the answer can promise less.
+        result = await result.again();
+      }
+    }
+  }
+
+  async #stream(user: string, result: SyncResult, permit: Permit) {
     const { service, timeout, running, telemetry, onCut } = this.#options;
     running.count++;
-    return streamOf(result.lines, {
+    const body = streamOf(result.lines, {
       timeout,
       onEnd: ({ sent, error, stalled = false }) => {
         running.count--;
@@ -108,6 +125,11 @@ export class SyncEndpoint {
         if (stalled) telemetry.count("stalled");
         if (error !== undefined) onCut(user, sent, error);
       },
+    });
+    return body.catch((error: unknown) => {
+      running.count--;
+      service.refund(result, 0);
+      throw error;
     });
   }
 }

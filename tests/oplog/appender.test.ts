@@ -3,7 +3,7 @@ import { beforeEach, describe, it } from "node:test";
 import { OperationConflict, OperationGap } from "../../oplog/append-plan.ts";
 import { ListingCache } from "../../oplog/listing-cache.ts";
 import { formatName } from "../../oplog/names.ts";
-import { ObjectCache, ObjectDamaged } from "../../oplog/object-cache.ts";
+import { ObjectCache, ObjectDamaged, ObjectUnfindable } from "../../oplog/object-cache.ts";
 import { OperationsLost } from "../../oplog/reader.ts";
 import { NO_TELEMETRY } from "../../oplog/telemetry.ts";
 import { md5Of, ObjectMissing, StorageUnavailable } from "../../storage/driver.ts";
@@ -150,6 +150,26 @@ describe("the log", () => {
     await append(a, 0, "zero");
     const [object] = await storage.list("");
     assert.equal(Buffer.from(await storage.get(object?.name ?? "")).toString(), "zero");
+  });
+
+  it("refuses another payload with the same MD5, and never replaces the first by it", async () => {
+    // Marc Stevens, 2024: https://x.com/realhashbreaker/status/1770161965006008570
+    const [one, other] = ["A", "E"].map(
+      (c) => `TEXTCOLLBYfGiJUETHQ4h${c}cKSMd5zYpgqf1YRDhkmxHkhPWptrkoyz28wnI9V0aHeAuaKnak`,
+    ) as [string, string];
+    assert.equal(md5(one), md5(other));
+    const stale = instance(Number.POSITIVE_INFINITY);
+    await read({}, stale);
+    await append(a, 0, one);
+    for (const from of [log, instance(), instance(0, 0)]) {
+      await from.append(user, a, 0, [one]);
+      await assert.rejects(from.append(user, a, 0, [other]), OperationConflict);
+      await assert.rejects(from.append(user, a, 0, [other, "next"]), OperationConflict);
+    }
+    // A process that has not seen the first does not replace it either.
+    await assert.rejects(stale.append(user, a, 0, [other]), StorageUnavailable);
+    await assert.rejects(stale.append(user, a, 0, [other]), OperationConflict);
+    assert.deepEqual(await read(), [operation(a, 0, one)]);
   });
 
   it("recognizes a retry of any part of a segment, and refuses other payloads", async () => {
@@ -312,7 +332,8 @@ describe("the log", () => {
     );
     await assert.rejects(append(a, 5, "5"), { members: { next_index: 2 } });
     await assert.rejects(append(a, 3, "3", "4", "5"), { members: { next_index: 2 } });
-    await append(a, 3, "3");
+    // Also where all of it is stored: its client learns what is missing before it.
+    await assert.rejects(append(a, 3, "3"), { members: { next_index: 2 } });
     await append(a, 2, "2", "3", "4", "5");
     assert.equal((await read()).length, 7);
   });
@@ -328,8 +349,10 @@ describe("the log", () => {
         throw new ObjectMissing(name);
       }
     };
-    // An object that is missing again and again is more than an outdated listing.
-    await assert.rejects(read(), ObjectMissing);
+    // An object that is missing again and again is more than an outdated listing: it is damaged.
+    await assert.rejects(read(), ObjectUnfindable);
+    assert.equal((await read()).length, 151);
+    log = instance(30_000, 0);
     missing = 1;
     assert.deepEqual(
       (await read()).map(({ payload }) => payload),

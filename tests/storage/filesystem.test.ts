@@ -10,12 +10,13 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  unlinkSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
 import { after, afterEach, beforeEach, describe, it } from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { StorageUnavailable } from "../../storage/driver.ts";
+import { md5Of, ObjectUnreadable, StorageUnavailable } from "../../storage/driver.ts";
 import { FilesystemDriver } from "../../storage/filesystem.ts";
 import { protocolSuite } from "../protocol/protocol-suite.ts";
 import { temporaryFolder } from "../support/folder.ts";
@@ -62,6 +63,28 @@ describe("the filesystem driver", () => {
     assert.deepEqual(readdirSync(join(root, user)), [`${user}.a`]);
     assert.equal(statSync(join(root, user, `${user}.a`)).mode & 0o777, 0o600);
     assert.equal(statSync(join(root, user)).mode & 0o777, 0o700);
+  });
+
+  it("says that one file cannot be read, and replaces it when it is put again", {
+    skip: process.platform !== "linux",
+  }, async () => {
+    const md5 = md5Of(body);
+    await driver.put(`${user}.a`, body, md5);
+    const path = join(root, user, `${user}.b`);
+    // Reading this file fails with EIO.
+    symlinkSync("/proc/self/mem", path);
+    await assert.rejects(driver.get(`${user}.b`), ObjectUnreadable);
+    assert.deepEqual(Buffer.from(await driver.get(`${user}.a`)), Buffer.from(body));
+    await driver.put(`${user}.b`, body, md5);
+    assert.deepEqual(Buffer.from(await driver.get(`${user}.b`)), Buffer.from(body));
+    // The fault is of the disk where nothing can be stored either.
+    unlinkSync(path);
+    symlinkSync("/proc/self/mem", path);
+    renameSync(join(root, ".tmp"), join(root, "gone"));
+    await assert.rejects(
+      driver.get(`${user}.b`),
+      (error) => error instanceof StorageUnavailable && !(error instanceof ObjectUnreadable),
+    );
   });
 
   it("leaves no temporary file after a put, successful or failed", async () => {

@@ -38,7 +38,10 @@ export function logOver(
   objects: ObjectCache,
   telemetry = NO_TELEMETRY,
 ): Log {
-  const entries = new EntryReader({ read: (name) => objects.get(name) });
+  const entries = new EntryReader({
+    read: (name) => objects.get(name),
+    onDamaged: (user, error) => listings.damaged(user, error),
+  });
   const appender = new Appender({ listings, objects, entries, telemetry });
   const reader = new Reader({ listings, entries, telemetry });
   const check = () => undefined;

@@ -112,6 +112,19 @@ export function declareObjects(it: Declare): void {
     }
   });
 
+  it("replaces a damaged body by the one that its MD5 names", async ({ driver, names }) => {
+    const user = someFingerprint();
+    const md5 = md5Of(text("whole"));
+    const name = formatName({ user, client: newClient(), first: 0, last: 0, md5 });
+    for (const damaged of ["WHOLE", "who", "", "whole and more"]) {
+      await driver.delete(name);
+      await driver.put(name, text(damaged));
+      await driver.put(name, text("whole"), md5);
+      assert.deepEqual(Buffer.from(await driver.get(name)), Buffer.from("whole"));
+      assert.deepEqual(await names(`${user}.`), [name]);
+    }
+  });
+
   it("leaves an object as it is when its name is put again", async ({ driver }) => {
     const [user, client] = [someFingerprint(), newClient()];
     const md5 = md5Of(text("first"));
