@@ -79,7 +79,7 @@ export class SyncClient {
     if (cursors !== undefined) await store.replaceCursors(cursors);
     const outbox = await Outbox.open(store, identity, state.own);
     const client = new SyncClient(options, outbox, cursors ?? state.cursors);
-    client.#inbox.markDelivered(await outbox.cursors());
+    client.#inbox.markDelivered(await outbox.cursors(), await outbox.continued());
     client.#closed = client.#run();
     return client;
   }

@@ -15,9 +15,13 @@ import {
   uuidBytes,
   uuidOf,
 } from "../protocol/bytes.ts";
-import type { Identity } from "./types.ts";
+import type { Continues, Identity } from "./types.ts";
 
-export const ENVELOPE_VERSION = 1;
+const ENVELOPE_VERSION = 1;
+/** The version of an operation that says which client ids its own one continues. */
+const CONTINUING_VERSION = 2;
+/** The versions that this software reads. */
+export const ENVELOPE_VERSIONS: readonly number[] = [ENVELOPE_VERSION, CONTINUING_VERSION];
 
 const HASH_BYTES = 32;
 const NONCE_BYTES = 12;
@@ -30,6 +34,11 @@ const CLIENT_AT = 33;
 const INDEX_AT = 49;
 const PREVIOUS_AT = 57;
 const HEAD_BYTES = 89;
+
+/** Of a client id that is continued: the id, an index, and the number of hashes. */
+const CONTINUED_BYTES = 16 + 8 + 2;
+/** Of each hash, so that it has 24 characters in base64url. */
+const SHORT_HASH_BYTES = 18;
 
 const LABEL = utf8("sync-server envelope 1 content key");
 const CONTEXT = utf8("sync-server envelope 1 signature\n");
@@ -44,6 +53,13 @@ export interface Place {
   readonly index: number;
   /** SHA-256 of the client's previous payload; `NO_PREVIOUS` for the index 0. */
   readonly previous: Bytes;
+}
+
+/** What an operation carries. */
+export interface Content {
+  readonly data: Bytes;
+  /** Which client ids its own one continues; only in the first operation of a client. */
+  readonly continues?: readonly Continues[] | undefined;
 }
 
 /** The key that encrypts the operations of one session of a client. */
@@ -87,13 +103,13 @@ export async function seal(
   { keys, fingerprint }: Identity,
   content: ContentKey,
   { client, index, previous }: Place,
-  data: Bytes,
+  { data, continues }: Content,
 ): Promise<{ readonly payload: string; readonly hash: Bytes }> {
   const user = fromBase64url(fingerprint);
   if (user?.length !== HASH_BYTES) throw new TypeError("the fingerprint is not a SHA-256");
   const iv = randomBytes(NONCE_BYTES);
   const associated = concat(
-    Uint8Array.of(ENVELOPE_VERSION),
+    Uint8Array.of(continues === undefined ? ENVELOPE_VERSION : CONTINUING_VERSION),
     user,
     uuidBytes(client),
     indexBytes(index),
@@ -105,7 +121,7 @@ export async function seal(
     await crypto.subtle.encrypt(
       { name: "AES-GCM", iv, additionalData: associated },
       content.key,
-      data,
+      continues === undefined ? data : concat(continuesBytes(continues), data),
     ),
   );
   const message = await signedMessage(associated, ciphertext);
@@ -156,11 +172,37 @@ export async function unwrapContentKey({ keys }: Identity, wrapped: Bytes): Prom
   return key;
 }
 
-/** Decrypts the data. Throws where the envelope was altered. */
-export async function decrypt(envelope: Envelope, key: CryptoKey): Promise<Bytes> {
-  const { nonce, associated, ciphertext } = envelope;
+/** Decrypts the content. Throws where the envelope was altered, or its maker made it wrong. */
+export async function decrypt(envelope: Envelope, key: CryptoKey): Promise<Content> {
+  const { version, nonce, associated, ciphertext } = envelope;
   const algorithm = { name: "AES-GCM", iv: nonce, additionalData: associated };
-  return new Uint8Array(await crypto.subtle.decrypt(algorithm, key, ciphertext));
+  const data = new Uint8Array(await crypto.subtle.decrypt(algorithm, key, ciphertext));
+  return version === CONTINUING_VERSION ? continuingContent(data) : { data };
+}
+
+function continuesBytes(continues: readonly Continues[]): Bytes {
+  const parts = continues.map(({ client, index, hashes }) => {
+    const short = fromBase64url(hashes) ?? NO_PREVIOUS;
+    const count = short.length / SHORT_HASH_BYTES;
+    return concat(uuidBytes(client), indexBytes(index), Uint8Array.of(count >> 8, count), short);
+  });
+  return concat(Uint8Array.of(parts.length), ...parts);
+}
+
+/** Throws a `RangeError` where the content is cut. */
+function continuingContent(bytes: Bytes): Content {
+  const view = new DataView(bytes.buffer);
+  const continues: Continues[] = [];
+  let at = 1;
+  for (let left = view.getUint8(0); left > 0; left--) {
+    const start = at + CONTINUED_BYTES;
+    const client = uuidOf(bytes.subarray(at, at + 16));
+    const index = Number(view.getBigUint64(at + 16));
+    at = start + view.getUint16(start - 2) * SHORT_HASH_BYTES;
+    if (at > bytes.length) throw new RangeError("the content is cut");
+    continues.push({ client, index, hashes: toBase64url(bytes.subarray(start, at)) });
+  }
+  return { data: bytes.slice(at), continues };
 }
 
 async function signedMessage(associated: Bytes, ciphertext: Bytes): Promise<Bytes> {

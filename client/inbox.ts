@@ -1,8 +1,8 @@
 /** Receives the operations of other installations: verified in runs, delivered, then recorded. */
 import type { Line } from "../protocol/types.ts";
 import type { OwnClient, Store } from "./stores/store.ts";
-import type { Clock, Cursor, Receive, Refusal } from "./types.ts";
-import type { RunVerifier, VerifiedRun } from "./verify.ts";
+import type { Clock, Continues, Cursor, Operation, Receive, Refusal } from "./types.ts";
+import { type RunVerifier, SHORT_HASH, type VerifiedRun } from "./verify.ts";
 
 /**
  * A run is verified and delivered when it ends, or has this many operations or this many characters
@@ -39,6 +39,8 @@ export interface InboxOptions {
 export class Inbox {
   readonly #options: InboxOptions;
   readonly #cursors: Map<string, Cursor>;
+  /** The client ids that own ones continue. */
+  #own: readonly Continues[] = [];
   /** Clients of which operations were refused. */
   readonly #suspended = new Map<string, Suspension>();
   /** The last operation of each client that does not decrypt. */
@@ -55,7 +57,7 @@ export class Inbox {
   /** The last refusal of each client whose operations are missing. */
   get refusals(): Refusal[] {
     const suspended = [...this.#suspended.values()].map(({ refusal }) => refusal);
-    return [...suspended, ...this.#unreadable.values()];
+    return [...suspended.filter((one) => !this.#isReplaced(one)), ...this.#unreadable.values()];
   }
 
   /**
@@ -74,8 +76,14 @@ export class Inbox {
     return vector;
   }
 
-  /** Records operations as delivered that were created here, under a client id now given up. */
-  markDelivered(cursors: readonly Cursor[]): void {
+  /**
+   * Records operations as delivered that were created here.
+   *
+   * @param cursors of client ids now given up
+   * @param continued the client ids that own ones continue
+   */
+  markDelivered(cursors: readonly Cursor[], continued: readonly Continues[]): void {
+    this.#own = continued;
     for (const cursor of cursors) {
       const known = this.#cursors.get(cursor.client)?.index ?? -1;
       if (cursor.index > known) this.#cursors.set(cursor.client, cursor);
@@ -123,7 +131,8 @@ export class Inbox {
       this.#options.onRefusal(one);
     }
     if (taken > 0 && cursor !== undefined) {
-      if (operations.length > 0) await this.#options.receive(operations, cursor);
+      const fresh = operations.filter((one) => !this.#isCopy(one, run));
+      if (fresh.length > 0) await this.#options.receive(fresh, cursor);
       // Only now: a crash before this line delivers the operations again, and loses none.
       await this.#options.store.advance(cursor);
       this.#cursors.set(client, cursor);
@@ -142,11 +151,49 @@ export class Inbox {
       const until = this.#options.clock.now() + milliseconds;
       this.#suspended.set(client, { refusal, milliseconds, until });
     }
-    this.#options.onRefusal(refusal);
+    if (!this.#isReplaced(refusal)) this.#options.onRefusal(refusal);
+  }
+
+  /** What client ids say that continue this one, with the last index delivered of each. */
+  *#continuing(client: string): Generator<readonly [Continues, number]> {
+    for (const one of this.#own) if (one.client === client) yield [one, ALL];
+    for (const { continues = [], index } of this.#cursors.values()) {
+      for (const one of continues) if (one.client === client) yield [one, index];
+    }
+  }
+
+  /** Whether an operation was delivered before, under another client id. */
+  #isCopy({ client, index }: Operation, { cursor, hashOf }: VerifiedRun): boolean {
+    for (const one of cursor?.continues ?? []) {
+      const old = this.#cursors.get(one.client);
+      const at = old === undefined ? -1 : old.index - one.index;
+      // Hashes are chained: one that agrees covers all before it.
+      if (old !== undefined && at >= index && isAt(one, at, old.hash)) return true;
+    }
+    for (const [one, delivered] of this.#continuing(client)) {
+      const at = index - one.index;
+      if (at <= delivered && isAt(one, at, hashOf(index))) return true;
+    }
+    return false;
+  }
+
+  /**
+   * Whether what the server has in the place of an operation is of no account: the client has moved
+   * the operation to a new client id, because of that.
+   */
+  #isReplaced({ kind, client, index }: Refusal): boolean {
+    if (kind === "fork" || kind === "chain broken") return false;
+    return [...this.#continuing(client)].some(([one]) => index >= one.index);
   }
 
   #isSuspended(client: string): boolean {
     const suspended = this.#suspended.get(client);
     return suspended !== undefined && this.#options.clock.now() < suspended.until;
   }
+}
+
+/** Whether the operation `i` of a client id is a copy of the one with a hash. */
+function isAt({ hashes }: Continues, i: number, hash: string): boolean {
+  const at = i * SHORT_HASH;
+  return at >= 0 && at < hashes.length && hash.startsWith(hashes.slice(at, at + SHORT_HASH));
 }

@@ -6,12 +6,13 @@
  */
 import { fromBase64url, toBase64url } from "../protocol/base64.ts";
 import { type Bytes, sha256 } from "../protocol/bytes.ts";
-import { type ContentKey, NO_PREVIOUS, newContentKey, seal } from "./envelope.ts";
+import { type Content, type ContentKey, NO_PREVIOUS, newContentKey, seal } from "./envelope.ts";
 import { StoreDamaged } from "./errors.ts";
 import { SerialQueue } from "./serial-queue.ts";
+import { initialState } from "./state.ts";
 import type { OwnClient, Store } from "./stores/store.ts";
-import type { ClientChange, Created, Cursor, Identity, Operation } from "./types.ts";
-import { RunVerifier } from "./verify.ts";
+import type { ClientChange, Continues, Created, Cursor, Identity, Operation } from "./types.ts";
+import { RunVerifier, SHORT_HASH, type VerifiedRun } from "./verify.ts";
 
 /** Consecutive operations to send. */
 export interface OutgoingBatch {
@@ -27,6 +28,7 @@ interface Own {
   readonly client: string;
   length: number;
   acknowledged: number;
+  highWater: number;
 }
 
 export class Outbox {
@@ -51,7 +53,7 @@ export class Outbox {
     if (own.length === 0) {
       const client = crypto.randomUUID();
       await store.begin(client);
-      outbox.#own.push({ client, length: 0, acknowledged: 0 });
+      outbox.#own.push({ client, length: 0, acknowledged: 0, highWater: 0 });
     }
     const { client, length } = outbox.#current;
     outbox.#head = await outbox.#hashOf(client, length - 1);
@@ -85,7 +87,8 @@ export class Outbox {
       signal?.throwIfAborted();
       const own = this.#current;
       const first = own.length;
-      const sealed = await this.#seal(own.client, first, this.#head, data);
+      const contents = data.map((one) => ({ data: one }));
+      const sealed = await this.#seal(own.client, first, this.#head, contents);
       await this.#store.append(own.client, first, sealed.payloads);
       own.length += data.length;
       this.#head = sealed.head;
@@ -123,6 +126,7 @@ export class Outbox {
     if (own.acknowledged === next) return;
     await this.#store.acknowledge(client, next);
     own.acknowledged = next;
+    own.highWater = Math.max(own.highWater, next);
   }
 
   /** The position of the last operation of an own client id that the server has acknowledged. */
@@ -156,29 +160,71 @@ export class Outbox {
   }
 
   /**
-   * Gives up a client id that is in use twice. The operations from `first` on, which no other
-   * device has under it, are sealed again under a new client id.
+   * Whether the operations of an own client id from `first` on may go on under a new one because of
+   * what the server alone says. No other device has had the server's word for them; and a server
+   * that refuses the new id as well is not given one after the other.
    */
-  changeClient(from: string, first: number): Promise<ClientChange> {
+  mayContinue(client: string, first: number): boolean {
+    return first >= this.#of(client).highWater && (first > 0 || this.#own[0]?.client === client);
+  }
+
+  /**
+   * Gives up a client id. The operations from `first` on are sealed again under a new one.
+   *
+   * @param continuing whether others may have received some of them under the old id: the new one
+   *   says then which operations it stands for
+   */
+  changeClient(from: string, first: number, continuing: boolean): Promise<ClientChange> {
     return this.#queue.run(async () => {
       const own = this.#of(from);
       const count = own.length - first;
       const to = crypto.randomUUID();
+      const continues = continuing && count > 0 ? await this.#continues(from, first) : undefined;
       const payloads: string[] = [];
       let head = NO_PREVIOUS;
       for (let at = first; at < own.length; at += DECRYPT_OPERATIONS) {
         const data = await this.#data(from, at, Math.min(DECRYPT_OPERATIONS, own.length - at));
-        const sealed = await this.#seal(to, payloads.length, head, data);
+        const contents = data.map((one, i) => {
+          return at + i === first ? { data: one, continues } : { data: one };
+        });
+        const sealed = await this.#seal(to, payloads.length, head, contents);
         for (const payload of sealed.payloads) payloads.push(payload);
         head = sealed.head;
       }
       await this.#store.move({ from, length: first, to, payloads });
       own.length = first;
       own.acknowledged = Math.min(own.acknowledged, first);
-      this.#own.push({ client: to, length: count, acknowledged: 0 });
+      own.highWater = Math.min(own.highWater, first);
+      this.#own.push({ client: to, length: count, acknowledged: 0, highWater: 0 });
       this.#head = head;
       return { from, to, first, count };
     });
+  }
+
+  /** The client ids that own ones continue. */
+  async continued(): Promise<Continues[]> {
+    const found = await Promise.all(this.#own.slice(1).map((own) => this.#continuedBy(own)));
+    return found.flat();
+  }
+
+  async #continuedBy({ client, length }: Own): Promise<readonly Continues[]> {
+    if (length === 0) return [];
+    const { cursor } = await this.#verify(client, 0, 1);
+    return cursor?.continues ?? [];
+  }
+
+  /** What a new client id continues: of all operations that one request can have carried. */
+  async #continues(client: string, index: number): Promise<Continues[]> {
+    const { operations, characters } = initialState.limits;
+    const sent = await this.#store.read(client, index, operations, characters);
+    const { hashOf } = await this.#verify(client, index, sent.length);
+    const hashes = sent.map((_, i) => hashOf(index + i).slice(0, SHORT_HASH)).join("");
+    const before = (await this.#continuedBy(this.#of(client))).map((one) => ({
+      client: one.client,
+      index: one.index + index,
+      hashes: one.hashes.slice(index * SHORT_HASH),
+    }));
+    return [{ client, index, hashes }, ...before.filter((one) => one.hashes !== "")];
   }
 
   /** All operations of this installation, decrypted, in the order of their creation. */
@@ -192,24 +238,27 @@ export class Outbox {
   }
 
   async #data(client: string, first: number, count: number): Promise<Bytes[]> {
-    const payloads = await this.#store.read(client, first, count, Number.POSITIVE_INFINITY);
-    const lines = payloads.map((payload, i) => ({ client, index: first + i, payload }));
-    const before = await this.cursorAt(client, first - 1);
-    const verifier = new RunVerifier(this.#identity);
-    const { operations, ...run } = await verifier.verify(client, lines, before);
-    const fault = run.refusal ?? run.unreadable[0];
-    if (operations.length !== count) {
-      throw new StoreDamaged(`operation ${fault?.index} of ${client}: ${fault?.kind}`);
-    }
+    const { operations } = await this.#verify(client, first, count);
     return operations.map(({ data }) => data);
   }
 
-  async #seal(client: string, first: number, previous: Bytes, data: readonly Bytes[]) {
+  /** Reads own operations. Throws `StoreDamaged` unless each is whole. */
+  async #verify(client: string, first: number, count: number): Promise<VerifiedRun> {
+    const payloads = await this.#store.read(client, first, count, Number.POSITIVE_INFINITY);
+    const lines = payloads.map((payload, i) => ({ client, index: first + i, payload }));
+    const before = await this.cursorAt(client, first - 1);
+    const run = await new RunVerifier(this.#identity).verify(client, lines, before);
+    if (run.operations.length === count) return run;
+    const fault = run.refusal ?? run.unreadable[0];
+    throw new StoreDamaged(`operation ${fault?.index} of ${client}: ${fault?.kind}`);
+  }
+
+  async #seal(client: string, first: number, previous: Bytes, contents: readonly Content[]) {
     this.#contentKey ??= newContentKey(this.#identity);
     const content = await this.#contentKey;
     const payloads: string[] = [];
     let head = previous;
-    for (const [i, one] of data.entries()) {
+    for (const [i, one] of contents.entries()) {
       const place = { client, index: first + i, previous: head };
       const { payload, hash } = await seal(this.#identity, content, place, one);
       payloads.push(payload);

@@ -87,14 +87,16 @@ export class Recovery {
     signal: AbortSignal,
   ): Promise<void> {
     const divergence = await this.#findDivergence(outbox, client, index, signal);
-    switch (conflictRemedy(state, client, divergence)) {
+    switch (conflictRemedy(state, client, divergence, outbox.mayContinue(client, index))) {
       case "hold":
         return this.#hold(error);
       case "rewind":
         this.#options.dispatch({ type: "client-rewound", client });
         return outbox.acknowledge(client, 0);
       case "change-client":
-        return this.#changeClient(outbox, client, index);
+        return this.#changeClient(outbox, client, index, false);
+      case "continue":
+        return this.#changeClient(outbox, client, index, true);
     }
   }
 
@@ -116,8 +118,7 @@ export class Recovery {
       if (line.index !== index || line.payload === (await outbox.payload(client, index))) break;
       const { refusal } = await verifier.verify(client, [line], before);
       if (refusal === undefined) return "here";
-      if (refusal.kind === "chain broken") return "earlier";
-      break;
+      return refusal.kind === "chain broken" ? "earlier" : "replaced";
     }
     return "unproven";
   }
@@ -136,13 +137,19 @@ export class Recovery {
     if (refusal !== undefined || isOurs) {
       return inbox.refuse(refusal ?? { kind: "out of place", client, index });
     }
-    await this.#changeClient(outbox, client, (before?.index ?? -1) + 1);
+    await this.#changeClient(outbox, client, (before?.index ?? -1) + 1, false);
   }
 
-  /** Moves the operations from an index on to a new client id. */
-  async #changeClient(outbox: Outbox, client: string, first: number): Promise<void> {
-    const change = await outbox.changeClient(client, first);
-    this.#options.inbox.markDelivered(await this.#options.outbox.cursors());
+  /** Moves the operations from an index on to a new client id, which may continue the old one. */
+  async #changeClient(
+    outbox: Outbox,
+    client: string,
+    first: number,
+    continuing: boolean,
+  ): Promise<void> {
+    const change = await outbox.changeClient(client, first, continuing);
+    const { inbox, outbox: own } = this.#options;
+    inbox.markDelivered(await own.cursors(), await own.continued());
     this.#options.onClientChange(change);
   }
 }

@@ -147,9 +147,10 @@ export function mustCheckAbandoned({ abandonedCheckedAt }: SyncState, now: numbe
 
 /**
  * Where the operations of one client id part from those that the server has: the client id is in
- * use twice. `unproven`: the server shows no other operation that the user has made.
+ * use twice. `replaced`: the server shows what the user has not made, or not for this place.
+ * `unproven`: it shows nothing else than the client has.
  */
-export type Divergence = "here" | "earlier" | "unproven";
+export type Divergence = "here" | "earlier" | "replaced" | "unproven";
 
 /**
  * What an `operation-conflict` calls for.
@@ -158,13 +159,19 @@ export type Divergence = "here" | "earlier" | "unproven";
  *   other devices have received created once more.
  * - `rewind`: send everything again, to find where the logs part; at most once for a client id.
  * - `change-client`: move the operations from the conflict on to a new client id.
+ * - `continue`: the same, and the new id says which operations it stands for. Whoever knows the
+ *   public key can have stored anything there before the user's first signed request.
+ *
+ * @param mayContinue whether no other device can rely on the operations under the old client id
  */
 export function conflictRemedy(
   state: SyncState,
   client: string,
   divergence: Divergence,
-): "hold" | "rewind" | "change-client" {
-  if (divergence === "unproven") return "hold";
+  mayContinue: boolean,
+): "hold" | "rewind" | "change-client" | "continue" {
+  if (divergence === "replaced" && mayContinue) return "continue";
+  if (divergence === "replaced" || divergence === "unproven") return "hold";
   return divergence === "earlier" && !state.rewound.has(client) ? "rewind" : "change-client";
 }
 

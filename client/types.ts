@@ -47,6 +47,19 @@ export interface Cursor {
   readonly index: number;
   /** SHA-256 of the bytes of its payload, in base64url: the next operation has to name it. */
   readonly hash: string;
+  /** Which client ids this one continues, if it does. */
+  readonly continues?: readonly Continues[];
+}
+
+/**
+ * A client id continues this one from an index on: its operation `i` is a copy of the operation
+ * `index + i` of this one, as far as there are hashes. Either is delivered, and not both.
+ */
+export interface Continues {
+  readonly client: string;
+  readonly index: number;
+  /** The first 24 characters of the hash of each, joined. */
+  readonly hashes: string;
 }
 
 /**
@@ -96,8 +109,9 @@ export interface Created {
 }
 
 /**
- * A client id was in use twice. This installation moved those of its operations that no other
- * device has under the old id to a new one.
+ * This installation goes on under a new client id, and moved to it those of its operations that no
+ * other device has under the old one: the old id was in use twice, or the server holds there what
+ * the user has not made.
  */
 export interface ClientChange {
   /** The old client id. */

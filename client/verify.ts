@@ -10,8 +10,9 @@ import { fromBase64url, toBase64url } from "../protocol/base64.ts";
 import { type Bytes, equal, sha256 } from "../protocol/bytes.ts";
 import type { Line } from "../protocol/types.ts";
 import {
+  type Content,
   decrypt,
-  ENVELOPE_VERSION,
+  ENVELOPE_VERSIONS,
   type Envelope,
   isGenuine,
   NO_PREVIOUS,
@@ -25,11 +26,16 @@ export interface VerifiedRun {
   readonly operations: Operation[];
   /** Valid operations that do not decrypt: no retry can help, so they are stepped over. */
   readonly unreadable: Refusal[];
+  /** The hash of a valid operation, as in a cursor. */
+  readonly hashOf: (index: number) => string;
   /** The position after the last of both; the one before the run, if there is none. */
   readonly cursor: Cursor | undefined;
   /** Why the rest is refused, if there is one. */
   readonly refusal: Refusal | undefined;
 }
+
+/** How many characters of a hash `Continues` has. */
+export const SHORT_HASH = 24;
 
 /** Each session of a client has one content key, of a few hundred bytes. */
 const MAX_CACHED_KEYS = 1024;
@@ -77,23 +83,24 @@ export class RunVerifier {
     );
     const operations: Operation[] = [];
     const unreadable: Refusal[] = [];
+    let continues = cursor?.continues;
     const indexOf = (i: number) => parsed[i]?.line.index ?? 0;
+    const hashOf = (index: number) => toBase64url(parsed[index - indexOf(0)]?.hash ?? NO_PREVIOUS);
     for (const [i, result] of results.entries()) {
       const place = { client, index: indexOf(i) };
-      if (result.status === "fulfilled") operations.push({ ...place, data: result.value });
-      // Web Crypto rejects so where a key or a tag does not fit. Anything else may be over later.
-      else if (result.reason instanceof DOMException) {
-        unreadable.push({ kind: "unreadable", ...place });
-      } else throw result.reason;
+      if (result.status === "fulfilled") {
+        operations.push({ ...place, data: result.value.data });
+        if (place.index === 0) continues = result.value.continues;
+      } else if (isUnreadable(result.reason)) unreadable.push({ kind: "unreadable", ...place });
+      else throw result.reason;
     }
-    const last = parsed[valid - 1];
+    const index = indexOf(valid - 1);
+    const moved = { client, index, hash: hashOf(index), ...(continues && { continues }) };
     return {
       operations,
       unreadable,
-      cursor:
-        last === undefined
-          ? cursor
-          : { client, index: last.line.index, hash: toBase64url(last.hash) },
+      hashOf,
+      cursor: valid === 0 ? cursor : moved,
       refusal: fault && { kind: fault, client, index: indexOf(valid) },
     };
   }
@@ -109,7 +116,7 @@ export class RunVerifier {
     parsed: readonly ParsedLine[],
     cursor: Cursor | undefined,
   ): Promise<{ valid: number; fault?: RefusalKind }> {
-    const start = { index: cursor?.index ?? -1, hash: hashOf(cursor) };
+    const start = { index: cursor?.index ?? -1, hash: hashAt(cursor) };
     const previous = (i: number) => {
       const one = parsed[i - 1];
       return one === undefined ? start : { index: one.line.index, hash: one.hash };
@@ -130,7 +137,7 @@ export class RunVerifier {
     return envelope !== undefined && isGenuine(this.#identity, envelope);
   }
 
-  async #decrypt(envelope: Envelope | undefined): Promise<Bytes> {
+  async #decrypt(envelope: Envelope | undefined): Promise<Content> {
     if (envelope === undefined) throw new TypeError("the payload is no envelope");
     return decrypt(envelope, await this.#contentKey(envelope.wrapped));
   }
@@ -149,7 +156,15 @@ export class RunVerifier {
   }
 }
 
-function hashOf(cursor: Cursor | undefined): Bytes {
+/**
+ * Whether it can never be read: Web Crypto rejects so where a key or a tag does not fit, and content
+ * that is cut has a wrong length. Any other failure may be over later.
+ */
+function isUnreadable(error: unknown): boolean {
+  return error instanceof DOMException || error instanceof RangeError;
+}
+
+function hashAt(cursor: Cursor | undefined): Bytes {
   if (cursor === undefined) return NO_PREVIOUS;
   const hash = fromBase64url(cursor.hash);
   if (hash?.length !== NO_PREVIOUS.length) throw new TypeError("a cursor's hash is not SHA-256");
@@ -164,7 +179,7 @@ function faultOf(
   previous: Previous,
 ): RefusalKind | undefined {
   if (envelope === undefined) return "forged";
-  if (envelope.version !== ENVELOPE_VERSION) return "other version";
+  if (!ENVELOPE_VERSIONS.includes(envelope.version)) return "other version";
   if (envelope.fingerprint !== fingerprint) return "out of place";
   if (envelope.client !== client || envelope.index !== line.index) return "out of place";
   if (line.index === previous.index && !equal(hash, previous.hash)) return "fork";

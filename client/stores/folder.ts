@@ -16,6 +16,7 @@ interface State {
     readonly client: string;
     readonly length?: number;
     readonly acknowledged: number;
+    readonly highWater: number;
   }[];
   readonly cursors: readonly Cursor[];
 }
@@ -92,8 +93,8 @@ export class FolderStore implements Store {
   }
 
   async load(): Promise<StoreState> {
-    const own = this.#state.own.map(({ client, length, acknowledged }): OwnClient => {
-      return { client, length: length ?? this.#log(client).length, acknowledged };
+    const own = this.#state.own.map(({ client, length, acknowledged, highWater }): OwnClient => {
+      return { client, length: length ?? this.#log(client).length, acknowledged, highWater };
     });
     return { own, cursors: this.#state.cursors };
   }
@@ -101,7 +102,10 @@ export class FolderStore implements Store {
   begin(client: string): Promise<void> {
     return this.#queue.run(async () => {
       this.#logs.set(client, await LogFile.open(this.#path(client)));
-      await this.#save({ ...this.#state, own: [...this.#state.own, { client, acknowledged: 0 }] });
+      await this.#save({
+        ...this.#state,
+        own: [...this.#state.own, { client, acknowledged: 0, highWater: 0 }],
+      });
     });
   }
 
@@ -121,7 +125,10 @@ export class FolderStore implements Store {
   acknowledge(client: string, acknowledged: number): Promise<void> {
     return this.#change(({ own, ...rest }) => ({
       ...rest,
-      own: own.map((one) => (one.client === client ? { ...one, acknowledged } : one)),
+      own: own.map((one) => {
+        if (one.client !== client) return one;
+        return { ...one, acknowledged, highWater: Math.max(one.highWater, acknowledged) };
+      }),
     }));
   }
 
@@ -148,9 +155,13 @@ export class FolderStore implements Store {
         own: [
           ...own.map((one) => {
             if (one.client !== from) return { ...one, length: this.#lengthOf(one) };
-            return { client: from, length, acknowledged: Math.min(one.acknowledged, length) };
+            const [acknowledged, highWater] = [
+              Math.min(one.acknowledged, length),
+              Math.min(one.highWater, length),
+            ];
+            return { client: from, length, acknowledged, highWater };
           }),
-          { client: to, acknowledged: 0 },
+          { client: to, acknowledged: 0, highWater: 0 },
         ],
       });
       await this.#log(from).cut(length);

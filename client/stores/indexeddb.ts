@@ -9,6 +9,7 @@ interface OwnRow {
   readonly client: string;
   readonly length: number;
   readonly acknowledged: number;
+  readonly highWater: number;
 }
 
 interface OperationRow {
@@ -94,12 +95,8 @@ export class IndexedDbStore implements Store {
 
   load(): Promise<StoreState> {
     return this.#transaction("readonly", async (table) => ({
-      own: (await this.#own(table)).map(({ client, length, acknowledged }): OwnClient => {
-        return { client, length, acknowledged };
-      }),
-      cursors: (await this.#cursors(table)).map(({ client, index, hash }): Cursor => {
-        return { client, index, hash };
-      }),
+      own: (await this.#own(table)).map(({ slot: _, place: __, ...own }): OwnClient => own),
+      cursors: (await this.#cursors(table)).map(({ slot: _, ...cursor }): Cursor => cursor),
     }));
   }
 
@@ -137,7 +134,9 @@ export class IndexedDbStore implements Store {
 
   acknowledge(client: string, acknowledged: number): Promise<void> {
     return this.#transaction("readwrite", async (table) => {
-      table("own").put({ ...(await this.#row(table, client)), acknowledged });
+      const row = await this.#row(table, client);
+      const highWater = Math.max(row.highWater, acknowledged);
+      table("own").put({ ...row, acknowledged, highWater });
     });
   }
 
@@ -158,7 +157,8 @@ export class IndexedDbStore implements Store {
     return this.#transaction("readwrite", async (table) => {
       const row = await this.#row(table, from);
       const acknowledged = Math.min(row.acknowledged, length);
-      table("own").put({ ...row, length, acknowledged });
+      const highWater = Math.min(row.highWater, length);
+      table("own").put({ ...row, length, acknowledged, highWater });
       const cut = IDBKeyRange.bound([from, length], [from, Number.POSITIVE_INFINITY]);
       table("operations").delete(cut);
       await this.#begin(table, to, payloads);
@@ -219,6 +219,7 @@ export class IndexedDbStore implements Store {
       client,
       length: payloads.length,
       acknowledged: 0,
+      highWater: 0,
     };
     table("own").put(row);
     putPayloads(table, client, 0, payloads);

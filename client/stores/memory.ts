@@ -4,6 +4,7 @@ import type { Move, Store, StoreState } from "./store.ts";
 interface Log {
   payloads: string[];
   acknowledged: number;
+  highWater: number;
 }
 
 /** Stores an installation in memory, for tests and for clients that only read. */
@@ -13,17 +14,18 @@ export class MemoryStore implements Store {
 
   async load(): Promise<StoreState> {
     return {
-      own: [...this.#own].map(([client, { payloads, acknowledged }]) => ({
+      own: [...this.#own].map(([client, { payloads, acknowledged, highWater }]) => ({
         client,
         length: payloads.length,
         acknowledged,
+        highWater,
       })),
       cursors: [...this.#cursors.values()],
     };
   }
 
   async begin(client: string): Promise<void> {
-    this.#own.set(client, { payloads: [], acknowledged: 0 });
+    this.#own.set(client, { payloads: [], acknowledged: 0, highWater: 0 });
   }
 
   async append(client: string, first: number, payloads: readonly string[]): Promise<void> {
@@ -46,7 +48,9 @@ export class MemoryStore implements Store {
   }
 
   async acknowledge(client: string, acknowledged: number): Promise<void> {
-    this.#log(client).acknowledged = acknowledged;
+    const log = this.#log(client);
+    log.acknowledged = acknowledged;
+    log.highWater = Math.max(log.highWater, acknowledged);
   }
 
   async advance(cursor: Cursor): Promise<void> {
@@ -62,7 +66,8 @@ export class MemoryStore implements Store {
     const log = this.#log(from);
     log.payloads.length = length;
     log.acknowledged = Math.min(log.acknowledged, length);
-    this.#own.set(to, { payloads: [...payloads], acknowledged: 0 });
+    log.highWater = Math.min(log.highWater, length);
+    this.#own.set(to, { payloads: [...payloads], acknowledged: 0, highWater: 0 });
   }
 
   async abandoned(): Promise<Store[]> {

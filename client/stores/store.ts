@@ -23,6 +23,8 @@ export interface OwnClient {
   readonly length: number;
   /** How many of them, from the first on, the server has acknowledged. */
   readonly acknowledged: number;
+  /** The most that were ever acknowledged, also if the server has lost some of them since. */
+  readonly highWater: number;
 }
 
 /** The content of a store but for the operations themselves. */
@@ -61,7 +63,10 @@ export interface Store {
    * together, but at least one, if there is one.
    */
   read(client: string, first: number, count: number, characters: number): Promise<string[]>;
-  /** Sets how many operations are acknowledged: fewer than before, if the server has lost some. */
+  /**
+   * Sets how many operations are acknowledged: fewer than before, if the server has lost some. The
+   * high-water mark stays then.
+   */
   acknowledge(client: string, acknowledged: number): Promise<void>;
   /** Sets the cursor of a client id. */
   advance(cursor: Cursor): Promise<void>;

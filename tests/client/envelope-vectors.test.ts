@@ -10,6 +10,7 @@ import { fromBase64url } from "../../protocol/base64.ts";
 import { NOTHING, ReferenceReceiver } from "../support/reference-receiver.ts";
 import small from "../vectors/envelope.json" with { type: "json" };
 import large from "../vectors/envelope-3072.json" with { type: "json" };
+import continuing from "../vectors/envelope-continues.json" with { type: "json" };
 import vectors from "../vectors/refusals.json" with { type: "json" };
 
 const buffer = (text: string) => Buffer.from(text, "base64url");
@@ -56,6 +57,54 @@ for (const [bits, { private_key_pkcs8, fingerprint, public_key, operations }] of
     });
   });
 }
+
+describe("the vectors of a client that continues others", () => {
+  const { client_id: client, operations } = continuing;
+  const expected = operations.map(({ data }) => data);
+
+  it("open in the client", async () => {
+    const verifier = new RunVerifier(await identityIn(small.private_key_pkcs8));
+    const lines = operations.map(({ operation_index: index, payload }) => {
+      return { client, index, payload };
+    });
+    const run = await verifier.verify(client, lines, undefined);
+    assert.equal(run.refusal, undefined);
+    assert.deepEqual(
+      run.operations.map(({ data }) => Buffer.from(data).toString("base64url")),
+      expected,
+    );
+    const continues = continuing.continues.map((one) => {
+      return { client: one.client_id, index: one.operation_index, hashes: one.hashes.join("") };
+    });
+    const hash = operations.at(-1)?.payload_sha256;
+    assert.deepEqual(run.cursor, { client, index: 1, hash, continues });
+  });
+
+  it("open in a receiver written from ENVELOPE.md", () => {
+    const receiver = new ReferenceReceiver(buffer(small.private_key_pkcs8));
+    const received = receiver.receive(client, operations, NOTHING);
+    assert.equal(received.refusal, undefined);
+    assert.deepEqual(
+      received.delivered.map((data) => data.toString("base64url")),
+      expected,
+    );
+    const continues = continuing.continues.map((one) => {
+      return { client: one.client_id, index: one.operation_index, hashes: one.hashes };
+    });
+    assert.deepEqual(received.continues, continues);
+  });
+
+  it("name operations of the other vectors", () => {
+    const [{ client_id: old, operation_index: first, hashes } = assert.fail()] =
+      continuing.continues;
+    for (const [i, hash] of hashes.entries()) {
+      const named = small.operations.find(
+        (one) => one.client_id === old && one.operation_index === first + i,
+      );
+      assert.equal(named?.payload_sha256.slice(0, 24), hash);
+    }
+  });
+});
 
 describe("the vectors of refusals", () => {
   const payloads = new Map(Object.entries(vectors.payloads));

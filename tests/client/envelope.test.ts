@@ -210,7 +210,7 @@ describe("an envelope", () => {
       assert.equal(await isGenuine(identity, envelope), false, `byte ${at}`);
       const opening = decrypt(envelope, key);
       if (equal(envelope.signature, good.signature)) await assert.rejects(opening, `byte ${at}`);
-      else assert.equal(textOf(await opening), "one");
+      else assert.equal(textOf((await opening).data), "one");
     }
   });
 

@@ -32,7 +32,7 @@ function after(...events: readonly SyncEvent[]): SyncState {
 }
 
 function own(client: string, acknowledged: number, length: number): OwnClient {
-  return { client, acknowledged, length };
+  return { client, acknowledged, length, highWater: acknowledged };
 }
 
 const stored = (client: string, now = NOW): SyncEvent => ({ type: "batch-stored", client, now });
@@ -160,33 +160,51 @@ describe("the next request", () => {
 
 describe("an operation conflict", () => {
   const rewound = after({ type: "client-rewound", client: "a" });
-  const cases: readonly [string, SyncState, Divergence, ReturnType<typeof conflictRemedy>][] = [
-    ["that the server cannot prove holds appends", initialState, "unproven", "hold"],
+  type Case = readonly [string, SyncState, Divergence, boolean, ReturnType<typeof conflictRemedy>];
+  const cases: readonly Case[] = [
+    ["that the server cannot prove holds appends", initialState, "unproven", true, "hold"],
     [
       "at the first different operation changes the client id",
       initialState,
       "here",
+      false,
       "change-client",
     ],
     [
       "behind the first different operation has everything sent again",
       initialState,
       "earlier",
+      false,
       "rewind",
     ],
     [
       "that everything was sent again for changes the client id",
       rewound,
       "earlier",
+      false,
       "change-client",
     ],
+    [
+      "with what the user has not made is continued under a new client id",
+      initialState,
+      "replaced",
+      true,
+      "continue",
+    ],
+    [
+      "with what the user has not made, below what was acknowledged, holds appends",
+      initialState,
+      "replaced",
+      false,
+      "hold",
+    ],
   ];
-  for (const [name, state, divergence, remedy] of cases) {
-    it(name, () => assert.equal(conflictRemedy(state, "a", divergence), remedy));
+  for (const [name, state, divergence, mayContinue, remedy] of cases) {
+    it(name, () => assert.equal(conflictRemedy(state, "a", divergence, mayContinue), remedy));
   }
 
   it("has everything sent again once for each client id", () => {
-    assert.equal(conflictRemedy(rewound, "b", "earlier"), "rewind");
+    assert.equal(conflictRemedy(rewound, "b", "earlier", true), "rewind");
   });
 });
 

@@ -43,9 +43,14 @@ async function fails(work: Promise<unknown>): Promise<void> {
 
 /** The state of a store, with the cursors sorted. */
 async function stateOf(store: Store) {
-  const { own, cursors } = await store.load();
+  const { cursors, ...state } = await store.load();
+  const own = state.own.map(({ client, length, acknowledged, highWater }) => {
+    return { client, length, acknowledged, highWater };
+  });
   const sorted = [...cursors].sort((one, other) => (one.client < other.client ? -1 : 1));
-  const fields = sorted.map(({ client, index, hash }) => ({ client, index, hash }));
+  const fields = sorted.map(({ client, index, hash, continues }) => {
+    return { client, index, hash, ...(continues && { continues }) };
+  });
   return { own, cursors: fields };
 }
 
@@ -69,7 +74,7 @@ export const storeCases: readonly StoreCase[] = [
       await store.advance(cursor(B, 6));
       await store.advance(cursor(B, 7));
       const expected = {
-        own: [{ client: A, length: 3, acknowledged: 2 }],
+        own: [{ client: A, length: 3, acknowledged: 2, highWater: 2 }],
         cursors: [cursor(B, 7)],
       };
       same(await stateOf(store), expected);
@@ -113,14 +118,14 @@ export const storeCases: readonly StoreCase[] = [
     },
   },
   {
-    name: "accepts fewer acknowledgements than before",
+    name: "accepts fewer acknowledgements than before, and keeps the most there ever were",
     async run({ open }) {
       const store = await open();
       await store.begin(A);
       await store.append(A, 0, ["zero", "one"]);
       await store.acknowledge(A, 2);
       await store.acknowledge(A, 0);
-      same((await store.load()).own, [{ client: A, length: 2, acknowledged: 0 }]);
+      same((await stateOf(store)).own, [{ client: A, length: 2, acknowledged: 0, highWater: 2 }]);
       await store.close();
     },
   },
@@ -139,6 +144,18 @@ export const storeCases: readonly StoreCase[] = [
     },
   },
   {
+    name: "keeps what a cursor says of the client ids that its own one continues",
+    async run({ open }) {
+      const store = await open();
+      const continues = [{ client: A, index: 3, hashes: "47DEQpj8HBSa-_TImW-5JCeu" }];
+      await store.advance({ ...cursor(B, 0), continues });
+      await store.close();
+      const again = await open();
+      same((await stateOf(again)).cursors, [{ ...cursor(B, 0), continues }]);
+      await again.close();
+    },
+  },
+  {
     name: "moves operations to a new client id",
     async run({ open }) {
       const store = await open();
@@ -147,13 +164,13 @@ export const storeCases: readonly StoreCase[] = [
       await store.acknowledge(A, 3);
       await store.move({ from: A, length: 1, to: B, payloads: ["one-anew", "two-anew"] });
       const own = [
-        { client: A, length: 1, acknowledged: 1 },
-        { client: B, length: 2, acknowledged: 0 },
+        { client: A, length: 1, acknowledged: 1, highWater: 1 },
+        { client: B, length: 2, acknowledged: 0, highWater: 0 },
       ];
-      same((await store.load()).own, own);
+      same((await stateOf(store)).own, own);
       await store.close();
       const again = await open();
-      same((await again.load()).own, own);
+      same((await stateOf(again)).own, own);
       same(await again.read(A, 0, ALL, ALL), ["zero"]);
       same(await again.read(B, 0, ALL, ALL), ["one-anew", "two-anew"]);
       await again.append(B, 2, ["three"]);
@@ -172,7 +189,7 @@ export const storeCases: readonly StoreCase[] = [
       await second.begin(B);
       await first.close();
       const third = await open();
-      same((await third.load()).own, [{ client: A, length: 0, acknowledged: 0 }]);
+      same((await stateOf(third)).own, [{ client: A, length: 0, acknowledged: 0, highWater: 0 }]);
       await second.close();
       await third.close();
     },

@@ -148,7 +148,7 @@ describe("a store in a folder", () => {
       writeFileSync(log, "zero\none\ntwo\nthr e\n");
       const repaired = await FolderStore.open(path, user);
       assert.deepEqual((await repaired.load()).own, [
-        { client: CLIENT, length: 3, acknowledged: 3 },
+        { client: CLIENT, length: 3, acknowledged: 3, highWater: 3 },
       ]);
       await repaired.close();
     }));
@@ -164,7 +164,9 @@ describe("a store in a folder", () => {
       writeFileSync(join(place, `${NEXT}.log`), "one-anew\ntwo-anew\n");
       writeFileSync(join(place, `${CLIENT}.tmp`), "{");
       const undone = await FolderStore.open(path, user);
-      assert.deepEqual((await undone.load()).own, [{ client: CLIENT, length: 3, acknowledged: 0 }]);
+      assert.deepEqual((await undone.load()).own, [
+        { client: CLIENT, length: 3, acknowledged: 0, highWater: 0 },
+      ]);
       assert.deepEqual(
         readdirSync(place).filter((name) => name.endsWith(".tmp") || name.startsWith(NEXT)),
         [],
@@ -175,8 +177,8 @@ describe("a store in a folder", () => {
       appendFileSync(join(place, `${CLIENT}.log`), "one\ntwo\n");
       const finished = await FolderStore.open(path, user);
       assert.deepEqual((await finished.load()).own, [
-        { client: CLIENT, length: 1, acknowledged: 0 },
-        { client: NEXT, length: 2, acknowledged: 0 },
+        { client: CLIENT, length: 1, acknowledged: 0, highWater: 0 },
+        { client: NEXT, length: 2, acknowledged: 0, highWater: 0 },
       ]);
       assert.equal(readFileSync(join(place, `${CLIENT}.log`), "utf8"), "zero\n");
       await finished.close();

@@ -10,6 +10,7 @@ import {
   randomFrom,
   SimulatedNetwork,
   SimulatedServer,
+  URL_OF_SERVER,
 } from "../support/simulated-network.ts";
 
 const DEVICES = 3;
@@ -22,6 +23,7 @@ type Step =
   | { readonly kind: "crash"; readonly device: number; readonly steps: number }
   | { readonly kind: "back up" }
   | { readonly kind: "restore" }
+  | { readonly kind: "forge"; readonly seed: number }
   | { readonly kind: "copy"; readonly device: number; readonly from: number };
 
 const device = fc.nat(DEVICES - 1);
@@ -39,6 +41,7 @@ const crash = fc.record({
 });
 const backUp = fc.record({ kind: fc.constant("back up" as const) });
 const restore = fc.record({ kind: fc.constant("restore" as const) });
+const forgery = fc.record({ kind: fc.constant("forge" as const), seed: fc.nat() });
 const copy = fc.record({ kind: fc.constant("copy" as const), device, from: device });
 
 /** Steps of one inner array happen at the same time. */
@@ -74,6 +77,7 @@ describe("several devices of one user", () => {
       else if (step.kind === "crash") await at(step.device).crashAfter(step.steps);
       else if (step.kind === "back up") await server.backUp();
       else if (step.kind === "restore") await server.restore();
+      else if (step.kind === "forge") await forge(server, identity, step.seed);
       else if (step.kind === "copy" && step.device !== step.from) {
         if (await at(step.from).sync()) await at(step.device).copy(at(step.from));
       }
@@ -117,6 +121,25 @@ describe("several devices of one user", () => {
     );
   });
 
+  it("hold the same operations, each once, after a stranger stored garbage in their places", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        steps(append, append, sync, sync, stop, crash, forgery, forgery),
+        fc.nat(),
+        async (plan, seed) => {
+          const { devices, held } = await run(plan, seed);
+          const [first = []] = held;
+          for (const others of held) assert.deepEqual(others, first);
+          assert.equal(new Set(first).size, first.length, "each once");
+          for (const { appended } of devices) {
+            for (const text of appended) assert.ok(first.includes(text), `${text} is lost`);
+          }
+        },
+      ),
+      { numRuns: RUNS },
+    );
+  });
+
   it("hold the same operations, each once, after one became a copy of another", async () => {
     await fc.assert(
       fc.asyncProperty(
@@ -138,3 +161,24 @@ describe("several devices of one user", () => {
     assert.deepEqual([...struck].sort(), [...FAULTS].sort());
   });
 });
+
+/** Stores garbage under the next operation index of one of the clients on the server. */
+async function forge(server: SimulatedServer, { publicKey: user }: Identity, seed: number) {
+  const send = (body: object) =>
+    server.fetch(
+      new Request(`${URL_OF_SERVER}/sync`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify({ user, sync_status: {}, ...body }),
+      }),
+    );
+  const lines = await (await send({ client_id: crypto.randomUUID() })).text();
+  const next = new Map<string, number>();
+  for (const text of lines.split("\n").filter((line) => line !== "")) {
+    const { client_id: client, operation_index: index } = JSON.parse(text);
+    next.set(client, index + 1);
+  }
+  const [client, index] = [...next][seed % Math.max(1, next.size)] ?? [];
+  if (client === undefined) return;
+  await (await send({ client_id: client, operation_index: index, payload: ["AQAA"] })).text();
+}

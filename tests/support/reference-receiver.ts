@@ -18,9 +18,18 @@ export interface Received {
   readonly delivered: readonly Buffer[];
   /** The SHA-256 of the last payload delivered. */
   readonly hash: Buffer;
+  /** What the operation with the index 0 continues, if it is among them: E-1.6. */
+  readonly continues: readonly Continued[];
   /** The operation indexes of those that do not open: E-4.6. */
   readonly unreadable: readonly number[];
   readonly refusal: string | undefined;
+}
+
+/** One part of E-1.7. */
+export interface Continued {
+  readonly client: string;
+  readonly index: number;
+  readonly hashes: readonly string[];
 }
 
 export interface ReceivedLine {
@@ -57,18 +66,22 @@ export class ReferenceReceiver {
   receive(client: string, lines: readonly ReceivedLine[], position: Position): Received {
     const delivered: Buffer[] = [];
     const unreadable: number[] = [];
+    let continues: readonly Continued[] = [];
     let { index, hash } = position;
     for (const line of lines) {
       const bytes = Buffer.from(line.payload, "base64url");
       const refusal = this.#refusalOf(client, line, bytes, { index, hash });
-      if (refusal !== undefined) return { delivered, hash, unreadable, refusal };
-      const data = this.#open(bytes);
-      if (data === undefined) unreadable.push(line.operation_index);
-      else delivered.push(data);
+      if (refusal !== undefined) return { delivered, hash, continues, unreadable, refusal };
+      const opened = contentOf(this.#open(bytes), bytes[0] === 2);
+      if (opened === undefined) unreadable.push(line.operation_index);
+      else {
+        delivered.push(opened.data);
+        if (line.operation_index === 0) continues = opened.continues;
+      }
       index = line.operation_index;
       hash = sha256(bytes);
     }
-    return { delivered, hash, unreadable, refusal: undefined };
+    return { delivered, hash, continues, unreadable, refusal: undefined };
   }
 
   /** The first of the faults of E-4.5 that a line has, but for the last check. */
@@ -81,7 +94,7 @@ export class ReferenceReceiver {
     // E-1.1: exactly one spelling.
     if (bytes.toString("base64url") !== payload) return "forged";
     if (bytes.length < 117 + 2 * this.#modulus || !this.#isSigned(bytes)) return "forged";
-    if (bytes[0] !== 1) return "other version";
+    if (bytes[0] !== 1 && bytes[0] !== 2) return "other version";
     if (!bytes.subarray(1, 33).equals(this.fingerprint)) return "out of place";
     const id = Buffer.from(client.replaceAll("-", ""), "hex");
     if (!bytes.subarray(33, 49).equals(id) || bytes.readBigUInt64BE(49) !== BigInt(index))
@@ -132,4 +145,28 @@ export class ReferenceReceiver {
       signature: bytes.subarray(signatureAt),
     };
   }
+}
+
+/** E-1.7; `undefined` where it is cut. */
+function contentOf(
+  plain: Buffer | undefined,
+  isContinuing: boolean,
+): { readonly data: Buffer; readonly continues: readonly Continued[] } | undefined {
+  if (plain === undefined || !isContinuing) return plain && { data: plain, continues: [] };
+  const continues: Continued[] = [];
+  let rest = plain.subarray(1);
+  for (let left = plain[0] ?? 0; left > 0; left--) {
+    if (rest.length < 26) return undefined;
+    const count = rest.readUInt16BE(24);
+    if (rest.length < 26 + 18 * count) return undefined;
+    continues.push({
+      client: rest.toString("hex", 0, 16).replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-"),
+      index: Number(rest.readBigUInt64BE(16)),
+      hashes: Array.from({ length: count }, (_, i) =>
+        rest.toString("base64url", 26 + 18 * i, 44 + 18 * i),
+      ),
+    });
+    rest = rest.subarray(26 + 18 * count);
+  }
+  return plain.length === 0 ? undefined : { data: rest, continues };
 }

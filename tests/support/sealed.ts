@@ -18,7 +18,7 @@ export async function sealed(
   let before = previous;
   for (const [i, text] of texts.entries()) {
     const place = { client, index: first + i, previous: before };
-    const { payload, hash } = await seal(identity, content, place, utf8(text));
+    const { payload, hash } = await seal(identity, content, place, { data: utf8(text) });
     lines.push({ client, index: first + i, payload });
     before = hash;
   }
