@@ -88,9 +88,12 @@ function stampOf({ ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
   return `${ino} ${size} ${mtimeNs} ${ctimeNs}`;
 }
 
+/** The fault to report. Throws any error that neither the list nor the system has caused. */
 function faultOf(error: unknown, path: string): InvalidAllowList {
-  const reason = error instanceof Error ? error.message : String(error);
-  return error instanceof InvalidAllowList
-    ? new InvalidAllowList(`USERS=${path}\n${reason}`)
-    : new InvalidAllowList(`could not read USERS=${path}: ${reason}`, { cause: error });
+  if (error instanceof InvalidAllowList) {
+    return new InvalidAllowList(`USERS=${path}\n${error.message}`);
+  }
+  const isOfSystem = error instanceof Error && "code" in error && "syscall" in error;
+  if (!isOfSystem) throw error;
+  return new InvalidAllowList(`could not read USERS=${path}: ${error.message}`, { cause: error });
 }

@@ -119,6 +119,19 @@ describe("the file of users", () => {
     const missing = { path: join(folder.path, "missing"), now, onFault: () => undefined };
     assert.throws(() => new AllowListFile(missing), /could not read USERS=.*missing.*ENOENT/);
   });
+
+  it("is not blamed for an error in the program", () => {
+    const bug = new TypeError("a bug");
+    const { now } = Date;
+    Date.now = () => {
+      throw bug;
+    };
+    try {
+      assert.throws(() => usersOf(""), bug);
+    } finally {
+      Date.now = now;
+    }
+  });
 });
 
 describe("the file of users, while the server runs", () => {
