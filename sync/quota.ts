@@ -14,7 +14,7 @@ export class QuotaExceeded extends Error {
   };
   constructor(setting: "QUOTA_BYTES" | "QUOTA_CLIENTS", quota: number, used: number) {
     const unit = setting === "QUOTA_BYTES" ? "bytes of operations" : "clients";
-    super(`This user may store ${quota} ${unit} here and has ${used}`);
+    super(`This user may store ${quota} ${unit} here (${setting}) and has ${used}`);
     this.members = { quota, used, setting };
   }
 }

@@ -49,9 +49,9 @@ const MAX_ISSUES = 100;
 const MAX_ECHO = 64;
 
 const uuidRule = "must be a UUID such as 5f0c1a52-7f7e-4d35-a9a5-0d8b8c1d8b11";
-const indexRule = "must be a whole number from 0 to 9007199254740991";
+const indexRule = `must be a whole number from 0 to ${MAX_INDEX}`;
 const indexMissing = "is missing: a payload needs the operation index it is stored under";
-const indexTooHigh = "is too high: the last operation's index would be above 9007199254740991";
+const indexTooHigh = `is too high: the last operation's index would be above ${MAX_INDEX}`;
 const payloadRule = "must be a string that is not empty and has no lone surrogates";
 
 const ClientId = v.pipe(

@@ -53,7 +53,7 @@ describe("a user who has used up the quota", () => {
         [type, quota, used, setting],
         ["urn:sync-server:quota-exceeded", 10, 8, "QUOTA_BYTES"],
       );
-      assert.match(String(over.problem.detail), /Nothing was stored/);
+      assert.match(String(over.problem.detail), /10 bytes.* \(QUOTA_BYTES\).* Nothing was stored/);
 
       assert.equal((await sync(url, kept)).status, 200);
       assert.equal((await sync(url, { user, client_id: b })).operations.length, 1);
