@@ -25,6 +25,7 @@ import type { Config } from "./config.ts";
 import { BodyReader } from "./http/body-reader.ts";
 import { ClientAddresses } from "./http/client-address.ts";
 import { ConcurrencyLimiter } from "./http/concurrency-limiter.ts";
+import { Deliveries } from "./http/deliveries.ts";
 import { Readiness } from "./http/health.ts";
 import { RequestSignatures } from "./http/signature.ts";
 import { SyncEndpoint } from "./http/sync.ts";
@@ -206,10 +207,13 @@ export function wire(options: WiringOptions): Wiring {
       maxBytes: config.MAX_BODY,
       timeout: config.CLIENT_TIMEOUT,
     }),
-    timeout: config.CLIENT_TIMEOUT,
-    running,
-    telemetry,
-    onCut: (user, sent, error) => logger.error("a response was cut", { user, sent, error }),
+    deliveries: new Deliveries({
+      service,
+      timeout: config.CLIENT_TIMEOUT,
+      running,
+      telemetry,
+      onCut: (user, sent, error) => logger.error("a response was cut", { user, sent, error }),
+    }),
   });
   const readiness = new Readiness(driver, now, (error) =>
     logger.error("storage is not ready", { error }),

@@ -71,12 +71,14 @@ export class SyncService {
   }
 
   /**
-   * Throws `UserNotAllowed`. Apart from `sync` and `erase`, so that it comes before the signature is
-   * verified, which costs far more.
+   * Throws, or rejects with, `UserNotAllowed`; a promise only where the list has to be read. Apart
+   * from `sync` and `erase`, so that it comes before the signature is verified, which costs far more.
    */
-  async checkAllowed(user: Fingerprint): Promise<void> {
-    const { allowList } = this.#options;
-    if (allowList !== undefined && !(await allowList.has(user))) throw new UserNotAllowed(user);
+  checkAllowed(user: Fingerprint): Promise<void> | undefined {
+    const allowed = this.#options.allowList?.has(user) ?? true;
+    if (typeof allowed !== "boolean") return allowed.then((isUser) => requireAllowed(user, isUser));
+    requireAllowed(user, allowed);
+    return undefined;
   }
 
   /**
@@ -168,6 +170,10 @@ export class SyncService {
     const verdict = this.#options.newUsers?.admit(address, 0);
     return verdict?.admitted === false ? new NewUsersLimited(verdict.retryAfter) : undefined;
   }
+}
+
+function requireAllowed(user: Fingerprint, allowed: boolean): void {
+  if (!allowed) throw new UserNotAllowed(user);
 }
 
 /** Charges for a request that has brought `bytes`. Throws `RateLimited`. */

@@ -115,16 +115,15 @@ export class ConcurrencyLimiter {
 
 /** The right of one request to be in flight, and the bytes it holds. */
 export class Permit {
-  /** The network address that it counts under. */
-  readonly address: string;
   readonly #limiter: ConcurrencyLimiter;
+  readonly #address: string;
   readonly #share: Share;
   #held = 0;
   #released = false;
 
   constructor(limiter: ConcurrencyLimiter, address: string, share: Share) {
     this.#limiter = limiter;
-    this.address = address;
+    this.#address = address;
     this.#share = share;
   }
 
@@ -156,7 +155,7 @@ export class Permit {
     if (this.#released) return;
     this.#released = true;
     this.#limiter.give(this.#share, charged(this.#held));
-    this.#limiter.leave(this.address, this.#share);
+    this.#limiter.leave(this.#address, this.#share);
   }
 }
 

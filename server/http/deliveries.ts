@@ -1,0 +1,72 @@
+import { ObjectDamaged } from "../../oplog/object-cache.ts";
+import type { Telemetry } from "../../oplog/telemetry.ts";
+import type { SyncResult, SyncService } from "../../sync/service.ts";
+import type { Permit } from "./concurrency-limiter.ts";
+import type { Reply } from "./response.ts";
+import { streamOf } from "./stream.ts";
+
+export interface DeliveriesOptions {
+  readonly service: SyncService;
+  /** How long a client may take nothing of a response, in milliseconds. */
+  readonly timeout: number;
+  /** The requests being answered, in which responses count until their last byte. */
+  readonly running: { count: number };
+  readonly telemetry: Telemetry;
+  /** Called when a response was cut because its operations could not be read to their end. */
+  readonly onCut: (user: string, sent: number, error: unknown) => void;
+}
+
+/** A delivery that has begun; without a body where there is nothing to deliver. */
+export interface Delivery {
+  readonly result: SyncResult;
+  readonly body: Reply["body"];
+}
+
+/** Delivers operations as the bodies of answers, and settles each when it ends. */
+export class Deliveries {
+  readonly #options: DeliveriesOptions;
+
+  constructor(options: DeliveriesOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * The body of an answer, and the result that it holds: without what turns out to be damaged. Ends
+   * the permit with the answer, or at once where nothing is to be sent.
+   */
+  async begin(user: string, synced: SyncResult, permit: Permit): Promise<Delivery> {
+    for (let result = synced; ; ) {
+      if (result.count === 0) {
+        permit.release();
+        return { result, body: null };
+      }
+      try {
+        return { result, body: await this.#stream(user, result, permit) };
+      } catch (error) {
+        if (!(error instanceof ObjectDamaged)) throw error;
+        // Nothing was sent yet, so the answer can promise less.
+        result = await result.again();
+      }
+    }
+  }
+
+  async #stream(user: string, result: SyncResult, permit: Permit) {
+    const { service, timeout, running, telemetry, onCut } = this.#options;
+    running.count++;
+    const body = streamOf(result.lines, {
+      timeout,
+      onEnd: ({ sent, error, stalled = false }) => {
+        running.count--;
+        permit.release();
+        service.refund(result, sent);
+        if (stalled) telemetry.count("stalled");
+        if (error !== undefined) onCut(user, sent, error);
+      },
+    });
+    return body.catch((error: unknown) => {
+      running.count--;
+      service.refund(result, 0);
+      throw error;
+    });
+  }
+}
