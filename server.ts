@@ -1,8 +1,9 @@
 /** The server as a process: config → storage → handler → listen → signals. */
 import { realpathSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { helpText, InvalidConfig, readConfig, VERSION } from "./server/config.ts";
+import { InvalidConfig, readConfig, VERSION } from "./server/config.ts";
 import { createHandler } from "./server/handler.ts";
+import { helpText } from "./server/help.ts";
 import { CannotListen, listen, responseClass } from "./server/http/listen.ts";
 import { createLogger } from "./server/logger.ts";
 import { StorageUnavailable } from "./storage/driver.ts";
@@ -63,7 +64,7 @@ function isMain(): boolean {
 
 if (isMain()) {
   const [argument, ...more] = process.argv.slice(2);
-  if (argument === "--help") console.log(helpText());
+  if (argument === "--help" || argument === "-h") console.log(helpText());
   else if (argument === "--version") console.log(VERSION);
   else if (argument?.startsWith("-") || more.length > 0) {
     console.error(`There is no argument ${more.at(-1) ?? argument}: see --help.`);

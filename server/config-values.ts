@@ -1,6 +1,6 @@
 /** The kinds of values that settings have, each with the rule that its error shows. */
 import * as v from "valibot";
-import { isNetwork } from "./http/client-address.ts";
+import { isProxy } from "./http/client-address.ts";
 
 const SIZES: Record<string, number> = { "": 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 };
 const TIMES: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
@@ -44,6 +44,32 @@ export const duration = v.pipe(
   v.check((time) => !Number.isNaN(time), durationRule),
 );
 
+const hostRule = "must be a host name, an address, or unix: and the path of a socket";
+
+/** What to listen on. IPv6 addresses may stand in brackets, as in URLs. */
+export const host = v.pipe(
+  v.string(),
+  v.regex(/^(?!unix:$)[^\s"']+$/, hostRule),
+  v.transform((text) => text.replace(/^\[([0-9A-Fa-f:.]+)\]$/, "$1")),
+);
+
+const unquotedRule =
+  "must be set without quotes, ~, $ or spaces around it, and without line ends: they would become " +
+  "part of a path where no shell takes them away";
+
+/** A path as a shell would give it: a file of settings keeps quotes, `~` and carriage returns. */
+export const unquoted = v.pipe(
+  v.string(),
+  v.check(
+    (text) => text === text.trim() && !/^[~$"'`]|["'`]$/.test(text) && !hasControl(text),
+    unquotedRule,
+  ),
+);
+
+function hasControl(text: string): boolean {
+  return [...text].some((character) => character < " " || character === "\u007f");
+}
+
 const originsRule = "must be * or origins such as https://app.example, separated by commas";
 
 /** Origins of web pages. */
@@ -57,7 +83,8 @@ export const origins = v.pipe(
 
 /** True for an origin as browsers spell it. Pages inside an app have ones like capacitor://localhost. */
 function isOrigin(text: string): boolean {
-  if (!/^[a-z][a-z0-9+.-]*:\/\/[^/\s]+$/.test(text) || !URL.canParse(text)) return false;
+  // No pattern such as https://*.example: an origin is compared as it is.
+  if (!/^[a-z][a-z0-9+.-]*:\/\/[^/\s*]+$/.test(text) || !URL.canParse(text)) return false;
   const { origin } = new URL(text);
   return origin === text || origin === "null";
 }
@@ -77,13 +104,13 @@ function isPublicUrl(text: string): boolean {
 }
 
 const proxiesRule =
-  "must be none or addresses such as 192.0.2.1 or 10.0.0.0/8, separated by commas";
+  "must be none or addresses such as 192.0.2.1 or 10.0.0.0/8, or unix, separated by commas";
 
-/** Network addresses and CIDR blocks; an empty list for none. */
+/** Network addresses, CIDR blocks and `unix`; an empty list for none. */
 export const proxies = v.pipe(
   v.string(),
   v.transform((text) => (text === "none" ? [] : text.split(",").map((part) => part.trim()))),
-  v.check((list) => list.every(isNetwork), proxiesRule),
+  v.check((list) => list.every(isProxy), proxiesRule),
 );
 
 const timeoutRule = "must be a time from 100ms to 4m, such as 30s";

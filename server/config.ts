@@ -4,16 +4,20 @@ import manifest from "../package.json" with { type: "json" };
 import { isStorage, STORAGE_FORMS, STORAGE_HELP } from "../storage/open.ts";
 import * as kind from "./config-values.ts";
 import { LOG_LEVELS } from "./logger.ts";
+import { misspelt } from "./misspelt.ts";
 
 /** As `package.json` has it. */
 export const VERSION = manifest.version;
 
-const Settings = v.object({
+/** All settings: how each is read, its default and its meaning. */
+export const Settings = v.object({
   HOST: v.optional(
     v.pipe(
-      v.string(),
-      v.minLength(1, "must be a host name or an address"),
-      v.description("host name or address to listen on; 0.0.0.0 is every IPv4 address"),
+      kind.host,
+      v.description(
+        "host name or address to listen on; 0.0.0.0 is every IPv4 address, unix:/run/sync.sock a " +
+          "Unix socket",
+      ),
     ),
     "localhost",
   ),
@@ -23,7 +27,7 @@ const Settings = v.object({
   ),
   STORAGE: v.optional(
     v.pipe(
-      v.string(),
+      kind.unquoted,
       v.check(isStorage, `must be ${STORAGE_FORMS}`),
       v.description(`where operations are kept: ${STORAGE_HELP}`),
     ),
@@ -96,7 +100,7 @@ const Settings = v.object({
   ),
   USERS: v.optional(
     v.pipe(
-      v.string(),
+      kind.unquoted,
       v.minLength(1, "must be open or the path of a file"),
       v.description(
         "who may be a user: open accepts everyone; otherwise the path of a file with a " +
@@ -208,56 +212,23 @@ export class InvalidConfig extends Error {
   override name = "InvalidConfig";
 }
 
-/** Reads the settings from environment variables. Throws `InvalidConfig` with every fault. */
+/**
+ * Reads the settings from environment variables. Throws `InvalidConfig` with every fault, and without
+ * the values: one may be a password that was set under the wrong name.
+ */
 export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
+  const names = Object.keys(Settings.entries);
   const given = Object.fromEntries(
-    Object.keys(Settings.entries)
+    names
       .map((name) => [name, environment[name]] as const)
       .filter(([, value]) => value !== undefined),
   );
+  const faults = misspelt(Object.keys(environment), names).map(
+    ([name, setting]) =>
+      `${name} is not a setting: is it meant to be ${setting}? Otherwise unset it.`,
+  );
   const result = v.safeParse(Checked, given);
-  if (result.success) return result.output;
-  const faults = result.issues.map((issue) => {
-    const name = v.getDotPath(issue) ?? "";
-    return `${name}=${given[name] ?? ""}: ${name} ${issue.message}`;
-  });
+  if (result.success && faults.length === 0) return result.output;
+  for (const issue of result.issues ?? []) faults.push(`${v.getDotPath(issue)} ${issue.message}`);
   throw new InvalidConfig(faults.join("\n"));
-}
-
-/** The text of `--help`. */
-export function helpText(): string {
-  const table = Object.entries(Settings.entries).flatMap(([name, { wrapped, default: value }]) => {
-    const [first, ...rest] = wrap(v.getDescription(wrapped) ?? "", 56);
-    return [
-      `  ${name.padEnd(20)}${value.padEnd(12)}${first}`,
-      ...rest.map((line) => " ".repeat(34) + line),
-    ];
-  });
-  return `Sync-Server ${VERSION}: an end-to-end encrypted sync server
-
-Usage: sync-server [STORAGE]
-  [STORAGE]    where operations are kept, in place of the setting STORAGE
-  --help       show this text
-  --version    show the version
-
-Settings are environment variables.
-
-Setting               Default     Meaning
-${table.join("\n")}
-
-Sizes are bytes, or take KiB, MiB or GiB. Times take ms, s, m or h.
-`;
-}
-
-function wrap(text: string, width: number): string[] {
-  const lines: string[] = [];
-  let line = "";
-  for (const word of text.split(" ")) {
-    if (line !== "" && line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = "";
-    }
-    line += line === "" ? word : ` ${word}`;
-  }
-  return [...lines, line];
 }

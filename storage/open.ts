@@ -46,8 +46,7 @@ export function isStorage(location: string): boolean {
  */
 export async function openStorage(location: string, warn: Warn = console.warn): Promise<Driver> {
   const kind = kindOf(location);
-  if (kind === undefined)
-    throw new TypeError(`the storage must be ${STORAGE_FORMS}, not ${location}`);
+  if (kind === undefined) throw new TypeError(`the storage must be ${STORAGE_FORMS}`);
   return kind.open(location, warn);
 }
 

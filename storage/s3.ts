@@ -88,7 +88,7 @@ export class S3Driver implements Driver {
     const [, bucket, path = ""] =
       /^s3:\/\/([a-z0-9][a-z0-9._-]*)(?:\/(.*))?$/i.exec(location) ?? [];
     if (bucket === undefined) {
-      throw new StorageUnavailable(`${location} is not s3://bucket or s3://bucket/prefix`);
+      throw new StorageUnavailable("STORAGE must be s3://bucket or s3://bucket/prefix");
     }
     const prefix = withoutSlashes(path);
     const client = new S3Client({

@@ -6,6 +6,9 @@ import type { ServerRequest } from "srvx";
 /** The address of requests without a connection: those that a test makes. */
 const UNKNOWN = "unknown";
 
+/** How `TRUSTED_PROXIES` names the proxy at the other end of a Unix socket, which has no address. */
+const SOCKET = "unix";
+
 /** Addresses remembered: parsing one costs as much as a poll. */
 const REMEMBERED = 10_000;
 
@@ -27,11 +30,18 @@ interface Address {
 /** Finds the network address that a request is counted under. */
 export class ClientAddresses {
   readonly #proxies: readonly Network[];
+  readonly #behindSocket: Address | undefined;
   readonly #known = new LRUCache<string, Address>({ max: REMEMBERED });
 
-  /** @param proxies addresses and networks (CIDR) of proxies whose header fields are believed */
+  /**
+   * @param proxies addresses and networks (CIDR) of proxies whose header fields are believed; `unix`
+   *   for one that connects to a Unix socket
+   */
   constructor(proxies: readonly string[]) {
-    this.#proxies = proxies.map(networkOf);
+    this.#proxies = proxies.filter((proxy) => proxy !== SOCKET).map(networkOf);
+    if (proxies.includes(SOCKET)) {
+      this.#behindSocket = { text: SOCKET, group: UNKNOWN, trusted: true };
+    }
   }
 
   /**
@@ -39,7 +49,7 @@ export class ClientAddresses {
    * that is not.
    */
   of({ ip, headers }: Pick<ServerRequest, "ip" | "headers">): string {
-    const peer = ip === undefined ? undefined : this.#addressOf(ip);
+    const peer = (ip === undefined ? undefined : this.#addressOf(ip)) ?? this.#behindSocket;
     if (peer === undefined) return UNKNOWN;
     return peer.trusted ? this.#behind(peer, headers).group : peer.group;
   }
@@ -86,8 +96,9 @@ export class ClientAddresses {
   }
 }
 
-/** True for an address, or a network in CIDR form. */
-export function isNetwork(text: string): boolean {
+/** True for an address, a network in CIDR form, or `unix`. */
+export function isProxy(text: string): boolean {
+  if (text === SOCKET) return true;
   const [, address = "", bits] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
   const version = isIP(address);
   return version !== 0 && Number(bits ?? 0) <= (version === 6 ? 128 : 32);

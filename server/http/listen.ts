@@ -1,5 +1,6 @@
 import { problemOf, problemReply } from "./problems.ts";
 import type { ResponseClass } from "./response.ts";
+import { clearSocket, removeSocket, shareSocket, socketPath } from "./unix-socket.ts";
 
 /** A connection that is idle for this long is closed; 255 is the maximum of Bun. */
 const IDLE_SECONDS = 255;
@@ -20,6 +21,7 @@ export interface Listening {
 }
 
 export interface ListenOptions {
+  /** A host name, an address, or `unix:` and the path of a socket, which takes no port. */
   readonly hostname: string;
   readonly port: number;
   /**
@@ -34,12 +36,13 @@ export async function listen(
   fetch: (request: Request) => Promise<Response>,
   { hostname, port, headersTimeout }: ListenOptions,
 ): Promise<Listening> {
+  const path = socketPath(hostname);
   try {
+    if (path !== undefined) await clearSocket(path);
     const { serve } = await adapter();
     const server = serve({
       fetch,
-      hostname,
-      port,
+      ...(path === undefined && { hostname, port }),
       silent: true,
       // The handling of srvx prints a countdown, and does nothing where CI is set.
       gracefulShutdown: false,
@@ -48,6 +51,7 @@ export async function listen(
         // The time limit of a body depends on its length: `BodyReader` enforces it.
         requestTimeout: 0,
         connectionsCheckingInterval: CHECK_EVERY,
+        ...(path !== undefined && { path }),
       },
       bun: {
         idleTimeout: IDLE_SECONDS,
@@ -56,6 +60,7 @@ export async function listen(
         development: false,
         // Outside development, Bun shares ports: two servers would split the requests.
         reusePort: false,
+        ...(path !== undefined && onSocket(path)),
       },
       // Deno would print the responses that were cut. They are in the log.
       deno: {
@@ -63,15 +68,30 @@ export async function listen(
           const { body, ...init } = problemReply(problemOf(undefined), Date.now);
           return new Response(body, init);
         },
+        ...(path !== undefined && { path }),
       },
     });
     if ("node" in server) server.node?.server?.setTimeout(IDLE_SECONDS * 1000);
     const { url = "" } = await server.ready();
-    return { url, close: (force) => server.close(force) };
+    const close = (force?: boolean) => server.close(force);
+    if (path !== undefined) {
+      shareSocket(path);
+      return { url: hostname, close: (force) => close(force).finally(() => removeSocket(path)) };
+    }
+    // As the documents name it: http://127.0.0.1 is another origin, with other data in the browser.
+    const named = new URL(url);
+    if (hostname === "localhost") named.hostname = hostname;
+    return { url: named.href, close };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new CannotListen(`could not listen on ${hostname}:${port}: ${reason}; set HOST or PORT`);
+    const place = path === undefined ? `${hostname}:${port}` : hostname;
+    throw new CannotListen(`could not listen on ${place}: ${reason}; set HOST or PORT`);
   }
+}
+
+/** For Bun: without the host and the port that srvx takes from the environment. */
+function onSocket(unix: string): object {
+  return { unix, hostname: undefined, port: undefined };
 }
 
 /** The class of the responses, for a server that `listen` has started on this runtime. */

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, it } from "node:test";
-import { helpText } from "../../server/config.ts";
+import { helpText } from "../../server/help.ts";
 import { projectFolder } from "../support/process.ts";
 
 /** Folders without documents of this repository. */

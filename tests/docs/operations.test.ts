@@ -1,7 +1,7 @@
 /** The documents for operators name every setting and every metric, and the command that CI runs. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { helpText } from "../../server/config.ts";
+import { helpText } from "../../server/help.ts";
 import { blocksOf, read, section } from "../support/documents.ts";
 import { serveHere } from "../support/http.ts";
 

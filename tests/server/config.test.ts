@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import manifest from "../../package.json" with { type: "json" };
-import { type Config, helpText, InvalidConfig, readConfig, VERSION } from "../../server/config.ts";
+import { type Config, InvalidConfig, readConfig, VERSION } from "../../server/config.ts";
+import { helpText } from "../../server/help.ts";
 
 const DEFAULTS: { [Name in keyof Config]: [text: string, value: Config[Name]] } = {
   HOST: ["localhost", "localhost"],
@@ -33,6 +34,8 @@ const accepted: { [Name in keyof Config]: [text: string, value: Config[Name]][] 
   HOST: [
     ["0.0.0.0", "0.0.0.0"],
     ["::1", "::1"],
+    ["[::1]", "::1"],
+    ["unix:/run/sync.sock", "unix:/run/sync.sock"],
   ],
   PORT: [
     ["0", 0],
@@ -100,6 +103,7 @@ const accepted: { [Name in keyof Config]: [text: string, value: Config[Name]][] 
   ],
   TRUSTED_PROXIES: [
     ["127.0.0.1", ["127.0.0.1"]],
+    ["unix", ["unix"]],
     ["::1, 10.0.0.0/8,fc00::/7", ["::1", "10.0.0.0/8", "fc00::/7"]],
     [
       "0.0.0.0/0,::/0,192.0.2.1/32,2001:db8::1/128",
@@ -144,7 +148,7 @@ const notSizes = ["", "-1", "1.5MiB", "16MB", "16 MiB", "16mib", "MiB", "1e6", "
 const unsafeSizes = ["9007199254740993", "99999999GiB", "5constructor"];
 
 const refused: { [Name in keyof Config]: [texts: string[], rule: RegExp] } = {
-  HOST: [[""], /must be a host name or an address/],
+  HOST: [["", " ", "localhost\r", '"::1"', "unix:"], /must be a host name, an address, or unix: /],
   PORT: [
     ["", "-1", "65536", "80.5", "http", "0x50", " 80", "1e3"],
     /must be a port from 0 to 65535; 0 picks a free one/,
@@ -217,7 +221,7 @@ const refused: { [Name in keyof Config]: [texts: string[], rule: RegExp] } = {
       "256.0.0.1",
       "10.0.0.1:80",
     ],
-    /must be none or addresses such as 192.0.2.1 or 10.0.0.0\/8, separated by commas/,
+    /must be none or addresses such as 192.0.2.1 or 10.0.0.0\/8, or unix, separated by commas/,
   ],
   MAX_BODY: [[...notSizes, ...unsafeSizes, "0", "1023"], size],
   MAX_REQUESTS: [["", "0", "1", "2.5", "many"], /must be a whole number of at least 2/],
@@ -239,6 +243,8 @@ const refused: { [Name in keyof Config]: [texts: string[], rule: RegExp] } = {
       "*,https://a.example",
       "https://App.example",
       "https://app.example:443",
+      "https://*.example",
+      "capacitor://*",
       "null",
     ],
     /must be \* or origins such as https:\/\/app.example, separated by commas/,
@@ -277,10 +283,10 @@ describe("the settings", () => {
   }
 
   for (const [name, [texts, rule]] of Object.entries(refused)) {
-    it(`refuse ${name} that breaks its rule, and quote it with the rule`, () => {
+    it(`refuse ${name} that breaks its rule, and show the rule without the value`, () => {
       for (const text of texts) {
         const [fault = "", ...more] = faultsOf({ [name]: text });
-        assert.ok(fault.startsWith(`${name}=${text}: ${name} must be `), fault);
+        assert.ok(fault.startsWith(`${name} must be `), fault);
         assert.match(fault, rule);
         assert.deepEqual(more, []);
       }
@@ -289,7 +295,7 @@ describe("the settings", () => {
 
   it("refuse a MAX_BUFFERED below twice MAX_BODY", () => {
     assert.deepEqual(faultsOf({ MAX_BODY: "64MiB", MAX_BUFFERED: "127MiB" }), [
-      "MAX_BUFFERED=127MiB: MAX_BUFFERED must be at least twice MAX_BODY",
+      "MAX_BUFFERED must be at least twice MAX_BODY",
     ]);
     assert.match(faultsOf({ MAX_BODY: "65MiB" }).join(), /must be at least twice MAX_BODY/);
     assert.equal(readConfig({ MAX_BODY: "64MiB" }).MAX_BODY, 67_108_864);
@@ -299,13 +305,104 @@ describe("the settings", () => {
     const wrong = Object.fromEntries(Object.keys(refused).map((name) => [name, ""]));
     const faults = faultsOf(wrong);
     assert.deepEqual(
-      faults.map((line) => line.split("=")[0]),
+      faults.map((line) => line.split(" ")[0]),
       Object.keys(refused),
     );
   });
 });
 
+describe("a path among the settings", () => {
+  const wrong = [
+    "/data\r",
+    "/data\n",
+    " /data",
+    "/data ",
+    '"/data"',
+    "'/data'",
+    "/data'",
+    "~/data",
+    "~",
+    "$HOME/data",
+    "/da\u0007ta",
+    "s3://bucket/prefix ",
+  ];
+  for (const name of ["STORAGE", "USERS"]) {
+    it(`is refused in ${name} where it has what a shell would have taken away`, () => {
+      for (const text of wrong) {
+        const [fault = "", ...more] = faultsOf({ [name]: text });
+        assert.ok(fault.startsWith(`${name} must be set without quotes`), `${text}: ${fault}`);
+        assert.deepEqual(more, []);
+      }
+      readConfig({ [name]: "/home/some one/it's ~here $5" });
+    });
+  }
+});
+
+describe("a name that is nearly a setting", () => {
+  it("is a fault that names the setting and no value", () => {
+    for (const [name, setting] of [
+      ["SIGNATURE", "SIGNATURES"],
+      ["SIGNTAURES", "SIGNATURES"],
+      ["Signatures", "SIGNATURES"],
+      ["STROAGE", "STORAGE"],
+      ["PUBLICURL", "PUBLIC_URL"],
+      ["PUBLIC_URI", "PUBLIC_URL"],
+      ["MAXBODY", "MAX_BODY"],
+      ["MAX-BODY", "MAX_BODY"],
+      ["CORS_ORIGINS", "CORS_ORIGIN"],
+      ["QUOTA_BYTE", "QUOTA_BYTES"],
+      ["HOSTS", "HOST"],
+      ["PROT", "PORT"],
+      ["LOGS", "LOG"],
+    ] as const) {
+      assert.deepEqual(faultsOf({ [name]: "secret" }), [
+        `${name} is not a setting: is it meant to be ${setting}? Otherwise unset it.`,
+      ]);
+    }
+  });
+
+  it("is reported beside the other faults", () => {
+    const [first = "", second = "", ...more] = faultsOf({ SIGNATURE: "required", PORT: "x" });
+    assert.match(first, /^SIGNATURE is not a setting/);
+    assert.match(second, /^PORT must be/);
+    assert.deepEqual(more, []);
+  });
+
+  it("is none of the names that every system has", () => {
+    const names = [
+      ..."HOME PATH USER LOGNAME LANG TERM PWD MAIL TZ TMPDIR SHELL HOSTNAME LC_ALL DISPLAY".split(
+        " ",
+      ),
+      ..."NODE_ENV NODE_OPTIONS NO_COLOR CI EDITOR PAGER OLDPWD SHLVL HOSTTYPE LOGDIR".split(" "),
+      ..."http_proxy HTTP_PROXY no_proxy port host log user users demo UV_THREADPOOL_SIZE".split(
+        " ",
+      ),
+      ..."AWS_REGION AWS_PROFILE SSH_CLIENT SYSTEMD_EXEC_PID JOURNAL_STREAM npm_config_cache".split(
+        " ",
+      ),
+    ];
+    const environment = Object.fromEntries(names.map((name) => [name, "x"]));
+    assert.deepEqual(readConfig(environment), readConfig({}));
+    assert.deepEqual(
+      readConfig({ PATH: "/bin", ...process.env, ...onlyDefaults() }),
+      readConfig({}),
+    );
+  });
+});
+
+/** Unsets every setting that the environment of the tests may have. */
+function onlyDefaults(): Record<string, undefined> {
+  return Object.fromEntries(Object.keys(DEFAULTS).map((name) => [name, undefined]));
+}
+
 describe("the help text", () => {
+  it("names the settings of a bucket, and shows an example", () => {
+    for (const text of ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "-h, --help"]) {
+      assert.ok(helpText().includes(text), text);
+    }
+    assert.match(helpText(), /^ {2}SIGNATURES=required PORT=9000 sync-server \.\/data$/m);
+  });
+
   it("has every setting with its default, in lines that fit a terminal", () => {
     const help = helpText();
     for (const [name, [text]] of Object.entries(DEFAULTS)) {

@@ -4,8 +4,9 @@ import { parseMarker, parseName } from "../../oplog/names.ts";
 import { fromBase64url } from "../../protocol/base64.ts";
 import { parseClientId } from "../../protocol/ids.ts";
 import { parseLine } from "../../protocol/ndjson.ts";
-import { helpText, readConfig } from "../../server/config.ts";
-import { isNetwork } from "../../server/http/client-address.ts";
+import { readConfig } from "../../server/config.ts";
+import { helpText } from "../../server/help.ts";
+import { isProxy } from "../../server/http/client-address.ts";
 import { createLogger } from "../../server/logger.ts";
 import { parseAllowList } from "../../sync/allow-list.ts";
 import { readPublicKey } from "../../sync/public-key.ts";
@@ -91,7 +92,7 @@ describe("T-51 the CPU that a text costs grows with its length, whatever it hold
     for (const name of settings) {
       if (name !== "USERS") await assertLinear(LONG, (text) => readConfig({ [name]: text }));
     }
-    await assertLinear(LONG, isNetwork);
+    await assertLinear(LONG, isProxy);
     await assertLinear(LONG, parseAllowList);
     await assertLinear(LONG, (text) => parseAllowList(`${text}\n`.repeat(4)));
     await assertLinear(LONG, parseName);

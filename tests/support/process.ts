@@ -43,7 +43,7 @@ export async function startServer(
   const ended = once(child, "close");
   const url = await new Promise<string>((resolve, reject) => {
     const look = () => {
-      const found = /listens on (http:\/\/\S+?),/.exec(output())?.[1];
+      const found = /listens on ((?:http:\/|unix:)\/\S+?),/.exec(output())?.[1];
       if (found !== undefined) resolve(found);
     };
     child.stdout?.on("data", look);

@@ -1,0 +1,45 @@
+/** The text of `--help`. */
+import * as v from "valibot";
+import { Settings, VERSION } from "./config.ts";
+
+export function helpText(): string {
+  const table = Object.entries(Settings.entries).flatMap(([name, { wrapped, default: value }]) => {
+    const [first, ...rest] = wrap(v.getDescription(wrapped) ?? "", 56);
+    return [
+      `  ${name.padEnd(20)}${value.padEnd(12)}${first}`,
+      ...rest.map((line) => " ".repeat(34) + line),
+    ];
+  });
+  return `Sync-Server ${VERSION}: an end-to-end encrypted sync server
+
+Usage: sync-server [STORAGE]
+  [STORAGE]    where operations are kept, in place of the setting STORAGE
+  -h, --help   show this text
+  --version    show the version
+
+Settings are environment variables:
+
+  SIGNATURES=required PORT=9000 sync-server ./data
+
+Setting               Default     Meaning
+${table.join("\n")}
+
+Sizes are bytes, or take KiB, MiB or GiB. Times take ms, s, m or h.
+
+A bucket also takes the settings of the AWS SDK: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY (or
+AWS_PROFILE) and AWS_REGION; AWS_ENDPOINT_URL for a service other than AWS.
+`;
+}
+
+function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(" ")) {
+    if (line !== "" && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = "";
+    }
+    line += line === "" ? word : ` ${word}`;
+  }
+  return [...lines, line];
+}
