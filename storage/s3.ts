@@ -141,15 +141,17 @@ export class S3Driver implements Driver {
     return found;
   }
 
-  async get(name: string): Promise<Uint8Array> {
+  async get(name: string, size?: number): Promise<Uint8Array> {
     checkName(name);
     try {
       return await this.#withTimeout(async (abortSignal) => {
         const command = new GetObjectCommand(this.#at(name));
-        const { Body } = await this.#client.send(command, { abortSignal });
+        const { Body, ETag } = await this.#client.send(command, { abortSignal });
         if (Body === undefined) throw new Error("the response has no body");
         // Read to its end: a body that is not read keeps its connection.
-        return Body.transformToByteArray();
+        const body = await Body.transformToByteArray();
+        checkObject(body, ETag, size);
+        return body;
       });
     } catch (error) {
       if (s3CodeOf(error) === "NoSuchKey") throw new ObjectMissing(name, { cause: error });
@@ -253,4 +255,17 @@ function withoutSlashes(path: string): string {
   let end = path.length;
   while (path[end - 1] === "/") end--;
   return path.slice(0, end);
+}
+
+/**
+ * Throws unless a body is an object of S3. A 200 from a proxy or a maintenance page would look like a
+ * damaged object, and so like an operation that is lost.
+ */
+function checkObject(body: Uint8Array, etag: string | undefined, size: number | undefined): void {
+  if (etag === undefined) throw new NotS3("the response to a get has no ETag");
+  if (size === undefined || body.byteLength === size) return;
+  // A damaged object that was replaced meanwhile has another size. The ETag need not be an MD5, with
+  // server-side encryption for example.
+  if (etag.replaceAll('"', "") === md5Of(body)) return;
+  throw new NotS3(`the response to a get has ${body.byteLength} bytes instead of ${size}`);
 }

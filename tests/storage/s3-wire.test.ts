@@ -242,8 +242,17 @@ if (s3 !== undefined && target?.startsWith("http://")) {
         proxy.meddleAnswer = () => ({ status: 200, body: Buffer.from(text), strange: true });
         await assert.rejects(driver.list(stored.user), StorageUnavailable, text);
         await assert.rejects(driver.put(`${stored.user}.away`, body), StorageUnavailable, text);
+        await assert.rejects(driver.get(name), StorageUnavailable, text);
         await assert.rejects(open(), StorageUnavailable, text);
       }
+    });
+
+    it("takes a page with an ETag for no object, and an object of another size for what it is", async () => {
+      await driver.put(name, body);
+      proxy.meddleAnswer = (_seen, { status }) => ({ status, body: Buffer.from("We are away.") });
+      await assert.rejects(driver.get(name, body.byteLength), StorageUnavailable);
+      proxy.meddleAnswer = (_seen, answer) => answer;
+      assert.deepEqual(Buffer.from(await driver.get(name, 1)), Buffer.from(body));
     });
 
     it("times out a request whose response stops in the middle, and works again after it", async () => {
