@@ -1,6 +1,7 @@
 /**
  * Segments: objects that hold consecutive operations of one client. The body is NDJSON, byte for
- * byte the lines of a response, so that a segment is sent as it is stored.
+ * byte the lines of a response (but for the escapes of line separators), so that a segment is sent
+ * as it is stored.
  */
 
 import { textOf, utf8 } from "../protocol/bytes.ts";

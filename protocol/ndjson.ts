@@ -2,7 +2,7 @@
 import { isClientId, isOperationIndex } from "./ids.ts";
 import type { Line } from "./types.ts";
 
-/** Formats the line of an operation, with its line feed. */
+/** Formats the line of an operation, with its line feed. The server escapes line separators later. */
 export function formatLine(client: string, index: number, payload: string): string {
   return `{"client_id":"${client}","operation_index":${index},"payload":${JSON.stringify(payload)}}\n`;
 }

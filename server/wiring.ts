@@ -15,7 +15,7 @@ import { InstrumentedDriver } from "../storage/instrumented.ts";
 import { Access } from "../sync/access.ts";
 import { Erasures } from "../sync/erasure.ts";
 import { PublicKeyCache } from "../sync/public-key.ts";
-import { Quota } from "../sync/quota.ts";
+import { mostClients, Quota } from "../sync/quota.ts";
 import { RateLimiter } from "../sync/rate-limiter.ts";
 import { RequestParser } from "../sync/request.ts";
 import { SyncService } from "../sync/service.ts";
@@ -205,6 +205,7 @@ export function wire(options: WiringOptions): Wiring {
     limiter,
     bodies: new BodyReader({
       maxBytes: config.MAX_BODY,
+      maxClients: mostClients(config.QUOTA_CLIENTS),
       timeout: config.CLIENT_TIMEOUT,
     }),
     deliveries: new Deliveries({

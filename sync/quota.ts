@@ -26,6 +26,17 @@ export interface QuotaOptions {
   readonly clients: number;
 }
 
+/** However low the quota is, a sync status may name so many clients. */
+const LEAST_BOUND = 10_000;
+
+/**
+ * How many clients a sync status may name, by the quota of clients. More than the quota: it may have
+ * been lowered, several servers may have exceeded it, and a device names what it has seen.
+ */
+export function mostClients(quota: number): number {
+  return quota === 0 ? Number.POSITIVE_INFINITY : Math.max(LEAST_BOUND, 2 * quota);
+}
+
 /** What one user is storing that no listing shows yet. */
 interface UnderWay {
   bytes: number;

@@ -4,7 +4,7 @@ import { MIN_BYTES_PER_MS, REQUEST_TYPE } from "../../protocol/limits.ts";
 import { InvalidRequest } from "../../sync/request.ts";
 import type { Permit } from "./concurrency-limiter.ts";
 import { readBody } from "./incoming-body.ts";
-import { checkJsonComplexity } from "./json-guard.ts";
+import { hiddenIssue, inspectJson } from "./json-guard.ts";
 import { Problem } from "./problems.ts";
 
 /** The JSON of a request, and its bytes. */
@@ -15,6 +15,8 @@ export interface Body {
 
 export interface BodyReaderOptions {
   readonly maxBytes: number;
+  /** How many clients a sync status may name. */
+  readonly maxClients: number;
   /** Milliseconds that a body may take, beside those that its length allows it. */
   readonly timeout: number;
 }
@@ -40,17 +42,12 @@ export class BodyReader {
   async readJson(request: ServerRequest, permit: Permit): Promise<Body> {
     checkMediaType(request.headers);
     const body = await this.#readBytes(request, permit);
-    const issue = checkJsonComplexity(body);
+    const shape = inspectJson(body, this.#options.maxClients);
+    if (shape.tooComplex !== undefined) throw new InvalidRequest([shape.tooComplex]);
+    const json = parse(body);
+    const issue = hiddenIssue(shape, json);
     if (issue !== undefined) throw new InvalidRequest([issue]);
-    try {
-      return { json: parse(body), body };
-    } catch (error) {
-      if (!(error instanceof SyntaxError)) throw error;
-      throw new Problem(
-        "invalid-request",
-        "The body is not JSON in UTF-8. Check quotes, commas and that it is not cut off.",
-      );
-    }
+    return { json, body };
   }
 
   /** Counts bytes as they arrive: `Content-Length` is a claim, and a chunked body makes none. */
@@ -83,12 +80,25 @@ export class BodyReader {
   }
 }
 
-/** Faster than a fatal `TextDecoder`, on every runtime. */
+/** Parses a body. Throws a problem unless it is JSON in UTF-8. */
 function parse(body: Buffer): unknown {
-  if (!isUtf8(body)) throw new SyntaxError("not UTF-8");
+  // Faster than a fatal `TextDecoder`, on every runtime.
+  if (!isUtf8(body)) throw notJson();
   // A byte order mark before the JSON is ignored.
   const start = body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf ? 3 : 0;
-  return JSON.parse(body.toString("utf8", start));
+  try {
+    return JSON.parse(body.toString("utf8", start));
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    throw notJson();
+  }
+}
+
+function notJson(): Problem {
+  return new Problem(
+    "invalid-request",
+    "The body is not JSON in UTF-8. Check quotes, commas and that it is not cut off.",
+  );
 }
 
 /** Other types are refused also because web pages may post some of them without a preflight. */

@@ -1,6 +1,8 @@
+import { characterEnd, escapeLineSeparators, hasLineSeparators } from "./line-separators.ts";
+
 /** How the sending of a response's lines ended. */
 export interface StreamEnd {
-  /** Bytes handed to the connection. */
+  /** Bytes of lines handed to the connection, before escapes of line separators. */
   readonly sent: number;
   /** Set when the connection was broken because the lines could not be read to their end. */
   readonly error?: unknown;
@@ -44,7 +46,7 @@ export async function streamOf(
     onEnd({ sent, ...how });
   };
   const first = await gather(lines, FIRST_CHUNK_MS);
-  if (first.done) {
+  if (first.done && !hasLineSeparators(first.chunk)) {
     sent = first.chunk.byteLength;
     end();
     return first.chunk;
@@ -66,10 +68,12 @@ export async function streamOf(
         try {
           const { chunk, done } = ahead ?? (await gather(lines, CHUNK_MS));
           if (ended) return;
-          const part = chunk.subarray(0, PART_BYTES);
-          const rest = chunk.subarray(PART_BYTES);
+          const cut = characterEnd(chunk, Math.min(PART_BYTES, chunk.byteLength));
+          const part = chunk.subarray(0, cut);
+          const rest = chunk.subarray(cut);
           ahead = rest.byteLength > 0 ? { chunk: rest, done } : undefined;
-          if (part.byteLength > 0) controller.enqueue(part);
+          // Part by part: escapes take memory that is counted nowhere.
+          if (part.byteLength > 0) controller.enqueue(escapeLineSeparators(part));
           sent += part.byteLength;
           if (!done || ahead !== undefined) {
             timer = setTimeout(stall, timeout, controller);

@@ -75,7 +75,7 @@ describe("deadlines", () => {
       maxBuffered: 1000,
       waitTimeout: 1000,
     });
-    const bodies = new BodyReader({ maxBytes: 10, timeout: 60_000 });
+    const bodies = new BodyReader({ maxBytes: 10, maxClients: 10, timeout: 60_000 });
     const read = (body: string) => {
       const permit = limiter.acquire("a");
       assert.ok(permit);

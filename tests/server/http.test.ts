@@ -99,6 +99,27 @@ describe("an answer of /sync", () => {
   });
 });
 
+describe("the lines of a response", () => {
+  it("split only at line feeds, and a batch with line separators is stored once", async () => {
+    await withServer({}, async ({ url }) => {
+      const payloads = ["a\u0085b", "\u2028", "\u2029\u{1f512}", "é\n"];
+      const sender = { user, client_id: newClient() };
+      const batch = { ...sender, operation_index: 0, payload: payloads };
+      const single = { ...sender, operation_index: 4, payload: payloads[1] };
+      for (const request of [batch, single, batch, single]) {
+        assert.equal((await sync(url, request)).status, 200);
+      }
+      const { text, operations } = await sync(url, { user, client_id: newClient() });
+      assert.deepEqual(
+        operations.map((operation) => operation.payload),
+        [...payloads, payloads[1]],
+      );
+      assert.equal(text.split(/[\n\r\v\f\u0085\u2028\u2029]/).length, 6);
+      assert.match(text, /"payload":"a\\u0085b"}\n.*"payload":"\\u2028"}\n/);
+    });
+  });
+});
+
 describe("a request of a web page", () => {
   const EXPOSED =
     "Operation-Count, Max-Body, Retry-After, RateLimit, RateLimit-Policy, Date, Accept-Signature";

@@ -1,12 +1,17 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { checkJsonComplexity } from "../../server/http/json-guard.ts";
+import { hiddenIssue, inspectJson } from "../../server/http/json-guard.ts";
 import { newClient } from "../support/users.ts";
 
 const LARGE = 64 * 1024;
 const encode = (text: string) => new TextEncoder().encode(text);
-const faultOf = (text: string) => checkJsonComplexity(encode(text))?.detail;
+const MAX_CLIENTS = 50_000;
+const faultOf = (text: string) => inspectJson(encode(text), MAX_CLIENTS).tooComplex?.detail;
+
+/** What parsing hides of a document. */
+const hiddenIn = (text: string) =>
+  hiddenIssue(inspectJson(encode(text), MAX_CLIENTS), JSON.parse(text))?.detail;
 
 const tooMany = /no more than 3 objects and arrays in all/;
 const tooManyValues = /more values than a sync request can have/;
@@ -51,6 +56,19 @@ describe("a large body", () => {
     assert.equal(faultOf(entries), undefined);
   });
 
+  it("T-42 is refused before it is parsed when its sync status has more clients than a user can have", () => {
+    const clients = (number: number) => {
+      const entries = Array.from({ length: number }, () => `"${newClient()}":0`);
+      return `{"sync_status":{${entries.join(",")}}}`;
+    };
+    const { tooComplex } = inspectJson(encode(clients(MAX_CLIENTS + 6)), MAX_CLIENTS);
+    assert.deepEqual(tooComplex, {
+      pointer: "#/sync_status",
+      detail: "must name no more than 50000 clients",
+    });
+    assert.equal(faultOf(clients(MAX_CLIENTS)), undefined);
+  });
+
   it("is accepted whatever its strings are, if it has the shape of a request", () => {
     const text = fc.string({ unit: "binary", maxLength: 50 });
     fc.assert(
@@ -67,6 +85,57 @@ describe("a large body", () => {
       fc.property(fc.array(text), (payload) => {
         const request = { sync_status: {}, payload: [...payload, "p".repeat(LARGE), {}] };
         assert.match(faultOf(JSON.stringify(request)) ?? "", tooMany);
+      }),
+    );
+  });
+});
+
+describe("any body", () => {
+  const twice = /a member twice/;
+  const members: [string, RegExp | undefined][] = [
+    ['{"a":1,"b":{"a":1},"c":[{"a":1},{"a":1}]}', undefined],
+    ['{"a":1,"a":1}', twice],
+    ['{"a":1,"\\u0061":1}', twice],
+    ['{"__proto__":1,"constructor":1,"toString":1}', undefined],
+    ['{"__proto__":1,"__proto__":1}', twice],
+    ['{"s":{"a":1,"b":2,"a":3}}', twice],
+    ['{"s":{"a":1},"s":{}}', twice],
+    ['{":":":","\\":":[":"]}', undefined],
+    ["[]", undefined],
+    ["null", undefined],
+  ];
+  for (const [text, rule] of members) {
+    it(`is ${rule === undefined ? "accepted" : "refused"} with the members of ${text}`, () => {
+      assert.equal(rule === undefined, hiddenIn(text) === undefined, hiddenIn(text));
+      if (rule !== undefined) assert.match(hiddenIn(text) ?? "", rule);
+    });
+  }
+
+  const whole = "0 -0 7 7.0 70e-1 0.0e-9 1.5e1 1E400 0e-400 120e-1 9007199254740991 1.20e1".split(
+    " ",
+  );
+  it("may have whole numbers in any form", () => {
+    for (const numeral of whole) assert.equal(hiddenIn(`{"a":${numeral}}`), undefined, numeral);
+  });
+
+  const rounded =
+    "1.0000000000000001 9007199254740990.5 -1.00000000000000001 1e-400 0.1e-330 9007199254740993.1 10000000000000000e-400 1.0000000000000000000000000000000000000000001";
+  it("is refused with a number that is whole only once it is rounded", () => {
+    for (const numeral of rounded.split(" ")) {
+      for (const text of [`{"a":${numeral}}`, `[${numeral}]`, numeral, `{"s":{"a":${numeral}}}`]) {
+        assert.match(hiddenIn(text) ?? "", /must have whole numbers, and [\d.e-]+…? is none/, text);
+      }
+    }
+  });
+
+  it("may have a number with a fraction, which its schema refuses by name", () => {
+    for (const numeral of ["1.5", "0.1", "15e-1"]) assert.equal(hiddenIn(numeral), undefined);
+  });
+
+  it("is accepted as JSON writes any value", () => {
+    fc.assert(
+      fc.property(fc.jsonValue({ noUnicodeString: false }), (value) => {
+        assert.equal(hiddenIn(JSON.stringify(value)), undefined, JSON.stringify(value));
       }),
     );
   });

@@ -104,6 +104,7 @@ describe("a request that breaks a rule", () => {
   const text = /^must be a string that is not empty and has no lone surrogates$/;
   const tooHigh = /^is too high: the last operation's index would be above 9007199254740991$/;
   const unknown = /^is not a member of a sync request$/;
+  const twice = /^must not have a member twice in one object$/;
   const status = (entries: Record<string, unknown>) => body({ sync_status: entries });
 
   const faulty: [string, string, ...[pointer: string, detail: RegExp][]][] = [
@@ -137,6 +138,23 @@ describe("a request that breaks a rule", () => {
     ['index "1"', body({ operation_index: "1" }), ["#/operation_index", index]],
     ["index 2^53", body({ operation_index: 2 ** 53 }), ["#/operation_index", index]],
     ["index null", body({ operation_index: null }), ["#/operation_index", index]],
+    [
+      "an index that is rounded to 1",
+      raw('index":0', 'index":1.0000000000000001'),
+      ["#", /^must have whole numbers, and 1\.0000000000000001 is none$/],
+    ],
+    [
+      "an index in the sync status that is rounded to 0",
+      raw('"sync_status":{}', `"sync_status":{"${client}":1e-400}`),
+      ["#", /^must have whole numbers, and 1e-400 is none$/],
+    ],
+    ["a member twice", raw("{", '{"payload":"other",'), ["#", twice]],
+    ["a member twice in two spellings", raw("{", '{"p\\u0061yload":"other",'), ["#", twice]],
+    [
+      "a client twice in its sync status",
+      raw('"sync_status":{}', `"sync_status":{"${client}":0,"${client}":1}`),
+      ["#", twice],
+    ],
     ["index 1e400", raw('index":0', 'index":1e400'), ["#/operation_index", index]],
     ["a payload but no index", body({ operation_index: undefined }), ["#/operation_index", needed]],
     ["an empty payload", body({ payload: "" }), ["#/payload", text]],

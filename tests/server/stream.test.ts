@@ -33,6 +33,31 @@ async function begin(timeout: number, count: number, between: () => Promise<void
 }
 
 describe("the body of a response", () => {
+  it("has line separators escaped, wherever its parts are cut", async () => {
+    for (const text of ["\u0085", "\u2028", "\u2029é", "Âx\u0085\u{1f512}\u2028"]) {
+      for (const size of [1, 10, 50_000]) {
+        const line = `${text.repeat(size)}\n`;
+        async function* lines() {
+          yield new TextEncoder().encode(line);
+          yield new TextEncoder().encode(line);
+        }
+        const body = await streamOf(lines(), { timeout: 60_000, onEnd: () => undefined });
+        const sent = await new Response(body).text();
+        assert.ok(!/[\u0085\u2028\u2029]/.test(sent));
+        assert.equal(JSON.parse(`"${sent.replaceAll("\n", "")}"`), text.repeat(2 * size));
+      }
+    }
+  });
+
+  it("has whole what is not UTF-8, as an object that was put into storage from outside", async () => {
+    const strange = new Uint8Array(300_000).fill(0x85);
+    async function* lines() {
+      yield strange;
+    }
+    const body = await streamOf(lines(), { timeout: 60_000, onEnd: () => undefined });
+    assert.deepEqual(new Uint8Array(await new Response(body).arrayBuffer()), strange);
+  });
+
   it("is not cut while storage takes longer than a reader may", async () => {
     const timeout = 20;
     const { body, seen } = await begin(timeout, 3, async () => {
