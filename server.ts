@@ -34,6 +34,7 @@ async function main(environment: Readonly<Record<string, string | undefined>>): 
   const driver = await openStorage(config.STORAGE, (message) => logger.error(message));
   const handler = createHandler({ config, driver, logger, Response: await responseClass() });
   const server = await listen(handler.fetch, {
+    paths: handler.paths,
     hostname: config.HOST,
     port: config.PORT,
     headersTimeout: config.CLIENT_TIMEOUT,

@@ -40,6 +40,7 @@ try {
   const logger = createLogger("error");
   const handler = createHandler({ config, driver, logger, Response: await responseClass() });
   const server = await listen(handler.fetch, {
+    paths: handler.paths,
     hostname: "localhost",
     port: 0,
     headersTimeout: config.CLIENT_TIMEOUT,

@@ -8,11 +8,14 @@ import { Problem, problemOf, problemReply } from "./http/problems.ts";
 import { json, type Reply, type ResponseClass } from "./http/response.ts";
 import { get, type Methods, Routes } from "./http/routes.ts";
 import { pageRoutes } from "./http/static.ts";
+import { checkTarget, pathOf } from "./http/target.ts";
 import { type Wiring, type WiringOptions, wire } from "./wiring.ts";
 
 /** Answers requests, on any runtime that has `Request` and `Response`. */
 export interface Handler {
   readonly fetch: (request: ServerRequest) => Promise<Response>;
+  /** The paths that have an answer, for `listen`. */
+  readonly paths: readonly string[];
   /**
    * Refuses new requests from now on; requests being answered go on. Resolves once compaction has
    * reached a point where it can end.
@@ -43,8 +46,7 @@ export function createHandler(options: HandlerOptions): Handler {
   async function fetch(request: ServerRequest): Promise<Response> {
     const startedAt = now();
     const { method } = request;
-    // Node's own text, where there is one: srvx makes a URL of it, only to be taken apart again.
-    const path = pathOf(request.runtime?.node?.req.url ?? request.url);
+    const path = pathOf(request);
     running.count++;
     const reply = await answer(method, path, request);
     running.count--;
@@ -65,6 +67,7 @@ export function createHandler(options: HandlerOptions): Handler {
   async function answer(method: string, path: string, request: ServerRequest): Promise<Reply> {
     if (stopped) return problemReply(new Problem("stopping"), time);
     try {
+      checkTarget(request, path);
       return await routes.find(method, path)(request);
     } catch (error) {
       const problem = problemOf(error);
@@ -80,6 +83,7 @@ export function createHandler(options: HandlerOptions): Handler {
 
   return {
     fetch,
+    paths: routes.paths,
     stop: async () => {
       stopped = true;
       await compaction?.stop();
@@ -111,12 +115,4 @@ function routesOf(
       },
     },
   };
-}
-
-/** The path of a request's URL; without a Host header, some runtimes give only the path. */
-function pathOf(url: string): string {
-  const start = url.startsWith("/") ? 0 : url.indexOf("/", url.indexOf("://") + 3);
-  if (start === -1) return "/";
-  const end = url.slice(start).search(/[?#]/);
-  return end === -1 ? url.slice(start) : url.slice(start, start + end);
 }

@@ -1,5 +1,6 @@
 import { problemOf, problemReply } from "./problems.ts";
 import type { ResponseClass } from "./response.ts";
+import { pathOf, TargetNotPlain } from "./target.ts";
 import { clearSocket, removeSocket, shareSocket, socketPath } from "./unix-socket.ts";
 
 /** A connection that is idle for this long is closed; 255 is the maximum of Bun. */
@@ -29,19 +30,23 @@ export interface ListenOptions {
    * limit of about 12 seconds, Deno none.
    */
   readonly headersTimeout: number;
+  /** The paths that have an answer. */
+  readonly paths: readonly string[];
 }
 
 /** Starts to listen. Throws `CannotListen`. */
 export async function listen(
   fetch: (request: Request) => Promise<Response>,
-  { hostname, port, headersTimeout }: ListenOptions,
+  { hostname, port, headersTimeout, paths }: ListenOptions,
 ): Promise<Listening> {
+  const routed = new WeakSet<Request>();
+  let receive: (request: Request, server: unknown) => Response | Promise<Response> = fetch;
   const path = socketPath(hostname);
   try {
     if (path !== undefined) await clearSocket(path);
     const { serve } = await adapter();
     const server = serve({
-      fetch,
+      fetch: process.versions.bun === undefined ? fetch : asItCame(fetch, routed, paths),
       ...(path === undefined && { hostname, port }),
       silent: true,
       // The handling of srvx prints a countdown, and does nothing where CI is set.
@@ -60,6 +65,16 @@ export async function listen(
         development: false,
         // Outside development, Bun shares ports: two servers would split the requests.
         reusePort: false,
+        // Bun looks these up by the target as it came, and gives `fetch` a URL that is normalized.
+        routes: Object.fromEntries(
+          paths.map((path) => [
+            path,
+            (request: Request, server: unknown) => {
+              routed.add(request);
+              return receive(request, server);
+            },
+          ]),
+        ),
         ...(path !== undefined && onSocket(path)),
       },
       // Deno would print the responses that were cut. They are in the log.
@@ -71,6 +86,7 @@ export async function listen(
         ...(path !== undefined && { path }),
       },
     });
+    receive = (request, bun) => Reflect.apply(server.fetch, server, [request, bun]);
     if ("node" in server) server.node?.server?.setTimeout(IDLE_SECONDS * 1000);
     const { url = "" } = await server.ready();
     const close = (force?: boolean) => server.close(force);
@@ -107,4 +123,17 @@ function adapter() {
   if (process.versions.bun !== undefined) return import("srvx/bun");
   if (process.versions.deno !== undefined) return import("srvx/deno");
   return import("srvx/node");
+}
+
+/** On Bun: refuses what came by another target than that of a path, and is only normalized to it. */
+function asItCame(
+  fetch: (request: Request) => Promise<Response>,
+  routed: WeakSet<Request>,
+  paths: readonly string[],
+): (request: Request) => Response | Promise<Response> {
+  return (request) => {
+    if (routed.has(request) || !paths.includes(pathOf(request))) return fetch(request);
+    const { body, ...init } = problemReply(new TargetNotPlain(), Date.now);
+    return new Response(body, init);
+  };
 }

@@ -54,6 +54,11 @@ export class Routes {
     throw new Problem("method-not-allowed", detail, { headers: { Allow: allow } });
   }
 
+  /** All paths that have an answer. */
+  get paths(): readonly string[] {
+    return [...this.#table.keys()];
+  }
+
   /** The path as a label of metrics, of which there are only so many. */
   label(path: string): string {
     return this.#labels.has(path) ? path : OTHER;

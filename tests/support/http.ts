@@ -73,6 +73,7 @@ export async function serveHere(
     ...(compaction && { compaction }),
   });
   const server = await listen(handler.fetch, {
+    paths: handler.paths,
     hostname: "localhost",
     port: 0,
     headersTimeout: config.CLIENT_TIMEOUT,
