@@ -1,4 +1,5 @@
 /** Receives the operations of other installations: verified in runs, delivered, then recorded. */
+import { MAX_INDEX } from "../protocol/ids.ts";
 import type { Line } from "../protocol/types.ts";
 import type { OwnClient, Store } from "./stores/store.ts";
 import type { Clock, Continues, Cursor, Operation, Receive, Refusal } from "./types.ts";
@@ -12,7 +13,7 @@ const RUN_OPERATIONS = 256;
 const RUN_CHARACTERS = 1024 * 1024;
 
 /** An index that no client passes: the server sends nothing of a client that is known this far. */
-const ALL = Number.MAX_SAFE_INTEGER;
+const ALL = MAX_INDEX;
 
 /** How long a client with refused operations is not asked for: doubles each time. */
 const MIN_SUSPENSION_MS = 60_000;

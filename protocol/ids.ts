@@ -4,10 +4,10 @@
 export const CLIENT_ID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";
 
 const canonical = new RegExp(`^${CLIENT_ID}$`);
-const anyCase = new RegExp(`^${CLIENT_ID}$`, "i");
+const anyCase = /* @__PURE__ */ new RegExp(`^${CLIENT_ID}$`, "i");
 
 /** The largest operation index: the largest integer that JSON readers keep exact. */
-export const MAX_INDEX = Number.MAX_SAFE_INTEGER;
+export const MAX_INDEX = 2 ** 53 - 1;
 
 /** Whether a text is a client id in its canonical form, which the server stores and sends. */
 export function isClientId(text: string): boolean {

@@ -40,7 +40,7 @@ export async function createIdentity(
   { bits = 3072, iterations }: CreateOptions = {},
 ): Promise<NewIdentity> {
   checkBits(bits);
-  const pair = await crypto.subtle.generateKey(
+  const { privateKey } = await crypto.subtle.generateKey(
     {
       name: "RSA-PSS",
       modulusLength: bits,
@@ -50,10 +50,9 @@ export async function createIdentity(
     true,
     ["sign", "verify"],
   );
-  const pkcs8 = new Uint8Array(await crypto.subtle.exportKey("pkcs8", pair.privateKey));
-  const spki = new Uint8Array(await crypto.subtle.exportKey("spki", pair.publicKey));
+  const pkcs8 = new Uint8Array(await crypto.subtle.exportKey("pkcs8", privateKey));
   const text = await encryptKey(pkcs8, passphrase, iterations);
-  const identity = await importKeys(pkcs8, spki);
+  const identity = await identityOf(pkcs8);
   pkcs8.fill(0);
   return { identity, text };
 }
@@ -76,29 +75,22 @@ export async function importIdentity(text: string, passphrase: string): Promise<
  * them.
  */
 export async function identityOf(pkcs8: Bytes): Promise<Identity> {
-  const algorithm = { name: "RSA-PSS", hash: "SHA-256" };
-  let key: CryptoKey;
-  try {
-    key = await crypto.subtle.importKey("pkcs8", pkcs8, algorithm, true, ["sign"]);
-  } catch (error) {
-    throw new InvalidKey("this is not an RSA key", { cause: error });
-  }
-  const { n = "", e = "" } = await crypto.subtle.exportKey("jwk", key);
-  const jwk = { kty: "RSA", n, e };
-  const publicKey = await crypto.subtle.importKey("jwk", jwk, algorithm, true, ["verify"]);
-  const spki = new Uint8Array(await crypto.subtle.exportKey("spki", publicKey));
-  return importKeys(pkcs8, spki);
-}
-
-async function importKeys(pkcs8: Bytes, spki: Bytes): Promise<Identity> {
   const { subtle } = crypto;
   const oaep = { name: "RSA-OAEP", hash: "SHA-256" };
   const pss = { name: "RSA-PSS", hash: "SHA-256" };
-  const [wrap, unwrap, sign, verify, signRequests, digest] = await Promise.all([
+  let key: CryptoKey;
+  try {
+    key = await subtle.importKey("pkcs8", pkcs8, pss, true, ["sign"]);
+  } catch (error) {
+    throw new InvalidKey("this is not an RSA key", { cause: error });
+  }
+  const { n = "", e = "" } = await subtle.exportKey("jwk", key);
+  const verify = await subtle.importKey("jwk", { kty: "RSA", n, e }, pss, true, ["verify"]);
+  const spki = new Uint8Array(await subtle.exportKey("spki", verify));
+  const [wrap, unwrap, sign, signRequests, digest] = await Promise.all([
     subtle.importKey("spki", spki, oaep, true, ["encrypt"]),
     subtle.importKey("pkcs8", pkcs8, oaep, false, ["decrypt"]),
     subtle.importKey("pkcs8", pkcs8, pss, false, ["sign"]),
-    subtle.importKey("spki", spki, pss, true, ["verify"]),
     subtle.importKey("pkcs8", pkcs8, { name: "RSA-PSS", hash: "SHA-512" }, false, ["sign"]),
     sha256(spki),
   ]);
