@@ -139,9 +139,9 @@ export class SyncClient {
 
   /**
    * Resolves once everything appended before is acknowledged and everything on the server is
-   * delivered; while the server cannot be reached, it waits. Cuts a pause short, unless the server
-   * asked for it. Rejects with `ServerRejected`, with what `receive` or the store throws, and with
-   * the reason of the signal or of the closed client.
+   * delivered; while the server cannot be reached, it waits. Cuts a pause short, also one that the
+   * server asked for. Rejects with `ServerRejected`, with what `receive` or the store throws, and
+   * with the reason of the signal or of the closed client.
    */
   sync(signal?: AbortSignal): Promise<void> {
     const synced = this.#calls.add(signal);
@@ -177,7 +177,7 @@ export class SyncClient {
       const next = this.#engine.next(outcome);
       this.#setStatus(next.status);
       this.#settle(calls, next);
-      if (next.pause !== undefined) await this.#wait(next.pause, next.interruptible);
+      if (next.pause !== undefined) await this.#wait(next.pause, isFinal(next));
     }
     this.#calls.end(signal.reason);
     await this.#engine.close();
@@ -185,20 +185,22 @@ export class SyncClient {
   }
 
   /** Ends the calls of `sync` that waited when a round began. */
-  #settle(waiting: readonly Waiter[], { status, calls }: NextStep): void {
+  #settle(waiting: readonly Waiter[], next: NextStep): void {
+    const { calls } = next;
     if (calls === "wait") return;
     if (calls === "resolve") {
       for (const { resolve } of waiting) resolve();
       return;
     }
-    if (status.state === "refused" && status.final) this.#calls.end(calls.reject);
+    if (isFinal(next)) this.#calls.end(calls.reject);
     for (const { reject } of waiting) reject(calls.reject);
   }
 
-  async #wait(milliseconds: number, interruptible: boolean): Promise<void> {
-    if (interruptible && this.#syncRequested) return;
+  /** Waits until `sync` is called at the latest; after a final refusal, until the client is closed. */
+  async #wait(milliseconds: number, final: boolean): Promise<void> {
+    if (!final && this.#syncRequested) return;
     const pause = new LinkedAbort(this.#closing.signal);
-    if (interruptible) this.#pause = pause;
+    if (!final) this.#pause = pause;
     await this.#clock.sleep(milliseconds, pause.signal);
     this.#pause = undefined;
     pause.release();
@@ -217,6 +219,10 @@ export class SyncClient {
       });
     }
   }
+}
+
+function isFinal({ status }: NextStep): boolean {
+  return status.state === "refused" && status.final;
 }
 
 /** The UTF-8 bytes of a text. Throws a `TypeError` where decoding would not return the same text. */

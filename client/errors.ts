@@ -1,6 +1,9 @@
 /** The errors of the client. */
 import { isProblemType, PROBLEMS, type ProblemType } from "../protocol/problems.ts";
 
+/** The most characters of a server's text that are shown. */
+const MAX_PRINTED = 500;
+
 /** Failures without an answer of the server that the protocol describes. */
 export type TransportCode =
   /** There was no connection, or it broke before the answer. */
@@ -73,8 +76,12 @@ export class ServerRejected extends Error {
   /** The members of the problem document, such as `next_index`; see PROTOCOL.md. */
   readonly members: Readonly<Record<string, unknown>>;
 
-  constructor(status: number, problem: Readonly<Record<string, unknown>>) {
-    super(messageOf(status, problem));
+  constructor(
+    status: number,
+    problem: Readonly<Record<string, unknown>>,
+    message = messageOf(status, problem),
+  ) {
+    super(message);
     this.code = codeOf(status, problem);
     this.status = status;
     this.members = problem;
@@ -84,9 +91,17 @@ export class ServerRejected extends Error {
 /** Either failure of a request. */
 export type ServerError = ServerRejected | ServerUnavailable;
 
-/** The sentence of a problem document, or one that names the status. */
+/** The sentence of a problem document, as the server's words; or one that names the status. */
 export function messageOf(status: number, { detail }: Readonly<Record<string, unknown>>): string {
-  return typeof detail === "string" ? detail : `the server answered with status ${status}`;
+  if (typeof detail === "string") return `the server says: ${printed(detail)}`;
+  const advice =
+    status < 500 ? "check the address" : "it may be down, or a proxy does not reach it";
+  return `the server answered with status ${status}: ${advice}`;
+}
+
+/** A text of the server to be shown: short, on one line, with nothing that changes its order. */
+export function printed(text: string): string {
+  return text.slice(0, MAX_PRINTED).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, "\ufffd");
 }
 
 /** The text of a key or the passphrase is not right. The message is for the person who typed it. */

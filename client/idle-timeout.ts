@@ -83,7 +83,7 @@ export class IdleTimeout {
 
   /** Aborts the rest of the request. */
   end(): void {
-    this.#abort.abort(new Error("the rest of the answer is not needed"));
+    this.#abort.abort();
   }
 }
 

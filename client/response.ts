@@ -1,5 +1,5 @@
 /** The lines of an answer (PROTOCOL.md, Response). */
-import { OPERATION_COUNT } from "../protocol/limits.ts";
+import { LINES_TYPE, OPERATION_COUNT } from "../protocol/limits.ts";
 import { LineSplitter, parseLine } from "../protocol/ndjson.ts";
 import type { Line } from "../protocol/types.ts";
 import type { Answer } from "./answer.ts";
@@ -16,7 +16,9 @@ const MAX_LINE_CHARACTERS = 64 * 1024 * 1024;
 export async function* readLines(answer: Answer): AsyncGenerator<Line[], void, void> {
   const header = answer.headers.get(OPERATION_COUNT) ?? "";
   // A proxy or the login page of a network may answer with 200 too; nothing is stored then.
-  if (!/^\d{1,15}$/.test(header)) throw invalidResponse("it has no Operation-Count");
+  if (answer.type !== LINES_TYPE || !/^\d{1,15}$/.test(header)) {
+    throw invalidResponse(`it has no ${OPERATION_COUNT}, or is no ${LINES_TYPE}`);
+  }
   yield [];
   const count = Number(header);
   const splitter = new LineSplitter();

@@ -182,8 +182,6 @@ export interface NextStep {
   readonly calls: "wait" | "resolve" | { readonly reject: unknown };
   /** Milliseconds until the next round; `undefined` if it follows at once. */
   readonly pause: number | undefined;
-  /** Whether the app may cut the pause short. */
-  readonly interruptible: boolean;
 }
 
 const MIN_BACKOFF_MS = 1000;
@@ -210,17 +208,17 @@ export function nextStep(
   }
   if (outcome.kind === "incomplete") {
     const status: Status = { state: "pending", pending };
-    return { status, calls: "wait", pause: undefined, interruptible: true };
+    return { status, calls: "wait", pause: undefined };
   }
   const refusal = holdAt(state, context.now);
   if (refusal !== undefined) {
     const status: Status = { state: "refused", pending, why: refusal.message, final: false };
-    return { status, calls: { reject: refusal }, pause: pollInterval, interruptible: true };
+    return { status, calls: { reject: refusal }, pause: pollInterval };
   }
   // Operations that were appended since the round ended are the next round's.
   const pause = pending > 0 ? undefined : pollInterval;
   const status: Status = { state: "synced", pending: 0 };
-  return { status, calls: "resolve", pause, interruptible: true };
+  return { status, calls: "resolve", pause };
 }
 
 function afterFailure(error: unknown, pending: number, wait: number): NextStep {
@@ -230,8 +228,6 @@ function afterFailure(error: unknown, pending: number, wait: number): NextStep {
       status: { state: error.limited ? "pending" : "offline", pending, why },
       calls: "wait",
       pause: Math.max(wait, error.retryAfter),
-      // A wait that the server asks for is kept.
-      interruptible: error.retryAfter === 0,
     };
   }
   // The one problem that no retry solves.
@@ -240,7 +236,6 @@ function afterFailure(error: unknown, pending: number, wait: number): NextStep {
     status: { state: "refused", pending, why, final },
     calls: { reject: error },
     pause: final ? Number.POSITIVE_INFINITY : wait,
-    interruptible: !final,
   };
 }
 

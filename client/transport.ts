@@ -4,7 +4,8 @@ import { REQUEST_TYPE, SYNC_PATH } from "../protocol/limits.ts";
 import { PROBLEM_TYPE } from "../protocol/problems.ts";
 import type { Line } from "../protocol/types.ts";
 import { Answer } from "./answer.ts";
-import { codeOf, messageOf, ServerRejected, ServerUnavailable } from "./errors.ts";
+import { ServerUnavailable } from "./errors.ts";
+import { failureOf, MAX_CLOCK_SKEW_MS } from "./failure.ts";
 import { IdleTimeout } from "./idle-timeout.ts";
 import { readLines } from "./response.ts";
 import { signatureHeaders } from "./signature.ts";
@@ -31,10 +32,6 @@ export interface TransportOptions {
   readonly idleTimeout: number;
 }
 
-/** Statuses after which the same request may succeed later. */
-const RETRYABLE = new Set([408, 425, 429, 500, 502, 503, 504]);
-const MAX_RETRY_AFTER_MS = 24 * 3600 * 1000;
-
 /** Sends the requests of one user to one server. */
 export class Transport {
   readonly #options: TransportOptions;
@@ -58,15 +55,14 @@ export class Transport {
     const { client, first, payloads, status } = request;
     const body = JSON.stringify({
       client_id: client,
-      ...(first === undefined ? {} : { operation_index: first }),
+      operation_index: first,
       sync_status: status,
-      ...(payloads.length === 0 ? {} : { payload: payloads }),
+      payload: payloads.length === 0 ? undefined : payloads,
       user: this.#options.identity.publicKey,
     });
     const timeout = this.#timeout(signal);
     try {
-      const answer = await this.#send("POST", body, this.#options.sign, timeout);
-      yield* readLines(answer);
+      yield* readLines(await this.#send("POST", body, this.#options.sign, 200, timeout));
     } finally {
       timeout.end();
     }
@@ -80,8 +76,7 @@ export class Transport {
     const timeout = this.#timeout(signal);
     try {
       const body = JSON.stringify({ user: this.#options.identity.publicKey });
-      const answer = await this.#send("DELETE", body, true, timeout);
-      await answer.text();
+      await this.#send("DELETE", body, true, 204, timeout);
     } finally {
       timeout.end();
     }
@@ -91,20 +86,30 @@ export class Transport {
     return new IdleTimeout(this.#options.clock, this.#options.idleTimeout, signal);
   }
 
-  /** Returns a 2xx answer. After a 401 that shows another time, signs once more with that time. */
-  async #send(method: string, body: string, sign: boolean, timeout: IdleTimeout): Promise<Answer> {
-    const answer = await this.#sendOnce(method, body, sign, timeout);
-    if (isSuccess(answer)) return answer;
+  /**
+   * Returns an answer with the status of success. After a 401 that shows another time, signs once
+   * more with that time.
+   */
+  async #send(
+    method: string,
+    body: string,
+    sign: boolean,
+    success: number,
+    timeout: IdleTimeout,
+  ): Promise<Answer> {
+    let answer = await this.#sendOnce(method, body, sign, timeout);
+    if (answer.status === success) return answer;
     const date = Date.parse(answer.headers.get("date") ?? "");
-    const problem = await problemIn(answer);
+    let problem = await problemIn(answer);
     const skew = date - this.#options.clock.now();
-    if (sign && answer.status === 401 && Math.abs(skew - this.#skew) > 1000) {
+    const isClose = Math.abs(skew) <= MAX_CLOCK_SKEW_MS;
+    if (sign && answer.status === 401 && isClose && Math.abs(skew - this.#skew) > 1000) {
       this.#skew = skew;
-      const again = await this.#sendOnce(method, body, sign, timeout);
-      if (isSuccess(again)) return again;
-      throw this.#failure(again, await problemIn(again));
+      answer = await this.#sendOnce(method, body, sign, timeout);
+      if (answer.status === success) return answer;
+      problem = await problemIn(answer);
     }
-    throw this.#failure(answer, problem);
+    throw failureOf(answer, problem, this.#url, this.#options.clock.now(), skew);
   }
 
   async #sendOnce(
@@ -125,7 +130,7 @@ export class Transport {
       headers: { "Content-Type": REQUEST_TYPE, ...signature },
       signal,
       // The request carries the user's public key, which only this server may see.
-      redirect: "error",
+      redirect: "manual",
       credentials: "omit",
       cache: "no-store",
       referrerPolicy: "no-referrer",
@@ -134,17 +139,6 @@ export class Transport {
     const answer = async () => new Answer(await fetch(request, { signal }), timeout);
     return timeout.head(answer, body.length);
   }
-
-  #failure({ status, headers }: Answer, problem: Record<string, unknown>): Error {
-    if (!RETRYABLE.has(status)) return new ServerRejected(status, problem);
-    return new ServerUnavailable(messageOf(status, problem), codeOf(status, problem), {
-      retryAfter: retryAfterOf(headers.get("retry-after"), this.#options.clock.now()),
-    });
-  }
-}
-
-function isSuccess({ status }: Answer): boolean {
-  return status >= 200 && status < 300;
 }
 
 /** The members of a problem document. Of any other answer, such as a proxy's, only the status counts. */
@@ -158,11 +152,4 @@ async function problemIn(answer: Answer): Promise<Record<string, unknown>> {
     if (!(error instanceof SyntaxError)) throw error;
     throw new ServerUnavailable("the answer was cut", "incomplete-response", { cause: error });
   }
-}
-
-/** Milliseconds of a `Retry-After`: seconds or a date (RFC 9110, section 10.2.3). */
-function retryAfterOf(header: string | null, now: number): number {
-  if (header === null) return 0;
-  const wait = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - now;
-  return Number.isNaN(wait) ? 0 : Math.min(Math.max(0, wait), MAX_RETRY_AFTER_MS);
 }

@@ -61,7 +61,7 @@ describe("a request", () => {
       assert.equal(error.status, 409);
       assert.equal(error.code, "operation-gap");
       assert.equal(error.members.next_index, 3);
-      assert.equal(error.message, "So it is.");
+      assert.equal(error.message, "the server says: So it is.");
       return true;
     });
   });

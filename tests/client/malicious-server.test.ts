@@ -15,6 +15,7 @@ import {
 import type { Line } from "../../protocol/types.ts";
 import { sealed } from "../support/sealed.ts";
 import { JumpingClock, SimulatedServer, URL_OF_SERVER } from "../support/simulated-network.ts";
+import { answer, problem } from "../support/sync-app.ts";
 import { newClient } from "../support/users.ts";
 
 /** Changes the lines of an answer. */
@@ -302,8 +303,7 @@ describe("a lying server", () => {
         if (payload === undefined) return altered(response, () => shown);
         denied++;
         const type = first === 0 ? "operation-conflict" : "operation-gap";
-        const problem = { type: `urn:sync-server:${type}`, operation_index: 0, next_index: 0 };
-        return Response.json(problem, { status: 409 });
+        return problem(409, type, { operation_index: 0, next_index: 0 });
       },
     });
     await writer.appendAll(["a0", "a1"]);
@@ -430,5 +430,5 @@ async function altered(response: Response, trick: Trick): Promise<Response> {
     ({ client, index, payload }) =>
       `${JSON.stringify({ client_id: client, operation_index: index, payload })}\n`,
   );
-  return new Response(body.join(""), { headers: { "Operation-Count": String(sent.length) } });
+  return answer(body);
 }

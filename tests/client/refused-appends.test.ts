@@ -46,7 +46,7 @@ describe("a refused append", () => {
     assert.deepEqual(client.status, {
       state: "refused",
       pending: 1,
-      why: "So it is.",
+      why: "the server says: So it is.",
       final: false,
     });
     full = false;

@@ -36,7 +36,7 @@ describe("a client whose requests fail", () => {
       }),
       { clock, random: () => 0.5 },
     );
-    await client.sync();
+    await until(() => client.status.state === "synced");
     assert.equal(clock.waits[0], 77_000);
     assert.ok((clock.waits[1] ?? 0) > 97_000 && (clock.waits[1] ?? 0) <= 99_000);
     const rest = clock.waits.slice(2);
@@ -111,7 +111,11 @@ describe("a client whose requests fail", () => {
       ),
     );
     await until(() => client.status.state === "synced");
-    assert.deepEqual(statuses[0], { state: "pending", pending: 0, why: "So it is." });
+    assert.deepEqual(statuses[0], {
+      state: "pending",
+      pending: 0,
+      why: "the server says: So it is.",
+    });
   });
 
   it("retries a refusal at growing intervals, and shows the status of an answer that is not a problem document", async () => {
@@ -127,7 +131,10 @@ describe("a client whose requests fail", () => {
     await until(() => client.status.state === "synced");
     assert.deepEqual(clock.waits, [500, 1000, 2000, 4000]);
     const why = statuses.flatMap((status) => (status.state === "refused" ? [status.why] : []));
-    assert.deepEqual(why, ["So it is.", "the server answered with status 404"]);
+    assert.deepEqual(why, [
+      "the server says: So it is.",
+      "the server answered with status 404: check the address",
+    ]);
   });
 
   it("corrects its clock once by the Date of the server, and signs again", async () => {
@@ -164,7 +171,7 @@ describe("a client whose requests fail", () => {
     assert.deepEqual(client.status, {
       state: "refused",
       pending: 0,
-      why: "So it is.",
+      why: "the server says: So it is.",
       final: true,
     });
     await assert.rejects(client.sync(), ServerRejected);

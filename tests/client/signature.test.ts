@@ -6,6 +6,7 @@ import { createIdentity, type Identity, MemoryStore, SyncClient } from "../../cl
 import { type Signable, signatureHeaders, signedValues } from "../../client/signature.ts";
 import { utf8 } from "../../protocol/bytes.ts";
 import { signatureBase } from "../../protocol/signature.ts";
+import { answer } from "../support/sync-app.ts";
 
 let identity: Identity;
 before(async () => {
@@ -72,7 +73,7 @@ describe("a signed request", () => {
         fetch: async (request) => {
           requests.push(request);
           if (request.method === "DELETE") return new Response(null, { status: 204 });
-          return new Response("", { headers: { "Operation-Count": "0" } });
+          return answer([]);
         },
       });
       await client.sync();

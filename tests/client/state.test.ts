@@ -220,7 +220,6 @@ describe("the end of a round", () => {
         status: { state: "synced", pending: 0 },
         calls: "resolve",
         pause: 30_000,
-        interruptible: true,
       },
     ],
     [
@@ -232,7 +231,6 @@ describe("the end of a round", () => {
         status: { state: "synced", pending: 0 },
         calls: "resolve",
         pause: undefined,
-        interruptible: true,
       },
     ],
     [
@@ -244,7 +242,6 @@ describe("the end of a round", () => {
         status: { state: "pending", pending: 3 },
         calls: "wait",
         pause: undefined,
-        interruptible: true,
       },
     ],
     [
@@ -253,10 +250,14 @@ describe("the end of a round", () => {
       { kind: "complete" },
       { pending: 2 },
       {
-        status: { state: "refused", pending: 2, why: "Over the quota.", final: false },
+        status: {
+          state: "refused",
+          pending: 2,
+          why: "the server says: Over the quota.",
+          final: false,
+        },
         calls: { reject: overQuota },
         pause: 30_000,
-        interruptible: true,
       },
     ],
     [
@@ -268,7 +269,6 @@ describe("the end of a round", () => {
         status: { state: "offline", pending: 0, why: "No connection." },
         calls: "wait",
         pause: 750,
-        interruptible: true,
       },
     ],
     [
@@ -277,10 +277,9 @@ describe("the end of a round", () => {
       failed(forbidden),
       { pending: 1 },
       {
-        status: { state: "refused", pending: 1, why: "No.", final: false },
+        status: { state: "refused", pending: 1, why: "the server says: No.", final: false },
         calls: { reject: forbidden },
         pause: 750,
-        interruptible: true,
       },
     ],
     [
@@ -289,10 +288,9 @@ describe("the end of a round", () => {
       failed(erased),
       {},
       {
-        status: { state: "refused", pending: 0, why: "Erased.", final: true },
+        status: { state: "refused", pending: 0, why: "the server says: Erased.", final: true },
         calls: { reject: erased },
         pause: Number.POSITIVE_INFINITY,
-        interruptible: false,
       },
     ],
     [
@@ -304,7 +302,6 @@ describe("the end of a round", () => {
         status: { state: "refused", pending: 0, why: "a text", final: false },
         calls: { reject: "a text" },
         pause: 750,
-        interruptible: true,
       },
     ],
   ];
@@ -320,7 +317,6 @@ describe("the end of a round", () => {
       const busy = new ServerUnavailable("Busy.", "overloaded", { retryAfter });
       const step = nextStep(after(ended(failed(busy))), failed(busy), context);
       assert.equal(step.pause, pause);
-      assert.equal(step.interruptible, false);
     }
   });
 

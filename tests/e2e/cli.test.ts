@@ -218,10 +218,13 @@ describe("the notebook on the command line", () => {
       assert.equal(sent.code, 1);
       assert.match(
         sent.stderr,
-        /^Error: \ufffd\[2JThis key is not on the list\. .*\(1\) are kept/m,
+        /^Error: the server says: \ufffd\[2JThis key is not on the list\. .*\(1\) are kept/m,
       );
       const shown = await run(["status", "--folder", barred]);
-      assert.match(shown.stdout, /^status +refused: \ufffd\[2JThis .* list; 1 to be sent$/m);
+      assert.match(
+        shown.stdout,
+        /^status +refused: the server says: \ufffd\[2JThis .* list; 1 to be sent$/m,
+      );
       for (const { stdout, stderr } of [sent, shown]) {
         assert.ok(!stdout.includes("\x1b") && !stderr.includes("\x1b"));
       }

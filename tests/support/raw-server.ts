@@ -6,6 +6,8 @@ export interface RawServer {
   readonly url: string;
   /** Connections that are open. */
   readonly connections: ReadonlySet<Socket>;
+  /** How many connections there have been. */
+  readonly accepted: number;
   readonly close: () => Promise<void>;
 }
 
@@ -16,9 +18,11 @@ export interface RawServer {
  */
 export async function serveRaw(answer: (socket: Socket) => void): Promise<RawServer> {
   const connections = new Set<Socket>();
+  let accepted = 0;
   const server = createServer((socket) => {
     let head = "";
     connections.add(socket);
+    accepted++;
     // A client that goes away may reset the connection.
     socket.on("error", () => socket.destroy());
     socket.on("close", () => connections.delete(socket));
@@ -33,6 +37,9 @@ export async function serveRaw(answer: (socket: Socket) => void): Promise<RawSer
   return {
     url: `http://127.0.0.1:${port}`,
     connections,
+    get accepted() {
+      return accepted;
+    },
     close: async () => {
       for (const socket of connections) socket.destroy();
       await new Promise((resolve) => server.close(resolve));

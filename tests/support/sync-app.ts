@@ -12,6 +12,7 @@ import {
   type SyncOptions,
   textOf,
 } from "../../client/index.ts";
+import { LINES_TYPE, OPERATION_COUNT } from "../../protocol/limits.ts";
 import { JumpingClock, type SimulatedServer, URL_OF_SERVER } from "./simulated-network.ts";
 
 export const NEVER = Number.POSITIVE_INFINITY;
@@ -128,7 +129,8 @@ export function problem(
 
 /** An answer with lines. */
 export function answer(lines: readonly string[], count = lines.length): Response {
-  return new Response(lines.join(""), { headers: { "Operation-Count": String(count) } });
+  const headers = { "Content-Type": LINES_TYPE, [OPERATION_COUNT]: String(count) };
+  return new Response(lines.join(""), { headers });
 }
 
 /** A clock that records how long it was asked to wait. */
