@@ -22,7 +22,7 @@ export function createLogger(level: LogLevel, write?: (line: string) => void): L
       ? () => undefined
       : (message: string, fields: LogFields = {}) => {
           const entry = { time: new Date().toISOString(), level: lineLevel, message, ...fields };
-          writeLine(`${shortenFingerprints(JSON.stringify(entry, errorsAsText))}\n`);
+          writeLine(`${shortenIds(JSON.stringify(entry, errorsAsText))}\n`);
         };
   return { error: at("error"), info: at("info"), debug: at("debug"), lostLines: () => lost };
 }
@@ -52,10 +52,13 @@ function errorsAsText(_key: string, value: unknown): unknown {
 const fingerprints =
   /(?<=\\(?:[bfnrt]|u[0-9a-f]{4})|(?<=%[0-9A-Fa-f]{2})|(?<![\w-]))([\w-]{8})[\w-]{35}(?![\w-])/g;
 
+/** UUIDs, as client ids are. */
+const uuids = /(?<![0-9a-f-])([0-9a-f]{8})-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}(?![0-9a-f-])/g;
+
 /**
- * Cuts every fingerprint to its first 8 characters. Applied to the finished line, since messages of
+ * Cuts every fingerprint and client id to its first 8 characters. Applied to the finished line, since messages of
  * a file system or a storage service quote object names.
  */
-function shortenFingerprints(line: string): string {
-  return line.replace(fingerprints, "$1…");
+function shortenIds(line: string): string {
+  return line.replace(uuids, "$1…").replace(fingerprints, "$1…");
 }

@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { lstatSync, type Stats } from "node:fs";
 import { lstat, mkdir, readdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import type { Warn } from "./driver.ts";
+import { isName, partitionOf, type Warn } from "./driver.ts";
 import { codeOf, isNotFound, move, remove, syncFolder, writeNew } from "./durable-files.ts";
 import { explain, takesNothing } from "./folder-errors.ts";
 
@@ -16,8 +16,14 @@ const temporaryName = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}_*$/;
 /** The longest name that a driver has to take. */
 const NAME_LENGTH = 255;
 
+/** What people put into a folder has shorter names than objects of operations. */
+const LONG_NAME = 100;
+
 /** What is written to see whether the storage takes anything: no less than most operations. */
 const TRIAL = new Uint8Array(16 * 1024);
+
+/** For a shell in the storage folder. */
+const MOVE_INTO_FOLDERS = `for f in *.*; do mkdir -pm 700 -- "\${f%%.*}" && mv -- "$f" "\${f%%.*}/"; done`;
 
 /** The accounts whose folders may be used. */
 export type Owners = ReadonlySet<number | undefined>;
@@ -44,6 +50,7 @@ export async function openDataFolder(root: string, temporary: string, warn: Warn
       `other accounts may write to the storage folder ${root}: run chmod -R go-w on it, if that is not wanted`,
     );
   }
+  await checkLayout(root);
   try {
     for (const entry of await readdir(temporary, { withFileTypes: true })) {
       const { name } = entry;
@@ -63,6 +70,20 @@ export async function openDataFolder(root: string, temporary: string, warn: Warn
     );
   }
   return owners;
+}
+
+/**
+ * Throws where objects lie in the root, as a bucket has them: they would not be found, and the log
+ * would seem to be empty.
+ */
+async function checkLayout(root: string): Promise<void> {
+  const isMisplaced = (name: string) =>
+    name.length >= LONG_NAME && isName(name) && partitionOf(name) !== name;
+  if (!(await readdir(root)).some(isMisplaced)) return;
+  throw new Error(
+    "objects lie beside its folders, as in a copy of a bucket. Move each into the folder that its " +
+      `name begins with: ${MOVE_INTO_FOLDERS}`,
+  );
 }
 
 /** Does what a put does, with the longest name, in the folder of temporary files. */

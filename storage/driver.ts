@@ -111,13 +111,18 @@ export class ObjectUnreadable extends StorageUnavailable {
 
 const validName = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}$/;
 
+/** True for a name that a driver may store. */
+export function isName(text: string): boolean {
+  return validName.test(text);
+}
+
 /**
  * Checks the name of an object, or the prefix of a list unless that is empty.
  *
  * @throws TypeError for a name that no driver may store
  */
 export function checkName(name: string): void {
-  if (!validName.test(name)) {
+  if (!isName(name)) {
     throw new TypeError("an object name is 1 to 255 of A-Z a-z 0-9 . _ - and starts with no dot");
   }
 }

@@ -9,8 +9,10 @@ import {
 import {
   checkName,
   type Driver,
+  isName,
   md5Of,
   ObjectMissing,
+  partitionOf,
   type RequestCounts,
   StorageUnavailable,
   type StoredObject,
@@ -29,6 +31,9 @@ const RESPONSE_TIMEOUT_MS = 30_000;
  * this limit, a response that stops in the middle would hold up its callers permanently.
  */
 const REQUEST_TIMEOUT_MS = 120_000;
+
+/** The partitions of users have longer names than most folders that else lie in a bucket. */
+const LONG_PARTITION = 32;
 
 /** Settings that differ from the defaults or the environment, for tests. */
 export interface S3Options {
@@ -111,8 +116,27 @@ export class S3Driver implements Driver {
       config.endpoint !== undefined ||
       (await client.config.serviceConfiguredEndpoint?.()) !== undefined;
     const driver = new S3Driver(client, bucket, prefix === "" ? "" : `${prefix}/`, timeout);
-    await driver.#list("ready.", { MaxKeys: 1 });
+    await driver.#checkLayout();
     return driver;
+  }
+
+  /**
+   * Throws where a storage folder was copied into the bucket as it lies: the objects would not be
+   * found under `prefix/folder/name`, and the log would seem to be empty.
+   */
+  async #checkLayout(): Promise<void> {
+    const { CommonPrefixes = [] } = await this.#list("", { Delimiter: "/" });
+    const folder = CommonPrefixes.map(
+      ({ Prefix }) => this.#nameOf(Prefix)?.slice(0, -1) ?? "",
+    ).find((name) => name.length >= LONG_PARTITION && isName(name) && partitionOf(name) === name);
+    if (folder === undefined) return;
+    const { Contents = [] } = await this.#list(`${folder}/${folder}.`, { MaxKeys: 1 });
+    if (Contents.length === 0) return;
+    throw new StorageUnavailable(
+      `the bucket ${this.#bucket} has a storage folder as it lies: the key of an object is ` +
+        `${this.#prefix}NAME, without a folder. Remove what was copied, and copy what is in each ` +
+        `folder: for d in DATA/*/; do aws s3 cp --recursive "$d" s3://${this.#bucket}/${this.#prefix}; done`,
+    );
   }
 
   async list(prefix: string): Promise<StoredObject[]> {
@@ -193,16 +217,16 @@ export class S3Driver implements Driver {
 
   async #list(
     prefix: string,
-    page: { MaxKeys?: number; ContinuationToken?: string },
+    page: { MaxKeys?: number; ContinuationToken?: string; Delimiter?: string },
   ): Promise<ListObjectsV2CommandOutput> {
     const request = { Bucket: this.#bucket, Prefix: this.#prefix + prefix, ...page };
     const command = new ListObjectsV2Command(request);
     const response = await this.#send("list", (abortSignal) =>
       this.#client.send(command, { abortSignal }),
     );
-    const { IsTruncated, Name, KeyCount, Contents = [] } = response;
+    const { IsTruncated, Name, KeyCount, Contents = [], CommonPrefixes = [] } = response;
     // A 200 from a proxy has none of these, and would look like an empty list.
-    const whole = KeyCount === undefined || KeyCount === Contents.length;
+    const whole = KeyCount === undefined || KeyCount === Contents.length + CommonPrefixes.length;
     if (typeof IsTruncated !== "boolean" || Name !== this.#bucket || !whole) {
       throw this.#unavailable("list", new NotS3("the response is not a list of this bucket"));
     }

@@ -9,7 +9,7 @@ const CLIENT = "5f0c1a52-7f7e-4d35-a9a5-0d8b8c1d8b11";
 const MD5 = "9e107d9d372bb6826bd81d3542a419d6";
 const NAME = `${USER}.${CLIENT}.0000000000000007.${MD5}`;
 const CUT = "Zk3vN0s-…";
-const NAME_CUT = NAME.replace(USER, CUT);
+const NAME_CUT = `${CUT}.${CLIENT.slice(0, 8)}….0000000000000007.${MD5}`;
 
 /** A logger and the lines it has written. */
 function logged(level: LogLevel = "debug") {
@@ -115,20 +115,20 @@ describe("a fingerprint in the log", () => {
       .map((bytes) => Buffer.from(bytes).toString("base64url"));
     fc.assert(
       fc.property(fingerprint, (user) => {
-        const { entry } = entryOf(`${user} and ${user}.${CLIENT}`, { user });
+        const { entry } = entryOf(`${user} and ${user}.${CLIENT}`, { user, client: CLIENT });
         const cut = `${user.slice(0, 8)}…`;
-        assert.equal(entry.message, `${cut} and ${cut}.${CLIENT}`);
+        assert.equal(entry.message, `${cut} and ${cut}.${CLIENT.slice(0, 8)}…`);
+        assert.equal(entry.client, `${CLIENT.slice(0, 8)}…`);
         assert.equal(entry.user, cut);
       }),
     );
   });
 
-  it("is cut alone: client, index and hash stay as they are", () => {
+  it("is cut like a client id; index and hash stay as they are", () => {
     assert.equal(entryOf(`no object ${NAME}`).entry.message, `no object ${NAME_CUT}`);
   });
 
   const others: [string, string][] = [
-    ["a UUID", CLIENT],
     ["an MD5", MD5],
     ["an address", "http://localhost:8080/sync"],
     ["a word of 42 characters", USER.slice(1)],

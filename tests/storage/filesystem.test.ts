@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import {
   chmodSync,
@@ -226,6 +227,26 @@ describe("the filesystem driver", () => {
     symlinkSync("nowhere", join(root, user, `${user}.link`));
     mkdirSync(join(root, "lost+found"));
     assert.deepEqual(await driver.list(""), [{ name: `${user}.a`, size: 7 }]);
+  });
+
+  it("does not open a copy of a bucket, and opens it once its objects are where the error says", async () => {
+    const operation = `-${user.slice(1)}.${randomUUID()}.${"0".repeat(16)}.${"a".repeat(32)}`;
+    const marker = `${user}.signed`;
+    for (const name of [operation, marker]) writeFileSync(join(root, name), "p");
+    writeFileSync(join(root, "notes.txt"), "about this folder");
+    const error = await FilesystemDriver.open(root).then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    assert.ok(error instanceof StorageUnavailable);
+    const [, command = ""] =
+      /objects lie beside its folders, .*: (for f .* done)$/.exec(error.message) ?? [];
+    execFileSync("sh", ["-c", command], { cwd: root });
+    const again = await FilesystemDriver.open(root);
+    assert.deepEqual(
+      (await again.list("")).map(({ name }) => name).filter((name) => name !== "notes.txt"),
+      [operation, marker].toSorted(),
+    );
   });
 
   it("throws, and lists nothing, when the storage itself is gone", async () => {

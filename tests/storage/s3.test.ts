@@ -1,7 +1,10 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
 import { S3Driver } from "../../storage/s3.ts";
 import { protocolSuite } from "../protocol/protocol-suite.ts";
 import { countingProxy } from "../support/counting-proxy.ts";
 import { newPlace, s3, skipS3 } from "../support/s3.ts";
+import { someFingerprint } from "../support/users.ts";
 import type { Faults } from "./contract/place.ts";
 import { crashSuite } from "./crash-suite.ts";
 import { driverContract } from "./driver-contract.ts";
@@ -28,6 +31,27 @@ if (s3 === undefined) {
       await Promise.all(Array.from({ length: 32 }, deleting));
       await driver.close();
     },
+  });
+  describe("a bucket", () => {
+    it("that has a storage folder as it lies is not opened, and the error says what to do", async () => {
+      const parent = newPlace();
+      const user = someFingerprint();
+      const above = await S3Driver.open(parent);
+      await above.put(`${user}.a`, new Uint8Array(1));
+      const copied = await S3Driver.open(`${parent}/${user}`);
+      await copied.put(`${user}.b`, new Uint8Array(1));
+      await assert.rejects(S3Driver.open(parent), {
+        name: "StorageUnavailable",
+        message: /has a storage folder as it lies.*for d in DATA\/\*\/; do aws s3 cp --recursive/,
+      });
+      await copied.delete(`${user}.b`);
+      // What else has a folder in the bucket, such as another server, is no fault.
+      await copied.put("other.b", new Uint8Array(1));
+      await (await S3Driver.open(parent)).close();
+      await above.delete(`${user}.a`);
+      await copied.delete("other.b");
+      await Promise.all([above.close(), copied.close()]);
+    });
   });
   protocolSuite("S3", () => S3Driver.open(newPlace()));
   crashSuite("S3", () => place);
