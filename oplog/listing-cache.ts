@@ -129,7 +129,7 @@ export class ListingCache {
 
   /**
    * Drops the user's listing. To be called when a put has failed, which may have stored its object
-   * all the same. A running load may have missed that object, so it is not cached.
+   * nevertheless. A running load may have missed that object, so it is not cached.
    */
   invalidate(user: Fingerprint): void {
     this.#cache(user, undefined);

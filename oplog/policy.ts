@@ -1,13 +1,13 @@
 /**
  * The ports by which the service decides who may use a log and how much it may hold; `sync/`
- * implements them. The log calls them with the very listing that a request goes by: a rule that
+ * implements them. The log calls them with the very listing that a request uses: a rule that
  * looked at another listing could accept what this one forbids.
  */
 import type { Listing } from "./listing.ts";
 import type { Fingerprint } from "./names.ts";
 
 /**
- * Decides whether a request may go by a listing; throws, or rejects, to refuse it. Called with every
+ * Decides whether a request may use a listing; throws, or rejects, to refuse it. Called with every
  * listing that an append or a read uses, so more than once where a log is listed again.
  */
 export type AccessCheck = (listing: Listing) => Promise<void> | undefined;

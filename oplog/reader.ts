@@ -44,7 +44,7 @@ export interface ReaderOptions {
 /** Operations of one client that are still to be sent. */
 interface Wanted extends Span {
   readonly client: string;
-  /** What holds them, by the listing that the session goes by. */
+  /** What holds them, by the listing that the session uses. */
   readonly entries: Iterable<Entry>;
 }
 

@@ -38,5 +38,5 @@ export interface Telemetry {
   observe(metric: ObservedName, read: () => number, event?: string): void;
 }
 
-/** Reports to nobody: for code that runs without metrics. */
+/** Reports nothing: for code that runs without metrics. */
 export const NO_TELEMETRY: Telemetry = { count: () => undefined, observe: () => undefined };

@@ -53,8 +53,8 @@ export function createHandler(options: HandlerOptions): Handler {
     const { status, headers, body } = reply;
     cors.allow(request.headers.get("origin"), reply);
     if (path === SYNC_PATH) headers[MAX_BODY] = String(config.MAX_BODY);
-    // An idle connection would hold up the stop for as long as it is kept alive, and a body that
-    // nobody reads has no time limit.
+    // An idle connection would hold up the stop for as long as it is kept alive, and an unread
+    // body has no time limit.
     if (stopped || ((status !== 200 || path !== SYNC_PATH) && hasMore(request))) {
       headers.Connection = "close";
     }

@@ -58,7 +58,7 @@ export async function openDataFolder(root: string, temporary: string, warn: Warn
     }
     await checkWritable(temporary);
   } catch (error) {
-    // What is stored can be read all the same.
+    // What is stored can still be read.
     if (!takesNothing(error)) throw error;
     const { reason, advice } = explain(error) ?? {};
     warn(`the storage folder ${root} takes nothing new: ${reason}; ${advice}`);

@@ -3,7 +3,7 @@
  *
  * Web Crypto binds a key to one algorithm, so the RSA key is imported once for each use. One RSA
  * key may serve both OAEP and PSS: Coron, Joye, Naccache, Paillier, "Universal Padding Schemes for
- * RSA" (CRYPTO 2002). Labels, contexts and hashes differ all the same.
+ * RSA" (CRYPTO 2002). Labels, contexts and hashes differ nevertheless.
  */
 import { toBase64, toBase64url } from "../../protocol/base64.ts";
 import { type Bytes, sha256 } from "../../protocol/bytes.ts";

@@ -87,7 +87,7 @@ export class Packer {
    * another process has compacted the log meanwhile.
    */
   async pack(user: Fingerprint): Promise<Packed> {
-    // A put that failed may have stored its segment all the same.
+    // A put that failed may have stored its segment nevertheless.
     let mayHaveStored = true;
     try {
       const packed = await this.#packAll(user);

@@ -140,7 +140,7 @@ export class CompactionScheduler {
     try {
       return await this.#compact(user);
     } catch (error) {
-      // A put or a delete may have happened all the same.
+      // A put or a delete may have happened nevertheless.
       this.#options.listings.invalidate(user);
       throw error;
     }
@@ -198,7 +198,7 @@ export class CompactionScheduler {
     this.#timer.unref();
   }
 
-  /** Runs the jobs whose log was quiet for long enough, or that have waited for too long. */
+  /** Runs the jobs whose log has not grown for long enough, or that have waited for too long. */
   #tick(): void {
     const now = this.#options.now();
     const { debounce, maxDelay } = this.#timing;

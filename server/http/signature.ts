@@ -103,7 +103,7 @@ const CHECKS: Partial<Record<SignatureErrorCode, SignatureCheck>> = {
 /** Checks the signatures of requests. */
 export class RequestSignatures {
   readonly #options: RequestSignaturesOptions;
-  #told = false;
+  #hasWarned = false;
 
   constructor(options: RequestSignaturesOptions) {
     this.#options = options;
@@ -160,7 +160,7 @@ export class RequestSignatures {
       claimedOrigin !== expectedOrigin &&
       (await isFor(claimedOrigin))
     ) {
-      this.#tell("clients sign for another address than PUBLIC_URL: correct one of them", checked);
+      this.#warn("clients sign for another address than PUBLIC_URL: correct one of them", checked);
       const claimed = new URL(claimedOrigin).host + SYNC_PATH;
       const message = `it is for ${claimed}, and this is ${authority}${path}. Use that address, or have the server's PUBLIC_URL corrected`;
       throw new SignatureInvalid(fingerprint, "authority", message, checked);
@@ -169,15 +169,15 @@ export class RequestSignatures {
     if (publicUrl === undefined) {
       const advice =
         "if clients use another address, set PUBLIC_URL to it: a proxy changes the Host";
-      this.#tell(advice, checked);
+      this.#warn(advice, checked);
       message += ". If you use another address, have the server's PUBLIC_URL set to it";
     }
     throw new SignatureInvalid(fingerprint, "signature", message, checked);
   }
 
-  #tell(advice: string, checked: CheckedAddress): void {
-    if (this.#told) return;
-    this.#told = true;
+  #warn(advice: string, checked: CheckedAddress): void {
+    if (this.#hasWarned) return;
+    this.#hasWarned = true;
     this.#options.onOtherAddress(advice, checked);
   }
 

@@ -31,11 +31,11 @@ export class SyncEndpoint {
   /** Answers `POST`. Throws errors that `problemReply` turns into an answer. */
   sync(request: ServerRequest): Promise<Reply> {
     const { service, parser, deliveries } = this.#options;
-    return this.#receive(request, parser.sync, async (asked, context, permit) => {
-      const synced = await service.sync(asked, context);
+    return this.#receive(request, parser.sync, async (parsed, context, permit) => {
+      const synced = await service.sync(parsed, context);
       // Not before: the version vector of the request may be as large as its body.
       permit.free(context.bytes);
-      const { result, body } = await deliveries.begin(asked.user, synced, permit);
+      const { result, body } = await deliveries.begin(parsed.user, synced, permit);
       const headers = {
         "Content-Type": LINES_TYPE,
         "Cache-Control": "no-store",
@@ -49,8 +49,8 @@ export class SyncEndpoint {
   /** Answers `DELETE`: erases the user. Throws as `sync` does. */
   erase(request: ServerRequest): Promise<Reply> {
     const { service, parser } = this.#options;
-    return this.#receive(request, parser.erase, async (asked, context, permit) => {
-      const rate = await service.erase(asked, context);
+    return this.#receive(request, parser.erase, async (parsed, context, permit) => {
+      const rate = await service.erase(parsed, context);
       permit.release();
       const headers = { "Cache-Control": "no-store", ...rateFields(rate) };
       return { status: 204, headers, body: null };
@@ -61,10 +61,10 @@ export class SyncEndpoint {
    * Takes a permit, reads, checks and authenticates a request, in the order of what it costs, and
    * answers it. The answer releases the permit; an error does so as well.
    */
-  async #receive<Asked extends EraseRequest>(
+  async #receive<Parsed extends EraseRequest>(
     request: ServerRequest,
-    parse: (json: unknown) => Asked,
-    answer: (asked: Asked, context: RequestContext, permit: Permit) => Promise<Reply>,
+    parse: (json: unknown) => Parsed,
+    answer: (parsed: Parsed, context: RequestContext, permit: Permit) => Promise<Reply>,
   ): Promise<Reply> {
     const { service, signatures, addresses, limiter, bodies } = this.#options;
     const address = addresses.of(request);
@@ -72,13 +72,13 @@ export class SyncEndpoint {
     if (permit === undefined) throw new Problem("overloaded");
     try {
       const { json, body } = await bodies.readJson(request, permit);
-      const asked = parse(json);
-      const check = service.checkAllowed(asked.user);
+      const parsed = parse(json);
+      const check = service.checkAllowed(parsed.user);
       if (check !== undefined) await check;
       const signed = signatures.has(request);
-      if (signed) await signatures.check(request, body, asked.key);
+      if (signed) await signatures.check(request, body, parsed.key);
       const context = { address, bytes: body.byteLength, signed, budget: permit };
-      return await answer(asked, context, permit);
+      return await answer(parsed, context, permit);
     } catch (error) {
       permit.release();
       throw error;

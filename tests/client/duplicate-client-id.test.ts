@@ -32,7 +32,7 @@ async function storeOfTwo(acknowledged = 1): Promise<{ store: MemoryStore; id: s
 }
 
 describe("a client id in use twice", () => {
-  it("is given up by the copy: unsent operations move to a new id, and the app is told", async () => {
+  it("is given up by the copy: unsent operations move to a new id, and the app is informed", async () => {
     const server = new SimulatedServer();
     const fetch: Fetch = (request) => server.fetch(request);
     const store = new MemoryStore();

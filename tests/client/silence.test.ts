@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { afterEach, describe, it } from "node:test";
 import { systemClock } from "../../client/clock.ts";
+import { startDeadline } from "../support/deadline.ts";
 import { collectGarbage } from "../support/garbage.ts";
-import { patience } from "../support/patience.ts";
 import { type RawServer, serveRaw } from "../support/raw-server.ts";
 import { until } from "../support/socket.ts";
 import { NEVER, useApps } from "../support/sync-app.ts";
@@ -65,7 +65,7 @@ describe("a server that falls silent", () => {
         await new Promise((resolve) => setTimeout(resolve, 20));
         collectGarbage();
       }
-      const { lost, end } = patience("the client closes");
+      const { lost, end } = startDeadline("the client closes");
       await Promise.race([lost, client.close()]);
       end();
       await until(() => server.connections.size === 0);

@@ -24,7 +24,9 @@ for (const document of DOCUMENTS) {
 
   describe(document, () => {
     it("has links that lead to files and headings that are there", () => {
-      const links = [...proseOf(text).matchAll(/\]\((?!https?:)([^)]+)\)/g)];
+      const links = proseOf(text).matchAll(
+        /(?:\]\(|(?:src|srcset|href)=")(?!https?:)([^)"]+)[)"]/g,
+      );
       for (const [, link = ""] of links) {
         const [path = "", anchor] = link.split("#");
         const target = path === "" ? document : join(dirname(document), path);

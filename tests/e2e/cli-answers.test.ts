@@ -18,7 +18,7 @@ function problem(status: number, type: string, headers: Record<string, string> =
 
 const STRANGER = "5f0c1a52-7f7e-4d35-a9a5-0d8b8c1d8b11";
 
-/** One operation of another device that nobody signed. */
+/** One operation of another device without a valid signature. */
 const forged: Answer = (response) => {
   response.writeHead(200, { "Content-Type": "application/x-ndjson", "Operation-Count": "1" });
   response.end(`${JSON.stringify({ client_id: STRANGER, operation_index: 0, payload: "AQID" })}\n`);

@@ -131,7 +131,7 @@ describe("a log with a damaged object", () => {
     }
   }
 
-  it("stores a damaged operation anew when it is sent again before anybody has read it", async () => {
+  it("stores a damaged operation anew when it is sent again before a reader has read it", async () => {
     await storeEach(driver, user, a, three);
     await damage(driver, (await driver.list(`${user}.${a}`))[1]?.name ?? "");
     const { log, telemetry } = processOn(driver, Number.POSITIVE_INFINITY);

@@ -8,7 +8,13 @@ import { describe, it } from "node:test";
 import { signedValues } from "../../client/signature.ts";
 import { utf8 } from "../../protocol/bytes.ts";
 import { signatureBase } from "../../protocol/signature.ts";
-import { asking, newSigningUser, SERVER, signedHeaders, syncBody } from "../support/signing.ts";
+import {
+  inProcessServer,
+  newSigningUser,
+  SERVER,
+  signedHeaders,
+  syncBody,
+} from "../support/signing.ts";
 import vectors from "../vectors/signed-requests.json" with { type: "json" };
 
 const key = createPublicKey(
@@ -46,7 +52,9 @@ describe("the vectors of signed requests", () => {
 
     it(`${name}: the server accepts it, and no other method`, async () => {
       const publicUrl = new URL(url).href.slice(0, -"/sync".length);
-      const server = asking({ PUBLIC_URL: publicUrl }, undefined, { time: () => created * 1000 });
+      const server = inProcessServer({ PUBLIC_URL: publicUrl }, undefined, {
+        time: () => created * 1000,
+      });
       const other = method === "POST" ? "DELETE" : "POST";
       assert.ok((await server.send(body, headers, other)).status >= 400);
       const answer = await server.send(body, headers, method);
@@ -58,7 +66,7 @@ describe("the vectors of signed requests", () => {
 describe("the byte sequences of a signed request", () => {
   it("are accepted with and without padding, and refused in base64url", async () => {
     const user = await newSigningUser();
-    const server = asking();
+    const server = inProcessServer();
     const body = syncBody(user);
     const headers = await signedHeaders(user, { url: SERVER, body });
     const signature = headers.Signature ?? "";

@@ -9,7 +9,7 @@ import { fingerprintOf } from "../../sync/public-key.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { sync } from "../support/http.ts";
 import { runToEnd, startServer } from "../support/process.ts";
-import { asking, newSigningUser } from "../support/signing.ts";
+import { inProcessServer, newSigningUser } from "../support/signing.ts";
 import { until } from "../support/socket.ts";
 import { newClient, newUser } from "../support/users.ts";
 
@@ -48,8 +48,8 @@ function usersOf(text: string) {
 
 describe("the file of users", () => {
   const text: [string, string, (typeof ada)[]][] = [
-    ["nobody when it is empty", "", []],
-    ["nobody when it has only comments", "# nobody yet\n\n   \n  # or is there\n", []],
+    ["no user when it is empty", "", []],
+    ["no user when it has only comments", "# nobody yet\n\n   \n  # or is there\n", []],
     ["a user by fingerprint", fingerprint(ada), [ada]],
     ["a user by a key in base64", ada.base64, [ada]],
     [
@@ -165,7 +165,7 @@ describe("the file of users, while the server runs", () => {
     }
   });
 
-  it("allows nobody once it is emptied", async () => {
+  it("allows no user once it is emptied", async () => {
     writeFileSync(path, "");
     assert.deepEqual(await file.later(), []);
     assert.deepEqual(file.faults, []);
@@ -224,7 +224,7 @@ describe("a server with a file of users", () => {
     const driver = new MemoryDriver();
     let seconds = 0;
     replaceFile(user.fingerprint);
-    const server = asking({ USERS: path }, driver, { now: () => seconds * 1000 });
+    const server = inProcessServer({ USERS: path }, driver, { now: () => seconds * 1000 });
     assert.equal(
       (await server.signed(user, { operation_index: 0, payload: "sealed" })).status,
       200,

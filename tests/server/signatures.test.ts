@@ -11,12 +11,12 @@ import { LARGE_KEYS, LARGE_KEYS_CLIENT, LARGE_KEYS_CREATED } from "../support/la
 import { startServer } from "../support/process.ts";
 import { overSocket, parsed } from "../support/requests.ts";
 import {
-  type Asking,
-  asking,
   COMPONENTS,
   type Deviations,
   digestOf,
   type FullAnswer,
+  type InProcessServer,
+  inProcessServer,
   newSigningUser,
   SERVER,
   type SigningUser,
@@ -34,9 +34,9 @@ before(async () => {
 });
 
 /** A server whose clock stands still. */
-function atNow(settings: Record<string, string> = {}): Asking & { driver: MemoryDriver } {
+function atNow(settings: Record<string, string> = {}): InProcessServer & { driver: MemoryDriver } {
   const driver = new MemoryDriver();
-  return { driver, ...asking(settings, driver, { time: () => NOW * 1000 }) };
+  return { driver, ...inProcessServer(settings, driver, { time: () => NOW * 1000 }) };
 }
 
 /** Checks what holds for every 401. */
@@ -59,7 +59,7 @@ function checkRefused(
 
 /** A request with a valid signature but for some deviations. */
 async function ask(
-  server: Asking,
+  server: InProcessServer,
   deviations: Deviations = {},
   change: (headers: Record<string, string>) => Record<string, string> = (headers) => headers,
   body = syncBody(user, { operation_index: 0, payload: "a payload" }),
@@ -222,7 +222,7 @@ describe("a signed request", () => {
 
   it("leads to one line of the log that says what to change, where the address may be wrong", async () => {
     const elsewhere = "http://10.0.0.7:81/sync";
-    const servers: [Asking, RegExp][] = [
+    const servers: [InProcessServer, RegExp][] = [
       [atNow(), /if clients use another address, set PUBLIC_URL/],
       [atNow({ PUBLIC_URL: "https://other.example" }), /than PUBLIC_URL: correct one of them/],
     ];
@@ -470,7 +470,7 @@ describe("metrics and log", () => {
 
 describe("the rate limit of a user who signs", () => {
   it("T-08 is not used up by senders with only the public key", async () => {
-    const server = asking({ RATE_LIMIT: "0.001", RATE_BURST: "3" }, undefined, {
+    const server = inProcessServer({ RATE_LIMIT: "0.001", RATE_BURST: "3" }, undefined, {
       time: () => NOW * 1000,
       now: () => 0,
     });

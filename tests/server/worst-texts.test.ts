@@ -12,7 +12,13 @@ import { parseAllowList } from "../../sync/allow-list.ts";
 import { readPublicKey } from "../../sync/public-key.ts";
 import { withServer } from "../support/http.ts";
 import { overSocket } from "../support/requests.ts";
-import { asking, newSigningUser, SERVER, signedHeaders, syncBody } from "../support/signing.ts";
+import {
+  inProcessServer,
+  newSigningUser,
+  SERVER,
+  signedHeaders,
+  syncBody,
+} from "../support/signing.ts";
 import { newClient } from "../support/users.ts";
 import { assertLinear } from "../support/work.ts";
 
@@ -30,7 +36,7 @@ describe("T-51 the CPU that a text costs grows with its length, whatever it hold
   });
 
   it("each member of a request", async () => {
-    const { send } = asking();
+    const { send } = inProcessServer();
     const user = await newSigningUser();
     const members = { client_id: newClient(), operation_index: 0, payload: "p", sync_status: {} };
     const variants: ((text: string) => Record<string, unknown>)[] = [

@@ -155,7 +155,7 @@ describe(`a file system that other machines have${why}`, { skip: cannotInject },
   }
 
   for (const code of ["EINVAL", "EOPNOTSUPP"]) {
-    it(`that answers the sync of a folder with ${code} keeps what is stored, and is told once`, async () => {
+    it(`that answers the sync of a folder with ${code} keeps what is stored, and is reported once`, async () => {
       const folder = temporaryFolder();
       try {
         const user = someFingerprint();
@@ -196,7 +196,7 @@ describe(`a file system that other machines have${why}`, { skip: cannotInject },
     }
   });
 
-  it("that cannot sync folders holds the store of a device, which tells it once", async () => {
+  it("that cannot sync folders holds the store of a device, which reports it once", async () => {
     const folder = temporaryFolder();
     try {
       const fingerprint = someFingerprint();

@@ -295,7 +295,7 @@ if (s3 !== undefined && target?.startsWith("http://")) {
         /access is refused .*AWS_SECRET_ACCESS/,
       ],
       [
-        "nobody there",
+        "no server at its address",
         { AWS_ENDPOINT_URL: "http://127.0.0.1:9" },
         /not reachable .*AWS_ENDPOINT_URL/,
       ],

@@ -1,5 +1,5 @@
 import { type Driver, StorageUnavailable, type StoredObject } from "../../storage/driver.ts";
-import { patience } from "./patience.ts";
+import { startDeadline } from "./deadline.ts";
 
 export interface Call {
   readonly kind: "list" | "get" | "put" | "delete";
@@ -88,7 +88,7 @@ export function gate(): { readonly opened: Promise<void>; readonly open: () => v
   const passed = new Promise<void>((resolve) => {
     open = resolve;
   });
-  const { lost, end } = patience("a gate was not opened");
+  const { lost, end } = startDeadline("a gate was not opened");
   const opened = Promise.race([passed.finally(end), lost]);
   // It may be that nothing waits for it.
   opened.catch(() => undefined);

@@ -17,7 +17,7 @@ const FLAGS = [
   `--host-resolver-rules=MAP ${PLAIN_HOST} 127.0.0.1`,
 ];
 /** Key generation and PBKDF2 take long on a busy machine. */
-const PATIENCE_MS = 60_000;
+const TIMEOUT_MS = 60_000;
 
 /** One runtime is enough to drive the browser, and playwright-core is made for Node. */
 const elsewhere = process.versions.bun !== undefined || process.versions.deno !== undefined;
@@ -78,7 +78,7 @@ export class NotebookPages {
   /** A new browser profile, which is another device. */
   async device(): Promise<BrowserContext> {
     const context = await this.browser.newContext();
-    context.setDefaultTimeout(PATIENCE_MS);
+    context.setDefaultTimeout(TIMEOUT_MS);
     return context;
   }
 
@@ -128,7 +128,7 @@ export class NotebookPages {
   /** Waits until the page shows exactly these notes, newest first. */
   async shows(page: Page, notes: readonly string[]): Promise<void> {
     const items = page.locator("#notes > li > p");
-    const deadline = Date.now() + PATIENCE_MS;
+    const deadline = Date.now() + TIMEOUT_MS;
     let shown: string[] = [];
     const same = () => JSON.stringify(shown) === JSON.stringify(notes);
     while (!same() && Date.now() < deadline) {

@@ -129,7 +129,7 @@ export async function readAnswer(response: Response): Promise<FullAnswer> {
 }
 
 /** A server without a network, and ways to ask it. */
-export interface Asking {
+export interface InProcessServer {
   readonly handler: Handler;
   readonly log: string[];
   /** Sends a sync request without a signature. */
@@ -150,12 +150,12 @@ export interface Asking {
 export const SERVER = "http://sync.example/sync";
 
 /** The real handler. The rate limit and compaction are off unless set. */
-export function asking(
+export function inProcessServer(
   settings: Readonly<Record<string, string>> = {},
   driver: Driver = new MemoryDriver(),
   clocks: { readonly now?: () => number; readonly time?: () => number } = {},
   compaction?: HandlerOptions["compaction"],
-): Asking {
+): InProcessServer {
   const config: Config = readConfig({
     RATE_LIMIT: "0",
     COMPACTION: "off",
@@ -171,7 +171,7 @@ export function asking(
     ...clocks,
     ...(compaction === undefined ? {} : { compaction }),
   });
-  const send: Asking["send"] = async (body, headers, method = "POST", url = SERVER) =>
+  const send: InProcessServer["send"] = async (body, headers, method = "POST", url = SERVER) =>
     readAnswer(await handler.fetch(new Request(url, { method, headers, body })));
   const created = () => Math.floor((clocks.time ?? Date.now)() / 1000);
   return {

@@ -1,6 +1,6 @@
 import net from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { patience } from "./patience.ts";
+import { startDeadline } from "./deadline.ts";
 
 /** A sync request over a bare socket: the response's bytes as they come, and how it ends. */
 export interface RawResponse {
@@ -46,7 +46,7 @@ export async function until(
   condition: () => boolean | Promise<boolean>,
   what = String(condition),
 ): Promise<void> {
-  const { lost, end } = patience(what);
+  const { lost, end } = startDeadline(what);
   try {
     // The loss comes first: of a race in which all are over, the first one listed has won.
     while (!(await Promise.race([lost, condition()]))) await sleep(10);

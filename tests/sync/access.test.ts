@@ -6,8 +6,8 @@ import type { Driver } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { gate, HookedDriver } from "../support/drivers.ts";
 import {
-  type Asking,
-  asking,
+  type InProcessServer,
+  inProcessServer,
   newSigningUser,
   SERVER,
   type SigningUser,
@@ -38,7 +38,7 @@ describe("a sender with only the public key", () => {
   });
 
   it("can use up a client's next index and the quota of a user who has not signed", async () => {
-    const server = asking({ QUOTA_CLIENTS: "2" });
+    const server = inProcessServer({ QUOTA_CLIENTS: "2" });
     const device = newClient();
     assert.equal((await server.unsigned(user, operation(device, 0, "own"))).status, 200);
     assert.equal((await server.unsigned(user, operation(device, 1, "other"))).status, 200);
@@ -50,7 +50,7 @@ describe("a sender with only the public key", () => {
   });
 
   it("T-04 can use up neither once the user has signed", async () => {
-    const server = asking({ QUOTA_CLIENTS: "2" });
+    const server = inProcessServer({ QUOTA_CLIENTS: "2" });
     const device = newClient();
     assert.equal((await server.signed(user, operation(device, 0, "own"))).status, 200);
     assert.equal((await server.unsigned(user, operation(device, 1, "other"))).status, 401);
@@ -62,7 +62,7 @@ describe("a sender with only the public key", () => {
 
 describe("the first signed request of a user", () => {
   it("T-01 ends the time in which unsigned requests are accepted", async () => {
-    const server = asking();
+    const server = inProcessServer();
     const client = newClient();
     const first = await server.unsigned(user, { client_id: client, ...append });
     assert.equal(first.status, 200);
@@ -83,7 +83,7 @@ describe("the first signed request of a user", () => {
 
   it("stores one empty object beside the operations, once", async () => {
     const driver = new MemoryDriver();
-    const server = asking({}, driver);
+    const server = inProcessServer({}, driver);
     await server.signed(user);
     await server.signed(user);
     assert.deepEqual(await driver.list(""), [{ name: marker(), size: 0 }]);
@@ -94,7 +94,7 @@ describe("the first signed request of a user", () => {
     const driver = new HookedDriver(memory);
     const { opened, open } = gate();
     driver.before = ({ kind, name }) => (kind === "put" && name === marker() ? opened : undefined);
-    const server = asking({}, driver);
+    const server = inProcessServer({}, driver);
     let answered = false;
     const asked = server.signed(user, append).finally(() => {
       answered = true;
@@ -114,14 +114,16 @@ describe("the first signed request of a user", () => {
     driver.before = ({ name }) => {
       if (name === marker()) throw new Error("the disk is full");
     };
-    const server = asking({}, driver);
+    const server = inProcessServer({}, driver);
     assert.equal((await server.signed(user, append)).status, 500);
     assert.deepEqual(await namesIn(memory), []);
   });
 
   it("T-09 does not lock when it is refused: by its signature, by a field, or by the rate limit", async () => {
     const driver = new MemoryDriver();
-    const server = asking({ RATE_LIMIT: "0.001", RATE_BURST: "1" }, driver, { now: () => 0 });
+    const server = inProcessServer({ RATE_LIMIT: "0.001", RATE_BURST: "1" }, driver, {
+      now: () => 0,
+    });
     const other = await newSigningUser();
     const body = syncBody(user);
     const forged = await signedHeaders(other, { url: SERVER, body }, { keyid: user.fingerprint });
@@ -135,7 +137,7 @@ describe("the first signed request of a user", () => {
 
   it("costs one request to storage more than the others, and the lock costs none", async () => {
     const driver = new HookedDriver(new MemoryDriver());
-    const server = asking({}, driver);
+    const server = inProcessServer({}, driver);
     const asked = async (ask: () => Promise<unknown>) => {
       driver.calls.length = 0;
       await ask();
@@ -150,8 +152,8 @@ describe("the first signed request of a user", () => {
 
 describe("the lock with two servers on one storage", () => {
   function two(settings: Record<string, string>): {
-    a: Asking;
-    b: Asking;
+    a: InProcessServer;
+    b: InProcessServer;
     driver: MemoryDriver;
     wait: (ms: number) => void;
   } {
@@ -159,8 +161,8 @@ describe("the lock with two servers on one storage", () => {
     let at = 0;
     const clocks = { now: () => at };
     return {
-      a: asking(settings, driver, clocks),
-      b: asking(settings, driver, clocks),
+      a: inProcessServer(settings, driver, clocks),
+      b: inProcessServer(settings, driver, clocks),
       driver,
       wait: (ms) => {
         at += ms;
@@ -217,7 +219,7 @@ describe("the lock with two servers on one storage", () => {
 
   it("survives a listing that was being read while it was set", async () => {
     const driver = new HookedDriver(new MemoryDriver());
-    const server = asking({ LISTING_TTL: "forever" }, driver);
+    const server = inProcessServer({ LISTING_TTL: "forever" }, driver);
     const { held, go } = driver.hold("after", ({ kind }) => kind === "list");
     // Both wait for one list, which began before there was a lock.
     const waiting = [server.signed(user), server.signed(user)];

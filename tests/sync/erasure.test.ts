@@ -9,8 +9,8 @@ import { type Call, HookedDriver } from "../support/drivers.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { type ServerProcess, startServer } from "../support/process.ts";
 import {
-  type Asking,
-  asking,
+  type InProcessServer,
+  inProcessServer,
   newSigningUser,
   readAnswer,
   SERVER,
@@ -40,7 +40,7 @@ async function namesIn(driver: Driver, of = user): Promise<string[]> {
 
 /** Stores operations of two clients, signed, and an object that this version does not recognize. */
 async function fill(driver: Driver): Promise<void> {
-  const server = asking({}, driver, { time });
+  const server = inProcessServer({}, driver, { time });
   for (const members of [append, batch]) {
     assert.equal((await server.signed(user, members)).status, 200);
   }
@@ -48,7 +48,7 @@ async function fill(driver: Driver): Promise<void> {
   await driver.put(`${user.fingerprint}.zzz`, new Uint8Array(5));
 }
 
-async function checkErased(server: Asking): Promise<void> {
+async function checkErased(server: InProcessServer): Promise<void> {
   for (const { status, problem, text } of [
     await server.signed(user),
     await server.signed(user, append),
@@ -64,7 +64,7 @@ describe("erasing a user", () => {
   it("T-30 is answered with 204 and leaves only a tombstone: a fingerprint and a time", async () => {
     const driver = new MemoryDriver();
     await fill(driver);
-    const server = asking({}, driver, { time });
+    const server = inProcessServer({}, driver, { time });
     assert.equal((await server.unsigned(other, append)).status, 200);
     const { status, text, headers } = await server.erase(user);
     assert.equal(status, 204);
@@ -74,13 +74,13 @@ describe("erasing a user", () => {
     await checkErased(server);
     assert.deepEqual(await namesIn(driver), [tombstone()], "and nothing comes back");
     assert.equal((await namesIn(driver, other)).length, 1, "others are not concerned");
-    await checkErased(asking({}, driver, { time }));
+    await checkErased(inProcessServer({}, driver, { time }));
   });
 
   it("can be repeated, and is answered with 204 again", async () => {
     const driver = new MemoryDriver();
     let seconds = NOW;
-    const server = asking({}, driver, { time: () => seconds * 1000 });
+    const server = inProcessServer({}, driver, { time: () => seconds * 1000 });
     for (let i = 0; i < 3; i++) {
       assert.equal((await server.erase(user)).status, 204);
       seconds += 100;
@@ -90,7 +90,7 @@ describe("erasing a user", () => {
 
   it("T-10 requires a signature, even of a user who has never signed", async () => {
     const driver = new MemoryDriver();
-    const server = asking({}, driver, { time });
+    const server = inProcessServer({}, driver, { time });
     await server.unsigned(user, append);
     const stored = await namesIn(driver);
     const body = JSON.stringify({ user: user.base64 });
@@ -118,7 +118,7 @@ describe("erasing a user", () => {
       const body = text.replace("USER", user.base64);
       const request = { url: SERVER, method: "DELETE", body };
       const headers = await signedHeaders(user, request, { created: NOW });
-      const answer = await asking({}, driver, { time }).send(body, headers, "DELETE");
+      const answer = await inProcessServer({}, driver, { time }).send(body, headers, "DELETE");
       assert.equal(answer.status, 400);
       const [fault] = answer.problem.errors as [{ pointer: string }];
       assert.equal(fault.pointer, pointer);
@@ -134,7 +134,7 @@ describe("erasing a user", () => {
     driver.before = async ({ kind, name }) => {
       if (kind === "delete" && name === lock()) left = await namesIn(memory);
     };
-    await asking({}, driver, { time }).erase(user);
+    await inProcessServer({}, driver, { time }).erase(user);
     const changes = driver.calls.filter(({ kind }) => kind === "put" || kind === "delete");
     assert.deepEqual(changes[0], { kind: "put", name: tombstone() });
     assert.deepEqual(changes.at(-1), { kind: "delete", name: lock() });
@@ -144,7 +144,7 @@ describe("erasing a user", () => {
   });
 
   it("leaves no payload in the server's memory", async () => {
-    const server = asking({}, new MemoryDriver(), { time });
+    const server = inProcessServer({}, new MemoryDriver(), { time });
     await server.signed(user, batch);
     const held = async () => {
       const response = await server.handler.fetch(new Request("http://sync.example/metrics"));
@@ -158,7 +158,7 @@ describe("erasing a user", () => {
   it("is counted by a metric, and the user is named by neither a metric nor the log", async () => {
     const driver = new MemoryDriver();
     await fill(driver);
-    const server = asking({}, driver, { time });
+    const server = inProcessServer({}, driver, { time });
     await server.erase(user);
     await server.unsigned(user);
     const response = await server.handler.fetch(new Request("http://sync.example/metrics"));
@@ -193,7 +193,7 @@ describe("an interrupted erasure", () => {
     };
     driver.before = step("before");
     driver.after = step("after");
-    const { status } = await asking({}, driver, { time }).erase(user);
+    const { status } = await inProcessServer({}, driver, { time }).erase(user);
     assert.equal(status, broken ? 503 : 204);
     return broken ? memory : undefined;
   }
@@ -208,7 +208,7 @@ describe("an interrupted erasure", () => {
         const names = await namesIn(left);
         const erased = names.includes(tombstone());
         assert.equal(erased, steps > 1 || moment === "after");
-        const server = asking({}, left, { time: () => (NOW + 100) * 1000 });
+        const server = inProcessServer({}, left, { time: () => (NOW + 100) * 1000 });
         if (erased) assert.equal((await server.signed(user)).status, 410, "erased already");
         assert.equal((await server.erase(user)).status, 204);
         assert.deepEqual(await namesIn(left), [tombstone(erased ? NOW : NOW + 100)]);
@@ -221,7 +221,7 @@ describe("an interrupted erasure", () => {
   it("takes effect when the tombstone was stored although storage reported a failure", async () => {
     const driver = new HookedDriver(new MemoryDriver());
     await fill(driver);
-    const server = asking({}, driver, { time });
+    const server = inProcessServer({}, driver, { time });
     assert.equal((await server.signed(user)).status, 200);
     driver.after = ({ kind, name }) => {
       if (kind === "put" && name === tombstone()) throw new StorageUnavailable("no answer came");
@@ -235,7 +235,7 @@ describe("an interrupted erasure", () => {
     const memory = new MemoryDriver();
     await fill(memory);
     await memory.put(tombstone(), new Uint8Array());
-    const server = asking({}, memory, { time });
+    const server = inProcessServer({}, memory, { time });
     assert.equal((await server.unsigned(user)).status, 410);
     await until(async () => (await namesIn(memory)).length === 1);
     assert.deepEqual(await namesIn(memory), [tombstone()]);
@@ -250,7 +250,7 @@ describe("an interrupted erasure", () => {
     driver.before = ({ kind }) => {
       if (kind === "delete" && failing) throw new StorageUnavailable("the disk is read-only");
     };
-    const server = asking({}, driver, { time });
+    const server = inProcessServer({}, driver, { time });
     assert.equal((await server.unsigned(user)).status, 410);
     await until(() => server.log.some((line) => line.includes("not swept yet")));
     failing = false;
@@ -265,7 +265,7 @@ describe("a lock that is being stored while its user is erased", () => {
   it("is answered with 410, and is deleted", async () => {
     const memory = new MemoryDriver();
     const driver = new HookedDriver(memory);
-    const server = asking({}, driver, { time });
+    const server = inProcessServer({}, driver, { time });
     const { held, go } = driver.hold(
       "before",
       ({ kind, name }) => kind === "put" && name === lock(),
@@ -287,7 +287,7 @@ describe("an append that is under way while its user is erased", () => {
     for (const slow of ["put", "tombstone"]) {
       const memory = new MemoryDriver();
       const driver = new HookedDriver(memory);
-      const server = asking({}, driver, { time });
+      const server = inProcessServer({}, driver, { time });
       await server.signed(user);
       const { held, go } = driver.hold(
         "before",
@@ -312,7 +312,7 @@ describe("an append that is under way while its user is erased", () => {
 
   it("leaves nothing when storage reported a failure although it had stored", async () => {
     const driver = new HookedDriver(new MemoryDriver());
-    const server = asking({}, driver, { time });
+    const server = inProcessServer({}, driver, { time });
     await server.signed(user);
     driver.after = async ({ kind, name }) => {
       if (kind !== "put" || name === tombstone()) return;
@@ -327,7 +327,7 @@ describe("an append that is under way while its user is erased", () => {
     const memory = new MemoryDriver();
     let at = 0;
     const clocks = { now: () => at, time };
-    const [a, b] = [asking({}, memory, clocks), asking({}, memory, clocks)];
+    const [a, b] = [inProcessServer({}, memory, clocks), inProcessServer({}, memory, clocks)];
     await b.signed(user);
     assert.equal((await a.erase(user)).status, 204);
     assert.equal((await b.signed(user, batch)).status, 200, "within LISTING_TTL it cannot know");
@@ -346,7 +346,7 @@ describe("a compaction that is under way while its user is erased", () => {
   /** A server that compacts what it was sent, and is held right before it stores a segment. */
   async function compacting(memory: MemoryDriver) {
     const driver = new HookedDriver(memory);
-    const server = asking({ COMPACTION: "on" }, driver, { time }, compaction);
+    const server = inProcessServer({ COMPACTION: "on" }, driver, { time }, compaction);
     const isSegment = ({ kind, name }: Call) =>
       kind === "put" && name.includes("-0000000000000003.");
     const { held, go } = driver.hold("before", isSegment);
@@ -377,7 +377,7 @@ describe("a compaction that is under way while its user is erased", () => {
   it("leaves nothing behind when another server erases", async () => {
     const memory = new MemoryDriver();
     const { finish } = await compacting(memory);
-    assert.equal((await asking({}, memory, { time }).erase(user)).status, 204);
+    assert.equal((await inProcessServer({}, memory, { time }).erase(user)).status, 204);
     assert.deepEqual(await namesIn(memory), [tombstone()]);
     await finish();
     assert.deepEqual(await namesIn(memory), [tombstone()], "deleted again");
@@ -387,7 +387,7 @@ describe("a compaction that is under way while its user is erased", () => {
 describe("a poll that is under way while its user is erased", () => {
   it("is answered with 410 like all that follow, and not logged as an error", async () => {
     const driver = new HookedDriver(new MemoryDriver());
-    const server = asking({ OBJECT_CACHE_BYTES: "0" }, driver, { time });
+    const server = inProcessServer({ OBJECT_CACHE_BYTES: "0" }, driver, { time });
     assert.equal((await server.signed(user, append)).status, 200);
     const { held, go } = driver.hold("before", ({ kind }) => kind === "get");
     const polling = server.signed(user);
@@ -408,9 +408,9 @@ describe("a user whose tombstone the operator has removed", () => {
   it("starts anew, and unsigned requests are accepted until the next signed one", async () => {
     const memory = new MemoryDriver();
     await fill(memory);
-    assert.equal((await asking({}, memory, { time }).erase(user)).status, 204);
+    assert.equal((await inProcessServer({}, memory, { time }).erase(user)).status, 204);
     await memory.delete(tombstone());
-    const server = asking({}, memory, { time });
+    const server = inProcessServer({}, memory, { time });
     assert.equal((await server.unsigned(user, append)).status, 200);
     assert.equal((await server.signed(user)).status, 200);
     assert.equal((await server.unsigned(user, append)).status, 401);
@@ -423,7 +423,7 @@ describe("two servers that erase one user", () => {
     await fill(memory);
     let at = NOW + 7;
     const clock = { time: () => at-- * 1000 };
-    const servers = [asking({}, memory, clock), asking({}, memory, clock)];
+    const servers = [inProcessServer({}, memory, clock), inProcessServer({}, memory, clock)];
     for (const server of servers) await server.signed(user);
     const answers = await Promise.all(servers.map((server) => server.erase(user)));
     assert.deepEqual(

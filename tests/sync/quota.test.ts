@@ -13,7 +13,7 @@ import { MemoryDriver } from "../../storage/memory.ts";
 import { Quota, QuotaExceeded, type QuotaOptions } from "../../sync/quota.ts";
 import { gate, HookedDriver } from "../support/drivers.ts";
 import { logOver } from "../support/logs.ts";
-import { asking, newSigningUser } from "../support/signing.ts";
+import { inProcessServer, newSigningUser } from "../support/signing.ts";
 import { until } from "../support/socket.ts";
 import { newClient, someFingerprint } from "../support/users.ts";
 
@@ -216,7 +216,7 @@ describe("a user's first signed request", () => {
   for (const settings of cases) {
     it(`T-34 keeps ${Object.keys(settings)}, whatever is stored while it waits for the lock`, async () => {
       const driver = newDriver();
-      const server = asking({ LISTING_TTL: "0", ...settings }, driver);
+      const server = inProcessServer({ LISTING_TTL: "0", ...settings }, driver);
       const user = await newSigningUser();
       const { held, go } = driver.hold("before", ({ name }) => name.endsWith(".signed"));
       const signed = server.signed(user, operation());

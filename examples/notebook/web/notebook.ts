@@ -75,7 +75,7 @@ async function openClient(
   let hasSynced = false;
   let hasWritten = false;
   let received = 0;
-  /** The devices of which notes were refused, and those with notes that nobody can read. */
+  /** The devices of which notes were refused, and those with unreadable notes. */
   const refused = new Set<string>();
   const unreadable = new Set<string>();
   const client = await SyncClient.open({

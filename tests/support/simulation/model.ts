@@ -1,10 +1,10 @@
-/** What must be true of the answers, by what clients were told before. */
+/** What must be true of the answers, by what clients learned before. */
 import assert from "node:assert/strict";
 import type { Fingerprint } from "../../../oplog/names.ts";
 import type { Operation } from "../http.ts";
 import type { SimulatedProcess } from "./process.ts";
 
-/** When, and by which process, something was told to a client. */
+/** When, and by which process, a client learned something. */
 interface Proof {
   readonly process: SimulatedProcess;
   readonly at: number;
@@ -100,7 +100,7 @@ export class UserModel {
     const ends = new Map(syncStatus);
     for (const operation of operations) {
       const { client_id, operation_index, payload } = operation;
-      assert.ok(this.#sent.get(placeOf(operation))?.has(payload), "nobody sent this operation");
+      assert.ok(this.#sent.get(placeOf(operation))?.has(payload), "no device sent this operation");
       assert.ok(!seen.has(keyOf(operation)), "an operation came twice");
       seen.add(keyOf(operation));
       const known = syncStatus.get(client_id) ?? -1;
@@ -128,7 +128,7 @@ export class UserModel {
     }
   }
 
-  /** What a process has told it knows; of what others have told it learns within `LISTING_TTL`. */
+  /** A process knows what it has answered, and learns what others have answered within `LISTING_TTL`. */
   #isKnownTo(process: SimulatedProcess, proof: Proof): boolean {
     return (
       proof.process === process ||

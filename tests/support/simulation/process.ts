@@ -54,7 +54,7 @@ export class SimulatedProcess {
     this.#death = new Promise((_resolve, reject) => {
       this.#reportDeath = reject;
     });
-    // Most deaths find nobody waiting.
+    // At most deaths, no caller waits.
     this.#death.catch(() => undefined);
     const { service, compaction } = wireService({
       config: {

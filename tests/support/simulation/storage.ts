@@ -25,7 +25,7 @@ export class SimulatedStorage {
   readonly #random: Random;
   readonly #options: StorageOptions;
   readonly #objects = new Map<string, Uint8Array>();
-  /** Puts whose caller was told that they failed, or was told nothing, and that were done later. */
+  /** Puts that failed for their caller, or never ended for it, and were done later. */
   readonly late: StoredObject[] = [];
   /** False once every call works. */
   faulty = true;

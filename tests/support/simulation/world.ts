@@ -15,7 +15,7 @@ import { type Scenario, scenarioOf } from "./scenario.ts";
 import { Scheduler } from "./scheduler.ts";
 import { SimulatedStorage } from "./storage.ts";
 
-/** A client, or a clone of one: what it was told is stored, and what it has yet to send. */
+/** A client, or a clone of one: what it knows is stored, and what it has yet to send. */
 interface Device {
   readonly model: UserModel;
   readonly client: string;
@@ -335,7 +335,7 @@ class World {
     const due = model.dueFrom(process);
     model.mayBeLocked = true;
     try {
-      const result = await process.sync(model.user, nobody, true);
+      const result = await process.sync(model.user, READER, true);
       assert.ok(!model.isErasedFor(process), "an erased user was answered");
       model.delivered(process, await this.#read(process, result), new Map(), due);
     } catch (error) {
@@ -397,7 +397,7 @@ class World {
 }
 
 /** A client that stores nothing. */
-const nobody = "5f0c1a52-7f7e-4d35-a9a5-ffffffffffff";
+const READER = "5f0c1a52-7f7e-4d35-a9a5-ffffffffffff";
 
 function operationsOf(client: string, append: Append | undefined): Operation[] {
   return (append?.payloads ?? []).map((payload, i) => ({
