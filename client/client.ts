@@ -66,7 +66,7 @@ export class SyncClient {
       onClientChange: (change) => options.onClientChange?.(change),
     });
     this.#closing = new LinkedAbort(options.signal);
-    this.#status = { state: "pending", pending: this.#engine.pending };
+    this.#status = { state: "pending", pending: this.#engine.pending, refused: 0 };
   }
 
   /**
@@ -122,8 +122,9 @@ export class SyncClient {
     const bytes = data.map((one) => (typeof one === "string" ? utf8Of(one) : one));
     const created = await this.#outbox.append(bytes, signal);
     const { pending } = this.#engine;
+    const { refused } = this.#status;
     if (this.#status.state === "synced") {
-      this.#setStatus({ state: "pending", pending });
+      this.#setStatus({ state: "pending", pending, refused });
       this.#pause?.abort();
     } else this.#setStatus({ ...this.#status, pending });
     return created;
@@ -175,7 +176,7 @@ export class SyncClient {
       if (outcome.kind === "failed" && signal.aborted) break;
       // Nothing is awaited up to the pause: an append in between would not find a pause to end.
       const next = this.#engine.next(outcome);
-      this.#setStatus(next.status);
+      this.#setStatus({ ...next.status, refused: this.#inbox.refused });
       this.#settle(calls, next);
       if (next.pause !== undefined) await this.#wait(next.pause, isFinal(next));
     }

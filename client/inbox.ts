@@ -55,6 +55,11 @@ export class Inbox {
     this.#cursors = new Map(cursors.map((cursor) => [cursor.client, cursor]));
   }
 
+  /** The number of clients whose operations are missing. */
+  get refused(): number {
+    return new Set(this.refusals.map(({ client }) => client)).size;
+  }
+
   /** The last refusal of each client whose operations are missing. */
   get refusals(): Refusal[] {
     const suspended = [...this.#suspended.values()].map(({ refusal }) => refusal);

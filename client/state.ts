@@ -4,7 +4,7 @@
  */
 import { type ServerError, ServerRejected, ServerUnavailable } from "./errors.ts";
 import type { OwnClient } from "./stores/store.ts";
-import type { Status } from "./types.ts";
+import type { Activity } from "./types.ts";
 
 /** The most that one request may carry. */
 export interface BatchLimits {
@@ -177,7 +177,7 @@ export function conflictRemedy(
 
 /** What follows from a round. */
 export interface NextStep {
-  readonly status: Status;
+  readonly status: Activity;
   /** For the calls of `sync` from before the round. */
   readonly calls: "wait" | "resolve" | { readonly reject: unknown };
   /** Milliseconds until the next round; `undefined` if it follows at once. */
@@ -207,17 +207,17 @@ export function nextStep(
     return afterFailure(outcome.error, pending, backoff(state.failures, context.random));
   }
   if (outcome.kind === "incomplete") {
-    const status: Status = { state: "pending", pending };
+    const status: Activity = { state: "pending", pending };
     return { status, calls: "wait", pause: undefined };
   }
   const refusal = holdAt(state, context.now);
   if (refusal !== undefined) {
-    const status: Status = { state: "refused", pending, why: refusal.message, final: false };
+    const status: Activity = { state: "refused", pending, why: refusal.message, final: false };
     return { status, calls: { reject: refusal }, pause: pollInterval };
   }
   // Operations that were appended since the round ended are the next round's.
   const pause = pending > 0 ? undefined : pollInterval;
-  const status: Status = { state: "synced", pending: 0 };
+  const status: Activity = { state: "synced", pending: 0 };
   return { status, calls: "resolve", pause };
 }
 

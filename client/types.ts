@@ -124,8 +124,17 @@ export interface ClientChange {
   readonly count: number;
 }
 
-/** The state of a client. `pending` counts the operations that the server has not acknowledged. */
-export type Status =
+/** The state of a client. */
+export type Status = Activity & {
+  /**
+   * The number of client ids of which operations are missing, because they were refused: `refusals`
+   * says which. A client that is `synced` has everything else.
+   */
+  readonly refused: number;
+};
+
+/** What a client does. `pending` counts the operations that the server has not acknowledged. */
+export type Activity =
   /** At the last contact with the server, everything was sent and everything read. */
   | { readonly state: "synced"; readonly pending: 0 }
   /** Operations are being sent or read. `why` is there while the server limits the rate. */

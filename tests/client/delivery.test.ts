@@ -36,7 +36,7 @@ describe("delivery", () => {
     await a.client.sync();
     assert.deepEqual(a.received, ["three"], "its own are not delivered to it");
     assert.deepEqual(await createdBy(a.client), ["one", "two"]);
-    assert.deepEqual(a.client.status, { state: "synced", pending: 0 });
+    assert.deepEqual(a.client.status, { state: "synced", pending: 0, refused: 0 });
   });
 
   it("takes a long log in parts, and the cursor follows each part", async () => {
@@ -126,6 +126,7 @@ describe("delivery", () => {
       pending: 0,
       why: "the disk is full",
       final: false,
+      refused: 0,
     });
   });
 

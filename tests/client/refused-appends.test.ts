@@ -48,10 +48,11 @@ describe("a refused append", () => {
       pending: 1,
       why: "the server says: So it is.",
       final: false,
+      refused: 0,
     });
     full = false;
     await client.sync();
-    assert.deepEqual(client.status, { state: "synced", pending: 0 });
+    assert.deepEqual(client.status, { state: "synced", pending: 0, refused: 0 });
   });
 
   it("waits when one operation is larger than the server accepts", async () => {

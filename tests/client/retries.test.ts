@@ -114,6 +114,7 @@ describe("a client whose requests fail", () => {
     assert.deepEqual(statuses[0], {
       state: "pending",
       pending: 0,
+      refused: 0,
       why: "the server says: So it is.",
     });
   });
@@ -173,6 +174,7 @@ describe("a client whose requests fail", () => {
       pending: 0,
       why: "the server says: So it is.",
       final: true,
+      refused: 0,
     });
     await assert.rejects(client.sync(), ServerRejected);
     assert.equal(asked, 1);

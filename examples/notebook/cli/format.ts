@@ -16,8 +16,8 @@ export function noteCount(count: number): string {
   return count === 1 ? "1 note" : `${count} notes`;
 }
 
-/** @param refused how many devices have notes that were refused */
-export function statusText(status: Status, refused = 0): string {
+export function statusText(status: Status): string {
+  const { refused } = status;
   const pending = status.pending === 0 ? "" : `; ${status.pending} to be sent`;
   const more = `${pending}${refused === 0 ? "" : `; refused: ${refused}`}`;
   if (status.state === "synced") return `synced${more}`;

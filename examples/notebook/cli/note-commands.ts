@@ -98,8 +98,8 @@ export async function watch({ folder, json }: Arguments): Promise<void> {
       if (collected === undefined) show(notes);
       else collected.push(...notes);
     },
-    onStatus: (status, refused) => {
-      const text = statusText(status, refused);
+    onStatus: (status) => {
+      const text = statusText(status);
       if (status.state === "pending" || text === shown) return;
       console.error(printable(`(${text})`));
       shown = text;
@@ -134,7 +134,7 @@ export async function status({ folder }: Arguments): Promise<void> {
   const others = await session.cursors();
   const received = others.reduce((sum, { index }) => sum + index + 1, 0);
   const rows = {
-    status: statusText(session.status, session.refused),
+    status: statusText(session.status),
     server: device.server,
     folder,
     notebook: `${identity.fingerprint.slice(0, 8)}, RSA key of ${identity.bits} bits`,

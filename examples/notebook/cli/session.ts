@@ -14,8 +14,7 @@ import { Progress, printable } from "./terminal.ts";
 export interface SessionOptions {
   /** Called with all notes of other devices as they arrive; if absent, only new ones are read. */
   readonly onNotes?: (notes: readonly Note[]) => void;
-  /** @param refused how many devices have notes that were refused */
-  readonly onStatus?: (status: Status, refused: number) => void;
+  readonly onStatus?: (status: Status) => void;
   readonly pollInterval?: number;
 }
 
@@ -58,7 +57,7 @@ export class Session {
       },
       onStatus: (status) => {
         if (session !== undefined) session.#show(status);
-        onStatus?.(status, session?.refused ?? 0);
+        onStatus?.(status);
       },
       onRefusal: ({ kind, client, index }) => {
         console.error(`Warning: note ${index} of device ${client} was refused: ${kind}`);
@@ -77,11 +76,6 @@ export class Session {
 
   get status(): Status {
     return this.#client.status;
-  }
-
-  /** How many devices have notes that were refused. */
-  get refused(): number {
-    return new Set(this.#client.refusals.map(({ client }) => client)).size;
   }
 
   /** Writes a note. It is durable on this device once the promise is fulfilled. */

@@ -75,9 +75,6 @@ async function openClient(
   let hasSynced = false;
   let hasWritten = false;
   let received = 0;
-  /** The devices of which notes were refused, and those with unreadable notes. */
-  const refused = new Set<string>();
-  const unreadable = new Set<string>();
   const client = await SyncClient.open({
     url: new URL(".", location.href),
     identity,
@@ -87,15 +84,14 @@ async function openClient(
     pollInterval: POLL_MS,
     onLines: (lines) => ciphertexts.add(lines),
     signal: closing.signal,
-    receive: (operations, { client }) => {
-      refused.delete(client);
+    receive: (operations) => {
       notes.addOthers(operations.map(noteOf), hasSynced);
       received += operations.length;
       const count = received === 1 ? "1 note" : `${received.toLocaleString("en")} notes`;
       if (!hasSynced) line.showProgress(`${count} received`);
     },
     onStatus: (now) => {
-      line.show(now, new Set([...refused, ...unreadable]).size);
+      line.show(now);
       notes.setPending(now.pending);
       // A store that fails is reported by `onLost`.
       ciphertexts.addAcknowledged(store).catch(() => undefined);
@@ -107,7 +103,6 @@ async function openClient(
     },
     onRefusal: ({ kind, client, index }) => {
       const device = `device ${client.slice(0, 8)}`;
-      (kind === "unreadable" ? unreadable : refused).add(client);
       showError(
         kind === "unreadable"
           ? `Note ${index} of ${device} is not shown: the device has encrypted it wrongly.`

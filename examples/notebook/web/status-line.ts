@@ -12,9 +12,9 @@ export class StatusLine {
     if (!this.#isStopped) setText(this.#line, text);
   }
 
-  /** @param refused how many devices have notes that were refused */
-  show(status: Status, refused = 0): void {
+  show(status: Status): void {
     if (this.#isStopped) return;
+    const { refused } = status;
     this.#line.dataset.state = status.state;
     const devices = refused === 1 ? "1 device" : `${refused} devices`;
     setText(
