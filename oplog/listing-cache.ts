@@ -11,6 +11,7 @@ import {
 } from "./names.ts";
 import type { ObjectDamaged } from "./object-cache.ts";
 import type { Run } from "./sequence.ts";
+import { SupersededObjects } from "./superseded-objects.ts";
 import type { Telemetry } from "./telemetry.ts";
 
 export interface ListingCacheOptions {
@@ -64,6 +65,7 @@ export class ListingCache {
   readonly #options: ListingCacheOptions;
   readonly #telemetry: Telemetry;
   readonly #damaged: DamagedObjects;
+  readonly #superseded = new SupersededObjects();
   readonly #entries: LRUCache<Fingerprint, CachedListing>;
   /** Users whose listing is held, whatever the cache evicts. */
   readonly #held = new Map<Fingerprint, HeldListing>();
@@ -164,6 +166,11 @@ export class ListingCache {
     this.current(user)?.markSigned();
   }
 
+  /** What was superseded and is not deleted yet: listings lack it. */
+  get superseded(): SupersededObjects {
+    return this.#superseded;
+  }
+
   /**
    * Records a compaction: runs of a client that are superseded, and the segments that supersede
    * them. A running load may have listed too early for it, so it is not cached.
@@ -223,7 +230,7 @@ export class ListingCache {
         for (;;) {
           const objects = await this.#options.driver.list(userPrefix(user));
           // No await from here on: an append that is recorded in between would be lost.
-          const usable = this.#damaged.without(objects);
+          const usable = this.#superseded.without(user, this.#damaged.without(objects));
           const listing = new Listing(withAppended(usable, appended));
           const before = holes;
           holes = holesIn(listing);

@@ -122,6 +122,13 @@ export const timeout = v.pipe(
   v.check((time) => time >= 100 && time <= 240_000, timeoutRule),
 );
 
+/** A time in milliseconds: of at most a day, because what it is about accumulates. */
+export const retention = v.pipe(
+  v.string(),
+  v.transform((text) => (text === "0" ? 0 : parseQuantity(text, TIMES))),
+  v.check((time) => time <= 86_400_000, "must be a time of at most 24h, such as 15m, or 0"),
+);
+
 /** A limit that 0 turns off. */
 export const count = whole("must be a whole number of at least 0; 0 sets no limit", 0);
 

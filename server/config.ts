@@ -61,6 +61,15 @@ export const Settings = v.object({
     ),
     "on",
   ),
+  PACKED_RETENTION: v.optional(
+    v.pipe(
+      kind.retention,
+      v.description(
+        "how long packed objects stay beside their segment: longer than a copy of the storage takes",
+      ),
+    ),
+    "15m",
+  ),
   RATE_LIMIT: v.optional(
     v.pipe(
       kind.number("must be a number of at least 0, such as 20 or 0.5; 0 turns the limit off", 0),

@@ -3,7 +3,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { AnomalyMonitor } from "../oplog/anomalies.ts";
 import { Appender } from "../oplog/appender.ts";
 import type { PackingLimits } from "../oplog/compaction/planner.ts";
-import { CompactionScheduler, type CompactionTiming } from "../oplog/compaction/scheduler.ts";
+import {
+  CompactionScheduler,
+  type CompactionTiming,
+  TIMING,
+} from "../oplog/compaction/scheduler.ts";
 import { DamagedObjects } from "../oplog/damaged-objects.ts";
 import { EntryReader } from "../oplog/entries.ts";
 import { ListingCache } from "../oplog/listing-cache.ts";
@@ -124,6 +128,10 @@ export function wireService(options: ServiceWiringOptions): ServiceWiring {
           settle: (user) => erasures.settleAfresh(user),
           pause,
           onError: (user, error) => logger.error("a compaction failed", { user, error }),
+          timing: {
+            ...TIMING,
+            deleteDelay: Math.max(TIMING.deleteDelay, config.PACKED_RETENTION),
+          },
           ...options.compaction,
         });
   if (compaction !== undefined) {

@@ -6,6 +6,7 @@ import type { ObjectCache } from "../object-cache.ts";
 import { prefetch } from "../prefetch.ts";
 import { Segment } from "../segment.ts";
 import type { Overlap, Run, Sequence } from "../sequence.ts";
+import type { Superseded } from "../superseded-objects.ts";
 import type { Telemetry } from "../telemetry.ts";
 import { forEachLimited } from "../workers.ts";
 import { type PackingLimits, planSegments } from "./planner.ts";
@@ -27,21 +28,19 @@ export interface PackerOptions {
   readonly telemetry: Telemetry;
 }
 
-/** Runs of a client whose operations other objects hold as well, so that they can be deleted. */
-export interface Superseded {
-  readonly client: string;
-  readonly runs: readonly Run[];
-}
-
-/** The result of packing a log: what can be deleted now, and why the rest could not be packed. */
+/** The result of packing a log: what can be deleted, and why the rest could not be packed. */
 export interface Packed {
   readonly superseded: readonly Superseded[];
   readonly errors: readonly unknown[];
 }
 
-/** What a piece of work has changed: the runs that it superseded, and the segment it stored. */
+/**
+ * What a piece of work has changed: the runs that it superseded, those that hold their operations
+ * now, and which of these it stored.
+ */
 interface Change {
   readonly superseded: readonly Run[];
+  readonly by: readonly Run[];
   readonly added?: Run;
 }
 
@@ -131,6 +130,9 @@ export class Packer {
         try {
           const change = await work();
           superseded.push(...change.superseded);
+          if (change.superseded.length > 0) {
+            all.push({ client, runs: change.superseded, by: change.by });
+          }
           if (change.added !== undefined) added.push(change.added);
         } catch (error) {
           if (error instanceof ObjectMissing) throw error;
@@ -139,7 +141,6 @@ export class Packer {
       }
       if (superseded.length > 0) {
         listings.applyCompaction(user, client, superseded, added);
-        all.push({ client, runs: superseded });
       }
       if (signal.aborted) break;
     }
@@ -153,7 +154,8 @@ export class Packer {
       ...overlaps.map((overlap) => () => this.#resolve(user, client, sequence, overlap)),
       ...planSegments(sequence, this.#options.limits).map((runs) => async () => {
         const entries = runs.map((run) => ({ first: run.first, last: run.last, runs: [run] }));
-        return { superseded: runs, added: await this.#store(user, client, entries) };
+        const added = await this.#store(user, client, entries);
+        return { superseded: runs, by: [added], added };
       }),
     ];
   }
@@ -174,9 +176,10 @@ export class Packer {
     const bytes = [...needed].reduce((sum, { size }) => sum + size, 0);
     if (!forked && needed.size > 1 && overlap.last < sequence.end && bytes <= MAX_MERGED) {
       // Two processes have packed some of the operations into different segments.
-      return { superseded: overlap.runs, added: await this.#store(user, client, entries) };
+      const added = await this.#store(user, client, entries);
+      return { superseded: overlap.runs, by: [added], added };
     }
-    return { superseded: overlap.runs.filter((run) => !needed.has(run)) };
+    return { superseded: overlap.runs.filter((run) => !needed.has(run)), by: [...needed] };
   }
 
   /** Stores the segment that is made of entries. */

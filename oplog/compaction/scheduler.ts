@@ -26,15 +26,16 @@ export interface CompactionTiming {
   /** … or this long after it first seemed worth it. */
   readonly maxDelay: number;
   /**
-   * Superseded objects are deleted this long after the segment was stored. By then, a list that
-   * another process began before has ended, so no list can miss both.
+   * Superseded objects are deleted this long after the segment was stored, or a little later. By
+   * then, a list or a copy of the storage that began before has ended, so that it cannot miss both.
    */
   readonly deleteDelay: number;
   /** How long a log is left alone after it could not be compacted, or was found not worth it. */
   readonly backoff: number;
 }
 
-const TIMING: CompactionTiming = {
+/** When logs are compacted by default. */
+export const TIMING: CompactionTiming = {
   debounce: 1_000,
   maxDelay: 30_000,
   deleteDelay: 5_000,
@@ -86,6 +87,8 @@ export class CompactionScheduler {
   readonly #slots = new Slots(AT_ONCE);
   readonly #stop = new AbortController();
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #deleteTimer: ReturnType<typeof setTimeout> | undefined;
+  #deleting: Promise<void> = Promise.resolve();
 
   constructor(options: CompactionSchedulerOptions) {
     const { limits = LIMITS, timing = TIMING, telemetry } = options;
@@ -128,8 +131,10 @@ export class CompactionScheduler {
   async stop(): Promise<void> {
     this.#stop.abort();
     clearTimeout(this.#timer);
+    clearTimeout(this.#deleteTimer);
     for (const [user, { state }] of this.#jobs) if (state === "waiting") this.#jobs.delete(user);
     await this.#running();
+    await this.#deleting;
   }
 
   /**
@@ -148,20 +153,64 @@ export class CompactionScheduler {
 
   async #compact(user: Fingerprint): Promise<boolean> {
     const { signal } = this.#stop;
+    const { listings, now } = this.#options;
+    await this.#deleteDue(user);
     const packed = await this.#slots.run(async () =>
       signal.aborted ? undefined : this.#packer.pack(user),
     );
     if (packed === undefined) return false;
     const { superseded, errors } = packed;
-    if (superseded.length > 0) {
-      await this.#deleteDelay();
-      // Once stopped, deletes nothing: a later compaction finds what is left.
-      if (!signal.aborted) {
-        await this.#slots.runFirst(() => this.#packer.delete(user, superseded));
-      }
+    const { deleteDelay } = this.#timing;
+    if (deleteDelay > 0) {
+      listings.superseded.add(user, superseded, now() + deleteDelay);
+      this.#deleteLater();
+    } else if (superseded.length > 0 && !signal.aborted) {
+      await this.#slots.runFirst(() => this.#packer.delete(user, superseded));
     }
     if (errors.length > 0) throw errors[0];
     return superseded.length > 0;
+  }
+
+  /** Deletes the superseded objects of a user that have stayed for long enough. */
+  async #deleteDue(user: Fingerprint): Promise<void> {
+    const { listings, now } = this.#options;
+    if (!listings.superseded.isDue(user, now())) return;
+    await this.#slots.runFirst(async () => {
+      // Once stopped, deletes nothing: a later compaction finds what is left.
+      if (this.#stop.signal.aborted) return;
+      // Whatever supersedes an object has to be there still.
+      await listings.fresh(user);
+      await this.#packer.delete(user, listings.superseded.takeDue(user, now()));
+    });
+  }
+
+  /** Looks now and then for superseded objects to delete. */
+  #deleteLater(): void {
+    const { debounce, deleteDelay } = this.#timing;
+    if (this.#stop.signal.aborted || this.#options.listings.superseded.isEmpty) return;
+    this.#deleteTimer ??= setTimeout(
+      () => {
+        this.#deleting = this.#deleteAllDue();
+      },
+      Math.max(debounce, deleteDelay / 4),
+    );
+    this.#deleteTimer.unref();
+  }
+
+  async #deleteAllDue(): Promise<void> {
+    const { listings, now, onError } = this.#options;
+    for (const user of listings.superseded.dueUsers(now())) {
+      try {
+        await this.#deleteDue(user);
+      } catch (error) {
+        // A later compaction finds what is left.
+        listings.invalidate(user);
+        this.#telemetry.count("compaction", "failed");
+        onError?.(user, error);
+      }
+    }
+    this.#deleteTimer = undefined;
+    this.#deleteLater();
   }
 
   #wait(user: Fingerprint): void {
@@ -246,16 +295,5 @@ export class CompactionScheduler {
 
   async #running(): Promise<void> {
     await Promise.all(Array.from(this.#jobs.values(), ({ ended }) => ended));
-  }
-
-  /** Resolves after `deleteDelay`, or at once when the scheduler is stopped. */
-  async #deleteDelay(): Promise<void> {
-    const { signal } = this.#stop;
-    if (this.#timing.deleteDelay === 0) return;
-    await sleep(this.#timing.deleteDelay, undefined, { signal, ref: false }).catch(
-      (error: unknown) => {
-        if (!signal.aborted) throw error;
-      },
-    );
   }
 }

@@ -12,6 +12,7 @@ const DEFAULTS: { [Name in keyof Config]: [text: string, value: Config[Name]] } 
   LISTING_CACHE_RUNS: ["1000000", 1_000_000],
   OBJECT_CACHE_BYTES: ["64MiB", 67_108_864],
   COMPACTION: ["on", "on"],
+  PACKED_RETENTION: ["15m", 900_000],
   RATE_LIMIT: ["20", 20],
   RATE_BURST: ["200", 200],
   SIGNATURES: ["optional", "optional"],
@@ -63,6 +64,10 @@ const accepted: { [Name in keyof Config]: [text: string, value: Config[Name]][] 
     ["20000000", 20_000_000],
   ],
   COMPACTION: [["off", "off"]],
+  PACKED_RETENTION: [
+    ["0", 0],
+    ["24h", 86_400_000],
+  ],
   OBJECT_CACHE_BYTES: [
     ["0", 0],
     ["500000", 500_000],
@@ -177,6 +182,10 @@ const refused: { [Name in keyof Config]: [texts: string[], rule: RegExp] } = {
   ],
   OBJECT_CACHE_BYTES: [[...notSizes, ...unsafeSizes], size],
   COMPACTION: [["", "yes", "ON", "1"], /must be on or off/],
+  PACKED_RETENTION: [
+    ["", "-1m", "15", "25h", "forever"],
+    /must be a time of at most 24h, such as 15m, or 0/,
+  ],
   RATE_LIMIT: [
     ["", "-1", "1e3", ".5", "5.", "Infinity", "NaN", "many", "9".repeat(400)],
     /must be a number of at least 0, such as 20 or 0.5; 0 turns the limit off/,

@@ -116,13 +116,14 @@ if (s3 !== undefined && target?.startsWith("http://")) {
     it("are one GET and one DELETE for each operation that is packed, and one PUT; then one GET for a segment", async () => {
       await store(place, Array<string>(300).fill("payload"));
       await server.end("SIGTERM");
-      await start({ COMPACTION: "on" });
+      await start({ COMPACTION: "on", PACKED_RETENTION: "0" });
       // A listing that shows work is enough to start compaction.
       await post({ client_id: b, sync_status: { [a]: 299 } });
       await until(() => (proxy.count().delete ?? 0) >= 299);
       await server.end("SIGTERM");
-      // The last operation stays single. The second list checks whether the user was erased.
-      assert.deepEqual(proxy.count(), { list: 2, get: 299, put: 1, delete: 299 });
+      // The last operation stays single. The second list checks whether the user was erased, the
+      // third whether the segment is still there.
+      assert.deepEqual(proxy.count(), { list: 3, get: 299, put: 1, delete: 299 });
       const kinds = proxy.seen.map(({ kind }) => kind);
       assert.ok(kinds.lastIndexOf("get") < kinds.indexOf("put"), "stored before all was read");
       assert.ok(kinds.indexOf("put") < kinds.indexOf("delete"), "deleted before it was stored");
@@ -133,7 +134,7 @@ if (s3 !== undefined && target?.startsWith("http://")) {
 
     it("are no GET for what is packed while its payload is cached", async () => {
       await server.end("SIGTERM");
-      await start({ COMPACTION: "on" });
+      await start({ COMPACTION: "on", PACKED_RETENTION: "0" });
       for (let operation_index = 0; operation_index < 260; operation_index++) {
         await post({ client_id: a, operation_index, payload: "payload" });
       }

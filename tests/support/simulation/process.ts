@@ -19,6 +19,8 @@ export interface ProcessOptions {
   readonly cachedBytes: number;
   readonly quotaBytes: number;
   readonly quotaClients: number;
+  /** How long packed objects stay. */
+  readonly retention: number;
   readonly packOperations: number;
   readonly packBytes: number;
 }
@@ -71,7 +73,7 @@ export class SimulatedProcess {
       time: () => 1_700_000_000_000 + 1000 * now(),
       compaction: {
         limits: { operations: options.packOperations, bytes: options.packBytes },
-        timing: { debounce: NEVER, maxDelay: NEVER, deleteDelay: 0, backoff: 0 },
+        timing: { debounce: NEVER, maxDelay: NEVER, deleteDelay: options.retention, backoff: 0 },
       },
       telemetry: NO_TELEMETRY,
       pause: async () => undefined,

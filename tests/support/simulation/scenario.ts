@@ -119,6 +119,7 @@ function processOptions(random: Random): ProcessOptions {
     cachedBytes: random.of([0, 2000, 100_000]),
     quotaBytes: random.chance(0.3) ? random.between(60, 600) : 0,
     quotaClients: random.chance(0.3) ? random.between(1, 3) : 0,
+    retention: random.of([0, 0, 5, 100, 1e9]),
     packOperations: random.between(2, 6),
     packBytes: random.of([300, 1500, 100_000]),
   };

@@ -1,0 +1,105 @@
+import { LRUCache } from "lru-cache";
+import { type Fingerprint, formatName } from "./names.ts";
+import type { Run } from "./sequence.ts";
+
+/** Runs of a client that are superseded, and the runs that hold each of their payloads as well. */
+export interface Superseded {
+  readonly client: string;
+  readonly runs: readonly Run[];
+  readonly by: readonly Run[];
+}
+
+/** What was superseded at one time. */
+interface Batch extends Superseded {
+  readonly names: ReadonlySet<string>;
+  readonly byNames: readonly string[];
+  /** When the objects may be deleted. */
+  readonly due: number;
+  /** Whether the last list of the user had all objects that supersede these. */
+  valid: boolean;
+}
+
+/** How many objects are remembered. What is forgotten is found again by the next listing. */
+const REMEMBERED = 500_000;
+
+/**
+ * Superseded objects that stay in storage for a while, so that a copy of the storage that is under
+ * way finds each operation in one object or the other. Until they are deleted, listings lack them.
+ *
+ * This is a cache of what the contents of objects have shown. A process that starts, or that has
+ * forgotten a batch, sees overlaps in its listings, and compaction resolves them anew.
+ */
+export class SupersededObjects {
+  readonly #users = new LRUCache<Fingerprint, readonly Batch[]>({
+    maxSize: REMEMBERED,
+    sizeCalculation: (batches) => 1 + batches.reduce((sum, { names }) => sum + names.size, 0),
+  });
+
+  /** Whether nothing is remembered. */
+  get isEmpty(): boolean {
+    return this.#users.size === 0;
+  }
+
+  /** Records what was superseded, and when it may be deleted. */
+  add(user: Fingerprint, superseded: readonly Superseded[], due: number): void {
+    const nameOf = (client: string, run: Run) => formatName({ user, client, ...run });
+    const batches = superseded.map(({ client, runs, by }) => ({
+      client,
+      runs,
+      by,
+      names: new Set(runs.map((run) => nameOf(client, run))),
+      byNames: by.map((run) => nameOf(client, run)),
+      due,
+      valid: true,
+    }));
+    this.#set(user, [...(this.#users.get(user) ?? []), ...batches]);
+  }
+
+  /**
+   * The objects of a list without those that are superseded, as far as all objects that supersede
+   * them are in the list: where one was lost or damaged, what it superseded is needed.
+   */
+  without<Listed extends { readonly name: string }>(
+    user: Fingerprint,
+    objects: readonly Listed[],
+  ): readonly Listed[] {
+    const batches = this.#users.get(user);
+    if (batches === undefined) return objects;
+    const listed = new Set(objects.map(({ name }) => name));
+    const hidden = new Set<string>();
+    for (const batch of batches) {
+      batch.valid = batch.byNames.every((name) => listed.has(name));
+      if (batch.valid) for (const name of batch.names) hidden.add(name);
+    }
+    return objects.filter(({ name }) => !hidden.has(name));
+  }
+
+  /** The users who have objects that may be deleted by now. */
+  dueUsers(now: number): Fingerprint[] {
+    const isDue = (batches: readonly Batch[]) => batches.some(({ due }) => due <= now);
+    return [...this.#users].filter(([, batches]) => isDue(batches)).map(([user]) => user);
+  }
+
+  /** True when a user has objects that may be deleted by now. */
+  isDue(user: Fingerprint, now: number): boolean {
+    return this.#users.peek(user)?.some(({ due }) => due <= now) ?? false;
+  }
+
+  /**
+   * Takes what may be deleted of a user by now, by the last list: it is forgotten here, and so is
+   * what was due and is needed again.
+   */
+  takeDue(user: Fingerprint, now: number): readonly Superseded[] {
+    const batches = this.#users.get(user) ?? [];
+    this.#set(
+      user,
+      batches.filter(({ due }) => due > now),
+    );
+    return batches.filter(({ due, valid }) => due <= now && valid);
+  }
+
+  #set(user: Fingerprint, batches: readonly Batch[]): void {
+    if (batches.length > 0) this.#users.set(user, batches);
+    else this.#users.delete(user);
+  }
+}

@@ -1,0 +1,88 @@
+/** Packed objects stay for a while: hidden from listings, counted once, and needed if their segment is lost. */
+import assert from "node:assert/strict";
+import { beforeEach, describe, it } from "node:test";
+import { parseName } from "../../oplog/names.ts";
+import { MemoryDriver } from "../../storage/memory.ts";
+import { processOn, storeEach } from "../support/logs.ts";
+import { operationsOf } from "../support/operations.ts";
+import { newClient, someFingerprint } from "../support/users.ts";
+
+describe("objects that were packed", () => {
+  const client = newClient();
+  const payloads = ["0", "1", "2", "3", "4", "5"];
+  let user = someFingerprint();
+  let driver: MemoryDriver;
+  let time = 0;
+
+  const start = () =>
+    processOn(driver, 0, {
+      now: () => time,
+      timing: { debounce: 1e9, maxDelay: 1e9, deleteDelay: 100, backoff: 0 },
+    });
+  const names = async () => (await driver.list(`${user}.`)).map(({ name }) => name);
+  const segments = async () =>
+    (await names()).filter((name) => {
+      const { first = 0, last = 0 } = parseName(name) ?? {};
+      return first < last;
+    });
+  const read = async ({ log }: ReturnType<typeof processOn>) =>
+    (await operationsOf(await log.read(user, new Map()))).map(({ payload }) => payload);
+
+  beforeEach(async () => {
+    user = someFingerprint();
+    driver = new MemoryDriver();
+    time = 0;
+    await storeEach(driver, user, client, payloads);
+  });
+
+  it("are deleted once the retention has passed; until then listings lack them, and their bytes count once", async () => {
+    const { listings, compactor, ...rest } = start();
+    assert.equal(await compactor.compact(user), true);
+    assert.equal((await names()).length, 7);
+    const { runs, bytes } = await listings.fresh(user);
+    assert.equal(runs, 2);
+    assert.equal(await compactor.compact(user), false);
+    time = 99;
+    await compactor.compact(user);
+    assert.equal((await names()).length, 7);
+    time = 100;
+    await compactor.compact(user);
+    assert.equal((await names()).length, 2);
+    assert.equal((await listings.fresh(user)).bytes, bytes);
+    assert.deepEqual(await read({ listings, compactor, ...rest }), payloads);
+    await compactor.stop();
+  });
+
+  it("are found again by a process that starts, and stay there for as long", async () => {
+    const before = start();
+    await before.compactor.compact(user);
+    const { bytes } = await before.listings.fresh(user);
+    await before.compactor.stop();
+    time = 1_000;
+    const { listings, compactor } = start();
+    assert.equal((await listings.fresh(user)).bytes, bytes);
+    assert.equal(await compactor.compact(user), true);
+    assert.equal((await listings.fresh(user)).runs, 2);
+    assert.equal((await names()).length, 7);
+    time = 1_100;
+    await compactor.compact(user);
+    assert.equal((await names()).length, 2);
+    await compactor.stop();
+  });
+
+  it("are read, and not deleted, where their segment is lost or damaged meanwhile", async () => {
+    for (const damage of [undefined, "something else"]) {
+      const process = start();
+      await process.compactor.compact(user);
+      for (const name of await segments()) {
+        await driver.delete(name);
+        if (damage !== undefined) await driver.put(name, new TextEncoder().encode(damage));
+      }
+      assert.deepEqual(await read(process).catch(() => read(process)), payloads);
+      time += 1_000;
+      await process.compactor.compact(user);
+      assert.deepEqual(await read(process), payloads);
+      await process.compactor.stop();
+    }
+  });
+});
