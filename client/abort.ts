@@ -16,10 +16,12 @@ export class LinkedAbort {
     if (this.#parents.some(({ aborted }) => aborted)) this.#onAbort();
   }
 
+  /** Aborted by `abort`, or as soon as one of the other signals is. */
   get signal(): AbortSignal {
     return this.#controller.signal;
   }
 
+  /** Aborts the signal with a reason, and stops following the other signals. */
   abort(reason?: unknown): void {
     this.release();
     this.#controller.abort(reason);

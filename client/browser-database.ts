@@ -4,6 +4,7 @@ import { StoreDamaged } from "./errors.ts";
 /** A transaction ends when the disk has it, not the operating system (Indexed Database API 3.0). */
 const STRICT: IDBTransactionOptions = { durability: "strict" };
 
+/** How a database is opened. */
 export interface DatabaseOptions {
   readonly name: string;
   /** Makes the tables of a new database. */
@@ -64,6 +65,7 @@ export class BrowserDatabase {
     return value;
   }
 
+  /** Closes the connection, once running transactions have ended. Later calls reject. */
   close(): void {
     this.#ended ??= new Error("the database is closed");
     this.#connection.close();

@@ -19,6 +19,7 @@ import type { Transport } from "./transport.ts";
 import type { ClientChange, Clock, Identity } from "./types.ts";
 import type { RunVerifier } from "./verify.ts";
 
+/** What an engine works with; all of it is its caller's to close. */
 export interface SyncEngineOptions {
   readonly identity: Identity;
   readonly store: Store;
@@ -37,6 +38,10 @@ export interface SyncEngineOptions {
   readonly onClientChange: (change: ClientChange) => void;
 }
 
+/**
+ * Runs rounds: each sends the oldest operations without an acknowledgement, reads what is new, and
+ * hands what the server refuses to `Recovery`. The decisions are those of `state.ts`.
+ */
 export class SyncEngine {
   readonly #options: SyncEngineOptions;
   readonly #recovery: Recovery;

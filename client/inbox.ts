@@ -28,6 +28,7 @@ interface Suspension {
   readonly until: number;
 }
 
+/** What an inbox works with. */
 export interface InboxOptions {
   readonly store: Store;
   readonly verifier: RunVerifier;
@@ -37,6 +38,10 @@ export interface InboxOptions {
   readonly onRefusal: (refusal: Refusal) => void;
 }
 
+/**
+ * The operations of other clients: gathers lines into runs, verifies them, delivers them to the app,
+ * and then stores the cursor. The operations of one client are delivered in order.
+ */
 export class Inbox {
   readonly #options: InboxOptions;
   readonly #cursors: Map<string, Cursor>;

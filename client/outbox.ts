@@ -31,6 +31,7 @@ interface Own {
   highWater: number;
 }
 
+/** The own operations in one store: seals and stores new ones, and hands out batches to send. */
 export class Outbox {
   readonly #store: Store;
   readonly #identity: Identity;

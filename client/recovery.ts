@@ -18,6 +18,7 @@ export interface Append {
   readonly batch: OutgoingBatch;
 }
 
+/** What a recovery works with. */
 export interface RecoveryOptions {
   readonly transport: Transport;
   readonly verifier: RunVerifier;
@@ -30,6 +31,7 @@ export interface RecoveryOptions {
   readonly onClientChange: (change: ClientChange) => void;
 }
 
+/** Decides and does what follows when the server refuses a batch. */
 export class Recovery {
   readonly #options: RecoveryOptions;
 

@@ -13,6 +13,7 @@ export interface BatchLimits {
   readonly characters: number;
 }
 
+/** What a client knows between two rounds. All times are milliseconds of the client's clock. */
 export interface SyncState {
   readonly limits: BatchLimits;
   /** Set while appends wait because the server refused one. Reading goes on. */
@@ -27,6 +28,7 @@ export interface SyncState {
   readonly failures: number;
 }
 
+/** The state of a client that has just been opened. */
 export const initialState: SyncState = {
   // Well below the limits of a server.
   limits: { operations: 1000, characters: 4 * 1024 * 1024 },
@@ -46,6 +48,7 @@ export type Outcome =
   /** `progressed`: operations were acknowledged or delivered before the failure. */
   | { readonly kind: "failed"; readonly error: unknown; readonly progressed: boolean };
 
+/** What happened, for `transition`. */
 export type SyncEvent =
   /** The server has stored a batch of an own client id. */
   | { readonly type: "batch-stored"; readonly client: string; readonly now: number }

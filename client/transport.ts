@@ -21,6 +21,7 @@ export interface SyncRequest {
   readonly status: Readonly<Record<string, number>>;
 }
 
+/** What a transport needs to reach a server. */
 export interface TransportOptions {
   readonly url: string | URL;
   readonly identity: Identity;

@@ -45,6 +45,7 @@ export class FolderLock {
     return lock;
   }
 
+  /** Gives up the lock: another process may take it from now on. */
   async release(): Promise<void> {
     await rm(this.#path, { force: true });
     held.delete(this.#id);

@@ -48,6 +48,7 @@ export class LogFile {
     return this.#starts.length - 1;
   }
 
+  /** Appends payloads; resolves once they survive power loss. After an error, none of them is there. */
   async append(payloads: readonly string[]): Promise<void> {
     const start = this.#end;
     try {
@@ -65,6 +66,10 @@ export class LogFile {
     }
   }
 
+  /**
+   * The payloads from index `first` on: `count` at most, and no more than fit into `bytes`, but one
+   * at least where there is one. Throws `StoreDamaged`.
+   */
   async read(first: number, count: number, bytes: number): Promise<string[]> {
     const start = this.#starts[first];
     if (start === undefined || first >= this.length) return [];
@@ -90,6 +95,7 @@ export class LogFile {
     this.#starts.length = length + 1;
   }
 
+  /** Closes the file. It is the last call. */
   async close(): Promise<void> {
     await this.#file.close();
   }
