@@ -107,9 +107,7 @@ describe("several devices of one user", () => {
         fc.nat(),
         async (plan, seed) => {
           const { devices, held } = await run(plan, seed);
-          const [first = []] = held;
-          for (const others of held) assert.deepEqual(others, first);
-          assert.equal(new Set(first).size, first.length, "each once");
+          const first = assertSame(held);
           for (const { appended, refusals, changes } of devices) {
             for (const text of appended) assert.ok(first.includes(text), `${text} is lost`);
             assert.deepEqual(refusals, []);
@@ -128,9 +126,7 @@ describe("several devices of one user", () => {
         fc.nat(),
         async (plan, seed) => {
           const { devices, held } = await run(plan, seed);
-          const [first = []] = held;
-          for (const others of held) assert.deepEqual(others, first);
-          assert.equal(new Set(first).size, first.length, "each once");
+          const first = assertSame(held);
           for (const { appended } of devices) {
             for (const text of appended) assert.ok(first.includes(text), `${text} is lost`);
           }
@@ -147,9 +143,7 @@ describe("several devices of one user", () => {
         fc.nat(),
         async (plan, seed) => {
           const { devices, held } = await run(plan, seed);
-          const [first = []] = held;
-          for (const others of held) assert.deepEqual(others, first);
-          assert.equal(new Set(first).size, first.length, "each once");
+          assertSame(held);
           for (const { refusals } of devices) assert.deepEqual(refusals, []);
         },
       ),
@@ -181,4 +175,12 @@ async function forge(server: SimulatedServer, { publicKey: user }: Identity, see
   const [client, index] = [...next][seed % Math.max(1, next.size)] ?? [];
   if (client === undefined) return;
   await (await send({ client_id: client, operation_index: index, payload: ["AQAA"] })).text();
+}
+
+/** Asserts that all devices hold the same, and each text once; returns that. */
+function assertSame(held: readonly (readonly string[])[]): readonly string[] {
+  const [first = []] = held;
+  for (const others of held) assert.deepEqual(others, first);
+  assert.equal(new Set(first).size, first.length, "each once");
+  return first;
 }

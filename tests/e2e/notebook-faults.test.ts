@@ -1,8 +1,8 @@
 /** The web page of the notebook in a browser that lacks, forbids or loses something. */
 import assert from "node:assert/strict";
-import { after, before, beforeEach, describe, it } from "node:test";
+import { it } from "node:test";
 import type { Page } from "playwright-core";
-import { NotebookPages, PASSPHRASE, untested } from "../support/notebook-pages.ts";
+import { describeNotebook, PASSPHRASE } from "../support/notebook-pages.ts";
 
 /** What a page runs first, to be a browser of another kind. */
 const FORBID = {
@@ -41,27 +41,16 @@ const BREAKABLE = `{
   };
 }`;
 
-describe("the notebook in a faulty browser", () => {
-  if (untested !== undefined) {
-    it(`is not tested: ${untested}`, { skip: true });
-    return;
-  }
-  let pages: NotebookPages;
-  before(async () => {
-    pages = await NotebookPages.start();
-  });
-  after(() => pages.close());
-  beforeEach(() => pages.reset());
-
+describeNotebook("the notebook in a faulty browser", (pages) => {
   /** The error that the page shows, once it has stopped. */
   async function stopped(page: Page): Promise<string> {
-    await pages.state(page, "stopped");
+    await pages().state(page, "stopped");
     assert.equal(await page.locator("#status").textContent(), "Stopped");
     return page.getByRole("alert").innerText();
   }
 
   it("says over plain HTTP that it needs HTTPS", async () => {
-    const page = await pages.open(await pages.device(), pages.plainUrl);
+    const page = await pages().open(await pages().device(), pages().plainUrl);
     assert.match(
       await stopped(page),
       /^Browsers encrypt only on pages from localhost or over HTTPS/,
@@ -70,27 +59,27 @@ describe("the notebook in a faulty browser", () => {
   });
 
   it("says after a while that the browser cannot run it, if the script does not run", async () => {
-    const context = await pages.device();
+    const context = await pages().device();
     await context.route("**/notebook.js", (route) => route.abort());
-    const page = await pages.open(context);
+    const page = await pages().open(context);
     await page.getByText("this browser cannot run the page").waitFor();
   });
 
   for (const [browser, script] of Object.entries(FORBID)) {
     it(`says what is wrong, and what to do, in a browser ${browser}`, async () => {
-      const context = await pages.device();
+      const context = await pages().device();
       await context.addInitScript(script);
-      const message = await stopped(await pages.open(context));
+      const message = await stopped(await pages().open(context));
       assert.match(message, /^(This browser does not have|The browser does not store)/);
       assert.match(message, /allow this site to store data/);
     });
   }
 
   it("does not create a key where it cannot be stored, and says why", async () => {
-    const context = await pages.device();
+    const context = await pages().device();
     await context.addInitScript(`IDBObjectStore.prototype.put = () => {
       throw new DOMException("the disk is full", "QuotaExceededError"); }`);
-    const page = await pages.open(context);
+    const page = await pages().open(context);
     await page.locator("#create-passphrase").fill(PASSPHRASE);
     await page.locator("#create button").click();
     await page.getByRole("alert").waitFor();
@@ -101,24 +90,24 @@ describe("the notebook in a faulty browser", () => {
   for (const isSilent of [false, true]) {
     const how = isSilent ? "without a word" : "with an event";
     it(`goes on where the browser closes its database ${how}`, async () => {
-      const context = await pages.device();
+      const context = await pages().device();
       await context.addInitScript(BREAKABLE);
-      const page = await pages.openIn(context);
-      await pages.state(page, "synced");
+      const page = await pages().openIn(context);
+      await pages().state(page, "synced");
       await page.evaluate(`breakConnections(${isSilent})`);
-      await pages.write(page, "afterwards");
-      await pages.shows(await pages.openNew(), ["afterwards"]);
+      await pages().write(page, "afterwards");
+      await pages().shows(await pages().openNew(), ["afterwards"]);
       await page.reload();
-      await pages.shows(page, ["afterwards"]);
-      assert.deepEqual(pages.errors, []);
+      await pages().shows(page, ["afterwards"]);
+      assert.deepEqual(pages().errors, []);
     });
   }
 
   it("stops, keeps what is typed and says so where the browser does not open its database again", async () => {
-    const context = await pages.device();
+    const context = await pages().device();
     await context.addInitScript(BREAKABLE);
-    const page = await pages.openIn(context);
-    await pages.state(page, "synced");
+    const page = await pages().openIn(context);
+    await pages().state(page, "synced");
     await page.locator("#note").fill("typed");
     await page.evaluate(`IDBFactory.prototype.open = () => {
       throw new DOMException("Connection to Indexed Database server lost", "UnknownError"); };
@@ -130,9 +119,9 @@ describe("the notebook in a faulty browser", () => {
   });
 
   it("stops where its database is deleted under it, and has the sent notes after a reload", async () => {
-    const page = await pages.openNew();
-    await pages.write(page, "sent");
-    await pages.state(page, "synced");
+    const page = await pages().openNew();
+    await pages().write(page, "sent");
+    await pages().state(page, "synced");
     await page.evaluate(`new Promise((resolve, reject) => {
       const request = indexedDB.deleteDatabase("notebook");
       request.onsuccess = resolve;
@@ -140,43 +129,43 @@ describe("the notebook in a faulty browser", () => {
       request.onblocked = reject; })`);
     assert.match(await stopped(page), /was deleted: reload this page\.$/);
     await page.reload();
-    await pages.shows(page, ["sent"]);
-    await pages.state(page, "synced");
+    await pages().shows(page, ["sent"]);
+    await pages().state(page, "synced");
   });
 
   it("opens the notebook again with the stored text, where the browser lost the key", async () => {
-    const page = await pages.openNew();
-    await pages.write(page, "sent");
-    await pages.state(page, "synced");
+    const page = await pages().openNew();
+    await pages().write(page, "sent");
+    await pages().state(page, "synced");
     const fingerprint = await page.locator("#fingerprint").textContent();
     await page.evaluate(`indexedDB.deleteDatabase("notebook identity")`);
     await page.reload();
     await page.getByText("but still has its key").waitFor();
-    assert.equal(await page.locator("#import-key").inputValue(), pages.key);
+    assert.equal(await page.locator("#import-key").inputValue(), pages().key);
     await page.locator("#import-passphrase").fill(PASSPHRASE);
     await page.locator("#import button").click();
-    await pages.shows(page, ["sent"]);
+    await pages().shows(page, ["sent"]);
     assert.equal(await page.locator("#fingerprint").textContent(), fingerprint);
   });
 
   it("keeps the text of a lost key when another key is created, and offers it afterwards", async () => {
-    const page = await pages.openNew();
+    const page = await pages().openNew();
     await page.evaluate(`indexedDB.deleteDatabase("notebook identity")`);
     await page.reload();
     await page.locator("#create-passphrase").fill(PASSPHRASE);
     await page.locator("#create button").click();
     await page.locator("#note").waitFor();
     const area = page.getByLabel("Key, protected by the passphrase");
-    assert.notEqual(await area.inputValue(), pages.key);
+    assert.notEqual(await area.inputValue(), pages().key);
     page.on("dialog", (dialog) => dialog.accept());
     await page.getByText("Leave").click();
     await page.getByRole("button", { name: "Forget this device" }).click();
     await page.locator("#import").waitFor();
-    assert.equal(await page.locator("#import-key").inputValue(), pages.key);
+    assert.equal(await page.locator("#import-key").inputValue(), pages().key);
   });
 
   it("says that the text of the key is lost, and lets no one copy an empty one", async () => {
-    const page = await pages.openNew();
+    const page = await pages().openNew();
     await page.evaluate("localStorage.clear()");
     await page.reload();
     await page.locator("#note").waitFor();
@@ -186,16 +175,16 @@ describe("the notebook in a faulty browser", () => {
   });
 
   it("offers the stored text of the key where the database cannot be opened", async () => {
-    const page = await pages.openNew();
+    const page = await pages().openNew();
     await page.addInitScript(FORBID["that refuses to open a database"]);
     await page.reload();
     await stopped(page);
-    assert.equal(await page.locator("#stored-key").inputValue(), pages.key);
+    assert.equal(await page.locator("#stored-key").inputValue(), pages().key);
   });
 
   it("ends with one key in both tabs, if both create one at the same time", async () => {
-    const context = await pages.device();
-    const tabs = [await pages.open(context), await pages.open(context)];
+    const context = await pages().device();
+    const tabs = [await pages().open(context), await pages().open(context)];
     for (const page of tabs) await page.locator("#create-passphrase").fill(PASSPHRASE);
     await Promise.all(tabs.map((page) => page.locator("#create-passphrase").press("Enter")));
     for (const page of tabs) await page.locator("#note").waitFor();
@@ -204,10 +193,10 @@ describe("the notebook in a faulty browser", () => {
   });
 
   it("shows that it syncs, and how far it is, through a long first sync", async () => {
-    const laptop = await pages.openNew();
-    await pages.write(laptop, "one");
-    await pages.state(laptop, "synced");
-    const context = await pages.device();
+    const laptop = await pages().openNew();
+    await pages().write(laptop, "one");
+    await pages().state(laptop, "synced");
+    const context = await pages().device();
     let release: () => void = () => undefined;
     const held = new Promise<void>((resolve) => {
       release = resolve;
@@ -216,26 +205,26 @@ describe("the notebook in a faulty browser", () => {
       await held;
       await route.continue();
     });
-    const phone = await pages.openIn(context);
-    await pages.state(phone, "pending");
+    const phone = await pages().openIn(context);
+    await pages().state(phone, "pending");
     assert.equal(await phone.locator("#status").textContent(), "Syncing…");
     await phone.evaluate(`window.seen = []; new MutationObserver(() =>
       seen.push(document.querySelector("#progress").textContent)).observe(
         document.querySelector("#progress"), { childList: true })`);
     release();
-    await pages.shows(phone, ["one"]);
-    await pages.state(phone, "synced");
+    await pages().shows(phone, ["one"]);
+    await pages().state(phone, "synced");
     assert.deepEqual(await phone.evaluate("seen"), ["1 note received", ""]);
   });
 
   it("does not say only that it is synced where notes are refused", async () => {
-    const context = await pages.device();
+    const context = await pages().device();
     await context.route("**/sync", (route) => {
       const line = { client_id: crypto.randomUUID(), operation_index: 0, payload: "AQID" };
       const headers = { "Content-Type": "application/x-ndjson", "Operation-Count": "1" };
       return route.fulfill({ headers, body: `${JSON.stringify(line)}\n` });
     });
-    const page = await pages.openIn(context);
+    const page = await pages().openIn(context);
     await page.getByText(/^Synced \(notes of \d+ devices? refused\)$/).waitFor();
     assert.match(await page.getByRole("alert").innerText(), /are not shown: forged/);
   });

@@ -1,47 +1,36 @@
 /** The web page of the notebook in headless Chromium, on the real server. */
 import assert from "node:assert/strict";
-import { after, before, beforeEach, describe, it } from "node:test";
+import { it } from "node:test";
 import { importIdentity, MemoryStore, SyncClient } from "../../client/index.ts";
 import { noteData } from "../../examples/notebook/notes.ts";
-import { NotebookPages, PASSPHRASE, untested } from "../support/notebook-pages.ts";
+import { describeNotebook, PASSPHRASE } from "../support/notebook-pages.ts";
 
-describe("the notebook in Chromium", () => {
-  if (untested !== undefined) {
-    it(`is not tested: ${untested}`, { skip: true });
-    return;
-  }
-  let pages: NotebookPages;
-  before(async () => {
-    pages = await NotebookPages.start();
-  });
-  after(() => pages.close());
-  beforeEach(() => pages.reset());
-
+describeNotebook("the notebook in Chromium", (pages) => {
   it("T-22 carries notes between two devices, and the server stores no word of them", async () => {
-    const laptop = await pages.openNew();
-    await pages.write(laptop, "Buy milk.");
-    const phone = await pages.openNew();
-    await pages.shows(phone, ["Buy milk."]);
-    await pages.write(phone, "Feed the cat.\n<img src=x onerror=alert(1)>");
-    await pages.shows(laptop, ["Feed the cat.\n<img src=x onerror=alert(1)>", "Buy milk."]);
+    const laptop = await pages().openNew();
+    await pages().write(laptop, "Buy milk.");
+    const phone = await pages().openNew();
+    await pages().shows(phone, ["Buy milk."]);
+    await pages().write(phone, "Feed the cat.\n<img src=x onerror=alert(1)>");
+    await pages().shows(laptop, ["Feed the cat.\n<img src=x onerror=alert(1)>", "Buy milk."]);
     for (const page of [laptop, phone]) {
       const lines = await page.locator("#stored > li > span").allTextContents();
       assert.equal(lines.length, 2, "both pages show what the server stores");
       for (const line of lines) assert.match(line, /^[\w-]{40,}…$/);
     }
-    for (const { name } of await pages.storage.list("")) {
-      const stored = Buffer.from(await pages.storage.get(name)).toString();
+    for (const { name } of await pages().storage.list("")) {
+      const stored = Buffer.from(await pages().storage.get(name)).toString();
       assert.doesNotMatch(stored, /milk|cat/);
     }
-    assert.deepEqual(pages.errors, []);
+    assert.deepEqual(pages().errors, []);
   });
 
   it("shows of many notes those on the screen, parses each once, and has the rest at hand", async () => {
-    const page = await pages.openNew();
+    const page = await pages().openNew();
     const count = 400;
-    const identity = await importIdentity(pages.key, PASSPHRASE);
+    const identity = await importIdentity(pages().key, PASSPHRASE);
     const writer = await SyncClient.open({
-      url: pages.url,
+      url: pages().url,
       identity,
       store: new MemoryStore(),
       receive: () => undefined,
@@ -55,59 +44,62 @@ describe("the notebook in Chromium", () => {
       window.parsed = 0;
       JSON.parse = (...args) => { window.parsed++; return parse(...args); }; }`);
     await page.reload();
-    await pages.state(page, "synced");
+    await pages().state(page, "synced");
     const newest = texts.toReversed();
     await page.getByText(`${count} operations, `).waitFor();
-    await pages.shows(page, newest.slice(0, 50));
+    await pages().shows(page, newest.slice(0, 50));
     const parsed = await page.evaluate("parsed");
     assert.equal(parsed, 2 * count, "the line and the note of each operation");
     await page.getByRole("button", { name: "Show older notes" }).scrollIntoViewIfNeeded();
-    await pages.shows(page, newest.slice(0, 100));
+    await pages().shows(page, newest.slice(0, 100));
     assert.equal(await page.locator("#stored > li").count(), 20);
   });
 
   it("keeps everything across a reload", async () => {
-    const page = await pages.openNew();
-    await pages.write(page, "one");
-    await pages.write(page, "two");
-    await pages.state(page, "synced");
+    const page = await pages().openNew();
+    await pages().write(page, "one");
+    await pages().write(page, "two");
+    await pages().state(page, "synced");
     await page.reload();
-    await pages.shows(page, ["two", "one"]);
-    assert.equal(await page.getByLabel("Key, protected by the passphrase").inputValue(), pages.key);
+    await pages().shows(page, ["two", "one"]);
+    assert.equal(
+      await page.getByLabel("Key, protected by the passphrase").inputValue(),
+      pages().key,
+    );
     assert.equal(await page.locator("#stored > li").count(), 2);
-    await pages.write(page, "three");
-    await pages.shows(await pages.openNew(), ["three", "two", "one"]);
-    assert.deepEqual(pages.errors, []);
+    await pages().write(page, "three");
+    await pages().shows(await pages().openNew(), ["three", "two", "one"]);
+    assert.deepEqual(pages().errors, []);
   });
 
   it("takes notes while it is offline, says so, and sends them once it is online", async () => {
-    const laptop = await pages.openNew();
-    const phone = await pages.openNew();
-    await pages.state(phone, "synced");
+    const laptop = await pages().openNew();
+    const phone = await pages().openNew();
+    await pages().state(phone, "synced");
     await phone.context().setOffline(true);
-    await pages.write(phone, "from the tunnel");
-    await pages.state(phone, "offline");
+    await pages().write(phone, "from the tunnel");
+    await pages().state(phone, "offline");
     assert.match(
       await phone.getByRole("status").first().innerText(),
       /^Offline: .*1 note not sent yet\./,
     );
     assert.equal(await phone.locator("#notes > li[data-pending]").count(), 1);
-    await pages.write(laptop, "meanwhile");
-    await pages.state(laptop, "synced");
+    await pages().write(laptop, "meanwhile");
+    await pages().state(laptop, "synced");
     await phone.context().setOffline(false);
-    await pages.shows(phone, ["meanwhile", "from the tunnel"]);
-    await pages.shows(laptop, ["meanwhile", "from the tunnel"]);
-    await pages.state(phone, "synced");
+    await pages().shows(phone, ["meanwhile", "from the tunnel"]);
+    await pages().shows(laptop, ["meanwhile", "from the tunnel"]);
+    await pages().state(phone, "synced");
     assert.equal(await phone.locator("#notes > li[data-pending]").count(), 0);
   });
 
   it("shows one notebook in two tabs of a profile, each with its own client id", async () => {
-    const first = await pages.openNew();
-    const second = await pages.open(first.context());
+    const first = await pages().openNew();
+    const second = await pages().open(first.context());
     await second.locator("#note").waitFor();
     await Promise.all([
-      pages.write(first, "from the first"),
-      pages.write(second, "from the second"),
+      pages().write(first, "from the first"),
+      pages().write(second, "from the second"),
     ]);
     const tabs = [first, second];
     for (const page of tabs) await page.locator("#notes > li").nth(1).waitFor();
@@ -121,12 +113,12 @@ describe("the notebook in Chromium", () => {
       clients[0],
       "a reload keeps the client id",
     );
-    assert.deepEqual(pages.errors, []);
+    assert.deepEqual(pages().errors, []);
   });
 
   it("uses the key that another tab created, and does not replace it", async () => {
-    const context = await pages.device();
-    const [first, second] = [await pages.open(context), await pages.open(context)];
+    const context = await pages().device();
+    const [first, second] = [await pages().open(context), await pages().open(context)];
     for (const page of [first, second]) await page.locator("#create").waitFor();
     await first.locator("#create-passphrase").fill(PASSPHRASE);
     await first.locator("#create button").click();
@@ -136,7 +128,7 @@ describe("the notebook in Chromium", () => {
   });
 
   it("can be used with the keyboard alone", async () => {
-    const page = await pages.open(await pages.device());
+    const page = await pages().open(await pages().device());
     await page.locator("#create-passphrase").waitFor();
     const { keyboard } = page;
     await keyboard.press("Tab");
@@ -151,12 +143,12 @@ describe("the notebook in Chromium", () => {
     await page.locator("#note:focus").waitFor();
     await keyboard.type("typed");
     await keyboard.press("Control+Enter");
-    await pages.shows(page, ["typed"]);
+    await pages().shows(page, ["typed"]);
     await page.locator("#note:focus").waitFor();
     await keyboard.type("and by the button");
     await keyboard.press("Tab");
     await keyboard.press("Space");
-    await pages.shows(page, ["and by the button", "typed"]);
+    await pages().shows(page, ["and by the button", "typed"]);
     // Next are the three sections at the side, which open and close.
     const stored = page.locator("#stored-details");
     await keyboard.press("Tab");
@@ -164,32 +156,32 @@ describe("the notebook in Chromium", () => {
     assert.equal(await page.locator("#stored-details > summary:focus").count(), 1);
     await keyboard.press("Enter");
     assert.equal(await stored.getAttribute("open"), null);
-    assert.deepEqual(pages.errors, []);
+    assert.deepEqual(pages().errors, []);
   });
 
   it("explains what is wrong with a key or a passphrase, and takes another attempt", async () => {
-    await pages.openNew();
-    const page = await pages.open(await pages.device());
+    await pages().openNew();
+    const page = await pages().open(await pages().device());
     await page.locator("#import").waitFor();
-    await pages.importKey(page, "not the passphrase");
+    await pages().importKey(page, "not the passphrase");
     const alert = page.getByRole("alert");
     await alert.waitFor();
     assert.match(await alert.innerText(), /passphrase is wrong/);
     await page.locator("#import-passphrase:focus").waitFor();
-    await pages.importKey(page, PASSPHRASE);
+    await pages().importKey(page, PASSPHRASE);
     await page.locator("#note").waitFor();
     assert.equal(await alert.isVisible(), false);
   });
 
   it("shows an error within the screen of a phone, and no hidden element", async () => {
-    await pages.openNew();
+    await pages().openNew();
     const viewport = { width: 360, height: 640 };
-    const context = await pages.browser.newContext({ viewport, isMobile: true, hasTouch: true });
-    const page = await pages.open(context);
+    const context = await pages().browser.newContext({ viewport, isMobile: true, hasTouch: true });
+    const page = await pages().open(context);
     await page.locator("#import").waitFor();
     const hidden = page.locator("input[hidden]");
     for (const input of await hidden.all()) assert.equal(await input.isVisible(), false);
-    await pages.importKey(page, "not the passphrase");
+    await pages().importKey(page, "not the passphrase");
     await page.locator("#import-passphrase:focus").waitFor();
     assert.ok(Number(await page.evaluate("scrollY")) > 0);
     const box = await page.getByRole("alert").boundingBox();
@@ -198,11 +190,11 @@ describe("the notebook in Chromium", () => {
   });
 
   it("labels all fields for a screen reader, and announces new notes", async () => {
-    const laptop = await pages.openNew();
-    const phone = await pages.openNew();
-    await pages.state(phone, "synced");
-    await pages.write(laptop, "listen");
-    await pages.shows(phone, ["listen"]);
+    const laptop = await pages().openNew();
+    const phone = await pages().openNew();
+    await pages().state(phone, "synced");
+    await pages().write(laptop, "listen");
+    await pages().shows(phone, ["listen"]);
     const news = phone.locator("#news");
     assert.equal(await news.textContent(), "New note: listen");
     assert.equal(await news.getAttribute("role"), "status");
@@ -214,10 +206,10 @@ describe("the notebook in Chromium", () => {
   });
 
   it("forgets the device in all tabs", async () => {
-    const page = await pages.openNew();
-    await pages.write(page, "stays with the others");
-    await pages.state(page, "synced");
-    const second = await pages.open(page.context());
+    const page = await pages().openNew();
+    await pages().write(page, "stays with the others");
+    await pages().state(page, "synced");
+    const second = await pages().open(page.context());
     await second.locator("#note").waitFor();
     page.on("dialog", (dialog) => dialog.accept());
     await page.getByText("Leave").click();
@@ -230,6 +222,6 @@ describe("the notebook in Chromium", () => {
       left.every((name) => name === "notebook identity"),
       `left behind: ${left}`,
     );
-    await pages.shows(await pages.openNew(), ["stays with the others"]);
+    await pages().shows(await pages().openNew(), ["stays with the others"]);
   });
 });

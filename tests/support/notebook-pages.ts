@@ -1,5 +1,6 @@
 /** The web page of the notebook in headless Chromium, on the real server. */
 import assert from "node:assert/strict";
+import { after, before, beforeEach, describe, it } from "node:test";
 import { type Browser, type BrowserContext, chromium as driver, type Page } from "playwright-core";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { chromium } from "./chromium.ts";
@@ -23,11 +24,35 @@ const TIMEOUT_MS = 60_000;
 const elsewhere = process.versions.bun !== undefined || process.versions.deno !== undefined;
 
 /** Why the page cannot be tested here, if it cannot. */
-export const untested = elsewhere
+const untested = elsewhere
   ? "it runs on Node only, as the page does not depend on the runtime of the test"
   : chromium === undefined
     ? "there is no Chromium: install Debian's chromium, or set TEST_CHROMIUM"
     : undefined;
+
+/** Declares tests of the page, each of which begins with a new notebook; skipped where they cannot run. */
+export function describeNotebook(
+  name: string,
+  declareTests: (pages: () => NotebookPages) => void,
+): void {
+  describe(name, () => {
+    if (untested !== undefined) {
+      it(`is not tested: ${untested}`, { skip: true });
+      return;
+    }
+    let pages: NotebookPages | undefined;
+    const started = () => {
+      assert.ok(pages !== undefined, "the browser has started");
+      return pages;
+    };
+    before(async () => {
+      pages = await NotebookPages.start();
+    });
+    after(() => started().close());
+    beforeEach(() => started().reset());
+    declareTests(started);
+  });
+}
 
 export class NotebookPages {
   readonly storage: MemoryDriver;
