@@ -1,11 +1,10 @@
 /** The server as a process: config → storage → handler → listen → signals. */
-import { realpathSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { InvalidConfig, readConfig, VERSION } from "./server/config.ts";
 import { createHandler } from "./server/handler.ts";
 import { helpText } from "./server/help.ts";
 import { CannotListen, listen, responseClass } from "./server/http/listen.ts";
 import { createLogger } from "./server/logger.ts";
+import { isStarted, nodeTooOld, onOrphaned } from "./server/start.ts";
 import { StorageUnavailable } from "./storage/driver.ts";
 import { openStorage } from "./storage/open.ts";
 import { InvalidAllowList } from "./sync/allow-list.ts";
@@ -39,7 +38,10 @@ async function main(environment: Readonly<Record<string, string | undefined>>): 
     port: config.PORT,
     headersTimeout: config.CLIENT_TIMEOUT,
   });
+  let stopping = false;
   const stop = async (signal: string) => {
+    if (stopping) return;
+    stopping = true;
     logger.info("stopping", { signal });
     await Promise.race([
       Promise.all([handler.stop(), server.close()]),
@@ -50,22 +52,18 @@ async function main(environment: Readonly<Record<string, string | undefined>>): 
   };
   process.once("SIGTERM", stop);
   process.once("SIGINT", stop);
+  onOrphaned(() => void stop("its parent has ended"));
   // Last: a supervisor that reads this line may stop the server at once.
   console.log(`Sync-Server ${VERSION} listens on ${server.url}, storage ${config.STORAGE}`);
 }
 
-/** True when this file was started, not imported. Before Node 24.2, only the arguments say so. */
-function isMain(): boolean {
-  const started = process.argv[1];
-  return (
-    import.meta.main ??
-    (started !== undefined && realpathSync(started) === fileURLToPath(import.meta.url))
-  );
-}
-
-if (isMain()) {
+if (isStarted(import.meta)) {
   const [argument, ...more] = process.argv.slice(2);
-  if (argument === "--help" || argument === "-h") console.log(helpText());
+  const tooOld = nodeTooOld(process.versions);
+  if (tooOld !== undefined) {
+    console.error(tooOld);
+    process.exitCode = 1;
+  } else if (argument === "--help" || argument === "-h") console.log(helpText());
   else if (argument === "--version") console.log(VERSION);
   else if (argument?.startsWith("-") || more.length > 0) {
     console.error(`There is no argument ${more.at(-1) ?? argument}: see --help.`);

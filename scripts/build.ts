@@ -40,8 +40,6 @@ async function pack(file: string): Promise<number> {
     metafile: true,
     // Names are kept for the stack traces in the log.
     minify: { whitespace: true, syntax: true, identifiers: false },
-    // Bun would replace it by an expression that is true in an imported file, too.
-    define: { "import.meta.main": "undefined" },
   });
   const [output, ...others] = outputs;
   if (output === undefined || others.length > 0) throw new Error("the output is not one file");
@@ -83,7 +81,6 @@ async function packageInto(folder: string): Promise<number> {
     plugins: [await embedPage()],
     metafile: true,
     minify: { whitespace: false, syntax: true, identifiers: false },
-    define: { "import.meta.main": "undefined" },
   });
   rmSync(folder, { recursive: true, force: true });
   let size = 0;

@@ -14,6 +14,13 @@ describe("Containerfile", () => {
   const folder = temporaryFolder();
   after(() => folder.remove());
 
+  it("checks the health of the container without a proxy that its environment names", () => {
+    for (const file of ["Containerfile", "deploy/compose.yaml"]) {
+      const [check = ""] = /^.*wget.*$/m.exec(read(file)) ?? [];
+      assert.match(check.replaceAll(/[",]/g, ""), / -Y off -O \/dev\/null http:\/\/127/);
+    }
+  });
+
   it("copies all that the build needs, and starts what it makes", async () => {
     const containerfile = read("Containerfile");
     const copied = [...containerfile.matchAll(/^COPY ([^-].*) \S+$/gm)].flatMap(
