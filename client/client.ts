@@ -3,6 +3,7 @@ import { type Bytes, utf8 } from "../protocol/bytes.ts";
 import { LinkedAbort } from "./abort.ts";
 import { systemClock } from "./clock.ts";
 import { SyncEngine } from "./engine.ts";
+import { sealedLength } from "./envelope.ts";
 import { Inbox } from "./inbox.ts";
 import type { SyncOptions } from "./options.ts";
 import { Outbox } from "./outbox.ts";
@@ -33,6 +34,8 @@ export class SyncClient {
   #status: Status;
   /** Whether `sync` was called since the round began: no pause follows then. */
   #syncRequested = false;
+  /** Whether the last round left nothing to do. */
+  #isIdle = false;
   /** The pause under way, if it may be cut short. */
   #pause: LinkedAbort | undefined;
 
@@ -94,6 +97,14 @@ export class SyncClient {
     return this.#status;
   }
 
+  /**
+   * Operations of this device that are larger than the server accepts. They are kept and tried again
+   * every hour and at each start; what was appended after them is sent.
+   */
+  get tooLarge(): readonly Created[] {
+    return this.#engine.tooLarge;
+  }
+
   /** The last refusal of each client id whose operations are missing. */
   get refusals(): readonly Refusal[] {
     return this.#inbox.refusals;
@@ -103,8 +114,10 @@ export class SyncClient {
    * Creates an operation. Returns once it is encrypted and durable on this device; it is sent as
    * soon as the server can be reached. It is not delivered to `receive` here.
    *
-   * Throws a `TypeError` for a text with a lone surrogate, which UTF-8 cannot represent, the reason
-   * of the signal or of the closed client, and what the store throws. Nothing is created then.
+   * Throws a `TypeError` for a text with a lone surrogate, which UTF-8 cannot represent, a
+   * `RangeError` for data that is larger than the server accepts, as far as it has said how much that
+   * is, the reason of the signal or of the closed client, and what the store throws. Nothing is
+   * created then.
    */
   async append(data: string | Bytes, signal?: AbortSignal): Promise<Created> {
     const [created] = await this.appendAll([data], signal);
@@ -120,13 +133,13 @@ export class SyncClient {
     this.#closing.signal.throwIfAborted();
     if (data.length === 0) return [];
     const bytes = data.map((one) => (typeof one === "string" ? utf8Of(one) : one));
+    this.#checkSize(bytes);
     const created = await this.#outbox.append(bytes, signal);
     const { pending } = this.#engine;
-    const { refused } = this.#status;
     if (this.#status.state === "synced") {
-      this.#setStatus({ state: "pending", pending, refused });
-      this.#pause?.abort();
+      this.#setStatus({ state: "pending", pending, refused: this.#status.refused });
     } else this.#setStatus({ ...this.#status, pending });
+    if (this.#isIdle && !this.#engine.isHeld) this.#pause?.abort();
     return created;
   }
 
@@ -176,6 +189,7 @@ export class SyncClient {
       if (outcome.kind === "failed" && signal.aborted) break;
       // Nothing is awaited up to the pause: an append in between would not find a pause to end.
       const next = this.#engine.next(outcome);
+      this.#isIdle = outcome.kind === "complete";
       this.#setStatus({ ...next.status, refused: this.#inbox.refused });
       this.#settle(calls, next);
       if (next.pause !== undefined) await this.#wait(next.pause, isFinal(next));
@@ -183,6 +197,15 @@ export class SyncClient {
     this.#calls.end(signal.reason);
     await this.#engine.close();
     await this.#options.store.close();
+  }
+
+  /** Throws a `RangeError` for data that no request can carry. */
+  #checkSize(data: readonly Bytes[]): void {
+    const { maxBody } = this.#transport;
+    for (const { length } of data) {
+      if (sealedLength(this.#options.identity, length) <= maxBody) continue;
+      throw new RangeError(`${length} bytes are too large: the server takes ${maxBody} encrypted`);
+    }
   }
 
   /** Ends the calls of `sync` that waited when a round began. */

@@ -5,6 +5,8 @@ import type { Inbox } from "./inbox.ts";
 import { Outbox } from "./outbox.ts";
 import { type Append, Recovery } from "./recovery.ts";
 import {
+  type BatchLimits,
+  holdAt,
   initialState,
   mustCheckAbandoned,
   type NextStep,
@@ -16,7 +18,7 @@ import {
 } from "./state.ts";
 import type { OwnClient, Store } from "./stores/store.ts";
 import type { Transport } from "./transport.ts";
-import type { ClientChange, Clock, Identity } from "./types.ts";
+import type { ClientChange, Clock, Created, Identity } from "./types.ts";
 import type { RunVerifier } from "./verify.ts";
 
 /** What an engine works with; all of it is its caller's to close. */
@@ -59,6 +61,21 @@ export class SyncEngine {
   /** The number of operations that the server has not acknowledged. */
   get pending(): number {
     return this.#outboxes().reduce((sum, outbox) => sum + outbox.pending, 0);
+  }
+
+  /** Own operations that are too large for the server, and stay on this device. */
+  get tooLarge(): Created[] {
+    const { tooLarge } = this.#state;
+    return this.#outboxes().flatMap(({ own }) =>
+      own
+        .filter(({ client }) => tooLarge.has(client))
+        .map(({ client, acknowledged: index }) => ({ client, index })),
+    );
+  }
+
+  /** Whether appends wait because the server refused one. */
+  get isHeld(): boolean {
+    return holdAt(this.#state, this.#options.clock.now()) !== undefined;
   }
 
   /** The app wants a sync now: appends that wait are tried again. */
@@ -128,8 +145,16 @@ export class SyncEngine {
     if (plan.send === "nothing") return undefined;
     const outbox = this.#outboxes()[plan.outbox];
     const batch =
-      plan.send === "last" ? await outbox?.last(plan.client) : await outbox?.next(plan.limits);
+      plan.send === "last"
+        ? await outbox?.last(plan.client)
+        : await outbox?.next(plan.client, this.#fitting(plan.limits));
     return outbox && batch && { outbox, batch };
+  }
+
+  /** The limits of a batch, so that the server takes its body. */
+  #fitting({ operations, characters }: BatchLimits): BatchLimits {
+    // The other half is for the rest of the request, such as the sync status.
+    return { operations, characters: Math.min(characters, this.#options.transport.maxBody / 2) };
   }
 
   async #request(sender: string, append: Append | undefined, signal: AbortSignal): Promise<void> {

@@ -130,6 +130,11 @@ export async function seal(
   return { payload: toBase64url(bytes), hash: await sha256(bytes) };
 }
 
+/** The length of the payload that data of a length becomes. */
+export function sealedLength({ bits }: Identity, length: number): number {
+  return Math.ceil(((HEAD_BYTES + NONCE_BYTES + TAG_BYTES + bits / 4 + length) * 4) / 3);
+}
+
 /** Parses a payload; `undefined` where it has not the form of an envelope. Nothing else is checked. */
 export function parseEnvelope({ bits }: Identity, payload: string): Envelope | undefined {
   const bytes = fromBase64url(payload);

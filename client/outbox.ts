@@ -9,7 +9,7 @@ import { type Bytes, sha256 } from "../protocol/bytes.ts";
 import { type Content, type ContentKey, NO_PREVIOUS, newContentKey, seal } from "./envelope.ts";
 import { StoreDamaged } from "./errors.ts";
 import { SerialQueue } from "./serial-queue.ts";
-import { initialState } from "./state.ts";
+import { type BatchLimits, initialState } from "./state.ts";
 import type { OwnClient, Store } from "./stores/store.ts";
 import type { ClientChange, Continues, Created, Cursor, Identity, Operation } from "./types.ts";
 import { RunVerifier, SHORT_HASH, type VerifiedRun } from "./verify.ts";
@@ -97,20 +97,12 @@ export class Outbox {
     });
   }
 
-  /** The oldest operations that are not acknowledged; `undefined` if all are. */
-  async next(limits: {
-    readonly operations: number;
-    readonly characters: number;
-  }): Promise<OutgoingBatch | undefined> {
-    const own = this.#own.find(({ length, acknowledged }) => acknowledged < length);
-    if (own === undefined) return undefined;
-    const { client, acknowledged: first, length } = own;
+  /** The oldest operations of an own client id that are not acknowledged, one at least. */
+  async next(client: string, limits: BatchLimits): Promise<OutgoingBatch> {
+    const { acknowledged: first, length } = this.#of(client);
     const count = Math.min(limits.operations, length - first);
-    return {
-      client,
-      first,
-      payloads: await this.#store.read(client, first, count, limits.characters),
-    };
+    const payloads = await this.#store.read(client, first, count, limits.characters);
+    return { client, first, payloads };
   }
 
   /** The last operation of an own client id; `undefined` if it has none. */

@@ -31,6 +31,9 @@ export interface RecoveryOptions {
   readonly onClientChange: (change: ClientChange) => void;
 }
 
+/** A server that refuses every operation as too large is not given one client id after the other. */
+const MAX_TOO_LARGE = 32;
+
 /** Decides and does what follows when the server refuses a batch. */
 export class Recovery {
   readonly #options: RecoveryOptions;
@@ -56,8 +59,10 @@ export class Recovery {
         dispatch({ type: "batch-too-large", payloads });
         throw error;
       case "body-too-large":
-        if (payloads.length === 1) return this.#hold(error);
-        return dispatch({ type: "batch-too-large", payloads });
+        if (payloads.length > 1) return dispatch({ type: "batch-too-large", payloads });
+        if (state.tooLarge.size >= MAX_TOO_LARGE) return this.#hold(error);
+        dispatch({ type: "operation-too-large", client, error, now: this.#options.clock.now() });
+        return this.#stepOver(outbox, client, first);
       case "quota-exceeded":
         return this.#hold(error);
       case "operation-gap": {
@@ -79,6 +84,13 @@ export class Recovery {
   /** Reading goes on; appends wait. */
   #hold(error: ServerError): void {
     this.#options.dispatch({ type: "batch-refused", error, now: this.#options.clock.now() });
+  }
+
+  /** Leaves an operation where it is, as the last one of its client id: the others go on under a new one. */
+  async #stepOver(outbox: Outbox, client: string, index: number): Promise<void> {
+    const hasMore = outbox.own.some((own) => own.client === client && own.length > index + 1);
+    const isInUse = outbox === this.#options.outbox && outbox.client === client;
+    if (hasMore || isInUse) await this.#changeClient(outbox, client, index + 1, true);
   }
 
   async #resolveConflict(

@@ -18,6 +18,8 @@ export interface SyncState {
   readonly limits: BatchLimits;
   /** Set while appends wait because the server refused one. Reading goes on. */
   readonly hold: { readonly error: ServerError; readonly until: number } | undefined;
+  /** Own client ids whose next operation is too large for the server, and when to try again. */
+  readonly tooLarge: ReadonlyMap<string, { readonly error: ServerError; readonly until: number }>;
   /** When the server last acknowledged a batch of each own client id. */
   readonly confirmedAt: ReadonlyMap<string, number>;
   /** Own client ids that were sent again from their first operation, to find where a copy diverged. */
@@ -33,6 +35,7 @@ export const initialState: SyncState = {
   // Well below the limits of a server.
   limits: { operations: 1000, characters: 4 * 1024 * 1024 },
   hold: undefined,
+  tooLarge: new Map(),
   confirmedAt: new Map(),
   rewound: new Set(),
   abandonedCheckedAt: Number.NEGATIVE_INFINITY,
@@ -54,6 +57,13 @@ export type SyncEvent =
   | { readonly type: "batch-stored"; readonly client: string; readonly now: number }
   /** A batch was too large for the server, or for the time it allows. */
   | { readonly type: "batch-too-large"; readonly payloads: readonly string[] }
+  /** The next operation of an own client id is too large by itself. */
+  | {
+      readonly type: "operation-too-large";
+      readonly client: string;
+      readonly error: ServerError;
+      readonly now: number;
+    }
   /** The server refused a batch that cannot be sent in another form. */
   | { readonly type: "batch-refused"; readonly error: ServerError; readonly now: number }
   /** All operations of an own client id are sent again. */
@@ -65,13 +75,17 @@ export type SyncEvent =
 
 /** How long appends wait after the server refused one. */
 const HOLD_MS = 300_000;
+/** How long an operation is not sent again that was too large. */
+const TOO_LARGE_MS = 3600_000;
 
 /** The state after an event. */
 export function transition(state: SyncState, event: SyncEvent): SyncState {
   switch (event.type) {
     case "batch-stored": {
       const confirmedAt = new Map(state.confirmedAt).set(event.client, event.now);
-      return { ...state, confirmedAt };
+      const tooLarge = new Map(state.tooLarge);
+      tooLarge.delete(event.client);
+      return { ...state, confirmedAt, tooLarge };
     }
     case "batch-too-large": {
       const characters = event.payloads.reduce((sum, payload) => sum + payload.length, 0);
@@ -80,6 +94,12 @@ export function transition(state: SyncState, event: SyncEvent): SyncState {
         characters: Math.ceil(characters / 2),
       };
       return { ...state, limits };
+    }
+    case "operation-too-large": {
+      const entry = { error: event.error, until: event.now + TOO_LARGE_MS };
+      const tooLarge = new Map(state.tooLarge).set(event.client, entry);
+      // What was halved on the way to this operation says nothing about the others.
+      return { ...state, tooLarge, limits: initialState.limits };
     }
     case "batch-refused":
       return { ...state, hold: { error: event.error, until: event.now + HOLD_MS } };
@@ -99,8 +119,13 @@ export function transition(state: SyncState, event: SyncEvent): SyncState {
 
 /** What the next request carries. */
 export type Plan =
-  /** The oldest operations without an acknowledgement, of one of the outboxes. */
-  | { readonly send: "unacknowledged"; readonly outbox: number; readonly limits: BatchLimits }
+  /** The oldest operations of an own client id that have no acknowledgement. */
+  | {
+      readonly send: "unacknowledged";
+      readonly outbox: number;
+      readonly client: string;
+      readonly limits: BatchLimits;
+    }
   /** The last operation of an own client id once more: does the server still have it? */
   | { readonly send: "last"; readonly outbox: number; readonly client: string }
   /** Nothing: the request only reads. */
@@ -120,23 +145,24 @@ export function planRequest(
   now: number,
 ): Plan {
   if (holdAt(state, now) !== undefined) return { send: "nothing" };
-  const outbox = outboxes.findIndex(hasUnacknowledged);
-  if (outbox !== -1) return { send: "unacknowledged", outbox, limits: state.limits };
-  const unconfirmed = outboxes[0]?.find(({ client, length }) => {
+  for (const [outbox, own] of outboxes.entries()) {
+    const next = own.find(({ client, length, acknowledged }) => {
+      return acknowledged < length && now >= (state.tooLarge.get(client)?.until ?? now);
+    });
+    if (next !== undefined) {
+      return { send: "unacknowledged", outbox, client: next.client, limits: state.limits };
+    }
+  }
+  const unconfirmed = outboxes[0]?.find(({ client, length, acknowledged }) => {
     const at = state.confirmedAt.get(client) ?? Number.NEGATIVE_INFINITY;
-    return length > 0 && now - at >= CONFIRM_INTERVAL_MS;
+    return length > 0 && acknowledged === length && now - at >= CONFIRM_INTERVAL_MS;
   });
   if (unconfirmed === undefined) return { send: "nothing" };
   return { send: "last", outbox: 0, client: unconfirmed.client };
 }
 
-/** Whether any operation waits for an acknowledgement. */
-function hasUnacknowledged(own: readonly OwnClient[]): boolean {
-  return own.some(({ length, acknowledged }) => acknowledged < length);
-}
-
 /** Why appends wait, if they do. */
-function holdAt({ hold }: SyncState, now: number): ServerError | undefined {
+export function holdAt({ hold }: SyncState, now: number): ServerError | undefined {
   return hold !== undefined && now < hold.until ? hold.error : undefined;
 }
 
@@ -217,6 +243,14 @@ export function nextStep(
   if (refusal !== undefined) {
     const status: Activity = { state: "refused", pending, why: refusal.message, final: false };
     return { status, calls: { reject: refusal }, pause: pollInterval };
+  }
+  const [tooLarge] = state.tooLarge.values();
+  if (tooLarge !== undefined) {
+    const count = state.tooLarge.size;
+    const why = `Operations that are too large for the server stay on this device: ${count}.`;
+    const pause = pending > count ? undefined : pollInterval;
+    const status: Activity = { state: "refused", pending, why, final: false };
+    return { status, calls: { reject: tooLarge.error }, pause };
   }
   // Operations that were appended since the round ended are the next round's.
   const pause = pending > 0 ? undefined : pollInterval;

@@ -1,6 +1,6 @@
 /** Requests to the server and its answers (PROTOCOL.md). */
 import { utf8 } from "../protocol/bytes.ts";
-import { REQUEST_TYPE, SYNC_PATH } from "../protocol/limits.ts";
+import { MAX_BODY, REQUEST_TYPE, SYNC_PATH } from "../protocol/limits.ts";
 import { PROBLEM_TYPE } from "../protocol/problems.ts";
 import type { Line } from "../protocol/types.ts";
 import { Answer } from "./answer.ts";
@@ -33,12 +33,17 @@ export interface TransportOptions {
   readonly idleTimeout: number;
 }
 
+/** A smaller limit than this is not believed. */
+const LEAST_MAX_BODY = 64 * 1024;
+
 /** Sends the requests of one user to one server. */
 export class Transport {
   readonly #options: TransportOptions;
   readonly #url: URL;
   /** The server's clock minus this one, in milliseconds. */
   #skew = 0;
+  /** The largest body that the server takes, as far as it has said so. */
+  maxBody = Number.POSITIVE_INFINITY;
 
   constructor(options: TransportOptions) {
     this.#options = options;
@@ -137,8 +142,12 @@ export class Transport {
       referrerPolicy: "no-referrer",
     });
     // The signal twice, because Node does not keep that of a request which `fetch` copies.
-    const answer = async () => new Answer(await fetch(request, { signal }), timeout);
-    return timeout.head(answer, body.length);
+    const work = async () => new Answer(await fetch(request, { signal }), timeout);
+    const answer = await timeout.head(work, body.length);
+    // A lie must not keep small operations from being created.
+    const limit = Number(answer.headers.get(MAX_BODY));
+    if (limit > 0) this.maxBody = Math.max(limit, LEAST_MAX_BODY);
+    return answer;
   }
 }
 

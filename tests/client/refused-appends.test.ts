@@ -1,9 +1,10 @@
 /** Appends that the server does not store, while reading goes on. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { ServerRejected } from "../../client/index.ts";
+import { MemoryStore, ServerRejected } from "../../client/index.ts";
 import { SimulatedServer } from "../support/simulated-network.ts";
-import { intercepted, problem, useApps } from "../support/sync-app.ts";
+import { until } from "../support/socket.ts";
+import { createdBy, type Fetch, intercepted, problem, useApps } from "../support/sync-app.ts";
 
 const apps = useApps();
 
@@ -55,15 +56,107 @@ describe("a refused append", () => {
     assert.deepEqual(client.status, { state: "synced", pending: 0, refused: 0 });
   });
 
-  it("waits when one operation is larger than the server accepts", async () => {
-    const server = new SimulatedServer({ MAX_BODY: "4KiB" });
-    const { client } = await apps.open((request) => server.fetch(request));
-    await client.appendAll(["small", "x".repeat(5000), "small too"]);
-    await assert.rejects(
-      client.sync(),
-      (error) => error instanceof ServerRejected && error.status === 413,
+  it("that is larger than the server accepts stays on the device, and all others are sent", async () => {
+    const server = new SimulatedServer({ MAX_BODY: "4KiB", LISTING_TTL: "0" });
+    const fetch: Fetch = (request) => server.fetch(request);
+    const store = new MemoryStore();
+    const { client, changes } = await apps.open(fetch, { store });
+    const [from, large] = [client.client, "x".repeat(5000)];
+    await client.appendAll(["small", large, "small too", large, "and this"]);
+    const isTooLarge = (error: unknown) => error instanceof ServerRejected && error.status === 413;
+    await assert.rejects(client.sync(), isTooLarge);
+    const [first, second] = changes;
+    assert.deepEqual(first, { from, to: first?.to, first: 2, count: 3 });
+    assert.deepEqual(second, { from: first?.to, to: client.client, first: 2, count: 1 });
+    const kept = [
+      { client: from, index: 1 },
+      { client: first?.to, index: 1 },
+    ];
+    assert.deepEqual(client.tooLarge, kept);
+    assert.deepEqual(client.status, {
+      state: "refused",
+      pending: 2,
+      refused: 0,
+      why: "Operations that are too large for the server stay on this device: 2.",
+      final: false,
+    });
+    const reader = await apps.open(fetch);
+    await reader.client.sync();
+    assert.deepEqual(reader.received.toSorted(), ["and this", "small", "small too"]);
+    const all = ["small", large, "small too", large, "and this"];
+    assert.deepEqual(await createdBy(client), all);
+
+    await client.close();
+    const again = await apps.open(fetch, { store });
+    await again.client.append("later");
+    await assert.rejects(again.client.sync(), isTooLarge);
+    assert.deepEqual(again.changes, [], "they are not moved once more");
+    assert.deepEqual(again.client.tooLarge, kept);
+    await reader.client.sync();
+    assert.equal(reader.received.at(-1), "later");
+
+    await again.client.close();
+    const raised = new SimulatedServer({ LISTING_TTL: "0" });
+    const other = await apps.open((request) => raised.fetch(request), { store });
+    await other.client.sync();
+    assert.deepEqual(other.client.tooLarge, []);
+  });
+
+  it("that is too large for a proxy, which does not say its limit, holds up no others either", async () => {
+    const server = new SimulatedServer({ LISTING_TTL: "0" });
+    const { client } = await apps.open(
+      intercepted(server, ({ payload = [] }) =>
+        payload.join("").length > 10_000
+          ? new Response("<h1>413</h1>", { status: 413 })
+          : undefined,
+      ),
     );
-    assert.equal(client.status.pending, 2);
+    const texts = Array.from({ length: 30 }, (_, i) => `operation ${i}`);
+    await client.appendAll([...texts, "x".repeat(20_000)]);
+    await assert.rejects(client.sync(), ServerRejected);
+    const waits = client.append("at once");
+    const reader = await apps.open((request) => server.fetch(request));
+    await waits;
+    await until(async () => {
+      await reader.client.sync();
+      return reader.received.length === 31;
+    });
+    assert.deepEqual(reader.received.toSorted(), [...texts, "at once"].toSorted());
+    assert.equal(client.tooLarge.length, 1);
+  });
+
+  it("is refused when it is created, once the server has said what it takes", async () => {
+    const server = new SimulatedServer({ MAX_BODY: "100KiB" });
+    const { client } = await apps.open((request) => server.fetch(request));
+    await client.sync();
+    await assert.rejects(client.append("x".repeat(100_000)), RangeError);
+    assert.deepEqual(await createdBy(client), []);
+    await client.append("x".repeat(50_000));
+    await client.sync();
+  });
+
+  it("is not refused by a limit that would leave no room for anything", async () => {
+    const server = new SimulatedServer();
+    const { client } = await apps.open(async (request) => {
+      const response = await server.fetch(request);
+      response.headers.set("Max-Body", "1");
+      return response;
+    });
+    await client.sync();
+    await client.append("x".repeat(1000));
+    await client.sync();
+  });
+
+  it("does not begin client ids without end where a server says that everything is too large", async () => {
+    const { client, changes } = await apps.open(
+      intercepted(new SimulatedServer(), ({ payload }) =>
+        payload === undefined ? undefined : problem(413, "body-too-large"),
+      ),
+    );
+    await client.appendAll(Array.from({ length: 35 }, (_, i) => `operation ${i}`));
+    await assert.rejects(client.sync(), ServerRejected);
+    assert.equal(changes.length, 32);
+    assert.equal((await createdBy(client)).length, 35);
   });
 
   it("fails when a server reports gaps and conflicts without end", async () => {

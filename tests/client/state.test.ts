@@ -23,6 +23,7 @@ const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 
 const overQuota = new ServerRejected(507, { detail: "Over the quota." });
+const overSize = new ServerRejected(413, { detail: "Too large." });
 const erased = new ServerRejected(410, { type: "urn:sync-server:user-erased", detail: "Erased." });
 const forbidden = new ServerRejected(403, { detail: "No." });
 const offline = new ServerUnavailable("No connection.");
@@ -44,8 +45,8 @@ const ended = (outcome: Outcome): SyncEvent => ({ type: "round-ended", outcome }
 
 describe("the next request", () => {
   const { limits } = initialState;
-  const unacknowledged = (outbox: number, bounds = limits): Plan => {
-    return { send: "unacknowledged", outbox, limits: bounds };
+  const unacknowledged = (outbox: number, client: string, bounds = limits): Plan => {
+    return { send: "unacknowledged", outbox, client, limits: bounds };
   };
   const nothing: Plan = { send: "nothing" };
   const half = { operations: 2, characters: 14 };
@@ -60,35 +61,35 @@ describe("the next request", () => {
       initialState,
       [[own("a", 1, 3)]],
       NOW,
-      unacknowledged(0),
+      unacknowledged(0, "a"),
     ],
     [
       "carries what an old client id has left",
       after(stored("a"), stored("b")),
       [[own("a", 1, 2), own("b", 0, 0)]],
       NOW,
-      unacknowledged(0),
+      unacknowledged(0, "a"),
     ],
     [
       "prefers this installation to abandoned stores",
       initialState,
       [[own("a", 0, 1)], [own("b", 0, 1)]],
       NOW,
-      unacknowledged(0),
+      unacknowledged(0, "a"),
     ],
     [
       "carries what an abandoned store has left",
       initialState,
       [[own("a", 1, 1)], [own("b", 1, 1)], [own("c", 0, 1)]],
       NOW,
-      unacknowledged(2),
+      unacknowledged(2, "c"),
     ],
     [
       "carries half as much after a batch that was too large",
       after(tooLarge),
       [[own("a", 0, 3)]],
       NOW,
-      unacknowledged(0, half),
+      unacknowledged(0, "a", half),
     ],
     [
       "carries the last operation once more when the client has just started",
@@ -125,6 +126,27 @@ describe("the next request", () => {
       NOW,
       nothing,
     ],
+    [
+      "carries the other client ids when an operation of one is too large, with the full limits",
+      after(tooLarge, { type: "operation-too-large", client: "a", error: overSize, now: NOW }),
+      [[own("a", 0, 1), own("b", 0, 1)]],
+      NOW + HOUR - 1,
+      unacknowledged(0, "b"),
+    ],
+    [
+      "does not carry an operation that is too large",
+      after({ type: "operation-too-large", client: "a", error: overSize, now: NOW }),
+      [[own("a", 1, 2)]],
+      NOW + HOUR - 1,
+      nothing,
+    ],
+    [
+      "carries it again after an hour",
+      after({ type: "operation-too-large", client: "a", error: overSize, now: NOW }),
+      [[own("a", 0, 1)]],
+      NOW + HOUR,
+      unacknowledged(0, "a"),
+    ],
     ["only reads after a refusal", after(refused), [[own("a", 0, 1)]], NOW, nothing],
     [
       "only reads until five minutes after a refusal",
@@ -138,14 +160,14 @@ describe("the next request", () => {
       after(refused),
       [[own("a", 0, 1)]],
       NOW + 5 * MINUTE,
-      unacknowledged(0),
+      unacknowledged(0, "a"),
     ],
     [
       "appends again when the app asks for a sync",
       after(refused, { type: "sync-requested" }),
       [[own("a", 0, 1)]],
       NOW,
-      unacknowledged(0),
+      unacknowledged(0, "a"),
     ],
   ];
   for (const [name, state, outboxes, now, plan] of cases) {
@@ -261,6 +283,22 @@ describe("the end of a round", () => {
       },
     ],
     [
+      "with operations that are too large rejects the calls and says how many there are",
+      after({ type: "operation-too-large", client: "a", error: overSize, now: NOW }),
+      { kind: "complete" },
+      { pending: 1 },
+      {
+        status: {
+          state: "refused",
+          pending: 1,
+          why: "Operations that are too large for the server stay on this device: 1.",
+          final: false,
+        },
+        calls: { reject: overSize },
+        pause: 30_000,
+      },
+    ],
+    [
       "without a server is offline and backs off",
       after(ended(failed(offline))),
       failed(offline),
@@ -359,6 +397,20 @@ describe("abandoned stores", () => {
     const checked = after({ type: "abandoned-checked", now: NOW });
     assert.equal(mustCheckAbandoned(checked, NOW + MINUTE - 1), false);
     assert.equal(mustCheckAbandoned(checked, NOW + MINUTE), true);
+  });
+});
+
+describe("an operation that was too large", () => {
+  it("is no longer that once the server has stored it", () => {
+    const tooLarge: SyncEvent = {
+      type: "operation-too-large",
+      client: "a",
+      error: overSize,
+      now: NOW,
+    };
+    assert.equal(after(tooLarge).tooLarge.size, 1);
+    assert.equal(after(tooLarge, stored("b")).tooLarge.size, 1);
+    assert.equal(after(tooLarge, stored("a")).tooLarge.size, 0);
   });
 });
 

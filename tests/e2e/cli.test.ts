@@ -113,6 +113,42 @@ describe("the notebook on the command line", () => {
     assert.ok((await logOf(phone)).includes("for later"));
   });
 
+  it("keeps a note that is too large for the server, names it, and sends all others", async () => {
+    const device = join(folder.path, "large");
+    const key = (await run(["export", "--folder", laptop])).stdout;
+    const away = await serveHere();
+    await run(["import", "--server", away.url, "--folder", device], { input: key });
+    await away.close();
+    const file = join(folder.path, "large.txt");
+    writeFileSync(file, "x".repeat(150_000));
+    await run(["send", "before it", "--folder", device]);
+    await run(["send", "--file", file, "--folder", device]);
+    const small = await serveHere({ MAX_BODY: "100KiB" });
+    try {
+      const settings = join(device, "device.json");
+      writeFileSync(settings, readFileSync(settings, "utf8").replace(away.url, small.url));
+      for (const text of ["after it", "and more"]) {
+        const sent = await run(["send", text, "--folder", device]);
+        assert.equal(sent.code, 1);
+        assert.match(
+          sent.stderr,
+          /^Error: .*Too large for the server: note 1 of .* All others are/m,
+        );
+        const shown = await run(["status", "--folder", device]);
+        assert.match(shown.stdout, /^too large +note 1 of [0-9a-f-]{36}$/m);
+      }
+      const logged = await run(["log", "--folder", device]);
+      assert.equal(logged.code, 1);
+      assert.match(logged.stdout, /x{150000}$/m);
+      assert.match(logged.stderr, /Warning: Too large for the server: note 1 of/);
+      const other = join(folder.path, "other");
+      await run(["import", "--server", small.url, "--folder", other], { input: key });
+      assert.deepEqual(await logOf(other), ["before it", "after it", "and more"]);
+    } finally {
+      await small.close();
+    }
+  });
+
   it("stores nothing decrypted, in files that only their owner can read", async () => {
     const files = readdirSync(laptop, { recursive: true, withFileTypes: true });
     const paths = files

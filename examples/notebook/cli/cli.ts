@@ -20,7 +20,14 @@ import { hasCode, InvalidArguments, UsageError } from "./errors.ts";
 import { print, printable } from "./terminal.ts";
 
 /** Errors whose message is enough for a person; any other is printed with its stack trace. */
-const EXPECTED = [UsageError, InvalidKey, ServerRejected, StoreDamaged, ServerUnavailable];
+const EXPECTED = [
+  UsageError,
+  InvalidKey,
+  RangeError,
+  ServerRejected,
+  StoreDamaged,
+  ServerUnavailable,
+];
 
 async function main(args: readonly string[]): Promise<void> {
   const { values, positionals } = parse(args);

@@ -1,7 +1,7 @@
 /** The commands that write and read notes. */
 import { readFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
-import { ServerRejected, ServerUnavailable, textOf } from "../../../client/index.ts";
+import { type Created, ServerRejected, ServerUnavailable, textOf } from "../../../client/index.ts";
 import { compareNotes, type Note, noteData } from "../notes.ts";
 import type { Arguments } from "./command.ts";
 import { Device } from "./device.ts";
@@ -39,13 +39,20 @@ export async function send({ folder, file, words }: Arguments): Promise<void> {
     await session.sync({ isPatient: true });
     console.error(`sent ${noteCount(written)}`);
   } catch (error) {
-    const { status } = session;
+    const { status, tooLarge } = session;
     if (!isOfServer(error) || status.pending === 0) throw error;
+    const others = status.pending - tooLarge.length;
     const isFinal = status.state === "refused" && status.final;
-    throw new UsageError(
-      `${clause(error.message)}. Notes that are not sent (${status.pending}) are kept in ${folder}; ` +
-        (isFinal ? "log prints them." : "the next send, log or watch sends them."),
-    );
+    const ending = isFinal ? "log prints them." : "the next send, log or watch sends them.";
+    const sentences = [
+      `${clause(error.message)}.`,
+      ...(tooLarge.length === 0 ? [] : [tooLargeText(tooLarge, folder)]),
+      ...(others === 0
+        ? []
+        : [`Notes that are not sent (${others}) are kept in ${folder}; ${ending}`]),
+    ];
+    if (others === 0) sentences.push("All others are sent.");
+    throw new UsageError(sentences.join(" "));
   } finally {
     await session.close();
   }
@@ -64,9 +71,12 @@ export async function log({ folder, json }: Arguments): Promise<void> {
     await session.sync();
   } catch (error) {
     if (!isOfServer(error)) throw error;
-    console.error(
-      printable(`Warning: ${clause(error.message)}. Notes of other devices may be missing.`),
-    );
+    const { status, tooLarge } = session;
+    const isRead = tooLarge.length > 0 && tooLarge.length === status.pending;
+    const what = isRead
+      ? tooLargeText(tooLarge, folder)
+      : `${clause(error.message)}. Notes of other devices may be missing.`;
+    console.error(printable(`Warning: ${what}`));
     process.exitCode = 1;
   } finally {
     own = await session.ownNotes();
@@ -140,6 +150,7 @@ export async function status({ folder }: Arguments): Promise<void> {
     notebook: `${identity.fingerprint.slice(0, 8)}, RSA key of ${identity.bits} bits`,
     "this device": `${session.client}, ${noteCount((await session.ownNotes()).length)}`,
     "other devices": `${others.length}, ${noteCount(received)}`,
+    ...(session.tooLarge.length === 0 ? {} : { "too large": placesText(session.tooLarge) }),
   };
   await session.close();
   const lines = Object.entries(rows).map(([name, value]) => `${name.padEnd(15)}${value}\n`);
@@ -148,6 +159,18 @@ export async function status({ folder }: Arguments): Promise<void> {
 
 function isOfServer(error: unknown): error is ServerUnavailable | ServerRejected {
   return error instanceof ServerUnavailable || error instanceof ServerRejected;
+}
+
+/** What becomes of notes that are too large for the server. */
+function tooLargeText(tooLarge: readonly Created[], folder: string): string {
+  return (
+    `Too large for the server: ${placesText(tooLarge)}. They are kept in ${folder}, log prints them, ` +
+    "and each send, log, watch or status tries to send them again."
+  );
+}
+
+function placesText(notes: readonly Created[]): string {
+  return notes.map(({ client, index }) => `note ${index} of ${client}`).join(", ");
 }
 
 function decode(bytes: Uint8Array, file: string): string {

@@ -1,5 +1,6 @@
 /** A client for the time of one command: progress, warnings, and a sync that does not retry. */
 import {
+  type Created,
   type Cursor,
   type Identity,
   ServerUnavailable,
@@ -76,6 +77,11 @@ export class Session {
 
   get status(): Status {
     return this.#client.status;
+  }
+
+  /** The notes that are too large for the server, and are only on this device. */
+  get tooLarge(): readonly Created[] {
+    return this.#client.tooLarge;
   }
 
   /** Writes a note. It is durable on this device once the promise is fulfilled. */

@@ -1,5 +1,5 @@
 /** The notebook as a web page. All devices with the same key share one notebook. */
-import { SyncClient } from "../../../client/index.ts";
+import { type Created, SyncClient } from "../../../client/index.ts";
 import { IndexedDbStore } from "../../../client/indexeddb.ts";
 import { noteData, noteOf } from "../notes.ts";
 import { checkBrowser, withStorage } from "./browser.ts";
@@ -75,6 +75,8 @@ async function openClient(
   let hasSynced = false;
   let hasWritten = false;
   let received = 0;
+  // The status can change before there is a client.
+  let tooLarge: () => readonly Created[] = () => [];
   const client = await SyncClient.open({
     url: new URL(".", location.href),
     identity,
@@ -92,7 +94,7 @@ async function openClient(
     },
     onStatus: (now) => {
       line.show(now);
-      notes.setPending(now.pending);
+      notes.setPending(now.pending, tooLarge());
       // A store that fails is reported by `onLost`.
       ciphertexts.addAcknowledged(store).catch(() => undefined);
       if (now.state !== "synced") return;
@@ -115,6 +117,7 @@ async function openClient(
       await addOwn(client, notes);
     },
   });
+  tooLarge = () => client.tooLarge;
   line.show(client.status);
   await addOwn(client, notes);
   onWrite(closing.signal, async (text) => {
@@ -128,7 +131,7 @@ async function openClient(
 
 async function addOwn(client: SyncClient, notes: NotesList): Promise<void> {
   for await (const operations of client.operations()) notes.addOwn(operations.map(noteOf));
-  notes.setPending(client.status.pending);
+  notes.setPending(client.status.pending, client.tooLarge);
 }
 
 /** @param signal aborted once no note can be written any more */

@@ -1,4 +1,5 @@
 /** The list of notes on the page, newest first. Only those that may be on the screen are in it. */
+import type { Created } from "../../../client/index.ts";
 import type { Note } from "../notes.ts";
 import { SortedNotes } from "../sorted-notes.ts";
 import { beforeNextFrame, create, find, setText } from "./dom.ts";
@@ -19,6 +20,8 @@ export class NotesList {
   #items = new Map<Note, HTMLLIElement>();
   #limit = STEP;
   #pending = 0;
+  /** The names of notes that are too large for the server. */
+  #tooLarge: ReadonlySet<string> = new Set();
   readonly #render = beforeNextFrame(() => this.#renderNow());
 
   constructor() {
@@ -54,9 +57,14 @@ export class NotesList {
     setText(this.#news, text);
   }
 
-  /** Marks the newest of this tab's notes, as many as are not sent yet. */
-  setPending(count: number): void {
-    this.#pending = count;
+  /**
+   * Marks the newest of this tab's notes, as many as are not sent yet.
+   *
+   * @param tooLarge those among the unsent that the server does not take, wherever they are
+   */
+  setPending(count: number, tooLarge: readonly Created[]): void {
+    this.#pending = count - tooLarge.length;
+    this.#tooLarge = new Set(tooLarge.map(nameOf));
     this.#render();
   }
 
@@ -100,13 +108,19 @@ export class NotesList {
   }
 
   #mark(note: Note, item: HTMLLIElement): void {
+    const isTooLarge = this.#tooLarge.has(nameOf(note));
     const isPending = (this.#own.get(note) ?? -1) >= this.#own.size - this.#pending;
-    if (item.hasAttribute("data-pending") === isPending) return;
-    item.toggleAttribute("data-pending", isPending);
+    item.toggleAttribute("data-pending", isPending || isTooLarge);
     const mark = item.querySelector("small > span:last-child");
-    if (mark instanceof HTMLElement) setText(mark, isPending ? ", not sent yet" : "");
+    const text = isPending ? ", not sent yet" : "";
+    if (mark instanceof HTMLElement)
+      setText(mark, isTooLarge ? ", too large for the server" : text);
   }
 }
 
 /** One for all: making one takes longer than using it. */
 const TIME = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+
+function nameOf({ client, index }: Created): string {
+  return `${client} ${index}`;
+}
