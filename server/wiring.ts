@@ -13,10 +13,11 @@ import { EntryReader } from "../oplog/entries.ts";
 import { ListingCache } from "../oplog/listing-cache.ts";
 import { ObjectCache } from "../oplog/object-cache.ts";
 import { Reader } from "../oplog/reader.ts";
-import { NO_TELEMETRY, type Telemetry } from "../oplog/telemetry.ts";
+import type { Telemetry } from "../oplog/telemetry.ts";
 import type { Driver } from "../storage/driver.ts";
 import { InstrumentedDriver } from "../storage/instrumented.ts";
 import { Access } from "../sync/access.ts";
+import { AddressLimiter } from "../sync/address-limiter.ts";
 import { Erasures } from "../sync/erasure.ts";
 import { PublicKeyCache } from "../sync/public-key.ts";
 import { mostClients, Quota } from "../sync/quota.ts";
@@ -24,6 +25,7 @@ import { RateLimiter } from "../sync/rate-limiter.ts";
 import { RequestParser } from "../sync/request.ts";
 import { SyncService } from "../sync/service.ts";
 import { SignatureVerifier } from "../sync/signature-verifier.ts";
+import { Strangers } from "../sync/strangers.ts";
 import { AllowListFile } from "./allow-list-file.ts";
 import type { Config } from "./config.ts";
 import { BodyReader } from "./http/body-reader.ts";
@@ -67,6 +69,8 @@ const REQUEST_KINDS = ["list", "get", "put", "delete"] as const;
 /** The log and the service, without HTTP. */
 export interface ServiceWiring {
   readonly service: SyncService;
+  /** Absent where the rate limit is turned off. */
+  readonly strangers: Strangers | undefined;
   /** Absent where compaction is turned off. */
   readonly compaction: CompactionScheduler | undefined;
 }
@@ -152,15 +156,8 @@ export function wireService(options: ServiceWiringOptions): ServiceWiring {
       : undefined;
   const perHour = config.NEW_USERS_PER_HOUR;
   const newUsers =
-    perHour > 0
-      ? new RateLimiter({
-          rate: perHour / 3600,
-          burst: perHour,
-          now,
-          // `rate_limited` counts refusals by a user's own limit only.
-          telemetry: NO_TELEMETRY,
-        })
-      : undefined;
+    perHour > 0 ? new AddressLimiter({ rate: perHour / 3600, burst: perHour, now }) : undefined;
+  const strangers = config.RATE_LIMIT > 0 ? new Strangers(now) : undefined;
   const allowList =
     config.USERS === "open"
       ? undefined
@@ -179,8 +176,10 @@ export function wireService(options: ServiceWiringOptions): ServiceWiring {
     allowList,
     limiter,
     newUsers,
+    strangers,
+    listings,
   });
-  return { service, compaction };
+  return { service, strangers, compaction };
 }
 
 /** Throws as `wireService` does. */
@@ -191,7 +190,7 @@ export function wire(options: WiringOptions): Wiring {
   const running = { count: 0 };
   const driver = new InstrumentedDriver(options.driver);
   const pause = () => untilIdle(running);
-  const { service, compaction } = wireService({ ...options, driver, telemetry, pause });
+  const { service, strangers, compaction } = wireService({ ...options, driver, telemetry, pause });
 
   const limiter = new ConcurrencyLimiter({
     maxRequests: config.MAX_REQUESTS,
@@ -200,6 +199,7 @@ export function wire(options: WiringOptions): Wiring {
   });
   const endpoint = new SyncEndpoint({
     service,
+    strangers,
     parser: new RequestParser(new PublicKeyCache()),
     signatures: new RequestSignatures({
       publicUrl: config.PUBLIC_URL,

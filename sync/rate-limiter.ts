@@ -69,7 +69,8 @@ interface Bucket {
   at: number;
 }
 
-const BYTES_PER_TOKEN = 1024 * 1024;
+/** A token pays for so many bytes. */
+export const BYTES_PER_TOKEN = 1024 * 1024;
 
 /** How many of the least recently used buckets are tried for one that may be evicted. */
 const EVICTION_TRIES = 8;
@@ -115,6 +116,14 @@ export class RateLimiter {
     const bucket = this.#bucket(name);
     if (bucket === undefined) return;
     bucket.tokens = Math.min(this.#options.burst, bucket.tokens - bytes / BYTES_PER_TOKEN);
+  }
+
+  /** Whole seconds until a request would be admitted; 0 where it is admitted now. */
+  retryAfter(name: string): number {
+    const bucket = this.#buckets.get(name);
+    if (bucket === undefined) return this.#makeRoom() ? 0 : Math.ceil(1 / this.#options.rate);
+    this.#refill(bucket);
+    return Math.max(0, Math.ceil((1 - bucket.tokens) / this.#options.rate));
   }
 
   /** A bucket, refilled up to now; `undefined` where there is no room for another. */

@@ -4,16 +4,19 @@
  */
 import type { Appender } from "../oplog/appender.ts";
 import type { Listing } from "../oplog/listing.ts";
+import type { ListingCache } from "../oplog/listing-cache.ts";
 import type { Fingerprint } from "../oplog/names.ts";
 import type { AccessCheck, Addition, Reservation } from "../oplog/policy.ts";
 import type { MemoryBudget } from "../oplog/prefetch.ts";
 import type { Reader, Reading } from "../oplog/reader.ts";
 import { type Access, SignatureRequired } from "./access.ts";
+import type { AddressLimiter } from "./address-limiter.ts";
 import { type AllowList, UserNotAllowed } from "./allow-list.ts";
 import type { Erasures } from "./erasure.ts";
 import type { Quota } from "./quota.ts";
 import { NewUsersLimited, RateLimited, type RateLimiter, type RateStatus } from "./rate-limiter.ts";
 import type { EraseRequest, SyncRequest } from "./request.ts";
+import type { Strangers } from "./strangers.ts";
 
 export interface SyncServiceOptions {
   readonly appender: Appender;
@@ -28,7 +31,10 @@ export interface SyncServiceOptions {
   /** Limits the requests and bytes of each user. Absent where the limit is turned off. */
   readonly limiter: RateLimiter | undefined;
   /** Limits new users by network address. Absent where the limit is turned off. */
-  readonly newUsers: RateLimiter | undefined;
+  readonly newUsers: AddressLimiter | undefined;
+  /** Absent where the limit is turned off. */
+  readonly strangers: Strangers | undefined;
+  readonly listings: ListingCache;
 }
 
 /** What is known of a request beside its content. */
@@ -137,18 +143,25 @@ export class SyncService {
     operations: number,
     mustSign: string | undefined,
   ): Authorized {
-    const { access, limiter, quota } = this.#options;
+    const { access, limiter, quota, strangers, listings } = this.#options;
     if (!signed && mustSign !== undefined) throw new SignatureRequired(user, mustSign);
     // After the signature was verified, and apart from unsigned requests: knowing the public key
     // alone must not take tokens from those who can sign.
     const bucket = signed ? `signed.${user}` : user;
     const rate = limiter && charge(limiter, bucket, bytes + operations * BYTES_PER_OPERATION);
-    const check = access.check(user, signed, (listing) => {
+    const accessCheck = access.check(user, signed, (listing) => {
       // The lock is stored, so it makes a user with nothing stored yet a new one.
       if (listing.clients.size > 0 || quota.isAppending(user)) return;
       const refusal = this.#countNewUser(address);
       if (refusal !== undefined) throw refusal;
     });
+    strangers?.beforeList(address, listings.current(user));
+    let isCounted = false;
+    const check: AccessCheck = (listing) => {
+      if (!isCounted) strangers?.afterList(address, listing);
+      isCounted = true;
+      return accessCheck(listing);
+    };
     return { check, bucket, rate };
   }
 
@@ -167,8 +180,11 @@ export class SyncService {
 
   /** Counts a new user of a network address, or returns why there may be none. */
   #countNewUser(address: string): NewUsersLimited | undefined {
-    const verdict = this.#options.newUsers?.admit(address, 0);
-    return verdict?.admitted === false ? new NewUsersLimited(verdict.retryAfter) : undefined;
+    const { newUsers } = this.#options;
+    const wait = newUsers?.retryAfter(address) ?? 0;
+    if (wait > 0) return new NewUsersLimited(wait);
+    newUsers?.charge(address, 1);
+    return undefined;
   }
 }
 

@@ -1,17 +1,21 @@
 import type { ServerRequest } from "srvx";
 import { LINES_TYPE, OPERATION_COUNT } from "../../protocol/limits.ts";
+import type { PublicKey } from "../../sync/public-key.ts";
 import type { EraseRequest, RequestParser } from "../../sync/request.ts";
 import type { RequestContext, SyncService } from "../../sync/service.ts";
+import type { Strangers } from "../../sync/strangers.ts";
 import type { BodyReader } from "./body-reader.ts";
 import type { ClientAddresses } from "./client-address.ts";
 import type { ConcurrencyLimiter, Permit } from "./concurrency-limiter.ts";
 import type { Deliveries } from "./deliveries.ts";
 import { Problem } from "./problems.ts";
 import { type Reply, rateFields } from "./response.ts";
-import type { RequestSignatures } from "./signature.ts";
+import { type RequestSignatures, SignatureInvalid } from "./signature.ts";
 
 export interface SyncEndpointOptions {
   readonly service: SyncService;
+  /** Absent where the rate limit is turned off. */
+  readonly strangers: Strangers | undefined;
   readonly parser: RequestParser;
   readonly signatures: RequestSignatures;
   readonly addresses: ClientAddresses;
@@ -76,11 +80,29 @@ export class SyncEndpoint {
       const check = service.checkAllowed(parsed.user);
       if (check !== undefined) await check;
       const signed = signatures.has(request);
-      if (signed) await signatures.check(request, body, parsed.key);
+      if (signed) await this.#checkSignature(request, body, parsed.key, address);
       const context = { address, bytes: body.byteLength, signed, budget: permit };
       return await answer(parsed, context, permit);
     } catch (error) {
       permit.release();
+      throw error;
+    }
+  }
+
+  /** Throws `SignatureInvalid`, and `AddressLimited` where too many were. */
+  async #checkSignature(
+    request: ServerRequest,
+    body: Uint8Array,
+    key: PublicKey,
+    address: string,
+  ): Promise<void> {
+    const { signatures, strangers } = this.#options;
+    strangers?.beforeSignature(address, key);
+    try {
+      await signatures.check(request, body, key);
+      strangers?.afterSignature(address, key, true);
+    } catch (error) {
+      if (error instanceof SignatureInvalid) strangers?.afterSignature(address, key, false);
       throw error;
     }
   }

@@ -1,0 +1,83 @@
+import { LRUCache } from "lru-cache";
+import type { Listing } from "../oplog/listing.ts";
+import type { Fingerprint } from "../oplog/names.ts";
+import { AddressLimiter } from "./address-limiter.ts";
+import type { PublicKey } from "./public-key.ts";
+
+/** Refused: too much work was done for strangers from this network address. */
+export class AddressLimited extends Error {
+  override name = "AddressLimited";
+  readonly code = "rate-limited";
+  /** In seconds. */
+  readonly retryAfter: number;
+  readonly detail: string;
+  constructor(retryAfter: number) {
+    super("too much work was done for strangers from this network address");
+    this.retryAfter = retryAfter;
+    this.detail = `Too many requests from this network address were signed wrongly, or of users with nothing stored. Nothing was stored. Try again in ${retryAfter} s.`;
+  }
+}
+
+/** Tokens that an address gains in a second, and that it can save up. */
+const RATE = 10;
+const BURST = 200;
+
+/** Users remembered who have signed a request of late. */
+const REMEMBERED = 10_000;
+
+/** The length of a public key of 2048 bits, in bytes. */
+const SHORTEST_KEY = 294;
+
+/**
+ * Counts, by network address, the work that is done for nobody in particular: a list of storage for a
+ * user of whom nothing is stored, and a signature that does not hold. No limit of a user counts it,
+ * because making a key costs nothing.
+ */
+export class Strangers {
+  readonly #limiter: AddressLimiter;
+  readonly #signed = new LRUCache<Fingerprint, true>({ max: REMEMBERED });
+
+  /** @param now milliseconds of a clock that never goes back */
+  constructor(now: () => number) {
+    this.#limiter = new AddressLimiter({ rate: RATE, burst: BURST, now });
+  }
+
+  /**
+   * To be called before a signature is verified. Throws `AddressLimited`, but not for a user who has
+   * signed of late: who shares an address with a stranger goes on.
+   */
+  beforeSignature(address: string, { fingerprint }: PublicKey): void {
+    if (!this.#signed.has(fingerprint)) this.#check(address);
+  }
+
+  /** To be called once a signature was verified: a wrong one costs by the square of its key's length. */
+  afterSignature(address: string, { fingerprint, spki }: PublicKey, holds: boolean): void {
+    if (holds) this.#signed.set(fingerprint, true);
+    else this.#limiter.charge(address, (spki.byteLength / SHORTEST_KEY) ** 2);
+  }
+
+  /**
+   * To be called before storage is listed for a user. Throws `AddressLimited` for one who is not
+   * known to have anything stored.
+   *
+   * @param listing the user's listing, where one is cached
+   */
+  beforeList(address: string, listing: Listing | undefined): void {
+    if (listing === undefined || isEmpty(listing)) this.#check(address);
+  }
+
+  /** To be called with the listing of a request. */
+  afterList(address: string, listing: Listing): void {
+    if (isEmpty(listing)) this.#limiter.charge(address, 1);
+  }
+
+  #check(address: string): void {
+    const wait = this.#limiter.retryAfter(address);
+    if (wait > 0) throw new AddressLimited(wait);
+  }
+}
+
+/** True for the listing of a user of whom nothing is stored. */
+function isEmpty({ clients, signed, erasedAt, unrecognized }: Listing): boolean {
+  return clients.size + unrecognized === 0 && !signed && erasedAt === undefined;
+}
