@@ -35,7 +35,7 @@ describe("the server under a supervisor", () => {
   after(() => folder.remove());
 
   const elsewhere = process.versions.bun ?? process.versions.deno;
-  const where = elsewhere === undefined ? "" : " (skipped: npm starts Node)";
+  const where = elsewhere === undefined ? "" : " (skipped: npm and pm2 start Node)";
   for (const command of [
     ["npm", "start"],
     ["npx", "bun", "server.ts"],
@@ -52,7 +52,9 @@ describe("the server under a supervisor", () => {
     });
   }
 
-  it("starts where pm2 imports it and names it in the environment", async () => {
+  it(`starts where pm2 imports it and names it in the environment${where}`, {
+    skip: elsewhere !== undefined,
+  }, async () => {
     const file = join(projectFolder, "server.ts");
     const container = join(folder.path, "container.mjs");
     writeFileSync(container, `await import(${JSON.stringify(pathToFileURL(file).href)});`);
