@@ -112,7 +112,7 @@ export class Appender {
       }
       if (objects instanceof ObjectDamaged) {
         // The next listing lacks it, so that this comes to an end.
-        listing = await listings.fresh(batch.user);
+        listing = await this.#listAgain(batch, policy, objects);
         continue;
       }
       const plan = current === undefined ? new Outdated() : decide(listing, batch, objects, policy);
@@ -125,9 +125,29 @@ export class Appender {
       } else if (lists === MAX_LISTS || (lists > 0 && !mayList)) {
         throw this.#counted(plan);
       }
-      listing = await listings.fresh(batch.user);
+      listing = await this.#listAgain(batch, policy, plan);
       lists++;
     }
+  }
+
+  /**
+   * Lists before an append is refused. What is wrong with a batch shows in the objects of its client;
+   * only a quota is about the whole log, which costs much more to list.
+   */
+  async #listAgain(
+    { user, client }: Batch,
+    policy: AppendPolicy,
+    refusal: Error,
+  ): Promise<Listing> {
+    const { listings } = this.#options;
+    const isOfClient =
+      refusal instanceof OperationGap ||
+      refusal instanceof OperationConflict ||
+      refusal instanceof ObjectMissing;
+    const whole = !isOfClient || listings.current(user) === undefined;
+    const listing = await (whole ? listings.fresh(user) : listings.freshOf(user, client));
+    policy.listed?.(whole ? listing.runs : (listing.clients.get(client)?.runs.length ?? 0));
+    return listing;
   }
 
   #counted(refusal: Error): Error {

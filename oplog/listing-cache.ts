@@ -1,8 +1,10 @@
 import { LRUCache } from "lru-cache";
 import type { Driver, StoredObject } from "../storage/driver.ts";
 import { DamagedObjects } from "./damaged-objects.ts";
-import { Listing } from "./listing.ts";
+import { KeyedQueue } from "./keyed-queue.ts";
+import { holesIn, Listing, withAppended } from "./listing.ts";
 import {
+  clientPrefix,
   type Fingerprint,
   formatMarker,
   formatName,
@@ -22,6 +24,8 @@ export interface ListingCacheOptions {
   readonly maxRuns: number;
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number;
+  /** Milliseconds of Unix time, which also passes while the machine sleeps. Absent in tests. */
+  readonly time?: () => number;
   /** Objects that count as missing. */
   readonly damaged?: DamagedObjects;
   readonly telemetry: Telemetry;
@@ -40,6 +44,7 @@ export const MAX_LISTS = 5;
 interface LoadStart {
   readonly order: number;
   readonly at: number;
+  readonly time: number;
 }
 
 interface CachedListing extends LoadStart {
@@ -69,6 +74,7 @@ export class ListingCache {
   readonly #entries: LRUCache<Fingerprint, CachedListing>;
   /** Users whose listing is held, whatever the cache evicts. */
   readonly #held = new Map<Fingerprint, HeldListing>();
+  readonly #queue = new KeyedQueue();
   readonly #loads = new Map<Fingerprint, Load>();
   readonly #listeners: LoadListener[] = [];
   /** How many loads have begun. */
@@ -93,8 +99,8 @@ export class ListingCache {
 
   /** The user's listing as it was no longer than `LISTING_TTL` ago. */
   get(user: Fingerprint): Promise<Listing> {
-    const { ttl, now } = this.#options;
-    return ttl === 0 ? this.fresh(user) : this.#get(user, ({ at }) => now() - at < ttl);
+    const { ttl } = this.#options;
+    return ttl === 0 ? this.fresh(user) : this.#get(user, (load) => this.#ageOf(load) < ttl);
   }
 
   /** The user's listing as it is cached, however old; read from storage only where none is. */
@@ -106,6 +112,38 @@ export class ListingCache {
   fresh(user: Fingerprint): Promise<Listing> {
     const before = this.#begun;
     return this.#get(user, ({ order }) => order > before);
+  }
+
+  /**
+   * The user's listing, with the objects of one client as storage has them after this call: what a
+   * refusal of an append needs. One list of a user at a time. Reads all where nothing is cached.
+   */
+  freshOf(user: Fingerprint, client: string): Promise<Listing> {
+    return this.#queue.run(user, async () => {
+      let holes: string | undefined;
+      for (let lists = 0; lists < MAX_LISTS; lists++) {
+        const before = this.current(user);
+        if (before === undefined) break;
+        const objects = await this.#options.driver.list(clientPrefix(user, client));
+        const listed = new Listing(this.#usable(user, objects, client));
+        const entry = this.#cached(user);
+        // Where the log was listed or compacted meanwhile, this list may have come too early.
+        if (entry === undefined || entry.listing !== before) continue;
+        const found = holesIn(listed);
+        if (found !== undefined && found !== holes) {
+          holes = found;
+          continue;
+        }
+        const listing = entry.listing.updated(client, listed);
+        if (listing === entry.listing) return listing;
+        // A load that is under way may have come too early for what is handed out here.
+        const load = this.#loads.get(user);
+        if (load !== undefined) load.cacheable = false;
+        this.#cache(user, { ...entry, listing });
+        return listing;
+      }
+      return this.fresh(user);
+    });
   }
 
   /**
@@ -189,6 +227,24 @@ export class ListingCache {
     if (listing !== entry.listing) this.#cache(user, { ...entry, listing });
   }
 
+  /**
+   * How long ago a load began: the greater of two clocks, because one stands still while the machine
+   * sleeps, and the other can be set back.
+   */
+  #ageOf(load: LoadStart): number {
+    const { now, time = now } = this.#options;
+    return Math.max(now() - load.at, time() - load.time);
+  }
+
+  /** The objects of a list of a user that are to be used. */
+  #usable(
+    user: Fingerprint,
+    objects: readonly StoredObject[],
+    client?: string,
+  ): readonly StoredObject[] {
+    return this.#superseded.without(user, this.#damaged.without(objects), client);
+  }
+
   #cached(user: Fingerprint): CachedListing | undefined {
     return this.#entries.get(user) ?? this.#held.get(user)?.cached;
   }
@@ -221,7 +277,8 @@ export class ListingCache {
    * as a log that ends too early.
    */
   #load(user: Fingerprint): Promise<Listing> {
-    const start = { order: ++this.#begun, at: this.#options.now() };
+    const { now, time = now } = this.#options;
+    const start = { order: ++this.#begun, at: now(), time: time() };
     this.#telemetry.count("listing_cache", "load");
     const appended: StoredObject[] = [];
     const read = async () => {
@@ -230,8 +287,7 @@ export class ListingCache {
         for (;;) {
           const objects = await this.#options.driver.list(userPrefix(user));
           // No await from here on: an append that is recorded in between would be lost.
-          const usable = this.#superseded.without(user, this.#damaged.without(objects));
-          const listing = new Listing(withAppended(usable, appended));
+          const listing = new Listing(withAppended(this.#usable(user, objects), appended));
           const before = holes;
           holes = holesIn(listing);
           if (holes !== undefined && holes !== before) continue;
@@ -254,21 +310,4 @@ export class ListingCache {
     this.#loads.set(user, load);
     return load.listing;
   }
-}
-
-/** The holes in a listing as text, to compare; `undefined` where there are none. */
-function holesIn({ clients }: Listing): string | undefined {
-  const all = [...clients].map(([client, { holes }]) => ({ client, holes }));
-  const some = all.filter(({ holes }) => holes.length > 0);
-  return some.length > 0 ? JSON.stringify(some) : undefined;
-}
-
-/** The listed objects and the appended ones, in byte order of their names. */
-function withAppended(
-  objects: readonly StoredObject[],
-  appended: readonly StoredObject[],
-): Iterable<StoredObject> {
-  if (appended.length === 0) return objects;
-  const byName = new Map([...objects, ...appended].map((object) => [object.name, object]));
-  return [...byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }

@@ -109,13 +109,30 @@ export class Listing {
     if (kept.length === sequence.runs.length && unknown.length === 0) return this;
     const compacted = new Sequence();
     for (const run of [...kept, ...unknown].sort(byName)) compacted.add(run);
+    return this.#with(client, compacted);
+  }
+
+  /**
+   * The listing with what another one, of the objects of one client, shows of that client. Returns a
+   * new listing, as `compacted` does, or this one where nothing changes.
+   */
+  updated(client: string, other: Listing): Listing {
+    const [known, found] = [this.clients.get(client), other.clients.get(client)];
+    const keys = (sequence: Sequence | undefined) => sequence?.runs.map(keyOf).join();
+    return keys(known) === keys(found) ? this : this.#with(client, found);
+  }
+
+  /** A listing in which a client has another sequence, or none. */
+  #with(client: string, sequence: Sequence | undefined): Listing {
+    const before = this.clients.get(client);
     const listing = new Listing([]);
     listing.#unrecognized = this.#unrecognized;
     listing.#signed = this.#signed;
-    listing.#runs = this.#runs - sequence.runs.length + compacted.runs.length;
-    listing.#bytes = this.#bytes - storedBytes(sequence) + storedBytes(compacted);
+    listing.#runs = this.#runs + runsOf(sequence) - runsOf(before);
+    listing.#bytes = this.#bytes + storedBytes(sequence) - storedBytes(before);
     for (const [other, theirs] of this.clients) listing.clients.set(other, theirs);
-    listing.clients.set(client, compacted);
+    if (sequence === undefined) listing.clients.delete(client);
+    else listing.clients.set(client, sequence);
     return listing;
   }
 
@@ -131,8 +148,29 @@ export class Listing {
   }
 }
 
-function storedBytes({ runs }: Sequence): number {
-  return runs.reduce((sum, { size }) => sum + size, 0);
+/** The holes in a listing as text, to compare; `undefined` where there are none. */
+export function holesIn({ clients }: Listing): string | undefined {
+  const all = [...clients].map(([client, { holes }]) => ({ client, holes }));
+  const some = all.filter(({ holes }) => holes.length > 0);
+  return some.length > 0 ? JSON.stringify(some) : undefined;
+}
+
+/** The listed objects and the appended ones, in byte order of their names. */
+export function withAppended(
+  objects: readonly StoredObject[],
+  appended: readonly StoredObject[],
+): Iterable<StoredObject> {
+  if (appended.length === 0) return objects;
+  const byName = new Map([...objects, ...appended].map((object) => [object.name, object]));
+  return [...byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+function storedBytes(sequence: Sequence | undefined): number {
+  return sequence?.runs.reduce((sum, { size }) => sum + size, 0) ?? 0;
+}
+
+function runsOf(sequence: Sequence | undefined): number {
+  return sequence?.runs.length ?? 0;
 }
 
 function isSame(a: Omit<Run, "size">, b: Omit<Run, "size">): boolean {

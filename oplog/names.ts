@@ -87,6 +87,11 @@ export function userPrefix(user: Fingerprint): string {
   return `${user}.`;
 }
 
+/** The prefix of the names of all objects of one client of a user, and of no others. */
+export function clientPrefix(user: Fingerprint, client: string): string {
+  return `${user}.${client}.`;
+}
+
 const ZEROS = "0".repeat(16);
 
 /** The index with leading zeros. `padStart` takes ten times as long on Bun. */

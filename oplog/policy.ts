@@ -15,6 +15,8 @@ export type AccessCheck = (listing: Listing) => Promise<void> | undefined;
 /** What an append decides by, beside the listing. */
 export interface AppendPolicy {
   readonly check: AccessCheck;
+  /** Called when the append had storage list so many objects, beside the cached listing. */
+  readonly listed?: (objects: number) => void;
   /**
    * Reserves room for objects that are about to be stored, or returns the error to refuse them
    * with. A refusal by a cached listing is not final: `reserve` is called again with a fresh one. It

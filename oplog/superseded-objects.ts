@@ -58,16 +58,20 @@ export class SupersededObjects {
   /**
    * The objects of a list without those that are superseded, as far as all objects that supersede
    * them are in the list: where one was lost or damaged, what it superseded is needed.
+   *
+   * @param client the client that the list is of; all of them by default
    */
   without<Listed extends { readonly name: string }>(
     user: Fingerprint,
     objects: readonly Listed[],
+    client?: string,
   ): readonly Listed[] {
     const batches = this.#users.get(user);
     if (batches === undefined) return objects;
     const listed = new Set(objects.map(({ name }) => name));
     const hidden = new Set<string>();
     for (const batch of batches) {
+      if (client !== undefined && batch.client !== client) continue;
       batch.valid = batch.byNames.every((name) => listed.has(name));
       if (batch.valid) for (const name of batch.names) hidden.add(name);
     }

@@ -75,7 +75,7 @@ export const Settings = v.object({
       kind.number("must be a number of at least 0, such as 20 or 0.5; 0 turns the limit off", 0),
       v.description(
         "tokens a user gains in a second: a request costs 1, and 1 for each MiB moved, where each " +
-          "operation adds 1 KiB; 0 turns the limit off",
+          "operation adds 1 KiB, and so does each object listed before an append is refused; 0 turns the limit off",
       ),
     ),
     "20",

@@ -96,6 +96,7 @@ export function wireService(options: ServiceWiringOptions): ServiceWiring {
     ttl: config.LISTING_TTL,
     maxRuns: config.LISTING_CACHE_RUNS,
     now,
+    time,
     damaged: new DamagedObjects({
       now,
       onFound: (user, error) => logger.error("an object is damaged", { user, error }),

@@ -68,6 +68,9 @@ interface Authorized {
 /** An operation costs as much as so many bytes, however short it is. */
 const BYTES_PER_OPERATION = 1024;
 
+/** A listed object costs as much as so many bytes: a page of a list costs about a token. */
+const BYTES_PER_OBJECT = 1024;
+
 /** Syncs and erases users: authorize, append, read. */
 export class SyncService {
   readonly #options: SyncServiceOptions;
@@ -101,6 +104,8 @@ export class SyncService {
       const { address } = context;
       const policy = {
         check,
+        // To be refused costs as much as what it had the server list.
+        listed: (objects: number) => limiter?.charge(bucket, objects * BYTES_PER_OBJECT),
         reserve: (addition: Addition, listing: Listing) =>
           this.#reserve(addition, listing, address),
       };

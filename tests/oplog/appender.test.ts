@@ -172,6 +172,19 @@ describe("the log", () => {
     assert.deepEqual(await read(), [operation(a, 0, one)]);
   });
 
+  it("lists the objects of its client only before it refuses an operation by its index, and reports how many", async () => {
+    await append(a, 0, "0");
+    for (let index = 0; index < 5; index++) await append(b, index, `${index}`);
+    const listed: number[] = [];
+    const policy = { listed: (objects: number) => void listed.push(objects) };
+    driver.calls.length = 0;
+    await assert.rejects(log.append(user, a, 2, ["2"], policy), OperationGap);
+    await assert.rejects(log.append(user, a, 0, ["other"], policy), OperationConflict);
+    const lists = driver.calls.filter(({ kind }) => kind === "list").map(({ name }) => name);
+    assert.deepEqual(lists, [`${user}.${a}.`, `${user}.${a}.`]);
+    assert.deepEqual(listed, [1, 1]);
+  });
+
   it("recognizes a retry of any part of a segment, and refuses other payloads", async () => {
     const batch = Array.from({ length: 10 }, (_, i) => `payload ${i}`);
     await append(a, 0, ...batch);

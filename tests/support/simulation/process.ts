@@ -70,7 +70,7 @@ export class SimulatedProcess {
       driver: storage.driverOf(this),
       logger: LOGGER,
       now,
-      time: () => 1_700_000_000_000 + 1000 * now(),
+      time: () => 1_700_000_000_000 + now(),
       compaction: {
         limits: { operations: options.packOperations, bytes: options.packBytes },
         timing: { debounce: NEVER, maxDelay: NEVER, deleteDelay: options.retention, backoff: 0 },
