@@ -72,9 +72,11 @@ export function createHandler(options: HandlerOptions): Handler {
     } catch (error) {
       const problem = problemOf(error);
       const status = PROBLEMS[problem.code];
-      // A `Problem` is thrown on purpose, and logged there if it has to be.
-      if (status >= 500 && !(error instanceof Problem)) {
-        logger.error("a request failed", { status, error });
+      // A fault of the program shows its stack, one of storage only its reason. What a user or the
+      // load of the moment has caused is no error of the server, and metrics count it.
+      if (problem.code === "internal-error") logger.error("a request failed", { status, error });
+      else if (problem.code === "storage-unavailable" && !(error instanceof Problem)) {
+        logger.error("storage failed", { status, reason: problem.message });
       }
       metrics.count("refusals", problem.code);
       return problemReply(problem, time);

@@ -13,18 +13,61 @@ export interface Logger {
   readonly lostLines: () => number;
 }
 
-/** @param write takes one line, with its line feed; writes to standard error by default */
-export function createLogger(level: LogLevel, write?: (line: string) => void): Logger {
+/** Lines of one message in a minute, above level debug: who causes them does not fill the disk. */
+const LINES_A_MINUTE = 10;
+const MINUTE = 60_000;
+
+/**
+ * @param write takes one line, with its line feed; writes to standard error by default
+ * @param now milliseconds of a clock that never goes back
+ */
+export function createLogger(
+  level: LogLevel,
+  write?: (line: string) => void,
+  now: () => number = () => performance.now(),
+): Logger {
   let lost = 0;
   const writeLine = write ?? toStandardError(() => lost++);
+  const limit = lineLimit(now);
   const at = (lineLevel: LogLevel) =>
     LOG_LEVELS.indexOf(lineLevel) > LOG_LEVELS.indexOf(level)
       ? () => undefined
       : (message: string, fields: LogFields = {}) => {
-          const entry = { time: new Date().toISOString(), level: lineLevel, message, ...fields };
+          const omitted = lineLevel === "debug" ? 0 : limit(message);
+          if (omitted === undefined) return;
+          const time = new Date().toISOString();
+          const entry = {
+            time,
+            level: lineLevel,
+            message,
+            ...fields,
+            ...(omitted > 0 && { omitted }),
+          };
           writeLine(`${shortenIds(JSON.stringify(entry, errorsAsText))}\n`);
         };
   return { error: at("error"), info: at("info"), debug: at("debug"), lostLines: () => lost };
+}
+
+/**
+ * Limits the lines of each message. Gives `undefined` for a line that is left out; for another, how
+ * many of its message were left out before it.
+ */
+function lineLimit(now: () => number): (message: string) => number | undefined {
+  const windows = new Map<string, { since: number; lines: number; omitted: number }>();
+  return (message) => {
+    const at = now();
+    const window = windows.get(message) ?? { since: at, lines: 0, omitted: 0 };
+    windows.set(message, window);
+    if (at - window.since >= MINUTE) [window.since, window.lines] = [at, 0];
+    if (window.lines >= LINES_A_MINUTE) {
+      window.omitted++;
+      return undefined;
+    }
+    window.lines++;
+    const { omitted } = window;
+    window.omitted = 0;
+    return omitted;
+  };
 }
 
 /** Without a listener, an "error" event would end the process. */

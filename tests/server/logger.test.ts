@@ -2,7 +2,10 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { createLogger, LOG_LEVELS, type LogLevel } from "../../server/logger.ts";
-import { StorageUnavailable } from "../../storage/driver.ts";
+import { type Driver, StorageUnavailable } from "../../storage/driver.ts";
+import { MemoryDriver } from "../../storage/memory.ts";
+import { inProcessServer } from "../support/signing.ts";
+import { newUser } from "../support/users.ts";
 
 const USER = "Zk3vN0s-xA_b9cD1eF2gH3iJ4kL5mN6oP7qR8sT9uV0";
 const CLIENT = "5f0c1a52-7f7e-4d35-a9a5-0d8b8c1d8b11";
@@ -141,4 +144,67 @@ describe("a fingerprint in the log", () => {
       assert.equal(entryOf("it was", { text }).entry.text, text);
     });
   }
+});
+
+describe("each message of the log", () => {
+  it("has ten lines a minute, and the next one says how many were left out", () => {
+    let now = 0;
+    const lines: string[] = [];
+    const logger = createLogger(
+      "debug",
+      (line) => lines.push(line),
+      () => now,
+    );
+    for (let i = 0; i < 1000; i++) logger.error("a request failed", { i });
+    for (let i = 0; i < 5; i++) logger.info("another message");
+    assert.equal(lines.length, 15);
+    now = 60_000;
+    for (let i = 0; i < 20; i++) logger.error("a request failed");
+    const [, omitted, ...later] = lines.slice(14).map((line) => JSON.parse(line).omitted);
+    assert.equal(omitted, 990);
+    assert.deepEqual(later, Array(9).fill(undefined));
+    for (let i = 0; i < 100; i++) logger.debug("answered");
+    assert.equal(lines.length, 125);
+  });
+
+  it("names an error by whose fault it is: none of a user, a reason of storage, a stack of the program", async () => {
+    const failing = (fail: () => Promise<never>): Driver => ({
+      ...new MemoryDriver(),
+      list: fail,
+      get: fail,
+      put: fail,
+      delete: fail,
+      close: async () => undefined,
+    });
+    const linesOf = async (driver: Driver, settings: Record<string, string> = {}) => {
+      const { send, log } = inProcessServer({ LOG: "info", ...settings }, driver);
+      const body = { user: newUser().base64, client_id: CLIENT, operation_index: 0, payload: "p" };
+      for (let i = 0; i < 50; i++) {
+        await send(JSON.stringify(body), { "Content-Type": "application/json" });
+      }
+      return log.map((line) => JSON.parse(line));
+    };
+
+    assert.deepEqual(
+      await linesOf(new MemoryDriver(), { QUOTA_BYTES: "0", QUOTA_CLIENTS: "1" }),
+      [],
+    );
+    const full = new MemoryDriver();
+    assert.deepEqual(await linesOf(full, { QUOTA_BYTES: "1" }), []);
+
+    const unavailable = failing(() => Promise.reject(new StorageUnavailable("the disk is full")));
+    const storage = await linesOf(unavailable);
+    assert.equal(storage.length, 10);
+    for (const { level, reason, error } of storage) {
+      assert.deepEqual(
+        { level, reason, error },
+        { level: "error", reason: "the disk is full", error: undefined },
+      );
+    }
+
+    const broken = failing(() => Promise.reject(new TypeError("a fault of the program")));
+    const program = await linesOf(broken);
+    assert.equal(program.length, 10);
+    assert.match(program[0].error.stack, /a fault of the program\n +at /);
+  });
 });
