@@ -62,7 +62,7 @@ describe("an answer without end", () => {
     ["Application/Problem+JSON; charset=utf-8", 0.5 * MIB],
     ["text/html", 0],
   ] as const) {
-    it(`of type ${type} is read up to ${most} bytes, and cancelled`, async () => {
+    it(`T-54 of type ${type} is read up to ${most} bytes, and cancelled`, async () => {
       const { body, taken } = endless(new Uint8Array(65536).fill(0x20));
       const headers = { "Content-Type": type };
       const { error } = await linesOf(async () => new Response(body, { status: 503, headers }));

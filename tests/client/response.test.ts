@@ -63,7 +63,7 @@ describe("an answer", () => {
     new Response([204, 304].includes(status) ? null : "", { status, headers });
 
   for (const [what, status, headers] of strangers) {
-    it(`with ${what} acknowledges nothing`, async () => {
+    it(`T-54 with ${what} acknowledges nothing`, async () => {
       const server = new SimulatedServer();
       let appends = 0;
       const { client } = await apps.open(

@@ -29,7 +29,7 @@ describe("a wait that a server asks for", () => {
     ["1e9", 500],
   ];
   for (const [header, expected] of waits) {
-    it(`of ${header.slice(0, 30)} is kept for ${expected} ms`, async () => {
+    it(`T-54 of ${header.slice(0, 30)} is kept for ${expected} ms`, async () => {
       const server = new SimulatedServer();
       const clock = new RecordingClock();
       const { client } = await apps.open(
