@@ -159,7 +159,6 @@ export class SyncClient {
    */
   sync(signal?: AbortSignal): Promise<void> {
     const synced = this.#calls.add(signal);
-    this.#engine.requestSync();
     this.#syncRequested = true;
     this.#pause?.abort();
     return synced;
@@ -183,6 +182,8 @@ export class SyncClient {
   async #run(): Promise<void> {
     const { signal } = this.#closing;
     while (!signal.aborted) {
+      // Now, and not when `sync` was called: the round then under way may have put appends off.
+      if (this.#syncRequested) this.#engine.requestSync();
       this.#syncRequested = false;
       const calls = this.#calls.now();
       const outcome = await this.#engine.round(signal);

@@ -112,7 +112,8 @@ describe("a client, while its server answers", () => {
         assert.deepEqual(app.changes, [], "it took a new client id on the server's word");
 
         isHonest = true;
-        for (const socket of raw.connections) socket.destroy();
+        await raw.close();
+        await Promise.race([lost, client.sync()]);
         // Whatever it has acknowledged, the client asks again in an hour whether the server has it.
         await clock.sleep(3600_000, new AbortController().signal);
         await Promise.race([lost, client.sync()]);

@@ -174,4 +174,24 @@ describe("a refused append", () => {
       await client.close();
     }
   });
+
+  it("is tried again at once for a sync that was called while it was refused", async () => {
+    const server = new SimulatedServer();
+    let appends = 0;
+    let refuse: () => void = () => undefined;
+    const { client } = await apps.open(
+      intercepted(server, ({ payload }) => {
+        if (payload === undefined || appends++ > 0) return undefined;
+        return new Promise((resolve) => {
+          refuse = () => resolve(problem(507, "quota-exceeded"));
+        });
+      }),
+    );
+    await client.append("one");
+    await until(() => appends === 1);
+    const synced = client.sync();
+    refuse();
+    await synced;
+    assert.deepEqual(client.status, { state: "synced", pending: 0, refused: 0 });
+  });
 });
