@@ -1,2 +1,3 @@
 /** What needs a disk: a store in a folder, for Node, Bun and Deno. */
-export { FolderStore } from "./stores/folder.ts";
+export { type FolderOptions, FolderStore } from "./stores/folder.ts";
+export type { FolderDamage } from "./stores/folder-repair.ts";

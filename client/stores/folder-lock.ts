@@ -1,6 +1,7 @@
-import { open, readdir, rm } from "node:fs/promises";
+import { open, readdir, rm, stat } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { clearInterval, setInterval } from "node:timers";
 import { hasCode } from "./folder-files.ts";
 
 /**
@@ -11,18 +12,36 @@ const held = new Set<string>();
 
 const pattern = /^claim\.(.+)\.(\d+)\.([0-9a-f-]{36})$/;
 
+/** How often a lock is renewed. */
+const RENEW_MS = 10_000;
+/**
+ * The age at which a lock counts as left by a dead process. A process id says nothing where it now
+ * belongs to another program, or where the host has another name than before.
+ */
+const STALE_MS = 60_000;
+
 /**
  * A lock on a folder, by a file that names the process: no file lock works on all three runtimes.
  * Each process first creates its file and then looks for others. So two never both hold the lock,
- * though both may give way. Files of dead processes are removed.
+ * though both may give way. A process renews its file while it lives; files of dead processes are
+ * removed.
  */
 export class FolderLock {
   readonly #path: string;
   readonly #id: string;
+  readonly #timer: ReturnType<typeof setInterval>;
+  #renewed = Date.now();
+  /** Why it is no longer held. */
+  #lost: Error | undefined;
 
   private constructor(path: string, id: string) {
     this.#path = path;
     this.#id = id;
+    this.#timer = setInterval(() => {
+      // `check` reports what fails here.
+      this.#renew().catch(() => undefined);
+    }, RENEW_MS);
+    this.#timer.unref();
   }
 
   /** Locks a folder; `undefined` if it is locked, by this process or another one. */
@@ -32,33 +51,80 @@ export class FolderLock {
     const name = `claim.${host}.${process.pid}.${id}`;
     const lock = new FolderLock(join(folder, name), id);
     held.add(id);
-    await (await open(lock.#path, "wx", 0o600)).close();
-    for (const other of await readdir(folder)) {
-      const [, otherHost, pid, otherId = ""] = pattern.exec(other) ?? [];
-      if (otherHost === undefined || otherId === id) continue;
-      if (otherHost !== host || isAlive(Number(pid), otherId)) {
-        await lock.release();
-        return undefined;
+    try {
+      await (await open(lock.#path, "wx", 0o600)).close();
+      for (const other of await readdir(folder)) {
+        const [, otherHost, pid, otherId = ""] = pattern.exec(other) ?? [];
+        if (otherHost === undefined || otherId === id) continue;
+        const isKnown = held.has(otherId);
+        const mayLive = isKnown || otherHost !== host || isAlive(Number(pid));
+        if (mayLive && (isKnown || !(await isStale(join(folder, other), lock.#path)))) {
+          await lock.release();
+          return undefined;
+        }
+        await rm(join(folder, other), { force: true });
       }
-      await rm(join(folder, other), { force: true });
+      return lock;
+    } catch (error) {
+      await lock.release();
+      throw error;
     }
-    return lock;
+  }
+
+  /**
+   * Makes sure, before a change, that no other process has taken the lock: this one may have been
+   * stopped for longer than it takes others to believe that it is dead.
+   */
+  async check(): Promise<void> {
+    if (Math.abs(Date.now() - this.#renewed) > STALE_MS / 2) await this.#renew();
+    if (this.#lost !== undefined) throw this.#lost;
   }
 
   /** Gives up the lock: another process may take it from now on. */
   async release(): Promise<void> {
+    clearInterval(this.#timer);
     await rm(this.#path, { force: true });
     held.delete(this.#id);
   }
+
+  /** Writes the file, so that the file system gives it the time of now. */
+  async #renew(): Promise<void> {
+    try {
+      const file = await open(this.#path, "r+");
+      try {
+        await file.write("\n", 0);
+      } finally {
+        await file.close();
+      }
+      this.#renewed = Date.now();
+    } catch (error) {
+      if (!hasCode(error, "ENOENT")) throw error;
+      this.#lost = new Error("another process has taken over this folder: open it again");
+    }
+  }
 }
 
-function isAlive(pid: number, id: string): boolean {
-  if (pid === process.pid) return held.has(id);
+/** Whether a process id of this host is in use, if only by another program. */
+function isAlive(pid: number): boolean {
+  // The locks of this process itself are known.
+  if (pid === process.pid) return false;
   try {
     process.kill(pid, 0);
     return true;
   } catch (error) {
     // It is alive, and belongs to another account.
     return hasCode(error, "EPERM");
+  }
+}
+
+/** Whether a lock was not renewed for too long, by the clock of the file system. */
+async function isStale(path: string, fresh: string): Promise<boolean> {
+  try {
+    const [{ mtimeMs: then }, { mtimeMs: now }] = await Promise.all([stat(path), stat(fresh)]);
+    return Math.abs(now - then) > STALE_MS;
+  } catch (error) {
+    // It was given up meanwhile.
+    if (hasCode(error, "ENOENT")) return true;
+    throw error;
   }
 }

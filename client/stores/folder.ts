@@ -6,6 +6,7 @@ import type { Cursor, Identity } from "../types.ts";
 import { hasCode, replaceFile, syncFolder } from "./folder-files.ts";
 import { FolderLock } from "./folder-lock.ts";
 import { LogFile } from "./folder-log.ts";
+import { copyLogs, type FolderDamage, setAside } from "./folder-repair.ts";
 import type { Move, OwnClient, Store, StoreState } from "./store.ts";
 
 /** The content of `state.json`. It is replaced as a whole and decides what a log counts for. */
@@ -27,6 +28,19 @@ const ownFile = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.(log|tmp)$/;
 
 const EMPTY: State = { version: 1, own: [], cursors: [] };
 
+/** How a folder store tells the app what happened to it. */
+export interface FolderOptions {
+  /**
+   * Called when a slot was damaged: it is kept under another name, and what can be read of it is
+   * taken over. Operations of other installations are delivered again. By default, warns on the
+   * console.
+   */
+  readonly onDamaged?: (damage: FolderDamage) => void;
+}
+
+/** Newer software wrote it: it is not damaged, and must not be replaced. */
+class OtherVersion extends StoreDamaged {}
+
 /**
  * Stores an installation in a folder, for Node, Bun and Deno:
  *
@@ -46,7 +60,15 @@ export class FolderStore implements Store {
   /** One change at a time, so that none is lost. */
   readonly #queue = new SerialQueue();
 
-  private constructor(place: string, slot: number, lock: FolderLock) {
+  readonly #onDamaged: (damage: FolderDamage) => void;
+
+  private constructor(
+    place: string,
+    slot: number,
+    lock: FolderLock,
+    onDamaged: (damage: FolderDamage) => void,
+  ) {
+    this.#onDamaged = onDamaged;
     this.#place = place;
     this.#folder = join(place, String(slot));
     this.#lock = lock;
@@ -54,29 +76,35 @@ export class FolderStore implements Store {
 
   /**
    * Opens the first store of a user in a folder that no other process has open, and creates it if
-   * there is none. Throws `StoreDamaged`, and the errors of the file system.
+   * there is none. Throws the errors of the file system, and `StoreDamaged` for a slot that newer
+   * software wrote or that is a link.
    *
    * @param folder created if it does not exist; several users may share it
    */
   static async open(
     folder: string,
     { fingerprint }: Pick<Identity, "fingerprint">,
+    { onDamaged = warn }: FolderOptions = {},
   ): Promise<FolderStore> {
     const place = join(folder, fingerprint);
     for (let slot = 0; ; slot++) {
-      const store = await FolderStore.#openSlot(place, slot);
+      const store = await FolderStore.#openSlot(place, slot, onDamaged);
       if (store !== undefined) return store;
     }
   }
 
-  static async #openSlot(place: string, slot: number): Promise<FolderStore | undefined> {
+  static async #openSlot(
+    place: string,
+    slot: number,
+    onDamaged: (damage: FolderDamage) => void,
+  ): Promise<FolderStore | undefined> {
     const folder = join(place, String(slot));
     const made = await mkdir(folder, { recursive: true, mode: 0o700 });
     // What a link leads to belongs to something else, and opening deletes what was never finished.
     if ((await lstat(folder)).isSymbolicLink()) throw new StoreDamaged(`${folder} is a link`);
     const lock = await FolderLock.acquire(folder);
     if (lock === undefined) return undefined;
-    const store = new FolderStore(place, slot, lock);
+    const store = new FolderStore(place, slot, lock, onDamaged);
     try {
       if (!(await syncFolder(place)) && made !== undefined) {
         console.warn(
@@ -87,9 +115,27 @@ export class FolderStore implements Store {
       await store.#recover();
       return store;
     } catch (error) {
+      if (!(error instanceof StoreDamaged) || error instanceof OtherVersion) {
+        await store.close();
+        throw error;
+      }
+      // Under its lock, which goes with the folder.
+      const aside = await setAside(place, slot);
       await store.close();
-      throw error;
+      const fresh = await FolderStore.#openSlot(place, slot, onDamaged);
+      if (fresh === undefined) return undefined;
+      onDamaged(await fresh.#takeOver(aside, error.message));
+      return fresh;
     }
+  }
+
+  /** Continues an empty store with the operations of a slot that was set aside. */
+  async #takeOver(folder: string, reason: string): Promise<FolderDamage> {
+    const own = await copyLogs(folder, this.#folder);
+    const client = crypto.randomUUID();
+    await this.#save({ ...EMPTY, own: [...own, { client, acknowledged: 0, highWater: 0 }] });
+    await this.#recover();
+    return { reason, folder, operations: own.reduce((sum, { length }) => sum + length, 0) };
   }
 
   async load(): Promise<StoreState> {
@@ -111,6 +157,7 @@ export class FolderStore implements Store {
 
   append(client: string, first: number, payloads: readonly string[]): Promise<void> {
     return this.#queue.run(async () => {
+      await this.#lock.check();
       const log = this.#log(client);
       if (log.length !== first)
         throw new RangeError(`the next operation of ${client} is ${log.length}`);
@@ -145,6 +192,7 @@ export class FolderStore implements Store {
 
   move({ from, length, to, payloads }: Move): Promise<void> {
     return this.#queue.run(async () => {
+      await this.#lock.check();
       const log = await LogFile.open(this.#path(to));
       await log.append(payloads);
       this.#logs.set(to, log);
@@ -172,7 +220,7 @@ export class FolderStore implements Store {
     const stores: Store[] = [];
     for (const name of await readdir(this.#place)) {
       if (!/^\d+$/.test(name) || join(this.#place, name) === this.#folder) continue;
-      const store = await FolderStore.#openSlot(this.#place, Number(name));
+      const store = await FolderStore.#openSlot(this.#place, Number(name), this.#onDamaged);
       if (store === undefined) continue;
       const { own } = await store.load();
       const pending = own.some(({ length, acknowledged }) => acknowledged < length);
@@ -214,13 +262,17 @@ export class FolderStore implements Store {
       if (hasCode(error, "ENOENT")) return EMPTY;
       throw error;
     }
+    let state: State;
     try {
-      const state: State = JSON.parse(text);
-      if (state.version === 1) return state;
+      state = JSON.parse(text);
     } catch (error) {
       throw new StoreDamaged(`${path} cannot be read`, { cause: error });
     }
-    throw new StoreDamaged(`${path} is of a version that this software does not read`);
+    if (typeof state?.version === "number" && state.version !== 1) {
+      throw new OtherVersion(`${path} is of a version that this software does not read`);
+    }
+    if (Array.isArray(state?.own) && Array.isArray(state.cursors)) return state;
+    throw new StoreDamaged(`${path} has lost a part of its content`);
   }
 
   #change(change: (state: State) => State): Promise<void> {
@@ -228,6 +280,7 @@ export class FolderStore implements Store {
   }
 
   async #save(state: State): Promise<void> {
+    await this.#lock.check();
     await replaceFile(this.#folder, STATE_FILE, JSON.stringify(state));
     this.#state = state;
   }
@@ -249,4 +302,10 @@ export class FolderStore implements Store {
 
 function without(cursors: readonly Cursor[], client: string): Cursor[] {
   return cursors.filter((cursor) => cursor.client !== client);
+}
+
+function warn({ reason, folder, operations }: FolderDamage): void {
+  console.warn(
+    `${reason}. It is kept in ${folder}; the operations that can be read of it (${operations}) are sent again.`,
+  );
 }

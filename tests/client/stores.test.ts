@@ -5,15 +5,17 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   symlinkSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { type FolderDamage, FolderStore } from "../../client/folder.ts";
 import { type Identity, MemoryStore, type Store, StoreDamaged } from "../../client/index.ts";
-import { FolderStore } from "../../client/stores/folder.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { someFingerprint } from "../support/users.ts";
 import { storeCases } from "./store-contract.ts";
@@ -117,24 +119,137 @@ describe("a store in a folder", () => {
       }));
   }
 
-  it("reports lost acknowledged operations and an unreadable state as damage", () =>
+  it("takes over the slot of a process that is not there any more, whatever its lock says", () =>
     inFolder(async (path) => {
       const store = await FolderStore.open(path, user);
       await store.begin(CLIENT);
-      await store.append(CLIENT, 0, ["zero", "one"]);
+      await store.close();
+      const host = hostname().replace(/[^A-Za-z0-9-]/g, "_");
+      const place = join(path, user.fingerprint, "0");
+      const longAgo = new Date(Date.now() - 120_000);
+      // The host has another name since, or the process id belongs to another program.
+      for (const name of [`claim.before.1.${CLIENT}`, `claim.${host}.${process.ppid}.${CLIENT}`]) {
+        writeFileSync(join(place, name), "");
+        const beside = await FolderStore.open(path, user);
+        assert.deepEqual((await beside.load()).own, [], "it may live");
+        await beside.close();
+        utimesSync(join(place, name), longAgo, longAgo);
+        const again = await FolderStore.open(path, user);
+        assert.equal((await again.load()).own.length, 1, name);
+        await again.close();
+        assert.deepEqual(
+          readdirSync(place).filter((one) => one.startsWith("claim")),
+          [],
+        );
+      }
+    }));
+
+  it("changes nothing any more once another process has taken over its slot", () =>
+    inFolder(async (path) => {
+      const { now } = Date;
+      try {
+        const store = await FolderStore.open(path, user);
+        await store.begin(CLIENT);
+        const place = join(path, user.fingerprint, "0");
+        for (const name of readdirSync(place)) {
+          if (name.startsWith("claim")) rmSync(join(place, name));
+        }
+        // The process was stopped for a minute.
+        Date.now = () => now() + 60_000;
+        await assert.rejects(store.append(CLIENT, 0, ["zero"]), /taken over/);
+        await assert.rejects(store.acknowledge(CLIENT, 0), /taken over/);
+        assert.equal(readFileSync(join(place, `${CLIENT}.log`), "utf8"), "");
+        await store.close();
+      } finally {
+        Date.now = now;
+      }
+    }));
+
+  /** A store with three operations, of which two are acknowledged, and what a fault made of it. */
+  const damaged = (readable: number, damage: (place: string) => void) =>
+    inFolder(async (path) => {
+      const store = await FolderStore.open(path, user);
+      await store.begin(CLIENT);
+      await store.append(CLIENT, 0, ["zero", "one", "two"]);
       await store.acknowledge(CLIENT, 2);
       await store.close();
       const place = join(path, user.fingerprint, "0");
-      const log = readFileSync(join(place, `${CLIENT}.log`));
-      truncateSync(join(place, `${CLIENT}.log`), 6);
-      await assert.rejects(FolderStore.open(path, user), StoreDamaged);
-      writeFileSync(join(place, `${CLIENT}.log`), log);
-      await (await FolderStore.open(path, user)).close();
-      writeFileSync(join(place, "state.json"), "{");
-      await assert.rejects(FolderStore.open(path, user), StoreDamaged);
+      damage(place);
+      const before = new Map(
+        readdirSync(place).map((name) => [name, readFileSync(join(place, name))]),
+      );
+      const found: FolderDamage[] = [];
+      const again = await FolderStore.open(path, user, { onDamaged: (one) => found.push(one) });
+      const [{ folder, operations } = assert.fail("it was not reported")] = found;
+      for (const [name, bytes] of before) assert.deepEqual(readFileSync(join(folder, name)), bytes);
+      const { own, cursors } = await again.load();
+      assert.deepEqual(cursors, []);
+      assert.equal(own.length, 2);
+      assert.deepEqual(own[0], {
+        client: CLIENT,
+        length: operations,
+        acknowledged: 0,
+        highWater: operations,
+      });
+      assert.notEqual(own[1]?.client, CLIENT);
+      const payloads = await again.read(CLIENT, 0, 10, 1000);
+      assert.deepEqual(payloads, ["zero", "one", "two"].slice(0, operations));
+      await again.append(own[1]?.client ?? "", 0, ["next"]);
+      await again.close();
+      const after = await FolderStore.open(path, user, { onDamaged: () => assert.fail() });
+      assert.equal((await after.load()).own.length, 2);
+      await after.close();
+      assert.equal(operations, readable);
+    });
+
+  const damages: readonly [string, number, (place: string) => void][] = [
+    [
+      "a state that is half",
+      3,
+      (place) => writeFileSync(join(place, "state.json"), '{"version":1'),
+    ],
+    ["an empty state", 3, (place) => writeFileSync(join(place, "state.json"), "")],
+    ["a state of zeros", 3, (place) => writeFileSync(join(place, "state.json"), "\0".repeat(99))],
+    ["a state that is none", 3, (place) => writeFileSync(join(place, "state.json"), "null")],
+    ["a state without a part", 3, (place) => writeFileSync(join(place, "state.json"), "{}")],
+    ["a log that is cut", 1, (place) => truncateSync(join(place, `${CLIENT}.log`), 6)],
+    [
+      "a log with a damaged operation",
+      1,
+      (place) => writeFileSync(join(place, `${CLIENT}.log`), "zero\no e\ntwo\n"),
+    ],
+  ];
+  for (const [what, readable, damage] of damages) {
+    it(`sets ${what} aside, says so, and sends again what can be read`, () =>
+      damaged(readable, damage));
+  }
+
+  it("takes over a damaged slot that another process has left", () =>
+    inFolder(async (path) => {
+      const stores = [await FolderStore.open(path, user), await FolderStore.open(path, user)];
+      await stores[1]?.begin(CLIENT);
+      await stores[1]?.append(CLIENT, 0, ["unsent"]);
+      for (const store of stores) await store.close();
+      writeFileSync(join(path, user.fingerprint, "1", "state.json"), "");
+      const found: FolderDamage[] = [];
+      const store = await FolderStore.open(path, user, { onDamaged: (one) => found.push(one) });
+      const [left] = await store.abandoned();
+      assert.deepEqual(await left?.read(CLIENT, 0, 10, 100), ["unsent"]);
+      assert.equal(found.length, 1);
+      await left?.close();
+      await store.close();
     }));
 
-  it("does not change a log that has lost acknowledged operations in the middle", () =>
+  it("does not touch what newer software wrote", () =>
+    inFolder(async (path) => {
+      await (await FolderStore.open(path, user)).close();
+      const state = join(path, user.fingerprint, "0", "state.json");
+      writeFileSync(state, '{"version":2}');
+      await assert.rejects(FolderStore.open(path, user), StoreDamaged);
+      assert.equal(readFileSync(state, "utf8"), '{"version":2}');
+    }));
+
+  it("repairs a log that lost the end of what was not acknowledged", () =>
     inFolder(async (path) => {
       const store = await FolderStore.open(path, user);
       await store.begin(CLIENT);
@@ -142,11 +257,8 @@ describe("a store in a folder", () => {
       await store.acknowledge(CLIENT, 3);
       await store.close();
       const log = join(path, user.fingerprint, "0", `${CLIENT}.log`);
-      writeFileSync(log, "zero\no e\ntwo\nthree\n");
-      await assert.rejects(FolderStore.open(path, user), StoreDamaged);
-      assert.equal(readFileSync(log, "utf8"), "zero\no e\ntwo\nthree\n");
       writeFileSync(log, "zero\none\ntwo\nthr e\n");
-      const repaired = await FolderStore.open(path, user);
+      const repaired = await FolderStore.open(path, user, { onDamaged: () => assert.fail() });
       assert.deepEqual((await repaired.load()).own, [
         { client: CLIENT, length: 3, acknowledged: 3, highWater: 3 },
       ]);

@@ -113,6 +113,26 @@ describe("the notebook on the command line", () => {
     assert.ok((await logOf(phone)).includes("for later"));
   });
 
+  it("goes on where its state is damaged, says so, and sends what had not been sent", async () => {
+    const device = join(folder.path, "damaged");
+    const key = (await run(["export", "--folder", laptop])).stdout;
+    const away = await serveHere();
+    await run(["import", "--server", away.url, "--folder", device], { input: key });
+    await away.close();
+    await run(["send", "before the damage", "--folder", device]);
+    const states = readdirSync(device, { recursive: true, withFileTypes: true });
+    const state = states.find(({ name }) => name === "state.json") ?? assert.fail();
+    writeFileSync(join(state.parentPath, state.name), "");
+    const settings = join(device, "device.json");
+    writeFileSync(settings, readFileSync(settings, "utf8").replace(away.url, url()));
+    const sent = await run(["send", "after it", "--folder", device]);
+    assert.equal(sent.code, 0, sent.stderr);
+    assert.match(sent.stderr, /^Warning: .*state\.json.* is kept in .*damaged.*1 can be read/m);
+    const texts = await logOf(phone);
+    assert.ok(texts.includes("before the damage") && texts.includes("after it"));
+    assert.equal((await run(["status", "--folder", device])).stderr, "");
+  });
+
   it("keeps a note that is too large for the server, names it, and sends all others", async () => {
     const device = join(folder.path, "large");
     const key = (await run(["export", "--folder", laptop])).stdout;

@@ -87,7 +87,14 @@ export class Device {
 
   /** Opens what the device stores; for one client. */
   store(identity: Identity): Promise<Store> {
-    return FolderStore.open(join(this.folder, "store"), identity);
+    return FolderStore.open(join(this.folder, "store"), identity, {
+      onDamaged: ({ reason, folder, operations }) => {
+        console.error(
+          `Warning: ${reason}. What was there is kept in ${folder}. Of the notes written here, ` +
+            `${operations} can be read and are sent again; those of other devices come from the server.`,
+        );
+      },
+    });
   }
 }
 
