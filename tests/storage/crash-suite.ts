@@ -105,7 +105,7 @@ export function crashSuite(name: string, location: () => string): void {
       const storage = await openStorage(location());
       await storeEach(storage, fingerprintOf(user), client, payloads.slice(0, -1));
       await storage.close();
-      const server = await startServer({ STORAGE: location() });
+      const server = await startServer({ STORAGE: location(), PACKED_RETENTION: "0" });
       const last = { operation_index: PACKED - 1, payload: payloads.at(-1) };
       const { status, text } = await sync(server.url, { user, client_id: client, ...last });
       assert.equal(status, 200, text);
@@ -145,12 +145,12 @@ export function crashSuite(name: string, location: () => string): void {
       assert.ok(before.objects > PACKED && before.operations > PACKED, "nothing was left over");
 
       // Again, while it deletes.
-      const second = await startServer({ STORAGE: location() });
+      const second = await startServer({ STORAGE: location(), PACKED_RETENTION: "0" });
       await readsWhole(second, user);
       await until(async () => (await held(storage, user)).objects < before.objects);
       assert.equal(await second.end("SIGKILL"), "SIGKILL");
 
-      const third = await startServer({ STORAGE: location() });
+      const third = await startServer({ STORAGE: location(), PACKED_RETENTION: "0" });
       await readsWhole(third, user);
       await until(async () => (await held(storage, user)).operations === PACKED);
       await readsWhole(third, user);
