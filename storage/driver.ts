@@ -62,6 +62,8 @@ export interface Driver {
    *   knows it. A driver that sends the body over a network passes it on, so that the service
    *   refuses bytes damaged on the way. A driver whose put replaces the stored body needs it to
    *   refuse any other body. A driver that keeps a stored body needs it to replace a damaged one.
+   * @throws StorageFull when there is no room; a driver that cannot tell throws any other
+   *   `StorageUnavailable`
    */
   put(name: string, body: Uint8Array, md5?: string): Promise<void>;
   /** Deletes an object; resolves as well when no object has this name. */
@@ -108,6 +110,11 @@ export class StorageUnavailable extends Error {
  */
 export class ObjectUnreadable extends StorageUnavailable {
   override name = "ObjectUnreadable";
+}
+
+/** There is no room for another object. Objects can be read and deleted, and deleting makes room. */
+export class StorageFull extends StorageUnavailable {
+  override name = "StorageFull";
 }
 
 const validName = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}$/;

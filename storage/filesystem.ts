@@ -16,6 +16,7 @@ import {
   ObjectMissing,
   ObjectUnreadable,
   partitionOf,
+  StorageFull,
   StorageUnavailable,
   type StoredObject,
   type Warn,
@@ -33,7 +34,7 @@ import {
   sizesOf,
   writeNew,
 } from "./durable-files.ts";
-import { explain } from "./folder-errors.ts";
+import { explain, isFull } from "./folder-errors.ts";
 
 /** How many folders are remembered as durable, so that their parent is not synced for every put. */
 const FOLDERS_REMEMBERED = 100_000;
@@ -287,7 +288,8 @@ async function guarded<Result>(what: string, work: () => Promise<Result>): Promi
     const said = error instanceof Error ? error.message : String(error);
     const { reason, advice } = explain(error) ?? {};
     const why = reason === undefined ? said : `${reason} (${said}); ${advice}`;
-    throw new StorageUnavailable(`could not ${what}: ${why}`, {
+    const Unavailable = isFull(error) ? StorageFull : StorageUnavailable;
+    throw new Unavailable(`could not ${what}: ${why}`, {
       cause: error,
       reason: reason ?? `it could not ${what}`,
     });

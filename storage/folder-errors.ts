@@ -34,7 +34,12 @@ export function explain(error: unknown): Explanation | undefined {
     : undefined;
 }
 
+/** There is no room for another file. */
+export function isFull(error: unknown): boolean {
+  return ["ENOSPC", "EDQUOT"].some((code) => code === codeOf(error));
+}
+
 /** The storage can be read, and takes nothing new for now. */
 export function takesNothing(error: unknown): boolean {
-  return ["ENOSPC", "EDQUOT", "EROFS"].some((code) => code === codeOf(error));
+  return isFull(error) || codeOf(error) === "EROFS";
 }

@@ -12,7 +12,7 @@ import {
 import type { ObjectCache } from "../oplog/object-cache.ts";
 import type { Telemetry } from "../oplog/telemetry.ts";
 import { forEachLimited } from "../oplog/workers.ts";
-import type { Driver } from "../storage/driver.ts";
+import { type Driver, StorageFull } from "../storage/driver.ts";
 
 export interface ErasuresOptions {
   readonly driver: Driver;
@@ -126,11 +126,32 @@ export class Erasures {
   async #writeTombstone(user: Fingerprint): Promise<void> {
     const { driver, listings, time, telemetry } = this.#options;
     const at = Math.floor(time() / 1000);
-    await driver
-      .put(formatMarker({ kind: "erased", user, at }), new Uint8Array())
-      .finally(() => listings.invalidate(user));
+    const name = formatMarker({ kind: "erased", user, at });
+    const put = () => driver.put(name, new Uint8Array()).finally(() => listings.invalidate(user));
+    await put().catch(async (error: unknown) => {
+      if (!(error instanceof StorageFull)) throw error;
+      await this.#makeRoom(user, put);
+    });
     this.#known.set(user, at);
     telemetry.count("users", "erased");
+  }
+
+  /**
+   * Deletes objects of a user, the last one first, until there is room for the tombstone. Should this
+   * be cut off, the log ends too early and has no hole, and its user, who wants to leave, asks again.
+   */
+  async #makeRoom(user: Fingerprint, put: () => Promise<void>): Promise<void> {
+    const stored = await this.#options.driver.list(userPrefix(user));
+    const names = stored.map(({ name }) => name).filter((name) => parseMarker(name) === undefined);
+    for (;;) {
+      const last = names.pop();
+      if (last !== undefined) await this.#delete([last]);
+      try {
+        return await put();
+      } catch (error) {
+        if (!(error instanceof StorageFull) || last === undefined) throw error;
+      }
+    }
   }
 
   async #delete(names: readonly string[]): Promise<void> {

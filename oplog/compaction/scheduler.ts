@@ -1,7 +1,7 @@
 import { setTimeout } from "node:timers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { LRUCache } from "lru-cache";
-import { ObjectMissing } from "../../storage/driver.ts";
+import { ObjectMissing, StorageFull } from "../../storage/driver.ts";
 import type { Listing } from "../listing.ts";
 import type { Fingerprint } from "../names.ts";
 import type { Telemetry } from "../telemetry.ts";
@@ -167,20 +167,21 @@ export class CompactionScheduler {
     } else if (superseded.length > 0 && !signal.aborted) {
       await this.#slots.runFirst(() => this.#packer.delete(user, superseded));
     }
+    if (errors.some((error) => error instanceof StorageFull)) await this.#deleteAllDue(Infinity);
     if (errors.length > 0) throw errors[0];
     return superseded.length > 0;
   }
 
   /** Deletes the superseded objects of a user that have stayed for long enough. */
-  async #deleteDue(user: Fingerprint): Promise<void> {
-    const { listings, now } = this.#options;
-    if (!listings.superseded.isDue(user, now())) return;
+  async #deleteDue(user: Fingerprint, at = this.#options.now()): Promise<void> {
+    const { listings } = this.#options;
+    if (!listings.superseded.isDue(user, at)) return;
     await this.#slots.runFirst(async () => {
       // Once stopped, deletes nothing: a later compaction finds what is left.
       if (this.#stop.signal.aborted) return;
       // Whatever supersedes an object has to be there still.
       await listings.fresh(user);
-      await this.#packer.delete(user, listings.superseded.takeDue(user, now()));
+      await this.#packer.delete(user, listings.superseded.takeDue(user, at));
     });
   }
 
@@ -190,18 +191,22 @@ export class CompactionScheduler {
     if (this.#stop.signal.aborted || this.#options.listings.superseded.isEmpty) return;
     this.#deleteTimer ??= setTimeout(
       () => {
-        this.#deleting = this.#deleteAllDue();
+        this.#deleting = this.#deleteAllDue().then(() => {
+          this.#deleteTimer = undefined;
+          this.#deleteLater();
+        });
       },
       Math.max(debounce, deleteDelay / 4),
     );
     this.#deleteTimer.unref();
   }
 
-  async #deleteAllDue(): Promise<void> {
-    const { listings, now, onError } = this.#options;
-    for (const user of listings.superseded.dueUsers(now())) {
+  /** @param at the time by which it is due; all of it is where there is no room for anything else */
+  async #deleteAllDue(at = this.#options.now()): Promise<void> {
+    const { listings, onError } = this.#options;
+    for (const user of listings.superseded.dueUsers(at)) {
       try {
-        await this.#deleteDue(user);
+        await this.#deleteDue(user, at);
       } catch (error) {
         // A later compaction finds what is left.
         listings.invalidate(user);
@@ -209,8 +214,6 @@ export class CompactionScheduler {
         onError?.(user, error);
       }
     }
-    this.#deleteTimer = undefined;
-    this.#deleteLater();
   }
 
   #wait(user: Fingerprint): void {

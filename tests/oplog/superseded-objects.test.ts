@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
 import { parseName } from "../../oplog/names.ts";
+import { StorageFull } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { processOn, storeEach } from "../support/logs.ts";
 import { operationsOf } from "../support/operations.ts";
@@ -67,6 +68,21 @@ describe("objects that were packed", () => {
     time = 1_100;
     await compactor.compact(user);
     assert.equal((await names()).length, 2);
+    await compactor.stop();
+  });
+
+  it("are deleted at once where there is no room for another segment", async () => {
+    const { compactor, log } = start();
+    await compactor.compact(user);
+    for (let index = 6; index < 12; index++) await log.append(user, client, index, [`${index}`]);
+    const put = driver.put.bind(driver);
+    driver.put = async () => {
+      throw new StorageFull("the disk is full");
+    };
+    await assert.rejects(compactor.compact(user), StorageFull);
+    assert.equal((await names()).length, 8);
+    driver.put = put;
+    assert.equal(await compactor.compact(user), true);
     await compactor.stop();
   });
 

@@ -5,13 +5,18 @@ import { appendFileSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { promisify } from "node:util";
+import { parseMarker } from "../../oplog/names.ts";
 import { StorageUnavailable } from "../../storage/driver.ts";
 import { FilesystemDriver } from "../../storage/filesystem.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { sync, withServer } from "../support/http.ts";
 import { cannotMount, type Mounted, mountExt4, mountMemory } from "../support/mounts.ts";
 import { commandFor, projectFolder } from "../support/process.ts";
+import { inProcessServer, newSigningUser } from "../support/signing.ts";
 import { newClient, newUser, someFingerprint } from "../support/users.ts";
+
+const fewInodes = () => mountMemory("size=1m,nr_inodes=32");
+const noMount = cannotMount(fewInodes);
 
 /** Writes files of some size until the file system takes no more. */
 function fill(folder: string, bytes: number): void {
@@ -23,6 +28,33 @@ function fill(folder: string, bytes: number): void {
     if (!refused(error)) throw error;
   }
 }
+
+describe(`a user on a file system without room for one more file${noMount === false ? "" : ` (skipped: ${noMount})`}`, {
+  skip: noMount,
+}, () => {
+  it("can leave, which makes room for others", () =>
+    onMounted(fewInodes, async (mounted) => {
+      const driver = await FilesystemDriver.open(join(mounted.path, "data"));
+      const [user, other] = [await newSigningUser(), await newSigningUser()];
+      const server = inProcessServer({ COMPACTION: "off" }, driver, { time: Date.now });
+      const client = newClient();
+      for (let index = 0; index < 5; index++) {
+        const append = { client_id: client, operation_index: index, payload: "sealed" };
+        assert.equal((await server.signed(user, append)).status, 200);
+      }
+      fill(mounted.path, 0);
+      assert.equal((await server.signed(other, { operation_index: 0, payload: "no" })).status, 503);
+      assert.equal((await server.erase(user)).status, 204);
+      assert.deepEqual(
+        (await driver.list(user.fingerprint)).map(({ name }) => parseMarker(name)?.kind),
+        ["erased"],
+      );
+      assert.equal(
+        (await server.signed(other, { operation_index: 0, payload: "yes" })).status,
+        200,
+      );
+    }));
+});
 
 interface Trouble {
   readonly disk: string;
