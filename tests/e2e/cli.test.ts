@@ -44,7 +44,7 @@ describe("the notebook on the command line", () => {
     assert.deepEqual(await logOf(laptop), expected);
     assert.deepEqual(await logOf(phone), expected, "log prints everything each time");
     const { stdout } = await run(["log", "--folder", phone]);
-    assert.match(stdout, /^\d{4}-\d\d-\d\d \d\d:\d\d {2}[0-9a-f]{8} {2}Feed the cat\. 🐈$/m);
+    assert.match(stdout, /^\d{4}-\d\d-\d\d \d\d:\d\d UTC {2}[0-9a-f]{8} {2}Feed the cat\. 🐈$/m);
   });
 
   it("prints existing notes, then new ones as they arrive, until watch is stopped", async () => {
@@ -82,6 +82,7 @@ describe("the notebook on the command line", () => {
   it("reads only what is new to send a note or to show the state", async () => {
     const state = await run(["status", "--folder", phone]);
     assert.match(state.stdout, /^other devices +2, 306 notes$/m);
+    assert.match(state.stdout, /^fingerprint +[\w-]{43}$/m);
     assert.equal(state.stderr, "", "nothing is received again");
     const sent = await run(["send", "from the phone", "--folder", phone]);
     assert.equal(sent.stderr, "sent 1 note\n");

@@ -62,6 +62,7 @@ describeNotebook("the notebook in Chromium", (pages) => {
     await pages().state(page, "synced");
     await page.reload();
     await pages().shows(page, ["two", "one"]);
+    assert.equal(await page.locator("#notes p").first().getAttribute("dir"), "auto");
     assert.equal(
       await page.getByLabel("Key, protected by the passphrase").inputValue(),
       pages().key,

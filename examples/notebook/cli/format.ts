@@ -4,8 +4,8 @@ import type { Note } from "../notes.ts";
 import { printable } from "./terminal.ts";
 
 export function noteLine({ client, at, text }: Note): string {
-  const time = at === 0 ? "no time" : new Date(at).toISOString().slice(0, 16).replace("T", " ");
-  return `${time.padEnd(16)}  ${client.slice(0, 8)}  ${printable(text)}\n`;
+  const time = at === 0 ? "no time" : `${new Date(at).toISOString().slice(0, 16)} UTC`;
+  return `${time.replace("T", " ").padEnd(20)}  ${client.slice(0, 8)}  ${printable(text)}\n`;
 }
 
 export function noteJson({ client, index, at, text }: Note): string {

@@ -148,6 +148,7 @@ export async function status({ folder }: Arguments): Promise<void> {
     server: device.server,
     folder,
     notebook: `${identity.fingerprint.slice(0, 8)}, RSA key of ${identity.bits} bits`,
+    fingerprint: identity.fingerprint,
     "this device": `${session.client}, ${noteCount((await session.ownNotes()).length)}`,
     "other devices": `${others.length}, ${noteCount(received)}`,
     ...(session.tooLarge.length === 0 ? {} : { "too large": placesText(session.tooLarge) }),

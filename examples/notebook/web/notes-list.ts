@@ -103,7 +103,10 @@ export class NotesList {
     }
     const origin = this.#own.has(note) ? "written here" : `from device ${note.client.slice(0, 8)}`;
     small.append(create("span", origin), create("span"));
-    item.append(create("p", note.text), small);
+    const text = create("p", note.text);
+    // Notes in scripts from right to left begin at the right.
+    text.dir = "auto";
+    item.append(text, small);
     return item;
   }
 
