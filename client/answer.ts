@@ -1,5 +1,5 @@
 import { invalidResponse } from "./errors.ts";
-import type { BodyReader, IdleTimeout } from "./idle-timeout.ts";
+import type { IdleTimeout, ResponseReader } from "./idle-timeout.ts";
 
 /** The most characters of a body that is not read line by line: a problem has a few hundred. */
 const MAX_TEXT = 256 * 1024;
@@ -12,7 +12,7 @@ const MAX_TEXT = 256 * 1024;
 export class Answer {
   readonly status: number;
   readonly headers: Headers;
-  readonly #reader: BodyReader | undefined;
+  readonly #reader: ResponseReader | undefined;
   readonly #timeout: IdleTimeout;
 
   constructor({ status, headers, body }: Response, timeout: IdleTimeout) {

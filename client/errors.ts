@@ -29,7 +29,7 @@ const BY_STATUS: Readonly<Record<number, ProblemType>> = {
 };
 
 /** The code for an answer other than 2xx. A problem type counts if its status agrees. */
-export function codeOf(status: number, problem: Readonly<Record<string, unknown>>): ErrorCode {
+export function errorCodeOf(status: number, problem: Readonly<Record<string, unknown>>): ErrorCode {
   const name = typeof problem.type === "string" ? problem.type.split(":").at(-1) : undefined;
   if (name !== undefined && isProblemType(name) && PROBLEMS[name] === status) return name;
   return BY_STATUS[status] ?? "http-error";
@@ -82,7 +82,7 @@ export class ServerRejected extends Error {
     message = messageOf(status, problem),
   ) {
     super(message);
-    this.code = codeOf(status, problem);
+    this.code = errorCodeOf(status, problem);
     this.status = status;
     this.members = problem;
   }

@@ -1,7 +1,7 @@
 /** What an answer other than success means: an error whose message says what to change. */
 import type { Answer } from "./answer.ts";
 import {
-  codeOf,
+  errorCodeOf,
   invalidResponse,
   messageOf,
   printed,
@@ -35,7 +35,7 @@ export function failureOf(
     const advice = status === 401 ? adviceOnSignature(problem, url, skew) : undefined;
     return new ServerRejected(status, problem, advice);
   }
-  return new ServerUnavailable(messageOf(status, problem), codeOf(status, problem), {
+  return new ServerUnavailable(messageOf(status, problem), errorCodeOf(status, problem), {
     retryAfter: retryAfterOf(headers.get("retry-after"), now),
   });
 }

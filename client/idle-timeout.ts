@@ -4,7 +4,7 @@ import { ServerUnavailable } from "./errors.ts";
 import type { Clock } from "./types.ts";
 
 /** What is used of the body of a response. */
-export type BodyReader = Pick<ReadableStreamDefaultReader<Uint8Array>, "read" | "cancel">;
+export type ResponseReader = Pick<ReadableStreamDefaultReader<Uint8Array>, "read" | "cancel">;
 
 /**
  * Gives a request up when the server is silent for too long, when its answer drips, or when the
@@ -46,7 +46,7 @@ export class IdleTimeout {
    * notices it. Throws `ServerUnavailable` when the read fails or the time is over, and the
    * caller's reason when the caller aborts.
    */
-  async read(body: BodyReader): Promise<Uint8Array | undefined> {
+  async read(body: ResponseReader): Promise<Uint8Array | undefined> {
     const start = this.#clock.now();
     const { value } = await this.#wait(Math.min(this.#milliseconds, this.#left), () => body.read());
     const waited = this.#clock.now() - start;

@@ -12,7 +12,7 @@ import { signatureHeaders } from "./signature.ts";
 import type { Clock, Fetch, Identity } from "./types.ts";
 
 /** A sync request. `first` and `payloads` belong to the client id in `client`. */
-export interface SyncRequest {
+export interface OutgoingRequest {
   readonly client: string;
   /** The index of the first payload; without payloads, the last index that the client created. */
   readonly first: number | undefined;
@@ -57,7 +57,7 @@ export class Transport {
    * lines, means that the server has stored what was sent. Throws `ServerRejected` or
    * `ServerUnavailable`; the latter also behind the last whole line of an incomplete answer.
    */
-  async *sync(request: SyncRequest, signal: AbortSignal): AsyncGenerator<Line[], void, void> {
+  async *sync(request: OutgoingRequest, signal: AbortSignal): AsyncGenerator<Line[], void, void> {
     const { client, first, payloads, status } = request;
     const body = JSON.stringify({
       client_id: client,

@@ -4,8 +4,8 @@ import { lstatSync, type Stats } from "node:fs";
 import { lstat, mkdir, readdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { isName, partitionOf, type Warn } from "./driver.ts";
-import { codeOf, isNotFound, move, remove, syncFolder, writeNew } from "./durable-files.ts";
-import { explain, takesNothing } from "./folder-errors.ts";
+import { isNotFound, move, remove, syncFolder, systemCodeOf, writeNew } from "./durable-files.ts";
+import { explainSystemError, takesNothing } from "./folder-errors.ts";
 
 /** The bits of a mode that let the group, or everyone, write. */
 const WRITABLE_BY_OTHERS = 0o022;
@@ -60,7 +60,7 @@ export async function openDataFolder(root: string, temporary: string, warn: Warn
   } catch (error) {
     // What is stored can still be read.
     if (!takesNothing(error)) throw error;
-    const { reason, advice } = explain(error) ?? {};
+    const { reason, advice } = explainSystemError(error) ?? {};
     warn(`the storage folder ${root} takes nothing new: ${reason}; ${advice}`);
   }
   if (!(await syncFolder(temporary))) {
@@ -108,7 +108,7 @@ export async function makeFolder(path: string): Promise<boolean> {
     await mkdir(path, { mode: 0o700 });
     return true;
   } catch (error) {
-    if (codeOf(error) !== "EEXIST") throw error;
+    if (systemCodeOf(error) !== "EEXIST") throw error;
     return false;
   }
 }

@@ -89,7 +89,7 @@ export async function syncFolder(path: string): Promise<boolean> {
     await fsync(folder);
     return true;
   } catch (error) {
-    if (!CANNOT_SYNC_FOLDERS.has(codeOf(error))) throw error;
+    if (!CANNOT_SYNC_FOLDERS.has(systemCodeOf(error))) throw error;
     return false;
   } finally {
     closeSync(folder);
@@ -180,13 +180,13 @@ export class FolderSyncs {
 }
 
 /** The system's error code, such as ENOENT. */
-export function codeOf(error: unknown): unknown {
+export function systemCodeOf(error: unknown): unknown {
   return error instanceof Error && "code" in error ? error.code : undefined;
 }
 
 /** Whether nothing is at the path that was asked for. */
 export function isNotFound(error: unknown): boolean {
-  return codeOf(error) === "ENOENT";
+  return systemCodeOf(error) === "ENOENT";
 }
 
 /** Faults of one file: of the disk below it, of its metadata, of its permissions. */
@@ -194,5 +194,5 @@ const UNREADABLE: readonly unknown[] = ["EIO", "EBADMSG", "EUCLEAN", "EACCES", "
 
 /** Whether a file is there and cannot be read. */
 export function isUnreadable(error: unknown): boolean {
-  return UNREADABLE.includes(codeOf(error));
+  return UNREADABLE.includes(systemCodeOf(error));
 }

@@ -34,7 +34,7 @@ import {
   sizesOf,
   writeNew,
 } from "./durable-files.ts";
-import { explain, isFull } from "./folder-errors.ts";
+import { explainSystemError, isFull } from "./folder-errors.ts";
 
 /** How many folders are remembered as durable, so that their parent is not synced for every put. */
 const FOLDERS_REMEMBERED = 100_000;
@@ -286,7 +286,7 @@ async function guarded<Result>(what: string, work: () => Promise<Result>): Promi
   } catch (error) {
     if (error instanceof ObjectMissing || error instanceof ObjectUnreadable) throw error;
     const said = error instanceof Error ? error.message : String(error);
-    const { reason, advice } = explain(error) ?? {};
+    const { reason, advice } = explainSystemError(error) ?? {};
     const why = reason === undefined ? said : `${reason} (${said}); ${advice}`;
     const Unavailable = isFull(error) ? StorageFull : StorageUnavailable;
     throw new Unavailable(`could not ${what}: ${why}`, {

@@ -1,5 +1,5 @@
 /** Explains the errors of a file system, and says what to do about them. */
-import { codeOf } from "./durable-files.ts";
+import { systemCodeOf } from "./durable-files.ts";
 
 interface Explanation {
   /** In words for everybody. */
@@ -27,8 +27,8 @@ const explanations: Readonly<Record<string, Explanation>> = {
 };
 
 /** What an error of the system means; `undefined` for one that says nothing to most people. */
-export function explain(error: unknown): Explanation | undefined {
-  const code = codeOf(error);
+export function explainSystemError(error: unknown): Explanation | undefined {
+  const code = systemCodeOf(error);
   return typeof code === "string" && Object.hasOwn(explanations, code)
     ? explanations[code]
     : undefined;
@@ -36,10 +36,10 @@ export function explain(error: unknown): Explanation | undefined {
 
 /** There is no room for another file. */
 export function isFull(error: unknown): boolean {
-  return ["ENOSPC", "EDQUOT"].some((code) => code === codeOf(error));
+  return ["ENOSPC", "EDQUOT"].some((code) => code === systemCodeOf(error));
 }
 
 /** The storage can be read, and takes nothing new for now. */
 export function takesNothing(error: unknown): boolean {
-  return isFull(error) || codeOf(error) === "EROFS";
+  return isFull(error) || systemCodeOf(error) === "EROFS";
 }

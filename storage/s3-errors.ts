@@ -11,7 +11,7 @@ export class RequestTimeout extends Error {
 }
 
 /** What an error of the SDK means, in words for everybody, with advice for the operator. */
-export function explain(error: unknown): { reason: string; advice: string } {
+export function explainS3Error(error: unknown): { reason: string; advice: string } {
   const code = s3CodeOf(error);
   const status = statusOf(error);
   if (code === "NoSuchBucket" || status === 404) {

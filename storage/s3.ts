@@ -17,7 +17,7 @@ import {
   StorageUnavailable,
   type StoredObject,
 } from "./driver.ts";
-import { explain, NotS3, RequestTimeout, s3CodeOf } from "./s3-errors.ts";
+import { explainS3Error, NotS3, RequestTimeout, s3CodeOf } from "./s3-errors.ts";
 
 /** The most connections at once. Further requests wait for one. */
 const MAX_SOCKETS = 128;
@@ -265,7 +265,7 @@ export class S3Driver implements Driver {
   }
 
   #unavailable(what: string, error: unknown): StorageUnavailable {
-    const { reason, advice } = explain(error);
+    const { reason, advice } = explainS3Error(error);
     const said = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
     return new StorageUnavailable(
       `could not ${what} in the bucket ${this.#bucket}: ${reason} (${said}). ${advice}`,

@@ -15,7 +15,7 @@ const MAX_CONTAINERS = 3;
 const MAX_MEMBERS = 5;
 
 /** The fewest bytes of a value outside a batch: an entry of a sync status, `"UUID":0,`. */
-const BYTES_PER_ENTRY = 41;
+const MIN_VALUE_BYTES = 41;
 
 /** Characters of a number that an answer repeats at most. */
 const MAX_ECHO = 32;
@@ -53,7 +53,7 @@ export interface JsonShape {
 export function inspectJson(body: Uint8Array, maxClients: number): JsonShape {
   const { length } = body;
   const isLarge = length > UNCHECKED;
-  const maxValues = MAX_OPERATIONS + length / BYTES_PER_ENTRY;
+  const maxValues = MAX_OPERATIONS + length / MIN_VALUE_BYTES;
   let containers = 0;
   let values = 0;
   let members = 0;

@@ -1,7 +1,12 @@
 /** The code of each error that a request can end in. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { codeOf, type ErrorCode, ServerRejected, ServerUnavailable } from "../../client/errors.ts";
+import {
+  type ErrorCode,
+  errorCodeOf,
+  ServerRejected,
+  ServerUnavailable,
+} from "../../client/errors.ts";
 import { Transport } from "../../client/transport.ts";
 import { PROBLEM_URN } from "../../protocol/problems.ts";
 import { answer, type Fetch, problem, RecordingClock, useApps } from "../support/sync-app.ts";
@@ -29,7 +34,7 @@ describe("the code of an answer", () => {
   for (const [name, status, type, code] of cases) {
     it(name, () => {
       const document = typeof type === "string" ? { type: PROBLEM_URN + type } : { type };
-      assert.equal(codeOf(status, document), code);
+      assert.equal(errorCodeOf(status, document), code);
     });
   }
 });
