@@ -12,7 +12,7 @@ import {
   userPrefix,
 } from "./names.ts";
 import type { ObjectDamaged } from "./object-cache.ts";
-import type { Run } from "./sequence.ts";
+import type { Run, Sequence } from "./sequence.ts";
 import { SupersededObjects } from "./superseded-objects.ts";
 import type { Telemetry } from "./telemetry.ts";
 
@@ -134,6 +134,8 @@ export class ListingCache {
           holes = found;
           continue;
         }
+        // Packing takes nothing away: the user was erased, or something is lost.
+        if (isShorter(listed.clients.get(client), before.clients.get(client))) break;
         const listing = entry.listing.updated(client, listed);
         if (listing === entry.listing) return listing;
         // A load that is under way may have come too early for what is handed out here.
@@ -310,4 +312,10 @@ export class ListingCache {
     this.#loads.set(user, load);
     return load.listing;
   }
+}
+
+/** True when operations are missing from a sequence that were in an earlier one. */
+function isShorter(now: Sequence | undefined, before: Sequence | undefined): boolean {
+  if (before === undefined) return false;
+  return now === undefined || now.next < before.next || now.end < before.end;
 }
