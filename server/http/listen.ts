@@ -1,3 +1,4 @@
+import { limitConnections } from "./connections.ts";
 import { problemOf, problemReply } from "./problems.ts";
 import type { ResponseClass } from "./response.ts";
 import { pathOf, TargetNotPlain } from "./target.ts";
@@ -26,8 +27,8 @@ export interface ListenOptions {
   readonly hostname: string;
   readonly port: number;
   /**
-   * How long the headers of a request may take, in milliseconds. Node enforces it; Bun has a fixed
-   * limit of about 12 seconds, Deno none.
+   * How long the headers of a request may take, the first byte included, in milliseconds. Node
+   * enforces it; Bun has a fixed limit of about 12 seconds, Deno none.
    */
   readonly headersTimeout: number;
   /** The paths that have an answer. */
@@ -87,7 +88,11 @@ export async function listen(
       },
     });
     receive = (request, bun) => Reflect.apply(server.fetch, server, [request, bun]);
-    if ("node" in server) server.node?.server?.setTimeout(IDLE_SECONDS * 1000);
+    const node = "node" in server ? server.node?.server : undefined;
+    if (node !== undefined) {
+      node.setTimeout(IDLE_SECONDS * 1000);
+      limitConnections(node, headersTimeout);
+    }
     const { url = "" } = await server.ready();
     const close = (force?: boolean) => server.close(force);
     if (path !== undefined) {
