@@ -172,7 +172,11 @@ export function wireService(options: ServiceWiringOptions): ServiceWiring {
     reader,
     access: new Access({ driver, listings, erasures, telemetry }),
     erasures,
-    quota: new Quota({ bytes: config.QUOTA_BYTES, clients: config.QUOTA_CLIENTS }),
+    quota: new Quota({
+      bytes: config.QUOTA_BYTES,
+      clients: config.QUOTA_CLIENTS,
+      unsigned: config.SIGNATURES === "optional",
+    }),
     signaturesRequired: config.SIGNATURES === "required",
     allowList,
     limiter,

@@ -24,6 +24,12 @@ export interface QuotaOptions {
   readonly bytes: number;
   /** Clients that a user may have; 0 for any number. */
   readonly clients: number;
+  /**
+   * True where requests without a signature may store. Until the user's first signed request, anyone
+   * who knows the public key can then use up the quotas for good; so from that request on they count
+   * once more.
+   */
+  readonly unsigned?: boolean;
 }
 
 /** However low the quota is, a sync status may name so many clients. */
@@ -88,16 +94,17 @@ export class Quota {
     listing: Listing,
     underWay: UnderWay,
   ): QuotaExceeded | undefined {
-    const quota = this.#options;
+    const { unsigned = false, ...quota } = this.#options;
+    const times = unsigned && listing.signed ? 2 : 1;
     const used = listing.bytes + underWay.bytes;
-    if (quota.bytes > 0 && used + bytes > quota.bytes) {
-      return new QuotaExceeded("QUOTA_BYTES", quota.bytes, used);
+    if (quota.bytes > 0 && used + bytes > times * quota.bytes) {
+      return new QuotaExceeded("QUOTA_BYTES", times * quota.bytes, used);
     }
     if (quota.clients === 0 || listing.clients.has(client)) return undefined;
     let clients = listing.clients.size;
     for (const name of underWay.clients) if (!listing.clients.has(name)) clients++;
-    return clients < quota.clients
+    return clients < times * quota.clients
       ? undefined
-      : new QuotaExceeded("QUOTA_CLIENTS", quota.clients, clients);
+      : new QuotaExceeded("QUOTA_CLIENTS", times * quota.clients, clients);
   }
 }

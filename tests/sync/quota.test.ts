@@ -212,18 +212,39 @@ describe("the quota of clients", () => {
 describe("a user's first signed request", () => {
   const operation = () => ({ client_id: newClient(), operation_index: 0, payload: "ten bytes!" });
 
-  const cases: readonly Record<string, string>[] = [{ QUOTA_CLIENTS: "1" }, { QUOTA_BYTES: "15" }];
-  for (const settings of cases) {
-    it(`T-34 keeps ${Object.keys(settings)}, whatever is stored while it waits for the lock`, async () => {
+  for (const [setting, value] of [
+    ["QUOTA_CLIENTS", "1"],
+    ["QUOTA_BYTES", "10"],
+  ] as const) {
+    it(`T-34 keeps ${setting}, whatever is stored while it waits for the lock`, async () => {
       const driver = newDriver();
-      const server = inProcessServer({ LISTING_TTL: "0", ...settings }, driver);
+      const server = inProcessServer({ LISTING_TTL: "0", [setting]: value }, driver);
       const user = await newSigningUser();
       const { held, go } = driver.hold("before", ({ name }) => name.endsWith(".signed"));
-      const signed = server.signed(user, operation());
+      const signed = [server.signed(user, operation()), server.signed(user, operation())];
       await held;
       assert.equal((await server.unsigned(user, operation())).status, 200);
       go();
-      assert.equal((await signed).status, 507);
+      // One has room: the lock has doubled the quota.
+      const answers = await Promise.all(signed);
+      assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 507]);
+    });
+
+    it(`T-03 makes room where strangers have used up ${setting}, once`, async () => {
+      const server = inProcessServer({ [setting]: value }, newDriver());
+      const user = await newSigningUser();
+      assert.equal((await server.unsigned(user, operation())).status, 200);
+      assert.equal((await server.unsigned(user, operation())).status, 507);
+      assert.equal((await server.signed(user, operation())).status, 200);
+      assert.equal((await server.signed(user, operation())).status, 507);
+    });
+
+    it(`makes no more room than ${setting} where nobody can store unsigned`, async () => {
+      const settings = { SIGNATURES: "required", [setting]: value };
+      const server = inProcessServer(settings, newDriver());
+      const user = await newSigningUser();
+      assert.equal((await server.signed(user, operation())).status, 200);
+      assert.equal((await server.signed(user, operation())).status, 507);
     });
   }
 

@@ -258,7 +258,9 @@ class World {
   #checkQuotas(model: UserModel): void {
     if (this.#processes.length > 1) return;
     const late = this.#storage.late.filter(({ name }) => name.startsWith(`${model.user}.`));
-    const { quotaBytes, quotaClients } = this.#scenario.process;
+    const times = model.mayBeLocked ? 2 : 1;
+    const quotaBytes = times * this.#scenario.process.quotaBytes;
+    const quotaClients = times * this.#scenario.process.quotaClients;
     const lateBytes = late.reduce((sum, { size }) => sum + size, 0);
     const lateClients = new Set(late.map(({ name }) => parseName(name)?.client));
     if (quotaBytes > 0) {
