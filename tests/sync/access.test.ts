@@ -197,11 +197,11 @@ describe("the lock with two servers on one storage", () => {
   });
 
   it("is seen by the other when an append makes it list storage again", async () => {
-    const { a, b, driver } = two({ LISTING_TTL: "forever" });
+    const { a, b, driver } = two({ LISTING_TTL: "forever", QUOTA_BYTES: "1" });
     assert.equal((await b.unsigned(user)).status, 200);
     assert.equal((await a.signed(user)).status, 200);
-    const { status } = await b.unsigned(user, { operation_index: 7, payload: "a payload" });
-    assert.equal(status, 401, "and not 409");
+    const { status } = await b.unsigned(user, append);
+    assert.equal(status, 401, "and not 507");
     assert.equal((await b.unsigned(user)).status, 401);
     assert.deepEqual(await namesIn(driver), [marker()]);
   });
