@@ -299,7 +299,7 @@ describe("the notebook on the command line", () => {
       }
       assert.equal((await run(["send", "x", "--folder", join(folder.path, "first")])).code, 0);
       const waiting = start(["send", "x", "--folder", join(folder.path, "second")]);
-      await until(() => waiting.stderr().includes("(waiting: Too many new users"));
+      await until(() => waiting.stderr().includes("(waiting: the server says: Too many new users"));
       waiting.child.kill("SIGKILL");
       await waiting.ended;
     } finally {
