@@ -339,6 +339,24 @@ describe("an append that is under way while its user is erased", () => {
   });
 });
 
+describe("an append by a cached listing of a user whom another server has erased", () => {
+  it("T-30 is refused with 410 once storage shows less of its client, and stores nothing", async () => {
+    const driver = new MemoryDriver();
+    const settings = { LISTING_TTL: "forever" };
+    const [a, b] = [
+      inProcessServer({}, driver, { time }),
+      inProcessServer(settings, driver, { time }),
+    ];
+    const client = { client_id: newClient() };
+    assert.equal((await b.signed(user, { ...client, ...batch })).status, 200);
+    assert.equal((await a.erase(user)).status, 204);
+    // By the cached listing a conflict, and the first operation of its client by storage.
+    const { status, text } = await b.signed(user, { ...client, ...append });
+    assert.equal(status, 410, text);
+    assert.deepEqual(await namesIn(driver), [tombstone()]);
+  });
+});
+
 describe("a compaction that is under way while its user is erased", () => {
   const timing = { debounce: 0, maxDelay: 0, deleteDelay: 0, backoff: 60_000 };
   const compaction = { limits: { operations: 4, bytes: 1_000_000 }, timing };
