@@ -70,6 +70,7 @@ describe("the notebook on the command line, whatever the server answers", () => 
       const status = await run(["status", "--folder", device]);
       assert.match(log.stdout, /^.*written here$/m);
       assert.match(log.stderr, message);
+      assert.match(log.stderr, /Notes of other devices may be missing\./);
       assert.doesNotMatch(log.stderr, /^\s+at /m, "no stack trace");
       assert.match(status.stdout, message);
       assert.match(status.stdout, /1 to be sent/);

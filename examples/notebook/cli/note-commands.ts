@@ -72,11 +72,13 @@ export async function log({ folder, json }: Arguments): Promise<void> {
   } catch (error) {
     if (!isOfServer(error)) throw error;
     const { status, tooLarge } = session;
-    const isRead = tooLarge.length > 0 && tooLarge.length === status.pending;
-    const what = isRead
-      ? tooLargeText(tooLarge, folder)
-      : `${clause(error.message)}. Notes of other devices may be missing.`;
-    console.error(printable(`Warning: ${what}`));
+    // A round that failed is in the status; one that left only what is too large has read everything.
+    const isRead = tooLarge.length > 0 && "why" in status && status.why !== error.message;
+    const sentences = [
+      ...(isRead ? [] : [`${clause(error.message)}. Notes of other devices may be missing.`]),
+      ...(tooLarge.length === 0 ? [] : [tooLargeText(tooLarge, folder)]),
+    ];
+    console.error(printable(`Warning: ${sentences.join(" ")}`));
     process.exitCode = 1;
   } finally {
     own = await session.ownNotes();
