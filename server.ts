@@ -37,6 +37,11 @@ async function main(environment: Readonly<Record<string, string | undefined>>): 
     hostname: config.HOST,
     port: config.PORT,
     headersTimeout: config.CLIENT_TIMEOUT,
+    onError: (message) => logger.error(message),
+    onLost: (error) => {
+      console.error(error.message);
+      process.exit(1);
+    },
   });
   let stopping = false;
   const stop = async (signal: string) => {

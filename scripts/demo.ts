@@ -44,6 +44,10 @@ try {
     hostname: "localhost",
     port: 0,
     headersTimeout: config.CLIENT_TIMEOUT,
+    onError: (message) => logger.error(message),
+    onLost: (error) => {
+      throw error;
+    },
   });
   console.log(`The server listens on ${server.url} and stores in ${folder}.`);
   try {

@@ -1,4 +1,4 @@
-/** Limits of connections on Node. Bun and Deno accept all that the system lets them open. */
+/** Limits of connections on Node. Bun and Deno accept until no file is left: see `keepListening`. */
 import { readFileSync } from "node:fs";
 import type { Server } from "node:net";
 

@@ -1,4 +1,5 @@
 import { limitConnections } from "./connections.ts";
+import { keepListening } from "./keep-listening.ts";
 import { problemOf, problemReply } from "./problems.ts";
 import type { ResponseClass } from "./response.ts";
 import { pathOf, TargetNotPlain } from "./target.ts";
@@ -33,20 +34,25 @@ export interface ListenOptions {
   readonly headersTimeout: number;
   /** The paths that have an answer. */
   readonly paths: readonly string[];
+  /** Called with what the operator should know, while the server continues. */
+  readonly onError: (message: string) => void;
+  /** Called when the server has stopped to accept connections, and cannot start again. */
+  readonly onLost: (error: CannotListen) => void;
 }
 
 /** Starts to listen. Throws `CannotListen`. */
 export async function listen(
   fetch: (request: Request) => Promise<Response>,
-  { hostname, port, headersTimeout, paths }: ListenOptions,
+  { hostname, port, headersTimeout, paths, onError, onLost }: ListenOptions,
 ): Promise<Listening> {
   const routed = new WeakSet<Request>();
   let receive: (request: Request, server: unknown) => Response | Promise<Response> = fetch;
   const path = socketPath(hostname);
+  const place = path === undefined ? `${hostname}:${port}` : hostname;
   try {
     if (path !== undefined) await clearSocket(path);
     const { serve } = await adapter();
-    const server = serve({
+    const options = {
       fetch: process.versions.bun === undefined ? fetch : asItCame(fetch, routed, paths),
       ...(path === undefined && { hostname, port }),
       silent: true,
@@ -86,7 +92,8 @@ export async function listen(
         },
         ...(path !== undefined && { path }),
       },
-    });
+    };
+    const server = serve(options);
     receive = (request, bun) => Reflect.apply(server.fetch, server, [request, bun]);
     const node = "node" in server ? server.node?.server : undefined;
     if (node !== undefined) {
@@ -94,7 +101,22 @@ export async function listen(
       limitConnections(node, headersTimeout);
     }
     const { url = "" } = await server.ready();
-    const close = (force?: boolean) => server.close(force);
+    const close = keepListening(server, {
+      start: async () => {
+        if (path !== undefined) removeSocket(path);
+        const port = Number(new URL(url).port);
+        const next = serve({ ...options, ...(path === undefined && { port }) });
+        await next.ready();
+        if (path !== undefined) shareSocket(path);
+        return next;
+      },
+      onError: (error) =>
+        onError(
+          `a connection could not be accepted: ${reasonOf(error)}; idle ones are closed; raise ulimit -n`,
+        ),
+      onLost: (error) =>
+        onLost(new CannotListen(`could not listen again on ${place}: ${reasonOf(error)}`)),
+    });
     if (path !== undefined) {
       shareSocket(path);
       return { url: hostname, close: (force) => close(force).finally(() => removeSocket(path)) };
@@ -104,10 +126,12 @@ export async function listen(
     if (hostname === "localhost") named.hostname = hostname;
     return { url: named.href, close };
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    const place = path === undefined ? `${hostname}:${port}` : hostname;
-    throw new CannotListen(`could not listen on ${place}: ${reason}; set HOST or PORT`);
+    throw new CannotListen(`could not listen on ${place}: ${reasonOf(error)}; set HOST or PORT`);
   }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** For Bun: without the host and the port that srvx takes from the environment. */

@@ -60,4 +60,26 @@ describe("the limit of connections", () => {
     silent.end();
     assert.equal(await server.end("SIGTERM"), 0);
   });
+
+  it(`T-46 ends silent connections when no file is left, and serves on${process.versions.deno === undefined ? " (skipped: Deno alone stops to listen then)" : ""}`, {
+    skip: process.versions.deno === undefined,
+  }, async () => {
+    const server = await startServer({ STORAGE: join(folder.path, "again") }, limited);
+    for (let flood = 1; flood <= 3; flood++) {
+      const silent = connectSilently(server.port);
+      await until(() => server.output().split("raise ulimit -n").length > flood);
+      await until(async () => await isReady(server.url));
+      assert.ok(silent.closed() > CONNECTIONS - FILES);
+      silent.end();
+    }
+    assert.equal(await server.end("SIGTERM"), 0);
+  });
 });
+
+/** Connections are refused while the server does not listen. */
+function isReady(url: string): Promise<boolean> {
+  return fetch(new URL("/ready", url)).then(
+    ({ status }) => status === 200,
+    () => false,
+  );
+}

@@ -77,6 +77,10 @@ export async function serveHere(
     hostname: "localhost",
     port: 0,
     headersTimeout: config.CLIENT_TIMEOUT,
+    onError: (message) => log.push(message),
+    onLost: (error) => {
+      throw error;
+    },
   });
   const { url } = server;
   return {
