@@ -1,6 +1,7 @@
 /**
  * End-to-end encrypted sync of operations between a user's devices, for browsers, Node, Bun and
- * Deno. README.md shows how. `indexeddb.ts` and `folder.ts` hold what needs a browser or a disk.
+ * Deno. README.md shows how. `indexeddb.ts` and `folder.ts` hold what needs a browser or a disk,
+ * and `pem.ts` what only some apps need.
  */
 export { type Bytes, textOf, utf8 } from "../protocol/bytes.ts";
 export type { Line } from "../protocol/types.ts";

@@ -22,9 +22,12 @@ export const COMMANDS: readonly Command[] = [
   {
     name: "import",
     summary: "make a device that has the key of another one",
+    details:
+      "An RSA private key in PEM, as `openssl genpkey` writes it, is imported as well. The passphrase is\n" +
+      "a new one then, which protects the key on this device and in what export prints.",
     words: {
       name: "FILE",
-      help: "the text that export printed; default standard input (-)",
+      help: "the text that export printed, or a key in PEM; default standard input (-)",
       max: 1,
     },
     options: ["server"],

@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { text } from "node:stream/consumers";
 import { createIdentity, importIdentity } from "../../../client/index.ts";
+import { identityFromPem } from "../../../client/pem.ts";
 import type { Arguments } from "./command.ts";
 import { Device } from "./device.ts";
 import { UsageError } from "./errors.ts";
@@ -29,10 +30,16 @@ export async function importKey({ folder, server, words }: Arguments): Promise<v
   await Device.assertNone(folder);
   const url = serverUrl(server);
   const [file = "-"] = words;
-  const key = file === "-" ? await text(process.stdin) : await readFile(file, "utf8");
-  const { fingerprint } = await importIdentity(key, await readPassphrase());
+  const given = file === "-" ? await text(process.stdin) : await readFile(file, "utf8");
+  const isPem = given.includes("-----BEGIN ") && !given.includes("-----BEGIN SYNC-SERVER KEY");
+  const passphrase = await readPassphrase({ confirm: isPem });
+  const { identity, text: key } = isPem
+    ? await identityFromPem(given, passphrase)
+    : { identity: await importIdentity(given, passphrase), text: given };
   await Device.create(folder, url, key);
-  await print(`${folder} is a device of the notebook ${fingerprint.slice(0, 8)}, at ${url}.\n`);
+  await print(
+    `${folder} is a device of the notebook ${identity.fingerprint.slice(0, 8)}, at ${url}.\n`,
+  );
 }
 
 function serverUrl(address = process.env.SYNC_SERVER ?? DEFAULT_SERVER): string {
