@@ -44,7 +44,13 @@ if (s3 !== undefined && target?.startsWith("http://")) {
     let place: string;
     let server: ServerProcess;
     const start = async (settings: Record<string, string> = {}) => {
-      const environment = { STORAGE: place, AWS_ENDPOINT_URL: proxy.url, COMPACTION: "off" };
+      const environment = {
+        STORAGE: place,
+        AWS_ENDPOINT_URL: proxy.url,
+        COMPACTION: "off",
+        // However slow the machine is, no listing is read again because of its age.
+        LISTING_TTL: "forever",
+      };
       server = await startServer({ ...environment, ...settings });
       proxy.seen.length = 0;
     };
