@@ -123,8 +123,8 @@ export class NotebookPages {
   }
 
   /** The same in a profile that is new. */
-  async openIn(context: BrowserContext): Promise<Page> {
-    const page = await this.open(context);
+  async openIn(context: BrowserContext, url = this.url): Promise<Page> {
+    const page = await this.open(context, url);
     if (this.key === "") {
       const form = page.locator("#create");
       await form.getByLabel("Passphrase").fill(PASSPHRASE);

@@ -21,6 +21,7 @@ export class CiphertextView {
   readonly #next = new Map<string, number>();
   #operations = 0;
   #characters = 0;
+  #isErased = false;
   /** The last operations that are not in the list yet. */
   #waiting: Line[] = [];
   /** The reads of the store, one after the other. */
@@ -60,7 +61,18 @@ export class CiphertextView {
     return this.#reading;
   }
 
+  /** Shows from now on that the server stores nothing any more. */
+  showErased(): void {
+    this.#isErased = true;
+    this.#renderNow();
+  }
+
   #renderNow(): void {
+    if (this.#isErased) {
+      setText(this.#summary, "Nothing any more.");
+      this.#list.replaceChildren();
+      return;
+    }
     const count = this.#operations;
     const operations = count === 1 ? "1 operation" : `${count.toLocaleString("en")} operations`;
     setText(this.#summary, `${operations}, ${this.#characters.toLocaleString("en")} bytes.`);

@@ -30,6 +30,16 @@ export function hideError(): void {
   find("error", HTMLElement).hidden = true;
 }
 
+/** Lets a button copy a text, which `select` selects: the user can copy it where the page may not. */
+export function copyOnClick(button: HTMLButtonElement, text: string, select: () => void): void {
+  button.addEventListener("click", async () => {
+    select();
+    await navigator.clipboard.writeText(text);
+    setText(button, "Copied");
+    setText(find("news", HTMLElement), "Copied");
+  });
+}
+
 /** The message of an error as a sentence. */
 export function sentenceOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);

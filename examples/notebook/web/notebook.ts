@@ -4,7 +4,8 @@ import { IndexedDbStore } from "../../../client/indexeddb.ts";
 import { noteData, noteOf } from "../notes.ts";
 import { checkBrowser, withStorage } from "./browser.ts";
 import { CiphertextView } from "./ciphertext-view.ts";
-import { find, hideError, setText, showError } from "./dom.ts";
+import { copyOnClick, find, hideError, setText, showError } from "./dom.ts";
+import { offerErasure, showErased } from "./erase.ts";
 import { forgetAll, NAME, offerStoredKey, openKey, type UserKey } from "./key.ts";
 import { NotesList } from "./notes-list.ts";
 import { StatusLine } from "./status-line.ts";
@@ -12,7 +13,7 @@ import { StatusLine } from "./status-line.ts";
 /** Milliseconds between polls. Browsers slow down the timers of a tab in the background. */
 const POLL_MS = 2000;
 
-/** Messages between the tabs of a browser: notes were sent; the key was stored or deleted. */
+/** Messages between tabs: the server has other notes, or none; the key was stored or deleted. */
 type TabMessage = "notes" | "key";
 
 async function main(line: StatusLine): Promise<void> {
@@ -53,12 +54,12 @@ async function main(line: StatusLine): Promise<void> {
 /**
  * Opens the client, and shows its notes and its status.
  *
- * @param onSent called after notes that were written here have reached the server
+ * @param onChange called after this tab has sent notes to the server, or had everything deleted there
  */
 async function openClient(
   { identity }: UserKey,
   line: StatusLine,
-  onSent: () => void,
+  onChange: () => void,
 ): Promise<SyncClient> {
   const notes = new NotesList();
   const ciphertexts = new CiphertextView(identity);
@@ -68,6 +69,7 @@ async function openClient(
       onLost: (error) => {
         line.stop(new Error(`${error.message}: reload this page`, { cause: error }));
         closing.abort(error);
+        stopWriting();
       },
     }),
   );
@@ -77,6 +79,12 @@ async function openClient(
   let received = 0;
   // The status can change before there is a client.
   let tooLarge: () => readonly Created[] = () => [];
+  const onErased = () => {
+    line.showErased();
+    ciphertexts.showErased();
+    stopWriting();
+    showErased();
+  };
   const client = await SyncClient.open({
     url: new URL(".", location.href),
     identity,
@@ -97,10 +105,11 @@ async function openClient(
       notes.setPending(now.pending, tooLarge());
       // A store that fails is reported by `onLost`.
       ciphertexts.addAcknowledged(store).catch(() => undefined);
+      if (now.state === "refused" && now.final) onErased();
       if (now.state !== "synced") return;
       hasSynced = true;
       line.showProgress("");
-      if (hasWritten) onSent();
+      if (hasWritten) onChange();
       hasWritten = false;
     },
     onRefusal: ({ kind, client, index }) => {
@@ -120,7 +129,11 @@ async function openClient(
   tooLarge = () => client.tooLarge;
   line.show(client.status);
   await addOwn(client, notes);
-  onWrite(closing.signal, async (text) => {
+  offerErasure(client, () => {
+    onErased();
+    onChange();
+  });
+  onWrite(async (text) => {
     const at = Date.now();
     const created = await withStorage(() => client.append(noteData(text, at)));
     hasWritten = true;
@@ -134,14 +147,13 @@ async function addOwn(client: SyncClient, notes: NotesList): Promise<void> {
   notes.setPending(client.status.pending, client.tooLarge);
 }
 
-/** @param signal aborted once no note can be written any more */
-function onWrite(signal: AbortSignal, write: (text: string) => Promise<void>): void {
+function onWrite(write: (text: string) => Promise<void>): void {
   const form = find("write", HTMLFormElement);
   const note = find("note", HTMLTextAreaElement);
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const text = note.value.trim();
-    if (text === "" || signal.aborted) return;
+    if (text === "" || note.readOnly) return;
     note.value = "";
     note.focus();
     try {
@@ -157,6 +169,12 @@ function onWrite(signal: AbortSignal, write: (text: string) => Promise<void>): v
   });
 }
 
+/** Takes no more notes. What is typed stays, to be copied. */
+function stopWriting(): void {
+  find("note", HTMLTextAreaElement).readOnly = true;
+  find("add", HTMLButtonElement).disabled = true;
+}
+
 function showClient({ client }: SyncClient): void {
   setText(find("client", HTMLElement), client.slice(0, 8));
 }
@@ -168,13 +186,12 @@ function showKey({ identity, text, isNew }: UserKey): void {
   copy.disabled = text === "";
   find("key-lost", HTMLElement).hidden = text !== "";
   find("device-details", HTMLDetailsElement).open = isNew;
-  setText(find("fingerprint", HTMLElement), identity.fingerprint.slice(0, 8));
-  copy.addEventListener("click", async () => {
-    // If the browser does not let the page copy, the user can copy the selected text.
-    area.select();
-    await navigator.clipboard.writeText(text);
-    setText(copy, "Copied");
-    setText(find("news", HTMLElement), "Copied");
+  copyOnClick(copy, text, () => area.select());
+  const { fingerprint } = identity;
+  const code = find("fingerprint", HTMLElement);
+  setText(code, fingerprint);
+  copyOnClick(find("copy-fingerprint", HTMLButtonElement), fingerprint, () => {
+    getSelection()?.selectAllChildren(code);
   });
 }
 

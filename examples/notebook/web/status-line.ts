@@ -23,6 +23,13 @@ export class StatusLine {
     );
   }
 
+  /** Shows that the server has deleted everything and takes nothing more. */
+  showErased(): void {
+    if (this.#isStopped) return;
+    this.#line.dataset.state = "erased";
+    setText(this.#line, "Deleted from the server");
+  }
+
   /** Shows how far a transfer has come. A screen reader does not announce each step. */
   showProgress(text: string): void {
     if (!this.#isStopped) setText(this.#progress, text);
