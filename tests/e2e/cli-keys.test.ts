@@ -1,4 +1,4 @@
-/** The notebook on the command line with keys of other programs. */
+/** The notebook on the command line: keys of other programs, and the end of a key. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
@@ -67,5 +67,63 @@ describe("the notebook on the command line, with a key in PEM", () => {
       assert.match(stderr, /^Error: .*\n$/, what);
       assert.ok(!existsSync(join(folder.path, "refused")), what);
     }
+  });
+});
+
+describe("erase of the notebook on the command line", () => {
+  const folder = temporaryFolder();
+  const [laptop, phone] = [join(folder.path, "laptop"), join(folder.path, "phone")];
+  let server: Serving | undefined;
+  before(async () => {
+    server = await serveHere();
+    const url = server.url;
+    const made = await run(["init", "--bits", "2048", "--server", url, "--folder", laptop]);
+    assert.equal(made.code, 0, made.stderr);
+    const { stdout: key } = await run(["export", "--folder", laptop]);
+    const copied = await run(["import", "--server", url, "--folder", phone], { input: key });
+    assert.equal(copied.code, 0, copied.stderr);
+    assert.equal((await run(["send", "written here", "--folder", laptop])).code, 0);
+  });
+  after(async () => {
+    await server?.close();
+    folder.remove();
+  });
+
+  it("deletes nothing unless the word is typed", async () => {
+    for (const input of ["", "yes\n", "no\nerase\n"]) {
+      const { code, stdout, stderr } = await run(["erase", "--folder", phone], { input });
+      assert.match(stderr, /for all devices\. It cannot be undone\.$/m);
+      assert.match(stderr, /Error: nothing was deleted: erase was not typed$/m);
+      assert.deepEqual([code, stdout], [1, ""], input);
+    }
+    assert.deepEqual(await logOf(phone), ["written here"]);
+  });
+
+  it("deletes the notebook for all devices, and says what is left on this one", async () => {
+    const erased = await run(["erase", "--folder", phone], { input: "erase\n" });
+    assert.equal(erased.code, 0, erased.stderr);
+    assert.match(erased.stdout, /^All notes of the notebook [\w-]{8} are deleted from http:/);
+    assert.ok(
+      erased.stdout.includes(`${phone} keeps the key and the notes written on this device`),
+    );
+    const log = await run(["log", "--folder", laptop]);
+    assert.match(log.stdout, /^.*written here$/m);
+    assert.match(log.stderr, /^Warning: .*erased/m);
+    assert.equal(log.code, 1);
+    const other = await run(["log", "--folder", phone]);
+    assert.deepEqual([other.code, other.stdout], [1, ""]);
+  });
+
+  it("does not ask with --yes, and succeeds again for a notebook that is erased", async () => {
+    const { code, stderr } = await run(["erase", "--yes", "--folder", laptop]);
+    assert.deepEqual([code, stderr], [0, ""]);
+  });
+
+  it("fails, and says to run it again, where the server is not reached", async () => {
+    await server?.close();
+    server = undefined;
+    const { code, stdout, stderr } = await run(["erase", "--yes", "--folder", laptop]);
+    assert.match(stderr, /^Error: .*cannot be reached.*\. It is not certain .* run erase until it/);
+    assert.deepEqual([code, stdout], [1, ""]);
   });
 });

@@ -8,6 +8,7 @@ export interface Arguments {
   readonly file?: string;
   readonly json?: boolean;
   readonly server?: string;
+  readonly yes?: boolean;
 }
 
 /** As `node:util` parses them; `value` is the name of the value in the help text. */
@@ -29,6 +30,7 @@ export const OPTIONS = {
     value: "URL",
     help: "address of the server; default SYNC_SERVER, or http://localhost:8080",
   },
+  yes: { type: "boolean", help: "do not ask for confirmation" },
 } as const;
 
 type OptionName = keyof typeof OPTIONS;

@@ -1,5 +1,6 @@
 /** The table of commands. */
 import type { Command } from "./command.ts";
+import { erase } from "./erase-command.ts";
 import { exportKey, importKey, init } from "./key-commands.ts";
 import { log, send, status, watch } from "./note-commands.ts";
 
@@ -55,5 +56,14 @@ export const COMMANDS: readonly Command[] = [
     summary: "show what this device has, and what the server answers",
     options: [],
     run: status,
+  },
+  {
+    name: "erase",
+    summary: "delete the notebook from the server, for all devices and for good",
+    details:
+      "The server keeps that this key was erased, and takes no notes from it again. Devices keep what\n" +
+      "they have: delete their folders as well.",
+    options: ["yes"],
+    run: erase,
   },
 ];

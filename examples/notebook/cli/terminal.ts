@@ -1,4 +1,5 @@
-/** What people see and type: output, progress, and the prompt for the passphrase. */
+/** What people see and type: output, progress, and the prompts. */
+import { createInterface } from "node:readline";
 import { StringDecoder } from "node:string_decoder";
 import { UsageError } from "./errors.ts";
 
@@ -72,6 +73,13 @@ export async function readPassphrase({ confirm = false } = {}): Promise<string> 
     throw new UsageError("the two passphrases differ: try again");
   }
   return typed;
+}
+
+/** Asks for a line, which may also be piped in. Returns an empty text if there is none. */
+export async function ask(question: string): Promise<string> {
+  process.stderr.write(question);
+  for await (const line of createInterface({ input: process.stdin })) return line;
+  return "";
 }
 
 const [ENTER, LINE_FEED, CONTROL_C, CONTROL_D] = ["\r", "\n", "\x03", "\x04"];
