@@ -33,12 +33,19 @@ export function postRaw(port: number, body: unknown): RawResponse {
     end = (end + data.subarray(-LAST_CHUNK.length).toString("latin1")).slice(-LAST_CHUNK.length);
   });
   const complete = new Promise<boolean>((resolve) => {
-    const finish = () => resolve(end === LAST_CHUNK);
+    const finish = () => resolve(end === LAST_CHUNK || isWhole(start, received));
     // A connection that is broken may show as an error; it always closes.
     socket.on("error", finish);
     socket.on("close", finish);
   });
   return { socket, received: () => received, start: () => start, complete };
+}
+
+/** Whether so many bytes of a response are all that its head has announced. */
+function isWhole(start: string, received: number): boolean {
+  const head = start.indexOf("\r\n\r\n") + 4;
+  const [, length] = /^content-length: (\d+)\r$/im.exec(start.slice(0, head)) ?? [];
+  return length !== undefined && received === head + Number(length);
 }
 
 /** Waits until a condition holds. Fails, naming the condition, if that takes too long. */
