@@ -1,32 +1,17 @@
-import { lstat, mkdir, readdir, readFile, rm } from "node:fs/promises";
+import { lstat, mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { StoreDamaged } from "../errors.ts";
 import { SerialQueue } from "../serial-queue.ts";
 import type { Cursor, Identity } from "../types.ts";
-import { hasCode, replaceFile, syncFolder } from "./folder-files.ts";
+import { replaceFile, syncFolder } from "./folder-files.ts";
 import { FolderLock } from "./folder-lock.ts";
 import { LogFile } from "./folder-log.ts";
 import { copyLogs, type FolderDamage, setAside } from "./folder-repair.ts";
+import { EMPTY, OtherVersion, readState, STATE_FILE, type State } from "./folder-state.ts";
 import type { Move, OwnClient, Store, StoreState } from "./store.ts";
 
-/** The content of `state.json`. It is replaced as a whole and decides what a log counts for. */
-interface State {
-  readonly version: 1;
-  /** `length` is set for a client id that was given up. The log has that of the one in use. */
-  readonly own: readonly {
-    readonly client: string;
-    readonly length?: number;
-    readonly acknowledged: number;
-    readonly highWater: number;
-  }[];
-  readonly cursors: readonly Cursor[];
-}
-
-const STATE_FILE = "state.json";
 /** Logs, and files that were never finished. Any other file is not the store's to delete. */
 const ownFile = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.(log|tmp)$/;
-
-const EMPTY: State = { version: 1, own: [], cursors: [] };
 
 /** How a folder store tells the app what happened to it. */
 export interface FolderOptions {
@@ -37,9 +22,6 @@ export interface FolderOptions {
    */
   readonly onDamaged?: (damage: FolderDamage) => void;
 }
-
-/** Newer software wrote it: it is not damaged, and must not be replaced. */
-class OtherVersion extends StoreDamaged {}
 
 /**
  * Stores an installation in a folder, for Node, Bun and Deno:
@@ -240,7 +222,7 @@ export class FolderStore implements Store {
 
   /** Reads the state, and removes what a crash left unfinished. */
   async #recover(): Promise<void> {
-    this.#state = await this.#readState();
+    this.#state = await readState(this.#folder);
     const known = new Set(this.#state.own.map(({ client }) => `${client}.log`));
     for (const name of await readdir(this.#folder)) {
       if (ownFile.test(name) && !known.has(name))
@@ -251,28 +233,6 @@ export class FolderStore implements Store {
       this.#logs.set(client, log);
       if (length !== undefined) await log.cut(length);
     }
-  }
-
-  async #readState(): Promise<State> {
-    const path = join(this.#folder, STATE_FILE);
-    let text: string;
-    try {
-      text = await readFile(path, "utf8");
-    } catch (error) {
-      if (hasCode(error, "ENOENT")) return EMPTY;
-      throw error;
-    }
-    let state: State;
-    try {
-      state = JSON.parse(text);
-    } catch (error) {
-      throw new StoreDamaged(`${path} cannot be read`, { cause: error });
-    }
-    if (typeof state?.version === "number" && state.version !== 1) {
-      throw new OtherVersion(`${path} is of a version that this software does not read`);
-    }
-    if (Array.isArray(state?.own) && Array.isArray(state.cursors)) return state;
-    throw new StoreDamaged(`${path} has lost a part of its content`);
   }
 
   #change(change: (state: State) => State): Promise<void> {
