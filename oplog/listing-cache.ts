@@ -1,5 +1,5 @@
-import { LRUCache } from "lru-cache";
 import type { Driver, StoredObject } from "../storage/driver.ts";
+import { CachedListings } from "./cached-listings.ts";
 import { DamagedObjects } from "./damaged-objects.ts";
 import { KeyedQueue } from "./keyed-queue.ts";
 import { holesIn, Listing, withAppended } from "./listing.ts";
@@ -34,9 +34,6 @@ export interface ListingCacheOptions {
 /** Called with every listing that was loaded from storage. */
 export type LoadListener = (user: Fingerprint, listing: Listing) => void;
 
-/** What an entry takes beside its runs, counted in runs. */
-export const RUNS_PER_USER = 4;
-
 /** How often an append or a read lists storage again because its listing turned out to be old. */
 export const MAX_LISTS = 5;
 
@@ -49,12 +46,6 @@ interface LoadStart {
 
 interface CachedListing extends LoadStart {
   readonly listing: Listing;
-}
-
-interface HeldListing {
-  /** How many callers hold it. */
-  holders: number;
-  cached: CachedListing | undefined;
 }
 
 interface Load extends LoadStart {
@@ -71,9 +62,7 @@ export class ListingCache {
   readonly #telemetry: Telemetry;
   readonly #damaged: DamagedObjects;
   readonly #superseded = new SupersededObjects();
-  readonly #entries: LRUCache<Fingerprint, CachedListing>;
-  /** Users whose listing is held, whatever the cache evicts. */
-  readonly #held = new Map<Fingerprint, HeldListing>();
+  readonly #cached: CachedListings<CachedListing>;
   readonly #queue = new KeyedQueue();
   readonly #loads = new Map<Fingerprint, Load>();
   readonly #listeners: LoadListener[] = [];
@@ -85,11 +74,8 @@ export class ListingCache {
     this.#telemetry = options.telemetry;
     this.#damaged =
       options.damaged ?? new DamagedObjects({ now: options.now, telemetry: options.telemetry });
-    this.#telemetry.observe("listing_cache_runs", () => this.#entries.calculatedSize);
-    this.#entries = new LRUCache({
-      maxSize: options.maxRuns,
-      sizeCalculation: ({ listing }) => RUNS_PER_USER + listing.runs,
-    });
+    this.#cached = new CachedListings(options.maxRuns);
+    this.#telemetry.observe("listing_cache_runs", () => this.#cached.runs);
   }
 
   /** Adds a listener. Listeners are made after the cache, because they use it. */
@@ -126,7 +112,7 @@ export class ListingCache {
         if (before === undefined) break;
         const objects = await this.#options.driver.list(clientPrefix(user, client));
         const listed = new Listing(this.#usable(user, objects, client));
-        const entry = this.#cached(user);
+        const entry = this.#cached.get(user);
         // Where the log was listed or compacted meanwhile, this list may have come too early.
         if (entry === undefined || entry.listing !== before) continue;
         const found = holesIn(listed);
@@ -141,7 +127,7 @@ export class ListingCache {
         // A load that is under way may have come too early for what is handed out here.
         const load = this.#loads.get(user);
         if (load !== undefined) load.cacheable = false;
-        this.#cache(user, { ...entry, listing });
+        this.#cached.set(user, { ...entry, listing });
         return listing;
       }
       return this.fresh(user);
@@ -153,20 +139,12 @@ export class ListingCache {
    * to be asked. What was decided by another listing, before an await, has to be decided again.
    */
   current(user: Fingerprint): Listing | undefined {
-    return this.#cached(user)?.listing;
+    return this.#cached.get(user)?.listing;
   }
 
   /** Keeps the user's listing from being evicted while some work lasts, however that ends. */
-  async holding<Result>(user: Fingerprint, work: () => Promise<Result>): Promise<Result> {
-    const held = this.#held.get(user) ?? { holders: 0, cached: this.#entries.get(user) };
-    held.holders++;
-    this.#held.set(user, held);
-    try {
-      return await work();
-    } finally {
-      held.holders--;
-      if (held.holders === 0) this.#held.delete(user);
-    }
+  holding<Result>(user: Fingerprint, work: () => Promise<Result>): Promise<Result> {
+    return this.#cached.holding(user, work);
   }
 
   /**
@@ -174,7 +152,7 @@ export class ListingCache {
    * nevertheless. A running load may have missed that object, so it is not cached.
    */
   invalidate(user: Fingerprint): void {
-    this.#cache(user, undefined);
+    this.#cached.set(user, undefined);
     const load = this.#loads.get(user);
     if (load !== undefined) load.cacheable = false;
   }
@@ -189,13 +167,13 @@ export class ListingCache {
   appended(name: ObjectName, size: number): void {
     this.#damaged.replaced(formatName(name));
     this.#loads.get(name.user)?.appended.push({ name: formatName(name), size });
-    const entry = this.#cached(name.user);
+    const entry = this.#cached.get(name.user);
     if (entry === undefined || entry.listing.has(name)) return;
     if (entry.listing.extend(name, size)) {
       // Set again, because the cache measures an entry only when it is set.
-      this.#cache(name.user, { ...entry });
+      this.#cached.set(name.user, { ...entry });
     } else {
-      this.#cache(name.user, undefined);
+      this.#cached.set(name.user, undefined);
       this.#telemetry.count("listing_cache", "drop");
     }
   }
@@ -223,10 +201,10 @@ export class ListingCache {
   ): void {
     const load = this.#loads.get(user);
     if (load !== undefined) load.cacheable = false;
-    const entry = this.#cached(user);
+    const entry = this.#cached.get(user);
     if (entry === undefined) return;
     const listing = entry.listing.compacted(client, superseded, added);
-    if (listing !== entry.listing) this.#cache(user, { ...entry, listing });
+    if (listing !== entry.listing) this.#cached.set(user, { ...entry, listing });
   }
 
   /**
@@ -247,19 +225,9 @@ export class ListingCache {
     return this.#superseded.without(user, this.#damaged.without(objects), client);
   }
 
-  #cached(user: Fingerprint): CachedListing | undefined {
-    return this.#entries.get(user) ?? this.#held.get(user)?.cached;
-  }
-
-  #cache(user: Fingerprint, cached: CachedListing | undefined): void {
-    this.#entries.set(user, cached);
-    const held = this.#held.get(user);
-    if (held !== undefined) held.cached = cached;
-  }
-
   async #get(user: Fingerprint, isNewEnough: (load: LoadStart) => boolean): Promise<Listing> {
     for (;;) {
-      const entry = this.#cached(user);
+      const entry = this.#cached.get(user);
       if (entry !== undefined && isNewEnough(entry)) {
         this.#telemetry.count("listing_cache", "hit");
         return entry.listing;
@@ -294,7 +262,7 @@ export class ListingCache {
           holes = holesIn(listing);
           if (holes !== undefined && holes !== before) continue;
           // A listing that is older than one that was handed out is never served again.
-          this.#cache(user, load.cacheable ? { listing, ...start } : undefined);
+          this.#cached.set(user, load.cacheable ? { listing, ...start } : undefined);
           for (const listener of this.#listeners) listener(user, listing);
           return listing;
         }

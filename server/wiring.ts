@@ -3,11 +3,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { AnomalyMonitor } from "../oplog/anomalies.ts";
 import { Appender } from "../oplog/appender.ts";
 import type { PackingLimits } from "../oplog/compaction/planner.ts";
-import {
-  CompactionScheduler,
-  type CompactionTiming,
-  TIMING,
-} from "../oplog/compaction/scheduler.ts";
+import { CompactionScheduler } from "../oplog/compaction/scheduler.ts";
+import { type CompactionTiming, TIMING } from "../oplog/compaction/timing.ts";
 import { DamagedObjects } from "../oplog/damaged-objects.ts";
 import { EntryReader } from "../oplog/entries.ts";
 import { ListingCache } from "../oplog/listing-cache.ts";

@@ -2,7 +2,7 @@
  * The requests that a server makes to S3 in a month, computed from a profile. tests/docs/cost.test.ts
  * checks the counts against those of a server.
  */
-import { RUNS_PER_USER } from "../../oplog/listing-cache.ts";
+import { RUNS_PER_USER } from "../../oplog/cached-listings.ts";
 import { BYTES_PER_ENTRY } from "../../oplog/object-cache.ts";
 import { type CompactedClient, compactedClient } from "./compaction.ts";
 import type { Profile, Setup } from "./profiles.ts";

@@ -8,6 +8,7 @@ import type { Telemetry } from "../telemetry.ts";
 import { Packer, type PackerOptions } from "./packer.ts";
 import { LIMITS, type PackingLimits, planSegments } from "./planner.ts";
 import { Slots } from "./slots.ts";
+import { type CompactionTiming, TIMING } from "./timing.ts";
 
 export interface CompactionSchedulerOptions
   extends Pick<PackerOptions, "listings" | "objects" | "onForks" | "settle" | "telemetry">,
@@ -18,29 +19,6 @@ export interface CompactionSchedulerOptions
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number;
 }
-
-/** In milliseconds. */
-export interface CompactionTiming {
-  /** A log is compacted once nothing was appended to it for this long … */
-  readonly debounce: number;
-  /** … or this long after it first seemed worth it. */
-  readonly maxDelay: number;
-  /**
-   * Superseded objects are deleted this long after the segment was stored, or a little later. By
-   * then, a list or a copy of the storage that began before has ended, so that it cannot miss both.
-   */
-  readonly deleteDelay: number;
-  /** How long a log is left alone after it could not be compacted, or was found not worth it. */
-  readonly backoff: number;
-}
-
-/** When logs are compacted by default. */
-export const TIMING: CompactionTiming = {
-  debounce: 1_000,
-  maxDelay: 30_000,
-  deleteDelay: 5_000,
-  backoff: 60_000,
-};
 
 /** How many logs are packed, or have superseded objects deleted, at once. */
 const AT_ONCE = 2;
