@@ -188,7 +188,7 @@ export type Divergence = "here" | "earlier" | "replaced" | "unproven";
  *   other devices have received created once more.
  * - `rewind`: send everything again, to find where the logs part; at most once for a client id.
  * - `change-client`: move the operations from the conflict on to a new client id.
- * - `continue`: the same, and the new id says which operations it stands for. Whoever knows the
+ * - `continue`: the same, and the new id says which operations it stands for. Anyone with the
  *   public key can have stored anything there before the user's first signed request.
  *
  * @param mayContinue whether no other device can rely on the operations under the old client id

@@ -1,5 +1,5 @@
 /**
- * The server holds in the place of a client's next operation what the user has not made. Whoever
+ * The server holds in the place of a client's next operation what the user has not made. Anyone who
  * knew the public key before the first signed request can have stored it there.
  */
 import assert from "node:assert/strict";

@@ -38,7 +38,7 @@ async function holdMemory({ url, port }: Serving): Promise<() => void> {
   };
 }
 
-describe("a user who has used up the quota", () => {
+describe("a user at the quota", () => {
   it("is refused with the numbers, and can still read and retry", async () => {
     await withServer({ QUOTA_BYTES: "10", QUOTA_CLIENTS: "2" }, async ({ url }) => {
       const user = randomPublicKey();

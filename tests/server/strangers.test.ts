@@ -68,7 +68,7 @@ describe("the limit of a network address", () => {
       assert.equal((await signed("192.0.2.1", other, "/other")).status, 401);
     }
     assert.equal((await signed("192.0.2.1", other)).status, 429);
-    // A user who has signed goes on, also where a stranger has the same address.
+    // A user with signed requests goes on, also where a stranger has the same address.
     assert.equal((await signed("192.0.2.1", user)).status, 200);
     assert.equal((await signed("192.0.2.2", other)).status, 200);
   });

@@ -37,7 +37,7 @@ describe("a sender with only the public key", () => {
     payload,
   });
 
-  it("can use up a client's next index and the quota of a user who has not signed", async () => {
+  it("can use up a client's next index and the quota of a user without signed requests", async () => {
     const server = inProcessServer({ QUOTA_CLIENTS: "2" });
     const device = newClient();
     assert.equal((await server.unsigned(user, operation(device, 0, "own"))).status, 200);

@@ -88,7 +88,7 @@ describe("erasing a user", () => {
     assert.deepEqual(await namesIn(driver), [tombstone()], "the first time stays");
   });
 
-  it("T-10 requires a signature, even of a user who has never signed", async () => {
+  it("T-10 requires a signature, even of a user without signed requests", async () => {
     const driver = new MemoryDriver();
     const server = inProcessServer({}, driver, { time });
     await server.unsigned(user, append);
