@@ -311,7 +311,16 @@ describe("the notebook on the command line", () => {
     const { code, stdout } = await run(["--help"]);
     assert.equal(code, 0);
     const names = [...stdout.matchAll(/^ {2}(\w+) {2,}\w/gm)].map(([, name = ""]) => name);
-    assert.deepEqual(names, ["init", "export", "import", "send", "log", "watch", "status"]);
+    assert.deepEqual(names, [
+      "init",
+      "export",
+      "import",
+      "send",
+      "log",
+      "watch",
+      "status",
+      "erase",
+    ]);
     for (const name of names) {
       const help = await run([name, "--help"]);
       assert.equal(help.code, 0);
