@@ -1,15 +1,13 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
 import { OperationConflict, OperationGap } from "../../oplog/append-plan.ts";
-import { ListingCache } from "../../oplog/listing-cache.ts";
 import { formatName } from "../../oplog/names.ts";
-import { ObjectCache, ObjectDamaged, ObjectUnfindable } from "../../oplog/object-cache.ts";
+import { ObjectDamaged, ObjectUnfindable } from "../../oplog/object-cache.ts";
 import { OperationsLost } from "../../oplog/reader.ts";
-import { NO_TELEMETRY } from "../../oplog/telemetry.ts";
 import { md5Of, ObjectMissing, StorageUnavailable } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { gate, HookedDriver } from "../support/drivers.ts";
-import { type Log, logOver, storeRun } from "../support/logs.ts";
+import { type Log, listingsOn, logOver, objectsOn, storeRun } from "../support/logs.ts";
 import { operationsOf } from "../support/operations.ts";
 import { newClient, someFingerprint } from "../support/users.ts";
 
@@ -23,17 +21,8 @@ describe("the log", () => {
 
   /** A log of another process: the same storage with other caches. */
   const instance = (ttl = 30_000, cacheBytes = 1_000_000) => {
-    const listings = new ListingCache({
-      driver,
-      ttl,
-      maxRuns: 10_000,
-      now: () => performance.now(),
-      telemetry: NO_TELEMETRY,
-    });
-    return logOver(
-      listings,
-      new ObjectCache({ driver, maxBytes: cacheBytes, telemetry: NO_TELEMETRY }),
-    );
+    const listings = listingsOn(driver, { ttl, now: () => performance.now() });
+    return logOver(listings, objectsOn(driver, cacheBytes));
   };
   const append = (client: string, first: number, ...payloads: string[]) =>
     log.append(user, client, first, payloads);

@@ -2,16 +2,14 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { CompactionScheduler } from "../../oplog/compaction/scheduler.ts";
-import { ListingCache } from "../../oplog/listing-cache.ts";
 import { type Fingerprint, formatName, isFingerprint, parseName } from "../../oplog/names.ts";
-import { ObjectCache } from "../../oplog/object-cache.ts";
 import { encodeSegment } from "../../oplog/segment.ts";
 import { NO_TELEMETRY } from "../../oplog/telemetry.ts";
 import { type Driver, md5Of, StorageUnavailable, type StoredObject } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { HookedDriver, untilAvailable } from "../support/drivers.ts";
 import type { Operation } from "../support/http.ts";
-import { type Log, logOver } from "../support/logs.ts";
+import { type Log, listingsOn, logOver, objectsOn } from "../support/logs.ts";
 import { acknowledgedBy, inOrder, operationsOf } from "../support/operations.ts";
 
 const USER = fingerprint("A".repeat(43));
@@ -96,14 +94,8 @@ describe("any interleaving of compactions, crashes, appends and reads", () => {
             if (fates.next().value === "lands") throw new StorageUnavailable("after it was done");
           };
           const instance = () => {
-            const listings = new ListingCache({
-              driver,
-              ttl,
-              maxRuns: 1000,
-              now: () => 0,
-              telemetry: NO_TELEMETRY,
-            });
-            const objects = new ObjectCache({ driver, maxBytes: bytes, telemetry: NO_TELEMETRY });
+            const listings = listingsOn(driver, { ttl });
+            const objects = objectsOn(driver, bytes);
             const compactor = new CompactionScheduler({
               listings,
               objects,

@@ -1,16 +1,14 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
 import type { CompactionSchedulerOptions } from "../../oplog/compaction/scheduler.ts";
-import { ListingCache } from "../../oplog/listing-cache.ts";
 import { formatName, parseName } from "../../oplog/names.ts";
 import { encodeSegment } from "../../oplog/segment.ts";
-import { NO_TELEMETRY } from "../../oplog/telemetry.ts";
 import { md5Of, ObjectMissing } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { fingerprintOf } from "../../sync/public-key.ts";
 import { gate, HookedDriver } from "../support/drivers.ts";
 import { type Operation, type Serving, sync, withServer } from "../support/http.ts";
-import { processOn, storeRun } from "../support/logs.ts";
+import { listingsOn, processOn, storeRun } from "../support/logs.ts";
 import { metricsOf } from "../support/metrics.ts";
 import { operationsOf } from "../support/operations.ts";
 import { until } from "../support/socket.ts";
@@ -401,14 +399,7 @@ describe("a listing that shows a hole", () => {
       driver.after = async ({ kind }) => {
         if (kind === "list" && heals) await storeRun(storage, user, a, 1, "1", "2");
       };
-      const listings = new ListingCache({
-        driver,
-        ttl: 0,
-        maxRuns: 100,
-        now: () => 0,
-        telemetry: NO_TELEMETRY,
-      });
-      const sequence = (await listings.get(user)).clients.get(a);
+      const sequence = (await listingsOn(driver).get(user)).clients.get(a);
       assert.deepEqual(sequence?.holes, heals ? [] : [{ first: 1, last: 2 }]);
       assert.equal(driver.count("list"), 2);
     }

@@ -2,15 +2,12 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { OperationConflict, OperationGap } from "../../oplog/append-plan.ts";
-import { ListingCache } from "../../oplog/listing-cache.ts";
 import { type Fingerprint, isFingerprint } from "../../oplog/names.ts";
-import { ObjectCache } from "../../oplog/object-cache.ts";
-import { NO_TELEMETRY } from "../../oplog/telemetry.ts";
 import { StorageUnavailable } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { HookedDriver, untilAvailable } from "../support/drivers.ts";
 import type { Operation } from "../support/http.ts";
-import { type Log, logOver } from "../support/logs.ts";
+import { type Log, listingsOn, logOver, objectsOn } from "../support/logs.ts";
 import { acknowledgedBy, inOrder, operationsOf } from "../support/operations.ts";
 
 const USERS = 2;
@@ -64,17 +61,8 @@ describe("any interleaving of appends, retries, conflicts, batches and reads", (
             if (fates.next().value === "lands") throw new StorageUnavailable("after it was done");
           };
           const logs = Array.from({ length: INSTANCES }, () => {
-            const listings = new ListingCache({
-              driver,
-              ttl,
-              maxRuns: runs + 1,
-              now: () => time,
-              telemetry: NO_TELEMETRY,
-            });
-            return logOver(
-              listings,
-              new ObjectCache({ driver, maxBytes: bytes, telemetry: NO_TELEMETRY }),
-            );
+            const listings = listingsOn(driver, { ttl, maxRuns: runs + 1, now: () => time });
+            return logOver(listings, objectsOn(driver, bytes));
           });
           // Names are not random, so that a seed gives the same run again.
           const devices = Array.from({ length: USERS }, (_, u) => fingerprint(u)).flatMap(
@@ -103,17 +91,7 @@ describe("any interleaving of appends, retries, conflicts, batches and reads", (
 
           faulty = false;
           for (const user of new Set(devices.map((device) => device.user))) {
-            const fresh = new ListingCache({
-              driver,
-              ttl: 0,
-              maxRuns: 1,
-              now: () => time,
-              telemetry: NO_TELEMETRY,
-            });
-            const log = logOver(
-              fresh,
-              new ObjectCache({ driver, maxBytes: 0, telemetry: NO_TELEMETRY }),
-            );
+            const log = logOver(listingsOn(driver), objectsOn(driver));
             const read = await scheduler.waitFor(readAll(log, user, new Map()));
             const expected = acknowledgedBy(devices.filter((device) => device.user === user));
             assert.deepEqual(inOrder(read), inOrder(expected));

@@ -2,16 +2,14 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { OperationGap } from "../../oplog/append-plan.ts";
-import { ListingCache } from "../../oplog/listing-cache.ts";
 import { formatName, type ObjectName } from "../../oplog/names.ts";
-import { ObjectCache, ObjectDamaged } from "../../oplog/object-cache.ts";
+import { ObjectDamaged } from "../../oplog/object-cache.ts";
 import { encodeSegment, Segment, SegmentMalformed } from "../../oplog/segment.ts";
-import { NO_TELEMETRY } from "../../oplog/telemetry.ts";
 import { md5Of } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { fingerprintOf } from "../../sync/public-key.ts";
 import { type Operation, serveHere, sync } from "../support/http.ts";
-import { logOver } from "../support/logs.ts";
+import { listingsOn, logOver, objectsOn } from "../support/logs.ts";
 import { operationsOf } from "../support/operations.ts";
 import { postRaw } from "../support/socket.ts";
 import { newClient, newUser, someFingerprint } from "../support/users.ts";
@@ -106,10 +104,6 @@ describe("a segment", () => {
   });
 });
 
-function listingsOf(driver: MemoryDriver): ListingCache {
-  return new ListingCache({ driver, ttl: 0, maxRuns: 100, now: () => 0, telemetry: NO_TELEMETRY });
-}
-
 describe("a damaged segment", () => {
   const some = ["zero", "one \n", "two"];
   const body = encodeSegment(client, 0, some);
@@ -121,12 +115,12 @@ describe("a damaged segment", () => {
       const damaged = body.slice();
       damaged[at] = (damaged[at] ?? 0) ^ (1 << (at % 8));
       await driver.put(formatName(name), damaged);
-      const objects = new ObjectCache({ driver, maxBytes: 1000, telemetry: NO_TELEMETRY });
-      const log = logOver(listingsOf(driver), objects);
+      const objects = objectsOn(driver, 1000);
+      const log = logOver(listingsOn(driver), objects);
       await assert.rejects(objects.get(name), ObjectDamaged);
       // Read whole, in part, and compared with a retry.
       const others = [-1, 0, 1].map(
-        (known) => [known, logOver(listingsOf(driver), objects)] as const,
+        (known) => [known, logOver(listingsOn(driver), objects)] as const,
       );
       for (const [known, log] of others) {
         const reading = await log.read(user, new Map([[client, known]]));
@@ -146,10 +140,7 @@ describe("a damaged segment", () => {
     ]) {
       const driver = new MemoryDriver();
       await driver.put(formatName(name), damaged);
-      await assert.rejects(
-        new ObjectCache({ driver, maxBytes: 0, telemetry: NO_TELEMETRY }).get(name),
-        ObjectDamaged,
-      );
+      await assert.rejects(objectsOn(driver).get(name), ObjectDamaged);
     }
   });
 
@@ -209,17 +200,7 @@ describe("a segment in a log", () => {
         const driver = new MemoryDriver();
         const body = encodeSegment(client, 0, some);
         await driver.put(formatName(nameFor(0, some.length, body)), body);
-        const listings = new ListingCache({
-          driver,
-          ttl: 0,
-          maxRuns: 100,
-          now: () => 0,
-          telemetry: NO_TELEMETRY,
-        });
-        const log = logOver(
-          listings,
-          new ObjectCache({ driver, maxBytes: 0, telemetry: NO_TELEMETRY }),
-        );
+        const log = logOver(listingsOn(driver), objectsOn(driver));
         const { lines } = await log.read(user, new Map());
         const chunks: Uint8Array[] = [];
         for await (const chunk of lines) chunks.push(chunk);

@@ -6,7 +6,7 @@ import {
   type CompactionSchedulerOptions,
 } from "../../oplog/compaction/scheduler.ts";
 import { EntryReader } from "../../oplog/entries.ts";
-import { ListingCache } from "../../oplog/listing-cache.ts";
+import { ListingCache, type ListingCacheOptions } from "../../oplog/listing-cache.ts";
 import { type Fingerprint, formatName } from "../../oplog/names.ts";
 import { ObjectCache } from "../../oplog/object-cache.ts";
 import type { AppendPolicy } from "../../oplog/policy.ts";
@@ -30,6 +30,27 @@ export interface Log {
     versionVector: ReadonlyMap<string, number>,
     options?: Partial<ReadOptions>,
   ): Promise<Reading>;
+}
+
+/** A listing cache. Unless the options say otherwise, storage is listed for every request. */
+export function listingsOn(
+  driver: Driver,
+  options: Partial<ListingCacheOptions> = {},
+): ListingCache {
+  const now = () => 0;
+  return new ListingCache({
+    driver,
+    ttl: 0,
+    maxRuns: 10_000,
+    now,
+    telemetry: NO_TELEMETRY,
+    ...options,
+  });
+}
+
+/** A payload cache, which by default caches nothing. */
+export function objectsOn(driver: Driver, maxBytes = 0): ObjectCache {
+  return new ObjectCache({ driver, maxBytes, telemetry: NO_TELEMETRY });
 }
 
 /** The log over these caches. */

@@ -1,9 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { ListingCache } from "../../oplog/listing-cache.ts";
 import { formatName } from "../../oplog/names.ts";
-import { ObjectCache } from "../../oplog/object-cache.ts";
 import { NO_TELEMETRY } from "../../oplog/telemetry.ts";
 import { readConfig } from "../../server/config.ts";
 import { createLogger } from "../../server/logger.ts";
@@ -12,7 +10,7 @@ import { StorageUnavailable } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { Quota, QuotaExceeded, type QuotaOptions } from "../../sync/quota.ts";
 import { gate, HookedDriver } from "../support/drivers.ts";
-import { logOver } from "../support/logs.ts";
+import { listingsOn, logOver, objectsOn } from "../support/logs.ts";
 import { inProcessServer, newSigningUser } from "../support/signing.ts";
 import { until } from "../support/socket.ts";
 import { newClient, someFingerprint } from "../support/users.ts";
@@ -22,14 +20,7 @@ const [a, b, c] = [newClient(), newClient(), newClient()];
 
 /** An instance with a quota, on a driver that others may share. */
 function instance(options: Partial<QuotaOptions>, driver: HookedDriver, ttl = 1000) {
-  const listings = new ListingCache({
-    driver,
-    ttl,
-    maxRuns: 10_000,
-    now: () => 0,
-    telemetry: NO_TELEMETRY,
-  });
-  const log = logOver(listings, new ObjectCache({ driver, maxBytes: 0, telemetry: NO_TELEMETRY }));
+  const log = logOver(listingsOn(driver, { ttl }), objectsOn(driver));
   const quota = new Quota({ bytes: 0, clients: 0, ...options });
   return {
     append: (client: string, first: number, ...payloads: string[]) =>
