@@ -54,6 +54,35 @@ function showing(lines: readonly Line[]): Fetch {
 const lineOf = ({ client, index, payload }: Line) =>
   `${JSON.stringify({ client_id: client, operation_index: index, payload })}\n`;
 
+/** Opens a writer whose first operation the server has acknowledged. */
+async function openWriter(server: SimulatedServer) {
+  const store = new MemoryStore();
+  const writer = await apps.open((request) => server.fetch(request), { store });
+  await writer.client.append("zero");
+  await writer.client.sync();
+  return { writer, store, from: writer.client.client };
+}
+
+/** The operations of a client that a store holds, from an index on, as a server sends them. */
+async function linesIn(store: MemoryStore, client: string, first = 0): Promise<Line[]> {
+  const payloads = await store.read(client, first, 10, Number.POSITIVE_INFINITY);
+  return payloads.map((payload, i) => ({ client, index: first + i, payload }));
+}
+
+/** What one device receives, without a refusal, from servers that have these lines, in turn. */
+async function receivedFrom(answers: readonly (readonly Line[])[]): Promise<string[]> {
+  const store = new MemoryStore();
+  const received: string[] = [];
+  for (const lines of answers) {
+    const reader = await apps.open(showing(lines), { store });
+    await reader.client.sync();
+    assert.deepEqual(reader.client.refusals, []);
+    received.push(...reader.received);
+    await reader.client.close();
+  }
+  return received;
+}
+
 describe("operations in whose place the server has a forged one", () => {
   it("T-03 go on under a new client id, and every device gets each once", async () => {
     const server = new SimulatedServer({ LISTING_TTL: "0" });
@@ -89,7 +118,7 @@ describe("operations in whose place the server has a forged one", () => {
       await again.client.sync();
       assert.deepEqual(again.received, []);
     }
-    assert.deepEqual(refusals, [], "what is in the old place is of no account any more");
+    assert.deepEqual(refusals, [], "what is in the old place no longer matters");
     const fresh = await apps.open(fetch);
     await fresh.client.sync();
     assert.deepEqual(fresh.received.toSorted(), ["four", "one", "three", "two", "zero"]);
@@ -106,14 +135,11 @@ describe("operations in whose place the server has a forged one", () => {
       async (client: string) => (await sealed(forger, client, ["forged"], 1))[0]?.payload,
     ]) {
       const server = new SimulatedServer({ LISTING_TTL: "0" });
-      const fetch: Fetch = (request) => server.fetch(request);
-      const writer = await apps.open(fetch);
-      await writer.client.append("zero");
-      await writer.client.sync();
-      await forge(server, writer.client.client, 1, await make(writer.client.client));
+      const { writer, from } = await openWriter(server);
+      await forge(server, from, 1, await make(from));
       await writer.client.append("one");
       await writer.client.sync();
-      const reader = await apps.open(fetch);
+      const reader = await apps.open((request) => server.fetch(request));
       await reader.client.sync();
       assert.deepEqual(reader.received.toSorted(), ["one", "zero"]);
     }
@@ -122,41 +148,24 @@ describe("operations in whose place the server has a forged one", () => {
   it("are not delivered twice where the server had shown them to a device before it denied them", async () => {
     for (const order of ["old first", "new first", "a part of the old first"]) {
       const server = new SimulatedServer({ LISTING_TTL: "0" });
-      const store = new MemoryStore();
-      const writer = await apps.open((request) => server.fetch(request), { store });
-      const from = writer.client.client;
-      await writer.client.append("zero");
-      await writer.client.sync();
+      const { writer, store, from } = await openWriter(server);
       await writer.client.appendAll(["one", "two", "three"]);
-      const payloads = await store.read(from, 1, 3, Number.POSITIVE_INFINITY);
-      const old = payloads.map((payload, i) => ({ client: from, index: i + 1, payload }));
+      const [first, ...old] = await linesIn(store, from);
       await forge(server, from, 1);
       await writer.client.sync();
       const to = writer.client.client;
       assert.notEqual(to, from);
-      const moved = (await store.read(to, 0, 3, Number.POSITIVE_INFINITY)).map(
-        (payload, index) => ({ client: to, index, payload }),
-      );
-      const [zero = ""] = await store.read(from, 0, 1, 0);
-      const first = { client: from, index: 0, payload: zero };
+      const moved = await linesIn(store, to);
       const [one, two, three] = old;
       const [newOne, ...rest] = moved;
-      assert.ok(one && two && three && newOne);
+      assert.ok(first && one && two && three && newOne);
       const answers =
         order === "old first"
           ? [[first, ...old], moved]
           : order === "new first"
             ? [[first, ...moved], old]
             : [[first, one, two], [newOne], [three], rest];
-      const kept = new MemoryStore();
-      const received: string[] = [];
-      for (const lines of answers) {
-        const reader = await apps.open(showing(lines), { store: kept });
-        await reader.client.sync();
-        assert.deepEqual(reader.client.refusals, []);
-        received.push(...reader.received);
-        await reader.client.close();
-      }
+      const received = await receivedFrom(answers);
       assert.deepEqual(received.toSorted(), ["one", "three", "two", "zero"], order);
 
       await writer.client.close();
@@ -168,11 +177,7 @@ describe("operations in whose place the server has a forged one", () => {
 
   it("are delivered where a copy of the device has stored others in the same place", async () => {
     const server = new SimulatedServer({ LISTING_TTL: "0" });
-    const store = new MemoryStore();
-    const writer = await apps.open((request) => server.fetch(request), { store });
-    const from = writer.client.client;
-    await writer.client.append("zero");
-    await writer.client.sync();
+    const { writer, store, from } = await openWriter(server);
     const [zero = ""] = await store.read(from, 0, 1, 0);
     const copy = new MemoryStore();
     await copy.begin(from);
@@ -182,29 +187,16 @@ describe("operations in whose place the server has a forged one", () => {
     const cloned = await apps.open((request) => own.fetch(request), { store: copy });
     await cloned.client.append("of the copy");
     await cloned.client.sync();
-    const shown = (await copy.read(from, 0, 2, Number.POSITIVE_INFINITY)).map((payload, index) => ({
-      client: from,
-      index,
-      payload,
-    }));
+    const shown = await linesIn(copy, from);
     await forge(server, from, 1);
     await writer.client.append("one");
     await writer.client.sync();
-    const to = writer.client.client;
-    const [one = ""] = await store.read(to, 0, 1, 0);
-    const moved = { client: to, index: 0, payload: one };
+    const moved = await linesIn(store, writer.client.client);
     for (const answers of [
-      [shown, [moved]],
-      [[moved], shown],
+      [shown, moved],
+      [moved, shown],
     ]) {
-      const kept = new MemoryStore();
-      const received: string[] = [];
-      for (const lines of answers) {
-        const reader = await apps.open(showing(lines), { store: kept });
-        await reader.client.sync();
-        received.push(...reader.received);
-        await reader.client.close();
-      }
+      const received = await receivedFrom(answers);
       assert.deepEqual(received.toSorted(), ["of the copy", "one", "zero"]);
     }
   });
@@ -242,7 +234,7 @@ describe("operations in whose place the server has a forged one", () => {
     await writer.client.sync();
     await forge(server, from, 1);
     await writer.client.appendAll(["one", "two", "three"]);
-    const old = await store.read(from, 0, 4, Number.POSITIVE_INFINITY);
+    const shown = await linesIn(store, from);
     await writer.client.sync();
     assert.deepEqual(
       writer.changes.map(({ first, count }) => [first, count]),
@@ -255,7 +247,6 @@ describe("operations in whose place the server has a forged one", () => {
     await writer.client.sync();
 
     const kept = new MemoryStore();
-    const shown = old.map((payload, index) => ({ client: from, index, payload }));
     const reader = await apps.open(showing(shown), { store: kept });
     await reader.client.sync();
     assert.deepEqual(reader.received, ["zero", "one", "two", "three"]);

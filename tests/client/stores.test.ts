@@ -25,6 +25,28 @@ const user: Pick<Identity, "fingerprint"> = { fingerprint: someFingerprint() };
 const CLIENT = "5f0c1a52-7f7e-4d35-a9a5-0d8b8c1d8b11";
 const NEXT = "8e1d0c5a-3f0b-4b8e-9d3e-2f6f1f7b9c22";
 
+/** The folder of the first slot. */
+const slotIn = (path: string) => join(path, user.fingerprint, "0");
+
+/** Makes a store with one client id, and closes it. Returns the folder of its slot. */
+async function makeStore(path: string): Promise<string> {
+  const store = await FolderStore.open(path, user);
+  await store.begin(CLIENT);
+  await store.close();
+  return slotIn(path);
+}
+
+/** How many client ids the first free slot has. */
+async function clientsIn(path: string): Promise<number> {
+  const store = await FolderStore.open(path, user);
+  const { own } = await store.load();
+  await store.close();
+  return own.length;
+}
+
+/** The name of this machine, as a lock has it. */
+const host = hostname().replace(/[^A-Za-z0-9-]/g, "_");
+
 describe("a store in memory", () => {
   for (const { name, run } of storeCases) {
     it(name, async () => {
@@ -54,7 +76,7 @@ describe("a store in a folder", () => {
   it("deletes what was never finished, and no file that it has not made", () =>
     inFolder(async (path) => {
       await (await FolderStore.open(path, user)).close();
-      const place = join(path, user.fingerprint, "0");
+      const place = slotIn(path);
       for (const name of [`${NEXT}.tmp`, `${NEXT}.log`]) writeFileSync(join(place, name), "half");
       for (const name of ["cache.tmp", "system.log"]) writeFileSync(join(place, name), "precious");
       await (await FolderStore.open(path, user)).close();
@@ -67,30 +89,22 @@ describe("a store in a folder", () => {
       mkdirSync(elsewhere);
       writeFileSync(join(elsewhere, `${NEXT}.tmp`), "precious");
       mkdirSync(join(path, user.fingerprint));
-      symlinkSync(elsewhere, join(path, user.fingerprint, "0"));
+      symlinkSync(elsewhere, slotIn(path));
       await assert.rejects(FolderStore.open(path, user), StoreDamaged);
       assert.deepEqual(readdirSync(elsewhere), [`${NEXT}.tmp`]);
     }));
 
   it("takes over the slot of a process that has died", () =>
     inFolder(async (path) => {
-      const store = await FolderStore.open(path, user);
-      await store.begin(CLIENT);
-      await store.close();
-      const host = hostname().replace(/[^A-Za-z0-9-]/g, "_");
+      const place = await makeStore(path);
       // A process id that no process has, and the lock of an earlier process with this id.
-      const place = join(path, user.fingerprint, "0");
       for (const pid of [2 ** 22 + 1, process.pid]) {
         writeFileSync(join(place, `claim.${host}.${pid}.${CLIENT}`), "");
       }
-      const again = await FolderStore.open(path, user);
-      assert.equal((await again.load()).own.length, 1);
-      await again.close();
+      assert.equal(await clientsIn(path), 1);
       // The process of another machine may be alive.
       writeFileSync(join(place, `claim.nowhere.1.${CLIENT}`), "");
-      const beside = await FolderStore.open(path, user);
-      assert.deepEqual((await beside.load()).own, []);
-      await beside.close();
+      assert.equal(await clientsIn(path), 0);
     }));
 
   const torn: readonly [string, string][] = [
@@ -105,7 +119,7 @@ describe("a store in a folder", () => {
         await store.begin(CLIENT);
         await store.append(CLIENT, 0, ["zero", "one"]);
         await store.close();
-        appendFileSync(join(path, user.fingerprint, "0", `${CLIENT}.log`), bytes);
+        appendFileSync(join(slotIn(path), `${CLIENT}.log`), bytes);
         const again = await FolderStore.open(path, user);
         const [own] = (await again.load()).own;
         const length = own?.length ?? 0;
@@ -121,22 +135,14 @@ describe("a store in a folder", () => {
 
   it("takes over the slot of a process that is not there any more, whatever its lock says", () =>
     inFolder(async (path) => {
-      const store = await FolderStore.open(path, user);
-      await store.begin(CLIENT);
-      await store.close();
-      const host = hostname().replace(/[^A-Za-z0-9-]/g, "_");
-      const place = join(path, user.fingerprint, "0");
+      const place = await makeStore(path);
       const longAgo = new Date(Date.now() - 120_000);
       // The host has another name since, or the process id belongs to another program.
       for (const name of [`claim.before.1.${CLIENT}`, `claim.${host}.${process.ppid}.${CLIENT}`]) {
         writeFileSync(join(place, name), "");
-        const beside = await FolderStore.open(path, user);
-        assert.deepEqual((await beside.load()).own, [], "it may live");
-        await beside.close();
+        assert.equal(await clientsIn(path), 0, "it may live");
         utimesSync(join(place, name), longAgo, longAgo);
-        const again = await FolderStore.open(path, user);
-        assert.equal((await again.load()).own.length, 1, name);
-        await again.close();
+        assert.equal(await clientsIn(path), 1, name);
         assert.deepEqual(
           readdirSync(place).filter((one) => one.startsWith("claim")),
           [],
@@ -150,7 +156,7 @@ describe("a store in a folder", () => {
       try {
         const store = await FolderStore.open(path, user);
         await store.begin(CLIENT);
-        const place = join(path, user.fingerprint, "0");
+        const place = slotIn(path);
         for (const name of readdirSync(place)) {
           if (name.startsWith("claim")) rmSync(join(place, name));
         }
@@ -173,7 +179,7 @@ describe("a store in a folder", () => {
       await store.append(CLIENT, 0, ["zero", "one", "two"]);
       await store.acknowledge(CLIENT, 2);
       await store.close();
-      const place = join(path, user.fingerprint, "0");
+      const place = slotIn(path);
       damage(place);
       const before = new Map(
         readdirSync(place).map((name) => [name, readFileSync(join(place, name))]),
@@ -243,7 +249,7 @@ describe("a store in a folder", () => {
   it("does not touch what newer software wrote", () =>
     inFolder(async (path) => {
       await (await FolderStore.open(path, user)).close();
-      const state = join(path, user.fingerprint, "0", "state.json");
+      const state = join(slotIn(path), "state.json");
       writeFileSync(state, '{"version":2}');
       await assert.rejects(FolderStore.open(path, user), StoreDamaged);
       assert.equal(readFileSync(state, "utf8"), '{"version":2}');
@@ -256,7 +262,7 @@ describe("a store in a folder", () => {
       await store.append(CLIENT, 0, ["zero", "one", "two", "three"]);
       await store.acknowledge(CLIENT, 3);
       await store.close();
-      const log = join(path, user.fingerprint, "0", `${CLIENT}.log`);
+      const log = join(slotIn(path), `${CLIENT}.log`);
       writeFileSync(log, "zero\none\ntwo\nthr e\n");
       const repaired = await FolderStore.open(path, user, { onDamaged: () => assert.fail() });
       assert.deepEqual((await repaired.load()).own, [
@@ -271,7 +277,7 @@ describe("a store in a folder", () => {
       await store.begin(CLIENT);
       await store.append(CLIENT, 0, ["zero", "one", "two"]);
       await store.close();
-      const place = join(path, user.fingerprint, "0");
+      const place = slotIn(path);
       // Before the state is replaced: the new log is there, and counts for nothing.
       writeFileSync(join(place, `${NEXT}.log`), "one-anew\ntwo-anew\n");
       writeFileSync(join(place, `${CLIENT}.tmp`), "{");
