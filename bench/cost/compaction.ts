@@ -9,7 +9,7 @@ export interface CompactedClient {
   readonly objects: number;
   /** Their bytes. */
   readonly stored: number;
-  /** Requests of compaction so far. It reads each object from storage, cached or not. */
+  /** Requests of compaction so far, as if no object were in the payload cache. */
   readonly put: number;
   readonly get: number;
   readonly delete: number;

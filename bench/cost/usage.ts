@@ -15,6 +15,12 @@ const DAYS_PER_MONTH = 365 / 12;
 /** The most objects in one response to LIST. */
 const OBJECTS_PER_LIST = 1000;
 
+/**
+ * How often a user is listed for each segment: once it is stored, because the user may have been
+ * erased meanwhile, and before the packed objects are deleted.
+ */
+const LISTINGS_PER_SEGMENT = 2;
+
 /** The size of an object in the response to LIST: its key, time, hash and size, in XML. */
 const BYTES_PER_LISTED_OBJECT = 400;
 
@@ -64,8 +70,7 @@ export class UsageModel {
     const firstSyncs = this.#profile.newDevicesPerYear / 12;
     // An average month: the compaction of the whole log, divided by its months.
     const monthly = (requests: number) => (devicesPerUser * requests) / monthsStored;
-    // After each segment the packer lists the user again, who may have been erased meanwhile.
-    const listings = this.#listingsPerUser(setup) + monthly(client.put);
+    const listings = this.#listingsPerUser(setup) + LISTINGS_PER_SEGMENT * monthly(client.put);
     return {
       put: users * (appends + monthly(client.put)),
       get: users * (deliveries + firstSyncs * this.objectsPerUser + monthly(client.get)),
