@@ -22,16 +22,18 @@ import type { PublicKey } from "../../sync/public-key.ts";
 import type { SignatureVerifier } from "../../sync/signature-verifier.ts";
 import { digestFault } from "./content-digest.ts";
 
-/** The check that a signature failed; PROTOCOL.md says what to do about each. */
-export type SignatureCheck =
-  | "format"
-  | "components"
-  | "algorithm"
-  | "key"
-  | "clock"
-  | "digest"
-  | "authority"
-  | "signature";
+/** The checks that a signature can fail; PROTOCOL.md says what to do about each. */
+export const SIGNATURE_CHECKS = [
+  "format",
+  "components",
+  "algorithm",
+  "key",
+  "clock",
+  "digest",
+  "authority",
+  "signature",
+] as const;
+export type SignatureCheck = (typeof SIGNATURE_CHECKS)[number];
 
 /** The address that a signature was checked for: `@authority` and `@path`. */
 export interface CheckedAddress {
