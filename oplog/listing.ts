@@ -53,6 +53,12 @@ export class Listing {
     return this.#unrecognized;
   }
 
+  /** True where nothing is stored of the user: no operations, no lock, no tombstone. */
+  get isEmpty(): boolean {
+    const stored = this.clients.size + this.#unrecognized;
+    return stored === 0 && !this.#signed && this.erasedAt === undefined;
+  }
+
   /** How many runs are stored. */
   get runs(): number {
     return this.#runs;

@@ -56,8 +56,7 @@ export class Erasures {
 
   /** Whether anything is stored of a user, even only a tombstone. */
   async hasStored(user: Fingerprint): Promise<boolean> {
-    const { clients, signed, erasedAt, unrecognized } = await this.#options.listings.get(user);
-    return clients.size + unrecognized > 0 || signed || erasedAt !== undefined;
+    return !(await this.#options.listings.get(user)).isEmpty;
   }
 
   /**

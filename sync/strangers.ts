@@ -22,15 +22,15 @@ export class AddressLimited extends Error {
 const RATE = 10;
 const BURST = 200;
 
-/** Users remembered who have signed a request of late. */
+/** How many users are remembered who have signed a request recently. */
 const REMEMBERED = 10_000;
 
 /** The length of a public key of 2048 bits, in bytes. */
 const SHORTEST_KEY = 294;
 
 /**
- * Counts, by network address, the work that is done for nobody in particular: a list of storage for a
- * user of whom nothing is stored, and a signature that does not hold. No limit of a user counts it,
+ * Counts, by network address, the work that is done for no known user: a list of storage for a user
+ * with nothing stored, and the check of a signature that is invalid. No limit of a user can count it,
  * because making a key costs nothing.
  */
 export class Strangers {
@@ -44,13 +44,13 @@ export class Strangers {
 
   /**
    * To be called before a signature is verified. Throws `AddressLimited`, but not for a user who has
-   * signed of late: who shares an address with a stranger goes on.
+   * signed recently, who may share the address with a stranger.
    */
   beforeSignature(address: string, { fingerprint }: PublicKey): void {
     if (!this.#signed.has(fingerprint)) this.#check(address);
   }
 
-  /** To be called once a signature was verified: a wrong one costs by the square of its key's length. */
+  /** To be called once a signature was checked: an invalid one costs the square of its key's length. */
   afterSignature(address: string, { fingerprint, spki }: PublicKey, holds: boolean): void {
     if (holds) this.#signed.set(fingerprint, true);
     else this.#limiter.charge(address, (spki.byteLength / SHORTEST_KEY) ** 2);
@@ -63,21 +63,16 @@ export class Strangers {
    * @param listing the user's listing, where one is cached
    */
   beforeList(address: string, listing: Listing | undefined): void {
-    if (listing === undefined || isEmpty(listing)) this.#check(address);
+    if (listing === undefined || listing.isEmpty) this.#check(address);
   }
 
   /** To be called with the listing of a request. */
   afterList(address: string, listing: Listing): void {
-    if (isEmpty(listing)) this.#limiter.charge(address, 1);
+    if (listing.isEmpty) this.#limiter.charge(address, 1);
   }
 
   #check(address: string): void {
     const wait = this.#limiter.retryAfter(address);
     if (wait > 0) throw new AddressLimited(wait);
   }
-}
-
-/** True for the listing of a user of whom nothing is stored. */
-function isEmpty({ clients, signed, erasedAt, unrecognized }: Listing): boolean {
-  return clients.size + unrecognized === 0 && !signed && erasedAt === undefined;
 }
