@@ -135,7 +135,7 @@ export function sealedLength({ bits }: Identity, length: number): number {
   return Math.ceil(((HEAD_BYTES + NONCE_BYTES + TAG_BYTES + bits / 4 + length) * 4) / 3);
 }
 
-/** Parses a payload; `undefined` where it has not the form of an envelope. Nothing else is checked. */
+/** Parses a payload; `undefined` where it is no envelope by its form. Nothing else is checked. */
 export function parseEnvelope({ bits }: Identity, payload: string): Envelope | undefined {
   const bytes = fromBase64url(payload);
   if (bytes === undefined) return undefined;

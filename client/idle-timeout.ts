@@ -3,7 +3,7 @@ import { LinkedAbort } from "./abort.ts";
 import { ServerUnavailable } from "./errors.ts";
 import type { Clock } from "./types.ts";
 
-/** What is used of the body of a response. */
+/** The part of a body's reader that is used here. */
 export type ResponseReader = Pick<ReadableStreamDefaultReader<Uint8Array>, "read" | "cancel">;
 
 /**

@@ -189,8 +189,8 @@ export class Inbox {
   }
 
   /**
-   * Whether what the server has in the place of an operation is of no account: the client has moved
-   * the operation to a new client id, because of that.
+   * Whether a refusal no longer matters: because of what the server has in the place of the operation,
+   * its client has moved it to a new client id.
    */
   #isReplaced({ kind, client, index }: Refusal): boolean {
     if (kind === "fork" || kind === "chain broken") return false;

@@ -158,5 +158,5 @@ export interface Clock {
   sleep(milliseconds: number, signal: AbortSignal): Promise<void>;
 }
 
-/** What a client uses of the runtime's `fetch`. The signal is that of the request as well. */
+/** The part of the runtime's `fetch` that a client uses. The signal is that of the request as well. */
 export type Fetch = (request: Request, init: { readonly signal: AbortSignal }) => Promise<Response>;

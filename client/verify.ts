@@ -21,7 +21,7 @@ import {
 } from "./envelope.ts";
 import type { Cursor, Identity, Operation, Refusal, RefusalKind } from "./types.ts";
 
-/** What of a run is valid. */
+/** The valid part of a run. */
 export interface VerifiedRun {
   readonly operations: Operation[];
   /** Valid operations that do not decrypt: no retry can help, so they are stepped over. */
@@ -42,7 +42,7 @@ const MAX_CACHED_KEYS = 1024;
 
 interface ParsedLine {
   readonly line: Line;
-  /** `undefined` where the payload has not the form of an envelope. */
+  /** `undefined` where the payload does not have the form of an envelope. */
   readonly envelope: Envelope | undefined;
   /** SHA-256 of the payload's bytes. */
   readonly hash: Bytes;

@@ -71,7 +71,7 @@ export async function missingObjects(
       } catch (error) {
         if (error instanceof ObjectMissing) return error;
         if (!(error instanceof ObjectDamaged)) throw error;
-        // To the end: of all objects that are damaged, it is known after one listing.
+        // Continues to the end, so that one pass finds every damaged object.
         outdated = error;
       }
     }

@@ -88,7 +88,7 @@ export class Appender {
     reservation?.stored(body.byteLength);
   }
 
-  /** What of a batch is to be stored, and room for it. Throws when it may not be appended. */
+  /** The objects of a batch to store, and room for them. Throws when it may not be appended. */
   async #plan(batch: Batch, policy: AppendPolicy): Promise<AppendPlan> {
     const { listings, entries } = this.#options;
     let listing = await listings.get(batch.user);

@@ -2,7 +2,7 @@ import { LRUCache } from "lru-cache";
 import type { Listing } from "./listing.ts";
 import type { Fingerprint } from "./names.ts";
 
-/** What an entry takes beside its runs, counted in runs. */
+/** What an entry takes besides its runs, counted in runs. */
 export const RUNS_PER_USER = 4;
 
 interface Held<Cached> {

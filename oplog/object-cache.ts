@@ -28,7 +28,7 @@ export class ObjectUnfindable extends ObjectDamaged {
 /** The name of an object to read, with its size in bytes where that is known: see `Driver.get`. */
 export type SizedName = ObjectName & { readonly size?: number };
 
-/** What an entry takes beside the body: its name, and the cache's own record of it. */
+/** What an entry takes besides the body: its name, and the cache's own record of it. */
 export const BYTES_PER_ENTRY = 256;
 
 /**

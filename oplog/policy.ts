@@ -12,15 +12,15 @@ import type { Fingerprint } from "./names.ts";
  */
 export type AccessCheck = (listing: Listing) => Promise<void> | undefined;
 
-/** What an append decides by, beside the listing. */
+/** What an append decides by, besides the listing. */
 export interface AppendPolicy {
   readonly check: AccessCheck;
-  /** Called when the append had storage list so many objects, beside the cached listing. */
+  /** Called with the number of objects that storage listed again for this append. */
   readonly listed?: (objects: number) => void;
   /**
    * Reserves room for objects that are about to be stored, or returns the error to refuse them
    * with. A refusal by a cached listing is not final: `reserve` is called again with a fresh one. It
-   * is not called for a retry of which all is stored.
+   * is not called for a retry whose operations are all stored.
    */
   reserve(addition: Addition, listing: Listing): Reservation | Error;
 }
@@ -35,7 +35,7 @@ export interface Addition {
 
 /** Room that is reserved for an addition while it is stored. */
 export interface Reservation {
-  /** An object of so many bytes is in storage, and in the listing. */
+  /** An object of this many bytes is in storage, and in the listing. */
   stored(bytes: number): void;
   /** The append has ended: what is still reserved is released. */
   end(): void;

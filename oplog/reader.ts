@@ -56,7 +56,7 @@ interface Chunk {
   bytes: number;
 }
 
-/** Small objects are read and sent so many at a time: each by itself costs more than its bytes. */
+/** Small objects are read and sent in chunks: each by itself would cost more than its bytes. */
 const CHUNK = { entries: 32, bytes: 64 * 1024 };
 
 /** What is read ahead for one reader: the reads under way, and the bytes they may come to. */

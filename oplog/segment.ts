@@ -1,6 +1,6 @@
 /**
  * Segments: objects that hold consecutive operations of one client. The body is NDJSON, byte for
- * byte the lines of a response (but for the escapes of line separators), so that a segment is sent
+ * byte the lines of a response (except for the escapes of line separators), so that a segment is sent
  * as it is stored.
  */
 

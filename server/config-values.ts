@@ -122,7 +122,7 @@ export const timeout = v.pipe(
   v.check((time) => time >= 100 && time <= 240_000, timeoutRule),
 );
 
-/** A time in milliseconds: of at most a day, because what it is about accumulates. */
+/** A time in milliseconds, of at most a day: packed objects accumulate for as long. */
 export const retention = v.pipe(
   v.string(),
   v.transform((text) => (text === "0" ? 0 : parseQuantity(text, TIMES))),

@@ -94,7 +94,7 @@ export function createHandler(options: HandlerOptions): Handler {
   };
 }
 
-/** Everything that the server answers, but for the page. */
+/** All routes except those of the page. */
 function routesOf(
   { endpoint, readiness, metrics }: Wiring,
   cors: Cors,

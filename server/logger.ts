@@ -13,8 +13,8 @@ export interface Logger {
   readonly lostLines: () => number;
 }
 
-/** Lines of one message in a minute, above level debug: who causes them does not fill the disk. */
-const LINES_A_MINUTE = 10;
+/** Lines of one message per minute, above level debug: no client can fill the disk with them. */
+const LINES_PER_MINUTE = 10;
 const MINUTE = 60_000;
 
 /**
@@ -59,7 +59,7 @@ function lineLimit(now: () => number): (message: string) => number | undefined {
     const window = windows.get(message) ?? { since: at, lines: 0, omitted: 0 };
     windows.set(message, window);
     if (at - window.since >= MINUTE) [window.since, window.lines] = [at, 0];
-    if (window.lines >= LINES_A_MINUTE) {
+    if (window.lines >= LINES_PER_MINUTE) {
       window.omitted++;
       return undefined;
     }
@@ -99,8 +99,8 @@ const fingerprints =
 const uuids = /(?<![0-9a-f-])([0-9a-f]{8})-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}(?![0-9a-f-])/g;
 
 /**
- * Cuts every fingerprint and client id to its first 8 characters. Applied to the finished line, since messages of
- * a file system or a storage service quote object names.
+ * Cuts every fingerprint and client id to its first 8 characters. Applied to the finished line, since
+ * messages of a file system or a storage service quote object names.
  */
 function shortenIds(line: string): string {
   return line.replace(uuids, "$1…").replace(fingerprints, "$1…");

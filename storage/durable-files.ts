@@ -114,9 +114,8 @@ export async function remove(path: string): Promise<boolean> {
 export const move: (from: string, to: string) => Promise<void> = promisify(renameCallback);
 
 /**
- * The size of a file in bytes; `undefined` when nothing is there, `null` when it is not a file, as
- * a link is none: it may lead anywhere.
- * Synchronous: waking a thread takes many times as long as the call.
+ * The size of a file in bytes; `undefined` when nothing is there, `null` for anything but a file, such
+ * as a link, which may lead anywhere. Synchronous: waking a thread takes many times as long.
  */
 export function sizeOf(path: string): number | null | undefined {
   const entry = lstatSync(path, { throwIfNoEntry: false });
@@ -152,8 +151,8 @@ export class FolderSyncs {
 
   /**
    * Resolves once all renames into the folder before this call survive power loss, as far as the
-   * system can sync folders. When a sync fails,
-   * callers that wait for the next one fail as well: the system reports a failed write only once.
+   * system can sync folders. When a sync fails, callers that wait for the next one fail as well: the
+   * system reports a failed write only once.
    */
   sync(path: string): Promise<void> {
     const folder = this.#folders.get(path);

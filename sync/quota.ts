@@ -2,7 +2,7 @@ import type { Listing } from "../oplog/listing.ts";
 import type { Fingerprint } from "../oplog/names.ts";
 import type { Addition, Reservation } from "../oplog/policy.ts";
 
-/** Refused: the user has stored as much as one may. */
+/** Refused: the user has stored as much as the quota allows. */
 export class QuotaExceeded extends Error {
   override name = "QuotaExceeded";
   readonly code = "quota-exceeded";
@@ -32,7 +32,7 @@ export interface QuotaOptions {
   readonly unsigned?: boolean;
 }
 
-/** However low the quota is, a sync status may name so many clients. */
+/** However low the quota is, a sync status may name this many clients. */
 const LEAST_BOUND = 10_000;
 
 /**

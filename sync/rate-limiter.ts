@@ -69,7 +69,7 @@ interface Bucket {
   at: number;
 }
 
-/** A token pays for so many bytes. */
+/** A token pays for this many bytes. */
 export const BYTES_PER_TOKEN = 1024 * 1024;
 
 /** How many of the least recently used buckets are tried for one that may be evicted. */

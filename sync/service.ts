@@ -37,7 +37,7 @@ export interface SyncServiceOptions {
   readonly listings: ListingCache;
 }
 
-/** What is known of a request beside its content. */
+/** What is known of a request besides its content. */
 export interface RequestContext {
   /** The network address that it is counted under. */
   readonly address: string;
@@ -65,10 +65,10 @@ interface Authorized {
   readonly rate: RateStatus | undefined;
 }
 
-/** An operation costs as much as so many bytes, however short it is. */
+/** An operation costs as much as this many bytes, however short it is. */
 const BYTES_PER_OPERATION = 1024;
 
-/** A listed object costs as much as so many bytes: a page of a list costs about a token. */
+/** A listed object costs as much as this many bytes: a page of a list costs about a token. */
 const BYTES_PER_OBJECT = 1024;
 
 /** Syncs and erases users: authorize, append, read. */
@@ -104,7 +104,7 @@ export class SyncService {
       const { address } = context;
       const policy = {
         check,
-        // To be refused costs as much as what it had the server list.
+        // A refused append pays for the objects that the server listed for it.
         listed: (objects: number) => limiter?.charge(bucket, objects * BYTES_PER_OBJECT),
         reserve: (addition: Addition, listing: Listing) =>
           this.#reserve(addition, listing, address),

@@ -27,7 +27,7 @@ export interface OwnClient {
   readonly highWater: number;
 }
 
-/** The content of a store but for the operations themselves. */
+/** The content of a store without the operations themselves. */
 export interface StoreState {
   /** In the order in which they were begun; operations are created under the last one. */
   readonly own: readonly OwnClient[];

@@ -163,7 +163,7 @@ export class CompactionScheduler {
     });
   }
 
-  /** Looks now and then for superseded objects to delete. */
+  /** Looks from time to time for superseded objects to delete. */
   #deleteLater(): void {
     const { debounce, deleteDelay } = this.#timing;
     if (this.#stop.signal.aborted || this.#options.listings.superseded.isEmpty) return;

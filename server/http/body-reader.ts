@@ -17,7 +17,7 @@ export interface BodyReaderOptions {
   readonly maxBytes: number;
   /** How many clients a sync status may name. */
   readonly maxClients: number;
-  /** Milliseconds that a body may take, beside those that its length allows it. */
+  /** Milliseconds that a body may take, in addition to those that its length allows. */
   readonly timeout: number;
 }
 
@@ -142,7 +142,7 @@ export class Deadlines {
   readonly #checks = new Set<() => void>();
   #timer: ReturnType<typeof setInterval> | undefined;
 
-  /** Calls `check` now and then until the function it returns is called. */
+  /** Calls `check` every `CHECK_EVERY` milliseconds until the returned function is called. */
   watch(check: () => void): () => void {
     this.#checks.add(check);
     this.#timer ??= setInterval(() => this.#tick(), CHECK_EVERY);

@@ -89,7 +89,7 @@ export function hiddenIssue(
   json: unknown,
 ): ValidationIssue | undefined {
   if (rounded !== undefined) {
-    return { pointer: "#", detail: `must have whole numbers, and ${rounded} is none` };
+    return { pointer: "#", detail: `must have whole numbers, and ${rounded} is not one` };
   }
   if (membersIn(json) === members) return undefined;
   return { pointer: "#", detail: "must not have a member twice in one object" };

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 /** How long until it listens again, while idle connections close, in milliseconds. */
 const AGAIN_AFTER = 100;
 
-/** What srvx has of a server on each runtime. */
+/** The parts of a server of srvx that are used here. */
 export interface Served {
   readonly close: (force?: boolean) => Promise<void>;
   readonly deno?: { readonly server?: { readonly finished: Promise<void> } } | undefined;
@@ -19,7 +19,7 @@ export interface KeepListeningOptions {
   readonly onLost: (error: unknown) => void;
 }
 
-/** Keeps a server listening. Returns what closes it. */
+/** Keeps a server listening. Returns the function that closes it. */
 export function keepListening(
   first: Served,
   { start, onError, onLost }: KeepListeningOptions,

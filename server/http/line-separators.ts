@@ -1,5 +1,5 @@
 /**
- * The characters beside the line feed at which readers of lines may split: U+0085, U+2028, U+2029.
+ * The characters besides the line feed at which readers of lines may split: U+0085, U+2028, U+2029.
  * They are escaped on their way out and not when they are stored: what is stored keeps its bytes and
  * its MD5, and a retry is compared with it.
  */

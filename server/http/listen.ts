@@ -36,7 +36,7 @@ export interface ListenOptions {
   readonly paths: readonly string[];
   /** Called with what the operator should know, while the server continues. */
   readonly onError: (message: string) => void;
-  /** Called when the server has stopped to accept connections, and cannot start again. */
+  /** Called when the server no longer accepts connections, and cannot listen again. */
   readonly onLost: (error: CannotListen) => void;
 }
 
@@ -56,7 +56,7 @@ export async function listen(
       fetch: process.versions.bun === undefined ? fetch : asItCame(fetch, routed, paths),
       ...(path === undefined && { hostname, port }),
       silent: true,
-      // The handling of srvx prints a countdown, and does nothing where CI is set.
+      // That of srvx prints a countdown, and does nothing where CI is set.
       gracefulShutdown: false,
       node: {
         headersTimeout,
@@ -154,7 +154,7 @@ function adapter() {
   return import("srvx/node");
 }
 
-/** On Bun: refuses what came by another target than that of a path, and is only normalized to it. */
+/** On Bun: refuses a target that is none of the paths, and only becomes one when it is normalized. */
 function asItCame(
   fetch: (request: Request) => Promise<Response>,
   routed: WeakSet<Request>,

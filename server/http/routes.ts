@@ -59,7 +59,7 @@ export class Routes {
     return [...this.#table.keys()];
   }
 
-  /** The path as a label of metrics, of which there are only so many. */
+  /** The path as a label of metrics, which must not take any number of values. */
   label(path: string): string {
     return this.#labels.has(path) ? path : OTHER;
   }

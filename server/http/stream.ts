@@ -101,9 +101,10 @@ interface Gathered {
   readonly done: boolean;
 }
 
+/** Gathers lines until there are enough for a chunk, or for some time. */
 async function gather(
   lines: AsyncGenerator<Uint8Array, void, void>,
-  patience: number,
+  milliseconds: number,
 ): Promise<Gathered> {
   const parts: Uint8Array[] = [];
   const since = performance.now();
@@ -113,7 +114,7 @@ async function gather(
     if (done) return { chunk: joined(parts), done: true };
     parts.push(value);
     bytes += value.byteLength;
-  } while (bytes < CHUNK_BYTES && performance.now() - since < patience);
+  } while (bytes < CHUNK_BYTES && performance.now() - since < milliseconds);
   return { chunk: joined(parts), done: false };
 }
 

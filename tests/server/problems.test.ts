@@ -141,12 +141,12 @@ describe("a request that breaks a rule", () => {
     [
       "an index that is rounded to 1",
       raw('index":0', 'index":1.0000000000000001'),
-      ["#", /^must have whole numbers, and 1\.0000000000000001 is none$/],
+      ["#", /^must have whole numbers, and 1\.0000000000000001 is not one$/],
     ],
     [
       "an index in the sync status that is rounded to 0",
       raw('"sync_status":{}', `"sync_status":{"${client}":1e-400}`),
-      ["#", /^must have whole numbers, and 1e-400 is none$/],
+      ["#", /^must have whole numbers, and 1e-400 is not one$/],
     ],
     ["a member twice", raw("{", '{"payload":"other",'), ["#", twice]],
     ["a member twice in two spellings", raw("{", '{"p\\u0061yload":"other",'), ["#", twice]],

@@ -49,7 +49,7 @@ describe("the body of a response", () => {
     }
   });
 
-  it("has whole what is not UTF-8, as an object that was put into storage from outside", async () => {
+  it("leaves bytes that are not UTF-8 as they are, in an object that was put into storage from outside", async () => {
     const strange = new Uint8Array(300_000).fill(0x85);
     async function* lines() {
       yield strange;

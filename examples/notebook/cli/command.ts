@@ -45,7 +45,7 @@ export interface Command {
   readonly details?: string;
   /** The words it takes; none if absent. */
   readonly words?: { readonly name: string; readonly help: string; readonly max: number };
-  /** Its options beside the common ones. */
+  /** Its options besides the common ones. */
   readonly options: readonly OptionName[];
   readonly run: (args: Arguments) => Promise<void>;
 }
