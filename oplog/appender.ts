@@ -176,6 +176,7 @@ function decide(
 ): AppendPlan | Error {
   if (objects instanceof Error) return objects;
   const bytes = objects.reduce((sum, { body }) => sum + body.byteLength, 0);
-  const reservation = policy.reserve({ user, client, bytes }, listing);
+  const addition = { user, client, objects: objects.length, bytes };
+  const reservation = policy.reserve(addition, listing);
   return reservation instanceof Error ? reservation : { objects, reservation };
 }

@@ -2,6 +2,13 @@ import type { StoredObject } from "../storage/driver.ts";
 import { type ObjectName, parseMarker, parseName } from "./names.ts";
 import { byName, isOverlap, type Run, Sequence } from "./sequence.ts";
 
+/** The room that objects take. */
+export interface Footprint {
+  readonly objects: number;
+  /** The size of their bodies together. */
+  readonly bytes: number;
+}
+
 /**
  * The parsed object names of one user: which runs of which clients are stored, and the markers. An
  * erased user has no runs, whatever is still in storage.
@@ -64,18 +71,19 @@ export class Listing {
     return this.#runs;
   }
 
-  /** The size of all stored runs in bytes, without those that a segment supersedes. */
-  get bytes(): number {
-    let superseded = 0;
+  /** The room that all stored runs take, without those that a segment supersedes. */
+  get footprint(): Footprint {
+    let [objects, bytes] = [this.#runs, this.#bytes];
     for (const sequence of this.clients.values()) {
       for (const { first, last, runs } of sequence.overlaps()) {
         // The runs that were packed into this one are about to be deleted.
         const whole = runs.find((run) => run.first === first && run.last === last);
         if (whole === undefined || first === last) continue;
-        superseded += runs.reduce((sum, { size }) => sum + size, -whole.size);
+        objects -= runs.length - 1;
+        bytes -= runs.reduce((sum, { size }) => sum + size, -whole.size);
       }
     }
-    return this.#bytes - superseded;
+    return { objects, bytes };
   }
 
   /** True when this object is listed. */

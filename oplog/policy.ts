@@ -3,7 +3,7 @@
  * implements them. The log calls them with the very listing that a request uses: a rule that
  * looked at another listing could accept what this one forbids.
  */
-import type { Listing } from "./listing.ts";
+import type { Footprint, Listing } from "./listing.ts";
 import type { Fingerprint } from "./names.ts";
 
 /**
@@ -26,11 +26,9 @@ export interface AppendPolicy {
 }
 
 /** The objects that an append is about to store. */
-export interface Addition {
+export interface Addition extends Footprint {
   readonly user: Fingerprint;
   readonly client: string;
-  /** The size of their bodies together. */
-  readonly bytes: number;
 }
 
 /** Room that is reserved for an addition while it is stored. */

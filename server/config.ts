@@ -119,7 +119,13 @@ export const Settings = v.object({
     "open",
   ),
   QUOTA_BYTES: v.optional(
-    v.pipe(kind.bytes(0), v.description("bytes that a user may store; 0 sets no limit")),
+    v.pipe(
+      kind.bytes(0),
+      v.description(
+        "bytes that a user may store, where each object counts 4 KiB more than its size; 0 sets " +
+          "no limit",
+      ),
+    ),
     "1GiB",
   ),
   QUOTA_CLIENTS: v.optional(

@@ -1,4 +1,4 @@
-import type { Listing } from "../oplog/listing.ts";
+import type { Footprint, Listing } from "../oplog/listing.ts";
 import type { Fingerprint } from "../oplog/names.ts";
 import type { Addition, Reservation } from "../oplog/policy.ts";
 
@@ -13,14 +13,14 @@ export class QuotaExceeded extends Error {
     readonly setting: "QUOTA_BYTES" | "QUOTA_CLIENTS";
   };
   constructor(setting: "QUOTA_BYTES" | "QUOTA_CLIENTS", quota: number, used: number) {
-    const unit = setting === "QUOTA_BYTES" ? "bytes of operations" : "clients";
+    const unit = setting === "QUOTA_BYTES" ? "bytes" : "clients";
     super(`This user may store ${quota} ${unit} here (${setting}) and has ${used}`);
     this.members = { quota, used, setting };
   }
 }
 
 export interface QuotaOptions {
-  /** Bytes of stored objects that a user may have; 0 for any number. */
+  /** Bytes that a user's stored objects may count with; 0 for any number. */
   readonly bytes: number;
   /** Clients that a user may have; 0 for any number. */
   readonly clients: number;
@@ -31,6 +31,12 @@ export interface QuotaOptions {
    */
   readonly unsigned?: boolean;
 }
+
+/**
+ * An object counts with its bytes and this many more: a file takes whole blocks of a disk, which have
+ * 4 KiB nearly everywhere, however short it is.
+ */
+export const BYTES_PER_OBJECT = 4096;
 
 /** However low the quota is, a sync status may name this many clients. */
 const LEAST_BOUND = 10_000;
@@ -45,6 +51,7 @@ export function mostClients(quota: number): number {
 
 /** What one user is storing that no listing shows yet. */
 interface UnderWay {
+  /** What the objects count with. */
   bytes: number;
   /** Clients that append; each has one append at a time. */
   readonly clients: Set<string>;
@@ -68,18 +75,20 @@ export class Quota {
    * Takes note of what is about to be stored, so that appends side by side cannot go beyond the
    * quota together; or says why it may not be.
    */
-  reserve({ user, client, bytes }: Addition, listing: Listing): Reservation | QuotaExceeded {
+  reserve(addition: Addition, listing: Listing): Reservation | QuotaExceeded {
+    const { user, client } = addition;
     const underWay = this.#underWay.get(user) ?? { bytes: 0, clients: new Set<string>() };
-    const refusal = this.#refusal({ user, client, bytes }, listing, underWay);
+    const refusal = this.#refusal(addition, listing, underWay);
     if (refusal !== undefined) return refusal;
     this.#underWay.set(user, underWay);
-    underWay.bytes += bytes;
+    let reserved = countedBytes(addition);
+    underWay.bytes += reserved;
     underWay.clients.add(client);
-    let reserved = bytes;
     return {
       stored(bytes) {
-        underWay.bytes -= bytes;
-        reserved -= bytes;
+        const counted = countedBytes({ objects: 1, bytes });
+        underWay.bytes -= counted;
+        reserved -= counted;
       },
       end: () => {
         underWay.bytes -= reserved;
@@ -89,15 +98,12 @@ export class Quota {
     };
   }
 
-  #refusal(
-    { client, bytes }: Addition,
-    listing: Listing,
-    underWay: UnderWay,
-  ): QuotaExceeded | undefined {
+  #refusal(addition: Addition, listing: Listing, underWay: UnderWay): QuotaExceeded | undefined {
+    const { client } = addition;
     const { unsigned = false, ...quota } = this.#options;
     const times = unsigned && listing.signed ? 2 : 1;
-    const used = listing.bytes + underWay.bytes;
-    if (quota.bytes > 0 && used + bytes > times * quota.bytes) {
+    const used = countedBytes(listing.footprint) + underWay.bytes;
+    if (quota.bytes > 0 && used + countedBytes(addition) > times * quota.bytes) {
       return new QuotaExceeded("QUOTA_BYTES", times * quota.bytes, used);
     }
     if (quota.clients === 0 || listing.clients.has(client)) return undefined;
@@ -107,4 +113,9 @@ export class Quota {
       ? undefined
       : new QuotaExceeded("QUOTA_CLIENTS", times * quota.clients, clients);
   }
+}
+
+/** What objects count with. */
+function countedBytes({ objects, bytes }: Footprint): number {
+  return bytes + objects * BYTES_PER_OBJECT;
 }

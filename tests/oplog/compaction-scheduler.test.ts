@@ -160,8 +160,9 @@ describe("compaction", () => {
     await compactor.compact(user);
     assert.equal(driver.count("list"), 2);
     const stored = await storage.list(user);
-    const { bytes, runs } = await listings.getStale(user);
-    assert.deepEqual([bytes, runs], [stored.reduce((sum, { size }) => sum + size, 0), 2]);
+    const { footprint, runs } = await listings.getStale(user);
+    const bytes = stored.reduce((sum, { size }) => sum + size, 0);
+    assert.deepEqual([footprint, runs], [{ objects: 2, bytes }, 2]);
   });
 
   it("backs off from a log that only seems worth packing, however often it is listed", async () => {

@@ -36,11 +36,11 @@ describe("objects that were packed", () => {
     await storeEach(driver, user, client, payloads);
   });
 
-  it("are deleted once the retention has passed; until then listings lack them, and their bytes count once", async () => {
+  it("are deleted once the retention has passed; until then listings lack them, and they do not count", async () => {
     const { listings, compactor, ...rest } = start();
     assert.equal(await compactor.compact(user), true);
     assert.equal((await names()).length, 7);
-    const { runs, bytes } = await listings.fresh(user);
+    const { runs, footprint } = await listings.fresh(user);
     assert.equal(runs, 2);
     assert.equal(await compactor.compact(user), false);
     time = 99;
@@ -49,7 +49,7 @@ describe("objects that were packed", () => {
     time = 100;
     await compactor.compact(user);
     assert.equal((await names()).length, 2);
-    assert.equal((await listings.fresh(user)).bytes, bytes);
+    assert.deepEqual((await listings.fresh(user)).footprint, footprint);
     assert.deepEqual(await read({ listings, compactor, ...rest }), payloads);
     await compactor.stop();
   });
@@ -57,11 +57,11 @@ describe("objects that were packed", () => {
   it("are found again by a process that starts, and stay there for as long", async () => {
     const before = start();
     await before.compactor.compact(user);
-    const { bytes } = await before.listings.fresh(user);
+    const { footprint } = await before.listings.fresh(user);
     await before.compactor.stop();
     time = 1_000;
     const { listings, compactor } = start();
-    assert.equal((await listings.fresh(user)).bytes, bytes);
+    assert.deepEqual((await listings.fresh(user)).footprint, footprint);
     assert.equal(await compactor.compact(user), true);
     assert.equal((await listings.fresh(user)).runs, 2);
     assert.equal((await names()).length, 7);

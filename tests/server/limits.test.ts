@@ -7,6 +7,7 @@ import { randomPublicKey } from "../../bench/lib/users.ts";
 import { StorageUnavailable } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { fingerprintOf } from "../../sync/public-key.ts";
+import { BYTES_PER_OBJECT } from "../../sync/quota.ts";
 import { gate, HookedDriver } from "../support/drivers.ts";
 import { type Serving, sync, withServer } from "../support/http.ts";
 import { storeRun } from "../support/logs.ts";
@@ -40,20 +41,25 @@ async function holdMemory({ url, port }: Serving): Promise<() => void> {
 
 describe("a user at the quota", () => {
   it("is refused with the numbers, and can still read and retry", async () => {
-    await withServer({ QUOTA_BYTES: "10", QUOTA_CLIENTS: "2" }, async ({ url }) => {
+    // For three objects of ten bytes together.
+    const room = 10 + 3 * BYTES_PER_OBJECT;
+    await withServer({ QUOTA_BYTES: `${room}`, QUOTA_CLIENTS: "2" }, async ({ url }) => {
       const user = randomPublicKey();
       const [a, b] = [newClient(), newClient()];
       const kept = first(user, a, "fourfour");
       assert.equal((await sync(url, kept)).status, 200);
 
-      const over = await sync(url, { ...first(user, b), payload: "fou" });
+      const over = await sync(url, first(user, b, "f".repeat(3 + BYTES_PER_OBJECT)));
       assert.equal(over.status, 507);
       const { type, quota, used, setting } = over.problem;
       assert.deepEqual(
         [type, quota, used, setting],
-        ["urn:sync-server:quota-exceeded", 10, 8, "QUOTA_BYTES"],
+        ["urn:sync-server:quota-exceeded", room, 8 + BYTES_PER_OBJECT, "QUOTA_BYTES"],
       );
-      assert.match(String(over.problem.detail), /10 bytes.* \(QUOTA_BYTES\).* Nothing was stored/);
+      assert.match(
+        String(over.problem.detail),
+        /may store 12298 bytes here \(QUOTA_BYTES\).* Nothing was stored/,
+      );
 
       assert.equal((await sync(url, kept)).status, 200);
       assert.equal((await sync(url, { user, client_id: b })).operations.length, 1);

@@ -8,7 +8,7 @@ import { createLogger } from "../../server/logger.ts";
 import { wireService } from "../../server/wiring.ts";
 import { StorageUnavailable } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
-import { Quota, QuotaExceeded, type QuotaOptions } from "../../sync/quota.ts";
+import { BYTES_PER_OBJECT, Quota, QuotaExceeded, type QuotaOptions } from "../../sync/quota.ts";
 import { gate, HookedDriver } from "../support/drivers.ts";
 import { listingsOn, logOver, objectsOn } from "../support/logs.ts";
 import { inProcessServer, newSigningUser } from "../support/signing.ts";
@@ -30,6 +30,9 @@ function instance(options: Partial<QuotaOptions>, driver: HookedDriver, ttl = 10
   };
 }
 
+/** What so many objects of so many bytes together count with. */
+const counted = (objects: number, bytes: number) => bytes + objects * BYTES_PER_OBJECT;
+
 const newDriver = () => new HookedDriver(new MemoryDriver());
 
 async function storedIn(driver: HookedDriver): Promise<{ bytes: number; clients: number }> {
@@ -47,42 +50,87 @@ const exceeded = (setting: string, quota: number, used: number) => (error: unkno
 describe("the quota of bytes", () => {
   it("T-34 is exact to the byte, and a refused append stores nothing", async () => {
     const driver = newDriver();
-    const { append } = instance({ bytes: 10 }, driver);
+    const bytes = counted(3, 10);
+    const { append } = instance({ bytes }, driver);
     await append(a, 0, "four");
     await append(a, 1, "four");
-    await assert.rejects(append(a, 2, "fou"), exceeded("QUOTA_BYTES", 10, 8));
-    await assert.rejects(append(a, 2, "o", "ou"), exceeded("QUOTA_BYTES", 10, 8));
+    await assert.rejects(append(a, 2, "fou"), exceeded("QUOTA_BYTES", bytes, counted(2, 8)));
+    await assert.rejects(append(a, 2, "o", "ou"), exceeded("QUOTA_BYTES", bytes, counted(2, 8)));
     assert.deepEqual(await storedIn(driver), { bytes: 8, clients: 1 });
     await append(a, 2, "fo");
-    await assert.rejects(append(b, 0, "f"), exceeded("QUOTA_BYTES", 10, 10));
+    await assert.rejects(append(b, 0, "f"), exceeded("QUOTA_BYTES", bytes, bytes));
     assert.deepEqual(await storedIn(driver), { bytes: 10, clients: 1 });
   });
 
+  it("T-34 ends 20,000 operations of one byte where their files have filled it", async () => {
+    const driver = newDriver();
+    const bytes = 2 ** 20;
+    const { append } = instance({ bytes }, driver);
+    let stored = 0;
+    const fill = async () => {
+      while (stored < 20_000) {
+        await append(a, stored, "x");
+        stored++;
+      }
+    };
+    const files = Math.floor(bytes / (BYTES_PER_OBJECT + 1));
+    await assert.rejects(fill(), exceeded("QUOTA_BYTES", bytes, counted(files, files)));
+    assert.equal(stored, files);
+    // As files on a disk with blocks of 4 KiB.
+    const blocks = (await driver.list("")).map(({ size }) => Math.ceil(size / 4096));
+    assert.ok(blocks.reduce((sum, count) => sum + 4096 * count, 0) <= bytes);
+  });
+
+  it("has room again for operations that were packed", async () => {
+    const driver = newDriver();
+    // Alone, 7 operations of one byte fit in.
+    const settings = { QUOTA_BYTES: String(counted(7, 2000)), COMPACTION: "on" };
+    const timing = { debounce: 0, maxDelay: 0, deleteDelay: 0, backoff: 0 };
+    const limits = { operations: 4, bytes: 100_000 };
+    const server = inProcessServer(settings, driver, {}, { limits, timing });
+    const user = await newSigningUser();
+    const append = async (operation_index: number) => {
+      const { status } = await server.unsigned(user, {
+        client_id: a,
+        operation_index,
+        payload: "x",
+      });
+      return status;
+    };
+    for (let index = 0; index < 13; index++) {
+      assert.equal(await append(index), 200, `operation ${index}`);
+      await server.handler.compacted();
+    }
+  });
+
   it("counts bytes and not characters", async () => {
-    const { append } = instance({ bytes: 5 }, newDriver());
-    await assert.rejects(append(a, 0, "ééé"), exceeded("QUOTA_BYTES", 5, 0));
+    const bytes = counted(1, 5);
+    const { append } = instance({ bytes }, newDriver());
+    await assert.rejects(append(a, 0, "ééé"), exceeded("QUOTA_BYTES", bytes, 0));
     await append(a, 0, "éé");
   });
 
   it("never refuses what is already stored, and counts only what is new", async () => {
-    const { append } = instance({ bytes: 8 }, newDriver());
+    const bytes = counted(2, 8);
+    const { append } = instance({ bytes }, newDriver());
     await append(a, 0, "four");
     await append(a, 0, "four", "FOUR");
     await append(a, 0, "four", "FOUR");
     await append(a, 1, "FOUR");
-    await assert.rejects(append(a, 0, "four", "FOUR", "f"), exceeded("QUOTA_BYTES", 8, 8));
+    await assert.rejects(append(a, 0, "four", "FOUR", "f"), exceeded("QUOTA_BYTES", bytes, bytes));
   });
 
   it("is the same after a restart and on another instance", async () => {
     const driver = newDriver();
-    await instance({ bytes: 8 }, driver).append(a, 0, "fourfour");
-    const other = instance({ bytes: 8 }, driver);
-    await assert.rejects(other.append(b, 0, "f"), exceeded("QUOTA_BYTES", 8, 8));
+    const bytes = counted(1, 8);
+    await instance({ bytes }, driver).append(a, 0, "fourfour");
+    const other = instance({ bytes }, driver);
+    await assert.rejects(other.append(b, 0, "f"), exceeded("QUOTA_BYTES", bytes, bytes));
   });
 
   it("refuses nothing before it has listed storage again", async () => {
     const driver = newDriver();
-    const { append } = instance({ bytes: 8 }, driver);
+    const { append } = instance({ bytes: counted(2, 8) }, driver);
     await append(a, 0, "four");
     await append(a, 1, "four");
     const [, last] = await driver.list("");
@@ -92,13 +140,15 @@ describe("the quota of bytes", () => {
 
   it("T-35 can be exceeded by what two instances do not see of each other, and then holds on both", async () => {
     const driver = newDriver();
-    const [one, two] = [instance({ bytes: 8 }, driver), instance({ bytes: 8 }, driver)];
+    const bytes = counted(2, 8);
+    const [one, two] = [instance({ bytes }, driver), instance({ bytes }, driver)];
     await one.append(a, 0, "four");
     await two.append(b, 0, "four");
     await one.append(a, 1, "four");
     assert.deepEqual(await storedIn(driver), { bytes: 12, clients: 2 });
-    await assert.rejects(one.append(a, 2, "f"), exceeded("QUOTA_BYTES", 8, 12));
-    await assert.rejects(two.append(b, 1, "f"), exceeded("QUOTA_BYTES", 8, 12));
+    const refused = exceeded("QUOTA_BYTES", bytes, counted(3, 12));
+    await assert.rejects(one.append(a, 2, "f"), refused);
+    await assert.rejects(two.append(b, 1, "f"), refused);
     assert.deepEqual(await storedIn(driver), { bytes: 12, clients: 2 });
   });
 
@@ -106,10 +156,11 @@ describe("the quota of bytes", () => {
     const driver = newDriver();
     const { opened, open } = gate();
     driver.before = ({ kind }) => (kind === "put" ? opened : undefined);
-    const { append } = instance({ bytes: 10 }, driver);
+    const bytes = counted(3, 10);
+    const { append } = instance({ bytes }, driver);
     const appends = [append(a, 0, "four"), append(b, 0, "four"), append(c, 0, "four")];
     const [, , third] = appends;
-    await assert.rejects(third ?? Promise.resolve(), exceeded("QUOTA_BYTES", 10, 8));
+    await assert.rejects(third ?? Promise.resolve(), exceeded("QUOTA_BYTES", bytes, counted(2, 8)));
     open();
     await Promise.allSettled(appends);
     assert.deepEqual(await storedIn(driver), { bytes: 8, clients: 2 });
@@ -122,11 +173,12 @@ describe("the quota of bytes", () => {
       kind === "put" && driver.count("put") === 2 ? opened : undefined;
     // Two objects, because one of both would be too large.
     const large = "p".repeat(3_000_000);
-    const { append } = instance({ bytes: 9_000_000 }, driver);
+    const bytes = counted(3, 9_000_000);
+    const { append } = instance({ bytes }, driver);
     const batch = append(a, 0, large, large);
     await until(() => driver.count("put") >= 2);
     await append(b, 0, large);
-    await assert.rejects(append(c, 0, "f"), exceeded("QUOTA_BYTES", 9_000_000, 9_000_000));
+    await assert.rejects(append(c, 0, "f"), exceeded("QUOTA_BYTES", bytes, bytes));
     open();
     await batch;
     assert.deepEqual(await storedIn(driver), { bytes: 9_000_000, clients: 2 });
@@ -134,18 +186,19 @@ describe("the quota of bytes", () => {
 
   it("counts operations once while they are packed and not yet deleted", async () => {
     const driver = newDriver();
-    const { append } = instance({ bytes: 19 }, driver, 0);
+    const bytes = counted(3, 19);
+    const { append } = instance({ bytes }, driver, 0);
     for (let index = 0; index < 3; index++) await append(a, index, "four");
     // The segment holds the first two; the third is in none.
     const segment = { user, client: a, first: 0, last: 1, md5: "0".repeat(32) };
     await driver.put(formatName(segment), new Uint8Array(10));
     await append(a, 3, "fours");
-    await assert.rejects(append(a, 4, "f"), exceeded("QUOTA_BYTES", 19, 19));
+    await assert.rejects(append(a, 4, "f"), exceeded("QUOTA_BYTES", bytes, bytes));
   });
 
   it("frees the room of a failed append while another is under way", async () => {
     const driver = newDriver();
-    const { append } = instance({ bytes: 8 }, driver);
+    const { append } = instance({ bytes: counted(2, 8) }, driver);
     const begun = gate();
     const go = gate();
     driver.before = async ({ kind, name }) => {
@@ -166,7 +219,7 @@ describe("the quota of bytes", () => {
 
   it("is not used up by appends that fail", async () => {
     const driver = newDriver();
-    const { append } = instance({ bytes: 4, clients: 1 }, driver);
+    const { append } = instance({ bytes: counted(1, 4), clients: 1 }, driver);
     driver.before = ({ kind }) => {
       if (kind === "put") throw new StorageUnavailable("the disk is gone");
     };
@@ -205,7 +258,7 @@ describe("a user's first signed request", () => {
 
   for (const [setting, value] of [
     ["QUOTA_CLIENTS", "1"],
-    ["QUOTA_BYTES", "10"],
+    ["QUOTA_BYTES", String(counted(1, 10))],
   ] as const) {
     it(`T-34 keeps ${setting}, whatever is stored while it waits for the lock`, async () => {
       const driver = newDriver();
@@ -280,7 +333,8 @@ describe("any appends in parallel", () => {
         async (appends, ttl) => {
           const driver = newDriver();
           driver.before = () => new Promise((resolve) => setImmediate(resolve));
-          const one = instance({ bytes: 20, clients: 3 }, driver, ttl);
+          const quota = counted(5, 20);
+          const one = instance({ bytes: quota, clients: 3 }, driver, ttl);
           const next = new Map<number, number>();
           const outcomes = await Promise.allSettled(
             appends.map(({ client, payloads }) => {
@@ -290,7 +344,8 @@ describe("any appends in parallel", () => {
             }),
           );
           const stored = await storedIn(driver);
-          assert.ok(stored.bytes <= 20 && stored.clients <= 3);
+          const objects = (await driver.list("")).length;
+          assert.ok(counted(objects, stored.bytes) <= quota && stored.clients <= 3);
           for (const outcome of outcomes) {
             if (outcome.status === "fulfilled") continue;
             const { reason } = outcome;

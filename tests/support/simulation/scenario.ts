@@ -1,3 +1,4 @@
+import { BYTES_PER_OBJECT } from "../../../sync/quota.ts";
 import type { ProcessOptions } from "./process.ts";
 import type { Random } from "./random.ts";
 import type { StorageOptions } from "./storage.ts";
@@ -73,7 +74,7 @@ function newClients(random: Random): Omit<Scenario, "storage"> {
   return {
     process: {
       ...processOptions(random),
-      quotaBytes: random.of([0, random.between(20, 200)]),
+      quotaBytes: random.of([0, quotaFor(random.between(20, 200))]),
       quotaClients: random.of([0, 1, 2, 3]),
     },
     processes: 1,
@@ -117,10 +118,15 @@ function processOptions(random: Random): ProcessOptions {
     ttl: random.of([0, 20, 300, 1e9]),
     cachedRuns: random.of([1, 8, 30, 1000]),
     cachedBytes: random.of([0, 2000, 100_000]),
-    quotaBytes: random.chance(0.3) ? random.between(60, 600) : 0,
+    quotaBytes: random.chance(0.3) ? quotaFor(random.between(60, 600)) : 0,
     quotaClients: random.chance(0.3) ? random.between(1, 3) : 0,
     retention: random.of([0, 0, 5, 100, 1e9]),
     packOperations: random.between(2, 6),
     packBytes: random.of([300, 1500, 100_000]),
   };
+}
+
+/** The quota for so many bytes in objects of 30 bytes. */
+function quotaFor(bytes: number): number {
+  return bytes + Math.ceil(bytes / 30) * BYTES_PER_OBJECT;
 }

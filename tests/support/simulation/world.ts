@@ -1,11 +1,12 @@
 /** One run: devices, clones of them, processes and storage, in the order that a seed decides. */
 import assert from "node:assert/strict";
 import { OperationConflict, OperationGap } from "../../../oplog/append-plan.ts";
+import { Listing } from "../../../oplog/listing.ts";
 import { type Fingerprint, isFingerprint, parseName } from "../../../oplog/names.ts";
 import { OperationsLost } from "../../../oplog/reader.ts";
 import { ObjectMissing, StorageUnavailable } from "../../../storage/driver.ts";
 import { SignatureRequired, UserErased } from "../../../sync/access.ts";
-import { QuotaExceeded } from "../../../sync/quota.ts";
+import { BYTES_PER_OBJECT, QuotaExceeded } from "../../../sync/quota.ts";
 import type { SyncResult } from "../../../sync/service.ts";
 import type { Operation } from "../http.ts";
 import { UserModel } from "./model.ts";
@@ -264,6 +265,10 @@ class World {
     const lateBytes = late.reduce((sum, { size }) => sum + size, 0);
     const lateClients = new Set(late.map(({ name }) => parseName(name)?.client));
     if (quotaBytes > 0) {
+      const stored = this.#storage.stored.filter(({ name }) => name.startsWith(`${model.user}.`));
+      const { objects, bytes } = new Listing(stored).footprint;
+      const counted = bytes + (objects - late.length) * BYTES_PER_OBJECT;
+      assert.ok(counted <= quotaBytes + lateBytes, `${counted} of ${quotaBytes} bytes`);
       assert.ok(model.bytes <= quotaBytes + lateBytes, `${model.bytes} of ${quotaBytes} bytes`);
     }
     if (quotaClients > 0) {
