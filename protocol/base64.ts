@@ -4,10 +4,7 @@ import type { Bytes } from "./bytes.ts";
 /** `Uint8Array` of ECMAScript 2026, which Node 20 to 24 lack. */
 interface NativeDecoder {
   readonly BYTES_PER_ELEMENT: number;
-  readonly fromBase64?: (
-    text: string,
-    options: { readonly alphabet: "base64url"; readonly lastChunkHandling: "strict" },
-  ) => Bytes;
+  readonly fromBase64?: (text: string, options: { readonly alphabet: "base64url" }) => Bytes;
 }
 
 interface NativeEncoder {
@@ -20,11 +17,8 @@ interface NativeEncoder {
 
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 const CODES = Uint8Array.from(ALPHABET, (character) => character.charCodeAt(0));
-const NO_DIGIT = 255;
-const DIGITS = Uint8Array.from({ length: 256 }, (_, code) => {
-  const digit = CODES.indexOf(code);
-  return digit === -1 ? NO_DIGIT : digit;
-});
+/** The value of each digit, by its code. */
+const DIGITS = Uint8Array.from({ length: 128 }, (_, code) => CODES.indexOf(code));
 
 const decoder = new TextDecoder();
 
@@ -47,15 +41,13 @@ export function toBase64(bytes: Uint8Array): string {
 export function fromBase64url(text: string): Bytes | undefined {
   const native: NativeDecoder = Uint8Array;
   if (native.fromBase64 === undefined) return decode(text);
-  // The native decoder ignores white space, and with "strict" it requires padding.
-  if (text.length % 4 === 1 || !/^[A-Za-z0-9_-]*$/.test(text)) return undefined;
-  const padded = text.padEnd(Math.ceil(text.length / 4) * 4, "=");
-  try {
-    return native.fromBase64(padded, { alphabet: "base64url", lastChunkHandling: "strict" });
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
+  return isCanonical(text) ? native.fromBase64(text, { alphabet: "base64url" }) : undefined;
+}
+
+/** Native decoders ignore white space, and the unused bits of a last group of two or three digits. */
+function isCanonical(text: string): boolean {
+  const last = text.slice(text.length - (text.length % 4));
+  return /^[\w-]*$/.test(text) && /^(.[AQgw]|..[AEIMQUYcgkosw048])?$/.test(last);
 }
 
 /** `toBase64url` for runtimes without a native encoder. */
@@ -75,28 +67,22 @@ export function encode(bytes: Uint8Array): string {
 
 /** `fromBase64url` for runtimes without a native decoder. */
 export function decode(text: string): Bytes | undefined {
-  const rest = text.length % 4;
-  if (rest === 1) return undefined;
+  if (!isCanonical(text)) return undefined;
   const bytes = new Uint8Array(Math.floor((text.length * 3) / 4));
+  const rest = text.length % 4;
   let at = 0;
   let bits = 0;
   for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    const digit = code < 256 ? (DIGITS[code] ?? NO_DIGIT) : NO_DIGIT;
-    if (digit === NO_DIGIT) return undefined;
-    bits = (bits << 6) | digit;
+    // The codes of digits are below 128. The mask says so to the compiler.
+    bits = (bits << 6) | (DIGITS[text.charCodeAt(i) & 127] ?? 0);
     if (i % 4 === 3) {
       bytes[at++] = bits >>> 16;
       bytes[at++] = bits >>> 8;
       bytes[at++] = bits;
-      bits = 0;
     }
   }
-  if (rest === 2) {
-    if ((bits & 15) !== 0) return undefined;
-    bytes[at] = bits >>> 4;
-  } else if (rest === 3) {
-    if ((bits & 3) !== 0) return undefined;
+  if (rest === 2) bytes[at] = bits >>> 4;
+  if (rest === 3) {
     bytes[at] = bits >>> 10;
     bytes[at + 1] = bits >>> 2;
   }
