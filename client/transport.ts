@@ -1,6 +1,7 @@
 /** Requests to the server and its answers (PROTOCOL.md). */
 import { utf8 } from "../protocol/bytes.ts";
 import { MAX_BODY, REQUEST_TYPE, SYNC_PATH } from "../protocol/limits.ts";
+import { parseMembers } from "../protocol/ndjson.ts";
 import { PROBLEM_TYPE } from "../protocol/problems.ts";
 import type { Line } from "../protocol/types.ts";
 import { Answer } from "./answer.ts";
@@ -156,8 +157,7 @@ async function problemIn(answer: Answer): Promise<Record<string, unknown>> {
   if (answer.type !== PROBLEM_TYPE) return {};
   const text = await answer.text();
   try {
-    const problem: unknown = JSON.parse(text);
-    return typeof problem === "object" && problem !== null ? { ...problem } : {};
+    return parseMembers(text);
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
     throw new ServerUnavailable("the answer was cut", "incomplete-response", { cause: error });

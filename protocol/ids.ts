@@ -9,9 +9,9 @@ const anyCase = /* @__PURE__ */ new RegExp(`^${CLIENT_ID}$`, "i");
 /** The largest operation index: the largest integer that JSON readers keep exact. */
 export const MAX_INDEX = 2 ** 53 - 1;
 
-/** Whether a text is a client id in its canonical form, which the server stores and sends. */
-export function isClientId(text: string): boolean {
-  return canonical.test(text);
+/** Whether a value is a client id in its canonical form, which the server stores and sends. */
+export function isClientId(value: unknown): value is string {
+  return typeof value === "string" && canonical.test(value);
 }
 
 /** The canonical form of a client id in upper or lower case; `undefined` for any other text. */

@@ -7,24 +7,24 @@ export function formatLine(client: string, index: number, payload: string): stri
   return `{"client_id":"${client}","operation_index":${index},"payload":${JSON.stringify(payload)}}\n`;
 }
 
+/** The members of a JSON object; none for another JSON value. Throws a `SyntaxError` for other text. */
+export function parseMembers(text: string): Record<string, unknown> {
+  const value: unknown = JSON.parse(text);
+  return typeof value === "object" ? { ...value } : {};
+}
+
 /** Parses a line without its line feed; `undefined` if it is not that of an operation. */
 export function parseLine(text: string): Line | undefined {
-  let line: unknown;
+  let line: Record<string, unknown>;
   try {
-    line = JSON.parse(text);
+    line = parseMembers(text);
   } catch (error) {
     if (error instanceof SyntaxError) return undefined;
     throw error;
   }
-  if (typeof line !== "object" || line === null) return undefined;
-  const {
-    client_id: client,
-    operation_index: index,
-    payload,
-  }: Record<string, unknown> = { ...line };
-  if (typeof client !== "string" || !isClientId(client)) return undefined;
-  if (!isOperationIndex(index)) return undefined;
-  return typeof payload === "string" ? { client, index, payload } : undefined;
+  const { client_id: client, operation_index: index, payload } = line;
+  const isLine = isClientId(client) && isOperationIndex(index) && typeof payload === "string";
+  return isLine ? { client, index, payload } : undefined;
 }
 
 /** Splits chunks of UTF-8 into lines, wherever the chunks end, in time that is linear in the bytes. */
