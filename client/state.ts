@@ -233,24 +233,24 @@ export function nextStep(
 ): NextStep {
   const { pending, pollInterval } = context;
   if (outcome.kind === "failed") {
-    return afterFailure(outcome.error, pending, backoff(state.failures, context.random));
+    const { error } = outcome;
+    const wait = backoff(state.failures, context.random);
+    if (!(error instanceof ServerUnavailable)) return refused(error, pending, wait);
+    const { limited, message: why, retryAfter } = error;
+    const status: Activity = { state: limited ? "pending" : "offline", pending, why };
+    return { status, calls: "wait", pause: Math.max(wait, retryAfter) };
   }
   if (outcome.kind === "incomplete") {
     const status: Activity = { state: "pending", pending };
     return { status, calls: "wait", pause: undefined };
   }
   const refusal = holdAt(state, context.now);
-  if (refusal !== undefined) {
-    const status: Activity = { state: "refused", pending, why: refusal.message, final: false };
-    return { status, calls: { reject: refusal }, pause: pollInterval };
-  }
+  if (refusal !== undefined) return refused(refusal, pending, pollInterval);
   const [tooLarge] = state.tooLarge.values();
   if (tooLarge !== undefined) {
     const count = state.tooLarge.size;
     const why = `Operations that are too large for the server stay on this device: ${count}.`;
-    const pause = pending > count ? undefined : pollInterval;
-    const status: Activity = { state: "refused", pending, why, final: false };
-    return { status, calls: { reject: tooLarge.error }, pause };
+    return refused(tooLarge.error, pending, pending > count ? undefined : pollInterval, why);
   }
   // Operations that were appended since the round ended are the next round's.
   const pause = pending > 0 ? undefined : pollInterval;
@@ -258,21 +258,19 @@ export function nextStep(
   return { status, calls: "resolve", pause };
 }
 
-function afterFailure(error: unknown, pending: number, wait: number): NextStep {
-  const why = error instanceof Error ? error.message : String(error);
-  if (error instanceof ServerUnavailable) {
-    return {
-      status: { state: error.limited ? "pending" : "offline", pending, why },
-      calls: "wait",
-      pause: Math.max(wait, error.retryAfter),
-    };
-  }
+/** What follows where the server refuses what was sent, or the app or its store fails. */
+function refused(
+  error: unknown,
+  pending: number,
+  pause: number | undefined,
+  why = error instanceof Error ? error.message : String(error),
+): NextStep {
   // The one problem that no retry solves.
   const final = error instanceof ServerRejected && error.code === "user-erased";
   return {
     status: { state: "refused", pending, why, final },
     calls: { reject: error },
-    pause: final ? Number.POSITIVE_INFINITY : wait,
+    pause: final ? Number.POSITIVE_INFINITY : pause,
   };
 }
 

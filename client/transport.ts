@@ -104,19 +104,20 @@ export class Transport {
     success: number,
     timeout: IdleTimeout,
   ): Promise<Answer> {
-    let answer = await this.#sendOnce(method, body, sign, timeout);
-    if (answer.status === success) return answer;
-    const date = Date.parse(answer.headers.get("date") ?? "");
-    let problem = await problemIn(answer);
-    const skew = date - this.#options.clock.now();
-    const isClose = Math.abs(skew) <= MAX_CLOCK_SKEW_MS;
-    if (sign && answer.status === 401 && isClose && Math.abs(skew - this.#skew) > 1000) {
-      this.#skew = skew;
-      answer = await this.#sendOnce(method, body, sign, timeout);
+    for (let isRetry = false; ; isRetry = true) {
+      const answer = await this.#sendOnce(method, body, sign, timeout);
       if (answer.status === success) return answer;
-      problem = await problemIn(answer);
+      const date = Date.parse(answer.headers.get("date") ?? "");
+      const problem = await problemIn(answer);
+      const now = this.#options.clock.now();
+      const skew = date - now;
+      const isClose = Math.abs(skew) <= MAX_CLOCK_SKEW_MS;
+      const mayHelp = isClose && Math.abs(skew - this.#skew) > 1000;
+      if (isRetry || !sign || answer.status !== 401 || !mayHelp) {
+        throw failureOf(answer, problem, this.#url, now, skew);
+      }
+      this.#skew = skew;
     }
-    throw failureOf(answer, problem, this.#url, this.#options.clock.now(), skew);
   }
 
   async #sendOnce(
