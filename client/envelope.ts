@@ -23,20 +23,18 @@ const CONTINUING_VERSION = 2;
 /** The versions that this software reads. */
 export const ENVELOPE_VERSIONS: readonly number[] = [ENVELOPE_VERSION, CONTINUING_VERSION];
 
+const UUID_BYTES = 16;
+const INDEX_BYTES = 8;
 const HASH_BYTES = 32;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 const CONTENT_KEY_BYTES = 32;
 
-/** Offsets in the head. The wrapped key follows it and is as long as the modulus. */
-const FINGERPRINT_AT = 1;
-const CLIENT_AT = 33;
-const INDEX_AT = 49;
-const PREVIOUS_AT = 57;
-const HEAD_BYTES = 89;
+/** Version, fingerprint, client id, index and hash. The wrapped key and the nonce follow. */
+const HEAD_BYTES = 1 + HASH_BYTES + UUID_BYTES + INDEX_BYTES + HASH_BYTES;
 
-/** Of a client id that is continued: the id, an index, and the number of hashes. */
-const CONTINUED_BYTES = 16 + 8 + 2;
+/** Of the number of hashes of a client id that is continued. */
+const COUNT_BYTES = 2;
 /** Of each hash, so that it has 24 characters in base64url. */
 const SHORT_HASH_BYTES = 18;
 
@@ -131,32 +129,34 @@ export async function seal(
 }
 
 /** The length of the payload that data of a length becomes. */
-export function sealedLength({ bits }: Identity, length: number): number {
-  return Math.ceil(((HEAD_BYTES + NONCE_BYTES + TAG_BYTES + bits / 4 + length) * 4) / 3);
+export function sealedLength(identity: Identity, length: number): number {
+  return Math.ceil(((bytesAround(identity) + length) * 4) / 3);
+}
+
+/** How many bytes an envelope has beside the data: the wrapped key and the signature among them. */
+function bytesAround({ bits }: Identity): number {
+  return HEAD_BYTES + NONCE_BYTES + TAG_BYTES + bits / 4;
 }
 
 /** Parses a payload; `undefined` where it is no envelope by its form. Nothing else is checked. */
-export function parseEnvelope({ bits }: Identity, payload: string): Envelope | undefined {
+export function parseEnvelope(identity: Identity, payload: string): Envelope | undefined {
   const bytes = fromBase64url(payload);
-  if (bytes === undefined) return undefined;
-  const modulus = bits / 8;
-  const wrappedEnd = HEAD_BYTES + modulus;
-  const associatedEnd = wrappedEnd + NONCE_BYTES;
-  const signatureAt = bytes.length - modulus;
-  if (signatureAt < associatedEnd + TAG_BYTES) return undefined;
-  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  if (bytes === undefined || bytes.length < bytesAround(identity)) return undefined;
+  const modulus = identity.bits / 8;
+  const take = takingFrom(bytes);
+  // In the order of the layout.
   return {
     bytes,
-    version: view.getUint8(0),
-    fingerprint: toBase64url(bytes.subarray(FINGERPRINT_AT, CLIENT_AT)),
-    client: uuidOf(bytes.subarray(CLIENT_AT, INDEX_AT)),
-    index: Number(view.getBigUint64(INDEX_AT)),
-    previous: bytes.subarray(PREVIOUS_AT, HEAD_BYTES),
-    wrapped: bytes.subarray(HEAD_BYTES, wrappedEnd),
-    nonce: bytes.subarray(wrappedEnd, associatedEnd),
-    associated: bytes.subarray(0, associatedEnd),
-    ciphertext: bytes.subarray(associatedEnd, signatureAt),
-    signature: bytes.subarray(signatureAt),
+    version: numberOf(take(1)),
+    fingerprint: toBase64url(take(HASH_BYTES)),
+    client: uuidOf(take(UUID_BYTES)),
+    index: numberOf(take(INDEX_BYTES)),
+    previous: take(HASH_BYTES),
+    wrapped: take(modulus),
+    nonce: take(NONCE_BYTES),
+    associated: bytes.subarray(0, HEAD_BYTES + modulus + NONCE_BYTES),
+    ciphertext: take(bytes.length - bytesAround(identity) + TAG_BYTES),
+    signature: take(),
   };
 }
 
@@ -196,26 +196,42 @@ function continuesBytes(continues: readonly Continues[]): Bytes {
 
 /** Throws a `RangeError` where the content is cut. */
 function continuingContent(bytes: Bytes): Content {
-  const view = new DataView(bytes.buffer);
+  const take = takingFrom(bytes);
   const continues: Continues[] = [];
-  let at = 1;
-  for (let left = view.getUint8(0); left > 0; left--) {
-    const start = at + CONTINUED_BYTES;
-    const client = uuidOf(bytes.subarray(at, at + 16));
-    const index = Number(view.getBigUint64(at + 16));
-    at = start + view.getUint16(start - 2) * SHORT_HASH_BYTES;
-    if (at > bytes.length) throw new RangeError("the content is cut");
-    continues.push({ client, index, hashes: toBase64url(bytes.subarray(start, at)) });
+  for (let left = numberOf(take(1)); left > 0; left--) {
+    const client = uuidOf(take(UUID_BYTES));
+    const index = numberOf(take(INDEX_BYTES));
+    const hashes = toBase64url(take(numberOf(take(COUNT_BYTES)) * SHORT_HASH_BYTES));
+    continues.push({ client, index, hashes });
   }
-  return { data: bytes.slice(at), continues };
+  return { data: take().slice(), continues };
+}
+
+/**
+ * Returns a function that takes the next bytes, or all that are left. It throws a `RangeError`
+ * where there are fewer.
+ */
+function takingFrom(bytes: Bytes): (length?: number) => Bytes {
+  let start = 0;
+  return (length = bytes.length - start) => {
+    const part = bytes.subarray(start, start + length);
+    if (part.length < length) throw new RangeError("the content is cut");
+    start += length;
+    return part;
+  };
 }
 
 async function signedMessage(associated: Bytes, ciphertext: Bytes): Promise<Bytes> {
   return concat(CONTEXT, associated, await sha256(ciphertext));
 }
 
+/** The bytes of an index, the highest first. */
 function indexBytes(index: number): Bytes {
-  const bytes = new Uint8Array(8);
+  const bytes = new Uint8Array(INDEX_BYTES);
   new DataView(bytes.buffer).setBigUint64(0, BigInt(index));
   return bytes;
+}
+
+function numberOf(bytes: Bytes): number {
+  return bytes.reduce((number, byte) => number * 256 + byte, 0);
 }
