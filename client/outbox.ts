@@ -22,7 +22,7 @@ export interface OutgoingBatch {
 }
 
 /** How many operations are decrypted at once: a bound on memory. */
-const DECRYPT_OPERATIONS = 1000;
+const PAGE_OPERATIONS = 1000;
 
 interface Own {
   readonly client: string;
@@ -98,19 +98,19 @@ export class Outbox {
   }
 
   /** The oldest operations of an own client id that are not acknowledged, one at least. */
-  async next(client: string, limits: BatchLimits): Promise<OutgoingBatch> {
-    const { acknowledged: first, length } = this.#of(client);
-    const count = Math.min(limits.operations, length - first);
-    const payloads = await this.#store.read(client, first, count, limits.characters);
-    return { client, first, payloads };
+  next(client: string, limits: BatchLimits): Promise<OutgoingBatch> {
+    return this.#batch(client, this.#of(client).acknowledged, limits);
   }
 
-  /** The last operation of an own client id; `undefined` if it has none. */
-  async last(client: string): Promise<OutgoingBatch | undefined> {
-    const own = this.#of(client);
-    if (own.length === 0) return undefined;
-    const first = own.length - 1;
-    return { client, first, payloads: await this.#store.read(client, first, 1, 0) };
+  /** The last operation of an own client id that has one. */
+  last(client: string): Promise<OutgoingBatch> {
+    return this.#batch(client, this.#of(client).length - 1, initialState.limits);
+  }
+
+  async #batch(client: string, first: number, limits: BatchLimits): Promise<OutgoingBatch> {
+    const count = Math.min(limits.operations, this.#of(client).length - first);
+    const payloads = await this.#store.read(client, first, count, limits.characters);
+    return { client, first, payloads };
   }
 
   /** Records that the server has the operations before an index, and none from there on. */
@@ -124,8 +124,7 @@ export class Outbox {
 
   /** The position of the last operation of an own client id that the server has acknowledged. */
   async acknowledgedCursor(client: string): Promise<Cursor | undefined> {
-    const { acknowledged } = this.#of(client);
-    return this.cursorAt(client, acknowledged - 1);
+    return this.cursorAt(client, this.#of(client).acknowledged - 1);
   }
 
   /** The position of an own operation; `undefined` for the index −1. */
@@ -175,13 +174,12 @@ export class Outbox {
       const continues = continuing && count > 0 ? await this.#continues(from, first) : undefined;
       const payloads: string[] = [];
       let head = NO_PREVIOUS;
-      for (let at = first; at < own.length; at += DECRYPT_OPERATIONS) {
-        const data = await this.#data(from, at, Math.min(DECRYPT_OPERATIONS, own.length - at));
-        const contents = data.map((one, i) => {
-          return at + i === first ? { data: one, continues } : { data: one };
+      for await (const page of this.#pages(own, first)) {
+        const contents = page.map(({ index, data }) => {
+          return index === first ? { data, continues } : { data };
         });
         const sealed = await this.#seal(to, payloads.length, head, contents);
-        for (const payload of sealed.payloads) payloads.push(payload);
+        payloads.push(...sealed.payloads);
         head = sealed.head;
       }
       await this.#store.move({ from, length: first, to, payloads });
@@ -222,17 +220,14 @@ export class Outbox {
 
   /** All operations of this installation, decrypted, in the order of their creation. */
   async *operations(): AsyncGenerator<Operation[], void, void> {
-    for (const { client, length } of [...this.#own]) {
-      for (let first = 0; first < length; first += DECRYPT_OPERATIONS) {
-        const data = await this.#data(client, first, Math.min(DECRYPT_OPERATIONS, length - first));
-        yield data.map((one, i) => ({ client, index: first + i, data: one }));
-      }
-    }
+    for (const own of [...this.#own]) yield* this.#pages(own, 0);
   }
 
-  async #data(client: string, first: number, count: number): Promise<Bytes[]> {
-    const { operations } = await this.#verify(client, first, count);
-    return operations.map(({ data }) => data);
+  /** Reads the operations of an own client id from an index on, decrypted. */
+  async *#pages({ client, length }: Own, first: number): AsyncGenerator<Operation[], void, void> {
+    for (let at = first; at < length; at += PAGE_OPERATIONS) {
+      yield (await this.#verify(client, at, Math.min(PAGE_OPERATIONS, length - at))).operations;
+    }
   }
 
   /** Reads own operations. Throws `StoreDamaged` unless each is whole. */
