@@ -40,7 +40,7 @@ export class SyncClient {
   #pause: LinkedAbort | undefined;
 
   private constructor(options: SyncOptions, outbox: Outbox, cursors: readonly Cursor[]) {
-    const { identity, store, receive, clock = systemClock } = options;
+    const { identity, store, clock = systemClock } = options;
     const verifier = new RunVerifier(identity);
     this.#options = options;
     this.#clock = clock;
@@ -53,9 +53,9 @@ export class SyncClient {
       sign: options.sign ?? true,
       idleTimeout: options.idleTimeout ?? DEFAULT_IDLE_TIMEOUT_MS,
     });
-    const onRefusal = (refusal: Refusal) => options.onRefusal?.(refusal);
-    this.#inbox = new Inbox({ store, verifier, receive, clock, onRefusal }, cursors);
+    this.#inbox = new Inbox({ app: options, store, verifier, clock }, cursors);
     this.#engine = new SyncEngine({
+      app: options,
       identity,
       store,
       clock,
@@ -65,8 +65,6 @@ export class SyncClient {
       inbox: this.#inbox,
       pollInterval: options.pollInterval ?? DEFAULT_POLL_INTERVAL_MS,
       random: options.random ?? Math.random,
-      onLines: (lines) => options.onLines?.(lines),
-      onClientChange: (change) => options.onClientChange?.(change),
     });
     this.#closing = new LinkedAbort(options.signal);
     this.#status = { state: "pending", pending: this.#engine.pending, refused: 0 };

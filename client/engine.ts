@@ -2,6 +2,7 @@
 import type { Line } from "../protocol/types.ts";
 import { ServerUnavailable } from "./errors.ts";
 import type { Inbox } from "./inbox.ts";
+import type { SyncOptions } from "./options.ts";
 import { Outbox } from "./outbox.ts";
 import { type Append, Recovery } from "./recovery.ts";
 import {
@@ -18,7 +19,7 @@ import {
 } from "./state.ts";
 import type { OwnClient, Store } from "./stores/store.ts";
 import type { Transport } from "./transport.ts";
-import type { ClientChange, Clock, Created, Identity } from "./types.ts";
+import type { Clock, Created, Identity } from "./types.ts";
 import type { RunVerifier } from "./verify.ts";
 
 /** What an engine works with; all of it is its caller's to close. */
@@ -30,14 +31,11 @@ export interface SyncEngineOptions {
   readonly verifier: RunVerifier;
   readonly outbox: Outbox;
   readonly inbox: Inbox;
+  readonly app: Pick<SyncOptions, "onLines" | "onClientChange">;
   /** Milliseconds from being synced to the next round. */
   readonly pollInterval: number;
   /** From 0 up to 1. */
   readonly random: () => number;
-  /** Called with the lines of each answer as they come. */
-  readonly onLines: (lines: readonly Line[]) => void;
-  /** Called after operations were moved to a new client id. */
-  readonly onClientChange: (change: ClientChange) => void;
 }
 
 /**
@@ -50,8 +48,8 @@ export class SyncEngine {
   /** The outboxes of stores that other processes abandoned, until they are empty. */
   readonly #abandoned = new Map<Outbox, Store>();
   #state = initialState;
-  /** Whether operations were acknowledged or delivered in this round. */
-  #progressed = false;
+  /** The number of operations that the server has acknowledged so far. */
+  #acknowledged = 0;
 
   constructor(options: SyncEngineOptions) {
     this.#options = options;
@@ -85,11 +83,11 @@ export class SyncEngine {
 
   /** Sends the oldest operations that wait, and reads what is new. Never rejects. */
   async round(signal: AbortSignal): Promise<Outcome> {
-    this.#progressed = false;
+    const before = this.#progress();
     try {
       return { kind: (await this.#exchange(signal)) ? "complete" : "incomplete" };
     } catch (error) {
-      return { kind: "failed", error, progressed: this.#progressed };
+      return { kind: "failed", error, progressed: this.#progress() > before };
     }
   }
 
@@ -123,16 +121,16 @@ export class SyncEngine {
     await this.#updateAbandoned();
     const append = await this.#nextAppend();
     const self = this.#options.outbox.client;
-    const sender = append?.batch.client ?? self;
     try {
-      await this.#request(sender, append, signal);
+      await this.#request(append, signal);
     } catch (error) {
       if (append === undefined) throw error;
       await this.#recovery.recover(this.#state, append, error, signal);
       return false;
     }
     // A server sends no client its own operations, so reading ends with a request as ourselves.
-    return sender === self && this.#plan().send === "nothing";
+    const wasOurs = append === undefined || append.batch.client === self;
+    return wasOurs && this.#plan().send === "nothing";
   }
 
   #plan() {
@@ -157,43 +155,40 @@ export class SyncEngine {
     return { operations, characters: Math.min(characters, this.#options.transport.maxBody / 2) };
   }
 
-  async #request(sender: string, append: Append | undefined, signal: AbortSignal): Promise<void> {
+  async #request(append: Append | undefined, signal: AbortSignal): Promise<void> {
     const { transport, inbox, outbox } = this.#options;
-    const { own } = outbox;
-    const request = {
-      client: sender,
-      first: append?.batch.first ?? lastIndex(own.find(({ client }) => client === sender)),
-      payloads: append?.batch.payloads ?? [],
-      status: inbox.versionVector(own),
-    };
-    const self = outbox.client;
+    const { client: self, own } = outbox;
+    const batch = append?.batch ?? { client: self, first: lastIndex(own), payloads: [] };
+    const request = { ...batch, status: inbox.versionVector(own) };
     let stored = false;
     inbox.discard();
     try {
       for await (const lines of transport.sync(request, signal)) {
         if (!stored && append !== undefined) await this.#acknowledge(append);
         stored = true;
-        this.#options.onLines(lines);
+        this.#options.app.onLines?.(lines);
         // The server leaves out what the sender created itself. The rest of the sender's
         // operations would come with holes, so they are left for a request as ourselves.
-        const wanted = sender === self ? lines : lines.filter(({ client }) => client !== sender);
+        const wanted = lines.filter(({ client }) => client === self || client !== batch.client);
         await this.#receive(wanted, self);
       }
     } catch (error) {
       // An answer that was cut is good up to there.
-      if (stored && error instanceof ServerUnavailable) this.#note(await inbox.flush());
+      if (stored && error instanceof ServerUnavailable) await inbox.flush();
       throw error;
     }
-    this.#note(await inbox.flush());
+    await inbox.flush();
   }
 
   /** The server has stored a batch, which may have been acknowledged before. */
   async #acknowledge({ outbox, batch: { client, first, payloads } }: Append): Promise<void> {
     const next = first + payloads.length;
     const known = outbox.own.find((own) => own.client === client)?.acknowledged ?? 0;
-    if (next > known) await outbox.acknowledge(client, next);
+    if (next > known) {
+      await outbox.acknowledge(client, next);
+      this.#acknowledged += next - known;
+    }
     this.#dispatch({ type: "batch-stored", client, now: this.#options.clock.now() });
-    this.#note(Math.max(0, next - known));
   }
 
   async #receive(lines: readonly Line[], self: string): Promise<void> {
@@ -201,15 +196,15 @@ export class SyncEngine {
     const at = lines.findIndex(({ client }) => client === self);
     const own = lines[at];
     // Once the client id was changed, the old one is like that of any other client.
-    if (own === undefined || outbox.client !== self) return this.#note(await inbox.push(lines));
-    this.#note(await inbox.push(lines.slice(0, at)));
+    if (own === undefined || outbox.client !== self) return inbox.push(lines);
+    await inbox.push(lines.slice(0, at));
     await this.#recovery.ownLine(own);
-    this.#note(await inbox.push(lines.slice(at)));
+    await inbox.push(lines.slice(at));
   }
 
-  /** Notes how many operations were acknowledged or delivered. */
-  #note(operations: number): void {
-    if (operations > 0) this.#progressed = true;
+  /** Grows whenever operations are acknowledged or delivered. */
+  #progress(): number {
+    return this.#acknowledged + this.#options.inbox.taken;
   }
 
   /** Opens stores that other tabs or processes left with operations to send; closes those now empty. */
@@ -234,7 +229,8 @@ export class SyncEngine {
   }
 }
 
-/** The last index created under an own client id, if there is one. */
-function lastIndex(own: OwnClient | undefined): number | undefined {
-  return own === undefined || own.length === 0 ? undefined : own.length - 1;
+/** The last index created under the client id in use, if there is one. */
+function lastIndex(own: readonly OwnClient[]): number | undefined {
+  const length = own.at(-1)?.length ?? 0;
+  return length === 0 ? undefined : length - 1;
 }

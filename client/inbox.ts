@@ -1,8 +1,9 @@
 /** Receives the operations of other installations: verified in runs, delivered, then recorded. */
 import { MAX_INDEX } from "../protocol/ids.ts";
 import type { Line } from "../protocol/types.ts";
+import type { SyncOptions } from "./options.ts";
 import type { OwnClient, Store } from "./stores/store.ts";
-import type { Clock, Continues, Cursor, Operation, Receive, Refusal } from "./types.ts";
+import type { Clock, Continues, Cursor, Operation, Refusal } from "./types.ts";
 import { type RunVerifier, SHORT_HASH, type VerifiedRun } from "./verify.ts";
 
 /**
@@ -32,10 +33,8 @@ interface Suspension {
 export interface InboxOptions {
   readonly store: Store;
   readonly verifier: RunVerifier;
-  readonly receive: Receive;
   readonly clock: Clock;
-  /** Called when operations are refused: each time the server sends them. */
-  readonly onRefusal: (refusal: Refusal) => void;
+  readonly app: Pick<SyncOptions, "receive" | "onRefusal">;
 }
 
 /**
@@ -54,10 +53,16 @@ export class Inbox {
   /** Consecutive lines of one client, not verified yet. */
   #run: Line[] = [];
   #characters = 0;
+  #taken = 0;
 
   constructor(options: InboxOptions, cursors: readonly Cursor[]) {
     this.#options = options;
     this.#cursors = new Map(cursors.map((cursor) => [cursor.client, cursor]));
+  }
+
+  /** The number of operations that were valid so far, delivered or not. */
+  get taken(): number {
+    return this.#taken;
   }
 
   /** The number of clients whose operations are missing. */
@@ -108,49 +113,45 @@ export class Inbox {
     this.#characters = 0;
   }
 
-  /** Adds lines of an answer, in order. Returns how many operations were taken. */
-  async push(lines: readonly Line[]): Promise<number> {
-    let delivered = 0;
+  /** Adds lines of an answer, in order. */
+  async push(lines: readonly Line[]): Promise<void> {
     for (const line of lines) {
-      if (this.#run[0] !== undefined && this.#run[0].client !== line.client) {
-        delivered += await this.flush();
-      }
+      if (this.#run[0] !== undefined && this.#run[0].client !== line.client) await this.flush();
       if (this.#isSuspended(line.client)) continue;
       this.#run.push(line);
       this.#characters += line.payload.length;
       const full = this.#run.length >= RUN_OPERATIONS || this.#characters >= RUN_CHARACTERS;
-      if (full) delivered += await this.flush();
+      if (full) await this.flush();
     }
-    return delivered;
   }
 
-  /** Verifies and delivers the run so far. Returns how many operations were taken. */
-  async flush(): Promise<number> {
+  /** Verifies and delivers the run so far. */
+  async flush(): Promise<void> {
     const lines = this.#run;
     const client = lines[0]?.client;
     this.discard();
-    if (client === undefined) return 0;
+    if (client === undefined) return;
     const run = await this.#options.verifier.verify(client, lines, this.#cursors.get(client));
-    return this.#deliver(client, run);
+    await this.#deliver(client, run);
   }
 
-  async #deliver(client: string, run: VerifiedRun): Promise<number> {
+  async #deliver(client: string, run: VerifiedRun): Promise<void> {
     const { operations, unreadable, cursor, refusal } = run;
     const taken = operations.length + unreadable.length;
     for (const one of unreadable) {
       this.#unreadable.set(client, one);
-      this.#options.onRefusal(one);
+      this.#options.app.onRefusal?.(one);
     }
     if (taken > 0 && cursor !== undefined) {
       const fresh = operations.filter((one) => !this.#isCopy(one, run));
-      if (fresh.length > 0) await this.#options.receive(fresh, cursor);
+      if (fresh.length > 0) await this.#options.app.receive(fresh, cursor);
       // Only now: a crash before this line delivers the operations again, and loses none.
       await this.#options.store.advance(cursor);
       this.#cursors.set(client, cursor);
       this.#suspended.delete(client);
     }
+    this.#taken += taken;
     if (refusal !== undefined) this.refuse(refusal);
-    return taken;
   }
 
   /** Ignores a client for a while, and reports why. */
@@ -162,7 +163,7 @@ export class Inbox {
       const until = this.#options.clock.now() + milliseconds;
       this.#suspended.set(client, { refusal, milliseconds, until });
     }
-    if (!this.#isReplaced(refusal)) this.#options.onRefusal(refusal);
+    if (!this.#isReplaced(refusal)) this.#options.app.onRefusal?.(refusal);
   }
 
   /** What client ids say that continue this one, with the last index delivered of each. */

@@ -3,13 +3,15 @@
  * be in use twice: by a copy of this installation, or by this installation before it was restored
  * from a backup. PROTOCOL.md lists the problems; `state.ts` holds the decisions.
  */
+import { isOperationIndex } from "../protocol/ids.ts";
 import type { Line } from "../protocol/types.ts";
 import { type ServerError, ServerRejected, ServerUnavailable } from "./errors.ts";
 import type { Inbox } from "./inbox.ts";
+import type { SyncOptions } from "./options.ts";
 import type { Outbox, OutgoingBatch } from "./outbox.ts";
 import { conflictRemedy, type Divergence, type SyncEvent, type SyncState } from "./state.ts";
 import type { Transport } from "./transport.ts";
-import type { ClientChange, Clock } from "./types.ts";
+import type { Clock } from "./types.ts";
 import type { RunVerifier } from "./verify.ts";
 
 /** A batch under way, and the outbox that it came from. */
@@ -26,9 +28,8 @@ export interface RecoveryOptions {
   readonly outbox: Outbox;
   readonly inbox: Inbox;
   readonly clock: Clock;
+  readonly app: Pick<SyncOptions, "onClientChange">;
   readonly dispatch: (event: SyncEvent) => void;
-  /** Called after operations were moved to a new client id. */
-  readonly onClientChange: (change: ClientChange) => void;
 }
 
 /** A server that refuses every operation as too large is not given one client id after the other. */
@@ -164,7 +165,7 @@ export class Recovery {
     const change = await outbox.changeClient(client, first, continuing);
     const { inbox, outbox: own } = this.#options;
     inbox.markDelivered(await own.cursors(), await own.continued());
-    this.#options.onClientChange(change);
+    this.#options.app.onClientChange?.(change);
   }
 }
 
@@ -176,6 +177,5 @@ function indexIn(
   end: number,
 ): number | undefined {
   const value = error instanceof ServerRejected ? error.members[member] : undefined;
-  if (typeof value !== "number" || !Number.isSafeInteger(value)) return undefined;
-  return value >= from && value < end ? value : undefined;
+  return isOperationIndex(value) && value >= from && value < end ? value : undefined;
 }
