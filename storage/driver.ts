@@ -27,7 +27,7 @@ export interface RequestCounts {
  *   every list is of one partition, so a driver may store each apart, in a folder for example.
  * - **Immutable**: a name stands for one body. A put of an existing name may keep the stored body or
  *   write the same bytes again. With an MD5 it replaces a stored body that was damaged, which another
- *   MD5 shows; it never replaces an intact one by other bytes where the backend can tell.
+ *   MD5 shows; it never replaces an intact one by other bytes where the backend can tell (`isDamaged`).
  * - **Durable**: what `put` returned for, and what `list` shows, survives power loss.
  * - **Whole**: neither `list` nor `get` ever shows a half-written object.
  * - **Errors** are thrown, never hidden: `ObjectMissing` for a name that is not stored, a
@@ -147,4 +147,17 @@ export function partitionOf(name: string): string {
 /** MD5 of a body in lower-case hex, as `Driver.put` takes it. */
 export function md5Of(body: Uint8Array): string {
   return crypto.hash("md5", body, "hex");
+}
+
+/**
+ * Whether a stored body is another one than its MD5 names, so that a put replaces it.
+ *
+ * @param body what is put, and has this MD5
+ * @throws StorageUnavailable where the stored body differs and has the same MD5: neither may replace
+ *   the other
+ */
+export function isDamaged(stored: Uint8Array, body: Uint8Array, md5: string): boolean {
+  if (Buffer.compare(stored, body) === 0) return false;
+  if (md5Of(stored) !== md5) return true;
+  throw new StorageUnavailable("another body with this MD5 is stored");
 }

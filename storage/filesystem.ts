@@ -12,7 +12,7 @@ import {
 import {
   checkName,
   type Driver,
-  md5Of,
+  isDamaged,
   ObjectMissing,
   ObjectUnreadable,
   partitionOf,
@@ -239,7 +239,7 @@ export class FilesystemDriver implements Driver {
       await writeNew(aside, body);
       // Only a retry finds the file there.
       const size = sizeOf(path);
-      const keep = typeof size === "number" && !(await isDamaged(path, size, body, md5));
+      const keep = typeof size === "number" && !(await mayReplace(path, size, body, md5));
       if (keep) await remove(aside);
       else await move(aside, path);
       return true;
@@ -251,11 +251,8 @@ export class FilesystemDriver implements Driver {
   }
 }
 
-/**
- * Whether a stored file is not the body that its name stands for. Throws where it is another body
- * with the same MD5: neither may replace the other.
- */
-async function isDamaged(
+/** Whether a stored file is damaged or cannot be read. Throws as `isDamaged` does. */
+async function mayReplace(
   path: string,
   size: number,
   body: Uint8Array,
@@ -269,9 +266,7 @@ async function isDamaged(
     if (isUnreadable(error)) return true;
     throw error;
   }
-  if (Buffer.compare(stored, body) === 0) return false;
-  if (md5Of(stored) === md5) throw new Error("another body with this MD5 is stored");
-  return true;
+  return isDamaged(stored, body, md5);
 }
 
 /** The path of a name in a folder. `join` also normalizes the path, which takes long. */

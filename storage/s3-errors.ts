@@ -1,4 +1,5 @@
-/** Explains the errors of the AWS SDK, and what to do about them. */
+/** What goes wrong with S3: recognizes it, and explains it with what to do about it. */
+import { md5Of } from "./driver.ts";
 
 /** The response does not come from an S3 service. */
 export class NotS3 extends Error {
@@ -13,7 +14,7 @@ export class RequestTimeout extends Error {
 /** What an error of the SDK means, in words for everybody, with advice for the operator. */
 export function explainS3Error(error: unknown): { reason: string; advice: string } {
   const code = s3CodeOf(error);
-  const status = statusOf(error);
+  const status = s3StatusOf(error);
   if (code === "NoSuchBucket" || status === 404) {
     return {
       reason: "the bucket does not exist",
@@ -29,6 +30,12 @@ export function explainS3Error(error: unknown): { reason: string; advice: string
       advice:
         "Check the credentials (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE), and " +
         "that they may list, get, put and delete in this bucket.",
+    };
+  }
+  if (status === 409) {
+    return {
+      reason: "another request for the same object is under way",
+      advice: "A later attempt may succeed.",
     };
   }
   if (status === 429 || status === 503 || code === "SlowDown") {
@@ -57,10 +64,28 @@ export function s3CodeOf(error: unknown): string | undefined {
   return error instanceof Error ? error.name : undefined;
 }
 
-function statusOf(error: unknown): number | undefined {
+/** The status of an answer of S3 that is an error. */
+export function s3StatusOf(error: unknown): number | undefined {
   if (typeof error !== "object" || error === null || !("$metadata" in error)) return undefined;
   const metadata = error.$metadata;
   if (typeof metadata !== "object" || metadata === null) return undefined;
   const status = "httpStatusCode" in metadata ? metadata.httpStatusCode : undefined;
   return typeof status === "number" ? status : undefined;
+}
+
+/**
+ * Throws unless a body is an object of S3. A 200 from a proxy or a maintenance page would look like a
+ * damaged object, and so like an operation that is lost.
+ */
+export function checkObject(
+  body: Uint8Array,
+  etag: string | undefined,
+  size: number | undefined,
+): void {
+  if (etag === undefined) throw new NotS3("the response to a get has no ETag");
+  if (size === undefined || body.byteLength === size) return;
+  // A damaged object that was replaced meanwhile has another size. The ETag need not be an MD5, with
+  // server-side encryption for example.
+  if (etag.replaceAll('"', "") === md5Of(body)) return;
+  throw new NotS3(`the response to a get has ${body.byteLength} bytes instead of ${size}`);
 }

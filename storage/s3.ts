@@ -4,11 +4,12 @@ import {
   ListObjectsV2Command,
   type ListObjectsV2CommandOutput,
   PutObjectCommand,
-  S3Client,
+  type S3Client,
 } from "@aws-sdk/client-s3";
 import {
   checkName,
   type Driver,
+  isDamaged,
   isName,
   md5Of,
   ObjectMissing,
@@ -17,14 +18,15 @@ import {
   StorageUnavailable,
   type StoredObject,
 } from "./driver.ts";
-import { explainS3Error, NotS3, RequestTimeout, s3CodeOf } from "./s3-errors.ts";
-
-/** The most connections at once. Further requests wait for one. */
-const MAX_SOCKETS = 128;
-
-/** How long a connection may take to open, and a response to begin. */
-const CONNECT_TIMEOUT_MS = 5_000;
-const RESPONSE_TIMEOUT_MS = 30_000;
+import { type ClientSettings, openClient } from "./s3-client.ts";
+import {
+  checkObject,
+  explainS3Error,
+  NotS3,
+  RequestTimeout,
+  s3CodeOf,
+  s3StatusOf,
+} from "./s3-errors.ts";
 
 /**
  * How long a request may take in all, its retries and the body of the response included. Without
@@ -36,13 +38,9 @@ const REQUEST_TIMEOUT_MS = 120_000;
 const LONG_PARTITION = 32;
 
 /** Settings that differ from the defaults or the environment, for tests. */
-export interface S3Options {
+export interface S3Options extends ClientSettings {
   /** How long a request may take in all, in milliseconds. */
   readonly timeout?: number;
-  /** The URL of the service. */
-  readonly endpoint?: string;
-  /** How often a request is tried. */
-  readonly maxAttempts?: number;
 }
 
 /** The commands of the SDK, as the metrics count them. */
@@ -55,7 +53,8 @@ const KINDS: Readonly<Record<string, keyof RequestCounts>> = {
 
 /**
  * Keeps each object under the key `prefix/name` in a bucket of AWS or of a compatible service: it
- * needs no conditional writes, no newer checksums and no batch deletes.
+ * needs no newer checksums, no batch deletes, and no conditional writes, but uses these where the
+ * service has them.
  *
  * The AWS SDK takes credentials, region, endpoint and retries from its own environment variables
  * and profile: AWS_ACCESS_KEY_ID, AWS_REGION, AWS_ENDPOINT_URL, AWS_PROFILE, AWS_MAX_ATTEMPTS …
@@ -67,6 +66,8 @@ export class S3Driver implements Driver {
   readonly #bucket: string;
   readonly #prefix: string;
   readonly #timeout: number;
+  /** False once the service has answered that it has no conditional writes. */
+  #conditional = true;
 
   private constructor(client: S3Client, bucket: string, prefix: string, timeout: number) {
     this.#client = client;
@@ -96,25 +97,7 @@ export class S3Driver implements Driver {
       throw new StorageUnavailable("STORAGE must be s3://bucket or s3://bucket/prefix");
     }
     const prefix = withoutSlashes(path);
-    const client = new S3Client({
-      ...config,
-      // The SDK's defaults add checksums in a form that many services refuse.
-      requestChecksumCalculation: "WHEN_REQUIRED",
-      responseChecksumValidation: "WHEN_REQUIRED",
-      // The middleware is built once for each command: otherwise it takes a quarter of a request's CPU.
-      cacheMiddleware: true,
-      requestHandler: {
-        connectionTimeout: CONNECT_TIMEOUT_MS,
-        requestTimeout: RESPONSE_TIMEOUT_MS,
-        throwOnRequestTimeout: true,
-        httpAgent: { maxSockets: MAX_SOCKETS },
-        httpsAgent: { maxSockets: MAX_SOCKETS },
-      },
-    });
-    // A service other than AWS seldom has a host name for each bucket.
-    client.config.forcePathStyle =
-      config.endpoint !== undefined ||
-      (await client.config.serviceConfiguredEndpoint?.()) !== undefined;
+    const client = await openClient(config);
     const driver = new S3Driver(client, bucket, prefix === "" ? "" : `${prefix}/`, timeout);
     await driver.#checkLayout();
     return driver;
@@ -183,17 +166,19 @@ export class S3Driver implements Driver {
     }
   }
 
-  /** A put of an existing name writes the same bytes again: S3 refuses a body of another MD5. */
-  async put(name: string, body: Uint8Array, md5 = md5Of(body)): Promise<void> {
+  /**
+   * Keeps what is stored, unless it is damaged. A service without conditional writes has every put
+   * replace it; with an MD5, it refuses a body of another MD5.
+   */
+  async put(name: string, body: Uint8Array, md5?: string): Promise<void> {
     checkName(name);
-    const ContentMD5 = Buffer.from(md5, "hex").toString("base64");
-    const command = new PutObjectCommand({ ...this.#at(name), Body: body, ContentMD5 });
-    const { ETag } = await this.#send("put", (abortSignal) =>
-      this.#client.send(command, { abortSignal }),
-    );
-    // A 200 from a proxy or a maintenance page stores nothing.
-    if (ETag === undefined)
-      throw this.#unavailable("put", new NotS3("the response to a put has no ETag"));
+    if ((await this.#create(name, body, md5)) || md5 === undefined) return;
+    const stored = await this.get(name).catch((error: unknown) => {
+      if (error instanceof ObjectMissing) return undefined;
+      throw error;
+    });
+    if (stored === undefined) return this.put(name, body, md5);
+    if (isDamaged(stored, body, md5)) await this.#write(name, body, md5);
   }
 
   async delete(name: string): Promise<void> {
@@ -204,6 +189,39 @@ export class S3Driver implements Driver {
 
   async close(): Promise<void> {
     this.#client.destroy();
+  }
+
+  /** Stores a body. False where its name is taken, if the service can tell. */
+  async #create(name: string, body: Uint8Array, md5: string | undefined): Promise<boolean> {
+    const conditional = this.#conditional;
+    try {
+      await this.#write(name, body, md5, conditional ? { IfNoneMatch: "*" } : {});
+      return true;
+    } catch (error) {
+      if (!conditional || !(error instanceof StorageUnavailable)) throw error;
+      const status = s3StatusOf(error.cause);
+      if (status === 412) return false;
+      if (status !== 501) throw error;
+      this.#conditional = false;
+      return this.#create(name, body, md5);
+    }
+  }
+
+  async #write(
+    name: string,
+    body: Uint8Array,
+    md5 = md5Of(body),
+    condition: { IfNoneMatch?: "*" } = {},
+  ): Promise<void> {
+    const ContentMD5 = Buffer.from(md5, "hex").toString("base64");
+    const at = this.#at(name);
+    const command = new PutObjectCommand({ ...at, Body: body, ContentMD5, ...condition });
+    const { ETag } = await this.#send("put", (abortSignal) =>
+      this.#client.send(command, { abortSignal }),
+    );
+    // A 200 from a proxy or a maintenance page stores nothing.
+    if (ETag !== undefined) return;
+    throw this.#unavailable("put", new NotS3("the response to a put has no ETag"));
   }
 
   #at(name: string): { Bucket: string; Key: string } {
@@ -279,17 +297,4 @@ function withoutSlashes(path: string): string {
   let end = path.length;
   while (path[end - 1] === "/") end--;
   return path.slice(0, end);
-}
-
-/**
- * Throws unless a body is an object of S3. A 200 from a proxy or a maintenance page would look like a
- * damaged object, and so like an operation that is lost.
- */
-function checkObject(body: Uint8Array, etag: string | undefined, size: number | undefined): void {
-  if (etag === undefined) throw new NotS3("the response to a get has no ETag");
-  if (size === undefined || body.byteLength === size) return;
-  // A damaged object that was replaced meanwhile has another size. The ETag need not be an MD5, with
-  // server-side encryption for example.
-  if (etag.replaceAll('"', "") === md5Of(body)) return;
-  throw new NotS3(`the response to a get has ${body.byteLength} bytes instead of ${size}`);
 }

@@ -15,6 +15,10 @@ import { newClient, newUser, someFingerprint } from "../support/users.ts";
 
 const target = process.env.AWS_ENDPOINT_URL;
 
+/** What S3 answers to a header that it does not know. */
+const NOT_IMPLEMENTED =
+  "<Error><Code>NotImplemented</Code><Message>A header is not implemented</Message></Error>";
+
 if (s3 === undefined) skipS3();
 
 // The proxy speaks plain HTTP: with an S3 behind TLS, only the other suites run.
@@ -207,6 +211,25 @@ if (s3 !== undefined && target?.startsWith("http://")) {
         Object.keys(headers).filter((header) => /checksum|trailer|content-encoding/.test(header)),
         [],
       );
+    });
+
+    it("puts without a condition once the service has answered that it knows none", async () => {
+      const driver = await open();
+      const answers: number[] = [];
+      proxy.meddleAnswer = ({ kind, headers }, answer) => {
+        const unknown = kind === "put" && headers["if-none-match"] !== undefined;
+        const status = unknown ? 501 : answer.status;
+        if (kind === "put") answers.push(status);
+        return { status, body: unknown ? Buffer.from(NOT_IMPLEMENTED) : answer.body };
+      };
+      const puts = (names: readonly string[]) =>
+        Promise.all(names.map((name) => driver.put(`${stored.user}.${name}`, body, md5Of(body))));
+      await puts(["a", "b"]);
+      assert.deepEqual(answers.toSorted(), [200, 200, 501, 501]);
+      answers.length = 0;
+      await puts(["a", "c"]);
+      assert.deepEqual(answers, [200, 200]);
+      await driver.close();
     });
 
     it("fails a put whose body was damaged on the way", async () => {

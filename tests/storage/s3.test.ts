@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { md5Of } from "../../storage/driver.ts";
 import { S3Driver } from "../../storage/s3.ts";
 import { protocolSuite } from "../protocol/protocol-suite.ts";
+import { sameMd5 } from "../support/collision.ts";
 import { countingProxy } from "../support/counting-proxy.ts";
 import { newPlace, s3, skipS3 } from "../support/s3.ts";
 import { someFingerprint } from "../support/users.ts";
@@ -51,6 +53,37 @@ if (s3 === undefined) {
       await above.delete(`${user}.a`);
       await copied.delete("other.b");
       await Promise.all([above.close(), copied.close()]);
+    });
+  });
+  describe("two servers on a bucket", () => {
+    it("keep one of two bodies with the same MD5 that are put at once, and refuse the other", async (t) => {
+      const shared = newPlace();
+      const [a, b] = [await S3Driver.open(shared), await S3Driver.open(shared)];
+      const [one, other] = [Buffer.from(sameMd5[0]), Buffer.from(sameMd5[1])];
+      const md5 = md5Of(one);
+      const user = someFingerprint();
+      const names = Array.from({ length: 8 }, (_, i) => `${user}.${i}`);
+      t.after(async () => {
+        for (const name of [`${user}.kept`, ...names]) await a.delete(name);
+        await Promise.all([a.close(), b.close()]);
+      });
+      await a.put(`${user}.kept`, one);
+      await b.put(`${user}.kept`, other);
+      if (other.equals(await a.get(`${user}.kept`))) {
+        return t.skip("this service has no conditional writes");
+      }
+      for (const name of names) {
+        const [first, second] = await Promise.allSettled([
+          a.put(name, one, md5),
+          b.put(name, other, md5),
+        ]);
+        const [stored, refused] = first.status === "fulfilled" ? [one, second] : [other, first];
+        assert.deepEqual(Buffer.from(await a.get(name)), stored);
+        assert.equal(refused.status, "rejected");
+        assert.match(String(refused.reason), /another body with this MD5 is stored/);
+        // A retry is acknowledged, by whichever server it comes.
+        await Promise.all([a.put(name, stored, md5), b.put(name, stored, md5)]);
+      }
     });
   });
   protocolSuite("S3", () => S3Driver.open(newPlace()));

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { formatName } from "../../../oplog/names.ts";
 import { md5Of, ObjectMissing, StorageUnavailable } from "../../../storage/driver.ts";
+import { sameMd5 } from "../../support/collision.ts";
 import { type Process, processOn } from "../../support/logs.ts";
 import { operationsOf } from "../../support/operations.ts";
 import { newClient, someFingerprint } from "../../support/users.ts";
@@ -138,6 +139,27 @@ export function declareObjects(it: Declare): void {
     });
     assert.deepEqual(Buffer.from(await driver.get(name)), Buffer.from("first"));
     assert.deepEqual(await driver.list(name), [{ name, size: 5 }]);
+  });
+
+  it("replaces no body by another with the same MD5, unless every put replaces what is stored", async ({
+    driver,
+  }) => {
+    const user = someFingerprint();
+    const [one, other] = [text(sameMd5[0]), text(sameMd5[1])];
+    const md5 = md5Of(one);
+    const bodyOf = async (name: string) => Buffer.from(await driver.get(name)).toString();
+    await driver.put(`${user}.kept`, text("first"));
+    await driver.put(`${user}.kept`, text("other"));
+    // S3 without conditional writes cannot tell.
+    if ((await bodyOf(`${user}.kept`)) === "other") return;
+    const name = formatName({ user, client: newClient(), first: 0, last: 0, md5 });
+    await driver.put(name, one, md5);
+    await driver.put(name, one, md5);
+    // Ignored, or refused.
+    await driver.put(name, other, md5).catch((error: unknown) => {
+      assert.ok(error instanceof StorageUnavailable, String(error));
+    });
+    assert.equal(await bodyOf(name), sameMd5[0]);
   });
 
   it("gets a whole object whatever size the caller passes", async ({ driver }) => {
