@@ -122,4 +122,14 @@ describe("a signed request", () => {
       assert.deepEqual(await server.driver.list(""), []);
     });
   }
+
+  it("is refused for a host that is longer than any name in DNS, although it is signed for that", async () => {
+    for (const length of [260, 261]) {
+      const host = "h".repeat(length);
+      const sent = [{ authority: host }, undefined, undefined, `http://${host}/sync`] as const;
+      const answer = await sendSigned(user, atNow(), ...sent);
+      if (length === 260) assert.equal(answer.status, 200, answer.text);
+      else assertRefused(user, answer, "authority");
+    }
+  });
 });
