@@ -25,6 +25,7 @@ export interface Handler {
   readonly compacted: () => Promise<void>;
 }
 
+/** What a handler is made of. */
 export interface HandlerOptions extends WiringOptions {
   /** The class of the responses; the global `Response` by default. */
   readonly Response?: ResponseClass;

@@ -1,5 +1,6 @@
 /** How much is logged, from nothing to everything. */
 export const LOG_LEVELS = ["silent", "error", "info", "debug"] as const;
+/** One of `LOG_LEVELS`. */
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 type LogFields = Readonly<Record<string, unknown>>;
