@@ -2,7 +2,7 @@
  * Appends to logs, by the rules of PROTOCOL.md: a client's operations have no holes and are never
  * replaced, and what is acknowledged is in storage.
  */
-import { ObjectMissing, StorageUnavailable } from "../storage/driver.ts";
+import { ObjectMissing, StorageFull, StorageUnavailable } from "../storage/driver.ts";
 import {
   type Batch,
   missingObjects,
@@ -26,6 +26,8 @@ export interface AppenderOptions {
   readonly entries: EntryReader;
   /** Called after an append that has stored something. */
   readonly onAppended?: (user: Fingerprint) => void;
+  /** Called after an append that found no room in storage. */
+  readonly onFull?: () => void;
   readonly telemetry: Telemetry;
 }
 
@@ -81,6 +83,7 @@ export class Appender {
     const { listings, objects } = this.#options;
     await objects.put(name, body).catch((error: unknown) => {
       listings.invalidate(name.user);
+      if (error instanceof StorageFull) this.#options.onFull?.();
       throw error;
     });
     // From one moment to the next it counts as stored, and no longer as reserved.

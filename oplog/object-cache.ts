@@ -101,9 +101,13 @@ export class ObjectCache {
     this.#bodies.set(text, body);
   }
 
-  /** As `put`, and caches nothing: for a segment of objects that devices have read already. */
-  async putUncached(name: ObjectName, body: Uint8Array): Promise<void> {
-    await this.#driver.put(formatName(name), body, name.md5);
+  /**
+   * As `put`, and caches nothing: for a segment of objects that devices have read already.
+   *
+   * @param fromReserve where there was no room: see `Driver.put`
+   */
+  async putUncached(name: ObjectName, body: Uint8Array, fromReserve = false): Promise<void> {
+    await this.#driver.put(formatName(name), body, name.md5, fromReserve);
   }
 
   /** Deletes an object of any kind, by the text of its name. */

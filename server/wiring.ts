@@ -144,6 +144,7 @@ export function wireService(options: ServiceWiringOptions): ServiceWiring {
     objects,
     entries,
     onAppended: (user) => compaction?.appended(user),
+    onFull: () => compaction?.full(),
     telemetry,
   });
 

@@ -62,10 +62,12 @@ export interface Driver {
    *   knows it. A driver that sends the body over a network passes it on, so that the service
    *   refuses bytes damaged on the way. A driver whose put replaces the stored body needs it to
    *   refuse any other body. A driver that keeps a stored body needs it to replace a damaged one.
+   * @param fromReserve where there was no room: stores the body in the room that the driver keeps for
+   *   objects that let others be deleted. A driver that keeps none takes it for any other put.
    * @throws StorageFull when there is no room; a driver that cannot tell throws any other
    *   `StorageUnavailable`
    */
-  put(name: string, body: Uint8Array, md5?: string): Promise<void>;
+  put(name: string, body: Uint8Array, md5?: string, fromReserve?: boolean): Promise<void>;
   /** Deletes an object; resolves as well when no object has this name. */
   delete(name: string): Promise<void>;
   /**

@@ -7,6 +7,7 @@ import {
   closeSync,
   fstatSync,
   fsync as fsyncCallback,
+  ftruncateSync,
   lstatSync,
   open as openCallback,
   openSync,
@@ -63,15 +64,35 @@ export async function readLarge(path: string): Promise<Uint8Array> {
 export async function writeNew(path: string, bytes: Uint8Array): Promise<void> {
   const file = await open(path, "wx", 0o600);
   try {
-    let length = 0;
-    while (length < bytes.byteLength) {
-      const rest = bytes.subarray(length);
-      length +=
-        rest.byteLength < LARGE ? writeSync(file, rest) : (await write(file, rest)).bytesWritten;
-    }
+    await writeAll(file, bytes);
     await fsync(file);
   } finally {
     closeSync(file);
+  }
+}
+
+/**
+ * Replaces the content of a file in place, in the blocks that it has; resolves once the bytes survive
+ * power loss.
+ */
+export async function writeOver(path: string, bytes: Uint8Array): Promise<void> {
+  const file = await open(path, "r+");
+  try {
+    await writeAll(file, bytes);
+    ftruncateSync(file, bytes.byteLength);
+    await fsync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Writes at the position of the file. */
+async function writeAll(file: number, bytes: Uint8Array): Promise<void> {
+  let length = 0;
+  while (length < bytes.byteLength) {
+    const rest = bytes.subarray(length);
+    length +=
+      rest.byteLength < LARGE ? writeSync(file, rest) : (await write(file, rest)).bytesWritten;
   }
 }
 

@@ -16,8 +16,6 @@ import {
   ObjectMissing,
   ObjectUnreadable,
   partitionOf,
-  StorageFull,
-  StorageUnavailable,
   type StoredObject,
   type Warn,
 } from "./driver.ts";
@@ -33,8 +31,10 @@ import {
   sizeOf,
   sizesOf,
   writeNew,
+  writeOver,
 } from "./durable-files.ts";
-import { explainSystemError, isFull } from "./folder-errors.ts";
+import { guarded } from "./folder-errors.ts";
+import { Reserve } from "./reserve.ts";
 
 /** How many folders are remembered as durable, so that their parent is not synced for every put. */
 const FOLDERS_REMEMBERED = 100_000;
@@ -47,6 +47,7 @@ const PUT_ATTEMPTS = 5;
  *
  *     data/[PARTITION]/[NAME]
  *     data/.tmp/[random]      a put that has not finished
+ *     data/.tmp/reserve       room for when there is none
  *
  * Several processes may share a folder. They run as one account, because only it can read the files
  * (0600).
@@ -58,11 +59,13 @@ export class FilesystemDriver implements Driver {
   readonly #durableFolders = new LRUCache<string, true>({ max: FOLDERS_REMEMBERED });
 
   readonly #owners: Owners;
+  readonly #reserve: Reserve;
 
-  private constructor(root: string, temporary: string, owners: Owners) {
+  private constructor(root: string, temporary: string, owners: Owners, reserve: Reserve) {
     this.#root = root;
     this.#temporary = temporary;
     this.#owners = owners;
+    this.#reserve = reserve;
   }
 
   /**
@@ -74,10 +77,10 @@ export class FilesystemDriver implements Driver {
   static async open(path: string, warn: Warn = console.warn): Promise<FilesystemDriver> {
     const root = resolve(path);
     const temporary = join(root, ".tmp");
-    const owners = await guarded(`open the storage folder ${path}`, () =>
-      openDataFolder(root, temporary, warn),
-    );
-    return new FilesystemDriver(root, temporary, owners);
+    return guarded(`open the storage folder ${path}`, async () => {
+      const owners = await openDataFolder(root, temporary, warn);
+      return new FilesystemDriver(root, temporary, owners, await Reserve.open(temporary));
+    });
   }
 
   async list(prefix: string): Promise<StoredObject[]> {
@@ -110,13 +113,13 @@ export class FilesystemDriver implements Driver {
     });
   }
 
-  async put(name: string, body: Uint8Array, md5?: string): Promise<void> {
+  async put(name: string, body: Uint8Array, md5?: string, fromReserve = false): Promise<void> {
     checkName(name);
     await guarded("store an object", async () => {
       const folder = partitionOf(name);
       for (let attempt = 1; ; attempt++) {
         await this.#makeFolder(folder);
-        if (await this.#write(name, body, md5)) break;
+        if (await this.#write(name, body, md5, fromReserve)) break;
         // Another process has deleted the temporary file or the partition's folder.
         this.#durableFolders.delete(folder);
         if (attempt === PUT_ATTEMPTS)
@@ -131,11 +134,15 @@ export class FilesystemDriver implements Driver {
     checkName(name);
     await guarded("delete an object", async () => {
       if (!(await remove(this.#path(name)))) await this.#checkPresent();
+      await this.#reserve.fill();
     });
   }
 
   async check(): Promise<void> {
-    await guarded("store anything", () => checkWritable(this.#temporary));
+    await guarded("store anything", async () => {
+      await this.#reserve.fill();
+      await checkWritable(this.#temporary);
+    });
   }
 
   async close(): Promise<void> {
@@ -232,19 +239,26 @@ export class FilesystemDriver implements Driver {
    * Writes a temporary file and renames it to its name, unless that exists undamaged. False if the
    * temporary file or the folder was removed meanwhile.
    */
-  async #write(name: string, body: Uint8Array, md5: string | undefined): Promise<boolean> {
+  async #write(
+    name: string,
+    body: Uint8Array,
+    md5: string | undefined,
+    fromReserve: boolean,
+  ): Promise<boolean> {
     const aside = join(this.#temporary, randomUUID());
     const path = this.#path(name);
+    const isTaken = fromReserve && (await this.#reserve.take(aside));
+    const discard = () => (isTaken ? this.#reserve.giveBack(aside) : remove(aside));
     try {
-      await writeNew(aside, body);
+      await (isTaken ? writeOver : writeNew)(aside, body);
       // Only a retry finds the file there.
       const size = sizeOf(path);
       const keep = typeof size === "number" && !(await mayReplace(path, size, body, md5));
-      if (keep) await remove(aside);
+      if (keep) await discard();
       else await move(aside, path);
       return true;
     } catch (error) {
-      await remove(aside);
+      await discard();
       if (isNotFound(error)) return false;
       throw error;
     }
@@ -272,21 +286,4 @@ async function mayReplace(
 /** The path of a name in a folder. `join` also normalizes the path, which takes long. */
 function inFolder(folder: string, name: string): string {
   return `${folder}/${name}`;
-}
-
-/** Does some work; an error of the system becomes `StorageUnavailable`, with the cause. */
-async function guarded<Result>(what: string, work: () => Promise<Result>): Promise<Result> {
-  try {
-    return await work();
-  } catch (error) {
-    if (error instanceof ObjectMissing || error instanceof ObjectUnreadable) throw error;
-    const said = error instanceof Error ? error.message : String(error);
-    const { reason, advice } = explainSystemError(error) ?? {};
-    const why = reason === undefined ? said : `${reason} (${said}); ${advice}`;
-    const Unavailable = isFull(error) ? StorageFull : StorageUnavailable;
-    throw new Unavailable(`could not ${what}: ${why}`, {
-      cause: error,
-      reason: reason ?? `it could not ${what}`,
-    });
-  }
 }

@@ -1,4 +1,5 @@
 /** Explains the errors of a file system, and says what to do about them. */
+import { ObjectMissing, ObjectUnreadable, StorageFull, StorageUnavailable } from "./driver.ts";
 import { systemCodeOf } from "./durable-files.ts";
 
 interface Explanation {
@@ -42,4 +43,21 @@ export function isFull(error: unknown): boolean {
 /** The storage can be read, and takes nothing new for now. */
 export function takesNothing(error: unknown): boolean {
   return isFull(error) || systemCodeOf(error) === "EROFS";
+}
+
+/** Does some work; an error of the system becomes `StorageUnavailable`, with the cause. */
+export async function guarded<Result>(what: string, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof ObjectMissing || error instanceof ObjectUnreadable) throw error;
+    const said = error instanceof Error ? error.message : String(error);
+    const { reason, advice } = explainSystemError(error) ?? {};
+    const why = reason === undefined ? said : `${reason} (${said}); ${advice}`;
+    const Unavailable = isFull(error) ? StorageFull : StorageUnavailable;
+    throw new Unavailable(`could not ${what}: ${why}`, {
+      cause: error,
+      reason: reason ?? `it could not ${what}`,
+    });
+  }
 }

@@ -24,8 +24,8 @@ export class InstrumentedDriver implements Driver {
     return body;
   }
 
-  async put(name: string, body: Uint8Array, md5?: string): Promise<void> {
-    await this.#count("put", this.#driver.put(name, body, md5));
+  async put(name: string, body: Uint8Array, md5?: string, fromReserve?: boolean): Promise<void> {
+    await this.#count("put", this.#driver.put(name, body, md5, fromReserve));
     this.bytes.written += body.byteLength;
   }
 

@@ -1,7 +1,7 @@
-import { md5Of, ObjectMissing } from "../../storage/driver.ts";
+import { md5Of, ObjectMissing, StorageFull } from "../../storage/driver.ts";
 import { type Entry, EntryReader, type ForkListener } from "../entries.ts";
 import type { ListingCache } from "../listing-cache.ts";
-import { type Fingerprint, formatName } from "../names.ts";
+import { type Fingerprint, formatName, type ObjectName } from "../names.ts";
 import type { ObjectCache } from "../object-cache.ts";
 import { prefetch } from "../prefetch.ts";
 import { Segment } from "../segment.ts";
@@ -32,6 +32,8 @@ export interface PackerOptions {
 export interface Packed {
   readonly superseded: readonly Superseded[];
   readonly errors: readonly unknown[];
+  /** A segment is stored in the room that storage keeps for this. Deleting makes that room again. */
+  readonly fromReserve: boolean;
 }
 
 /**
@@ -42,6 +44,8 @@ interface Change {
   readonly superseded: readonly Run[];
   readonly by: readonly Run[];
   readonly added?: Run;
+  /** As in `Packed`. */
+  readonly fromReserve?: boolean;
 }
 
 /** Objects read or deleted at once, and the bytes that reads may come to. */
@@ -81,9 +85,10 @@ export class Packer {
   }
 
   /**
-   * Stores all segments that are worth it. An object that cannot be packed stays as it is, with its
-   * error, and keeps no other object from being packed; but `ObjectMissing` is thrown, because
-   * another process has compacted the log meanwhile.
+   * Stores all segments that are worth it; where there is no room, the first one that fits into what
+   * storage keeps for this. An object that cannot be packed stays as it is, with its error, and keeps
+   * no other object from being packed; but `ObjectMissing` is thrown, because another process has
+   * compacted the log meanwhile.
    */
   async pack(user: Fingerprint): Promise<Packed> {
     // A put that failed may have stored its segment nevertheless.
@@ -121,12 +126,13 @@ export class Packer {
     const listing = await listings.getStale(user);
     const all: Superseded[] = [];
     const errors: unknown[] = [];
+    let fromReserve = false;
     for (const [client, sequence] of listing.clients) {
       const superseded: Run[] = [];
       const added: Run[] = [];
       for (const work of this.#workOn(user, client, sequence)) {
         await pause();
-        if (signal.aborted) break;
+        if (signal.aborted || fromReserve) break;
         try {
           const change = await work();
           superseded.push(...change.superseded);
@@ -134,6 +140,7 @@ export class Packer {
             all.push({ client, runs: change.superseded, by: change.by });
           }
           if (change.added !== undefined) added.push(change.added);
+          fromReserve = change.fromReserve === true;
         } catch (error) {
           if (error instanceof ObjectMissing) throw error;
           errors.push(error);
@@ -142,9 +149,9 @@ export class Packer {
       if (superseded.length > 0) {
         listings.applyCompaction(user, client, superseded, added);
       }
-      if (signal.aborted) break;
+      if (signal.aborted || fromReserve) break;
     }
-    return { superseded: all, errors };
+    return { superseded: all, errors, fromReserve };
   }
 
   /** The pieces of work that there are for a client: overlaps to resolve, and segments to store. */
@@ -154,8 +161,7 @@ export class Packer {
       ...overlaps.map((overlap) => () => this.#resolve(user, client, sequence, overlap)),
       ...planSegments(sequence, this.#options.limits).map((runs) => async () => {
         const entries = runs.map((run) => ({ first: run.first, last: run.last, runs: [run] }));
-        const added = await this.#store(user, client, entries);
-        return { superseded: runs, by: [added], added };
+        return { superseded: runs, ...(await this.#store(user, client, entries)) };
       }),
     ];
   }
@@ -176,15 +182,18 @@ export class Packer {
     const bytes = [...needed].reduce((sum, { size }) => sum + size, 0);
     if (!forked && needed.size > 1 && overlap.last < sequence.end && bytes <= MAX_MERGED) {
       // Two processes have packed some of the operations into different segments.
-      const added = await this.#store(user, client, entries);
-      return { superseded: overlap.runs, by: [added], added };
+      return { superseded: overlap.runs, ...(await this.#store(user, client, entries)) };
     }
     return { superseded: overlap.runs.filter((run) => !needed.has(run)), by: [...needed] };
   }
 
   /** Stores the segment that is made of entries. */
-  async #store(user: Fingerprint, client: string, entries: readonly Entry[]): Promise<Run> {
-    const { objects, pause, signal, telemetry } = this.#options;
+  async #store(
+    user: Fingerprint,
+    client: string,
+    entries: readonly Entry[],
+  ): Promise<Omit<Change, "superseded">> {
+    const { pause, signal, telemetry } = this.#options;
     const lines: Uint8Array[] = [];
     const reads = prefetch(entries.entries(), {
       read: async ([i, entry]) => {
@@ -203,8 +212,21 @@ export class Packer {
     const name = { user, client, ...run };
     // Throws unless it holds exactly the operations that its name promises.
     new Segment(name, body);
-    await objects.putUncached(name, body);
+    const fromReserve = await this.#put(name, body);
     telemetry.count("compaction", "stored");
-    return run;
+    return { by: [run], added: run, fromReserve };
+  }
+
+  /** Stores a segment. True where that took the room that storage keeps for this. */
+  async #put(name: ObjectName, body: Uint8Array): Promise<boolean> {
+    const { objects } = this.#options;
+    try {
+      await objects.putUncached(name, body);
+      return false;
+    } catch (error) {
+      if (!(error instanceof StorageFull)) throw error;
+      await objects.putUncached(name, body, true);
+      return true;
+    }
   }
 }

@@ -67,6 +67,7 @@ export class CompactionScheduler {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #deleteTimer: ReturnType<typeof setTimeout> | undefined;
   #deleting: Promise<void> = Promise.resolve();
+  #releasing: Promise<void> | undefined;
 
   constructor(options: CompactionSchedulerOptions) {
     const { limits = LIMITS, timing = TIMING, telemetry } = options;
@@ -97,6 +98,18 @@ export class CompactionScheduler {
     }
   }
 
+  /**
+   * To be called when there was no room for an object: what is superseded stays no longer. A copy of
+   * the storage that is being made may miss it, but all appends fail until there is room.
+   */
+  full(): void {
+    const { superseded } = this.#options.listings;
+    if (this.#stop.signal.aborted || superseded.isEmpty) return;
+    this.#releasing ??= this.#deleteAllDue(Infinity).finally(() => {
+      this.#releasing = undefined;
+    });
+  }
+
   /** Resolves once there is nothing to compact. */
   async settled(): Promise<void> {
     while (this.#jobs.size > 0) {
@@ -113,6 +126,7 @@ export class CompactionScheduler {
     for (const [user, { state }] of this.#jobs) if (state === "waiting") this.#jobs.delete(user);
     await this.#running();
     await this.#deleting;
+    await this.#releasing;
   }
 
   /**
@@ -137,7 +151,7 @@ export class CompactionScheduler {
       signal.aborted ? undefined : this.#packer.pack(user),
     );
     if (packed === undefined) return false;
-    const { superseded, errors } = packed;
+    const { superseded, errors, fromReserve } = packed;
     const { deleteDelay } = this.#timing;
     if (deleteDelay > 0) {
       listings.superseded.add(user, superseded, now() + deleteDelay);
@@ -145,8 +159,11 @@ export class CompactionScheduler {
     } else if (superseded.length > 0 && !signal.aborted) {
       await this.#slots.runFirst(() => this.#packer.delete(user, superseded));
     }
-    if (errors.some((error) => error instanceof StorageFull)) await this.#deleteAllDue(Infinity);
-    if (errors.length > 0) throw errors[0];
+    if (fromReserve || errors.some((error) => error instanceof StorageFull)) {
+      await this.#deleteAllDue(Infinity);
+    }
+    // Now that there is room, what failed is tried again at once.
+    if (errors.length > 0 && !fromReserve) throw errors[0];
     return superseded.length > 0;
   }
 

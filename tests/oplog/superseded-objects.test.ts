@@ -2,10 +2,12 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
 import { parseName } from "../../oplog/names.ts";
-import { StorageFull } from "../../storage/driver.ts";
+import { type Driver, StorageFull } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { processOn, storeEach } from "../support/logs.ts";
 import { operationsOf } from "../support/operations.ts";
+import { inProcessServer, newSigningUser } from "../support/signing.ts";
+import { until } from "../support/socket.ts";
 import { newClient, someFingerprint } from "../support/users.ts";
 
 describe("objects that were packed", () => {
@@ -84,6 +86,44 @@ describe("objects that were packed", () => {
     driver.put = put;
     assert.equal(await compactor.compact(user), true);
     await compactor.stop();
+  });
+
+  it("are deleted at once where a segment finds room only in what storage keeps for it", async () => {
+    const { compactor } = start();
+    const storage: Driver = driver;
+    const put = driver.put.bind(driver);
+    storage.put = async (name, body, md5, fromReserve) => {
+      if (fromReserve !== true) throw new StorageFull("the disk is full");
+      await put(name, body, md5);
+    };
+    assert.equal(await compactor.compact(user), true);
+    assert.equal((await names()).length, 2);
+    await compactor.stop();
+  });
+
+  it("are deleted at once where an append finds no room", async () => {
+    const compaction = {
+      limits: { operations: 4, bytes: 100_000 },
+      timing: { debounce: 0, maxDelay: 0, deleteDelay: 900_000, backoff: 0 },
+    };
+    const server = inProcessServer({ COMPACTION: "on" }, driver, {}, compaction);
+    const owner = await newSigningUser();
+    user = owner.fingerprint;
+    await storeEach(driver, user, client, payloads);
+    const append = { client_id: client, operation_index: payloads.length, payload: "more" };
+    assert.equal((await server.signed(owner, append)).status, 200);
+    await server.handler.compacted();
+    const put = driver.put.bind(driver);
+    driver.put = async () => {
+      throw new StorageFull("the disk is full");
+    };
+    const { length } = await names();
+    const next = { ...append, operation_index: payloads.length + 1 };
+    assert.equal((await server.signed(owner, next)).status, 503);
+    await until(async () => (await names()).length < length);
+    driver.put = put;
+    assert.equal((await server.signed(owner, next)).status, 200);
+    await server.handler.stop();
   });
 
   it("are read, and not deleted, where their segment is lost or damaged meanwhile", async () => {

@@ -33,8 +33,10 @@ export class HookedDriver implements Driver {
     return this.#around({ kind: "get", name }, () => this.#driver.get(name, size));
   }
 
-  put(name: string, body: Uint8Array, md5?: string): Promise<void> {
-    return this.#around({ kind: "put", name }, () => this.#driver.put(name, body, md5));
+  put(name: string, body: Uint8Array, md5?: string, fromReserve?: boolean): Promise<void> {
+    return this.#around({ kind: "put", name }, () =>
+      this.#driver.put(name, body, md5, fromReserve),
+    );
   }
 
   delete(name: string): Promise<void> {

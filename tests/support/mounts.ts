@@ -1,6 +1,6 @@
 /** Real file systems for tests, as far as this account may mount them. */
 import { spawnSync } from "node:child_process";
-import { mkdirSync } from "node:fs";
+import { appendFileSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { temporaryFolder } from "./folder.ts";
 
@@ -34,6 +34,30 @@ export function cannotMount(mount: () => Mounted): string | false {
     return false;
   } catch {
     return "this account cannot mount it";
+  }
+}
+
+/** Appends some bytes to one file after the other until the file system takes no more. */
+export function fill(folder: string, bytes: number): void {
+  const refused = (error: unknown) =>
+    error instanceof Error && "code" in error && error.code === "ENOSPC";
+  try {
+    for (let i = 0; ; i++) appendFileSync(join(folder, `filler-${i}`), "p".repeat(bytes));
+  } catch (error) {
+    if (!refused(error)) throw error;
+  }
+}
+
+/** Works on a file system, and removes it. */
+export async function onMounted(
+  mount: () => Mounted,
+  work: (mounted: Mounted) => Promise<void>,
+): Promise<void> {
+  const mounted = mount();
+  try {
+    await work(mounted);
+  } finally {
+    mounted.remove();
   }
 }
 
