@@ -26,10 +26,10 @@ async function main(line: StatusLine): Promise<void> {
     else syncNow();
   });
   const key = await openKey(
-    () => line.say("No key yet"),
+    () => line.showText("No key yet"),
     () => notify("key"),
   );
-  line.say("Opening the notebook…");
+  line.showText("Opening the notebook…");
   const client = await openClient(key, line, () => notify("notes"));
   // The status line shows a failure.
   syncNow = () => void client.sync().catch(() => undefined);

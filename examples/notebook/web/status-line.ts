@@ -8,7 +8,7 @@ export class StatusLine {
   #isStopped = false;
 
   /** Shows a text without a state of the client. */
-  say(text: string): void {
+  showText(text: string): void {
     if (!this.#isStopped) setText(this.#line, text);
   }
 
