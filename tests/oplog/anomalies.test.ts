@@ -58,4 +58,15 @@ describe("the anomaly monitor", () => {
     monitor.inspect(user, listing([0, 2]));
     assert.equal(reported, 3);
   });
+
+  it("reports forks that only segments show once for each place, however often they are read", () => {
+    const reported: unknown[] = [];
+    const telemetry = new RecordingTelemetry();
+    const onFound = (...found: unknown[]) => reported.push(found);
+    const monitor = new AnomalyMonitor({ onFound, telemetry });
+    for (const first of [0, 0, 4]) monitor.reportForks(user, client, { first, last: first + 1 }, 2);
+    const found = [user, { forks: 2, holes: 0, unrecognized: 0 }];
+    assert.deepEqual(reported, [found, found]);
+    assert.equal(telemetry.value("log_damage", "fork"), 4);
+  });
 });

@@ -6,7 +6,6 @@ import { formatName, type ObjectName } from "../../oplog/names.ts";
 import { md5Of, StorageUnavailable } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { gate, HookedDriver } from "../support/drivers.ts";
-import { storeRun } from "../support/logs.ts";
 import { until } from "../support/socket.ts";
 import { RecordingTelemetry } from "../support/telemetry.ts";
 import { newClient, someFingerprint } from "../support/users.ts";
@@ -92,34 +91,6 @@ describe("the listing cache", () => {
     time += 1;
     await listings.get(user);
     assert.equal(driver.count("list"), 3);
-  });
-
-  it("reads the objects of one client afresh, and does not step back behind them", async () => {
-    const other = newClient();
-    await storeRun(storage, user, other, 0, "other");
-    await put(0);
-    await listings.get(user);
-    await put(1);
-    await storeRun(storage, user, other, 1, "not seen");
-    const listing = await listings.freshOf(user, client);
-    assert.deepEqual(
-      driver.calls.map(({ name }) => name),
-      [`${user}.`, `${user}.${client}.`],
-    );
-    assert.equal(listing.runs, 3);
-    assert.equal(nextOf(listing), 2);
-    assert.equal(listing.clients.get(other)?.next, 1);
-    assert.equal(await listings.get(user), listing);
-    // A load that began before shows less.
-    time += 30_000;
-    const { held, go } = driver.hold("after", ({ name }) => name === `${user}.`);
-    const early = listings.get(user);
-    await held;
-    await put(2);
-    assert.equal(nextOf(await listings.freshOf(user, client)), 3);
-    go();
-    await early;
-    assert.equal(nextOf(await listings.get(user)), 3);
   });
 
   it("counts a listing's age from the moment its load began", async () => {

@@ -126,6 +126,22 @@ describe("objects that were packed", () => {
     await server.handler.stop();
   });
 
+  it("are not deleted where their segment was lost, and nobody has read since", async () => {
+    const { compactor } = start();
+    await compactor.compact(user);
+    const single = (await names()).filter((name) => !name.includes("-0000"));
+    for (const name of await segments()) await driver.delete(name);
+    time = 100;
+    await compactor.compact(user);
+    const left = await names();
+    assert.deepEqual(
+      single.filter((name) => !left.includes(name)),
+      [],
+    );
+    assert.equal(single.length, payloads.length);
+    await compactor.stop();
+  });
+
   it("are read, and not deleted, where their segment is lost or damaged meanwhile", async () => {
     for (const damage of [undefined, "something else"]) {
       const process = start();
