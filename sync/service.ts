@@ -69,7 +69,7 @@ interface Authorized {
 const BYTES_PER_OPERATION = 1024;
 
 /** A listed object costs as much as this many bytes: a page of a list costs about a token. */
-const BYTES_PER_OBJECT = 1024;
+const BYTES_PER_LISTED_OBJECT = 1024;
 
 /** Syncs and erases users: authorize, append, read. */
 export class SyncService {
@@ -105,7 +105,7 @@ export class SyncService {
       const policy = {
         check,
         // A refused append pays for the objects that the server listed for it.
-        listed: (objects: number) => limiter?.charge(bucket, objects * BYTES_PER_OBJECT),
+        listed: (objects: number) => limiter?.charge(bucket, objects * BYTES_PER_LISTED_OBJECT),
         reserve: (addition: Addition, listing: Listing) =>
           this.#reserve(addition, listing, address),
       };

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { hiddenIssue, inspectJson } from "../../server/http/json-guard.ts";
-import { newClient } from "../support/users.ts";
+import { inProcessServer } from "../support/signing.ts";
+import { newClient, newUser } from "../support/users.ts";
 
 const LARGE = 64 * 1024;
 const encode = (text: string) => new TextEncoder().encode(text);
@@ -148,5 +149,26 @@ describe("any body", () => {
 describe("a short body", () => {
   it("is not checked: the parser reports its faults one by one", () => {
     assert.equal(faultOf("[".repeat(LARGE)), undefined);
+  });
+});
+
+describe("a sync status", () => {
+  it("may name 10,000 clients, and twice as many as QUOTA_CLIENTS says if that is more", async () => {
+    const user = newUser().base64;
+    const names = Array.from({ length: 12_010 }, newClient);
+    for (const [quota, most, more] of [
+      ["1", 10_000, 400],
+      ["6000", 12_000, 400],
+      ["0", 12_000, 200],
+    ] as const) {
+      const { send } = inProcessServer({ QUOTA_CLIENTS: quota });
+      const ask = async (count: number) => {
+        const sync_status = Object.fromEntries(names.slice(0, count).map((name) => [name, 0]));
+        const body = JSON.stringify({ user, client_id: newClient(), sync_status });
+        return (await send(body, { "Content-Type": "application/json" })).status;
+      };
+      assert.equal(await ask(most), 200, quota);
+      assert.equal(await ask(most + 10), more, quota);
+    }
   });
 });
