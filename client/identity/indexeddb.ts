@@ -1,17 +1,24 @@
 /** Stores an identity in a browser as `CryptoKey` objects, whose bytes no page can read. */
 import { BrowserDatabase, result } from "../browser-database.ts";
-import type { Identity } from "../types.ts";
+import type { Identity, IdentityKeys } from "../types.ts";
 
 const TABLE = "identity";
 const KEY = "current";
 
 /**
- * Loads an identity; `undefined` if there is none. Rejects with the error of the database.
+ * Loads an identity; `undefined` if there is none. One that is damaged counts as none, and is kept
+ * under another key. Rejects with the error of the database.
  *
  * @param name of the app, shared by all pages of an origin
  */
-export function loadIdentity(name: string): Promise<Identity | undefined> {
-  return withTable(name, "readonly", (table) => table.get(KEY));
+export async function loadIdentity(name: string): Promise<Identity | undefined> {
+  const stored = await withTable<unknown>(name, "readonly", (table) => table.get(KEY));
+  if (stored === undefined || isIdentity(stored)) return stored;
+  await withTable(name, "readwrite", (table) => {
+    table.put(stored, `damaged ${new Date().toISOString()}`);
+    return table.delete(KEY);
+  });
+  return undefined;
 }
 
 /** Stores an identity durably, and replaces an earlier one of the same name. */
@@ -38,4 +45,19 @@ async function withTable<Value>(
   } finally {
     database.close();
   }
+}
+
+/** The keys of an identity. */
+const KEYS: readonly (keyof IdentityKeys)[] = ["wrap", "unwrap", "sign", "verify", "signRequests"];
+
+function isIdentity(stored: unknown): stored is Identity {
+  const { fingerprint, publicKey, bits, keys }: Partial<Record<keyof Identity, unknown>> =
+    Object(stored);
+  const found: Partial<Record<keyof IdentityKeys, unknown>> = Object(keys);
+  return (
+    typeof fingerprint === "string" &&
+    typeof publicKey === "string" &&
+    typeof bits === "number" &&
+    KEYS.every((key) => found[key] instanceof CryptoKey)
+  );
 }

@@ -1,30 +1,18 @@
-import { BrowserDatabase, result } from "../browser-database.ts";
+import { type BrowserDatabase, result } from "../browser-database.ts";
 import type { Cursor, Identity } from "../types.ts";
+import { type IndexedDbDamage, isOwn, repair } from "./indexeddb-repair.ts";
+import {
+  type CursorRow,
+  type OperationRow,
+  type OwnRow,
+  openTables,
+  putPayloads,
+  READ_AT_ONCE,
+  rangeOf,
+  TABLES,
+  type Tables,
+} from "./indexeddb-tables.ts";
 import type { Move, OwnClient, Store, StoreState } from "./store.ts";
-
-/** An own client id; `place` orders them. */
-interface OwnRow {
-  readonly slot: string;
-  readonly place: number;
-  readonly client: string;
-  readonly length: number;
-  readonly acknowledged: number;
-  readonly highWater: number;
-}
-
-interface OperationRow {
-  readonly client: string;
-  readonly index: number;
-  readonly payload: string;
-}
-
-interface CursorRow extends Cursor {
-  readonly slot: string;
-}
-
-type Table = "own" | "operations" | "cursors";
-
-const TABLES: readonly Table[] = ["own", "operations", "cursors"];
 
 /** What an app may want to know of its store. */
 export interface IndexedDbOptions {
@@ -33,6 +21,19 @@ export interface IndexedDbOptions {
    * client cannot go on: close it, and ask the user to load the page again.
    */
   readonly onLost?: (error: Error) => void;
+  /**
+   * Called when a slot was damaged: it is kept under another name, and what can be read of it is
+   * taken over. Operations of other installations are delivered again. By default, warns on the
+   * console.
+   */
+  readonly onDamaged?: (damage: IndexedDbDamage) => void;
+}
+
+/** Where the slots of a user are. */
+interface Place {
+  /** Of the database and the locks. */
+  readonly name: string;
+  readonly fingerprint: string;
 }
 
 /**
@@ -44,23 +45,23 @@ export interface IndexedDbOptions {
  */
 export class IndexedDbStore implements Store {
   readonly #database: BrowserDatabase;
-  readonly #name: string;
-  readonly #user: string;
-  readonly #slot: string;
+  readonly #place: Place;
   readonly #number: number;
   readonly #release: () => void;
+  readonly #onDamaged: (damage: IndexedDbDamage) => void;
 
   private constructor(
     database: BrowserDatabase,
-    place: { readonly name: string; readonly user: string },
-    slot: { readonly key: string; readonly number: number; readonly release: () => void },
+    place: Place,
+    number: number,
+    release: () => void,
+    onDamaged: (damage: IndexedDbDamage) => void,
   ) {
     this.#database = database;
-    this.#name = place.name;
-    this.#user = place.user;
-    this.#slot = slot.key;
-    this.#number = slot.number;
-    this.#release = slot.release;
+    this.#place = place;
+    this.#number = number;
+    this.#release = release;
+    this.#onDamaged = onDamaged;
   }
 
   /**
@@ -72,19 +73,31 @@ export class IndexedDbStore implements Store {
   static async open(
     name: string,
     { fingerprint }: Pick<Identity, "fingerprint">,
-    { onLost }: IndexedDbOptions = {},
+    options: IndexedDbOptions = {},
   ): Promise<IndexedDbStore> {
-    const user = `${name} ${fingerprint}`;
     for (let number = 0; ; number++) {
-      const release = await takeWebLock(`${user} ${number}`);
-      if (release === undefined) continue;
-      try {
-        const slot = { key: `${fingerprint} ${number}`, number, release };
-        return new IndexedDbStore(await openDatabase(name, onLost), { name, user }, slot);
-      } catch (error) {
-        release();
-        throw error;
-      }
+      const store = await IndexedDbStore.#openSlot({ name, fingerprint }, number, options);
+      if (store !== undefined) return store;
+    }
+  }
+
+  /** `undefined` for a slot that another tab has open. */
+  static async #openSlot(
+    place: Place,
+    number: number,
+    { onLost, onDamaged = warn }: IndexedDbOptions,
+  ): Promise<IndexedDbStore | undefined> {
+    const release = await takeWebLock(`${place.name} ${place.fingerprint} ${number}`);
+    if (release === undefined) return undefined;
+    try {
+      const database = await openTables(place.name, onLost);
+      const store = new IndexedDbStore(database, place, number, release, onDamaged);
+      const damage = await repair(database, store.#slot);
+      if (damage !== undefined) onDamaged(damage);
+      return store;
+    } catch (error) {
+      release();
+      throw error;
     }
   }
 
@@ -117,8 +130,10 @@ export class IndexedDbStore implements Store {
     return this.#transaction("readonly", async (table) => {
       const payloads: string[] = [];
       let room = bytes;
-      for (let at = first; at < first + count; at += READ_AT_ONCE) {
-        const last = Math.min(at + READ_AT_ONCE, first + count) - 1;
+      // What may lie behind belongs to a slot that was set aside.
+      const end = Math.min(first + count, (await this.#row(table, client)).length);
+      for (let at = first; at < end; at += READ_AT_ONCE) {
+        const last = Math.min(at + READ_AT_ONCE, end) - 1;
         const range = IDBKeyRange.bound([client, at], [client, last]);
         const rows: OperationRow[] = await result(table("operations").getAll(range));
         for (const { payload } of rows) {
@@ -159,31 +174,33 @@ export class IndexedDbStore implements Store {
       const acknowledged = Math.min(row.acknowledged, length);
       const highWater = Math.min(row.highWater, length);
       table("own").put({ ...row, length, acknowledged, highWater });
-      const cut = IDBKeyRange.bound([from, length], [from, Number.POSITIVE_INFINITY]);
-      table("operations").delete(cut);
+      // Not what may lie behind: it belongs to a slot that was set aside.
+      if (length < row.length) {
+        const cut = IDBKeyRange.bound([from, length], [from, row.length - 1]);
+        table("operations").delete(cut);
+      }
       await this.#begin(table, to, payloads);
     });
   }
 
   async abandoned(): Promise<Store[]> {
-    const [fingerprint = ""] = this.#slot.split(" ");
-    const rows: OwnRow[] = await this.#transaction("readonly", (table) =>
-      result(
-        table("own").getAll(IDBKeyRange.bound([`${fingerprint} `], [`${fingerprint} \uffff`])),
-      ),
+    const { fingerprint } = this.#place;
+    const all = IDBKeyRange.bound([`${fingerprint} `], [`${fingerprint} \uffff`]);
+    const rows = await this.#transaction("readonly", (table) =>
+      result<OwnRow[]>(table("own").getAll(all)),
     );
     const slots = new Set(
-      rows.filter((row) => row.acknowledged < row.length).map(({ slot }) => slot),
+      rows
+        .filter((row) => !isOwn(row) || row.acknowledged < row.length)
+        .map(({ slot }) => Number(slot.split(" ")[1])),
     );
-    slots.delete(this.#slot);
+    slots.delete(this.#number);
     const stores: Store[] = [];
-    for (const key of slots) {
-      const number = Number(key.split(" ")[1]);
-      const release = await takeWebLock(`${this.#user} ${number}`);
-      if (release === undefined) continue;
-      const place = { name: this.#name, user: this.#user };
-      const database = await openDatabase(this.#name);
-      stores.push(new IndexedDbStore(database, place, { key, number, release }));
+    for (const number of slots) {
+      const store = await IndexedDbStore.#openSlot(this.#place, number, {
+        onDamaged: this.#onDamaged,
+      });
+      if (store !== undefined) stores.push(store);
     }
     return stores;
   }
@@ -193,8 +210,13 @@ export class IndexedDbStore implements Store {
     this.#release();
   }
 
+  /** As the rows name it. */
+  get #slot(): string {
+    return `${this.#place.fingerprint} ${this.#number}`;
+  }
+
   get #range(): IDBKeyRange {
-    return IDBKeyRange.bound([this.#slot], [this.#slot, []]);
+    return rangeOf(this.#slot);
   }
 
   #own(table: Tables): Promise<OwnRow[]> {
@@ -233,35 +255,6 @@ export class IndexedDbStore implements Store {
   }
 }
 
-type Tables = (name: Table) => IDBObjectStore;
-
-/** How many operations one request reads: a bound on memory. */
-const READ_AT_ONCE = 256;
-
-function putPayloads(
-  table: Tables,
-  client: string,
-  first: number,
-  payloads: readonly string[],
-): void {
-  for (const [i, payload] of payloads.entries()) {
-    const row: OperationRow = { client, index: first + i, payload };
-    table("operations").put(row);
-  }
-}
-
-function openDatabase(name: string, onLost?: (error: Error) => void): Promise<BrowserDatabase> {
-  return BrowserDatabase.open({
-    name,
-    onLost,
-    create: (database) => {
-      database.createObjectStore("own", { keyPath: ["slot", "place"] });
-      database.createObjectStore("operations", { keyPath: ["client", "index"] });
-      database.createObjectStore("cursors", { keyPath: ["slot", "client"] });
-    },
-  });
-}
-
 /** Takes a Web Lock. Returns a function that releases it; `undefined` if it is held. */
 function takeWebLock(name: string): Promise<(() => void) | undefined> {
   return new Promise((resolve, reject) => {
@@ -272,4 +265,11 @@ function takeWebLock(name: string): Promise<(() => void) | undefined> {
       })
       .catch(reject);
   });
+}
+
+function warn({ reason, slot, operations }: IndexedDbDamage): void {
+  console.warn(
+    `What this browser stores is damaged: ${reason}. It is kept as "${slot}"; the operations that can ` +
+      `be read of it (${operations}) are sent again.`,
+  );
 }

@@ -11,6 +11,7 @@ import vectors from "../vectors/envelope.json" with { type: "json" };
 interface Report {
   readonly failed?: string;
   readonly outcomes: Record<string, string>;
+  readonly repairs: Record<string, string>;
   readonly opened: string[];
   readonly sealed: Line[];
 }
@@ -23,7 +24,7 @@ describe("the client in Chromium", () => {
     return;
   }
 
-  it("fulfils the contract of stores with IndexedDB, and shares envelopes with other runtimes", async () => {
+  it("fulfils the contract of stores with IndexedDB, repairs damaged slots, and shares envelopes with other runtimes", async () => {
     const report: Report = JSON.parse(JSON.stringify(await runInChromium("browser-page.ts")));
     assert.equal(report.failed, undefined);
     const names = [
@@ -31,6 +32,12 @@ describe("the client in Chromium", () => {
       "keeps an identity that can be used and not exported",
     ];
     assert.deepEqual(report.outcomes, Object.fromEntries(names.map((name) => [name, "passed"])));
+    const repairs = Object.entries(report.repairs);
+    assert.ok(repairs.length > 0);
+    assert.deepEqual(
+      repairs.filter(([, outcome]) => outcome !== "passed"),
+      [],
+    );
     assert.deepEqual(
       report.opened,
       vectors.operations.map(({ data }) => textOf(Buffer.from(data, "base64url"))),

@@ -182,6 +182,90 @@ describeNotebook("the notebook in a faulty browser", (pages) => {
     assert.equal(await page.locator("#stored-key").inputValue(), pages().key);
   });
 
+  /** Changes a database behind the page's back; `work` has its tables. */
+  const damage = (page: Page, database: string, tables: readonly string[], work: string) =>
+    page.evaluate(`new Promise((resolve, reject) => {
+      const opening = indexedDB.open("${database}");
+      opening.onsuccess = () => {
+        const transaction = opening.result.transaction(${JSON.stringify(tables)}, "readwrite");
+        const table = (name) => transaction.objectStore(name);
+        ${work}
+        transaction.oncomplete = () => resolve(opening.result.close());
+        transaction.onabort = () => reject(transaction.error);
+      }; })`);
+
+  it("goes on where a note is lost, and says what had not been sent", async () => {
+    const context = await pages().device();
+    const page = await pages().openIn(context);
+    await pages().write(page, "sent");
+    await pages().state(page, "synced");
+    await context.route("**/sync", (route) => route.abort());
+    for (const text of ["kept", "lost", "after it"]) await pages().write(page, text);
+    await page.getByText("3 notes not sent yet").waitFor();
+    const lost = `table("operations").getAllKeys().onsuccess = ({ target }) =>
+      table("operations").delete(target.result[2]);`;
+    await damage(page, "notebook", ["operations"], lost);
+    await context.unroute("**/sync");
+    await page.reload();
+    await pages().state(page, "synced");
+    await pages().shows(page, ["kept", "sent"]);
+    const message = await page.getByRole("alert").innerText();
+    assert.match(message, /2 notes written here can still be read, and are sent again/);
+    assert.match(message, /2 notes had not been sent, and cannot be read any more: write again/);
+    await pages().write(page, "next");
+    await pages().shows(await pages().openNew(), ["next", "kept", "sent"]);
+    await page.reload();
+    await pages().shows(page, ["next", "kept", "sent"]);
+    assert.equal(await page.locator("#damaged").isVisible(), false);
+    assert.deepEqual(pages().errors, []);
+  });
+
+  it("goes on where its list of notes is damaged, and says that some may be lost", async () => {
+    const page = await pages().openNew();
+    await pages().write(page, "sent");
+    await pages().state(page, "synced");
+    const spoil = `table("own").openCursor().onsuccess = ({ target }) =>
+      target.result.update({ ...target.result.value, length: undefined });`;
+    await damage(page, "notebook", ["own"], spoil);
+    await page.reload();
+    await page.getByText("look for those that you wrote last").waitFor();
+    await pages().shows(page, ["sent"]);
+    await pages().state(page, "synced");
+  });
+
+  it("shows the notes before one that does not open, and says what to do about the rest", async () => {
+    const page = await pages().openNew();
+    for (const text of ["one", "two"]) {
+      await pages().write(page, text);
+      await pages().state(page, "synced");
+    }
+    const flip = `table("operations").openCursor(null, "prev").onsuccess = ({ target }) => {
+      const { payload, ...row } = target.result.value;
+      target.result.update({ ...row, payload: payload.slice(0, -9) + "AAAAAAAAA" }); };`;
+    await damage(page, "notebook", ["operations"], flip);
+    await page.reload();
+    await page.getByText("this browser has damaged one").waitFor();
+    await page.locator("#note").waitFor();
+    assert.deepEqual(pages().errors, []);
+  });
+
+  it("asks for the passphrase where the stored key is damaged, and loses nothing of it", async () => {
+    const page = await pages().openNew();
+    await pages().write(page, "sent");
+    await pages().state(page, "synced");
+    await damage(page, "notebook identity", ["identity"], `table("identity").put({}, "current");`);
+    await page.reload();
+    await page.getByText("but still has its key").waitFor();
+    assert.equal(await page.locator("#import-key").inputValue(), pages().key);
+    await page.locator("#import-passphrase").fill(PASSPHRASE);
+    await page.locator("#import button").click();
+    await pages().shows(page, ["sent"]);
+    const kept = `table("identity").getAllKeys().onsuccess = ({ target }) => { window.keys = target.result; };`;
+    await damage(page, "notebook identity", ["identity"], kept);
+    const keys = JSON.stringify(await page.evaluate("window.keys"));
+    assert.match(keys, /^\["current","damaged /);
+  });
+
   it("ends with one key in both tabs, if both create one at the same time", async () => {
     const context = await pages().device();
     const tabs = [await pages().open(context), await pages().open(context)];

@@ -5,18 +5,20 @@ import { createIdentity } from "../../client/index.ts";
 import { IndexedDbStore } from "../../client/stores/indexeddb.ts";
 import { storeCases } from "../client/store-contract.ts";
 import vectors from "../vectors/envelope.json" with { type: "json" };
+import { damageCases } from "./damaged-slots.ts";
 import { openAll, sealAll } from "./envelope-work.ts";
 
 declare const report: (value: unknown) => Promise<unknown>;
 
 const outcomes: Record<string, string> = {};
+const repairs: Record<string, string> = {};
 
-async function noting(name: string, work: () => Promise<void>): Promise<void> {
+async function noting(name: string, work: () => Promise<void>, results = outcomes): Promise<void> {
   try {
     await work();
-    outcomes[name] = "passed";
+    results[name] = "passed";
   } catch (error) {
-    outcomes[name] = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    results[name] = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   }
 }
 
@@ -25,6 +27,10 @@ for (const [i, { name, run }] of storeCases.entries()) {
   await noting(name, () =>
     run({ open: () => IndexedDbStore.open(`case ${i}`, user), shared: true }),
   );
+}
+
+for (const [i, { name, run }] of damageCases.entries()) {
+  await noting(name, () => run(`damaged ${i}`, vectors), repairs);
 }
 
 await noting("keeps an identity that can be used and not exported", async () => {
@@ -51,6 +57,7 @@ const lines = vectors.operations.map(({ client_id: client, operation_index: inde
 const client = lines[0]?.client ?? "";
 await report({
   outcomes,
+  repairs,
   opened: await openAll(key, client, lines),
   sealed: await sealAll(key, client, ["sealed", "in", "Chromium"]),
 });

@@ -1,9 +1,10 @@
 /** The notebook as a web page. All devices with the same key share one notebook. */
-import { type Created, SyncClient } from "../../../client/index.ts";
+import { type Created, StoreDamaged, SyncClient } from "../../../client/index.ts";
 import { IndexedDbStore } from "../../../client/indexeddb.ts";
 import { noteData, noteOf } from "../notes.ts";
 import { checkBrowser, withStorage } from "./browser.ts";
 import { CiphertextView } from "./ciphertext-view.ts";
+import { showDamage } from "./damage.ts";
 import { copyOnClick, find, hideError, setText, showError } from "./dom.ts";
 import { offerErasure, showErased } from "./erase.ts";
 import { forgetAll, NAME, offerStoredKey, openKey, type UserKey } from "./key.ts";
@@ -66,6 +67,7 @@ async function openClient(
   const closing = new AbortController();
   const store = await withStorage(() =>
     IndexedDbStore.open(NAME, identity, {
+      onDamaged: showDamage,
       onLost: (error) => {
         line.stop(new Error(`${error.message}: reload this page`, { cause: error }));
         closing.abort(error);
@@ -142,8 +144,18 @@ async function openClient(
   return client;
 }
 
+/** Adds the notes written here; where one is damaged, says so, and leaves out those after it. */
 async function addOwn(client: SyncClient, notes: NotesList): Promise<void> {
-  for await (const operations of client.operations()) notes.addOwn(operations.map(noteOf));
+  try {
+    for await (const operations of client.operations()) notes.addOwn(operations.map(noteOf));
+  } catch (error) {
+    if (!(error instanceof StoreDamaged)) throw error;
+    showError(
+      `Not all notes written here are shown, because this browser has damaged one (${error.message}). ` +
+        "They are on your other devices, if they had been sent: copy the key, add another device with " +
+        "it, and forget this one.",
+    );
+  }
   notes.setPending(client.status.pending, client.tooLarge);
 }
 

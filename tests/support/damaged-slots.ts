@@ -1,0 +1,217 @@
+/** Slots of IndexedDB stores that were damaged, as cases that a page runs. */
+import type { Identity } from "../../client/index.ts";
+import { type IndexedDbDamage, IndexedDbStore } from "../../client/indexeddb.ts";
+
+type User = Pick<Identity, "fingerprint">;
+
+export interface DamageCase {
+  readonly name: string;
+  /** Throws where the store does not do what the name says. */
+  readonly run: (database: string, user: User) => Promise<void>;
+}
+
+const CLIENT = "5f0c1a52-7f7e-4d35-a9a5-0d8b8c1d8b11";
+
+type Tables = (name: string) => IDBObjectStore;
+
+interface Damage {
+  readonly what: string;
+  readonly damage: (table: Tables, slot: string) => void;
+  /** What is reported. */
+  readonly operations: number;
+  readonly unsent: number | undefined;
+}
+
+/** Of three operations, of which one is acknowledged. */
+const damages: readonly Damage[] = [
+  {
+    what: "a lost operation",
+    damage: (table) => table("operations").delete([CLIENT, 1]),
+    operations: 1,
+    unsent: 2,
+  },
+  {
+    what: "an operation that is none",
+    damage: (table) => table("operations").put({ client: CLIENT, index: 2, payload: 5 }),
+    operations: 2,
+    unsent: 1,
+  },
+  {
+    what: "all operations lost",
+    damage: (table) => table("operations").clear(),
+    operations: 0,
+    unsent: 2,
+  },
+  {
+    what: "a client id without its counts",
+    damage: (table, slot) => table("own").put({ slot, place: 0, client: CLIENT }),
+    operations: 3,
+    unsent: undefined,
+  },
+  {
+    what: "a row without a client id",
+    damage: (table, slot) => table("own").put({ slot, place: 0 }),
+    operations: 0,
+    unsent: undefined,
+  },
+  {
+    what: "a cursor that is none",
+    damage: (table, slot) => table("cursors").put({ slot, client: "c", index: "x" }),
+    operations: 3,
+    unsent: 0,
+  },
+];
+
+export const damageCases: readonly DamageCase[] = [
+  ...damages.map(({ what, damage, operations, unsent }) => ({
+    name: `sets a slot with ${what} aside, says so, and sends again what can be read`,
+    run: async (name: string, user: User) => {
+      await begin(name, user);
+      const slot = `${user.fingerprint} 0`;
+      await change(name, (table) => damage(table, slot));
+      const before = await rowsOf(name);
+      const found: IndexedDbDamage[] = [];
+      const store = await IndexedDbStore.open(name, user, { onDamaged: (one) => found.push(one) });
+      const [reported] = found;
+      same([reported?.operations, reported?.unsent, found.length], [operations, unsent, 1]);
+      const { own, cursors } = await store.load();
+      const fresh = own.at(-1)?.client ?? "";
+      const isTaken = what !== "a row without a client id";
+      const taken = { client: CLIENT, length: operations, acknowledged: 0, highWater: operations };
+      same(own, [
+        ...(isTaken ? [taken] : []),
+        { client: fresh, length: 0, acknowledged: 0, highWater: 0 },
+      ]);
+      same(cursors, []);
+      same(
+        isTaken ? await store.read(CLIENT, 0, 10, 1000) : [],
+        ["zero", "one", "two"].slice(0, operations),
+      );
+      await store.append(fresh, 0, ["next"]);
+      if (isTaken) await store.move({ from: CLIENT, length: 0, to: "moved", payloads: [] });
+      await store.close();
+      // Everything is there still, under another name.
+      const aside = (row: object) => JSON.stringify(row).replaceAll(slot, reported?.slot ?? "");
+      const after = new Set((await rowsOf(name)).map((row) => JSON.stringify(row)));
+      const readable = (row: object) =>
+        "payload" in row && "index" in row && Number(row.index) < operations;
+      const lost = before.filter((row) => !readable(row) && !after.has(aside(row)));
+      same(lost, []);
+      const again = await IndexedDbStore.open(name, user, {
+        onDamaged: () => found.push(...found),
+      });
+      same(found.length, 1);
+      await again.close();
+    },
+  })),
+  {
+    name: "finds the operation whose value the browser has lost, and no other error is damage",
+    run: async (name, user) => {
+      await begin(name, user);
+      const { getAll } = IDBObjectStore.prototype;
+      const found: IndexedDbDamage[] = [];
+      const open = () => IndexedDbStore.open(name, user, { onDamaged: (one) => found.push(one) });
+      const failWith = (error: string) => {
+        IDBObjectStore.prototype.getAll = function (range, ...rest) {
+          const fails = this.name === "operations" && includes(range, [CLIENT, 2]);
+          if (fails) throw new DOMException("failed to read a large value", error);
+          return getAll.call(this, range, ...rest);
+        };
+      };
+      try {
+        failWith("UnknownError");
+        const failed = await open().then(
+          () => "",
+          (error: unknown) => (error instanceof DOMException ? error.name : ""),
+        );
+        same([failed, found], ["UnknownError", []]);
+        failWith("DataError");
+        const store = await open();
+        same([found[0]?.operations, found[0]?.unsent], [2, 1]);
+        same(await store.read(CLIENT, 0, 2, 1000), ["zero", "one"]);
+        await store.close();
+      } finally {
+        IDBObjectStore.prototype.getAll = getAll;
+      }
+    },
+  },
+  {
+    name: "takes over a damaged slot that another tab has left",
+    run: async (name, user) => {
+      const first = await IndexedDbStore.open(name, user);
+      await begin(name, user);
+      await change(name, (table) =>
+        table("own").put({ slot: `${user.fingerprint} 1`, place: 0, client: CLIENT, length: "x" }),
+      );
+      await first.close();
+      const found: IndexedDbDamage[] = [];
+      const store = await IndexedDbStore.open(name, user, { onDamaged: (one) => found.push(one) });
+      const [left, ...rest] = await store.abandoned();
+      same([found.length, rest.length], [1, 0]);
+      same(await left?.read(CLIENT, 0, 10, 1000), ["zero", "one", "two"]);
+      await left?.close();
+      await store.close();
+    },
+  },
+];
+
+/** A slot with three operations, of which one is acknowledged, and a cursor. */
+async function begin(name: string, user: User): Promise<void> {
+  const store = await IndexedDbStore.open(name, user);
+  await store.begin(CLIENT);
+  await store.append(CLIENT, 0, ["zero", "one", "two"]);
+  await store.acknowledge(CLIENT, 1);
+  await store.advance({ client: "other", index: 3, hash: "h" });
+  await store.close();
+}
+
+/** Changes rows behind the store's back. */
+async function change(name: string, work: (table: Tables) => void): Promise<void> {
+  await inTables(name, "readwrite", async (table) => work(table));
+}
+
+function rowsOf(name: string): Promise<object[]> {
+  return inTables(name, "readonly", async (table) => {
+    const all: object[] = [];
+    for (const one of ["own", "operations", "cursors"]) {
+      all.push(...(await done<object[]>(table(one).getAll())));
+    }
+    return all;
+  });
+}
+
+async function inTables<Result>(
+  name: string,
+  mode: IDBTransactionMode,
+  work: (table: Tables) => Promise<Result>,
+): Promise<Result> {
+  const database = await done(indexedDB.open(name, 1));
+  try {
+    const transaction = database.transaction(["own", "operations", "cursors"], mode);
+    const result = await work((table) => transaction.objectStore(table));
+    await new Promise((resolve, reject) => {
+      transaction.oncomplete = resolve;
+      transaction.onabort = reject;
+      transaction.commit();
+    });
+    return result;
+  } finally {
+    database.close();
+  }
+}
+
+function done<Value>(request: IDBRequest<Value>): Promise<Value> {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+}
+
+function includes(range: unknown, key: IDBValidKey): boolean {
+  return range instanceof IDBKeyRange && range.includes(key);
+}
+
+function same(actual: unknown, expected: unknown): void {
+  const [a, b] = [JSON.stringify(actual), JSON.stringify(expected)];
+  if (a !== b) throw new Error(`got ${a}, expected ${b}`);
+}
