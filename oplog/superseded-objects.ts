@@ -10,7 +10,7 @@ export interface Superseded {
 }
 
 /** What was superseded at one time. */
-interface Batch extends Superseded {
+interface SupersededBatch extends Superseded {
   readonly names: ReadonlySet<string>;
   readonly byNames: readonly string[];
   /** When the objects may be deleted. */
@@ -30,7 +30,7 @@ const REMEMBERED = 500_000;
  * forgotten a batch, sees overlaps in its listings, and compaction resolves them anew.
  */
 export class SupersededObjects {
-  readonly #users = new LRUCache<Fingerprint, readonly Batch[]>({
+  readonly #users = new LRUCache<Fingerprint, readonly SupersededBatch[]>({
     maxSize: REMEMBERED,
     sizeCalculation: (batches) => 1 + batches.reduce((sum, { names }) => sum + names.size, 0),
   });
@@ -80,7 +80,7 @@ export class SupersededObjects {
 
   /** The users who have objects that may be deleted by now. */
   dueUsers(now: number): Fingerprint[] {
-    const isDue = (batches: readonly Batch[]) => batches.some(({ due }) => due <= now);
+    const isDue = (batches: readonly SupersededBatch[]) => batches.some(({ due }) => due <= now);
     return [...this.#users].filter(([, batches]) => isDue(batches)).map(([user]) => user);
   }
 
@@ -102,7 +102,7 @@ export class SupersededObjects {
     return batches.filter(({ due, valid }) => due <= now && valid);
   }
 
-  #set(user: Fingerprint, batches: readonly Batch[]): void {
+  #set(user: Fingerprint, batches: readonly SupersededBatch[]): void {
     if (batches.length > 0) this.#users.set(user, batches);
     else this.#users.delete(user);
   }

@@ -7,7 +7,7 @@ import type { Fingerprint } from "../names.ts";
 import type { Telemetry } from "../telemetry.ts";
 import { Packer, type PackerOptions } from "./packer.ts";
 import { LIMITS, type PackingLimits, planSegments } from "./planner.ts";
-import { Slots } from "./slots.ts";
+import { Semaphore } from "./semaphore.ts";
 import { type CompactionTiming, TIMING } from "./timing.ts";
 
 export interface CompactionSchedulerOptions
@@ -62,7 +62,7 @@ export class CompactionScheduler {
   readonly #packer: Packer;
   readonly #jobs = new Map<Fingerprint, Job>();
   readonly #resting = new LRUCache<Fingerprint, Rest>({ max: RESTING_USERS });
-  readonly #slots = new Slots(AT_ONCE);
+  readonly #semaphore = new Semaphore(AT_ONCE);
   readonly #stop = new AbortController();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #deleteTimer: ReturnType<typeof setTimeout> | undefined;
@@ -147,7 +147,7 @@ export class CompactionScheduler {
     const { signal } = this.#stop;
     const { listings, now } = this.#options;
     await this.#deleteDue(user);
-    const packed = await this.#slots.run(async () =>
+    const packed = await this.#semaphore.run(async () =>
       signal.aborted ? undefined : this.#packer.pack(user),
     );
     if (packed === undefined) return false;
@@ -157,7 +157,7 @@ export class CompactionScheduler {
       listings.superseded.add(user, superseded, now() + deleteDelay);
       this.#deleteLater();
     } else if (superseded.length > 0 && !signal.aborted) {
-      await this.#slots.runFirst(() => this.#packer.delete(user, superseded));
+      await this.#semaphore.runFirst(() => this.#packer.delete(user, superseded));
     }
     if (fromReserve || errors.some((error) => error instanceof StorageFull)) {
       await this.#deleteAllDue(Infinity);
@@ -171,7 +171,7 @@ export class CompactionScheduler {
   async #deleteDue(user: Fingerprint, at = this.#options.now()): Promise<void> {
     const { listings } = this.#options;
     if (!listings.superseded.isDue(user, at)) return;
-    await this.#slots.runFirst(async () => {
+    await this.#semaphore.runFirst(async () => {
       // Once stopped, deletes nothing: a later compaction finds what is left.
       if (this.#stop.signal.aborted) return;
       // Whatever supersedes an object has to be there still.

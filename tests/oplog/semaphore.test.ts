@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { Slots } from "../../oplog/compaction/slots.ts";
+import { Semaphore } from "../../oplog/compaction/semaphore.ts";
 import { gate } from "../support/drivers.ts";
 
-describe("slots", () => {
-  it("run as many pieces of work at once as there are, also after a failure", async () => {
-    const slots = new Slots(2);
+describe("a semaphore", () => {
+  it("runs as many pieces of work at once as it was made for, also after a failure", async () => {
+    const semaphore = new Semaphore(2);
     const gates = Array.from({ length: 5 }, () => gate());
     let [running, most] = [0, 0];
     const all = gates.map(({ opened }, i) =>
-      slots.run(async () => {
+      semaphore.run(async () => {
         most = Math.max(most, ++running);
         await opened;
         running--;
@@ -26,19 +26,19 @@ describe("slots", () => {
     assert.equal(most, 2);
   });
 
-  it("run urgent work before all other work that waits, and otherwise in order", async () => {
-    const slots = new Slots(1);
+  it("runs urgent work before all other work that waits, and otherwise in order", async () => {
+    const semaphore = new Semaphore(1);
     const order: string[] = [];
     const { opened, open } = gate();
     const note = (name: string) => async () => {
       order.push(name);
     };
     const all = [
-      slots.run(() => opened),
-      slots.run(note("first")),
-      slots.run(note("second")),
-      slots.runFirst(note("urgent")),
-      slots.runFirst(note("urgent too")),
+      semaphore.run(() => opened),
+      semaphore.run(note("first")),
+      semaphore.run(note("second")),
+      semaphore.runFirst(note("urgent")),
+      semaphore.runFirst(note("urgent too")),
     ];
     open();
     await Promise.all(all);

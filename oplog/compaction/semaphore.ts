@@ -1,5 +1,5 @@
 /** Runs pieces of work, at most a number of them at once; the others wait in the order they came. */
-export class Slots {
+export class Semaphore {
   #free: number;
   readonly #waiting: (() => void)[] = [];
   readonly #waitingFirst: (() => void)[] = [];
