@@ -178,7 +178,7 @@ export class FilesystemDriver implements Driver {
       added.forEach((name, i) => {
         const size = found[i];
         if (size !== undefined) sizes.set(name, size);
-        // Listed twice and missing twice: a dangling link, not an object.
+        // Listed twice and missing twice: a name without a file, which must not keep the list going.
         else if (missed.has(name)) sizes.set(name, null);
         else missed.add(name);
       });
