@@ -2,9 +2,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { AnomalyMonitor } from "../oplog/anomalies.ts";
 import { Appender } from "../oplog/appender.ts";
-import type { PackingLimits } from "../oplog/compaction/planner.ts";
-import { CompactionScheduler } from "../oplog/compaction/scheduler.ts";
-import { type CompactionTiming, TIMING } from "../oplog/compaction/timing.ts";
+import {
+  CompactionScheduler,
+  type CompactionSchedulerOptions,
+} from "../oplog/compaction/scheduler.ts";
+import { TIMING } from "../oplog/compaction/timing.ts";
 import { DamagedObjects } from "../oplog/damaged-objects.ts";
 import { EntryReader } from "../oplog/entries.ts";
 import { ListingCache } from "../oplog/listing-cache.ts";
@@ -44,7 +46,7 @@ export interface WiringOptions {
   /** Milliseconds of Unix time. */
   readonly time?: () => number;
   /** What is packed and when; the defaults of compaction otherwise. */
-  readonly compaction?: { readonly limits: PackingLimits; readonly timing: CompactionTiming };
+  readonly compaction?: Pick<CompactionSchedulerOptions, "limits" | "timing">;
 }
 
 /** The parts that answer requests, and those that work in the background. */
@@ -122,6 +124,7 @@ export function wireService(options: ServiceWiringOptions): ServiceWiring {
     config.COMPACTION === "off"
       ? undefined
       : new CompactionScheduler({
+          driver,
           listings,
           objects,
           onForks,
@@ -131,7 +134,6 @@ export function wireService(options: ServiceWiringOptions): ServiceWiring {
           pause,
           onError: (user, error) => logger.error("a compaction failed", { user, error }),
           timing: {
-            ...TIMING,
             deleteDelay: Math.max(TIMING.deleteDelay, config.PACKED_RETENTION),
           },
           ...options.compaction,

@@ -3,6 +3,7 @@
  * checks the counts against those of a server.
  */
 import { RUNS_PER_USER } from "../../oplog/cached-listings.ts";
+import { SCAN_LISTS } from "../../oplog/compaction/idle-logs.ts";
 import { BYTES_PER_ENTRY } from "../../oplog/object-cache.ts";
 import { type CompactedClient, compactedClient } from "./compaction.ts";
 import type { Profile, Setup } from "./profiles.ts";
@@ -71,15 +72,19 @@ export class UsageModel {
     // An average month: the compaction of the whole log, divided by its months.
     const monthly = (requests: number) => (devicesPerUser * requests) / monthsStored;
     const listings = this.#listingsPerUser(setup) + LISTINGS_PER_SEGMENT * monthly(client.put);
+    // After its start, the server lists all users once, in this many parts, to find idle logs.
+    const objectsInPart = (users * this.objectsPerUser) / SCAN_LISTS;
+    const listsOfPart = Math.max(1, Math.ceil(objectsInPart / OBJECTS_PER_LIST));
+    const listed = users * this.objectsPerUser * (listings + STARTS_PER_MONTH);
     return {
       put: users * (appends + monthly(client.put)),
       get: users * (deliveries + firstSyncs * this.objectsPerUser + monthly(client.get)),
-      list: users * listings * this.listsPerListing,
+      list: users * listings * this.listsPerListing + STARTS_PER_MONTH * SCAN_LISTS * listsOfPart,
       delete: users * monthly(client.delete),
       stored: users * stored,
       sentByGet:
         users * (deliveries * payloadBytes + firstSyncs * stored + monthly(client.sentByGet)),
-      sentByList: users * listings * this.objectsPerUser * BYTES_PER_LISTED_OBJECT,
+      sentByList: listed * BYTES_PER_LISTED_OBJECT,
     };
   }
 

@@ -9,7 +9,12 @@ import type { Overlap, Run, Sequence } from "../sequence.ts";
 import type { Superseded } from "../superseded-objects.ts";
 import type { Telemetry } from "../telemetry.ts";
 import { forEachLimited } from "../workers.ts";
-import { type PackingLimits, planSegments } from "./planner.ts";
+import {
+  FEWEST_OPERATIONS,
+  fewestOperations,
+  type PackingLimits,
+  planSegments,
+} from "./planner.ts";
 
 export interface PackerOptions {
   readonly listings: ListingCache;
@@ -89,12 +94,14 @@ export class Packer {
    * storage keeps for this. An object that cannot be packed stays as it is, with its error, and keeps
    * no other object from being packed; but `ObjectMissing` is thrown, because another process has
    * compacted the log meanwhile.
+   *
+   * @param idle whether whatever can be packed is worth it
    */
-  async pack(user: Fingerprint): Promise<Packed> {
+  async pack(user: Fingerprint, idle: boolean): Promise<Packed> {
     // A put that failed may have stored its segment nevertheless.
     let mayHaveStored = true;
     try {
-      const packed = await this.#packAll(user);
+      const packed = await this.#packAll(user, idle);
       mayHaveStored = packed.superseded.length + packed.errors.length > 0;
       return packed;
     } finally {
@@ -121,16 +128,17 @@ export class Packer {
     }
   }
 
-  async #packAll(user: Fingerprint): Promise<Packed> {
-    const { listings, pause, signal } = this.#options;
+  async #packAll(user: Fingerprint, idle: boolean): Promise<Packed> {
+    const { limits, listings, pause, signal } = this.#options;
     const listing = await listings.getStale(user);
+    const fewest = idle ? FEWEST_OPERATIONS : fewestOperations(listing, limits);
     const all: Superseded[] = [];
     const errors: unknown[] = [];
     let fromReserve = false;
     for (const [client, sequence] of listing.clients) {
       const superseded: Run[] = [];
       const added: Run[] = [];
-      for (const work of this.#workOn(user, client, sequence)) {
+      for (const work of this.#workOn(user, client, sequence, fewest)) {
         await pause();
         if (signal.aborted || fromReserve) break;
         try {
@@ -155,11 +163,16 @@ export class Packer {
   }
 
   /** The pieces of work that there are for a client: overlaps to resolve, and segments to store. */
-  #workOn(user: Fingerprint, client: string, sequence: Sequence): (() => Promise<Change>)[] {
+  #workOn(
+    user: Fingerprint,
+    client: string,
+    sequence: Sequence,
+    fewest: number,
+  ): (() => Promise<Change>)[] {
     const overlaps = sequence.overlaps();
     return [
       ...overlaps.map((overlap) => () => this.#resolve(user, client, sequence, overlap)),
-      ...planSegments(sequence, this.#options.limits).map((runs) => async () => {
+      ...planSegments(sequence, this.#options.limits, fewest).map((runs) => async () => {
         const entries = runs.map((run) => ({ first: run.first, last: run.last, runs: [run] }));
         return { superseded: runs, ...(await this.#store(user, client, entries)) };
       }),

@@ -1,21 +1,35 @@
 import { setTimeout } from "node:timers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { LRUCache } from "lru-cache";
-import { ObjectMissing, StorageFull } from "../../storage/driver.ts";
+import { type Driver, ObjectMissing, StorageFull } from "../../storage/driver.ts";
 import type { Listing } from "../listing.ts";
 import type { Fingerprint } from "../names.ts";
 import type { Telemetry } from "../telemetry.ts";
+import { Deleter } from "./deleter.ts";
+import { IdleLogs } from "./idle-logs.ts";
 import { Packer, type PackerOptions } from "./packer.ts";
-import { LIMITS, type PackingLimits, planSegments } from "./planner.ts";
+import {
+  FEWEST_OPERATIONS,
+  fewestOperations,
+  hasWork,
+  LIMITS,
+  type PackingLimits,
+} from "./planner.ts";
 import { Semaphore } from "./semaphore.ts";
 import { type CompactionTiming, TIMING } from "./timing.ts";
 
 export interface CompactionSchedulerOptions
   extends Pick<PackerOptions, "listings" | "objects" | "onForks" | "settle" | "telemetry">,
-    Partial<Pick<PackerOptions, "limits" | "pause">> {
-  readonly timing?: CompactionTiming;
-  /** Called for a compaction that failed. Nothing is lost by it, and it is tried again later. */
-  readonly onError?: (user: Fingerprint, error: unknown) => void;
+    Partial<Pick<PackerOptions, "pause">> {
+  readonly driver: Driver;
+  /** The defaults where they are not set. */
+  readonly limits?: Partial<PackingLimits>;
+  readonly timing?: Partial<CompactionTiming>;
+  /**
+   * Called for a compaction that failed, or without a user where storage could not be searched for
+   * idle logs. Nothing is lost by it, and it is tried again later.
+   */
+  readonly onError?: (user: Fingerprint | undefined, error: unknown) => void;
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number;
 }
@@ -38,6 +52,8 @@ interface Job {
   /** Waiting, or running and grown: since when there may be work, and the last append. */
   since: number;
   lastAppend: number;
+  /** Whether whatever can be packed is worth it. */
+  idle: boolean;
   /** Running: the log is to be looked at again. */
   grown: boolean;
   /** How often in a row it has failed. */
@@ -60,42 +76,61 @@ export class CompactionScheduler {
   readonly #timing: CompactionTiming;
   readonly #telemetry: Telemetry;
   readonly #packer: Packer;
+  readonly #deleter: Deleter;
+  readonly #idleLogs: IdleLogs;
   readonly #jobs = new Map<Fingerprint, Job>();
   readonly #resting = new LRUCache<Fingerprint, Rest>({ max: RESTING_USERS });
   readonly #semaphore = new Semaphore(AT_ONCE);
   readonly #stop = new AbortController();
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #deleteTimer: ReturnType<typeof setTimeout> | undefined;
-  #deleting: Promise<void> = Promise.resolve();
-  #releasing: Promise<void> | undefined;
 
   constructor(options: CompactionSchedulerOptions) {
-    const { limits = LIMITS, timing = TIMING, telemetry } = options;
-    const { pause = async () => undefined } = options;
+    const { telemetry, pause = async () => undefined } = options;
+    const limits = { ...LIMITS, ...options.limits };
+    const timing = { ...TIMING, ...options.timing };
     this.#options = options;
     this.#limits = limits;
     this.#timing = timing;
     this.#telemetry = telemetry;
     const { signal } = this.#stop;
     this.#packer = new Packer({ ...options, limits, pause, telemetry, signal });
+    this.#deleter = new Deleter({
+      ...options,
+      packer: this.#packer,
+      semaphore: this.#semaphore,
+      timing,
+      signal,
+      onError: (user, error) => this.#failed(user, error),
+    });
+    this.#idleLogs = new IdleLogs({
+      ...options,
+      timing,
+      pause,
+      isWorthPacking: (listing) => hasWork(listing, limits, FEWEST_OPERATIONS),
+      onIdle: (user) => this.#packIdle(user),
+      onError: (error) => this.#failed(undefined, error),
+    });
   }
 
   /** To be called when a log has grown. */
   appended(user: Fingerprint): void {
+    this.#idleLogs.touch(user);
+    this.#idleLogs.start();
     const job = this.#jobs.get(user);
-    if (job === undefined) this.#wait(user);
-    else this.#grow(job);
+    if (job === undefined) {
+      this.#wait(user);
+    } else {
+      job.idle = false;
+      this.#grow(job);
+    }
   }
 
   /** To be called with a listing from storage: another process may have left work in the log. */
   loaded(user: Fingerprint, listing: Listing): void {
+    this.#idleLogs.start();
     if (this.#jobs.has(user) || this.#restOf(user) !== undefined) return;
-    for (const sequence of listing.clients.values()) {
-      if (sequence.overlaps().length > 0 || planSegments(sequence, this.#limits).length > 0) {
-        this.#wait(user);
-        return;
-      }
-    }
+    const fewest = fewestOperations(listing, this.#limits);
+    if (hasWork(listing, this.#limits, fewest)) this.#wait(user);
   }
 
   /**
@@ -103,11 +138,7 @@ export class CompactionScheduler {
    * the storage that is being made may miss it, but all appends fail until there is room.
    */
   full(): void {
-    const { superseded } = this.#options.listings;
-    if (this.#stop.signal.aborted || superseded.isEmpty) return;
-    this.#releasing ??= this.#deleteAllDue(Infinity).finally(() => {
-      this.#releasing = undefined;
-    });
+    this.#deleter.release();
   }
 
   /** Resolves once there is nothing to compact. */
@@ -122,20 +153,21 @@ export class CompactionScheduler {
   async stop(): Promise<void> {
     this.#stop.abort();
     clearTimeout(this.#timer);
-    clearTimeout(this.#deleteTimer);
+    await this.#idleLogs.stop();
     for (const [user, { state }] of this.#jobs) if (state === "waiting") this.#jobs.delete(user);
     await this.#running();
-    await this.#deleting;
-    await this.#releasing;
+    await this.#deleter.stop();
   }
 
   /**
    * Packs what is worth it now, and deletes what that supersedes. Returns whether something was
    * packed. Throws why a part of it could not be packed, when all the rest is done.
+   *
+   * @param idle whether whatever can be packed is worth it
    */
-  async compact(user: Fingerprint): Promise<boolean> {
+  async compact(user: Fingerprint, idle = false): Promise<boolean> {
     try {
-      return await this.#compact(user);
+      return await this.#compact(user, idle);
     } catch (error) {
       // A put or a delete may have happened nevertheless.
       this.#options.listings.invalidate(user);
@@ -143,80 +175,39 @@ export class CompactionScheduler {
     }
   }
 
-  async #compact(user: Fingerprint): Promise<boolean> {
+  async #compact(user: Fingerprint, idle: boolean): Promise<boolean> {
     const { signal } = this.#stop;
-    const { listings, now } = this.#options;
-    await this.#deleteDue(user);
+    await this.#deleter.deleteDue(user);
     const packed = await this.#semaphore.run(async () =>
-      signal.aborted ? undefined : this.#packer.pack(user),
+      signal.aborted ? undefined : this.#packer.pack(user, idle),
     );
     if (packed === undefined) return false;
     const { superseded, errors, fromReserve } = packed;
-    const { deleteDelay } = this.#timing;
-    if (deleteDelay > 0) {
-      listings.superseded.add(user, superseded, now() + deleteDelay);
-      this.#deleteLater();
-    } else if (superseded.length > 0 && !signal.aborted) {
-      await this.#semaphore.runFirst(() => this.#packer.delete(user, superseded));
-    }
+    await this.#deleter.delete(user, superseded);
     if (fromReserve || errors.some((error) => error instanceof StorageFull)) {
-      await this.#deleteAllDue(Infinity);
+      await this.#deleter.deleteAllDue(Infinity);
     }
     // Now that there is room, what failed is tried again at once.
     if (errors.length > 0 && !fromReserve) throw errors[0];
     return superseded.length > 0;
   }
 
-  /** Deletes the superseded objects of a user that have stayed for long enough. */
-  async #deleteDue(user: Fingerprint, at = this.#options.now()): Promise<void> {
-    const { listings } = this.#options;
-    if (!listings.superseded.isDue(user, at)) return;
-    await this.#semaphore.runFirst(async () => {
-      // Once stopped, deletes nothing: a later compaction finds what is left.
-      if (this.#stop.signal.aborted) return;
-      // Whatever supersedes an object has to be there still.
-      await listings.fresh(user);
-      await this.#packer.delete(user, listings.superseded.takeDue(user, at));
-    });
-  }
-
-  /** Looks from time to time for superseded objects to delete. */
-  #deleteLater(): void {
-    const { debounce, deleteDelay } = this.#timing;
-    if (this.#stop.signal.aborted || this.#options.listings.superseded.isEmpty) return;
-    this.#deleteTimer ??= setTimeout(
-      () => {
-        this.#deleting = this.#deleteAllDue().then(() => {
-          this.#deleteTimer = undefined;
-          this.#deleteLater();
-        });
-      },
-      Math.max(debounce, deleteDelay / 4),
-    );
-    this.#deleteTimer.unref();
-  }
-
-  /** @param at the time by which it is due; all of it is where there is no room for anything else */
-  async #deleteAllDue(at = this.#options.now()): Promise<void> {
-    const { listings, onError } = this.#options;
-    for (const user of listings.superseded.dueUsers(at)) {
-      try {
-        await this.#deleteDue(user, at);
-      } catch (error) {
-        // A later compaction finds what is left.
-        listings.invalidate(user);
-        this.#telemetry.count("compaction", "failed");
-        onError?.(user, error);
-      }
+  #packIdle(user: Fingerprint): void {
+    const job = this.#jobs.get(user);
+    if (job === undefined) {
+      this.#wait(user, true);
+    } else {
+      job.idle = true;
+      this.#grow(job);
     }
   }
 
-  #wait(user: Fingerprint): void {
+  #wait(user: Fingerprint, idle = false): void {
     if (this.#stop.signal.aborted) return;
     const now = this.#options.now();
     const failures = this.#resting.get(user)?.failures ?? 0;
-    const job: Job = { state: "waiting", since: now, lastAppend: now, grown: false, failures };
-    this.#jobs.set(user, job);
+    const times = { since: now, lastAppend: now };
+    this.#jobs.set(user, { state: "waiting", ...times, idle, grown: false, failures });
     this.#tickLater();
   }
 
@@ -234,6 +225,7 @@ export class CompactionScheduler {
 
   #rest(user: Fingerprint, failures: number): void {
     this.#resting.set(user, { until: this.#options.now() + this.#timing.backoff, failures });
+    if (failures > 0) this.#idleLogs.touch(user);
   }
 
   #tickLater(): void {
@@ -263,7 +255,7 @@ export class CompactionScheduler {
     job.state = "running";
     job.grown = false;
     try {
-      const packed = await this.compact(user);
+      const packed = await this.compact(user, job.idle);
       job.failures = 0;
       if (packed) {
         // Small segments may fill a large one by now.
@@ -279,8 +271,7 @@ export class CompactionScheduler {
         this.#grow(job);
       } else {
         this.#rest(user, job.failures);
-        this.#telemetry.count("compaction", "failed");
-        this.#options.onError?.(user, error);
+        this.#failed(user, error);
       }
     }
     if (job.grown && !this.#stop.signal.aborted) {
@@ -289,6 +280,11 @@ export class CompactionScheduler {
     } else {
       this.#jobs.delete(user);
     }
+  }
+
+  #failed(user: Fingerprint | undefined, error: unknown): void {
+    this.#telemetry.count("compaction", "failed");
+    this.#options.onError?.(user, error);
   }
 
   async #running(): Promise<void> {

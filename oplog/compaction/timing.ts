@@ -9,6 +9,10 @@ export interface CompactionTiming {
    * then, a list or a copy of the storage that began before has ended, so that it cannot miss both.
    */
   readonly deleteDelay: number;
+  /** A log is packed whatever it holds once nothing was appended to it for this long. */
+  readonly idle: number;
+  /** The time between two looks for idle logs, each with a step of the scan. */
+  readonly scanStep: number;
   /** How long a log is left alone after it could not be compacted, or was found not worth it. */
   readonly backoff: number;
 }
@@ -18,5 +22,7 @@ export const TIMING: CompactionTiming = {
   debounce: 1_000,
   maxDelay: 30_000,
   deleteDelay: 5_000,
+  idle: 24 * 60 * 60_000,
+  scanStep: 60_000,
   backoff: 60_000,
 };

@@ -1,14 +1,23 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { type PackingLimits, planSegments } from "../../oplog/compaction/planner.ts";
-import { byName, isOverlap, type Run, Sequence } from "../../oplog/sequence.ts";
+import {
+  FEWEST_OPERATIONS,
+  fewestOperations,
+  type PackingLimits,
+  planSegments,
+} from "../../oplog/compaction/planner.ts";
+import { Listing } from "../../oplog/listing.ts";
+import { formatName } from "../../oplog/names.ts";
+import { byName, isOverlap, lengthOf, type Run, Sequence } from "../../oplog/sequence.ts";
+import { newClient, someFingerprint } from "../support/users.ts";
 
 const LINE_OVERHEAD = 100;
 
 const limits: fc.Arbitrary<PackingLimits> = fc.record({
   operations: fc.integer({ min: 2, max: 20 }),
   bytes: fc.integer({ min: 300, max: 5000 }),
+  objects: fc.constant(1000),
 });
 
 /** Runs of all kinds, with holes and overlaps here and there. */
@@ -41,9 +50,10 @@ function sequenceOf(some: readonly Run[]): Sequence {
 describe("the planner", () => {
   it("packs two or more small consecutive objects, none of them twice and never the last one", () => {
     fc.assert(
-      fc.property(runs, limits, (some, limits) => {
+      fc.property(runs, limits, fc.option(fc.integer({ min: 2, max: 20 })), (some, limits, few) => {
         const sequence = sequenceOf(some);
-        const packs = planSegments(sequence, limits);
+        const fewest = Math.min(few ?? limits.operations, limits.operations);
+        const packs = planSegments(sequence, limits, fewest);
         const last = Math.max(-1, ...some.map((run) => run.last));
         const lone = new Set(
           [...sequence.within({ first: 0, last: Number.MAX_SAFE_INTEGER })].filter(
@@ -60,7 +70,10 @@ describe("the planner", () => {
           });
           const operations = (pack.at(-1)?.last ?? 0) - (pack[0]?.first ?? 0) + 1;
           const bytes = pack.reduce((sum, { size }) => sum + size + LINE_OVERHEAD, 0);
-          assert.ok(operations >= limits.operations || bytes >= limits.bytes);
+          assert.ok(operations >= fewest || bytes >= limits.bytes);
+          if (operations < limits.operations && bytes < limits.bytes) {
+            for (const run of pack) assert.ok(2 * lengthOf(run) <= operations);
+          }
           assert.ok(bytes < 2 * (limits.bytes + pack.length * LINE_OVERHEAD));
         }
         const packed = packs.flat();
@@ -78,7 +91,7 @@ describe("the planner", () => {
       sequenceOf(
         Array.from({ length: count }, (_, i) => ({ first: i, last: i, md5: "0".repeat(32), size })),
       );
-    const limits = { operations: 10, bytes: 100_000 };
+    const limits = { operations: 10, bytes: 100_000, objects: 1000 };
     assert.deepEqual(planSegments(singles(10, 1), limits), []);
     assert.deepEqual(
       planSegments(singles(11, 1), limits).map(({ length }) => length),
@@ -103,7 +116,7 @@ describe("the planner", () => {
    *   of operations, and once because of their bytes.
    */
   it("keeps a log's objects in proportion to its bytes, and writes each byte about three times at most", () => {
-    const limits = { operations: 16, bytes: 20_000 };
+    const limits = { operations: 16, bytes: 20_000, objects: 1000 };
     const append = fc.record({
       operations: fc.oneof(
         { weight: 8, arbitrary: fc.constant(1) },
@@ -155,4 +168,94 @@ describe("the planner", () => {
       { numRuns: 60 },
     );
   });
+
+  it("rewrites an operation at most log2(256) + 2 times, and leaves few objects, however often a log is idle", () => {
+    const limits = { operations: 256, bytes: 2 ** 20, objects: 1000 };
+    const append = fc.record({
+      operations: fc.oneof(
+        { weight: 4, arbitrary: fc.constant(1) },
+        { weight: 1, arbitrary: fc.integer({ min: 2, max: 100 }) },
+      ),
+      idle: fc.boolean(),
+    });
+    fc.assert(
+      fc.property(fc.array(append, { minLength: 1, maxLength: 400, size: "max" }), (appends) => {
+        let stored: Run[] = [];
+        const rewritten: number[] = [];
+        for (const { operations, idle } of appends) {
+          const first = rewritten.length;
+          const last = first + operations - 1;
+          for (let i = 0; i < operations; i++) rewritten.push(0);
+          stored.push({ first, last, md5: String(first), size: 100 * operations });
+          const fewest = idle ? FEWEST_OPERATIONS : limits.operations;
+          for (;;) {
+            const packs = planSegments(sequenceOf(stored), limits, fewest);
+            if (packs.length === 0) break;
+            for (const pack of packs) {
+              const segment = segmentOf(pack);
+              stored = [...stored.filter((run) => !pack.includes(run)), segment].sort(byName);
+              for (let i = segment.first; i <= segment.last; i++) {
+                rewritten[i] = (rewritten[i] ?? 0) + 1;
+              }
+            }
+          }
+          if (!idle) continue;
+          // Between two segments of 256 operations and more.
+          let [objects, held] = [0, 0];
+          for (const run of stored.slice(0, -1)) {
+            [objects, held] =
+              lengthOf(run) < limits.operations ? [objects + 1, held + lengthOf(run)] : [0, 0];
+            assert.ok(objects <= 2 * Math.sqrt(held) + 1, `${objects} objects of ${held}`);
+          }
+        }
+        assert.ok(Math.max(...rewritten) <= Math.log2(limits.operations) + 2);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it("packs shorter stretches of a user who has many small objects, in use or not", () => {
+    const limits = { operations: 16, bytes: 100_000, objects: 20 };
+    const user = someFingerprint();
+    const clients = Array.from({ length: 20 }, newClient);
+    const stored = new Map(clients.map((client): [string, Run[]] => [client, []]));
+    let [written, most] = [0, 0];
+    for (let index = 0; index < 30; index++) {
+      for (const client of clients) {
+        const runs = stored.get(client) ?? [];
+        runs.push({ first: index, last: index, md5: "0".repeat(32), size: 1 });
+        const listing = new Listing(
+          [...stored]
+            .flatMap(([client, runs]) =>
+              runs.map(({ size, ...run }) => ({
+                name: formatName({ user, client, ...run }),
+                size,
+              })),
+            )
+            .sort((a, b) => (a.name < b.name ? -1 : 1)),
+        );
+        most = Math.max(most, listing.runs);
+        for (;;) {
+          const packs = planSegments(sequenceOf(runs), limits, fewestOperations(listing, limits));
+          if (packs.length === 0) break;
+          for (const pack of packs) {
+            const segment = segmentOf(pack);
+            written += lengthOf(segment);
+            const [start] = pack;
+            assert.ok(start !== undefined);
+            runs.splice(runs.indexOf(start), pack.length, segment);
+          }
+        }
+      }
+    }
+    // At 160 small objects, 2 operations are enough. With 16 it would be 20 × 16 of them.
+    assert.ok(most < 200, `${most}`);
+    assert.ok(written <= 20 * 30 * (Math.log2(limits.operations) + 2), `${written}`);
+  });
 });
+
+function segmentOf(pack: readonly Run[]): Run {
+  const [start, end] = [pack[0], pack.at(-1)];
+  assert.ok(start !== undefined && end !== undefined);
+  return { ...start, last: end.last, size: pack.reduce((sum, { size }) => sum + size, 0) };
+}

@@ -73,8 +73,15 @@ describe("any interleaving of compactions, crashes, appends and reads", () => {
           bytes: fc.constantFrom(0, 100_000),
           operations: fc.constantFrom(2, 4),
           size: fc.constantFrom(300, 1500, 100_000),
+          many: fc.constantFrom(1, 1000),
         }),
-        async (scheduler, { objects, forks }, actions, fates, { ttl, bytes, operations, size }) => {
+        async (
+          scheduler,
+          { objects, forks },
+          actions,
+          fates,
+          { ttl, bytes, operations, size, many },
+        ) => {
           const storage = new MemoryDriver();
           const wait = async () => {
             await scheduler.schedule(Promise.resolve(), "page");
@@ -97,10 +104,11 @@ describe("any interleaving of compactions, crashes, appends and reads", () => {
             const listings = listingsOn(driver, { ttl });
             const objects = objectsOn(driver, bytes);
             const compactor = new CompactionScheduler({
+              driver,
               listings,
               objects,
               now: () => 0,
-              limits: { operations, bytes: size },
+              limits: { operations, bytes: size, objects: many },
               timing: { debounce: 0, maxDelay: 0, deleteDelay: 0, backoff: 0 },
               telemetry: NO_TELEMETRY,
             });
@@ -123,7 +131,7 @@ describe("any interleaving of compactions, crashes, appends and reads", () => {
             assert.ok(device !== undefined && chosen !== undefined);
             const { log, listings, compactor } = chosen;
             if (kind === "compact") {
-              return compactor.compact(USER).catch((error: unknown) => {
+              return compactor.compact(USER, choice % 2 === 0).catch((error: unknown) => {
                 // As if the process had ended here, except for what it has in memory.
                 listings.invalidate(USER);
                 if (!(error instanceof Error) || !/^(StorageUnav|ObjectMiss)/.test(error.name))
@@ -147,7 +155,7 @@ describe("any interleaving of compactions, crashes, appends and reads", () => {
               inOrder(await operationsOf(await log.read(USER, new Map()))),
               expected,
             );
-            while (await compactor.compact(USER)) {
+            while (await compactor.compact(USER, true)) {
               assert.deepEqual(
                 inOrder(await operationsOf(await log.read(USER, new Map()))),
                 expected,

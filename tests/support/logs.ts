@@ -96,6 +96,7 @@ export function processOn(
   const listings = new ListingCache({ driver, ttl, maxRuns: 10_000, now, telemetry });
   const objects = new ObjectCache({ driver, maxBytes: 0, telemetry });
   const compactor = new CompactionScheduler({
+    driver,
     listings,
     objects,
     now,

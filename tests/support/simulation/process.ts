@@ -23,6 +23,7 @@ export interface ProcessOptions {
   readonly retention: number;
   readonly packOperations: number;
   readonly packBytes: number;
+  readonly packObjects: number;
 }
 
 /** The operations of a request. */
@@ -72,8 +73,19 @@ export class SimulatedProcess {
       now,
       time: () => 1_700_000_000_000 + now(),
       compaction: {
-        limits: { operations: options.packOperations, bytes: options.packBytes },
-        timing: { debounce: NEVER, maxDelay: NEVER, deleteDelay: options.retention, backoff: 0 },
+        limits: {
+          operations: options.packOperations,
+          bytes: options.packBytes,
+          objects: options.packObjects,
+        },
+        timing: {
+          debounce: NEVER,
+          maxDelay: NEVER,
+          deleteDelay: options.retention,
+          idle: NEVER,
+          scanStep: NEVER,
+          backoff: 0,
+        },
       },
       telemetry: NO_TELEMETRY,
       pause: async () => undefined,
@@ -112,10 +124,10 @@ export class SimulatedProcess {
   }
 
   /** Compacts a log, unless that is under way: there is one compaction of a user at a time. */
-  async compact(user: Fingerprint): Promise<boolean> {
+  async compact(user: Fingerprint, idle: boolean): Promise<boolean> {
     if (this.#compaction === undefined || this.#compacting.has(user)) return false;
     this.#compacting.add(user);
-    const work = this.#compaction.compact(user).finally(() => this.#compacting.delete(user));
+    const work = this.#compaction.compact(user, idle).finally(() => this.#compacting.delete(user));
     return this.unlessDead(work);
   }
 

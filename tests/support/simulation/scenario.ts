@@ -123,6 +123,7 @@ function processOptions(random: Random): ProcessOptions {
     retention: random.of([0, 0, 5, 100, 1e9]),
     packOperations: random.between(2, 6),
     packBytes: random.of([300, 1500, 100_000]),
+    packObjects: random.of([1, 4, 1000]),
   };
 }
 

@@ -119,7 +119,7 @@ class World {
         await this.#request(device, this.#processOf(device));
         return;
       case "compact":
-        await this.#compact(this.#anyProcess(), model.user);
+        await this.#compact(this.#anyProcess(), model.user, this.#random.chance(0.3));
         return;
       case "sign":
         device.signs = true;
@@ -277,9 +277,9 @@ class World {
     }
   }
 
-  async #compact(process: SimulatedProcess, user: Fingerprint): Promise<boolean> {
+  async #compact(process: SimulatedProcess, user: Fingerprint, idle: boolean): Promise<boolean> {
     try {
-      return await process.compact(user);
+      return await process.compact(user, idle);
     } catch (error) {
       const expected = [StorageUnavailable, ObjectMissing, Died];
       if (!expected.some((type) => error instanceof type)) throw error;
@@ -332,7 +332,7 @@ class World {
     }
     for (const model of this.#models) {
       await this.#readAll(model, process);
-      while (await process.compact(model.user)) await this.#readAll(model, process);
+      while (await process.compact(model.user, true)) await this.#readAll(model, process);
     }
     this.#replace(0);
     for (const model of this.#models) await this.#readAll(model, this.#anyProcess(0));
