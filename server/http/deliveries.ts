@@ -1,7 +1,9 @@
+import type { ServerRequest } from "srvx";
 import { ObjectDamaged } from "../../oplog/object-cache.ts";
 import type { Telemetry } from "../../oplog/telemetry.ts";
 import type { SyncResult, SyncService } from "../../sync/service.ts";
 import type { Permit } from "./concurrency-limiter.ts";
+import { disconnect } from "./disconnect.ts";
 import type { Reply } from "./response.ts";
 import { streamOf } from "./stream.ts";
 
@@ -32,16 +34,22 @@ export class Deliveries {
 
   /**
    * The body of an answer, and the result that it holds: without what turns out to be damaged. Ends
-   * the permit with the answer, or at once where nothing is to be sent.
+   * the permit with the answer, or at once where nothing is to be sent. An answer that was cut
+   * because its reader took nothing keeps its permit until its connection is gone.
    */
-  async begin(user: string, synced: SyncResult, permit: Permit): Promise<Delivery> {
+  async begin(
+    request: ServerRequest,
+    user: string,
+    synced: SyncResult,
+    permit: Permit,
+  ): Promise<Delivery> {
     for (let result = synced; ; ) {
       if (result.count === 0) {
         permit.release();
         return { result, body: null };
       }
       try {
-        return { result, body: await this.#stream(user, result, permit) };
+        return { result, body: await this.#stream(request, user, result, permit) };
       } catch (error) {
         if (!(error instanceof ObjectDamaged)) throw error;
         // Nothing was sent yet, so the answer can promise less.
@@ -50,17 +58,18 @@ export class Deliveries {
     }
   }
 
-  async #stream(user: string, result: SyncResult, permit: Permit) {
+  async #stream(request: ServerRequest, user: string, result: SyncResult, permit: Permit) {
     const { service, timeout, running, telemetry, onCut } = this.#options;
     running.count++;
     const body = streamOf(result.lines, {
       timeout,
       onEnd: ({ sent, error, stalled = false }) => {
         running.count--;
-        permit.release();
         service.refund(result, sent);
-        if (stalled) telemetry.count("stalled");
         if (error !== undefined) onCut(user, sent, error);
+        if (!stalled) return permit.release();
+        telemetry.count("stalled");
+        void disconnect(request).then(() => permit.release());
       },
     });
     return body.catch((error: unknown) => {

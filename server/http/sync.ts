@@ -39,7 +39,7 @@ export class SyncEndpoint {
       const synced = await service.sync(parsed, context);
       // Not before: the version vector of the request may be as large as its body.
       permit.free(context.bytes);
-      const { result, body } = await deliveries.begin(parsed.user, synced, permit);
+      const { result, body } = await deliveries.begin(request, parsed.user, synced, permit);
       const headers = {
         "Content-Type": LINES_TYPE,
         "Cache-Control": "no-store",
