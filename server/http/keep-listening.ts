@@ -1,51 +1,85 @@
-/** On Deno: listens again when no file was left for a connection, which ends its server. */
+/** On Bun and Deno: stops listening while connections use up the files, and listens again. */
 import { setTimeout as sleep } from "node:timers/promises";
+import { fileLimit, openFiles, SpareFiles } from "./open-files.ts";
 
-/** How long until it listens again, while idle connections close, in milliseconds. */
+/**
+ * How often Bun looks at how many files are open, in milliseconds. It does not say when none is left
+ * for a connection: it tries to accept it again and again, and uses a whole core.
+ */
+const LOOK_EVERY = 250;
+
+/** How long until it listens again, at least, while idle connections close, in milliseconds. */
 const AGAIN_AFTER = 100;
 
-/** The parts of a server of srvx that are used here. */
+/**
+ * Files that storage finds while connections have taken all others: Bun closes those that have sent
+ * nothing, or not all of a head, only after 12 seconds. On Deno they are free once it has stopped to
+ * listen, because it closes these connections at once, and it needs as many to listen again.
+ */
+const SPARE = 32;
+
+/** What srvx has of a server on each runtime. */
 export interface Served {
   readonly close: (force?: boolean) => Promise<void>;
+  readonly bun?: unknown;
   readonly deno?: { readonly server?: { readonly finished: Promise<void> } } | undefined;
 }
 
 export interface KeepListeningOptions {
   /** Listens on the same place as the first time. */
   readonly start: () => Promise<Served>;
-  /** Called with the reason when connections cannot be accepted, before it listens again. */
-  readonly onError: (error: unknown) => void;
+  /** Called with the reason when it no longer accepts connections. It listens again later. */
+  readonly onFull: (reason: unknown) => void;
   /** Called with the reason when it cannot listen again. */
   readonly onLost: (error: unknown) => void;
 }
 
-/** Keeps a server listening. Returns the function that closes it. */
+/** Keeps a server listening. Returns what closes it. */
 export function keepListening(
   first: Served,
-  { start, onError, onLost }: KeepListeningOptions,
+  { start, onFull, onLost }: KeepListeningOptions,
 ): Served["close"] {
+  const limit = fileLimit();
+  const isKnown = limit !== Number.POSITIVE_INFINITY;
+  const onBun = first.bun !== undefined;
+  const spare = new SpareFiles(onBun && isKnown ? SPARE : 0);
+  // On Bun half of the files are for connections, as on Node.
+  const most = onBun ? limit / 2 : limit - SPARE;
+  const hasRoom = () => !isKnown || openFiles() <= most;
   let server = first;
   let closing = false;
   let earlier: Promise<unknown> = Promise.resolve();
-  const again = async () => {
-    // Ends idle connections, also those that have sent nothing. Running requests continue.
+  let looking: ReturnType<typeof setInterval> | undefined;
+
+  const again = async (reason: unknown) => {
+    // Ends idle connections. Running requests continue.
     const ended = server.close();
+    spare.release();
     ended.catch(onLost);
+    onFull(reason);
     earlier = Promise.all([earlier, ended]);
-    await sleep(AGAIN_AFTER);
+    do await sleep(AGAIN_AFTER);
+    while (!closing && !hasRoom());
     if (closing) return;
     server = await start();
     watch();
   };
   const watch = () => {
-    server.deno?.server?.finished.catch((error: unknown) => {
-      onError(error);
-      again().catch(onLost);
-    });
+    spare.hold();
+    server.deno?.server?.finished.catch((error: unknown) => again(error).catch(onLost));
+    if (!onBun || !isKnown) return;
+    looking = setInterval(() => {
+      if (hasRoom()) return;
+      clearInterval(looking);
+      again(new Error(`more than half of ${limit} files are open`)).catch(onLost);
+    }, LOOK_EVERY);
+    looking.unref();
   };
   watch();
   return async (force) => {
     closing = true;
+    clearInterval(looking);
+    spare.release();
     await Promise.all([earlier, server.close(force)]);
   };
 }

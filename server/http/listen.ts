@@ -110,9 +110,9 @@ export async function listen(
         if (path !== undefined) shareSocket(path);
         return next;
       },
-      onError: (error) =>
+      onFull: (reason) =>
         onError(
-          `a connection could not be accepted: ${reasonOf(error)}; idle ones are closed; raise ulimit -n`,
+          `no connection is accepted until some have ended: ${reasonOf(reason)}; idle ones are closed; raise ulimit -n`,
         ),
       onLost: (error) =>
         onLost(new CannotListen(`could not listen again on ${place}: ${reasonOf(error)}`)),

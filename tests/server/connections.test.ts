@@ -1,15 +1,20 @@
 /** More connections than the process may have files, on a real server process. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import net from "node:net";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
+import { syncHead, syncRequest } from "../../bench/lib/requests.ts";
 import { maxConnections } from "../../server/http/connections.ts";
+import { fileLimit } from "../../server/http/open-files.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { commandFor, projectFolder, startServer } from "../support/process.ts";
 import { until } from "../support/socket.ts";
+import { newClient, newUser } from "../support/users.ts";
 
 const FILES = 128;
 const CONNECTIONS = 200;
+const APPENDS = 10;
 
 /** The server, which may open few files. */
 const [command, ...args] = commandFor("server.ts");
@@ -18,11 +23,11 @@ const limited = {
   folder: projectFolder,
 } as const;
 
-/** Connections that send nothing, and how many of them the server has closed. */
-function connectSilently(port: number): { closed: () => number; end: () => void } {
+/** Connections that send nothing, or no more than `start`, and how many the server has closed. */
+function connectSilently(port: number, start = ""): { closed: () => number; end: () => void } {
   let closed = 0;
   const sockets = Array.from({ length: CONNECTIONS }, () => {
-    const socket = net.connect(port, "localhost");
+    const socket = net.connect(port, "localhost", () => void (start && socket.write(start)));
     socket.on("error", () => undefined);
     socket.once("close", () => closed++);
     return socket;
@@ -34,11 +39,12 @@ describe("the limit of connections", () => {
   it("is half of the files that the process may open, without those it has open anyway", () => {
     const limits = (files: string) =>
       `Limit        Soft Limit   Hard Limit   Units\nMax open files   ${files}   4096   files\n`;
-    assert.equal(maxConnections(limits("1024")), 496);
-    assert.equal(maxConnections(limits("1048576")), 524_272);
-    assert.equal(maxConnections(limits("10")), 1);
-    assert.equal(maxConnections(limits("unlimited")), Number.POSITIVE_INFINITY);
-    assert.equal(maxConnections(""), Number.POSITIVE_INFINITY);
+    const maxAt = (text: string) => maxConnections(fileLimit(text));
+    assert.equal(maxAt(limits("1024")), 496);
+    assert.equal(maxAt(limits("1048576")), 524_272);
+    assert.equal(maxAt(limits("10")), 1);
+    assert.equal(maxAt(limits("unlimited")), Number.POSITIVE_INFINITY);
+    assert.equal(maxAt(""), Number.POSITIVE_INFINITY);
   });
 
   const folder = temporaryFolder();
@@ -61,20 +67,68 @@ describe("the limit of connections", () => {
     assert.equal(await server.end("SIGTERM"), 0);
   });
 
-  it(`T-46 ends silent connections when no file is left, and serves on${process.versions.deno === undefined ? " (skipped: Deno alone stops to listen then)" : ""}`, {
-    skip: process.versions.deno === undefined,
+  it(`T-46 stops listening when connections use up the files, answers what it has begun, and listens again${elsewhere === undefined ? " (skipped: Node goes on listening)" : ""}`, {
+    skip: elsewhere === undefined,
   }, async () => {
     const server = await startServer({ STORAGE: join(folder.path, "again") }, limited);
     for (let flood = 1; flood <= 3; flood++) {
-      const silent = connectSilently(server.port);
+      const appends = await Promise.all(
+        Array.from({ length: APPENDS }, () => beginAppend(server.port)),
+      );
+      // On Bun, the system holds back a connection for seconds that has sent nothing.
+      const silent = connectSilently(server.port, "P");
       await until(() => server.output().split("raise ulimit -n").length > flood);
-      await until(async () => await isReady(server.url));
-      assert.ok(silent.closed() > CONNECTIONS - FILES);
+      // Storage finds files, although Bun keeps the silent connections for 12 seconds.
+      for (const answer of await Promise.all(appends.map(({ finish }) => finish()))) {
+        assert.match(answer, /^HTTP\/1.1 200 /);
+      }
       silent.end();
+      await until(async () => await isReady(server.url));
     }
     assert.equal(await server.end("SIGTERM"), 0);
   });
+
+  it(`T-46 listens again once running requests that use up the files have ended${elsewhere === undefined ? " (skipped: Node goes on listening)" : ""}`, {
+    skip: elsewhere === undefined,
+  }, async () => {
+    const settings = { STORAGE: join(folder.path, "slow"), CLIENT_TIMEOUT: "1s" };
+    const server = await startServer(settings, limited);
+    const slow = connectSilently(server.port, `${syncHead(1000)}{`);
+    await until(() => server.output().includes("raise ulimit -n"));
+    await until(async () => await isReady(server.url));
+    slow.end();
+    assert.equal(await server.end("SIGTERM"), 0);
+  });
+
+  it(`T-46 ends silent connections when no file is left${process.versions.deno === undefined ? " (skipped: Deno alone ends them then)" : ""}`, {
+    skip: process.versions.deno === undefined,
+  }, async () => {
+    const server = await startServer({ STORAGE: join(folder.path, "ended") }, limited);
+    const silent = connectSilently(server.port);
+    await until(async () => silent.closed() > 0 && (await isReady(server.url)));
+    assert.ok(silent.closed() > CONNECTIONS - FILES);
+    silent.end();
+    assert.equal(await server.end("SIGTERM"), 0);
+  });
 });
+
+/** Begins the first append of a new user, and sends the last byte later. */
+async function beginAppend(port: number): Promise<{ finish: () => Promise<string> }> {
+  const user = newUser().base64;
+  const request = { user, client_id: newClient(), operation_index: 0, payload: "sealed" };
+  const text = syncRequest(JSON.stringify(request));
+  const socket = net.connect(port, "localhost");
+  await once(socket, "connect");
+  socket.write(text.subarray(0, -1));
+  return {
+    finish: async () => {
+      socket.write(text.subarray(-1));
+      const [answer] = await once(socket, "data");
+      socket.destroy();
+      return String(answer);
+    },
+  };
+}
 
 /** Connections are refused while the server does not listen. */
 function isReady(url: string): Promise<boolean> {

@@ -1,0 +1,65 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { keepListening, type Served } from "../../server/http/keep-listening.ts";
+import { until } from "../support/socket.ts";
+
+/** A server that says as Deno does that it accepts no more connections. */
+function served(finished: Promise<void>, close = async () => undefined): Served {
+  return { close, deno: { server: { finished } } };
+}
+
+describe("a server that has stopped to accept connections", () => {
+  const full = () => Promise.reject(new Error("too many open files"));
+
+  it("T-46 says why, listens again, and closes both servers at the end", async () => {
+    const reasons: string[] = [];
+    const closed: string[] = [];
+    let started = 0;
+    const close = keepListening(
+      served(full(), async () => void closed.push("first")),
+      {
+        start: async () => {
+          started++;
+          return served(Promise.resolve(), async () => void closed.push("second"));
+        },
+        onFull: (reason) => void reasons.push(String(reason)),
+        onLost: assert.ifError,
+      },
+    );
+    await until(() => started === 1);
+    assert.deepEqual(reasons, ["Error: too many open files"]);
+    await close();
+    assert.deepEqual(closed, ["first", "second"]);
+  });
+
+  it("T-46 reports that it cannot listen again", async () => {
+    const lost: string[] = [];
+    keepListening(served(full()), {
+      start: () => Promise.reject(new Error("the port is taken")),
+      onFull: () => undefined,
+      onLost: (reason) => void lost.push(String(reason)),
+    });
+    await until(() => lost.length > 0);
+    assert.deepEqual(lost, ["Error: the port is taken"]);
+  });
+
+  it("T-46 does not listen again once it is closed", async () => {
+    let started = 0;
+    let again: () => void = () => undefined;
+    const end = new Promise<void>((_resolve, reject) => {
+      again = () => reject(new Error("too many open files"));
+    });
+    const close = keepListening(served(end), {
+      start: async () => {
+        started++;
+        return served(Promise.resolve());
+      },
+      onFull: () => void close(),
+      onLost: assert.ifError,
+    });
+    again();
+    await end.catch(() => undefined);
+    await close();
+    assert.equal(started, 0);
+  });
+});
