@@ -2,8 +2,14 @@ import { LRUCache } from "lru-cache";
 import type { Listing } from "./listing.ts";
 import type { Fingerprint } from "./names.ts";
 
-/** What an entry takes besides its runs, counted in runs. */
-export const RUNS_PER_USER = 4;
+/** What a listing takes besides its runs, and what each client in it takes, counted in runs. */
+const RUNS_PER_USER = 4;
+const RUNS_PER_CLIENT = 2;
+
+/** The memory that a listing takes, counted in runs. */
+export function sizeInRuns(clients: number, runs: number): number {
+  return RUNS_PER_USER + clients * RUNS_PER_CLIENT + runs;
+}
 
 interface Held<Cached> {
   /** How many callers hold it. */
@@ -16,11 +22,11 @@ export class CachedListings<Cached extends { readonly listing: Listing }> {
   readonly #entries: LRUCache<Fingerprint, Cached>;
   readonly #held = new Map<Fingerprint, Held<Cached>>();
 
-  /** @param maxRuns how many runs are cached, over all users; each user counts `RUNS_PER_USER` more */
+  /** @param maxRuns how many runs are cached, over all users, by `sizeInRuns` */
   constructor(maxRuns: number) {
     this.#entries = new LRUCache<Fingerprint, Cached>({
       maxSize: maxRuns,
-      sizeCalculation: ({ listing }) => RUNS_PER_USER + listing.runs,
+      sizeCalculation: ({ listing }) => sizeInRuns(listing.clients.size, listing.runs),
     });
   }
 

@@ -20,7 +20,7 @@ export interface ListingCacheOptions {
   readonly driver: Driver;
   /** How long a cached listing may be served, in milliseconds; 0 for never, Infinity for always. */
   readonly ttl: number;
-  /** How many runs are cached, over all users; each user counts `RUNS_PER_USER` more. */
+  /** How many runs are cached, over all users; users and clients count as some more (`sizeInRuns`). */
   readonly maxRuns: number;
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number;

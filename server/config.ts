@@ -46,7 +46,10 @@ export const Settings = v.object({
   LISTING_CACHE_RUNS: v.optional(
     v.pipe(
       kind.whole("must be a whole number of at least 1", 1),
-      v.description("how many stored runs the listing cache holds, over all users"),
+      v.description(
+        "how many stored runs the listing cache holds, over all users; a user counts as 4 more, " +
+          "and a client as 2",
+      ),
     ),
     "1000000",
   ),

@@ -2,7 +2,7 @@
  * The requests that a server makes to S3 in a month, computed from a profile. tests/docs/cost.test.ts
  * checks the counts against those of a server.
  */
-import { RUNS_PER_USER } from "../../oplog/cached-listings.ts";
+import { sizeInRuns } from "../../oplog/cached-listings.ts";
 import { SCAN_LISTS } from "../../oplog/compaction/idle-logs.ts";
 import { BYTES_PER_ENTRY } from "../../oplog/object-cache.ts";
 import { type CompactedClient, compactedClient } from "./compaction.ts";
@@ -97,7 +97,7 @@ export class UsageModel {
       // A request with an operation lists twice: before it stores, and for its response.
       return DAYS_PER_MONTH * (pollsPerDay + 2 * operationsPerDay) + firstSyncs;
     }
-    const cachedRuns = this.#profile.users * (this.objectsPerUser + RUNS_PER_USER);
+    const cachedRuns = this.#profile.users * sizeInRuns(devicesPerUser, this.objectsPerUser);
     if (cachedRuns > this.#profile.listingCacheRuns) {
       throw new Error(`LISTING_CACHE_RUNS does not hold the listings of: ${this.#profile.name}`);
     }

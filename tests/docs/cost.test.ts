@@ -165,7 +165,7 @@ describe("the usage model", () => {
   });
 
   it("throws if the listing cache is too small", () => {
-    const large = { ...profile, listingCacheRuns: 12 * (259 + 4) - 1 };
+    const large = { ...profile, listingCacheRuns: 12 * (259 + 4 + 2 * 2) - 1 };
     assert.throws(() => usageOf(large, "LISTING_TTL=forever"), /LISTING_CACHE_RUNS/);
   });
 });
