@@ -20,16 +20,27 @@ export async function serveRaw(answer: (socket: Socket) => void): Promise<RawSer
   const connections = new Set<Socket>();
   let accepted = 0;
   const server = createServer((socket) => {
-    let head = "";
+    /** What has arrived of a request, and whether it was answered. */
+    let request = "";
+    let isAnswered = false;
     connections.add(socket);
     accepted++;
     // A client that goes away may reset the connection.
     socket.on("error", () => socket.destroy());
     socket.on("close", () => connections.delete(socket));
     socket.on("data", (data) => {
-      if (head.includes("\r\n\r\n")) return;
-      head += data.toString("latin1");
-      if (head.includes("\r\n\r\n")) answer(socket);
+      request += data.toString("latin1");
+      for (;;) {
+        const body = request.indexOf("\r\n\r\n") + 4;
+        if (body === 3) return;
+        if (!isAnswered) answer(socket);
+        isAnswered = true;
+        const length = Number(/\r\ncontent-length: *(\d+)/i.exec(request)?.[1] ?? 0);
+        if (request.length < body + length) return;
+        // Another request may follow on the same connection.
+        request = request.slice(body + length);
+        isAnswered = false;
+      }
     });
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
