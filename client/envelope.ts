@@ -68,11 +68,14 @@ export interface ContentKey {
 }
 
 /** The parts of a payload. Nothing in it is verified. */
-export interface Envelope extends Place {
+export interface Envelope {
   /** The bytes of the payload. */
   readonly bytes: Bytes;
   readonly version: number;
-  readonly fingerprint: string;
+  /** See `originOf`. */
+  readonly origin: Bytes;
+  readonly index: number;
+  readonly previous: Bytes;
   readonly wrapped: Bytes;
   readonly nonce: Bytes;
   /** Includes the tag. */
@@ -98,19 +101,16 @@ export async function newContentKey({ keys }: Identity): Promise<ContentKey> {
  * of the payload's bytes, which the next operation names.
  */
 export async function seal(
-  { keys, fingerprint }: Identity,
+  identity: Identity,
   content: ContentKey,
   { client, index, previous }: Place,
   { data, continues }: Content,
 ): Promise<{ readonly payload: string; readonly hash: Bytes }> {
-  const user = fromBase64url(fingerprint);
-  if (user?.length !== HASH_BYTES) throw new TypeError("the fingerprint is not a SHA-256");
   const iv = randomBytes(NONCE_BYTES);
   const associated = concat(
     Uint8Array.of(continues === undefined ? ENVELOPE_VERSION : CONTINUING_VERSION),
-    user,
-    uuidBytes(client),
-    indexBytes(index),
+    originOf(identity, client),
+    bytesOf(index, INDEX_BYTES),
     previous,
     content.wrapped,
     iv,
@@ -123,9 +123,16 @@ export async function seal(
     ),
   );
   const message = await signedMessage(associated, ciphertext);
-  const signature = await crypto.subtle.sign(OPERATION_PSS, keys.sign, message);
+  const signature = await crypto.subtle.sign(OPERATION_PSS, identity.keys.sign, message);
   const bytes = concat(associated, ciphertext, new Uint8Array(signature));
   return { payload: toBase64url(bytes), hash: await sha256(bytes) };
+}
+
+/** The user's fingerprint and the client id, as all envelopes of a client have them. */
+export function originOf({ fingerprint }: Identity, client: string): Bytes {
+  const user = fromBase64url(fingerprint);
+  if (user?.length !== HASH_BYTES) throw new TypeError("the fingerprint is not a SHA-256");
+  return concat(user, uuidBytes(client));
 }
 
 /** The length of the payload that data of a length becomes. */
@@ -148,8 +155,7 @@ export function parseEnvelope(identity: Identity, payload: string): Envelope | u
   return {
     bytes,
     version: numberOf(take(1)),
-    fingerprint: toBase64url(take(HASH_BYTES)),
-    client: uuidOf(take(UUID_BYTES)),
+    origin: take(HASH_BYTES + UUID_BYTES),
     index: numberOf(take(INDEX_BYTES)),
     previous: take(HASH_BYTES),
     wrapped: take(modulus),
@@ -188,8 +194,8 @@ export async function decrypt(envelope: Envelope, key: CryptoKey): Promise<Conte
 function continuesBytes(continues: readonly Continues[]): Bytes {
   const parts = continues.map(({ client, index, hashes }) => {
     const short = fromBase64url(hashes) ?? NO_PREVIOUS;
-    const count = short.length / SHORT_HASH_BYTES;
-    return concat(uuidBytes(client), indexBytes(index), Uint8Array.of(count >> 8, count), short);
+    const count = bytesOf(short.length / SHORT_HASH_BYTES, COUNT_BYTES);
+    return concat(uuidBytes(client), bytesOf(index, INDEX_BYTES), count, short);
   });
   return concat(Uint8Array.of(parts.length), ...parts);
 }
@@ -225,11 +231,10 @@ async function signedMessage(associated: Bytes, ciphertext: Bytes): Promise<Byte
   return concat(CONTEXT, associated, await sha256(ciphertext));
 }
 
-/** The bytes of an index, the highest first. */
-function indexBytes(index: number): Bytes {
-  const bytes = new Uint8Array(INDEX_BYTES);
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(index));
-  return bytes;
+/** A whole number as bytes, the highest first. */
+function bytesOf(number: number, length: number): Bytes {
+  // Each byte keeps the lowest eight bits of what is stored in it.
+  return Uint8Array.from({ length }, (_, i) => number / 256 ** (length - 1 - i));
 }
 
 function numberOf(bytes: Bytes): number {

@@ -16,6 +16,7 @@ import {
   type Envelope,
   isGenuine,
   NO_PREVIOUS,
+  originOf,
   parseEnvelope,
   unwrapContentKey,
 } from "./envelope.ts";
@@ -40,18 +41,16 @@ export const SHORT_HASH = 24;
 /** Each session of a client has one content key, of a few hundred bytes. */
 const MAX_CACHED_KEYS = 1024;
 
-interface ParsedLine {
-  readonly line: Line;
-  /** `undefined` where the payload does not have the form of an envelope. */
-  readonly envelope: Envelope | undefined;
-  /** SHA-256 of the payload's bytes. */
+/** The place of an operation in the chain of its client. */
+interface Link {
+  readonly index: number;
+  /** SHA-256 of the bytes of its payload. */
   readonly hash: Bytes;
 }
 
-/** The place of the operation before another one. */
-interface Previous {
-  readonly index: number;
-  readonly hash: Bytes;
+interface ParsedLine extends Link {
+  /** `undefined` where the payload does not have the form of an envelope. */
+  readonly envelope: Envelope | undefined;
 }
 
 /** Verifies and decrypts the operations of one user. */
@@ -78,13 +77,12 @@ export class RunVerifier {
   ): Promise<VerifiedRun> {
     const parsed = await Promise.all(lines.map((line) => this.#parse(line)));
     const { valid, fault } = await this.#check(client, parsed, cursor);
-    const results = await Promise.allSettled(
-      parsed.slice(0, valid).map(({ envelope }) => this.#decrypt(envelope)),
-    );
+    const envelopes = parsed.slice(0, valid).flatMap(({ envelope }) => envelope ?? []);
+    const results = await Promise.allSettled(envelopes.map((one) => this.#decrypt(one)));
     const operations: Operation[] = [];
     const unreadable: Refusal[] = [];
     let continues = cursor?.continues;
-    const indexOf = (i: number) => parsed[i]?.line.index ?? 0;
+    const indexOf = (i: number) => parsed[i]?.index ?? 0;
     const hashOf = (index: number) => toBase64url(parsed[index - indexOf(0)]?.hash ?? NO_PREVIOUS);
     for (const [i, result] of results.entries()) {
       const place = { client, index: indexOf(i) };
@@ -105,9 +103,9 @@ export class RunVerifier {
     };
   }
 
-  async #parse(line: Line): Promise<ParsedLine> {
-    const envelope = parseEnvelope(this.#identity, line.payload);
-    return { line, envelope, hash: envelope ? await sha256(envelope.bytes) : NO_PREVIOUS };
+  async #parse({ index, payload }: Line): Promise<ParsedLine> {
+    const envelope = parseEnvelope(this.#identity, payload);
+    return { index, envelope, hash: envelope ? await sha256(envelope.bytes) : NO_PREVIOUS };
   }
 
   /** How many lines are valid, from the first on, and the fault of the next. */
@@ -116,12 +114,9 @@ export class RunVerifier {
     parsed: readonly ParsedLine[],
     cursor: Cursor | undefined,
   ): Promise<{ valid: number; fault?: RefusalKind }> {
+    const origin = originOf(this.#identity, client);
     const start = { index: cursor?.index ?? -1, hash: hashAt(cursor) };
-    const previous = (i: number) => {
-      const one = parsed[i - 1];
-      return one === undefined ? start : { index: one.line.index, hash: one.hash };
-    };
-    const faults = parsed.map((one, i) => faultOf(one, client, this.#identity, previous(i)));
+    const faults = parsed.map((one, i) => faultOf(one, parsed[i - 1] ?? start, origin));
     const last = parsed.at(-1);
     const isWhole = last !== undefined && !faults.some(Boolean) && (await this.#isGenuine(last));
     if (isWhole) return { valid: parsed.length };
@@ -137,8 +132,7 @@ export class RunVerifier {
     return envelope !== undefined && isGenuine(this.#identity, envelope);
   }
 
-  async #decrypt(envelope: Envelope | undefined): Promise<Content> {
-    if (envelope === undefined) throw new TypeError("the payload is no envelope");
+  async #decrypt(envelope: Envelope): Promise<Content> {
     return decrypt(envelope, await this.#contentKey(envelope.wrapped));
   }
 
@@ -173,17 +167,15 @@ function hashAt(cursor: Cursor | undefined): Bytes {
 
 /** The fault of a line, if the user has signed it: without the signature, it is forged. */
 function faultOf(
-  { line, envelope, hash }: ParsedLine,
-  client: string,
-  { fingerprint }: Identity,
-  previous: Previous,
+  { index, envelope, hash }: ParsedLine,
+  previous: Link,
+  origin: Bytes,
 ): RefusalKind | undefined {
   if (envelope === undefined) return "forged";
   if (!ENVELOPE_VERSIONS.includes(envelope.version)) return "other version";
-  if (envelope.fingerprint !== fingerprint) return "out of place";
-  if (envelope.client !== client || envelope.index !== line.index) return "out of place";
-  if (line.index === previous.index && !equal(hash, previous.hash)) return "fork";
-  if (line.index <= previous.index) return "out of place";
-  if (line.index > previous.index + 1) return "chain broken";
+  if (!equal(envelope.origin, origin) || envelope.index !== index) return "out of place";
+  if (index === previous.index && !equal(hash, previous.hash)) return "fork";
+  if (index <= previous.index) return "out of place";
+  if (index > previous.index + 1) return "chain broken";
   return equal(envelope.previous, previous.hash) ? undefined : "chain broken";
 }
