@@ -118,9 +118,7 @@ export class SyncClient {
    * created then.
    */
   async append(data: string | Bytes, signal?: AbortSignal): Promise<Created> {
-    const [created] = await this.appendAll([data], signal);
-    if (created === undefined) throw new RangeError("nothing was created");
-    return created;
+    return this.#append([data], signal);
   }
 
   /** Creates several operations with one durable write: faster than one by one. See `append`. */
@@ -130,6 +128,13 @@ export class SyncClient {
   ): Promise<readonly Created[]> {
     this.#closing.signal.throwIfAborted();
     if (data.length === 0) return [];
+    const { client, index: first } = await this.#append(data, signal);
+    return data.map((_, i) => ({ client, index: first + i }));
+  }
+
+  /** Returns the place of the first operation. */
+  async #append(data: readonly (string | Bytes)[], signal?: AbortSignal): Promise<Created> {
+    this.#closing.signal.throwIfAborted();
     const bytes = data.map((one) => (typeof one === "string" ? utf8Of(one) : one));
     this.#checkSize(bytes);
     const created = await this.#outbox.append(bytes, signal);
@@ -195,7 +200,7 @@ export class SyncClient {
     }
     this.#calls.end(signal.reason);
     await this.#engine.close();
-    await this.#options.store.close();
+    await this.#outbox.close();
   }
 
   /** Throws a `RangeError` for data that no request can carry. */

@@ -15,7 +15,7 @@ export const systemClock: Clock = {
         resolve();
       };
       const timer =
-        milliseconds === Number.POSITIVE_INFINITY
+        milliseconds === Infinity
           ? undefined
           : setTimeout(end, Math.min(milliseconds, MAX_DELAY_MS));
       signal.addEventListener("abort", end);

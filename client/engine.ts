@@ -46,7 +46,7 @@ export class SyncEngine {
   readonly #options: SyncEngineOptions;
   readonly #recovery: Recovery;
   /** The outboxes of stores that other processes abandoned, until they are empty. */
-  readonly #abandoned = new Map<Outbox, Store>();
+  readonly #abandoned = new Set<Outbox>();
   #state = initialState;
   /** The number of operations that the server has acknowledged so far. */
   #acknowledged = 0;
@@ -105,7 +105,7 @@ export class SyncEngine {
 
   /** Closes the stores that other processes abandoned. */
   async close(): Promise<void> {
-    for (const outbox of this.#abandoned.keys()) await this.#closeAbandoned(outbox);
+    for (const outbox of this.#abandoned) await this.#closeAbandoned(outbox);
   }
 
   #dispatch(event: SyncEvent): void {
@@ -113,7 +113,7 @@ export class SyncEngine {
   }
 
   #outboxes(): Outbox[] {
-    return [this.#options.outbox, ...this.#abandoned.keys()];
+    return [this.#options.outbox, ...this.#abandoned];
   }
 
   /** One request. Returns whether nothing is left to send or to read. */
@@ -210,7 +210,7 @@ export class SyncEngine {
   /** Opens stores that other tabs or processes left with operations to send; closes those now empty. */
   async #updateAbandoned(): Promise<void> {
     const { clock, store, identity } = this.#options;
-    for (const outbox of this.#abandoned.keys()) {
+    for (const outbox of this.#abandoned) {
       if (outbox.pending === 0) await this.#closeAbandoned(outbox);
     }
     const now = clock.now();
@@ -218,14 +218,13 @@ export class SyncEngine {
     this.#dispatch({ type: "abandoned-checked", now });
     for (const abandoned of await store.abandoned()) {
       const { own } = await abandoned.load();
-      this.#abandoned.set(await Outbox.open(abandoned, identity, own), abandoned);
+      this.#abandoned.add(await Outbox.open(abandoned, identity, own));
     }
   }
 
   async #closeAbandoned(outbox: Outbox): Promise<void> {
-    const store = this.#abandoned.get(outbox);
     this.#abandoned.delete(outbox);
-    await store?.close();
+    await outbox.close();
   }
 }
 

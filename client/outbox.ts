@@ -6,6 +6,7 @@
  */
 import { fromBase64url, toBase64url } from "../protocol/base64.ts";
 import { type Bytes, sha256 } from "../protocol/bytes.ts";
+import type { Line } from "../protocol/types.ts";
 import { type Content, type ContentKey, NO_PREVIOUS, newContentKey, seal } from "./envelope.ts";
 import { StoreDamaged } from "./errors.ts";
 import { SerialQueue } from "./serial-queue.ts";
@@ -82,8 +83,8 @@ export class Outbox {
     return current;
   }
 
-  /** Seals operations. Returns once they are durable. */
-  append(data: readonly Bytes[], signal?: AbortSignal): Promise<Created[]> {
+  /** Seals operations. Returns the place of the first once they are durable. */
+  append(data: readonly Bytes[], signal?: AbortSignal): Promise<Created> {
     return this.#queue.run(async () => {
       signal?.throwIfAborted();
       const own = this.#current;
@@ -93,7 +94,7 @@ export class Outbox {
       await this.#store.append(own.client, first, sealed.payloads);
       own.length += data.length;
       this.#head = sealed.head;
-      return data.map((_, i) => ({ client: own.client, index: first + i }));
+      return { client: own.client, index: first };
     });
   }
 
@@ -143,12 +144,11 @@ export class Outbox {
     return cursors;
   }
 
-  /** The payload of an own operation, if there is one with this index. */
-  async payload(client: string, index: number): Promise<string | undefined> {
-    const own = this.#own.find((known) => known.client === client);
-    if (own === undefined || index >= own.length) return undefined;
-    const [payload] = await this.#store.read(client, index, 1, 0);
-    return payload;
+  /** Whether a line of an own client id is the operation that was created in its place. */
+  async has({ client, index, payload }: Line): Promise<boolean> {
+    if (index >= this.#of(client).length) return false;
+    const [own] = await this.#store.read(client, index, 1, 0);
+    return own === payload;
   }
 
   /**
@@ -232,7 +232,7 @@ export class Outbox {
 
   /** Reads own operations. Throws `StoreDamaged` unless each is whole. */
   async #verify(client: string, first: number, count: number): Promise<VerifiedRun> {
-    const payloads = await this.#store.read(client, first, count, Number.POSITIVE_INFINITY);
+    const payloads = await this.#store.read(client, first, count, Infinity);
     const lines = payloads.map((payload, i) => ({ client, index: first + i, payload }));
     const before = await this.cursorAt(client, first - 1);
     const run = await new RunVerifier(this.#identity).verify(client, lines, before);
@@ -263,6 +263,11 @@ export class Outbox {
       throw new StoreDamaged(`operation ${index} of ${client} cannot be read`);
     }
     return sha256(bytes);
+  }
+
+  /** Closes the store. */
+  close(): Promise<void> {
+    return this.#store.close();
   }
 
   #of(client: string): Own {

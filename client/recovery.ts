@@ -130,7 +130,7 @@ export class Recovery {
     for await (const lines of transport.sync(request, signal)) {
       const line = lines.find((one) => one.client === client);
       if (line === undefined) continue;
-      if (line.index !== index || line.payload === (await outbox.payload(client, index))) break;
+      if (line.index !== index || (await outbox.has(line))) break;
       const { refusal } = await verifier.verify(client, [line], before);
       if (refusal === undefined) return "here";
       return refusal.kind === "chain broken" ? "earlier" : "replaced";
@@ -148,8 +148,7 @@ export class Recovery {
     const { client, index } = line;
     const before = await outbox.acknowledgedCursor(client);
     const { refusal } = await verifier.verify(client, [line], before);
-    const isOurs = (await outbox.payload(client, index)) === line.payload;
-    if (refusal !== undefined || isOurs) {
+    if (refusal !== undefined || (await outbox.has(line))) {
       return inbox.refuse(refusal ?? { kind: "out of place", client, index });
     }
     await this.#changeClient(outbox, client, (before?.index ?? -1) + 1, false);

@@ -38,7 +38,7 @@ export const initialState: SyncState = {
   tooLarge: new Map(),
   confirmedAt: new Map(),
   rewound: new Set(),
-  abandonedCheckedAt: Number.NEGATIVE_INFINITY,
+  abandonedCheckedAt: -Infinity,
   failures: 0,
 };
 
@@ -154,7 +154,7 @@ export function planRequest(
     }
   }
   const unconfirmed = outboxes[0]?.find(({ client, length, acknowledged }) => {
-    const at = state.confirmedAt.get(client) ?? Number.NEGATIVE_INFINITY;
+    const at = state.confirmedAt.get(client) ?? -Infinity;
     return length > 0 && acknowledged === length && now - at >= CONFIRM_INTERVAL_MS;
   });
   if (unconfirmed === undefined) return { send: "nothing" };
@@ -270,7 +270,7 @@ function refused(
   return {
     status: { state: "refused", pending, why, final },
     calls: { reject: error },
-    pause: final ? Number.POSITIVE_INFINITY : pause,
+    pause: final ? Infinity : pause,
   };
 }
 

@@ -44,7 +44,7 @@ export class Transport {
   /** The server's clock minus this one, in milliseconds. */
   #skew = 0;
   /** The largest body that the server takes, as far as it has said so. */
-  maxBody = Number.POSITIVE_INFINITY;
+  maxBody = Infinity;
 
   constructor(options: TransportOptions) {
     this.#options = options;
