@@ -9,13 +9,9 @@
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../client/clock.ts";
-import {
-  createIdentity,
-  type Identity,
-  MemoryStore,
-  type Store,
-  SyncClient,
-} from "../client/index.ts";
+import { createIdentity } from "../client/identity.ts";
+import { type Identity, type Store, SyncClient } from "../client/index.ts";
+import { MemoryStore } from "../client/memory.ts";
 import { FolderStore } from "../client/stores/folder.ts";
 import { Transport } from "../client/transport.ts";
 import { RunVerifier } from "../client/verify.ts";

@@ -8,13 +8,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseEnvelope } from "../client/envelope.ts";
-import {
-  createIdentity,
-  importIdentity,
-  MemoryStore,
-  SyncClient,
-  textOf,
-} from "../client/index.ts";
+import { createIdentity, importIdentity } from "../client/identity.ts";
+import { SyncClient, textOf } from "../client/index.ts";
+import { MemoryStore } from "../client/memory.ts";
 import { isFingerprint } from "../oplog/names.ts";
 import { toBase64url } from "../protocol/base64.ts";
 import { readConfig } from "../server/config.ts";

@@ -1,7 +1,8 @@
 /** Operations that an ended tab or process left unsent. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { MemoryStore, type Store } from "../../client/index.ts";
+import type { Store } from "../../client/index.ts";
+import { MemoryStore } from "../../client/memory.ts";
 import { SimulatedServer } from "../support/simulated-network.ts";
 import { type Fetch, useApps } from "../support/sync-app.ts";
 

@@ -1,7 +1,8 @@
 /** What a client appends: durable first, then sent unchanged, in batches. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { MemoryStore, type Store } from "../../client/index.ts";
+import type { Store } from "../../client/index.ts";
+import { MemoryStore } from "../../client/memory.ts";
 import { SimulatedServer } from "../support/simulated-network.ts";
 import { until } from "../support/socket.ts";
 import { createdBy, type Fetch, intercepted, useApps } from "../support/sync-app.ts";

@@ -1,14 +1,9 @@
 /** What a client delivers: operations of others, in order, and each cursor after its operations. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import {
-  type Cursor,
-  createIdentity,
-  MemoryStore,
-  type Operation,
-  type Refusal,
-  type Store,
-} from "../../client/index.ts";
+import { createIdentity } from "../../client/identity.ts";
+import type { Cursor, Operation, Refusal, Store } from "../../client/index.ts";
+import { MemoryStore } from "../../client/memory.ts";
 import { fromBase64url } from "../../protocol/base64.ts";
 import { sha256 } from "../../protocol/bytes.ts";
 import type { Line } from "../../protocol/types.ts";

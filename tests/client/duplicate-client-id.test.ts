@@ -1,7 +1,7 @@
 /** A client id in use twice: the operations move to a new one, and none is lost or created twice. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { MemoryStore } from "../../client/index.ts";
+import { MemoryStore } from "../../client/memory.ts";
 import { sealed } from "../support/sealed.ts";
 import { SimulatedServer } from "../support/simulated-network.ts";
 import {

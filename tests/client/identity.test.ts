@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { createPublicKey } from "node:crypto";
 import { describe, it } from "node:test";
 import { encryptKey } from "../../client/identity/key-text.ts";
-import { createIdentity, InvalidKey, importIdentity } from "../../client/index.ts";
+import { createIdentity, InvalidKey, importIdentity } from "../../client/identity.ts";
 import { fingerprintOf } from "../../sync/public-key.ts";
 import vectors from "../vectors/envelope.json" with { type: "json" };
 

@@ -1,7 +1,7 @@
 /** A server that was restored from a backup gets back what it lost. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { MemoryStore } from "../../client/index.ts";
+import { MemoryStore } from "../../client/memory.ts";
 import { SimulatedServer } from "../support/simulated-network.ts";
 import { type Fetch, intercepted, problem, useApps } from "../support/sync-app.ts";
 

@@ -2,16 +2,16 @@
 import assert from "node:assert/strict";
 import { afterEach, before, describe, it } from "node:test";
 import fc from "fast-check";
+import { createIdentity } from "../../client/identity.ts";
 import {
-  createIdentity,
   type Identity,
-  MemoryStore,
   type Refusal,
   ServerRejected,
   SyncClient,
   type SyncOptions,
   textOf,
 } from "../../client/index.ts";
+import { MemoryStore } from "../../client/memory.ts";
 import type { Line } from "../../protocol/types.ts";
 import { sealed } from "../support/sealed.ts";
 import { JumpingClock, SimulatedServer, URL_OF_SERVER } from "../support/simulated-network.ts";

@@ -12,6 +12,7 @@ import { commandFor, projectFolder, runToEnd } from "../support/process.ts";
 /** The package's entries, by their names in the README. */
 const ENTRIES = {
   '"@sync-server/client"': "client/index.ts",
+  '"@sync-server/client/identity"': "client/identity.ts",
   '"@sync-server/client/folder"': "client/folder.ts",
 };
 

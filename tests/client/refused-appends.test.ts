@@ -1,7 +1,8 @@
 /** Appends that the server does not store, while reading goes on. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { MemoryStore, ServerRejected } from "../../client/index.ts";
+import { ServerRejected } from "../../client/index.ts";
+import { MemoryStore } from "../../client/memory.ts";
 import { SimulatedServer } from "../support/simulated-network.ts";
 import { until } from "../support/socket.ts";
 import { createdBy, type Fetch, intercepted, problem, useApps } from "../support/sync-app.ts";

@@ -4,13 +4,9 @@
  */
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
-import {
-  createIdentity,
-  type Identity,
-  MemoryStore,
-  type Refusal,
-  ServerRejected,
-} from "../../client/index.ts";
+import { createIdentity } from "../../client/identity.ts";
+import { type Identity, type Refusal, ServerRejected } from "../../client/index.ts";
+import { MemoryStore } from "../../client/memory.ts";
 import type { Line } from "../../protocol/types.ts";
 import { sealed } from "../support/sealed.ts";
 import { SimulatedServer, URL_OF_SERVER } from "../support/simulated-network.ts";

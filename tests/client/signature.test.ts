@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import { constants, createHash, createPublicKey, verify } from "node:crypto";
 import { before, describe, it } from "node:test";
-import { createIdentity, type Identity, MemoryStore, SyncClient } from "../../client/index.ts";
+import { createIdentity } from "../../client/identity.ts";
+import { type Identity, SyncClient } from "../../client/index.ts";
+import { MemoryStore } from "../../client/memory.ts";
 import { type Signable, signatureHeaders, signedValues } from "../../client/signature.ts";
 import { utf8 } from "../../protocol/bytes.ts";
 import { signatureBase } from "../../protocol/signature.ts";

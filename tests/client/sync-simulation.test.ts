@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 import fc from "fast-check";
-import { createIdentity, type Identity } from "../../client/index.ts";
+import { createIdentity } from "../../client/identity.ts";
+import type { Identity } from "../../client/index.ts";
 import { Device } from "../support/simulated-device.ts";
 import {
   FAULTS,

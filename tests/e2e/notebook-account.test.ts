@@ -4,7 +4,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { it } from "node:test";
 import type { Page } from "playwright-core";
-import { importIdentity } from "../../client/index.ts";
+import { importIdentity } from "../../client/identity.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { withServer } from "../support/http.ts";
 import { describeNotebook, PASSPHRASE } from "../support/notebook-pages.ts";

@@ -1,7 +1,9 @@
 /** The web page of the notebook in headless Chromium, on the real server. */
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import { importIdentity, MemoryStore, SyncClient } from "../../client/index.ts";
+import { importIdentity } from "../../client/identity.ts";
+import { SyncClient } from "../../client/index.ts";
+import { MemoryStore } from "../../client/memory.ts";
 import { noteData } from "../../examples/notebook/notes.ts";
 import { describeNotebook, PASSPHRASE } from "../support/notebook-pages.ts";
 

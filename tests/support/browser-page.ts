@@ -1,7 +1,7 @@
 /** Runs in a page: the contract of stores on IndexedDB, and the envelope. Reports how each went. */
 
 import { loadIdentity, saveIdentity } from "../../client/identity/indexeddb.ts";
-import { createIdentity } from "../../client/index.ts";
+import { createIdentity } from "../../client/identity.ts";
 import { IndexedDbStore } from "../../client/stores/indexeddb.ts";
 import { storeCases } from "../client/store-contract.ts";
 import vectors from "../vectors/envelope.json" with { type: "json" };

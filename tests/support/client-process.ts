@@ -3,7 +3,8 @@
  * durable. It ends when it is killed.
  */
 
-import { importIdentity, SyncClient, textOf } from "../../client/index.ts";
+import { importIdentity } from "../../client/identity.ts";
+import { SyncClient, textOf } from "../../client/index.ts";
 import { FolderStore } from "../../client/stores/folder.ts";
 
 const [url = "", folder = "", text = "", passphrase = ""] = process.argv.slice(2);

@@ -2,7 +2,10 @@
  * Run by a test on each runtime: an app whose `onStatus` always throws. It prints the final status
  * and the errors that were uncaught.
  */
-import { createIdentity, MemoryStore, SyncClient } from "../../client/index.ts";
+
+import { createIdentity } from "../../client/identity.ts";
+import { SyncClient } from "../../client/index.ts";
+import { MemoryStore } from "../../client/memory.ts";
 
 const [url = ""] = process.argv.slice(2);
 const uncaught = new Set<string>();

@@ -4,13 +4,13 @@ import {
   type ClientChange,
   type Cursor,
   type Identity,
-  MemoryStore,
   type Operation,
   type Refusal,
   type Store,
   SyncClient,
   textOf,
 } from "../../client/index.ts";
+import { MemoryStore } from "../../client/memory.ts";
 import { SerialQueue } from "../../client/serial-queue.ts";
 import { type JumpingClock, nextTick, URL_OF_SERVER } from "./simulated-network.ts";
 

@@ -1,17 +1,17 @@
 /** Apps with a client each, for tests that replace the network or the server. */
 import { afterEach, before } from "node:test";
+import { createIdentity } from "../../client/identity.ts";
 import {
   type ClientChange,
   type Clock,
-  createIdentity,
   type Identity,
-  MemoryStore,
   type Operation,
   type Status,
   SyncClient,
   type SyncOptions,
   textOf,
 } from "../../client/index.ts";
+import { MemoryStore } from "../../client/memory.ts";
 import { LINES_TYPE, OPERATION_COUNT } from "../../protocol/limits.ts";
 import { JumpingClock, type SimulatedServer, URL_OF_SERVER } from "./simulated-network.ts";
 

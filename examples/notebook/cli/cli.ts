@@ -8,12 +8,8 @@
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import {
-  InvalidKey,
-  ServerRejected,
-  ServerUnavailable,
-  StoreDamaged,
-} from "../../../client/index.ts";
+import { InvalidKey } from "../../../client/identity.ts";
+import { ServerRejected, ServerUnavailable, StoreDamaged } from "../../../client/index.ts";
 import { helpFor, OPTIONS, optionsOf, overview } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
 import { hasCode, InvalidArguments, UsageError } from "./errors.ts";

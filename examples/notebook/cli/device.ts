@@ -2,13 +2,8 @@
 import { mkdir, open, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { FolderStore } from "../../../client/folder.ts";
-import {
-  type Identity,
-  importIdentity,
-  type Store,
-  SyncClient,
-  type SyncOptions,
-} from "../../../client/index.ts";
+import { importIdentity } from "../../../client/identity.ts";
+import { type Identity, type Store, SyncClient, type SyncOptions } from "../../../client/index.ts";
 import { hasCode, UsageError } from "./errors.ts";
 
 /** The content of `device.json`. */

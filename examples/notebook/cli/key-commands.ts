@@ -1,7 +1,7 @@
 /** The commands that make a device or carry its key. */
 import { readFile } from "node:fs/promises";
 import { text } from "node:stream/consumers";
-import { createIdentity, importIdentity } from "../../../client/index.ts";
+import { createIdentity, importIdentity } from "../../../client/identity.ts";
 import { identityFromPem } from "../../../client/pem.ts";
 import type { Arguments } from "./command.ts";
 import { Device } from "./device.ts";

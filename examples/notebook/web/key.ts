@@ -1,5 +1,7 @@
 /** The user's key in this browser: created or imported, stored, and forgotten. */
-import { createIdentity, type Identity, importIdentity } from "../../../client/index.ts";
+
+import { createIdentity, importIdentity } from "../../../client/identity.ts";
+import type { Identity } from "../../../client/index.ts";
 import { forgetIdentity, loadIdentity, saveIdentity } from "../../../client/indexeddb.ts";
 import { askToPersist, ifAllowed, withStorage } from "./browser.ts";
 import { find, hideError, showError } from "./dom.ts";

@@ -1,6 +1,8 @@
 /** An app in a browser: keeps its key and its operations in IndexedDB. The title says how it went. */
-import { createIdentity, MemoryStore, SyncClient, textOf } from "@sync-server/client";
+import { SyncClient, textOf } from "@sync-server/client";
+import { createIdentity } from "@sync-server/client/identity";
 import { IndexedDbStore, loadIdentity, saveIdentity } from "@sync-server/client/indexeddb";
+import { MemoryStore } from "@sync-server/client/memory";
 
 const url = new URLSearchParams(location.search).get("server") ?? "";
 

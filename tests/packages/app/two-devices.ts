@@ -2,15 +2,10 @@
  * An app on two devices of one user: what one appends, the other receives. `process` is declared by
  * hand, so that the check of the types shows that an app needs none of Node's.
  */
-import {
-  createIdentity,
-  importIdentity,
-  MemoryStore,
-  type Operation,
-  SyncClient,
-  textOf,
-} from "@sync-server/client";
+import { type Operation, SyncClient, textOf } from "@sync-server/client";
 import { FolderStore } from "@sync-server/client/folder";
+import { createIdentity, importIdentity } from "@sync-server/client/identity";
+import { MemoryStore } from "@sync-server/client/memory";
 
 declare const process: { readonly argv: readonly string[] };
 
