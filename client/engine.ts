@@ -64,11 +64,10 @@ export class SyncEngine {
   /** Own operations that are too large for the server, and stay on this device. */
   get tooLarge(): Created[] {
     const { tooLarge } = this.#state;
-    return this.#outboxes().flatMap(({ own }) =>
-      own
-        .filter(({ client }) => tooLarge.has(client))
-        .map(({ client, acknowledged: index }) => ({ client, index })),
-    );
+    return this.#outboxes()
+      .flatMap(({ own }) => own)
+      .filter(({ client }) => tooLarge.has(client))
+      .map(({ client, acknowledged: index }) => ({ client, index }));
   }
 
   /** Whether appends wait because the server refused one. */

@@ -1,4 +1,4 @@
-/** What makes an identity, or brings it to another device. An app that has one stored needs none. */
+/** What makes an identity, or brings one to another device: for apps that have none stored yet. */
 export { InvalidKey } from "./errors.ts";
 export {
   type CreateOptions,

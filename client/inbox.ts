@@ -116,7 +116,7 @@ export class Inbox {
   /** Adds lines of an answer, in order. */
   async push(lines: readonly Line[]): Promise<void> {
     for (const line of lines) {
-      if (this.#run[0] !== undefined && this.#run[0].client !== line.client) await this.flush();
+      if (this.#run[0]?.client !== line.client) await this.flush();
       if (this.#isSuspended(line.client)) continue;
       this.#run.push(line);
       this.#characters += line.payload.length;
@@ -125,17 +125,13 @@ export class Inbox {
     }
   }
 
-  /** Verifies and delivers the run so far. */
+  /** Verifies and delivers the run so far, if there is one. */
   async flush(): Promise<void> {
     const lines = this.#run;
     const client = lines[0]?.client;
     this.discard();
     if (client === undefined) return;
     const run = await this.#options.verifier.verify(client, lines, this.#cursors.get(client));
-    await this.#deliver(client, run);
-  }
-
-  async #deliver(client: string, run: VerifiedRun): Promise<void> {
     const { operations, unreadable, cursor, refusal } = run;
     const taken = operations.length + unreadable.length;
     for (const one of unreadable) {

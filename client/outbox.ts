@@ -51,12 +51,9 @@ export class Outbox {
 
   /** Continues with the client ids that a store holds; begins one in a new store. */
   static async open(store: Store, identity: Identity, own: readonly OwnClient[]): Promise<Outbox> {
-    const outbox = new Outbox(store, identity, own);
-    if (own.length === 0) {
-      const client = crypto.randomUUID();
-      await store.begin(client);
-      outbox.#own.push({ client, length: 0, acknowledged: 0, highWater: 0 });
-    }
+    if (own.length === 0) await store.begin(crypto.randomUUID());
+    const known = own.length === 0 ? (await store.load()).own : own;
+    const outbox = new Outbox(store, identity, known);
     const { client, length } = outbox.#current;
     outbox.#head = await outbox.#hashOf(client, length - 1);
     return outbox;

@@ -102,17 +102,14 @@ export class Recovery {
     signal: AbortSignal,
   ): Promise<void> {
     const divergence = await this.#findDivergence(outbox, client, index, signal);
-    switch (conflictRemedy(state, client, divergence, outbox.mayContinue(client, index))) {
-      case "hold":
-        return this.#hold(error);
-      case "rewind":
-        this.#options.dispatch({ type: "client-rewound", client });
-        return outbox.acknowledge(client, 0);
-      case "change-client":
-        return this.#changeClient(outbox, client, index, false);
-      case "continue":
-        return this.#changeClient(outbox, client, index, true);
+    const mayContinue = outbox.mayContinue(client, index);
+    const remedy = conflictRemedy(state, client, divergence, mayContinue);
+    if (remedy === "hold") return this.#hold(error);
+    if (remedy === "rewind") {
+      this.#options.dispatch({ type: "client-rewound", client });
+      return outbox.acknowledge(client, 0);
     }
+    return this.#changeClient(outbox, client, index, remedy === "continue");
   }
 
   /** Reads what the server has in the place of an own operation, and verifies it. */
