@@ -53,7 +53,9 @@ describe("README.md", () => {
     assert.equal(printed[3], `${note}\n`);
     const [operation, ...others] = (printed[2] ?? "").trimEnd().split("\n");
     assert.deepEqual(others, []);
-    const stored = filesIn(join(folder.path, "data")).map((path) => readFileSync(path, "utf8"));
+    // `.tmp` holds the reserve, and no operation.
+    const files = filesIn(join(folder.path, "data")).filter((path) => !path.includes("/.tmp/"));
+    const stored = files.map((path) => readFileSync(path, "utf8"));
     assert.deepEqual(stored, [JSON.parse(operation ?? "").payload]);
   });
 
