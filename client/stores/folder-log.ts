@@ -77,10 +77,12 @@ export class LogFile {
     const limit = Math.min(first + count, this.length);
     while (past < limit && (this.#starts[past + 1] ?? 0) - start <= bytes) past++;
     const buffer = Buffer.alloc((this.#starts[past] ?? 0) - start);
-    const { bytesRead } = await this.#file.read(buffer, 0, buffer.length, start);
+    // What the file no longer has is left as zeros, which no payload has.
+    await this.#file.read(buffer, 0, buffer.length, start);
     const payloads = buffer.toString("latin1").split("\n");
     const end = payloads.pop();
-    if (bytesRead < buffer.length || end !== "" || !payloads.every((one) => PAYLOAD.test(one))) {
+    const isWhole = end === "" && payloads.length === past - first;
+    if (!isWhole || !payloads.every((one) => PAYLOAD.test(one))) {
       throw new StoreDamaged(`operations ${first} to ${past - 1} of a log cannot be read`);
     }
     return payloads;

@@ -134,6 +134,25 @@ describe("a store in a folder", () => {
       }));
   }
 
+  it("returns no operation whose bytes have changed since it was opened", () =>
+    inFolder(async (path) => {
+      const store = await FolderStore.open(path, user);
+      await store.begin(CLIENT);
+      await store.append(CLIENT, 0, ["zero", "one"]);
+      const log = join(slotIn(path), `${CLIENT}.log`);
+      for (const damaged of [
+        "zero\no?e\n",
+        "zero\n\0ne\n",
+        "ze\no\none\n",
+        "ze\no\nonex",
+        "zero",
+      ]) {
+        writeFileSync(log, damaged);
+        await assert.rejects(store.read(CLIENT, 0, 2, 1000), StoreDamaged);
+      }
+      await store.close();
+    }));
+
   it("takes over the slot of a process that is not there any more, whatever its lock says", () =>
     inFolder(async (path) => {
       const place = await makeStore(path);
