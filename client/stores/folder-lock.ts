@@ -20,6 +20,15 @@ const RENEW_MS = 10_000;
  */
 const STALE_MS = 60_000;
 
+/** A lock that may be that of a dead process, and may not. */
+export interface HeldFolder {
+  readonly folder: string;
+  /** The name of the host on which the process ran. */
+  readonly host: string;
+  /** When the folder is free, if the process does not live. */
+  readonly until: Date;
+}
+
 /**
  * A lock on a folder, by a file that names the process: no file lock works on all three runtimes.
  * Each process first creates its file and then looks for others. So two never both hold the lock,
@@ -44,8 +53,15 @@ export class FolderLock {
     this.#timer.unref();
   }
 
-  /** Locks a folder; `undefined` if it is locked, by this process or another one. */
-  static async acquire(folder: string): Promise<FolderLock | undefined> {
+  /**
+   * Locks a folder; `undefined` if it is locked, by this process or another one.
+   *
+   * @param onHeld called for a lock that seems to be left: of another host, or not renewed
+   */
+  static async acquire(
+    folder: string,
+    onHeld: (held: HeldFolder) => void,
+  ): Promise<FolderLock | undefined> {
     const host = hostname().replace(/[^A-Za-z0-9-]/g, "_");
     const id = crypto.randomUUID();
     const name = `claim.${host}.${process.pid}.${id}`;
@@ -58,8 +74,12 @@ export class FolderLock {
         if (otherHost === undefined || otherId === id) continue;
         const isKnown = held.has(otherId);
         const mayLive = isKnown || otherHost !== host || isAlive(Number(pid));
-        if (mayLive && (isKnown || !(await isStale(join(folder, other), lock.#path)))) {
+        const age = isKnown ? 0 : await ageOf(join(folder, other), lock.#path);
+        if (mayLive && age <= STALE_MS) {
           await lock.release();
+          if (!isKnown && (otherHost !== host || age > 2 * RENEW_MS)) {
+            onHeld({ folder, host: otherHost, until: new Date(Date.now() + STALE_MS - age) });
+          }
           return undefined;
         }
         await rm(join(folder, other), { force: true });
@@ -117,14 +137,22 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** Whether a lock was not renewed for too long, by the clock of the file system. */
-async function isStale(path: string, fresh: string): Promise<boolean> {
+/** The milliseconds since a lock was renewed, by the clock of the file system. */
+async function ageOf(path: string, fresh: string): Promise<number> {
   try {
     const [{ mtimeMs: then }, { mtimeMs: now }] = await Promise.all([stat(path), stat(fresh)]);
-    return Math.abs(now - then) > STALE_MS;
+    return Math.abs(now - then);
   } catch (error) {
     // It was given up meanwhile.
-    if (hasCode(error, "ENOENT")) return true;
+    if (hasCode(error, "ENOENT")) return Number.POSITIVE_INFINITY;
     throw error;
   }
+}
+
+/** Says on the console what `HeldFolder` means. */
+export function warnHeld({ folder, host, until }: HeldFolder): void {
+  console.warn(
+    `${folder} is in use on the host ${JSON.stringify(host)}, or was until a process there ended. If it ` +
+      `has ended, what it left unsent is taken over from ${until.toISOString()} on.`,
+  );
 }

@@ -4,7 +4,7 @@ import { StoreDamaged } from "../errors.ts";
 import { SerialQueue } from "../serial-queue.ts";
 import type { Cursor, Identity } from "../types.ts";
 import { replaceFile, syncFolder } from "./folder-files.ts";
-import { FolderLock } from "./folder-lock.ts";
+import { FolderLock, type HeldFolder, warnHeld } from "./folder-lock.ts";
 import { LogFile } from "./folder-log.ts";
 import { copyLogs, type FolderDamage, setAside } from "./folder-repair.ts";
 import { EMPTY, OtherVersion, readState, STATE_FILE, type State } from "./folder-state.ts";
@@ -21,6 +21,11 @@ export interface FolderOptions {
    * console.
    */
   readonly onDamaged?: (damage: FolderDamage) => void;
+  /**
+   * Called by `open` for a slot whose lock may be that of a process that has ended, and may not: what
+   * it left unsent is taken over when that is known. By default, warns on the console.
+   */
+  readonly onHeld?: (held: HeldFolder) => void;
 }
 
 /**
@@ -42,15 +47,17 @@ export class FolderStore implements Store {
   /** One change at a time, so that none is lost. */
   readonly #queue = new SerialQueue();
 
-  readonly #onDamaged: (damage: FolderDamage) => void;
+  readonly #options: Required<FolderOptions>;
+  /** Slots that were reported. */
+  readonly #leftAlone = new Set<string>();
 
   private constructor(
     place: string,
     slot: number,
     lock: FolderLock,
-    onDamaged: (damage: FolderDamage) => void,
+    options: Required<FolderOptions>,
   ) {
-    this.#onDamaged = onDamaged;
+    this.#options = options;
     this.#place = place;
     this.#folder = join(place, String(slot));
     this.#lock = lock;
@@ -66,11 +73,11 @@ export class FolderStore implements Store {
   static async open(
     folder: string,
     { fingerprint }: Pick<Identity, "fingerprint">,
-    { onDamaged = warn }: FolderOptions = {},
+    { onDamaged = warn, onHeld = warnHeld }: FolderOptions = {},
   ): Promise<FolderStore> {
     const place = join(folder, fingerprint);
     for (let slot = 0; ; slot++) {
-      const store = await FolderStore.#openSlot(place, slot, onDamaged);
+      const store = await FolderStore.#openSlot(place, slot, { onDamaged, onHeld });
       if (store !== undefined) return store;
     }
   }
@@ -78,15 +85,15 @@ export class FolderStore implements Store {
   static async #openSlot(
     place: string,
     slot: number,
-    onDamaged: (damage: FolderDamage) => void,
+    options: Required<FolderOptions>,
   ): Promise<FolderStore | undefined> {
     const folder = join(place, String(slot));
     const made = await mkdir(folder, { recursive: true, mode: 0o700 });
     // What a link leads to belongs to something else, and opening deletes what was never finished.
     if ((await lstat(folder)).isSymbolicLink()) throw new StoreDamaged(`${folder} is a link`);
-    const lock = await FolderLock.acquire(folder);
+    const lock = await FolderLock.acquire(folder, options.onHeld);
     if (lock === undefined) return undefined;
-    const store = new FolderStore(place, slot, lock, onDamaged);
+    const store = new FolderStore(place, slot, lock, options);
     try {
       if (!(await syncFolder(place)) && made !== undefined) {
         console.warn(
@@ -104,9 +111,9 @@ export class FolderStore implements Store {
       // Under its lock, which goes with the folder.
       const aside = await setAside(place, slot);
       await store.close();
-      const fresh = await FolderStore.#openSlot(place, slot, onDamaged);
+      const fresh = await FolderStore.#openSlot(place, slot, options);
       if (fresh === undefined) return undefined;
-      onDamaged(await fresh.#takeOver(aside, error.message));
+      options.onDamaged(await fresh.#takeOver(aside, error.message));
       return fresh;
     }
   }
@@ -199,17 +206,26 @@ export class FolderStore implements Store {
   }
 
   async abandoned(): Promise<Store[]> {
+    // This is asked again and again: `open` has told of those that are held.
+    const options = { ...this.#options, onHeld: () => undefined };
     const stores: Store[] = [];
-    for (const name of await readdir(this.#place)) {
-      if (!/^\d+$/.test(name) || join(this.#place, name) === this.#folder) continue;
-      const store = await FolderStore.#openSlot(this.#place, Number(name), this.#onDamaged);
-      if (store === undefined) continue;
-      const { own } = await store.load();
-      const pending = own.some(({ length, acknowledged }) => acknowledged < length);
-      if (pending) stores.push(store);
-      else await store.close();
+    try {
+      for (const name of await readdir(this.#place)) {
+        if (!/^\d+$/.test(name) || join(this.#place, name) === this.#folder) continue;
+        const store = await FolderStore.#openSlot(this.#place, Number(name), options).catch(
+          (error: unknown) => this.#leaveAlone(name, error),
+        );
+        if (store === undefined) continue;
+        const { own } = await store.load();
+        const pending = own.some(({ length, acknowledged }) => acknowledged < length);
+        if (pending) stores.push(store);
+        else await store.close();
+      }
+      return stores;
+    } catch (error) {
+      for (const store of stores) await store.close();
+      throw error;
     }
-    return stores;
   }
 
   close(): Promise<void> {
@@ -218,6 +234,13 @@ export class FolderStore implements Store {
       this.#logs.clear();
       await this.#lock.release();
     });
+  }
+
+  /** Another slot that may not be opened, as one of newer software, keeps no other from being sent. */
+  #leaveAlone(slot: string, error: unknown): undefined {
+    if (!(error instanceof StoreDamaged)) throw error;
+    if (!this.#leftAlone.has(slot)) console.warn(`${error.message}: it is left as it is.`);
+    this.#leftAlone.add(slot);
   }
 
   /** Reads the state, and removes what a crash left unfinished. */

@@ -14,7 +14,7 @@ import {
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { type FolderDamage, FolderStore } from "../../client/folder.ts";
+import { type FolderDamage, FolderStore, type HeldFolder } from "../../client/folder.ts";
 import { type Identity, type Store, StoreDamaged } from "../../client/index.ts";
 import { MemoryStore } from "../../client/memory.ts";
 import { temporaryFolder } from "../support/folder.ts";
@@ -170,6 +170,29 @@ describe("a store in a folder", () => {
       }
     }));
 
+  it("says of a slot that may have been left, and may be in use, when it will be taken over", () =>
+    inFolder(async (path) => {
+      const place = await makeStore(path);
+      const heldAt = async (name: string, age: number) => {
+        const then = new Date(Date.now() - age);
+        writeFileSync(join(place, name), "");
+        utimesSync(join(place, name), then, then);
+        const held: HeldFolder[] = [];
+        const store = await FolderStore.open(path, user, { onHeld: (one) => held.push(one) });
+        assert.deepEqual(await store.abandoned(), []);
+        await store.close();
+        rmSync(join(place, name));
+        for (const { until } of held) assert.ok(until.getTime() > then.getTime() + 30_000);
+        return held.map(({ folder, host }) => ({ folder, host }));
+      };
+      const other = `claim.before.1.${CLIENT}`;
+      const same = `claim.${host}.${process.ppid}.${CLIENT}`;
+      assert.deepEqual(await heldAt(other, 0), [{ folder: place, host: "before" }]);
+      assert.deepEqual(await heldAt(same, 40_000), [{ folder: place, host }]);
+      // A process of this host that renews its lock.
+      assert.deepEqual(await heldAt(same, 0), []);
+    }));
+
   it("changes nothing any more once another process has taken over its slot", () =>
     inFolder(async (path) => {
       const { now } = Date;
@@ -262,6 +285,27 @@ describe("a store in a folder", () => {
       const [left] = await store.abandoned();
       assert.deepEqual(await left?.read(CLIENT, 0, 10, 100), ["unsent"]);
       assert.equal(found.length, 1);
+      await left?.close();
+      await store.close();
+    }));
+
+  it("takes over what another process left, whatever lies beside it", () =>
+    inFolder(async (path) => {
+      const stores: FolderStore[] = [];
+      for (let slot = 0; slot < 3; slot++) stores.push(await FolderStore.open(path, user));
+      await stores[2]?.begin(CLIENT);
+      await stores[2]?.append(CLIENT, 0, ["unsent"]);
+      for (const store of stores) await store.close();
+      const place = join(path, user.fingerprint);
+      const newer = join(place, "1", "state.json");
+      writeFileSync(newer, '{"version":2}');
+      mkdirSync(join(path, "elsewhere"));
+      symlinkSync(join(path, "elsewhere"), join(place, "9"));
+      const store = await FolderStore.open(path, user);
+      const [left, ...rest] = await store.abandoned();
+      assert.deepEqual(await left?.read(CLIENT, 0, 10, 100), ["unsent"]);
+      assert.deepEqual(rest, []);
+      assert.equal(readFileSync(newer, "utf8"), '{"version":2}');
       await left?.close();
       await store.close();
     }));

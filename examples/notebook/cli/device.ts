@@ -5,6 +5,7 @@ import { FolderStore } from "../../../client/folder.ts";
 import { importIdentity } from "../../../client/identity.ts";
 import { type Identity, type Store, SyncClient, type SyncOptions } from "../../../client/index.ts";
 import { hasCode, UsageError } from "./errors.ts";
+import { printable } from "./terminal.ts";
 
 /** The content of `device.json`. */
 interface Settings {
@@ -87,6 +88,15 @@ export class Device {
         console.error(
           `Warning: ${reason}. What was there is kept in ${folder}. Of the notes written here, ` +
             `${operations} can be read and are sent again; those of other devices come from the server.`,
+        );
+      },
+      onHeld: ({ folder, host, until }) => {
+        console.error(
+          printable(
+            `Warning: ${folder} is in use on the host ${host}, or was until a command there was cut off. ` +
+              `If it was, notes that it did not send are missing here: any command from ` +
+              `${until.toISOString()} on sends and shows them.`,
+          ),
         );
       },
     });
