@@ -1,12 +1,12 @@
 /** What a client delivers: operations of others, in order, and each cursor after its operations. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { createIdentity } from "../../client/identity.ts";
 import type { Cursor, Operation, Refusal, Store } from "../../client/index.ts";
 import { MemoryStore } from "../../client/memory.ts";
 import { fromBase64url } from "../../protocol/base64.ts";
 import { sha256 } from "../../protocol/bytes.ts";
 import type { Line } from "../../protocol/types.ts";
+import { newIdentity } from "../support/private-keys.ts";
 import { sealed } from "../support/sealed.ts";
 import { nextTick, SimulatedServer } from "../support/simulated-network.ts";
 import { until } from "../support/socket.ts";
@@ -63,7 +63,7 @@ describe("delivery", () => {
   it("steps over operations that do not open, reports each, and does not ask for them again", async () => {
     const server = new SimulatedServer();
     const fetch: Fetch = (request) => server.fetch(request);
-    const { identity: stranger } = await createIdentity("another passphrase", { bits: 2048 });
+    const stranger = await newIdentity();
     const faulty = { ...apps.identity, keys: { ...apps.identity.keys, wrap: stranger.keys.wrap } };
     const client = crypto.randomUUID();
     const lines: Line[] = [];

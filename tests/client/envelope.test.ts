@@ -15,13 +15,14 @@ import { before, describe, it } from "node:test";
 import fc from "fast-check";
 import { decrypt, isGenuine, parseEnvelope, unwrapContentKey } from "../../client/envelope.ts";
 import { identityOf } from "../../client/identity/identity.ts";
-import { createIdentity, importIdentity } from "../../client/identity.ts";
+import { importIdentity } from "../../client/identity.ts";
 import type { Identity } from "../../client/index.ts";
 import type { RefusalKind } from "../../client/types.ts";
 import { RunVerifier } from "../../client/verify.ts";
 import { fromBase64url, toBase64url } from "../../protocol/base64.ts";
 import { concat, equal, textOf } from "../../protocol/bytes.ts";
 import type { Line } from "../../protocol/types.ts";
+import { newIdentity } from "../support/private-keys.ts";
 import { projectFolder } from "../support/process.ts";
 import { sealed } from "../support/sealed.ts";
 import { newClient } from "../support/users.ts";
@@ -147,7 +148,7 @@ describe("an envelope", () => {
   let identity: Identity;
   let lines: Line[];
   before(async () => {
-    ({ identity } = await createIdentity("a passphrase for tests", { bits: 2048 }));
+    identity = await newIdentity();
     lines = await sealed(identity, client, ["zero", "one", "two", "three"]);
   });
   const open = (run: readonly Line[], name = client) =>
@@ -291,7 +292,7 @@ describe("an envelope", () => {
   });
 
   it("T-06 is refused when it belongs to another user, or was made with the public key alone", async () => {
-    const { identity: stranger } = await createIdentity("another passphrase", { bits: 2048 });
+    const stranger = await newIdentity();
     const theirs = await sealed(stranger, client, ["theirs"]);
     assert.equal((await open(theirs)).refusal?.kind, "forged");
     // All that the public key allows: a content key wrapped for the user, and a signature of others.
@@ -317,7 +318,7 @@ describe("an envelope", () => {
   });
 
   it("is unreadable when the user's own device encrypted it wrongly", async () => {
-    const { identity: stranger } = await createIdentity("another passphrase", { bits: 2048 });
+    const stranger = await newIdentity();
     const wrong: Identity = {
       ...identity,
       keys: { ...identity.keys, wrap: stranger.keys.wrap },

@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import { afterEach, before, describe, it } from "node:test";
 import fc from "fast-check";
-import { createIdentity } from "../../client/identity.ts";
 import {
   type Identity,
   type Refusal,
@@ -13,6 +12,7 @@ import {
 } from "../../client/index.ts";
 import { MemoryStore } from "../../client/memory.ts";
 import type { Line } from "../../protocol/types.ts";
+import { newIdentity } from "../support/private-keys.ts";
 import { sealed } from "../support/sealed.ts";
 import { JumpingClock, SimulatedServer, URL_OF_SERVER } from "../support/simulated-network.ts";
 import { answer, problem } from "../support/sync-app.ts";
@@ -27,8 +27,8 @@ describe("a lying server", () => {
   let identity: Identity;
   let stranger: Identity;
   before(async () => {
-    ({ identity } = await createIdentity("a passphrase for tests", { bits: 2048 }));
-    ({ identity: stranger } = await createIdentity("another passphrase", { bits: 2048 }));
+    identity = await newIdentity();
+    stranger = await newIdentity();
   });
 
   const opened: SyncClient[] = [];

@@ -4,10 +4,10 @@
  */
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
-import { createIdentity } from "../../client/identity.ts";
 import { type Identity, type Refusal, ServerRejected } from "../../client/index.ts";
 import { MemoryStore } from "../../client/memory.ts";
 import type { Line } from "../../protocol/types.ts";
+import { newIdentity } from "../support/private-keys.ts";
 import { sealed } from "../support/sealed.ts";
 import { SimulatedServer, URL_OF_SERVER } from "../support/simulated-network.ts";
 import {
@@ -23,7 +23,7 @@ import {
 const apps = useApps();
 let stranger: Identity;
 before(async () => {
-  ({ identity: stranger } = await createIdentity("another passphrase", { bits: 2048 }));
+  stranger = await newIdentity();
 });
 
 /** Stores a payload under the next operation index of a client, without the private key. */

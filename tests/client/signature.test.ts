@@ -2,17 +2,17 @@
 import assert from "node:assert/strict";
 import { constants, createHash, createPublicKey, verify } from "node:crypto";
 import { before, describe, it } from "node:test";
-import { createIdentity } from "../../client/identity.ts";
 import { type Identity, SyncClient } from "../../client/index.ts";
 import { MemoryStore } from "../../client/memory.ts";
 import { type Signable, signatureHeaders, signedValues } from "../../client/signature.ts";
 import { utf8 } from "../../protocol/bytes.ts";
 import { signatureBase } from "../../protocol/signature.ts";
+import { newIdentity } from "../support/private-keys.ts";
 import { answer } from "../support/sync-app.ts";
 
 let identity: Identity;
 before(async () => {
-  ({ identity } = await createIdentity("a passphrase for tests", { bits: 2048 }));
+  identity = await newIdentity();
 });
 
 describe("a signed request", () => {

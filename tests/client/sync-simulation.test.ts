@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 import fc from "fast-check";
-import { createIdentity } from "../../client/identity.ts";
 import type { Identity } from "../../client/index.ts";
+import { newIdentity } from "../support/private-keys.ts";
 import { Device } from "../support/simulated-device.ts";
 import {
   FAULTS,
@@ -55,7 +55,7 @@ describe("several devices of one user", () => {
   let identity: Identity;
   const struck = new Set<string>();
   before(async () => {
-    ({ identity } = await createIdentity("a passphrase for tests", { bits: 2048 }));
+    identity = await newIdentity();
   });
 
   /** Runs the steps, repairs the network, and lets every device restart and sync. */

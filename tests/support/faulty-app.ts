@@ -3,14 +3,14 @@
  * and the errors that were uncaught.
  */
 
-import { createIdentity } from "../../client/identity.ts";
 import { SyncClient } from "../../client/index.ts";
 import { MemoryStore } from "../../client/memory.ts";
+import { newIdentity } from "./private-keys.ts";
 
 const [url = ""] = process.argv.slice(2);
 const uncaught = new Set<string>();
 process.on("uncaughtException", (error) => uncaught.add(error.message));
-const { identity } = await createIdentity("a passphrase for tests", { bits: 2048 });
+const identity = await newIdentity();
 const client = await SyncClient.open({
   url,
   identity,

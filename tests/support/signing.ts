@@ -1,11 +1,12 @@
 /** Signs requests as PROTOCOL.md says, by hand: nothing of the server's own code is used. */
-import { createHash, randomUUID } from "node:crypto";
+import { createHash, createPrivateKey, createPublicKey, randomUUID } from "node:crypto";
 import { type Fingerprint, isFingerprint } from "../../oplog/names.ts";
 import { type Config, readConfig } from "../../server/config.ts";
 import { createLogger } from "../../server/logger.ts";
 import { createHandler, type Handler, type HandlerOptions } from "../../server.ts";
 import type { Driver } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
+import { newPrivateKey } from "./private-keys.ts";
 
 /** A user with the private key. */
 export interface SigningUser {
@@ -15,22 +16,16 @@ export interface SigningUser {
   readonly sign: (data: Uint8Array<ArrayBuffer>) => Promise<Uint8Array>;
 }
 
-/** Makes a key pair. */
-export async function newSigningUser(bits = 2048): Promise<SigningUser> {
+/** A user with a key of 2048 bits. */
+export async function newSigningUser(): Promise<SigningUser> {
   const { subtle } = globalThis.crypto;
-  const { privateKey, publicKey } = await subtle.generateKey(
-    {
-      name: "RSA-PSS",
-      hash: "SHA-512",
-      modulusLength: bits,
-      publicExponent: Uint8Array.of(1, 0, 1),
-    },
-    true,
-    ["sign", "verify"],
-  );
+  const pkcs8 = await newPrivateKey();
+  const algorithm = { name: "RSA-PSS", hash: "SHA-512" };
+  const key = await subtle.importKey("pkcs8", pkcs8, algorithm, false, ["sign"]);
   const sign = async (data: Uint8Array<ArrayBuffer>) =>
-    new Uint8Array(await subtle.sign({ name: "RSA-PSS", saltLength: 64 }, privateKey, data));
-  return signingUser(new Uint8Array(await subtle.exportKey("spki", publicKey)), sign);
+    new Uint8Array(await subtle.sign({ name: "RSA-PSS", saltLength: 64 }, key, data));
+  const pair = createPrivateKey({ key: Buffer.from(pkcs8), format: "der", type: "pkcs8" });
+  return signingUser(createPublicKey(pair).export({ type: "spki", format: "der" }), sign);
 }
 
 /** A user of whom there is a public key in SPKI DER, and something that signs. */

@@ -1,6 +1,5 @@
 /** Apps with a client each, for tests that replace the network or the server. */
 import { afterEach, before } from "node:test";
-import { createIdentity } from "../../client/identity.ts";
 import {
   type ClientChange,
   type Clock,
@@ -13,6 +12,7 @@ import {
 } from "../../client/index.ts";
 import { MemoryStore } from "../../client/memory.ts";
 import { LINES_TYPE, OPERATION_COUNT } from "../../protocol/limits.ts";
+import { newIdentity } from "./private-keys.ts";
 import { JumpingClock, type SimulatedServer, URL_OF_SERVER } from "./simulated-network.ts";
 
 export const NEVER = Number.POSITIVE_INFINITY;
@@ -41,7 +41,7 @@ export interface Apps {
 export function useApps(): Apps {
   let identity: Identity | undefined;
   before(async () => {
-    ({ identity } = await createIdentity("a passphrase for tests", { bits: 2048 }));
+    identity = await newIdentity();
   });
   const opened: SyncClient[] = [];
   // A client that a failed test left open would never end: its clock does not let it wait.
