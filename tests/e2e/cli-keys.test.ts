@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { temporaryFolder } from "../support/folder.ts";
 import { type Serving, serveHere } from "../support/http.ts";
-import { logOf, run } from "../support/notebook-cli.ts";
+import { logOf, openNotebook, run } from "../support/notebook-cli.ts";
 
 const RSA = ["-algorithm", "RSA", "-pkeyopt"] as const;
 
@@ -76,12 +76,7 @@ describe("erase of the notebook on the command line", () => {
   let server: Serving | undefined;
   before(async () => {
     server = await serveHere();
-    const url = server.url;
-    const made = await run(["init", "--bits", "2048", "--server", url, "--folder", laptop]);
-    assert.equal(made.code, 0, made.stderr);
-    const { stdout: key } = await run(["export", "--folder", laptop]);
-    const copied = await run(["import", "--server", url, "--folder", phone], { input: key });
-    assert.equal(copied.code, 0, copied.stderr);
+    await openNotebook(server.url, laptop, phone);
     assert.equal((await run(["send", "written here", "--folder", laptop])).code, 0);
   });
   after(async () => {

@@ -62,6 +62,16 @@ export function run(args: readonly string[], options: RunOptions = {}) {
   return start(args, options).ended;
 }
 
+/** Makes a notebook, with a device in each of two folders; gives the text of its key. */
+export async function openNotebook(url: string, first: string, second: string): Promise<string> {
+  const made = await run(["init", "--bits", "2048", "--server", url, "--folder", first]);
+  assert.equal(made.code, 0, made.stderr);
+  const { stdout: key } = await run(["export", "--folder", first]);
+  const copied = await run(["import", "--server", url, "--folder", second], { input: key });
+  assert.equal(copied.code, 0, copied.stderr);
+  return key;
+}
+
 /** The texts that `log` prints. */
 export async function logOf(folder: string): Promise<string[]> {
   const { code, stdout, stderr } = await run(["log", "--json", "--folder", folder]);
