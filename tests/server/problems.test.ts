@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
-import { afterEach, beforeEach, describe, it } from "node:test";
+import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import { InstrumentedDriver } from "../../storage/instrumented.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { type Serving, serveHere } from "../support/http.ts";
-import { startServer } from "../support/process.ts";
+import { type ServerProcess, startServer } from "../support/process.ts";
 import {
   body,
   client,
@@ -329,22 +329,22 @@ describe("a large invalid body", () => {
     ["an array of numbers", `[${"0,".repeat(1_000_000)}0]`],
     ["arrays within arrays", `{"payload":${"[".repeat(1_000_000)}${"]".repeat(1_000_000)}}`],
   ];
+  let server: ServerProcess;
+  before(async () => {
+    server = await startServer({ STORAGE: "memory:" });
+  });
+  after(() => server.end("SIGKILL"));
   for (const [what, content] of bodies) {
     it(`is refused without blocking the server when it is ${what}`, async () => {
-      const server = await startServer({ STORAGE: "memory:" });
-      try {
-        const response = await fetch(new URL("/sync", server.url), {
-          method: "POST",
-          headers: { "Content-Type": "application/json" },
-          body: content,
-          signal: AbortSignal.timeout(AMPLE_MS),
-        });
-        assert.equal(response.status, 400);
-        const { errors = [] } = problemIn(400, response.headers, await response.text(), [user]);
-        assert.ok(errors.length > 0 && errors.length <= 100);
-      } finally {
-        await server.end("SIGKILL");
-      }
+      const response = await fetch(new URL("/sync", server.url), {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: content,
+        signal: AbortSignal.timeout(AMPLE_MS),
+      });
+      assert.equal(response.status, 400);
+      const { errors = [] } = problemIn(400, response.headers, await response.text(), [user]);
+      assert.ok(errors.length > 0 && errors.length <= 100);
     });
   }
 });

@@ -19,25 +19,23 @@ const fingerprint = fingerprintOf(user);
 const client = newClient();
 const request = { user, client_id: newClient() };
 
-function object(index: number, payload: string): { name: string; body: Uint8Array } {
-  const body = new TextEncoder().encode(payload);
-  const name = { user: fingerprint, client, first: index, last: index, md5: md5Of(body) };
-  return { name: formatName(name), body };
+/** The names of objects that all have the same body. */
+function namesOf(body: Uint8Array): (index: number) => string {
+  const md5 = md5Of(body);
+  return (index) => formatName({ user: fingerprint, client, first: index, last: index, md5 });
 }
 
 describe("a response of many operations", () => {
   // Far more than the buffers between server and reader hold.
   const OPERATIONS = 5000;
-  const payload = "p".repeat(16 * 1024);
+  const body = new TextEncoder().encode("p".repeat(16 * 1024));
+  const nameOf = namesOf(body);
   const storage = new MemoryDriver();
   let driver: HookedDriver;
   let server: Serving;
 
   before(async () => {
-    for (let i = 0; i < OPERATIONS; i++) {
-      const { name, body } = object(i, payload);
-      await storage.put(name, body);
-    }
+    for (let i = 0; i < OPERATIONS; i++) await storage.put(nameOf(i), body);
   });
   beforeEach(async () => {
     driver = new HookedDriver(storage);
@@ -94,8 +92,9 @@ describe("a response of many operations", () => {
 
   it("breaks the connection when storage fails midway, and logs it", async () => {
     for (const failing of [OPERATIONS - 1, 1000]) {
+      const failingName = nameOf(failing);
       driver.before = ({ kind, name }) => {
-        if (kind === "get" && name === object(failing, payload).name) {
+        if (kind === "get" && name === failingName) {
           throw new StorageUnavailable("the disk is gone");
         }
       };
@@ -126,17 +125,21 @@ describe("a log of 100,000 operations", () => {
   const OPERATIONS = 100_000;
   const LINKS_PER_FILE = 50_000;
   // Far more than the garbage at any moment, which does not grow with the log.
-  const payload = "p".repeat(20_000);
+  const body = new TextEncoder().encode("p".repeat(20_000));
   const folder = temporaryFolder();
   after(() => folder.remove());
 
   before(() => {
     // All operations have the same payload, so that their files can be links to a few.
     mkdirSync(join(folder.path, fingerprint));
-    const path = (index: number) => join(folder.path, fingerprint, object(index, payload).name);
+    const nameOf = namesOf(body);
+    let file = "";
     for (let i = 0; i < OPERATIONS; i++) {
-      if (i % LINKS_PER_FILE === 0) writeFileSync(path(i), payload);
-      else linkSync(path(i - (i % LINKS_PER_FILE)), path(i));
+      const path = join(folder.path, fingerprint, nameOf(i));
+      if (i % LINKS_PER_FILE === 0) {
+        file = path;
+        writeFileSync(file, body);
+      } else linkSync(file, path);
     }
   });
 
@@ -156,7 +159,7 @@ describe("a log of 100,000 operations", () => {
     for await (const chunk of response.body ?? []) bytes += chunk.byteLength;
     const grown = peakMemory(server.pid) - listed;
     assert.equal(response.headers.get("operation-count"), String(OPERATIONS));
-    assert.ok(bytes > OPERATIONS * payload.length);
+    assert.ok(bytes > OPERATIONS * body.length);
     assert.ok(grown < bytes / 3, `${grown} bytes more for a response of ${bytes}`);
     assert.equal(await server.end("SIGTERM"), 0);
   });
