@@ -11,8 +11,11 @@ import { join, resolve } from "node:path";
 import { runOnBun, runOnDeno } from "./runner/command.ts";
 import { runOnNode } from "./runner/node.ts";
 import { type Result, tableOf } from "./runner/result.ts";
+import { inTurns, type Print } from "./runner/turns.ts";
 
-const runtimes: ReadonlyMap<string, (files: readonly string[]) => Promise<Result>> = new Map([
+type Run = (files: readonly string[], print: Print) => Promise<Result>;
+
+const runtimes: ReadonlyMap<string, Run> = new Map([
   ["node", runOnNode],
   ["bun", runOnBun],
   ["deno", runOnDeno],
@@ -23,12 +26,16 @@ const chosen = args.filter((arg) => runtimes.has(arg));
 const given = args.filter((arg) => !runtimes.has(arg)).map((file) => resolve(file));
 const files = given.length > 0 ? given : allTests();
 
-const results: Result[] = [];
-for (const [name, run] of runtimes) {
-  if (chosen.length > 0 && !chosen.includes(name)) continue;
-  console.log(`\n${name}, ${files.length} files`);
-  results.push(await run(files));
-}
+// Side by side, because tests wait as well as work.
+const results = await inTurns(
+  [...runtimes]
+    .filter(([name]) => chosen.length === 0 || chosen.includes(name))
+    .map(([name, run]) => (print: Print) => {
+      print(`\n${name}, ${files.length} files\n`);
+      return run(files, print);
+    }),
+  (text) => process.stdout.write(text),
+);
 
 const sum = (count: (result: Result) => number) =>
   results.reduce((total, result) => total + count(result), 0);

@@ -8,10 +8,11 @@ import manifest from "../../package.json" with { type: "json" };
 import { projectFolder } from "../support/process.ts";
 import { readReport } from "./junit.ts";
 import type { Result } from "./result.ts";
+import type { Print } from "./turns.ts";
 
 /** Runs test files on the Bun of the development dependencies. It prints dots and failures. */
-export function runOnBun(files: readonly string[]): Promise<Result> {
-  return runCommand("Bun", files, (report) => ({
+export function runOnBun(files: readonly string[], print: Print): Promise<Result> {
+  return runCommand("Bun", files, print, (report) => ({
     command: [
       ...["bun", "test", "--timeout", "120000", "--parallel"],
       ...["--dots", "--reporter", "junit", "--reporter-outfile", report],
@@ -24,8 +25,8 @@ export function runOnBun(files: readonly string[]): Promise<Result> {
  * Runs test files on the Deno of the development dependencies. It prints dots and failures. An error
  * that a file throws after its first test goes unnoticed by Deno 2.9; Node and Bun find it.
  */
-export function runOnDeno(files: readonly string[]): Promise<Result> {
-  return runCommand("Deno", files, (report) => ({
+export function runOnDeno(files: readonly string[], print: Print): Promise<Result> {
+  return runCommand("Deno", files, print, (report) => ({
     command: [
       ...["deno", "test", "--allow-all", "--parallel"],
       ...["--reporter", "dot", "--junit-path", report],
@@ -37,18 +38,17 @@ export function runOnDeno(files: readonly string[]): Promise<Result> {
 async function runCommand(
   name: string,
   files: readonly string[],
+  print: Print,
   how: (report: string) => { command: readonly string[]; version: string },
 ): Promise<Result> {
   const startedAt = performance.now();
   const folder = mkdtempSync(join(tmpdir(), "sync-server-tests-"));
   try {
-    const path = join(folder, "report.xml");
-    const { command, version } = how(path);
-    const code = await printed([
-      ...command,
-      ...files.map((file) => `./${relative(projectFolder, file)}`),
-    ]);
-    const report = readReport(existsSync(path) ? readFileSync(path, "utf8") : "");
+    const file = join(folder, "report.xml");
+    const { command, version } = how(file);
+    const paths = files.map((file) => `./${relative(projectFolder, file)}`);
+    const code = await printed([...command, ...paths], print);
+    const report = readReport(existsSync(file) ? readFileSync(file, "utf8") : "");
     return {
       runtime: `${name} ${version}`,
       passed: report.passed,
@@ -62,19 +62,20 @@ async function runCommand(
   }
 }
 
-/** Runs a program of the development dependencies, shows what it prints, and gives its exit code. */
-async function printed([program = "", ...args]: readonly string[]): Promise<number> {
+/** Runs a program of the development dependencies, prints its output, and gives its exit code. */
+async function printed([program = "", ...args]: readonly string[], print: Print): Promise<number> {
   const child = spawn(join(projectFolder, "node_modules", ".bin", program), args, {
     cwd: projectFolder,
     env: { ...process.env, NO_COLOR: "1" },
-    stdio: ["ignore", "pipe", "inherit"],
+    stdio: ["ignore", "pipe", "pipe"],
   });
   const closed = once(child, "close");
+  child.stderr.setEncoding("utf8").on("data", print);
   let inDots = false;
   for await (const line of createInterface({ input: child.stdout })) {
     // Deno ends the line after each dot, where it does not write to a terminal.
     const isDot = /^[.,!]$/.test(line);
-    process.stdout.write(isDot ? line : `${inDots ? "\n" : ""}${line}\n`);
+    print(isDot ? line : `${inDots ? "\n" : ""}${line}\n`);
     inDots = isDot;
   }
   const [code] = await closed;

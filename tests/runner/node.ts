@@ -1,15 +1,35 @@
+import { mkdtempSync, realpathSync, rmSync, symlinkSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
+import { join } from "node:path";
 import { run } from "node:test";
 import { inspect } from "node:util";
+import { projectFolder } from "../support/process.ts";
+import { bundlePrograms, bundleTests } from "./bundle.ts";
 import type { Result, Skip } from "./result.ts";
+import type { Print } from "./turns.ts";
 
-/** Files at once. */
-const CONCURRENCY = 3;
+/** Files at once: one more than run, because most of them wait now and then. */
+const CONCURRENCY = availableParallelism() + 1;
 /** How long a file may take, in milliseconds. */
 const FILE_TIMEOUT_MS = 600_000;
 const LINE_WIDTH = 100;
 
 /** Runs test files on the Node that runs this. Prints a dot a test, then the failures in full. */
-export async function runOnNode(files: readonly string[]): Promise<Result> {
+export async function runOnNode(files: readonly string[], print: Print): Promise<Result> {
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), "sync-server-tests-")));
+  try {
+    symlinkSync(join(projectFolder, "node_modules"), join(folder, "node_modules"));
+    const sources = await bundleTests(files, folder);
+    process.env.TEST_PROGRAMS = join(folder, "programs");
+    await bundlePrograms(process.env.TEST_PROGRAMS);
+    return await runBundles(sources, print);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** @param sources the path of each bundle, and that of the test file in it */
+async function runBundles(sources: ReadonlyMap<string, string>, print: Print): Promise<Result> {
   const startedAt = performance.now();
   const skipped: Skip[] = [];
   const failures: string[] = [];
@@ -17,16 +37,19 @@ export async function runOnNode(files: readonly string[]): Promise<Result> {
   const printed = new Map<string, string>();
   let passed = 0;
   let column = 0;
+  const sourceOf = (file = "") => sources.get(file) ?? file;
   const dot = (character: string) => {
-    process.stdout.write(++column % LINE_WIDTH === 0 ? `${character}\n` : character);
+    print(++column % LINE_WIDTH === 0 ? `${character}\n` : character);
   };
   const fail = (text: string) => {
     failures.push(text);
     dot("X");
   };
+  // The bundles need no tsx, which each process would load again.
+  process.execArgv = ["--enable-source-maps"];
 
   for await (const { type, data } of run({
-    files: [...files],
+    files: [...sources.keys()],
     concurrency: CONCURRENCY,
     timeout: FILE_TIMEOUT_MS,
   })) {
@@ -39,7 +62,7 @@ export async function runOnNode(files: readonly string[]): Promise<Result> {
         dot(",");
       } else if (data.name === data.file) {
         fail(
-          `${data.name}\nhas no test, or ended before it ran one\n${printed.get(data.name) ?? ""}`,
+          `${sourceOf(data.file)}\nhas no test, or ended before it ran one\n${printed.get(data.name) ?? ""}`,
         );
       } else if (data.details.type !== "suite") {
         passed++;
@@ -50,12 +73,14 @@ export async function runOnNode(files: readonly string[]): Promise<Result> {
       // A suite fails with a test in it, which was counted.
       if (error.failureType === "subtestsFailed") continue;
       const output = data.name === data.file ? (printed.get(data.name) ?? "") : "";
-      fail(`${data.name}\n${data.file ?? ""}\n${output}${inspect(error.cause ?? error)}`);
+      fail(
+        `${sourceOf(data.name)}\n${sourceOf(data.file)}\n${output}${inspect(error.cause ?? error)}`,
+      );
     }
   }
 
-  process.stdout.write("\n");
-  for (const failure of failures) console.log(`\n✖ ${failure}`);
+  print("\n");
+  for (const failure of failures) print(`\n✖ ${failure}\n`);
   return {
     runtime: `Node ${process.versions.node}`,
     passed,

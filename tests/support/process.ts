@@ -1,13 +1,21 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export const projectFolder = fileURLToPath(new URL("../..", import.meta.url));
 
-/** How a TypeScript file of the project is started on the runtime that runs this test. */
+/**
+ * How a TypeScript file of the project is started on the runtime that runs this test. For Node,
+ * `tests/run.ts` has made bundles of the programs that are started often.
+ */
 export function commandFor(file: string): [string, ...string[]] {
   if (process.versions.bun !== undefined) return [process.execPath, file];
   if (process.versions.deno !== undefined) return [process.execPath, "run", "--allow-all", file];
+  const { TEST_PROGRAMS: folder } = process.env;
+  const bundle = folder === undefined ? file : join(folder, file.replace(/\.ts$/, ".js"));
+  if (bundle !== file && existsSync(bundle)) return [process.execPath, bundle];
   return [process.execPath, "--import", "tsx", file];
 }
 

@@ -1,0 +1,70 @@
+/**
+ * The tests and the programs that they start, bundled for Node. Through tsx, each process would load
+ * some hundred modules one by one, which takes a second of CPU, and a run has hundreds of processes.
+ */
+import { readFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { build, type Plugin } from "esbuild";
+import manifest from "../../package.json" with { type: "json" };
+import { projectFolder } from "../support/process.ts";
+
+/** Each module says where its source is, since that is how tests find other files. */
+const sourceUrls: Plugin = {
+  name: "source-urls",
+  setup({ onLoad }) {
+    onLoad({ filter: /\.ts$/ }, async ({ path }) => ({
+      contents: (await readFile(path, "utf8")).replaceAll(
+        "import.meta.url",
+        JSON.stringify(pathToFileURL(path).href),
+      ),
+      loader: "ts",
+    }));
+  },
+};
+
+/** What a bundle of packages in CommonJS calls. */
+const REQUIRE =
+  'import { createRequire as requireFrom } from "node:module"; const require = requireFrom(import.meta.url);';
+
+/** Programs that tests start often. */
+const PROGRAMS = ["server.ts", join("examples", "notebook", "cli", "cli.ts")];
+
+/** Bundles test files into a folder, with what they share. Gives the source of each bundle. */
+export async function bundleTests(
+  files: readonly string[],
+  folder: string,
+): Promise<Map<string, string>> {
+  const { metafile } = await bundle(files, folder, true);
+  const sources = new Map<string, string>();
+  for (const [path, { entryPoint = "" }] of Object.entries(metafile.outputs)) {
+    const source = resolve(projectFolder, entryPoint);
+    if (files.includes(source)) sources.set(resolve(projectFolder, path), source);
+  }
+  return sources;
+}
+
+/** Bundles the programs into a folder, each as one file, by which it can tell that it is started. */
+export async function bundlePrograms(folder: string): Promise<void> {
+  await bundle(PROGRAMS, folder, false);
+}
+
+function bundle(files: readonly string[], folder: string, splitting: boolean) {
+  return build({
+    absWorkingDir: projectFolder,
+    entryPoints: [...files],
+    outdir: folder,
+    outbase: projectFolder,
+    bundle: true,
+    splitting,
+    format: "esm",
+    platform: "node",
+    target: `node${process.versions.node}`,
+    sourcemap: true,
+    // Tools find their own files beside themselves.
+    external: Object.keys(manifest.devDependencies).filter((name) => name !== "fast-check"),
+    banner: { js: REQUIRE },
+    plugins: [sourceUrls],
+    metafile: true,
+  });
+}
