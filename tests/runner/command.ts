@@ -14,7 +14,7 @@ import type { Print } from "./turns.ts";
 export function runOnBun(files: readonly string[], print: Print): Promise<Result> {
   return runCommand("Bun", files, print, (report) => ({
     command: [
-      ...["bun", "test", "--timeout", "120000", "--parallel"],
+      ...["bun", "test", "--timeout", "600000", "--parallel"],
       ...["--dots", "--reporter", "junit", "--reporter-outfile", report],
     ],
     version: manifest.devDependencies.bun,
