@@ -13,7 +13,7 @@ import {
   signedHeaders,
   syncBody,
 } from "../support/signing.ts";
-import { newClient } from "../support/users.ts";
+import { newClient, newUser } from "../support/users.ts";
 
 /** As many tokens as an address has. */
 const BURST = 200;
@@ -71,5 +71,18 @@ describe("the limit of a network address", () => {
     // A user with signed requests goes on, also where a stranger has the same address.
     assert.equal((await signed("192.0.2.1", user)).status, 200);
     assert.equal((await signed("192.0.2.2", other)).status, 200);
+  });
+
+  it("T-53 counts them by the square of the key's length", async () => {
+    const { send } = server();
+    const { base64 } = newUser(4096);
+    const headers = { ...JSON_TYPE, Signature: "sig=:AAAA:", "Signature-Input": "sig=1" };
+    const statuses: number[] = [];
+    while (statuses.at(-1) !== 429) {
+      statuses.push((await send("192.0.2.1", syncBody({ base64 }), headers)).status);
+    }
+    // The bytes of this key, and of one of 2048 bits.
+    const cost = (550 / 294) ** 2;
+    assert.equal(statuses.length - 1, Math.ceil((BURST - 1) / cost));
   });
 });

@@ -102,7 +102,7 @@ export function digestOf(body: string, algorithm = "sha-256"): string {
 
 /** The body of a sync request. */
 export function syncBody(
-  { base64 }: SigningUser,
+  { base64 }: Pick<SigningUser, "base64">,
   members: Readonly<Record<string, unknown>> = {},
 ): string {
   return JSON.stringify({ client_id: randomUUID(), ...members, user: base64 });
