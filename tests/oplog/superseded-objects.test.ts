@@ -142,6 +142,19 @@ describe("objects that were packed", () => {
     await compactor.stop();
   });
 
+  it("are stored again by a retry where both they and their segment are damaged", async () => {
+    const process = start();
+    await process.compactor.compact(user);
+    const [, , third = ""] = (await names()).filter((name) => !name.includes("-0000"));
+    for (const name of [...(await segments()), third]) {
+      await driver.delete(name);
+      await driver.put(name, new TextEncoder().encode("something else"));
+    }
+    await process.log.append(user, client, 0, payloads);
+    assert.deepEqual(await read(process), payloads);
+    await process.compactor.stop();
+  });
+
   it("are read, and not deleted, where their segment is lost or damaged meanwhile", async () => {
     for (const damage of [undefined, "something else"]) {
       const process = start();
