@@ -37,6 +37,8 @@ describe("an answer", () => {
       });
       await app.client.sync();
       assert.deepEqual(app.received, ["zero", "one"]);
+      // The call of `sync` alone would have it asked again.
+      assert.equal(app.statuses[0]?.state, "offline");
       assert.equal(known[1], what === "has no Operation-Count" ? -1 : 0);
       assert.deepEqual(app.client.refusals, []);
     });
