@@ -3,7 +3,7 @@ import type { Server } from "node:net";
 import { fileLimit } from "./open-files.ts";
 
 /** Files that are open without any connection: the program, its log, the sockets it listens on. */
-const BASE = 32;
+export const BASE = 32;
 
 /**
  * How many connections may be open at once: half of the files that the process may open. The others

@@ -1,5 +1,6 @@
 /** On Bun and Deno: stops listening while connections use up the files, and listens again. */
 import { setTimeout as sleep } from "node:timers/promises";
+import { BASE, maxConnections } from "./connections.ts";
 import { fileLimit, openFiles, SpareFiles } from "./open-files.ts";
 
 /**
@@ -42,10 +43,11 @@ export function keepListening(
   const limit = fileLimit();
   const isKnown = limit !== Number.POSITIVE_INFINITY;
   const onBun = first.bun !== undefined;
-  const spare = new SpareFiles(onBun && isKnown ? SPARE : 0);
-  // On Bun half of the files are for connections, as on Node.
-  const most = onBun ? limit / 2 : limit - SPARE;
-  const hasRoom = () => !isKnown || openFiles() <= most;
+  const held = onBun && isKnown ? Math.min(SPARE, Math.floor(limit / 4)) : 0;
+  const spare = new SpareFiles(held);
+  // On Bun, of the files that are not open anyway, half are for connections, as on Node.
+  const most = onBun ? BASE + held + maxConnections(limit - held) : limit - SPARE;
+  const hasRoom = () => !isKnown || openFiles() + spare.missing <= most;
   let server = first;
   let closing = false;
   let earlier: Promise<unknown> = Promise.resolve();
@@ -71,7 +73,7 @@ export function keepListening(
     looking = setInterval(() => {
       if (hasRoom()) return;
       clearInterval(looking);
-      again(new Error(`more than half of ${limit} files are open`)).catch(onLost);
+      again(new Error(`more than ${most} of ${limit} files are open`)).catch(onLost);
     }, LOOK_EVERY);
     looking.unref();
   };

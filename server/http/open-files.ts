@@ -33,8 +33,13 @@ export class SpareFiles {
     this.#count = count;
   }
 
+  /** How many are not held. */
+  get missing(): number {
+    return this.#count - this.#files.length;
+  }
+
   hold(): void {
-    while (this.#files.length < this.#count) this.#files.push(openSync(devNull, "r"));
+    while (this.missing > 0) this.#files.push(openSync(devNull, "r"));
   }
 
   release(): void {

@@ -14,7 +14,7 @@ import { newClient, newUser } from "../support/users.ts";
 
 const FILES = 128;
 const CONNECTIONS = 200;
-const APPENDS = 10;
+const APPENDS = 6;
 
 /** The server, which may open few files. */
 const [command, ...args] = commandFor("server.ts");
