@@ -154,7 +154,8 @@ function isLostValue(error: unknown): boolean {
   return error instanceof DOMException && ["DataError", "NotReadableError"].includes(error.name);
 }
 
-function isOperation(row: Row<OperationRow>, index: number): boolean {
+/** Whether a row is the operation of an index. */
+export function isOperation(row: Row<OperationRow>, index: number): boolean {
   return row.index === index && typeof row.payload === "string" && payload.test(row.payload);
 }
 

@@ -1,6 +1,7 @@
 import { type BrowserDatabase, result } from "../browser-database.ts";
+import { StoreDamaged } from "../errors.ts";
 import type { Cursor, Identity } from "../types.ts";
-import { type IndexedDbDamage, isOwn, repair } from "./indexeddb-repair.ts";
+import { type IndexedDbDamage, isOperation, isOwn, repair } from "./indexeddb-repair.ts";
 import {
   type CursorRow,
   type OperationRow,
@@ -136,12 +137,18 @@ export class IndexedDbStore implements Store {
         const last = Math.min(at + READ_AT_ONCE, end) - 1;
         const range = IDBKeyRange.bound([client, at], [client, last]);
         const rows: OperationRow[] = await result(table("operations").getAll(range));
-        for (const { payload } of rows) {
-          room -= payload.length;
+        for (let index = at; index <= last; index++) {
+          const row = rows[index - at];
+          // Another one in its place would be sent under its index.
+          if (row === undefined || !isOperation(row, index)) {
+            throw new StoreDamaged(
+              `operation ${index} of ${client} cannot be read: load the page again`,
+            );
+          }
+          room -= row.payload.length;
           if (room < 0 && payloads.length > 0) return payloads;
-          payloads.push(payload);
+          payloads.push(row.payload);
         }
-        if (rows.length <= last - at) break;
       }
       return payloads;
     });

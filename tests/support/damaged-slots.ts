@@ -136,6 +136,22 @@ export const damageCases: readonly DamageCase[] = [
     },
   },
   {
+    name: "reads no operation in the place of one that is lost while the store is open",
+    run: async (name, user) => {
+      await begin(name, user);
+      const store = await IndexedDbStore.open(name, user);
+      await change(name, (table) => table("operations").delete([CLIENT, 1]));
+      for (const first of [0, 1]) {
+        const outcome = await store
+          .read(CLIENT, first, 2, 1000)
+          .catch((error: Error) => error.name);
+        same(outcome, "StoreDamaged");
+      }
+      same(await store.read(CLIENT, 2, 1, 1000), ["two"]);
+      await store.close();
+    },
+  },
+  {
     name: "takes over a damaged slot that another tab has left",
     run: async (name, user) => {
       const first = await IndexedDbStore.open(name, user);
