@@ -121,9 +121,9 @@ describe("a response of many operations", () => {
   });
 });
 
-describe("a log of 100,000 operations", () => {
-  const OPERATIONS = 100_000;
-  const LINKS_PER_FILE = 50_000;
+describe("a log of 50,000 operations", () => {
+  const OPERATIONS = 50_000;
+  const LINKS_PER_FILE = 25_000;
   // Far more than the garbage at any moment, which does not grow with the log.
   const body = new TextEncoder().encode("p".repeat(20_000));
   const folder = temporaryFolder();
