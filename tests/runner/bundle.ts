@@ -10,18 +10,22 @@ import manifest from "../../package.json" with { type: "json" };
 import { projectFolder } from "../support/process.ts";
 
 /** Each module says where its source is, since that is how tests find other files. */
-const sourceUrls: Plugin = {
-  name: "source-urls",
-  setup({ onLoad }) {
-    onLoad({ filter: /\.ts$/ }, async ({ path }) => ({
-      contents: (await readFile(path, "utf8")).replaceAll(
-        "import.meta.url",
-        JSON.stringify(pathToFileURL(path).href),
-      ),
-      loader: "ts",
-    }));
-  },
-};
+function sourceUrls(pattern: RegExp, replacement: (url: string) => string): Plugin {
+  return {
+    name: "source-urls",
+    setup({ onLoad }) {
+      onLoad({ filter: /\.ts$/ }, async ({ path }) => {
+        const url = JSON.stringify(pathToFileURL(path).href);
+        const text = await readFile(path, "utf8");
+        return { contents: text.replaceAll(pattern, replacement(url)), loader: "ts" };
+      });
+    },
+  };
+}
+
+/** Of a test all, so that a server in its bundle does not take itself for started. */
+const OF_TESTS = sourceUrls(/\bimport\.meta\b/g, (url) => `({ url: ${url} })`);
+const OF_PROGRAMS = sourceUrls(/\bimport\.meta\.url\b/g, (url) => url);
 
 /** What a bundle of packages in CommonJS calls. */
 const REQUIRE =
@@ -64,7 +68,7 @@ function bundle(files: readonly string[], folder: string, splitting: boolean) {
     // Tools find their own files beside themselves.
     external: Object.keys(manifest.devDependencies).filter((name) => name !== "fast-check"),
     banner: { js: REQUIRE },
-    plugins: [sourceUrls],
+    plugins: [splitting ? OF_TESTS : OF_PROGRAMS],
     metafile: true,
   });
 }
