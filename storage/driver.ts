@@ -27,7 +27,8 @@ export interface RequestCounts {
  *   every list is of one partition, so a driver may store each apart, in a folder for example.
  * - **Immutable**: a name stands for one body. A put of an existing name may keep the stored body or
  *   write the same bytes again. With an MD5 it replaces a stored body that was damaged, which another
- *   MD5 shows; it never replaces an intact one by other bytes where the backend can tell (`isDamaged`).
+ *   MD5 shows. Where the backend can tell, it never replaces an intact one by other bytes of the same
+ *   MD5, but throws (`isDamaged`): a put that returned is acknowledged.
  * - **Durable**: what `put` returned for, and what `list` shows, survives power loss.
  * - **Whole**: neither `list` nor `get` ever shows a half-written object.
  * - **Errors** are thrown, never hidden: `ObjectMissing` for a name that is not stored, a

@@ -160,10 +160,10 @@ export class SyncService {
       const refusal = this.#countNewUser(address);
       if (refusal !== undefined) throw refusal;
     });
-    strangers?.beforeList(address, listings.current(user));
+    strangers?.beforeList(address, user, listings.current(user));
     let isCounted = false;
     const check: AccessCheck = (listing) => {
-      if (!isCounted) strangers?.afterList(address, listing);
+      if (!isCounted) strangers?.afterList(address, user, listing);
       isCounted = true;
       return accessCheck(listing);
     };

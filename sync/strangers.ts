@@ -22,7 +22,7 @@ export class AddressLimited extends Error {
 const RATE = 10;
 const BURST = 200;
 
-/** How many users are remembered who have signed a request recently. */
+/** How many users are remembered who are no strangers: who have signed, and of whom something is stored. */
 const REMEMBERED = 10_000;
 
 /** The length of a public key of 2048 bits, in bytes. */
@@ -36,6 +36,7 @@ const SHORTEST_KEY = 294;
 export class Strangers {
   readonly #limiter: AddressLimiter;
   readonly #signed = new LRUCache<Fingerprint, true>({ max: REMEMBERED });
+  readonly #stored = new LRUCache<Fingerprint, true>({ max: REMEMBERED });
 
   /** @param now milliseconds of a clock that never goes back */
   constructor(now: () => number) {
@@ -62,13 +63,14 @@ export class Strangers {
    *
    * @param listing the user's listing, where one is cached
    */
-  beforeList(address: string, listing: Listing | undefined): void {
-    if (listing === undefined || listing.isEmpty) this.#check(address);
+  beforeList(address: string, user: Fingerprint, listing: Listing | undefined): void {
+    if (listing?.isEmpty ?? !this.#stored.has(user)) this.#check(address);
   }
 
   /** To be called with the listing of a request. */
-  afterList(address: string, listing: Listing): void {
+  afterList(address: string, user: Fingerprint, listing: Listing): void {
     if (listing.isEmpty) this.#limiter.charge(address, 1);
+    else this.#stored.set(user, true);
   }
 
   #check(address: string): void {

@@ -27,9 +27,9 @@ before(async () => {
 });
 
 /** A server of which requests are asked from addresses, and the lists that they cost. */
-function server() {
+function server(more: Record<string, string> = {}) {
   const driver = new HookedDriver(new MemoryDriver());
-  const { handler } = inProcessServer(settings, driver, { now: () => 0 });
+  const { handler } = inProcessServer({ ...settings, ...more }, driver, { now: () => 0 });
   const send = async (ip: string, body: string, headers: Record<string, string> = JSON_TYPE) => {
     const request = new Request(SERVER, { method: "POST", headers, body });
     return readAnswer(await handler.fetch(Object.assign(request, { ip })));
@@ -59,6 +59,18 @@ describe("the limit of a network address", () => {
     // Users with something stored go on, and so do other addresses.
     assert.equal((await poll("192.0.2.1", key)).status, 200);
     assert.equal((await poll("192.0.2.2")).status, 200);
+  });
+
+  it("T-38 refuses no user of whom it has found something stored, also where no listing is cached", async () => {
+    const { driver, poll, send } = server({ LISTING_CACHE_RUNS: "1" });
+    const key = randomPublicKey();
+    const append = { user: key, client_id: newClient(), operation_index: 0, payload: "sealed" };
+    assert.equal((await send("192.0.2.1", JSON.stringify(append))).status, 200);
+    assert.equal((await poll("192.0.2.1", key)).status, 200);
+    while ((await poll("192.0.2.1")).status !== 429);
+    const lists = driver.count("list");
+    assert.equal((await poll("192.0.2.1", key)).status, 200);
+    assert.equal(driver.count("list"), lists + 1);
   });
 
   it("T-53 counts signatures that do not hold, and refuses them before they are verified", async () => {

@@ -213,3 +213,15 @@ export const storesAnyName: Broken = {
   rejectedBy: "refuses names that could lead out of its storage",
   because: /Missing expected rejection/,
 };
+
+export const acknowledgesWhatItIgnores: Broken = {
+  open: async () => {
+    const driver = new MemoryDriver();
+    return changed(driver, {
+      put: (name, body, md5) => unless(driver.put(name, body, md5), () => undefined),
+    });
+  },
+  rejectedBy:
+    "replaces no body by another with the same MD5, unless every put replaces what is stored",
+  because: /Missing expected rejection/,
+};

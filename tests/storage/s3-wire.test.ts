@@ -232,6 +232,23 @@ if (s3 !== undefined && target?.startsWith("http://")) {
       await driver.close();
     });
 
+    it("stores an object whose name a service calls taken, and does not find", async () => {
+      const driver = await open();
+      proxy.meddleAnswer = ({ kind, headers }, answer) => {
+        const problem = (status: number, code: string) => ({
+          status,
+          body: Buffer.from(`<Error><Code>${code}</Code></Error>`),
+        });
+        if (kind === "get") return problem(404, "NoSuchKey");
+        const isConditional = headers["if-none-match"] !== undefined;
+        return isConditional ? problem(412, "PreconditionFailed") : answer;
+      };
+      proxy.seen.length = 0;
+      await driver.put(`${stored.user}.taken`, body, md5Of(body));
+      assert.deepEqual(proxy.count(), { put: 2, get: 1 });
+      await driver.close();
+    });
+
     it("fails a put whose body was damaged on the way", async () => {
       const other = formatName({ ...stored, first: 1, last: 1, md5: md5Of(body) });
       proxy.meddleRequest = (_seen, sent) =>
