@@ -64,7 +64,8 @@ export function keepListening(
     while (!closing && !hasRoom());
     if (closing) return;
     server = await start();
-    watch();
+    if (closing) await server.close(true);
+    else watch();
   };
   const watch = () => {
     spare.hold();

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { keepListening, type Served } from "../../server/http/keep-listening.ts";
+import { gate } from "../support/drivers.ts";
 import { until } from "../support/socket.ts";
 
 /** A server that says as Deno does that it accepts no more connections. */
@@ -61,5 +62,26 @@ describe("a server that has stopped to accept connections", () => {
     await end.catch(() => undefined);
     await close();
     assert.equal(started, 0);
+  });
+
+  it("T-46 does not go on listening where it is closed while it begins again", async () => {
+    const closed: string[] = [];
+    const [beginning, begun] = [gate(), gate()];
+    const close = keepListening(
+      served(full(), async () => void closed.push("first")),
+      {
+        start: async () => {
+          beginning.open();
+          await begun.opened;
+          return served(Promise.resolve(), async () => void closed.push("second"));
+        },
+        onFull: () => undefined,
+        onLost: assert.ifError,
+      },
+    );
+    await beginning.opened;
+    await close();
+    begun.open();
+    await until(() => closed.includes("second"));
   });
 });
