@@ -7,6 +7,7 @@ import { simulate } from "./support/simulation/world.ts";
 const [seeds = 10_000, first = 1] = process.argv.slice(2).map(Number);
 let failed = 0;
 for (let seed = first; seed < first + seeds; seed++) {
+  if (process.stderr.isTTY) process.stderr.write(`\r${seed - first} of ${seeds} seeds `);
   try {
     await simulate(seed);
   } catch (error) {
@@ -14,5 +15,6 @@ for (let seed = first; seed < first + seeds; seed++) {
     console.error(`seed ${seed}:`, seeds === 1 ? error : String(error));
   }
 }
+if (process.stderr.isTTY) process.stderr.write("\r");
 console.log(`${seeds} seeds from ${first}, ${failed} failed`);
 process.exitCode = failed > 0 ? 1 : 0;
