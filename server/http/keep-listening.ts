@@ -14,8 +14,8 @@ const AGAIN_AFTER = 100;
 
 /**
  * Files that storage finds while connections have taken all others: Bun closes those that have sent
- * nothing, or not all of a head, only after 12 seconds. On Deno they are free once it has stopped to
- * listen, because it closes these connections at once, and it needs as many to listen again.
+ * nothing, or not all of a head, only after 12 seconds. On Deno they are free once it has stopped
+ * listening, because it closes these connections at once, and it needs as many to listen again.
  */
 const SPARE = 32;
 

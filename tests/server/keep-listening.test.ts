@@ -9,7 +9,7 @@ function served(finished: Promise<void>, close = async () => undefined): Served 
   return { close, deno: { server: { finished } } };
 }
 
-describe("a server that has stopped to accept connections", () => {
+describe("a server that has stopped accepting connections", () => {
   const full = () => Promise.reject(new Error("too many open files"));
 
   it("T-46 says why, listens again, and closes both servers at the end", async () => {

@@ -1,5 +1,7 @@
 /** Every text from outside at its largest, with the characters that are worst for a pattern. */
 import { describe, it } from "node:test";
+import { importIdentity } from "../../client/identity/identity.ts";
+import { identityFromPem } from "../../client/identity/pem.ts";
 import { parseMarker, parseName } from "../../oplog/names.ts";
 import { fromBase64url } from "../../protocol/base64.ts";
 import { parseClientId } from "../../protocol/ids.ts";
@@ -105,6 +107,20 @@ describe("T-51 the CPU that a text costs grows with its length, whatever it hold
     await assertLinear(LONG, parseMarker);
     const logger = createLogger("info", () => undefined);
     await assertLinear(LONG, (text) => logger.info(text, { error: new Error(text) }));
+  });
+
+  it("a private key as text, and in PEM", async () => {
+    const around = (label: string): [string, string] => [
+      `-----BEGIN ${label}-----`,
+      `-----END ${label}-----`,
+    ];
+    const passphrase = "correct horse";
+    for (const options of [{}, { around: around("SYNC-SERVER KEY") }]) {
+      await assertLinear(LONG, (text) => importIdentity(text, passphrase), options);
+    }
+    for (const options of [{}, { around: around("PRIVATE KEY") }]) {
+      await assertLinear(LONG, (text) => identityFromPem(text, passphrase), options);
+    }
   });
 
   it("a line of an answer, an id and base64url", async () => {
