@@ -27,7 +27,7 @@ export interface AppenderOptions {
   /** Called after an append that has stored something. */
   readonly onAppended?: (user: Fingerprint) => void;
   /** Called after an append that found no room in storage. */
-  readonly onFull?: () => void;
+  readonly onFull?: (user: Fingerprint) => void;
   readonly telemetry: Telemetry;
 }
 
@@ -83,7 +83,7 @@ export class Appender {
     const { listings, objects } = this.#options;
     await objects.put(name, body).catch((error: unknown) => {
       listings.invalidate(name.user);
-      if (error instanceof StorageFull) this.#options.onFull?.();
+      if (error instanceof StorageFull) this.#options.onFull?.(name.user);
       throw error;
     });
     // From one moment to the next it counts as stored, and no longer as reserved.

@@ -146,7 +146,7 @@ export function wireService(options: ServiceWiringOptions): ServiceWiring {
     objects,
     entries,
     onAppended: (user) => compaction?.appended(user),
-    onFull: () => compaction?.full(),
+    onFull: (user) => compaction?.full(user),
     telemetry,
   });
 

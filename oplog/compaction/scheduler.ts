@@ -134,11 +134,13 @@ export class CompactionScheduler {
   }
 
   /**
-   * To be called when there was no room for an object: what is superseded stays no longer. A copy of
-   * the storage that is being made may miss it, but all appends fail until there is room.
+   * To be called when there was no room for an object of a user: what can be packed of the log is, and
+   * what is superseded stays no longer. A copy of the storage that is being made may miss it, but all
+   * appends fail until there is room.
    */
-  full(): void {
+  full(user: Fingerprint): void {
     this.#deleter.release();
+    this.#packIdle(user);
   }
 
   /** Resolves once there is nothing to compact. */
@@ -192,6 +194,7 @@ export class CompactionScheduler {
     return superseded.length > 0;
   }
 
+  /** Packs whatever can be packed. */
   #packIdle(user: Fingerprint): void {
     const job = this.#jobs.get(user);
     if (job === undefined) {

@@ -126,6 +126,27 @@ describe("objects that were packed", () => {
     await server.handler.stop();
   });
 
+  it("are packed and deleted where an append finds no room, however few they are", async () => {
+    const timing = { debounce: 0, maxDelay: 0, deleteDelay: 900_000, backoff: 0 };
+    const server = inProcessServer({ COMPACTION: "on" }, driver, {}, { timing });
+    const owner = await newSigningUser();
+    user = owner.fingerprint;
+    await storeEach(driver, user, client, payloads);
+    const append = { client_id: client, operation_index: payloads.length, payload: "more" };
+    assert.equal((await server.signed(owner, append)).status, 200);
+    const storage: Driver = driver;
+    const put = driver.put.bind(driver);
+    storage.put = async (name, body, md5, fromReserve) => {
+      if (fromReserve !== true) throw new StorageFull("the disk is full");
+      await put(name, body, md5);
+    };
+    const next = { ...append, operation_index: payloads.length + 1 };
+    assert.equal((await server.signed(owner, next)).status, 503);
+    // A segment, the last operation, and the lock.
+    await until(async () => (await names()).length === 3);
+    await server.handler.stop();
+  });
+
   it("are not deleted where their segment was lost, and nobody has read since", async () => {
     const { compactor } = start();
     await compactor.compact(user);
