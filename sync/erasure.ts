@@ -126,29 +126,36 @@ export class Erasures {
     const { driver, listings, time, telemetry } = this.#options;
     const at = Math.floor(time() / 1000);
     const name = formatMarker({ kind: "erased", user, at });
-    const put = () => driver.put(name, new Uint8Array()).finally(() => listings.invalidate(user));
+    const put = (fromReserve = false) =>
+      driver
+        .put(name, new Uint8Array(), undefined, fromReserve)
+        .finally(() => listings.invalidate(user));
     await put().catch(async (error: unknown) => {
       if (!(error instanceof StorageFull)) throw error;
-      await this.#makeRoom(user, put);
+      await this.#makeRoom(user, () => put(true));
     });
     this.#known.set(user, at);
     telemetry.count("users", "erased");
   }
 
   /**
-   * Deletes objects of a user, the last one first, until there is room for the tombstone. Should this
-   * be cut off, the log ends too early and has no hole, and its user, who wants to leave, asks again.
+   * Writes the tombstone in the room that storage keeps. Where that is used up, deletes objects of the
+   * user, the last one first, until there is some. Should this be cut off, the log ends too early and
+   * has no hole, and its user, who wants to leave, asks again.
+   *
+   * @param put stores the tombstone from the reserve, also after a delete: the driver makes the reserve
+   *   again from the room that becomes free
    */
   async #makeRoom(user: Fingerprint, put: () => Promise<void>): Promise<void> {
     const stored = await this.#options.driver.list(userPrefix(user));
     const names = stored.map(({ name }) => name).filter((name) => parseMarker(name) === undefined);
     for (;;) {
-      const last = names.pop();
-      if (last !== undefined) await this.#delete([last]);
       try {
         return await put();
       } catch (error) {
+        const last = names.pop();
         if (!(error instanceof StorageFull) || last === undefined) throw error;
+        await this.#delete([last]);
       }
     }
   }

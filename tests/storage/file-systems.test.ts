@@ -1,13 +1,14 @@
 /** File systems that are full, read-only, or cannot do what a disk of this machine can. */
 import assert from "node:assert/strict";
 import { execFile, spawnSync } from "node:child_process";
-import { mkdirSync, readdirSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { promisify } from "node:util";
 import { parseMarker } from "../../oplog/names.ts";
 import { StorageUnavailable } from "../../storage/driver.ts";
 import { FilesystemDriver } from "../../storage/filesystem.ts";
+import { HookedDriver } from "../support/drivers.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { sync, withServer } from "../support/http.ts";
 import {
@@ -28,28 +29,45 @@ const noMount = cannotMount(fewInodes);
 describe(`a user on a file system without room for one more file${noMount === false ? "" : ` (skipped: ${noMount})`}`, {
   skip: noMount,
 }, () => {
-  it("can leave, which makes room for others", () =>
-    onMounted(fewInodes, async (mounted) => {
-      const driver = await FilesystemDriver.open(join(mounted.path, "data"));
-      const [user, other] = [await newSigningUser(), await newSigningUser()];
-      const server = inProcessServer({ COMPACTION: "off" }, driver, { time: Date.now });
-      const client = newClient();
-      for (let index = 0; index < 5; index++) {
-        const append = { client_id: client, operation_index: index, payload: "sealed" };
-        assert.equal((await server.signed(user, append)).status, 200);
-      }
-      fill(mounted.path, 0);
-      assert.equal((await server.signed(other, { operation_index: 0, payload: "no" })).status, 503);
-      assert.equal((await server.erase(user)).status, 204);
-      assert.deepEqual(
-        (await driver.list(user.fingerprint)).map(({ name }) => parseMarker(name)?.kind),
-        ["erased"],
-      );
-      assert.equal(
-        (await server.signed(other, { operation_index: 0, payload: "yes" })).status,
-        200,
-      );
-    }));
+  for (const { reserve, lost } of [
+    {
+      reserve: "where the folder has a reserve, with no operation lost before the tombstone",
+      lost: 0,
+    },
+    { reserve: "where it has none, with one operation lost before the tombstone", lost: 1 },
+  ]) {
+    it(`T-31 can leave, which makes room for others, ${reserve}`, () =>
+      onMounted(fewInodes, async (mounted) => {
+        const folder = join(mounted.path, "data");
+        const [user, other] = [await newSigningUser(), await newSigningUser()];
+        const start = async () => {
+          const driver = new HookedDriver(await FilesystemDriver.open(folder));
+          return { driver, ...inProcessServer({ COMPACTION: "off" }, driver, { time: Date.now }) };
+        };
+        const before = await start();
+        const client = newClient();
+        for (let index = 0; index < 5; index++) {
+          const append = { client_id: client, operation_index: index, payload: "sealed" };
+          assert.equal((await before.signed(user, append)).status, 200);
+        }
+        if (lost > 0) rmSync(join(folder, ".tmp", "reserve"));
+        fill(mounted.path, 0);
+        const { driver, signed, erase } = await start();
+        const send = (payload: string) => signed(other, { operation_index: 0, payload });
+        assert.equal((await send("no")).status, 503);
+        const done: string[] = [];
+        driver.after = ({ kind }) => {
+          if (kind !== "list") done.push(kind);
+        };
+        assert.equal((await erase(user)).status, 204);
+        assert.equal(done.indexOf("put"), lost);
+        assert.deepEqual(
+          (await driver.list(user.fingerprint)).map(({ name }) => parseMarker(name)?.kind),
+          ["erased"],
+        );
+        assert.equal((await send("yes")).status, 200);
+      }));
+  }
 });
 
 interface Trouble {
