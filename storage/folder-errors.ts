@@ -40,9 +40,14 @@ export function isFull(error: unknown): boolean {
   return ["ENOSPC", "EDQUOT"].some((code) => code === systemCodeOf(error));
 }
 
+/** Nothing can be stored or deleted. */
+export function isReadOnly(error: unknown): boolean {
+  return systemCodeOf(error) === "EROFS";
+}
+
 /** The storage can be read, and takes nothing new for now. */
 export function takesNothing(error: unknown): boolean {
-  return isFull(error) || systemCodeOf(error) === "EROFS";
+  return isFull(error) || isReadOnly(error);
 }
 
 /** Does some work; an error of the system becomes `StorageUnavailable`, with the cause. */

@@ -3,8 +3,8 @@ import { randomUUID } from "node:crypto";
 import { lstatSync } from "node:fs";
 import { open, statfs } from "node:fs/promises";
 import { join } from "node:path";
-import { isNotFound, move } from "./durable-files.ts";
-import { isFull, takesNothing } from "./folder-errors.ts";
+import { isNotFound, move, remove } from "./durable-files.ts";
+import { isFull, isReadOnly, takesNothing } from "./folder-errors.ts";
 
 /** Larger than any segment of usual payloads. */
 const MOST_BYTES = 2 * 1024 * 1024;
@@ -70,12 +70,16 @@ export class Reserve {
   }
 
   async #fill(): Promise<void> {
+    if (lstatSync(this.#path, { throwIfNoEntry: false })?.isDirectory() === true) {
+      throw new Error(`${this.#path} is a folder, where the server keeps a file: remove it`);
+    }
     const path = join(this.#folder, randomUUID());
     try {
       await this.#take(path);
       const isWhole = await grow(path, this.#size);
       this.#isWhole = (await this.giveBack(path)) && isWhole;
     } catch (error) {
+      if (!isReadOnly(error)) await remove(path);
       // There is none yet, and no room for one.
       if (!takesNothing(error)) throw error;
     }
@@ -89,16 +93,19 @@ export class Reserve {
 async function grow(path: string, size: number): Promise<boolean> {
   const file = await open(path, "a", 0o600);
   try {
-    for (;;) {
-      const missing = size - (await file.stat()).size;
-      if (missing <= 0) return true;
-      await file.write(new Uint8Array(missing));
+    try {
+      for (;;) {
+        const missing = size - (await file.stat()).size;
+        if (missing <= 0) return true;
+        await file.write(new Uint8Array(missing));
+      }
+    } finally {
+      // Some file systems say only now that there was no room.
+      await file.close();
     }
   } catch (error) {
     if (!isFull(error)) throw error;
     return false;
-  } finally {
-    await file.close();
   }
 }
 

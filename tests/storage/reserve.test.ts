@@ -5,6 +5,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmdirSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -134,6 +135,28 @@ describe("the reserve of a data folder", () => {
         assert.equal(statSync(path).size, size);
       }
       assert.deepEqual(readdirSync(join(root, ".tmp")), ["reserve"]);
+    }));
+
+  it("does not open where a folder is in its place, says what to do, and leaves nothing", () =>
+    inFolder(async (root) => {
+      mkdirSync(join(root, ".tmp", "reserve"), { recursive: true });
+      await assert.rejects(FilesystemDriver.open(root), /reserve is a folder.*: remove it/);
+      assert.deepEqual(readdirSync(join(root, ".tmp")), ["reserve"]);
+    }));
+
+  it("fails no delete where it cannot be made again, and is reported by a check", () =>
+    inFolder(async (root) => {
+      const driver = await FilesystemDriver.open(root);
+      const name = `${someFingerprint()}.deleted`;
+      const path = join(root, ".tmp", "reserve");
+      await driver.put(name, new Uint8Array(), undefined, true);
+      mkdirSync(path);
+      await driver.delete(name);
+      assert.deepEqual(await driver.list(""), []);
+      await assert.rejects(async () => driver.check(), /reserve is a folder.*: remove it/);
+      rmdirSync(path);
+      await driver.check();
+      assert.ok(statSync(path).size > 0);
     }));
 
   it("T-28 is no link, through which an object would be written to something else", () =>
