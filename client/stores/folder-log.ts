@@ -107,6 +107,16 @@ export class LogFile {
   }
 }
 
+/** How many payloads of a file can be read, from the first on. Changes nothing. */
+export async function countPayloads(path: string): Promise<number> {
+  const file = await open(path, "r");
+  try {
+    return (await findLines(file)).length - 1;
+  } finally {
+    await file.close();
+  }
+}
+
 /** The offsets of the lines, up to the first that is not a whole payload, and the end of the last. */
 async function findLines(file: FileHandle): Promise<number[]> {
   const starts = [0];

@@ -1,9 +1,9 @@
-/** What becomes of a slot of a folder store whose content is damaged: set aside, and taken over. */
-import { copyFile, readdir, rename } from "node:fs/promises";
-import { join } from "node:path";
+/** What becomes of a slot of a folder store whose content is damaged: a copy is kept, the rest goes on. */
+import { copyFile, mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { syncFolder } from "./folder-files.ts";
-import { LogFile } from "./folder-log.ts";
-import type { OwnClient } from "./store.ts";
+import { countPayloads } from "./folder-log.ts";
+import { EMPTY, STATE_FILE, type State } from "./folder-state.ts";
 
 /** What a `FolderStore` found damaged, and did about it. */
 export interface FolderDamage {
@@ -15,29 +15,62 @@ export interface FolderDamage {
   readonly operations: number;
 }
 
-/** Gives the folder of a slot another name. */
-export async function setAside(place: string, slot: number): Promise<string> {
+const LOG = /^([0-9a-f-]{36})\.log$/;
+
+/**
+ * Copies the state and the logs of a slot into a folder beside it, whose path is returned. The
+ * folder has its name once it is complete. The caller holds the lock of the slot.
+ */
+export async function keepCopy(slot: string): Promise<string> {
+  const unfinished = `${slot}.unfinished`;
+  // Of a copy that a crash or a full disk cut short.
+  await rm(unfinished, { recursive: true, force: true });
+  await mkdir(unfinished, { mode: 0o700 });
+  for (const name of await readdir(slot)) {
+    if (name === STATE_FILE || LOG.test(name)) await copy(join(slot, name), join(unfinished, name));
+  }
+  await syncFolder(unfinished);
   const time = new Date().toISOString().replaceAll(":", "-");
-  const folder = join(place, `${slot}.damaged-${time}`);
-  await rename(join(place, String(slot)), folder);
-  await syncFolder(place);
+  const folder = `${slot}.damaged-${time}`;
+  await rename(unfinished, folder);
+  await syncFolder(dirname(slot));
   return folder;
 }
 
 /**
- * Copies the operations that can be read. Nothing of them counts as acknowledged: the server answers
- * what it has as it answers a retry. None of the client ids may be continued, because operations may
- * be missing at the end.
+ * The state in which a damaged slot goes on, with the operations that can be read. Nothing of them
+ * counts as acknowledged: the server answers what it has as it answers a retry. None of the client
+ * ids may be continued, because operations may be missing at the end.
+ *
+ * @param known of the damaged state, as far as it could be read
  */
-export async function copyLogs(from: string, to: string): Promise<OwnClient[]> {
-  const own: OwnClient[] = [];
-  for (const name of await readdir(from)) {
-    const [, client] = /^([0-9a-f-]{36})\.log$/.exec(name) ?? [];
+export async function readableState(folder: string, known: State["own"]): Promise<State> {
+  const own: State["own"][number][] = [];
+  for (const name of await readdir(folder)) {
+    const [, client] = LOG.exec(name) ?? [];
     if (client === undefined) continue;
-    await copyFile(join(from, name), join(to, name));
-    const log = await LogFile.open(join(to, name));
-    own.push({ client, length: log.length, acknowledged: 0, highWater: log.length });
-    await log.close();
+    // What lies behind has moved to another client id.
+    const moved = known.find((one) => one.client === client)?.length ?? Infinity;
+    const length = Math.min(await countPayloads(join(folder, name)), moved);
+    own.push({ client, length, acknowledged: 0, highWater: length });
   }
-  return own;
+  const fresh = { client: crypto.randomUUID(), acknowledged: 0, highWater: 0 };
+  return { ...EMPTY, own: [...own, fresh] };
+}
+
+async function copy(from: string, to: string): Promise<void> {
+  await copyFile(from, to);
+  const file = await open(to, "r+");
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** Says on the console what `FolderDamage` means. */
+export function warnDamaged({ reason, folder, operations }: FolderDamage): void {
+  console.warn(
+    `${reason}. It is kept in ${folder}; the operations that can be read of it (${operations}) are sent again.`,
+  );
 }

@@ -6,7 +6,7 @@ import type { Cursor, Identity } from "../types.ts";
 import { replaceFile, syncFolder } from "./folder-files.ts";
 import { FolderLock, type HeldFolder, warnHeld } from "./folder-lock.ts";
 import { LogFile } from "./folder-log.ts";
-import { copyLogs, type FolderDamage, setAside } from "./folder-repair.ts";
+import { type FolderDamage, keepCopy, readableState, warnDamaged } from "./folder-repair.ts";
 import { EMPTY, OtherVersion, readState, STATE_FILE, type State } from "./folder-state.ts";
 import type { Move, OwnClient, Store, StoreState } from "./store.ts";
 
@@ -16,9 +16,9 @@ const ownFile = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.(log|tmp)$/;
 /** How a folder store tells the app what happened to it. */
 export interface FolderOptions {
   /**
-   * Called when a slot was damaged: it is kept under another name, and what can be read of it is
-   * taken over. Operations of other installations are delivered again. By default, warns on the
-   * console.
+   * Called when a slot is damaged: a copy of it is kept, and what can be read of it is sent again.
+   * Operations of other installations are delivered again. A repair that a crash cuts short is
+   * reported once more. By default, warns on the console.
    */
   readonly onDamaged?: (damage: FolderDamage) => void;
   /**
@@ -73,7 +73,7 @@ export class FolderStore implements Store {
   static async open(
     folder: string,
     { fingerprint }: Pick<Identity, "fingerprint">,
-    { onDamaged = warn, onHeld = warnHeld }: FolderOptions = {},
+    { onDamaged = warnDamaged, onHeld = warnHeld }: FolderOptions = {},
   ): Promise<FolderStore> {
     const place = join(folder, fingerprint);
     for (let slot = 0; ; slot++) {
@@ -101,30 +101,36 @@ export class FolderStore implements Store {
             "the power fails.",
         );
       }
-      await store.#recover();
+      await store.#read();
       return store;
     } catch (error) {
-      if (!(error instanceof StoreDamaged) || error instanceof OtherVersion) {
-        await store.close();
-        throw error;
-      }
-      // Under its lock, which goes with the folder.
-      const aside = await setAside(place, slot);
       await store.close();
-      const fresh = await FolderStore.#openSlot(place, slot, options);
-      if (fresh === undefined) return undefined;
-      options.onDamaged(await fresh.#takeOver(aside, error.message));
-      return fresh;
+      throw error;
     }
   }
 
-  /** Continues an empty store with the operations of a slot that was set aside. */
-  async #takeOver(folder: string, reason: string): Promise<FolderDamage> {
-    const own = await copyLogs(folder, this.#folder);
-    const client = crypto.randomUUID();
-    await this.#save({ ...EMPTY, own: [...own, { client, acknowledged: 0, highWater: 0 }] });
+  /** Reads the slot. Where anything of it is damaged, keeps a copy, and goes on with the rest. */
+  async #read(): Promise<void> {
+    try {
+      await this.#recover();
+    } catch (error) {
+      if (!(error instanceof StoreDamaged) || error instanceof OtherVersion) throw error;
+      await this.#repair(error.message);
+    }
+  }
+
+  /**
+   * The slot counts as damaged until its new state is saved. So a crash before has it copied,
+   * reported, and repaired again.
+   */
+  async #repair(reason: string): Promise<void> {
+    await this.#closeLogs();
+    const state = await readableState(this.#folder, this.#state.own);
+    const folder = await keepCopy(this.#folder);
+    const operations = state.own.reduce((sum, { length = 0 }) => sum + length, 0);
+    this.#options.onDamaged({ reason, folder, operations });
+    await this.#save(state);
     await this.#recover();
-    return { reason, folder, operations: own.reduce((sum, { length }) => sum + length, 0) };
   }
 
   async load(): Promise<StoreState> {
@@ -230,10 +236,14 @@ export class FolderStore implements Store {
 
   close(): Promise<void> {
     return this.#queue.run(async () => {
-      for (const log of this.#logs.values()) await log.close();
-      this.#logs.clear();
+      await this.#closeLogs();
       await this.#lock.release();
     });
+  }
+
+  async #closeLogs(): Promise<void> {
+    for (const log of this.#logs.values()) await log.close();
+    this.#logs.clear();
   }
 
   /** Another slot that may not be opened, as one of newer software, keeps no other from being sent. */
@@ -285,10 +295,4 @@ export class FolderStore implements Store {
 
 function without(cursors: readonly Cursor[], client: string): Cursor[] {
   return cursors.filter((cursor) => cursor.client !== client);
-}
-
-function warn({ reason, folder, operations }: FolderDamage): void {
-  console.warn(
-    `${reason}. It is kept in ${folder}; the operations that can be read of it (${operations}) are sent again.`,
-  );
 }

@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { hostname } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { describe, it } from "node:test";
 import { type FolderDamage, FolderStore, type HeldFolder } from "../../client/folder.ts";
 import { type Identity, type Store, StoreDamaged } from "../../client/index.ts";
@@ -273,6 +273,92 @@ describe("a store in a folder", () => {
       damaged(readable, damage));
   }
 
+  /** Opens a store and closes it. Returns its client ids with operations, and what was reported. */
+  async function reopen(path: string): Promise<[readonly string[], readonly FolderDamage[]]> {
+    const found: FolderDamage[] = [];
+    const store = await FolderStore.open(path, user, { onDamaged: (one) => found.push(one) });
+    const { own } = await store.load();
+    await store.close();
+    return [
+      own.flatMap(({ client, length }) => (length > 0 ? [`${length} of ${client}`] : [])),
+      found,
+    ];
+  }
+
+  /** A slot with two operations whose state a fault has emptied. */
+  async function makeDamaged(path: string): Promise<string> {
+    const store = await FolderStore.open(path, user);
+    await store.begin(CLIENT);
+    await store.append(CLIENT, 0, ["zero", "one"]);
+    await store.close();
+    writeFileSync(join(slotIn(path), "state.json"), "");
+    return slotIn(path);
+  }
+
+  it("loses nothing of a damaged slot that cannot be copied yet, and reports it then", () =>
+    inFolder(async (path) => {
+      const place = await makeDamaged(path);
+      const obstacle = join(place, `${NEXT}.log`);
+      mkdirSync(obstacle);
+      await assert.rejects(reopen(path));
+      await assert.rejects(reopen(path));
+      rmSync(obstacle, { recursive: true });
+      const [own, [{ folder, operations } = assert.fail("it was not reported"), ...more]] =
+        await reopen(path);
+      assert.deepEqual([own, operations, more], [[`2 of ${CLIENT}`], 2, []]);
+      assert.deepEqual(readdirSync(folder).sort(), [`${CLIENT}.log`, "state.json"]);
+      assert.deepEqual(readdirSync(join(path, user.fingerprint)).sort(), ["0", basename(folder)]);
+    }));
+
+  it("completes and reports the repair of a slot again if the first one did not count", () =>
+    inFolder(async (path) => {
+      const place = await makeDamaged(path);
+      // A copy that a crash cut short, and one that was whole, as was the report.
+      mkdirSync(`${place}.unfinished`);
+      writeFileSync(join(`${place}.unfinished`, `${NEXT}.log`), "half");
+      const onDamaged = () => assert.fail("crash");
+      await assert.rejects(FolderStore.open(path, user, { onDamaged }), /crash/);
+      const [own, found] = await reopen(path);
+      assert.deepEqual([own, found.length], [[`2 of ${CLIENT}`], 1]);
+      const names = readdirSync(join(path, user.fingerprint));
+      assert.deepEqual(
+        names.filter((name) => !name.startsWith("0.damaged-")),
+        ["0"],
+      );
+    }));
+
+  it("finishes the repair of a slot whose new state was saved", () =>
+    inFolder(async (path) => {
+      const place = await makeDamaged(path);
+      appendFileSync(join(place, `${CLIENT}.log`), "t wo\nthree\n");
+      await reopen(path);
+      // Before the log is cut, and that of the new client id made.
+      appendFileSync(join(place, `${CLIENT}.log`), "t wo\nthree\n");
+      for (const name of readdirSync(place)) {
+        if (name.endsWith(".log") && !name.startsWith(CLIENT)) rmSync(join(place, name));
+      }
+      assert.deepEqual(await reopen(path), [[`2 of ${CLIENT}`], []]);
+      assert.equal(readFileSync(join(place, `${CLIENT}.log`), "utf8"), "zero\none\n");
+    }));
+
+  it("sends an operation that had moved to another client id under that one alone", () =>
+    inFolder(async (path) => {
+      const store = await FolderStore.open(path, user);
+      await store.begin(CLIENT);
+      await store.append(CLIENT, 0, ["zero", "one"]);
+      await store.acknowledge(CLIENT, 1);
+      await store.move({ from: CLIENT, length: 1, to: NEXT, payloads: ["one-anew", "two"] });
+      await store.acknowledge(NEXT, 2);
+      await store.close();
+      const place = slotIn(path);
+      writeFileSync(join(place, `${NEXT}.log`), "one-anew\n");
+      const state = readFileSync(join(place, "state.json"), "utf8");
+      writeFileSync(join(place, "state.json"), reversed(state));
+      appendFileSync(join(place, `${CLIENT}.log`), "one\n");
+      const [own] = await reopen(path);
+      assert.deepEqual([...own].sort(), [`1 of ${CLIENT}`, `1 of ${NEXT}`]);
+    }));
+
   it("takes over a damaged slot that another process has left", () =>
     inFolder(async (path) => {
       const stores = [await FolderStore.open(path, user), await FolderStore.open(path, user)];
@@ -374,4 +460,10 @@ async function inFolder(work: (path: string) => Promise<void>): Promise<void> {
   } finally {
     folder.remove();
   }
+}
+
+/** A state that names the client ids in another order. */
+function reversed(text: string): string {
+  const state = JSON.parse(text);
+  return JSON.stringify({ ...state, own: state.own.reverse() });
 }
