@@ -208,16 +208,31 @@ export class SyncEngine {
 
   /** Opens stores that other tabs or processes left with operations to send; closes those now empty. */
   async #updateAbandoned(): Promise<void> {
-    const { clock, store, identity } = this.#options;
+    const { clock, store } = this.#options;
     for (const outbox of this.#abandoned) {
       if (outbox.pending === 0) await this.#closeAbandoned(outbox);
     }
     const now = clock.now();
     if (!mustCheckAbandoned(this.#state, now)) return;
-    this.#dispatch({ type: "abandoned-checked", now });
-    for (const abandoned of await store.abandoned()) {
-      const { own } = await abandoned.load();
-      this.#abandoned.add(await Outbox.open(abandoned, identity, own));
+    let failure: unknown;
+    try {
+      const opening = (await store.abandoned()).map((one) => this.#openAbandoned(one));
+      await Promise.allSettled(opening);
+      await Promise.all(opening);
+    } catch (error) {
+      // It keeps nothing else from being sent.
+      failure = error;
+    }
+    this.#dispatch({ type: "abandoned-checked", now, failure });
+  }
+
+  async #openAbandoned(store: Store): Promise<void> {
+    try {
+      const { own } = await store.load();
+      this.#abandoned.add(await Outbox.open(store, this.#options.identity, own));
+    } catch (error) {
+      await store.close();
+      throw error;
     }
   }
 

@@ -26,6 +26,8 @@ export interface SyncState {
   readonly rewound: ReadonlySet<string>;
   /** When stores that other processes abandoned were last looked for. */
   readonly abandonedCheckedAt: number;
+  /** Why not all of those could be opened then; `undefined` if they could. */
+  readonly abandonedFailure?: unknown;
   /** Failed rounds in a row, counted from the last one that made progress. */
   readonly failures: number;
 }
@@ -70,7 +72,7 @@ export type SyncEvent =
   | { readonly type: "client-rewound"; readonly client: string }
   /** The app asked for a sync: a person may have made room on the server. */
   | { readonly type: "sync-requested" }
-  | { readonly type: "abandoned-checked"; readonly now: number }
+  | { readonly type: "abandoned-checked"; readonly now: number; readonly failure?: unknown }
   | { readonly type: "round-ended"; readonly outcome: Outcome };
 
 /** How long appends wait after the server refused one. */
@@ -108,7 +110,7 @@ export function transition(state: SyncState, event: SyncEvent): SyncState {
     case "sync-requested":
       return { ...state, hold: undefined };
     case "abandoned-checked":
-      return { ...state, abandonedCheckedAt: event.now };
+      return { ...state, abandonedCheckedAt: event.now, abandonedFailure: event.failure };
     case "round-ended": {
       const { outcome } = event;
       if (outcome.kind !== "failed") return { ...state, failures: 0 };
@@ -254,6 +256,7 @@ export function nextStep(
   }
   // Operations that were appended since the round ended are the next round's.
   const pause = pending > 0 ? undefined : pollInterval;
+  if (state.abandonedFailure !== undefined) return refused(state.abandonedFailure, pending, pause);
   const status: Activity = { state: "synced", pending: 0 };
   return { status, calls: "resolve", pause };
 }

@@ -90,13 +90,15 @@ export class IndexedDbStore implements Store {
   ): Promise<IndexedDbStore | undefined> {
     const release = await takeWebLock(`${place.name} ${place.fingerprint} ${number}`);
     if (release === undefined) return undefined;
+    let database: BrowserDatabase | undefined;
     try {
-      const database = await openTables(place.name, onLost);
+      database = await openTables(place.name, onLost);
       const store = new IndexedDbStore(database, place, number, release, onDamaged);
       const damage = await repair(database, store.#slot);
       if (damage !== undefined) onDamaged(damage);
       return store;
     } catch (error) {
+      database?.close();
       release();
       throw error;
     }
@@ -203,13 +205,18 @@ export class IndexedDbStore implements Store {
     );
     slots.delete(this.#number);
     const stores: Store[] = [];
-    for (const number of slots) {
-      const store = await IndexedDbStore.#openSlot(this.#place, number, {
-        onDamaged: this.#onDamaged,
-      });
-      if (store !== undefined) stores.push(store);
+    try {
+      for (const number of slots) {
+        const store = await IndexedDbStore.#openSlot(this.#place, number, {
+          onDamaged: this.#onDamaged,
+        });
+        if (store !== undefined) stores.push(store);
+      }
+      return stores;
+    } catch (error) {
+      for (const store of stores) await store.close();
+      throw error;
     }
-    return stores;
   }
 
   async close(): Promise<void> {

@@ -398,6 +398,21 @@ describe("abandoned stores", () => {
     assert.equal(mustCheckAbandoned(checked, NOW + MINUTE - 1), false);
     assert.equal(mustCheckAbandoned(checked, NOW + MINUTE), true);
   });
+
+  it("that cannot be opened are reported until they can", () => {
+    const context = { now: NOW, pending: 0, pollInterval: MINUTE, random: 0.5 };
+    const complete: Outcome = { kind: "complete" };
+    const failure = new Error("no permission");
+    const failing: SyncEvent = { type: "abandoned-checked", now: NOW, failure };
+    assert.deepEqual(nextStep(after(failing, ended(complete)), complete, context), {
+      status: { state: "refused", pending: 0, why: "no permission", final: false },
+      calls: { reject: failure },
+      pause: MINUTE,
+    });
+    const opened: SyncEvent = { type: "abandoned-checked", now: NOW + MINUTE };
+    const { calls } = nextStep(after(failing, opened, ended(complete)), complete, context);
+    assert.equal(calls, "resolve");
+  });
 });
 
 describe("an operation that was too large", () => {

@@ -169,6 +169,42 @@ export const damageCases: readonly DamageCase[] = [
       await store.close();
     },
   },
+  {
+    name: "leaves no slot locked and no connection open where one of several cannot be opened",
+    run: async (name, user) => {
+      const stores: IndexedDbStore[] = [];
+      for (const client of ["zero", "one", "two"]) {
+        const store = await IndexedDbStore.open(name, user);
+        await store.begin(client);
+        await store.append(client, 0, ["unsent"]);
+        stores.push(store);
+      }
+      for (const store of stores) await store.close();
+      const store = await IndexedDbStore.open(name, user);
+      const { getAll } = IDBObjectStore.prototype;
+      const { close } = IDBDatabase.prototype;
+      let closed = 0;
+      try {
+        IDBDatabase.prototype.close = function () {
+          closed++;
+          close.call(this);
+        };
+        IDBObjectStore.prototype.getAll = function (range, ...rest) {
+          const fails = this.name === "operations" && includes(range, ["two", 0]);
+          if (fails) throw new DOMException("failed to read a large value", "UnknownError");
+          return getAll.call(this, range, ...rest);
+        };
+        const outcome = await store.abandoned().catch((error: Error) => error.name);
+        same([outcome, closed], ["UnknownError", 2]);
+      } finally {
+        IDBObjectStore.prototype.getAll = getAll;
+        IDBDatabase.prototype.close = close;
+      }
+      const left = await store.abandoned();
+      same(left.length, 2);
+      for (const one of [...left, store]) await one.close();
+    },
+  },
 ];
 
 /** A slot with three operations, of which one is acknowledged, and a cursor. */
