@@ -1,5 +1,6 @@
-/** The client of the AWS SDK, with what differs from its defaults. */
+/** The client of the AWS SDK, with what differs from its defaults, and the time its requests take. */
 import { S3Client } from "@aws-sdk/client-s3";
+import { RequestTimeout } from "./s3-errors.ts";
 
 /** The most connections at once. Further requests wait for one. */
 const MAX_SOCKETS = 128;
@@ -37,4 +38,25 @@ export async function openClient(settings: ClientSettings): Promise<S3Client> {
     settings.endpoint !== undefined ||
     (await client.config.serviceConfiguredEndpoint?.()) !== undefined;
   return client;
+}
+
+/** Runs a request and the reading of its body within a time limit, in milliseconds. */
+export async function withTimeout<Output>(
+  timeout: number,
+  request: (abortSignal: AbortSignal) => Promise<Output>,
+): Promise<Output> {
+  const limit = new AbortController();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  // A race beside the abort: not every runtime stops reading a body when its request is aborted.
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => {
+      reject(new RequestTimeout(`it took longer than ${timeout} ms`));
+      limit.abort();
+    }, timeout);
+  });
+  try {
+    return await Promise.race([request(limit.signal), late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

@@ -18,21 +18,17 @@ import {
   StorageUnavailable,
   type StoredObject,
 } from "./driver.ts";
-import { type ClientSettings, openClient } from "./s3-client.ts";
-import {
-  checkObject,
-  explainS3Error,
-  NotS3,
-  RequestTimeout,
-  s3CodeOf,
-  s3StatusOf,
-} from "./s3-errors.ts";
+import { type ClientSettings, openClient, withTimeout } from "./s3-client.ts";
+import { checkObject, explainS3Error, NotS3, s3CodeOf, s3StatusOf } from "./s3-errors.ts";
 
 /**
  * How long a request may take in all, its retries and the body of the response included. Without
  * this limit, a response that stops in the middle would hold up its callers permanently.
  */
 const REQUEST_TIMEOUT_MS = 120_000;
+
+/** How often a put is tried while something else is stored or deleted under its name. */
+const PUT_ATTEMPTS = 5;
 
 /** The partitions of users have longer names than most folders that else lie in a bucket. */
 const LONG_PARTITION = 32;
@@ -151,7 +147,7 @@ export class S3Driver implements Driver {
   async get(name: string, size?: number): Promise<Uint8Array> {
     checkName(name);
     try {
-      return await this.#withTimeout(async (abortSignal) => {
+      return await withTimeout(this.#timeout, async (abortSignal) => {
         const command = new GetObjectCommand(this.#at(name));
         const { Body, ETag } = await this.#client.send(command, { abortSignal });
         if (Body === undefined) throw new Error("the response has no body");
@@ -172,13 +168,23 @@ export class S3Driver implements Driver {
    */
   async put(name: string, body: Uint8Array, md5?: string): Promise<void> {
     checkName(name);
-    if ((await this.#create(name, body, md5)) || md5 === undefined) return;
-    const stored = await this.get(name).catch((error: unknown) => {
-      if (error instanceof ObjectMissing) return undefined;
-      throw error;
-    });
-    // Deleted meanwhile: without the condition, which a service may go on to find unmet.
-    if (stored === undefined || isDamaged(stored, body, md5)) await this.#write(name, body, md5);
+    for (let attempt = 1; ; attempt++) {
+      const refusal = await this.#create(name, body, md5);
+      if (refusal === undefined) return;
+      const isTaken = s3StatusOf(refusal.cause) === 412;
+      if (isTaken && md5 === undefined) return;
+      const stored = await this.get(name).catch((error: unknown) => {
+        if (error instanceof ObjectMissing) return undefined;
+        throw error;
+      });
+      if (stored !== undefined && (md5 === undefined || !isDamaged(stored, body, md5))) return;
+      if (stored === undefined && !isTaken) {
+        if (attempt === PUT_ATTEMPTS) throw refusal;
+        continue;
+      }
+      // Deleted meanwhile: without the condition, which a service may go on to find unmet.
+      return this.#write(name, body, md5);
+    }
   }
 
   async delete(name: string): Promise<void> {
@@ -191,16 +197,23 @@ export class S3Driver implements Driver {
     this.#client.destroy();
   }
 
-  /** Stores a body. False where its name is taken, if the service can tell. */
-  async #create(name: string, body: Uint8Array, md5: string | undefined): Promise<boolean> {
+  /**
+   * Stores a body. Returns the error where its name is taken (412), or something else is stored or
+   * deleted under it at the same time (409), if the service can tell.
+   */
+  async #create(
+    name: string,
+    body: Uint8Array,
+    md5: string | undefined,
+  ): Promise<StorageUnavailable | undefined> {
     const conditional = this.#conditional;
     try {
       await this.#write(name, body, md5, conditional ? { IfNoneMatch: "*" } : {});
-      return true;
+      return undefined;
     } catch (error) {
       if (!conditional || !(error instanceof StorageUnavailable)) throw error;
       const status = s3StatusOf(error.cause);
-      if (status === 412) return false;
+      if (status === 409 || status === 412) return error;
       if (status !== 501) throw error;
       this.#conditional = false;
       return this.#create(name, body, md5);
@@ -256,29 +269,9 @@ export class S3Driver implements Driver {
     request: (abortSignal: AbortSignal) => Promise<Output>,
   ): Promise<Output> {
     try {
-      return await this.#withTimeout(request);
+      return await withTimeout(this.#timeout, request);
     } catch (error) {
       throw this.#unavailable(what, error);
-    }
-  }
-
-  /** Runs a request and the reading of its body within the time limit. */
-  async #withTimeout<Output>(
-    request: (abortSignal: AbortSignal) => Promise<Output>,
-  ): Promise<Output> {
-    const limit = new AbortController();
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    // A race beside the abort: not every runtime stops reading a body when its request is aborted.
-    const late = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => {
-        reject(new RequestTimeout(`it took longer than ${this.#timeout} ms`));
-        limit.abort();
-      }, this.#timeout);
-    });
-    try {
-      return await Promise.race([request(limit.signal), late]);
-    } finally {
-      clearTimeout(timer);
     }
   }
 

@@ -249,6 +249,51 @@ if (s3 !== undefined && target?.startsWith("http://")) {
       await driver.close();
     });
 
+    for (const md5 of [md5Of(body), undefined]) {
+      const of = md5 === undefined ? "an object without an MD5" : "an object";
+      const problem = (status: number, code: string) => ({
+        status,
+        body: Buffer.from(`<Error><Code>${code}</Code></Error>`),
+      });
+      /** Has the first puts and gets answered as while another server stores the same object. */
+      const conflicting = (conflicts: number, misses: number) => {
+        const left = { put: conflicts, get: misses, list: 0, delete: 0 };
+        proxy.meddleAnswer = ({ kind }, answer) => {
+          if (left[kind]-- <= 0) return answer;
+          return kind === "put"
+            ? problem(409, "ConditionalRequestConflict")
+            : problem(404, "NoSuchKey");
+        };
+        proxy.seen.length = 0;
+      };
+
+      it(`takes ${of} for stored that another server was storing, once it finds it`, async () => {
+        const driver = await open();
+        for (const { misses, requests } of [
+          { misses: 0, requests: { put: 1, get: 1 } },
+          { misses: 2, requests: { put: 3, get: 3 } },
+        ]) {
+          conflicting(misses + 1, misses);
+          await driver.put(`${stored.user}.at-once`, body, md5);
+          assert.deepEqual(proxy.count(), requests);
+          for (const { kind, headers } of proxy.seen)
+            if (kind === "put") assert.equal(headers["if-none-match"], "*");
+        }
+        await driver.close();
+      });
+
+      it(`fails a put of ${of} that S3 calls under way and does not show`, async () => {
+        const driver = await open();
+        conflicting(Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY);
+        await assert.rejects(driver.put(`${stored.user}.under-way`, body, md5), {
+          name: "StorageUnavailable",
+          reason: "another request for the same object is under way",
+        });
+        assert.deepEqual(proxy.count(), { put: 5, get: 5 });
+        await driver.close();
+      });
+    }
+
     it("fails a put whose body was damaged on the way", async () => {
       const other = formatName({ ...stored, first: 1, last: 1, md5: md5Of(body) });
       proxy.meddleRequest = (_seen, sent) =>
