@@ -28,7 +28,8 @@ export interface RequestCounts {
  * - **Immutable**: a name stands for one body. A put of an existing name may keep the stored body or
  *   write the same bytes again. With an MD5 it replaces a stored body that was damaged, which another
  *   MD5 shows. Where the backend can tell, it never replaces an intact one by other bytes of the same
- *   MD5, but throws (`isDamaged`): a put that returned is acknowledged.
+ *   MD5, but throws (`isDamaged`): a put that returned is acknowledged. In a folder, it cannot tell
+ *   while another process stores the same name in the same instant.
  * - **Durable**: what `put` returned for, and what `list` shows, survives power loss.
  * - **Whole**: neither `list` nor `get` ever shows a half-written object.
  * - **Errors** are thrown, never hidden: `ObjectMissing` for a name that is not stored, a
