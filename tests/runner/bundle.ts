@@ -3,29 +3,39 @@
  * some hundred modules one by one, which takes a second of CPU, and a run has hundreds of processes.
  */
 import { readFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { build, type Plugin } from "esbuild";
 import manifest from "../../package.json" with { type: "json" };
 import { projectFolder } from "../support/process.ts";
 
 /** Each module says where its source is, since that is how tests find other files. */
-function sourceUrls(pattern: RegExp, replacement: (url: string) => string): Plugin {
+function sourcePlaces(
+  pattern: RegExp,
+  replacement: (place: Place, matched: string) => string,
+): Plugin {
   return {
-    name: "source-urls",
+    name: "source-places",
     setup({ onLoad }) {
       onLoad({ filter: /\.ts$/ }, async ({ path }) => {
-        const url = JSON.stringify(pathToFileURL(path).href);
+        const place = { url: pathToFileURL(path).href, filename: path, dirname: dirname(path) };
         const text = await readFile(path, "utf8");
-        return { contents: text.replaceAll(pattern, replacement(url)), loader: "ts" };
+        const contents = text.replaceAll(pattern, (matched) => replacement(place, matched));
+        return { contents, loader: "ts" };
       });
     },
   };
 }
 
+/** What `import.meta` says of a module's place. */
+type Place = Readonly<Record<"url" | "filename" | "dirname", string>>;
+
 /** Of a test all, so that a server in its bundle does not take itself for started. */
-const OF_TESTS = sourceUrls(/\bimport\.meta\b/g, (url) => `({ url: ${url} })`);
-const OF_PROGRAMS = sourceUrls(/\bimport\.meta\.url\b/g, (url) => url);
+const OF_TESTS = sourcePlaces(/\bimport\.meta\b/g, (place) => `(${JSON.stringify(place)})`);
+const OF_PROGRAMS = sourcePlaces(
+  /\bimport\.meta\.(?:url|filename|dirname)\b/g,
+  (place, matched) => `(${JSON.stringify(place)})${matched.slice("import.meta".length)}`,
+);
 
 /** What a bundle of packages in CommonJS calls. */
 const REQUIRE =

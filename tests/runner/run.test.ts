@@ -10,9 +10,15 @@ const notNode = process.versions.bun ?? process.versions.deno;
 
 const FILES = {
   "good.test.ts": `
+    import assert from "node:assert/strict";
+    import { dirname } from "node:path";
     import { describe, it } from "node:test";
+    import { fileURLToPath } from "node:url";
     describe("suite", () => {
-      it("passes", () => {});
+      it("passes", () => {
+        assert.equal(import.meta.filename, fileURLToPath(import.meta.url));
+        assert.equal(import.meta.dirname, dirname(import.meta.filename));
+      });
       it("is skipped", { skip: "a reason" }, () => {});
     });`,
   "failing.test.ts": `
