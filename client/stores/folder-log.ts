@@ -9,9 +9,12 @@ const READ_BYTES = 1024 * 1024;
 /** A payload is base64url. The zeros and torn writes that a crash may leave are not. */
 const PAYLOAD = /^[A-Za-z0-9_-]+$/;
 
+/** What a power loss may leave of a new block. */
+const ZEROS = /^\0+$/;
+
 /**
  * An append-only file of payloads, one a line. Opening it removes what a crash left of an append
- * that never returned.
+ * that never returned: a line without an end, or zeros.
  */
 export class LogFile {
   readonly #file: FileHandle;
@@ -25,14 +28,20 @@ export class LogFile {
 
   /**
    * Opens or creates a file. Throws `StoreDamaged`, and changes nothing, if there are fewer
-   * payloads than there must be.
+   * payloads than there must be, or a line that is none.
+   *
+   * @param least how many payloads there must be
+   * @param most how many count, where it is known: the others are removed
    */
-  static async open(path: string, least = 0): Promise<LogFile> {
+  static async open(path: string, least = 0, most = Infinity): Promise<LogFile> {
     const file = await open(path, "a+", 0o600);
     try {
       await syncFolder(dirname(path));
-      const starts = await findLines(file);
+      const { starts, isDamaged } = await findLines(file, most);
       if (starts.length <= least) throw new StoreDamaged(`${path} has lost operations`);
+      if (isDamaged) {
+        throw new StoreDamaged(`operation ${starts.length - 1} in ${path} cannot be read`);
+      }
       const end = starts.at(-1) ?? 0;
       if ((await file.stat()).size > end) await file.truncate(end);
       await file.sync();
@@ -111,29 +120,38 @@ export class LogFile {
 export async function countPayloads(path: string): Promise<number> {
   const file = await open(path, "r");
   try {
-    return (await findLines(file)).length - 1;
+    return (await findLines(file, Infinity)).starts.length - 1;
   } finally {
     await file.close();
   }
 }
 
-/** The offsets of the lines, up to the first that is not a whole payload, and the end of the last. */
-async function findLines(file: FileHandle): Promise<number[]> {
+interface Lines {
+  /** The offset of each payload, up to the first line that is none, and the end of the last one. */
+  readonly starts: number[];
+  /** Whether such a line follows that no crash leaves: it has an end, and is not of zeros. */
+  readonly isDamaged: boolean;
+}
+
+async function findLines(file: FileHandle, most: number): Promise<Lines> {
   const starts = [0];
   const buffer = Buffer.alloc(READ_BYTES);
   let position = 0;
   let rest = "";
+  let isTorn = false;
   for (;;) {
     const { bytesRead } = await file.read(buffer, 0, buffer.length, position);
-    if (bytesRead === 0) return starts;
+    if (bytesRead === 0) return { starts, isDamaged: false };
     position += bytesRead;
     const chunk = buffer.subarray(0, bytesRead);
     const lines = (rest + chunk.toString("latin1")).split("\n");
     rest = chunk.includes(LINE_FEED) ? (lines.pop() ?? "") : lines.join("");
     if (!chunk.includes(LINE_FEED)) continue;
     for (const line of lines) {
-      if (!PAYLOAD.test(line)) return starts;
-      starts.push((starts.at(-1) ?? 0) + line.length + 1);
+      if (starts.length > most) return { starts, isDamaged: false };
+      if (!isTorn && PAYLOAD.test(line)) starts.push((starts.at(-1) ?? 0) + line.length + 1);
+      else if (ZEROS.test(line)) isTorn = true;
+      else return { starts, isDamaged: true };
     }
   }
 }

@@ -3,6 +3,7 @@ import { copyFile, mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { syncFolder } from "./folder-files.ts";
 import { countPayloads } from "./folder-log.ts";
+import { clientsWithLog, logPath } from "./folder-slot.ts";
 import { EMPTY, STATE_FILE, type State } from "./folder-state.ts";
 
 /** What a `FolderStore` found damaged, and did about it. */
@@ -15,8 +16,6 @@ export interface FolderDamage {
   readonly operations: number;
 }
 
-const LOG = /^([0-9a-f-]{36})\.log$/;
-
 /**
  * Copies the state and the logs of a slot into a folder beside it, whose path is returned. The
  * folder has its name once it is complete. The caller holds the lock of the slot.
@@ -27,7 +26,8 @@ export async function keepCopy(slot: string): Promise<string> {
   await rm(unfinished, { recursive: true, force: true });
   await mkdir(unfinished, { mode: 0o700 });
   for (const name of await readdir(slot)) {
-    if (name === STATE_FILE || LOG.test(name)) await copy(join(slot, name), join(unfinished, name));
+    const counts = name === STATE_FILE || name.endsWith(".log");
+    if (counts) await copy(join(slot, name), join(unfinished, name));
   }
   await syncFolder(unfinished);
   const time = new Date().toISOString().replaceAll(":", "-");
@@ -43,19 +43,21 @@ export async function keepCopy(slot: string): Promise<string> {
  * ids may be continued, because operations may be missing at the end.
  *
  * @param known of the damaged state, as far as it could be read
+ * @param fresh the client id for new operations
  */
-export async function readableState(folder: string, known: State["own"]): Promise<State> {
+export async function readableState(
+  folder: string,
+  known: State["own"],
+  fresh: string,
+): Promise<State> {
   const own: State["own"][number][] = [];
-  for (const name of await readdir(folder)) {
-    const [, client] = LOG.exec(name) ?? [];
-    if (client === undefined) continue;
+  for (const client of await clientsWithLog(folder)) {
     // What lies behind has moved to another client id.
     const moved = known.find((one) => one.client === client)?.length ?? Infinity;
-    const length = Math.min(await countPayloads(join(folder, name)), moved);
+    const length = Math.min(await countPayloads(logPath(folder, client)), moved);
     own.push({ client, length, acknowledged: 0, highWater: length });
   }
-  const fresh = { client: crypto.randomUUID(), acknowledged: 0, highWater: 0 };
-  return { ...EMPTY, own: [...own, fresh] };
+  return { ...EMPTY, own: [...own, { client: fresh, acknowledged: 0, highWater: 0 }] };
 }
 
 async function copy(from: string, to: string): Promise<void> {

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { StoreDamaged } from "../errors.ts";
 import type { Cursor } from "../types.ts";
 import { hasCode } from "./folder-files.ts";
+import { isCursor, isOwnClient } from "./stored-values.ts";
 
 export const STATE_FILE = "state.json";
 
@@ -45,6 +46,10 @@ export async function readState(folder: string): Promise<State> {
   if (typeof state?.version === "number" && state.version !== 1) {
     throw new OtherVersion(`${path} is of a version that this software does not read`);
   }
-  if (Array.isArray(state?.own) && Array.isArray(state.cursors)) return state;
-  throw new StoreDamaged(`${path} has lost a part of its content`);
+  if (!Array.isArray(state?.own) || !Array.isArray(state.cursors)) {
+    throw new StoreDamaged(`${path} has lost a part of its content`);
+  }
+  if (!state.own.every(isOwnClient)) throw new StoreDamaged(`a client id in ${path} is damaged`);
+  if (!state.cursors.every(isCursor)) throw new StoreDamaged(`a cursor in ${path} is damaged`);
+  return state;
 }

@@ -1,4 +1,4 @@
-import { lstat, mkdir, readdir, rm } from "node:fs/promises";
+import { lstat, mkdir, readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { StoreDamaged } from "../errors.ts";
 import { SerialQueue } from "../serial-queue.ts";
@@ -7,11 +7,9 @@ import { replaceFile, syncFolder } from "./folder-files.ts";
 import { FolderLock, type HeldFolder, warnHeld } from "./folder-lock.ts";
 import { LogFile } from "./folder-log.ts";
 import { type FolderDamage, keepCopy, readableState, warnDamaged } from "./folder-repair.ts";
+import { finishLogs, logPath, removeLeftovers, unfinishedPath } from "./folder-slot.ts";
 import { EMPTY, OtherVersion, readState, STATE_FILE, type State } from "./folder-state.ts";
 import type { Move, OwnClient, Store, StoreState } from "./store.ts";
-
-/** Logs, and files that were never finished. Any other file is not the store's to delete. */
-const ownFile = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.(log|tmp)$/;
 
 /** How a folder store tells the app what happened to it. */
 export interface FolderOptions {
@@ -125,10 +123,12 @@ export class FolderStore implements Store {
    */
   async #repair(reason: string): Promise<void> {
     await this.#closeLogs();
-    const state = await readableState(this.#folder, this.#state.own);
+    const fresh = crypto.randomUUID();
+    const state = await readableState(this.#folder, this.#state.own, fresh);
     const folder = await keepCopy(this.#folder);
     const operations = state.own.reduce((sum, { length = 0 }) => sum + length, 0);
     this.#options.onDamaged({ reason, folder, operations });
+    await (await LogFile.open(logPath(this.#folder, fresh))).close();
     await this.#save(state);
     await this.#recover();
   }
@@ -142,7 +142,7 @@ export class FolderStore implements Store {
 
   begin(client: string): Promise<void> {
     return this.#queue.run(async () => {
-      this.#logs.set(client, await LogFile.open(this.#path(client)));
+      this.#logs.set(client, await LogFile.open(logPath(this.#folder, client)));
       await this.#save({
         ...this.#state,
         own: [...this.#state.own, { client, acknowledged: 0, highWater: 0 }],
@@ -188,9 +188,10 @@ export class FolderStore implements Store {
   move({ from, length, to, payloads }: Move): Promise<void> {
     return this.#queue.run(async () => {
       await this.#lock.check();
-      const log = await LogFile.open(this.#path(to));
-      await log.append(payloads);
+      // Until the state is saved, a crash leaves a file that was never finished.
+      const log = await LogFile.open(unfinishedPath(this.#folder, to));
       this.#logs.set(to, log);
+      await log.append(payloads);
       const { own, ...rest } = this.#state;
       // The move counts once the state is saved. After a crash from then on, opening cuts the old log.
       await this.#save({
@@ -207,6 +208,8 @@ export class FolderStore implements Store {
           { client: to, acknowledged: 0, highWater: 0 },
         ],
       });
+      await rename(unfinishedPath(this.#folder, to), logPath(this.#folder, to));
+      await syncFolder(this.#folder);
       await this.#log(from).cut(length);
     });
   }
@@ -253,19 +256,16 @@ export class FolderStore implements Store {
     this.#leftAlone.add(slot);
   }
 
-  /** Reads the state, and removes what a crash left unfinished. */
+  /** Reads the state and the logs, and finishes or removes what a crash left unfinished. */
   async #recover(): Promise<void> {
     this.#state = await readState(this.#folder);
-    const known = new Set(this.#state.own.map(({ client }) => `${client}.log`));
-    for (const name of await readdir(this.#folder)) {
-      if (ownFile.test(name) && !known.has(name))
-        await rm(join(this.#folder, name), { force: true });
+    const { own } = this.#state;
+    await finishLogs(this.#folder, own);
+    for (const { client, length, acknowledged } of own) {
+      const least = Math.max(acknowledged, length ?? 0);
+      this.#logs.set(client, await LogFile.open(logPath(this.#folder, client), least, length));
     }
-    for (const { client, length, acknowledged } of this.#state.own) {
-      const log = await LogFile.open(this.#path(client), Math.max(acknowledged, length ?? 0));
-      this.#logs.set(client, log);
-      if (length !== undefined) await log.cut(length);
-    }
+    await removeLeftovers(this.#folder, own);
   }
 
   #change(change: (state: State) => State): Promise<void> {
@@ -276,10 +276,6 @@ export class FolderStore implements Store {
     await this.#lock.check();
     await replaceFile(this.#folder, STATE_FILE, JSON.stringify(state));
     this.#state = state;
-  }
-
-  #path(client: string): string {
-    return join(this.#folder, `${client}.log`);
   }
 
   #log(client: string): LogFile {

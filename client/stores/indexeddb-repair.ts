@@ -7,6 +7,7 @@ import {
   READ_AT_ONCE,
   rangeOf,
 } from "./indexeddb-tables.ts";
+import { isCursor, isOwnClient } from "./stored-values.ts";
 
 /** What an `IndexedDbStore` found damaged, and did about it. */
 export interface IndexedDbDamage {
@@ -41,14 +42,7 @@ const payload = /^[A-Za-z0-9_-]+$/;
 
 /** Whether a row of `own` is one that a store has written. */
 export function isOwn(row: Row<OwnRow>, place = row.place): boolean {
-  const { client, length, acknowledged, highWater } = row;
-  const counts = [0, acknowledged, highWater, length];
-  return (
-    typeof client === "string" &&
-    row.place === place &&
-    counts.every(Number.isSafeInteger) &&
-    counts.every((count, i) => i === 0 || Number(counts[i - 1]) <= Number(count))
-  );
+  return row.length !== undefined && row.place === place && isOwnClient(row);
 }
 
 /**
@@ -157,8 +151,4 @@ function isLostValue(error: unknown): boolean {
 /** Whether a row is the operation of an index. */
 export function isOperation(row: Row<OperationRow>, index: number): boolean {
   return row.index === index && typeof row.payload === "string" && payload.test(row.payload);
-}
-
-function isCursor({ client, index, hash }: Row<CursorRow>): boolean {
-  return typeof client === "string" && Number.isSafeInteger(index) && typeof hash === "string";
 }

@@ -5,6 +5,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
   truncateSync,
@@ -78,7 +79,8 @@ describe("a store in a folder", () => {
     inFolder(async (path) => {
       await (await FolderStore.open(path, user)).close();
       const place = slotIn(path);
-      for (const name of [`${NEXT}.tmp`, `${NEXT}.log`]) writeFileSync(join(place, name), "half");
+      writeFileSync(join(place, `${NEXT}.tmp`), "half");
+      writeFileSync(join(place, `${NEXT}.log`), "");
       for (const name of ["cache.tmp", "system.log"]) writeFileSync(join(place, name), "precious");
       await (await FolderStore.open(path, user)).close();
       assert.deepEqual(readdirSync(place).sort(), ["cache.tmp", "system.log"]);
@@ -111,6 +113,7 @@ describe("a store in a folder", () => {
   const torn: readonly [string, string][] = [
     ["half a payload", "cGF5bG9"],
     ["zeros", `${"\0".repeat(64)}\n`],
+    ["zeros, and more of them", `${"\0".repeat(64)}\n${"\0".repeat(64)}\n\0`],
     ["a payload and zeros", `cGF5bG9hZA\n${"\0".repeat(4096)}`],
   ];
   for (const [what, bytes] of torn) {
@@ -251,6 +254,14 @@ describe("a store in a folder", () => {
       assert.equal(operations, readable);
     });
 
+  /** Replaces a part of the state. */
+  const edit = (part: string | RegExp, by: string) => (place: string) => {
+    const file = join(place, "state.json");
+    const text = readFileSync(file, "utf8");
+    assert.notEqual(text.replace(part, by), text);
+    writeFileSync(file, text.replace(part, by));
+  };
+
   const damages: readonly [string, number, (place: string) => void][] = [
     [
       "a state that is half",
@@ -267,11 +278,57 @@ describe("a store in a folder", () => {
       1,
       (place) => writeFileSync(join(place, `${CLIENT}.log`), "zero\no e\ntwo\n"),
     ],
+    [
+      "a log with a damaged operation that was not sent",
+      2,
+      (place) => writeFileSync(join(place, `${CLIENT}.log`), "zero\none\nt o\n"),
+    ],
+    ["a lost state", 3, (place) => rmSync(join(place, "state.json"))],
+    ["a state without a client id", 3, edit(/"own":\[.*?\]/, '"own":[]')],
+    ["a state with another client id", 3, edit(CLIENT, NEXT)],
+    ["a state with a client id that is none", 3, edit(CLIENT, "../../elsewhere")],
+    ["a state with null", 3, edit(/"own":\[.*?\]/, '"own":[null]')],
+    ["a count that is a text", 3, edit('"acknowledged":2', '"acknowledged":"2"')],
+    ["a count without its name", 3, edit("acknowledged", "acknowledgee")],
+    ["more acknowledged than there was", 3, edit('"acknowledged":2', '"acknowledged":3')],
+    ["a cursor of no client", 3, edit('"cursors":[]', '"cursors":[{"index":0,"hash":"AAAA"}]')],
+    [
+      "a cursor below 0",
+      3,
+      edit('"cursors":[]', `"cursors":[{"client":"${NEXT}","index":-1,"hash":"AAAA"}]`),
+    ],
   ];
   for (const [what, readable, damage] of damages) {
     it(`sets ${what} aside, says so, and sends again what can be read`, () =>
       damaged(readable, damage));
   }
+
+  it("reports that a log is missing, though nothing of it was acknowledged", () =>
+    inFolder(async (path) => {
+      const store = await FolderStore.open(path, user);
+      await store.begin(CLIENT);
+      await store.append(CLIENT, 0, ["zero"]);
+      await store.close();
+      rmSync(join(slotIn(path), `${CLIENT}.log`));
+      const [own, [{ reason, operations } = assert.fail("it was not reported")]] =
+        await reopen(path);
+      assert.deepEqual([own, operations], [[], 0]);
+      assert.match(reason, /missing/);
+    }));
+
+  it("finishes a move whose state was saved", () =>
+    inFolder(async (path) => {
+      const store = await FolderStore.open(path, user);
+      await store.begin(CLIENT);
+      await store.append(CLIENT, 0, ["zero", "one", "two"]);
+      await store.move({ from: CLIENT, length: 1, to: NEXT, payloads: ["one-anew", "two"] });
+      await store.close();
+      const place = slotIn(path);
+      renameSync(join(place, `${NEXT}.log`), join(place, `${NEXT}.tmp`));
+      appendFileSync(join(place, `${CLIENT}.log`), "one\ntwo\n");
+      assert.deepEqual(await reopen(path), [[`1 of ${CLIENT}`, `2 of ${NEXT}`], []]);
+      assert.deepEqual(await reopen(path), [[`1 of ${CLIENT}`, `2 of ${NEXT}`], []]);
+    }));
 
   /** Opens a store and closes it. Returns its client ids with operations, and what was reported. */
   async function reopen(path: string): Promise<[readonly string[], readonly FolderDamage[]]> {
@@ -332,11 +389,8 @@ describe("a store in a folder", () => {
       const place = await makeDamaged(path);
       appendFileSync(join(place, `${CLIENT}.log`), "t wo\nthree\n");
       await reopen(path);
-      // Before the log is cut, and that of the new client id made.
+      // Before the log is cut.
       appendFileSync(join(place, `${CLIENT}.log`), "t wo\nthree\n");
-      for (const name of readdirSync(place)) {
-        if (name.endsWith(".log") && !name.startsWith(CLIENT)) rmSync(join(place, name));
-      }
       assert.deepEqual(await reopen(path), [[`2 of ${CLIENT}`], []]);
       assert.equal(readFileSync(join(place, `${CLIENT}.log`), "utf8"), "zero\none\n");
     }));
@@ -413,7 +467,7 @@ describe("a store in a folder", () => {
       await store.acknowledge(CLIENT, 3);
       await store.close();
       const log = join(slotIn(path), `${CLIENT}.log`);
-      writeFileSync(log, "zero\none\ntwo\nthr e\n");
+      writeFileSync(log, "zero\none\ntwo\nthr e");
       const repaired = await FolderStore.open(path, user, { onDamaged: () => assert.fail() });
       assert.deepEqual((await repaired.load()).own, [
         { client: CLIENT, length: 3, acknowledged: 3, highWater: 3 },
@@ -429,7 +483,7 @@ describe("a store in a folder", () => {
       await store.close();
       const place = slotIn(path);
       // Before the state is replaced: the new log is there, and counts for nothing.
-      writeFileSync(join(place, `${NEXT}.log`), "one-anew\ntwo-anew\n");
+      writeFileSync(join(place, `${NEXT}.tmp`), "one-anew\ntwo-anew\n");
       writeFileSync(join(place, `${CLIENT}.tmp`), "{");
       const undone = await FolderStore.open(path, user);
       assert.deepEqual((await undone.load()).own, [

@@ -11,6 +11,8 @@ export interface DamageCase {
 }
 
 const CLIENT = "5f0c1a52-7f7e-4d35-a9a5-0d8b8c1d8b11";
+const MOVED = "8e1d0c5a-3f0b-4b8e-9d3e-2f6f1f7b9c22";
+const OTHER = "3b241101-e2bb-4255-8caf-4136c566a962";
 
 type Tables = (name: string) => IDBObjectStore;
 
@@ -60,6 +62,12 @@ const damages: readonly Damage[] = [
     operations: 3,
     unsent: 0,
   },
+  {
+    what: "a cursor below 0",
+    damage: (table, slot) => table("cursors").put({ slot, client: OTHER, index: -1, hash: "h" }),
+    operations: 3,
+    unsent: 0,
+  },
 ];
 
 export const damageCases: readonly DamageCase[] = [
@@ -88,7 +96,7 @@ export const damageCases: readonly DamageCase[] = [
         ["zero", "one", "two"].slice(0, operations),
       );
       await store.append(fresh, 0, ["next"]);
-      if (isTaken) await store.move({ from: CLIENT, length: 0, to: "moved", payloads: [] });
+      if (isTaken) await store.move({ from: CLIENT, length: 0, to: MOVED, payloads: [] });
       await store.close();
       // Everything is there still, under another name.
       const aside = (row: object) => JSON.stringify(row).replaceAll(slot, reported?.slot ?? "");
@@ -213,7 +221,7 @@ async function begin(name: string, user: User): Promise<void> {
   await store.begin(CLIENT);
   await store.append(CLIENT, 0, ["zero", "one", "two"]);
   await store.acknowledge(CLIENT, 1);
-  await store.advance({ client: "other", index: 3, hash: "h" });
+  await store.advance({ client: OTHER, index: 3, hash: "h" });
   await store.close();
 }
 

@@ -1,0 +1,27 @@
+/** Whether what a store reads back can be what it has written. A disk returns other bytes at times. */
+import { isClientId, isOperationIndex } from "../../protocol/ids.ts";
+import type { Cursor } from "../types.ts";
+
+/** The position of a client id, with counts in the order in which they can only be. */
+export function isOwnClient(value: unknown): boolean {
+  if (!isObject(value)) return false;
+  const { client, acknowledged, highWater, length = highWater } = value;
+  const counts = [acknowledged, highWater, length];
+  return (
+    isClientId(client) &&
+    counts.every(isOperationIndex) &&
+    Number(acknowledged) <= Number(highWater) &&
+    Number(highWater) <= Number(length)
+  );
+}
+
+/** A cursor of any client. */
+export function isCursor(value: unknown): value is Cursor {
+  if (!isObject(value)) return false;
+  const { client, index, hash } = value;
+  return isClientId(client) && isOperationIndex(index) && typeof hash === "string";
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null;
+}
