@@ -25,10 +25,10 @@ export interface IndexedDbDamage {
 }
 
 /** A row of a table, whose members may be anything. */
-type Row<Of> = Readonly<Partial<Record<keyof Of, unknown>>>;
+type UncheckedRow<Of> = Readonly<Partial<Record<keyof Of, unknown>>>;
 
 /** What is left of the operations of an own client id. */
-interface Rest {
+interface Remains {
   /** Empty where the row does not say it. */
   readonly client: string;
   readonly readable: number;
@@ -41,7 +41,7 @@ interface Rest {
 const payload = /^[A-Za-z0-9_-]+$/;
 
 /** Whether a row of `own` is one that a store has written. */
-export function isOwn(row: Row<OwnRow>, place = row.place): boolean {
+export function isOwn(row: UncheckedRow<OwnRow>, place = row.place): boolean {
   return row.length !== undefined && row.place === place && isOwnClient(row);
 }
 
@@ -55,14 +55,14 @@ export async function repair(
   slot: string,
 ): Promise<IndexedDbDamage | undefined> {
   const { own, cursors } = await rowsOf(database, slot);
-  const rests: Rest[] = [];
-  for (const [place, row] of own.entries()) rests.push(await restOf(database, row, place));
+  const remains: Remains[] = [];
+  for (const [place, row] of own.entries()) remains.push(await remainsOf(database, row, place));
   const reason = cursors.every(isCursor)
-    ? rests.find((rest) => rest.reason !== undefined)?.reason
+    ? remains.find((one) => one.reason !== undefined)?.reason
     : "a cursor is damaged";
   if (reason === undefined) return undefined;
   const aside = `damaged ${slot} ${new Date().toISOString()}`;
-  const logs = rests.filter(({ client }) => client !== "");
+  const logs = remains.filter(({ client }) => client !== "");
   await database.transaction(["own", "cursors"], "readwrite", async (table) => {
     for (const row of own) table("own").put({ ...row, slot: aside });
     for (const row of cursors) table("cursors").put({ ...row, slot: aside });
@@ -75,8 +75,8 @@ export async function repair(
     }
   });
   const operations = logs.reduce((sum, { readable }) => sum + readable, 0);
-  const unsent = rests.reduce((sum: number | undefined, rest) => {
-    return sum === undefined || rest.unsent === undefined ? undefined : sum + rest.unsent;
+  const unsent = remains.reduce((sum: number | undefined, one) => {
+    return sum === undefined || one.unsent === undefined ? undefined : sum + one.unsent;
   }, 0);
   return { reason, slot: aside, operations, unsent };
 }
@@ -84,7 +84,10 @@ export async function repair(
 function rowsOf(
   database: BrowserDatabase,
   slot: string,
-): Promise<{ readonly own: readonly Row<OwnRow>[]; readonly cursors: readonly Row<CursorRow>[] }> {
+): Promise<{
+  readonly own: readonly UncheckedRow<OwnRow>[];
+  readonly cursors: readonly UncheckedRow<CursorRow>[];
+}> {
   return database.transaction(["own", "cursors"], "readonly", async (table) => ({
     own: await result(table("own").getAll(rangeOf(slot))),
     cursors: await result(table("cursors").getAll(rangeOf(slot))),
@@ -92,7 +95,11 @@ function rowsOf(
 }
 
 /** What is left of the operations that a row of `own` stands for. */
-async function restOf(database: BrowserDatabase, row: Row<OwnRow>, place: number): Promise<Rest> {
+async function remainsOf(
+  database: BrowserDatabase,
+  row: UncheckedRow<OwnRow>,
+  place: number,
+): Promise<Remains> {
   const client = typeof row.client === "string" ? row.client : "";
   if (!isOwn(row, place)) {
     const readable = client === "" ? 0 : await countReadable(database, client, Infinity);
@@ -127,11 +134,11 @@ async function readAll(
   client: string,
   first: number,
   last: number,
-): Promise<readonly Row<OperationRow>[]> {
+): Promise<readonly UncheckedRow<OperationRow>[]> {
   const range = IDBKeyRange.bound([client, first], [client, last]);
   try {
     return await database.transaction(["operations"], "readonly", (table) =>
-      result<Row<OperationRow>[]>(table("operations").getAll(range)),
+      result<UncheckedRow<OperationRow>[]>(table("operations").getAll(range)),
     );
   } catch (error) {
     if (!isLostValue(error)) throw error;
@@ -149,6 +156,6 @@ function isLostValue(error: unknown): boolean {
 }
 
 /** Whether a row is the operation of an index. */
-export function isOperation(row: Row<OperationRow>, index: number): boolean {
+export function isOperation(row: UncheckedRow<OperationRow>, index: number): boolean {
   return row.index === index && typeof row.payload === "string" && payload.test(row.payload);
 }

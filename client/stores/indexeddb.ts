@@ -30,8 +30,8 @@ export interface IndexedDbOptions {
   readonly onDamaged?: (damage: IndexedDbDamage) => void;
 }
 
-/** Where the slots of a user are. */
-interface Place {
+/** What all slots of a user have in common. */
+interface Scope {
   /** Of the database and the locks. */
   readonly name: string;
   readonly fingerprint: string;
@@ -46,20 +46,20 @@ interface Place {
  */
 export class IndexedDbStore implements Store {
   readonly #database: BrowserDatabase;
-  readonly #place: Place;
+  readonly #scope: Scope;
   readonly #number: number;
   readonly #release: () => void;
   readonly #onDamaged: (damage: IndexedDbDamage) => void;
 
   private constructor(
     database: BrowserDatabase,
-    place: Place,
+    scope: Scope,
     number: number,
     release: () => void,
     onDamaged: (damage: IndexedDbDamage) => void,
   ) {
     this.#database = database;
-    this.#place = place;
+    this.#scope = scope;
     this.#number = number;
     this.#release = release;
     this.#onDamaged = onDamaged;
@@ -84,16 +84,16 @@ export class IndexedDbStore implements Store {
 
   /** `undefined` for a slot that another tab has open. */
   static async #openSlot(
-    place: Place,
+    scope: Scope,
     number: number,
     { onLost, onDamaged = warn }: IndexedDbOptions,
   ): Promise<IndexedDbStore | undefined> {
-    const release = await takeWebLock(`${place.name} ${place.fingerprint} ${number}`);
+    const release = await takeWebLock(`${scope.name} ${scope.fingerprint} ${number}`);
     if (release === undefined) return undefined;
     let database: BrowserDatabase | undefined;
     try {
-      database = await openTables(place.name, onLost);
-      const store = new IndexedDbStore(database, place, number, release, onDamaged);
+      database = await openTables(scope.name, onLost);
+      const store = new IndexedDbStore(database, scope, number, release, onDamaged);
       const damage = await repair(database, store.#slot);
       if (damage !== undefined) onDamaged(damage);
       return store;
@@ -193,7 +193,7 @@ export class IndexedDbStore implements Store {
   }
 
   async abandoned(): Promise<Store[]> {
-    const { fingerprint } = this.#place;
+    const { fingerprint } = this.#scope;
     const all = IDBKeyRange.bound([`${fingerprint} `], [`${fingerprint} \uffff`]);
     const rows = await this.#transaction("readonly", (table) =>
       result<OwnRow[]>(table("own").getAll(all)),
@@ -207,7 +207,7 @@ export class IndexedDbStore implements Store {
     const stores: Store[] = [];
     try {
       for (const number of slots) {
-        const store = await IndexedDbStore.#openSlot(this.#place, number, {
+        const store = await IndexedDbStore.#openSlot(this.#scope, number, {
           onDamaged: this.#onDamaged,
         });
         if (store !== undefined) stores.push(store);
@@ -226,7 +226,7 @@ export class IndexedDbStore implements Store {
 
   /** As the rows name it. */
   get #slot(): string {
-    return `${this.#place.fingerprint} ${this.#number}`;
+    return `${this.#scope.fingerprint} ${this.#number}`;
   }
 
   get #range(): IDBKeyRange {
