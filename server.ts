@@ -9,11 +9,28 @@ import { StorageUnavailable } from "./storage/driver.ts";
 import { openStorage } from "./storage/open.ts";
 import { InvalidAllowList } from "./sync/allow-list.ts";
 
-export { type Config, readConfig } from "./server/config.ts";
+export type { CompactionSchedulerOptions } from "./oplog/compaction/scheduler.ts";
+export { type Config, InvalidConfig, readConfig } from "./server/config.ts";
 export { createHandler, type Handler, type HandlerOptions } from "./server/handler.ts";
-export { createLogger, type Logger } from "./server/logger.ts";
-export type { Driver } from "./storage/driver.ts";
+export type { ResponseClass } from "./server/http/response.ts";
+export { createLogger, type Logger, type LogLevel } from "./server/logger.ts";
+export {
+  checkName,
+  type Driver,
+  isDamaged,
+  isName,
+  md5Of,
+  ObjectMissing,
+  ObjectUnreadable,
+  partitionOf,
+  type RequestCounts,
+  StorageFull,
+  StorageUnavailable,
+  type StoredObject,
+  type Warn,
+} from "./storage/driver.ts";
 export { openStorage } from "./storage/open.ts";
+export { InvalidAllowList } from "./sync/allow-list.ts";
 
 /** Threads of Node that wait for the disk: operations made durable at once share its work. */
 const DISK_THREADS = "16";

@@ -128,11 +128,28 @@ export function testPackages(): void {
       });
     }
 
-    it("embed the server, whose import starts nothing", async () => {
+    const compile = async (file: string) => {
       const options = ["--ignoreConfig", "--module", "nodenext", "--target", "es2024", "--strict"];
-      await output([TSC, ...options, "--skipLibCheck", "--outDir", "embed", "embed.ts"], app);
+      await output([TSC, ...options, "--skipLibCheck", "--outDir", "embed", file], app);
+    };
+
+    it("embed the server, whose import starts nothing", async () => {
+      await compile("embed.ts");
       const answer = await output([process.execPath, join("embed", "embed.js")], app);
       assert.deepEqual(JSON.parse(answer), { status: "ok" });
+    });
+
+    it("serve from a driver of the app, whose errors the server knows", async () => {
+      await compile("driver.ts");
+      const printed = await output([process.execPath, join("embed", "driver.js")], app);
+      assert.deepEqual(printed.trim().split("\n"), [
+        "received: Buy milk.",
+        "missing at first: 200",
+        "away: 503",
+        "a setting that is wrong: InvalidConfig",
+        "a list of users that is wrong: InvalidAllowList",
+        "a storage that is not there: StorageUnavailable",
+      ]);
     });
 
     it("build with Vite into a page that syncs in Chromium", {
