@@ -64,6 +64,16 @@ export function s3CodeOf(error: unknown): string | undefined {
   return error instanceof Error ? error.name : undefined;
 }
 
+/** The SDK's name and message of an error of which the service gives none. */
+const PLACEHOLDER = "UnknownError";
+
+/** The name and the message of an error, as far as the service gives them; otherwise its status. */
+export function textOfS3Error(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const parts = [error.name, error.message].filter((part) => part !== PLACEHOLDER && part !== "");
+  return parts.length > 0 ? parts.join(": ") : `status ${s3StatusOf(error)}`;
+}
+
 /** The status of an answer of S3 that is an error. */
 export function s3StatusOf(error: unknown): number | undefined {
   if (typeof error !== "object" || error === null || !("$metadata" in error)) return undefined;

@@ -19,7 +19,14 @@ import {
   type StoredObject,
 } from "./driver.ts";
 import { type ClientSettings, openClient, withTimeout } from "./s3-client.ts";
-import { checkObject, explainS3Error, NotS3, s3CodeOf, s3StatusOf } from "./s3-errors.ts";
+import {
+  checkObject,
+  explainS3Error,
+  NotS3,
+  s3CodeOf,
+  s3StatusOf,
+  textOfS3Error,
+} from "./s3-errors.ts";
 
 /**
  * How long a request may take in all, its retries and the body of the response included. Without
@@ -277,9 +284,8 @@ export class S3Driver implements Driver {
 
   #unavailable(what: string, error: unknown): StorageUnavailable {
     const { reason, advice } = explainS3Error(error);
-    const said = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
     return new StorageUnavailable(
-      `could not ${what} in the bucket ${this.#bucket}: ${reason} (${said}). ${advice}`,
+      `could not ${what} in the bucket ${this.#bucket}: ${reason} (${textOfS3Error(error)}). ${advice}`,
       { cause: error, reason },
     );
   }

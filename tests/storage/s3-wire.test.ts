@@ -405,6 +405,7 @@ if (s3 !== undefined && target?.startsWith("http://")) {
         assert.equal(code, 1, stderr);
         assert.equal(lines.length, 1, stderr);
         assert.match(lines[0] ?? "", message);
+        assert.doesNotMatch(stderr, /UnknownError/, "the SDK's word for nothing");
       });
     }
   });
