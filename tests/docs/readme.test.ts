@@ -29,6 +29,20 @@ function origin(): string {
 }
 
 describe("README.md", () => {
+  it("has a reader create only files that Git and the linter ignore", () => {
+    const notebook = read("examples/notebook/README.md");
+    const created = [
+      ...readme.matchAll(/Save this as `(\S+?)`/g),
+      ...notebook.matchAll(/--folder (\w+)/g),
+      ...notebook.matchAll(/> (\S+\.txt)$/gm),
+    ].map(([, name]) => name);
+    assert.deepEqual([...new Set(created)].sort(), ["devices.ts", "key.txt", "laptop", "phone"]);
+    const ignored = read(".gitignore").split("\n");
+    for (const name of created) {
+      assert.ok(ignored.includes(`/${name}`) || ignored.includes(`/${name}/`), name);
+    }
+  });
+
   it("has at most 180 lines", () => {
     const lines = readme.trimEnd().split("\n").length;
     assert.ok(lines <= 180, `it has ${lines} lines`);
