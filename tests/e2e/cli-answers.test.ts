@@ -89,7 +89,10 @@ describe("the notebook on the command line, whatever the server answers", () => 
     answer = forged;
     for (const command of [["log"], ["send", "more"], ["status"]]) {
       const { code, stdout, stderr } = await run([...command, "--folder", device]);
-      assert.match(stderr, /^Warning: note 0 of device [0-9a-f-]{36} was refused: forged$/m);
+      assert.match(
+        stderr,
+        /^Warning: note 0 of device [0-9a-f-]{36} was refused: forged \(not signed with this key\)$/m,
+      );
       assert.equal(code, 1, command[0]);
       if (command[0] === "log") assert.match(stdout, /written here/);
       if (command[0] === "status") assert.match(stdout, /^status +synced; refused: 1$/m);

@@ -37,7 +37,7 @@ export async function erase({ folder, yes = false }: Arguments): Promise<void> {
   }
   await print(
     printable(
-      `All notes of ${notebook} are deleted from ${device.server}, which takes none with this key again.\n` +
+      `All notes of ${notebook} are deleted from ${device.server}, which will not accept any with this key again.\n` +
         `${folder} keeps the key and the notes written on this device, which log prints; delete the ` +
         "folder if you do not need them. Other devices keep what they have.\n",
     ),

@@ -10,6 +10,7 @@ import {
 } from "../../../client/index.ts";
 import { type Note, noteData, noteOf } from "../notes.ts";
 import type { Device } from "./device.ts";
+import { refusalText } from "./format.ts";
 import { Progress, printable } from "./terminal.ts";
 
 export interface SessionOptions {
@@ -61,7 +62,9 @@ export class Session {
         onStatus?.(status);
       },
       onRefusal: ({ kind, client, index }) => {
-        console.error(`Warning: note ${index} of device ${client} was refused: ${kind}`);
+        console.error(
+          `Warning: note ${index} of device ${client} was refused: ${refusalText(kind)}`,
+        );
         process.exitCode = 1;
       },
     });
