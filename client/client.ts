@@ -72,7 +72,7 @@ export class SyncClient {
 
   /**
    * Continues with what the store holds, and starts to sync. Throws what the store throws, such as
-   * `StoreDamaged`, and a `TypeError` for a `url` that is not a server's.
+   * `StoreDamaged`, and a `TypeError` for an invalid URL.
    */
   static async open(options: SyncOptions): Promise<SyncClient> {
     const { store, identity, cursors } = options;

@@ -48,12 +48,7 @@ export class Transport {
 
   constructor(options: TransportOptions) {
     this.#options = options;
-    const { url } = options;
-    // `Request` refuses credentials.
-    if (!/^https?:\/\/[^/@]+(\/|$)/i.test(`${url}`)) {
-      throw new TypeError(`${url} is not an address such as https://sync.example`);
-    }
-    const base = new URL(url);
+    const base = new URL(options.url);
     if (!base.pathname.endsWith("/")) base.pathname += "/";
     this.#url = new URL(SYNC_PATH.slice(1), base);
   }

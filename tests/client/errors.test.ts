@@ -39,32 +39,6 @@ describe("the code of an answer", () => {
   }
 });
 
-describe("an address", () => {
-  for (const url of [
-    "localhost:8080",
-    "sync.example",
-    "",
-    "http://",
-    "ftp://sync.example",
-    "https://user:password@sync.example",
-    new URL("file:///sync"),
-  ]) {
-    it(`that is not a server's is refused with an example of one: ${url || "none"}`, async () => {
-      await assert.rejects(
-        apps.open(async () => answer([]), { url }),
-        new TypeError(`${url} is not an address such as https://sync.example`),
-      );
-    });
-  }
-
-  for (const url of ["HTTPS://sync.example", "http://[::1]:8080/a@b", new URL("http://a")]) {
-    it(`of a server is taken: ${url}`, async () => {
-      const { client } = await apps.open(async () => answer([]), { url });
-      await client.sync();
-    });
-  }
-});
-
 describe("a request", () => {
   const broken: readonly [string, Fetch, ErrorCode][] = [
     ["without a connection", () => Promise.reject(new TypeError("fetch failed")), "unreachable"],
