@@ -97,6 +97,7 @@ describe("erase of the notebook on the command line", () => {
   it("deletes the notebook for all devices, and says what is left on this one", async () => {
     const erased = await run(["erase", "--folder", phone], { input: "erase\n" });
     assert.equal(erased.code, 0, erased.stderr);
+    assert.ok(!existsSync(join(phone, "received.log")), "what others wrote is deleted here too");
     assert.match(
       erased.stdout,
       /^All notes of the notebook [\w-]{8} are deleted from http:\S+, which will not accept any with this key again\.$/m,

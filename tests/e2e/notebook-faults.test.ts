@@ -249,6 +249,34 @@ describeNotebook("the notebook in a faulty browser", (pages) => {
     assert.deepEqual(pages().errors, []);
   });
 
+  it("shows what other devices wrote where the browser has damaged or lost what it kept of that", async () => {
+    const laptop = await pages().openNew();
+    await pages().write(laptop, "from the laptop");
+    const phone = await pages().openNew();
+    await pages().shows(phone, ["from the laptop"]);
+    const flip = `table("rows").openCursor(null, "prev").onsuccess = ({ target }) => {
+      const { place, row } = target.result.value;
+      target.result.update({ place, row: row.slice(0, -9) + "AAAAAAAA" }); };`;
+    for (const work of [flip, `table("rows").delete(1);`, `table("rows").clear();`]) {
+      await damage(phone, "notebook received", ["rows"], work);
+      await phone.reload();
+      await pages().shows(phone, ["from the laptop"]);
+      await pages().state(phone, "synced");
+    }
+    await phone.addInitScript(`{
+      const open = IDBFactory.prototype.open;
+      IDBFactory.prototype.open = function (name, ...rest) {
+        if (name === "notebook received") throw new DOMException("denied", "SecurityError");
+        return open.call(this, name, ...rest); }; }`);
+    await phone.reload();
+    await pages().shows(phone, ["from the laptop"]);
+    assert.match(
+      await phone.getByRole("alert").innerText(),
+      /^Notes of other devices are not kept/,
+    );
+    assert.deepEqual(pages().errors, []);
+  });
+
   it("asks for the passphrase where the stored key is damaged, and loses nothing of it", async () => {
     const page = await pages().openNew();
     await pages().write(page, "sent");

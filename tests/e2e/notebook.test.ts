@@ -29,6 +29,9 @@ describeNotebook("the notebook in Chromium", (pages) => {
 
   it("shows of many notes those on the screen, parses each once, and has the rest at hand", async () => {
     const page = await pages().openNew();
+    await pages().state(page, "synced");
+    // Nothing is received before the page counts.
+    await page.route("**/sync", (route) => route.abort());
     const count = 400;
     const identity = await importIdentity(pages().key, PASSPHRASE);
     const writer = await SyncClient.open({
@@ -45,6 +48,7 @@ describeNotebook("the notebook in Chromium", (pages) => {
       const parse = JSON.parse;
       window.parsed = 0;
       JSON.parse = (...args) => { window.parsed++; return parse(...args); }; }`);
+    await page.unroute("**/sync");
     await page.reload();
     await pages().state(page, "synced");
     const newest = texts.toReversed();
@@ -72,6 +76,58 @@ describeNotebook("the notebook in Chromium", (pages) => {
     assert.equal(await page.locator("#stored > li").count(), 2);
     await pages().write(page, "three");
     await pages().shows(await pages().openNew(), ["three", "two", "one"]);
+    assert.deepEqual(pages().errors, []);
+  });
+
+  it("shows offline, after a reload, what other devices wrote, and stores no word of it", async () => {
+    const laptop = await pages().openNew();
+    await pages().write(laptop, "Buy milk.");
+    const phone = await pages().openNew();
+    await pages().shows(phone, ["Buy milk."]);
+    await pages().write(phone, "Feed the cat.");
+    await pages().state(phone, "synced");
+    const lines: string[] = [];
+    phone.on("response", async (response) => {
+      if (response.url().endsWith("/sync")) lines.push(await response.text());
+    });
+    await phone.reload();
+    await pages().shows(phone, ["Feed the cat.", "Buy milk."]);
+    await pages().state(phone, "synced");
+    assert.equal(lines.join(""), "", "nothing is downloaded twice");
+    await phone.getByText("2 operations, ").waitFor();
+    await phone.route("**/sync", (route) => route.abort());
+    await phone.reload();
+    await pages().state(phone, "offline");
+    await pages().shows(phone, ["Feed the cat.", "Buy milk."]);
+    await phone.route("**/sync", (route) => {
+      const headers = { "Content-Type": "application/problem+json" };
+      const body = JSON.stringify({ type: "urn:sync-server:user-not-allowed", detail: "No." });
+      return route.fulfill({ status: 403, headers, body });
+    });
+    await phone.reload();
+    await pages().state(phone, "refused");
+    await pages().shows(phone, ["Feed the cat.", "Buy milk."]);
+    const stored = await phone.evaluate<string>(`(async () => {
+      const all = [];
+      for (const { name } of await indexedDB.databases()) {
+        const opening = indexedDB.open(name);
+        await new Promise((resolve) => { opening.onsuccess = resolve; });
+        const database = opening.result;
+        for (const table of database.objectStoreNames) {
+          const reading = database.transaction(table).objectStore(table).getAll();
+          await new Promise((resolve) => { reading.onsuccess = resolve; });
+          all.push(name, ...reading.result);
+        }
+        database.close();
+      }
+      return JSON.stringify(all); })()`);
+    assert.match(stored, /"notebook received",/);
+    for (const text of ["milk", "cat"]) {
+      for (const row of stored.split('"')) {
+        assert.doesNotMatch(Buffer.from(row, "base64url").toString(), new RegExp(text));
+      }
+      assert.ok(!stored.includes(text));
+    }
     assert.deepEqual(pages().errors, []);
   });
 

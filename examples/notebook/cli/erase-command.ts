@@ -35,6 +35,7 @@ export async function erase({ folder, yes = false }: Arguments): Promise<void> {
   } finally {
     await client.close();
   }
+  await device.forgetReceived();
   await print(
     printable(
       `All notes of ${notebook} are deleted from ${device.server}, which will not accept any with this key again.\n` +

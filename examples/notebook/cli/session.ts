@@ -14,7 +14,7 @@ import { refusalText } from "./format.ts";
 import { Progress, printable } from "./terminal.ts";
 
 export interface SessionOptions {
-  /** Called with all notes of other devices as they arrive; if absent, only new ones are read. */
+  /** Called with the notes of other devices that are kept here, and then with others as they arrive. */
   readonly onNotes?: (notes: readonly Note[]) => void;
   readonly onStatus?: (status: Status) => void;
   readonly pollInterval?: number;
@@ -23,8 +23,6 @@ export interface SessionOptions {
 export class Session {
   readonly #client: SyncClient;
   readonly #store: Store;
-  /** The cursors to go back to unless all notes are read again. */
-  #before: readonly Cursor[] | undefined;
   readonly #sending: Progress;
   readonly #receiving: Progress;
   #created = 0;
@@ -45,17 +43,20 @@ export class Session {
   ): Promise<Session> {
     const sending = new Progress("sent");
     const receiving = new Progress("received");
-    let received = 0;
+    let count = 0;
     let session: Session | undefined;
     const store = await device.store(identity);
-    const { cursors } = await store.load();
+    const received = await device.received(identity, (await store.load()).own);
+    onNotes?.(received.operations.map(noteOf));
     const client = await device.client(identity, store, {
       ...options,
-      ...(onNotes === undefined ? {} : { cursors: [] }),
-      receive: (operations) => {
+      // The store has those of what it received, which may be more than is kept.
+      cursors: received.cursors,
+      receive: async (operations, cursor) => {
+        await received.add(operations, cursor);
         onNotes?.(operations.map(noteOf));
-        received += operations.length;
-        receiving.show(received);
+        count += operations.length;
+        receiving.show(count);
       },
       onStatus: (status) => {
         if (session !== undefined) session.#show(status);
@@ -69,7 +70,6 @@ export class Session {
       },
     });
     session = new Session(client, store, sending, receiving);
-    if (onNotes !== undefined) session.#before = cursors;
     return session;
   }
 
@@ -114,7 +114,6 @@ export class Session {
     try {
       check(this.status);
       await Promise.race([synced, abandoned]);
-      this.#before = undefined;
     } catch (error) {
       synced.catch(() => undefined);
       throw error;
@@ -134,14 +133,12 @@ export class Session {
 
   /** How far the notes of each other device were read. */
   async cursors(): Promise<readonly Cursor[]> {
-    return this.#before ?? (await this.#store.load()).cursors;
+    return (await this.#store.load()).cursors;
   }
 
   async close(): Promise<void> {
     this.#sending.end();
     this.#receiving.end();
-    // What was read before need not be read again, only to be counted or to send a note.
-    if (this.#before !== undefined) await this.#store.replaceCursors(this.#before);
     await this.#client.close();
   }
 

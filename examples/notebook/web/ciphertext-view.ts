@@ -3,8 +3,8 @@
  * accepted from here and sent to here. An app needs nothing of this, so it alone looks inside the
  * client, at envelopes.
  */
-import { parseEnvelope } from "../../../client/envelope.ts";
-import type { Identity, Line, Store } from "../../../client/index.ts";
+import { parseEnvelope, sealedLength } from "../../../client/envelope.ts";
+import type { Identity, Line, Operation, Store } from "../../../client/index.ts";
 import { toBase64url } from "../../../protocol/base64.ts";
 import { beforeNextFrame, create, find, setText } from "./dom.ts";
 
@@ -43,6 +43,16 @@ export class CiphertextView {
       this.#waiting.push(line);
     }
     this.#waiting = this.#waiting.slice(-MAX_SHOWN);
+    if (this.#operations > 0) this.#render();
+  }
+
+  /** Counts operations that the server sent earlier, with the size that they have there. */
+  addReceived(operations: readonly Operation[]): void {
+    for (const { client, index, data } of operations) {
+      this.#next.set(client, index + 1);
+      this.#operations++;
+      this.#characters += sealedLength(this.#identity, data.length);
+    }
     if (this.#operations > 0) this.#render();
   }
 

@@ -2,13 +2,15 @@
 import { type Created, StoreDamaged, SyncClient } from "../../../client/index.ts";
 import { IndexedDbStore } from "../../../client/indexeddb.ts";
 import { noteData, noteOf } from "../notes.ts";
+import { Received } from "../received.ts";
 import { checkBrowser, withStorage } from "./browser.ts";
 import { CiphertextView } from "./ciphertext-view.ts";
 import { showDamage } from "./damage.ts";
 import { copyOnClick, find, hideError, setText, showError } from "./dom.ts";
 import { offerErasure, showErased } from "./erase.ts";
-import { forgetAll, NAME, offerStoredKey, openKey, type UserKey } from "./key.ts";
+import { forgetAll, NAME, offerStoredKey, openKey, RECEIVED, type UserKey } from "./key.ts";
 import { NotesList } from "./notes-list.ts";
+import { ReceivedTable } from "./received-table.ts";
 import { StatusLine } from "./status-line.ts";
 
 /** Milliseconds between polls. Browsers slow down the timers of a tab in the background. */
@@ -76,9 +78,17 @@ async function openClient(
     }),
   );
   await withStorage(() => ciphertexts.addAcknowledged(store));
+  const { own } = await withStorage(() => store.load());
+  const received = await Received.open(new ReceivedTable(RECEIVED), {
+    identity,
+    own,
+    onFailure: showError,
+  });
+  ciphertexts.addReceived(received.operations);
+  notes.addOthers(received.operations.map(noteOf), false);
   let hasSynced = false;
   let hasWritten = false;
-  let received = 0;
+  let receivedCount = 0;
   // The status can change before there is a client.
   let tooLarge: () => readonly Created[] = () => [];
   const onErased = () => {
@@ -91,15 +101,16 @@ async function openClient(
     url: new URL(".", location.href),
     identity,
     store,
-    // The page stores no decrypted notes: without cursors, those of other devices are delivered again.
-    cursors: [],
+    // The store has those of what it received, which may be more than is kept.
+    cursors: received.cursors,
     pollInterval: POLL_MS,
     onLines: (lines) => ciphertexts.add(lines),
     signal: closing.signal,
-    receive: (operations) => {
+    receive: async (operations, cursor) => {
+      await received.add(operations, cursor);
       notes.addOthers(operations.map(noteOf), hasSynced);
-      received += operations.length;
-      const count = received === 1 ? "1 note" : `${received.toLocaleString("en")} notes`;
+      receivedCount += operations.length;
+      const count = receivedCount === 1 ? "1 note" : `${receivedCount.toLocaleString("en")} notes`;
       if (!hasSynced) line.showProgress(`${count} received`);
     },
     onStatus: (now) => {
@@ -131,9 +142,11 @@ async function openClient(
   tooLarge = () => client.tooLarge;
   line.show(client.status);
   await addOwn(client, notes);
-  offerErasure(client, () => {
+  offerErasure(client, async () => {
     onErased();
     onChange();
+    // The error of the browser is no reason to delete on the server again.
+    await withStorage(() => received.clear()).catch(showError);
   });
   onWrite(async (text) => {
     const at = Date.now();
