@@ -27,10 +27,11 @@ function write(file: string, part: string, imports: Readonly<Record<string, stri
 
 const folder = (...parts: string[]) => `${pathToFileURL(join(projectFolder, ...parts)).href}/`;
 const driver = write("flat.mts", "class FlatDriver", { "./": folder("storage") });
-await import(
-  write("flat.test.mts", 'driverContract("a flat folder"', {
-    "../../storage/flat.ts": driver,
-    "../support/": folder("tests", "support"),
-    "./": folder("tests", "storage"),
-  })
-);
+const test = write("flat.test.mts", 'driverContract("a flat folder"', {
+  "../../storage/flat.ts": driver,
+  "../support/": folder("tests", "support"),
+  "./": folder("tests", "storage"),
+});
+// Node 20 runs no TypeScript by itself.
+const isNode = process.versions.bun === undefined && process.versions.deno === undefined;
+await (isNode ? (await import("tsx/esm/api")).tsImport(test, import.meta.url) : import(test));
