@@ -1,4 +1,4 @@
-import { mkdtempSync, realpathSync, rmSync, symlinkSync } from "node:fs";
+import { mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { run } from "node:test";
@@ -19,6 +19,8 @@ export async function runOnNode(files: readonly string[], print: Print): Promise
   const folder = realpathSync(mkdtempSync(join(tmpdir(), "sync-server-tests-")));
   try {
     symlinkSync(join(projectFolder, "node_modules"), join(folder, "node_modules"));
+    // Node 24 starts tests through tsx nevertheless, which takes .js for CommonJS otherwise.
+    writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
     const sources = await bundleTests(files, folder);
     process.env.TEST_PROGRAMS = join(folder, "programs");
     await bundlePrograms(process.env.TEST_PROGRAMS);
