@@ -145,9 +145,11 @@ export class NotebookPages {
     await form.getByRole("button").click();
   }
 
+  /** Returns once the note is shown: until then the state is that of what was written before. */
   async write(page: Page, text: string): Promise<void> {
     await page.locator("#note").fill(text);
     await page.getByRole("button", { name: "Add note" }).click();
+    await page.locator("#notes > li", { hasText: text }).first().waitFor();
   }
 
   /** Waits until the page shows exactly these notes, newest first. */
