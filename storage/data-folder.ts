@@ -115,11 +115,14 @@ export async function makeFolder(path: string): Promise<boolean> {
 
 /**
  * Throws where a link, a file or the folder of another account is in the place of a folder of the
- * storage. Nothing there is no fault. Synchronous: waking a thread takes many times as long.
+ * storage. Nothing there is no fault. Returns how many bytes the folder takes, without its files.
+ * Synchronous: waking a thread takes many times as long.
  */
-export function checkPlace(path: string, owners: Owners): void {
+export function checkPlace(path: string, owners: Owners): number {
   const found = lstatSync(path, { throwIfNoEntry: false });
-  if (found !== undefined) checkFolder(path, found, owners);
+  if (found === undefined) return 0;
+  checkFolder(path, found, owners);
+  return found.size;
 }
 
 function checkFolder(path: string, found: Stats, owners: Owners): void {

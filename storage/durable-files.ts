@@ -18,7 +18,6 @@ import {
   write as writeCallback,
   writeSync,
 } from "node:fs";
-import { setImmediate } from "node:timers/promises";
 import { promisify } from "node:util";
 
 const open = promisify(openCallback);
@@ -29,9 +28,6 @@ const unlink = promisify(unlinkCallback);
 
 /** From this size on a file is large: copying it takes longer than waking a thread. */
 export const LARGE = 64 * 1024;
-
-/** How long other work waits at most while the sizes of many files are read. */
-const SLICE_MS = 4;
 
 /**
  * Reads a whole file. Throws with the code ENOENT where there is none. The function with a callback
@@ -141,23 +137,6 @@ export const move: (from: string, to: string) => Promise<void> = promisify(renam
 export function sizeOf(path: string): number | null | undefined {
   const entry = lstatSync(path, { throwIfNoEntry: false });
   return entry?.isFile() === false ? null : entry?.size;
-}
-
-/**
- * The sizes of files, as `sizeOf` returns them, in the order of their paths. Lets other work run
- * every few milliseconds.
- */
-export async function sizesOf(paths: readonly string[]): Promise<(number | null | undefined)[]> {
-  const sizes: (number | null | undefined)[] = [];
-  let since = performance.now();
-  for (const path of paths) {
-    if (performance.now() - since > SLICE_MS) {
-      await setImmediate();
-      since = performance.now();
-    }
-    sizes.push(sizeOf(path));
-  }
-  return sizes;
 }
 
 /** A running sync, and the next one if callers wait for it already. */

@@ -29,12 +29,13 @@ import {
   readWhole,
   remove,
   sizeOf,
-  sizesOf,
   writeNew,
   writeOver,
 } from "./durable-files.ts";
 import { guarded } from "./folder-errors.ts";
+import { listFolder, readNames } from "./folder-listing.ts";
 import { Reserve } from "./reserve.ts";
+import { sortInSlices } from "./slices.ts";
 
 /** How many folders are remembered as durable, so that their parent is not synced for every put. */
 const FOLDERS_REMEMBERED = 100_000;
@@ -90,7 +91,8 @@ export class FilesystemDriver implements Driver {
       const folders = partition === prefix ? await this.#folders(prefix) : [partition];
       const found: StoredObject[][] = [];
       for (const folder of folders) found.push(await this.#listFolder(folder, prefix));
-      return found.flat().sort((a, b) => (a.name < b.name ? -1 : 1));
+      const [only = []] = found;
+      return found.length < 2 ? only : sortInSlices(found.flat(), (a, b) => a.name < b.name);
     });
   }
 
@@ -162,41 +164,20 @@ export class FilesystemDriver implements Driver {
       .filter((name) => name.startsWith(start));
   }
 
-  async #listFolder(folder: string, prefix: string): Promise<StoredObject[]> {
+  #listFolder(folder: string, prefix: string): Promise<StoredObject[]> {
     const path = join(this.#root, folder);
-    const sizes = new Map<string, number | null>();
-    const missed = new Set<string>();
-    for (;;) {
-      const names = (await this.#namesIn(path))
-        .filter((name) => partitionOf(name) === folder && name.startsWith(prefix))
-        .sort();
-      const added = names.filter((name) => !sizes.has(name));
-      // The sync begins first, because the sizes are read synchronously.
-      const [synced, found] = await Promise.all([
-        names.length === 0 || this.#synced(path),
-        sizesOf(added.map((name) => inFolder(path, name))),
-      ]);
-      added.forEach((name, i) => {
-        const size = found[i];
-        if (size !== undefined) sizes.set(name, size);
-        // Listed twice and missing twice: a name without a file, which must not keep the list going.
-        else if (missed.has(name)) sizes.set(name, null);
-        else missed.add(name);
-      });
-      // A file that is gone may have been packed into an object that the list came too early for.
-      if (!synced || added.some((name) => !sizes.has(name))) continue;
-      return names.flatMap((name) => {
-        const size = sizes.get(name);
-        return typeof size === "number" ? [{ name, size }] : [];
-      });
-    }
+    return listFolder({
+      path,
+      names: () => this.#namesIn(path),
+      isListed: (name) => name.startsWith(prefix) && partitionOf(name) === folder,
+      sync: () => this.#synced(path),
+    });
   }
 
   /** The names in a partition's folder, of objects and of any other files. */
   async #namesIn(path: string): Promise<string[]> {
     try {
-      checkPlace(path, this.#owners);
-      return await readdir(path);
+      return await readNames(path, checkPlace(path, this.#owners));
     } catch (error) {
       if (!isNotFound(error)) throw error;
       await this.#checkPresent();

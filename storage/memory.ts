@@ -1,15 +1,19 @@
 import { checkName, type Driver, isDamaged, ObjectMissing, type StoredObject } from "./driver.ts";
+import { Slices, sortInSlices } from "./slices.ts";
 
 /** Keeps objects in memory, for tests and demonstrations. They are lost when the process ends. */
 export class MemoryDriver implements Driver {
   readonly #objects = new Map<string, Uint8Array>();
 
   async list(prefix: string): Promise<StoredObject[]> {
+    const slices = new Slices();
     const found: StoredObject[] = [];
     for (const [name, body] of this.#objects) {
       if (name.startsWith(prefix)) found.push({ name, size: body.byteLength });
+      const pause = slices.next();
+      if (pause !== undefined) await pause;
     }
-    return found.sort((a, b) => (a.name < b.name ? -1 : 1));
+    return sortInSlices(found, (a, b) => a.name < b.name);
   }
 
   async get(name: string): Promise<Uint8Array> {

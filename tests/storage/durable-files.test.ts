@@ -9,7 +9,6 @@ import {
   readWhole,
   remove,
   sizeOf,
-  sizesOf,
   writeNew,
 } from "../../storage/durable-files.ts";
 import { temporaryFolder } from "../support/folder.ts";
@@ -63,15 +62,6 @@ describe("a whole file", () => {
     await assert.rejects(readWhole(path), { code: "ENOENT" });
     await assert.rejects(readLarge(path), { code: "ENOENT" });
     assert.equal(sizeOf(path), undefined);
-  });
-
-  it("has its size in the order of the paths", async () => {
-    mkdirSync(path);
-    const paths = Array.from({ length: 3000 }, (_, i) => join(path, String(i)));
-    for (const [i, path] of paths.entries()) if (i % 3 > 0) writeFileSync(path, "p".repeat(i % 3));
-    const sizes = await sizesOf([path, ...paths]);
-    assert.deepEqual(sizes, [null, ...paths.map((_, i) => (i % 3 > 0 ? i % 3 : undefined))]);
-    assert.equal(sizeOf(path), null);
   });
 });
 
