@@ -1,4 +1,5 @@
 import { LRUCache } from "lru-cache";
+import { filterInSlices } from "../storage/slices.ts";
 import type { Fingerprint } from "./names.ts";
 import type { ObjectDamaged } from "./object-cache.ts";
 import type { Telemetry } from "./telemetry.ts";
@@ -51,7 +52,11 @@ export class DamagedObjects {
   }
 
   /** The objects of a list that do not count as missing. */
-  without<Listed extends { readonly name: string }>(objects: readonly Listed[]): readonly Listed[] {
-    return this.#found.size === 0 ? objects : objects.filter(({ name }) => !this.has(name));
+  async without<Listed extends { readonly name: string }>(
+    objects: readonly Listed[],
+  ): Promise<readonly Listed[]> {
+    return this.#found.size === 0
+      ? objects
+      : filterInSlices(objects, ({ name }) => !this.has(name));
   }
 }

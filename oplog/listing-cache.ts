@@ -1,12 +1,11 @@
-import type { Driver, StoredObject } from "../storage/driver.ts";
+import type { Driver } from "../storage/driver.ts";
 import { CachedListings } from "./cached-listings.ts";
 import { DamagedObjects } from "./damaged-objects.ts";
 import { KeyedQueue } from "./keyed-queue.ts";
-import { holesIn, Listing, withAppended } from "./listing.ts";
+import { holesIn, Listing } from "./listing.ts";
 import {
   clientPrefix,
   type Fingerprint,
-  formatMarker,
   formatName,
   type ObjectName,
   userPrefix,
@@ -50,8 +49,11 @@ interface CachedListing extends LoadStart {
 
 interface Load extends LoadStart {
   readonly listing: Promise<Listing>;
-  /** Own appends that were stored since the load began: storage may have listed too early for them. */
-  readonly appended: StoredObject[];
+  /**
+   * What this process has changed since the load began, in order. Storage may have listed too early
+   * for it, or after it: each makes the same listing of both.
+   */
+  readonly changes: ((listing: Listing) => Listing)[];
   /** False once something happened that the load may have missed. */
   cacheable: boolean;
 }
@@ -110,16 +112,14 @@ export class ListingCache {
       for (let lists = 0; lists < MAX_LISTS; lists++) {
         const before = this.current(user);
         if (before === undefined) break;
-        const objects = await this.#options.driver.list(clientPrefix(user, client));
-        const listed = new Listing(this.#usable(user, objects, client));
+        const found = await this.#list(clientPrefix(user, client));
+        const listed = this.#superseded.without(user, found, client);
         const entry = this.#cached.get(user);
         // Where the log was listed or compacted meanwhile, this list may have come too early.
         if (entry === undefined || entry.listing !== before) continue;
-        const found = holesIn(listed);
-        if (found !== undefined && found !== holes) {
-          holes = found;
-          continue;
-        }
+        const seen = holes;
+        holes = holesIn(listed);
+        if (holes !== undefined && holes !== seen) continue;
         // Packing takes nothing away: the user was erased, or something is lost.
         if (isShorter(listed.clients.get(client), before.clients.get(client))) break;
         const listing = entry.listing.updated(client, listed);
@@ -166,7 +166,7 @@ export class ListingCache {
   /** Records an append of this process that is now in storage. */
   appended(name: ObjectName, size: number): void {
     this.#damaged.replaced(formatName(name));
-    this.#loads.get(name.user)?.appended.push({ name: formatName(name), size });
+    this.#loads.get(name.user)?.changes.push((listing) => listing.appended(name, size));
     const entry = this.#cached.get(name.user);
     if (entry === undefined || entry.listing.has(name)) return;
     if (entry.listing.extend(name, size)) {
@@ -180,8 +180,13 @@ export class ListingCache {
 
   /** Records that the user's `signed` marker is now in storage. */
   markSigned(user: Fingerprint): void {
-    this.#loads.get(user)?.appended.push({ name: formatMarker({ kind: "signed", user }), size: 0 });
-    this.current(user)?.markSigned();
+    const mark = (listing: Listing) => {
+      listing.markSigned();
+      return listing;
+    };
+    this.#loads.get(user)?.changes.push(mark);
+    const current = this.current(user);
+    if (current !== undefined) mark(current);
   }
 
   /** What was superseded and is not deleted yet: listings lack it. */
@@ -191,7 +196,7 @@ export class ListingCache {
 
   /**
    * Records a compaction: runs of a client that are superseded, and the segments that supersede
-   * them. A running load may have listed too early for it, so it is not cached.
+   * them.
    */
   applyCompaction(
     user: Fingerprint,
@@ -199,11 +204,11 @@ export class ListingCache {
     superseded: readonly Run[],
     added: readonly Run[] = [],
   ): void {
-    const load = this.#loads.get(user);
-    if (load !== undefined) load.cacheable = false;
+    const change = (listing: Listing) => listing.compacted(client, superseded, added);
+    this.#loads.get(user)?.changes.push(change);
     const entry = this.#cached.get(user);
     if (entry === undefined) return;
-    const listing = entry.listing.compacted(client, superseded, added);
+    const listing = change(entry.listing);
     if (listing !== entry.listing) this.#cached.set(user, { ...entry, listing });
   }
 
@@ -216,13 +221,10 @@ export class ListingCache {
     return Math.max(now() - load.at, time() - load.time);
   }
 
-  /** The objects of a list of a user that are to be used. */
-  #usable(
-    user: Fingerprint,
-    objects: readonly StoredObject[],
-    client?: string,
-  ): readonly StoredObject[] {
-    return this.#superseded.without(user, this.#damaged.without(objects), client);
+  /** A listing of what storage has under a prefix, apart from what is damaged. */
+  async #list(prefix: string): Promise<Listing> {
+    const objects = await this.#options.driver.list(prefix);
+    return Listing.inSlices(await this.#damaged.without(objects));
   }
 
   async #get(user: Fingerprint, isNewEnough: (load: LoadStart) => boolean): Promise<Listing> {
@@ -250,14 +252,15 @@ export class ListingCache {
     const { now, time = now } = this.#options;
     const start = { order: ++this.#begun, at: now(), time: time() };
     this.#telemetry.count("listing_cache", "load");
-    const appended: StoredObject[] = [];
+    const changes: Load["changes"] = [];
     const read = async () => {
       try {
         let holes: string | undefined;
         for (;;) {
-          const objects = await this.#options.driver.list(userPrefix(user));
-          // No await from here on: an append that is recorded in between would be lost.
-          const listing = new Listing(withAppended(this.#usable(user, objects), appended));
+          const listed = await this.#list(userPrefix(user));
+          // No await from here on: a change that is recorded in between would be lost.
+          let listing = this.#superseded.without(user, listed);
+          for (const change of changes) listing = change(listing);
           const before = holes;
           holes = holesIn(listing);
           if (holes !== undefined && holes !== before) continue;
@@ -273,7 +276,7 @@ export class ListingCache {
     // The read begins later, so that the load is registered before it can end.
     const load: Load = {
       listing: Promise.resolve().then(read),
-      appended,
+      changes,
       cacheable: true,
       ...start,
     };

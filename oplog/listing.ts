@@ -1,4 +1,5 @@
 import type { StoredObject } from "../storage/driver.ts";
+import { Slices } from "../storage/slices.ts";
 import { type ObjectName, parseMarker, parseName } from "./names.ts";
 import { byName, isOverlap, type Run, Sequence } from "./sequence.ts";
 
@@ -15,39 +16,42 @@ export interface Footprint {
  */
 export class Listing {
   readonly clients = new Map<string, Sequence>();
-  /** When the user was erased, in seconds of Unix time. */
-  readonly erasedAt: number | undefined;
-  /** How many objects of an erased user are still stored beside the tombstone. */
-  readonly leftovers: number = 0;
-  #signed: boolean;
+  #signed = false;
+  #erasedAt: number | undefined;
+  /** Of objects that are no operations: the locks and the tombstones together. */
+  #markers = 0;
   #unrecognized = 0;
   #runs = 0;
   #bytes = 0;
+  #leftovers = 0;
 
   /** @param objects all objects of one user, in byte order of their names */
   constructor(objects: Iterable<StoredObject>) {
-    let tombstones = 0;
-    let signed = 0;
-    let erasedAt: number | undefined;
-    for (const { name, size } of objects) {
-      const parts = parseName(name);
-      const marker = parts === undefined ? parseMarker(name) : undefined;
-      if (parts !== undefined) this.#add(parts, copyOf(parts.md5), size);
-      else if (marker?.kind === "signed") signed++;
-      else if (marker?.kind === "erased") {
-        tombstones++;
-        // Of several tombstones the earliest counts, which is the first in byte order.
-        erasedAt ??= marker.at;
-      } else this.#unrecognized++;
+    for (const object of objects) this.#take(object);
+    this.#end();
+  }
+
+  /** As the constructor, and other requests are answered meanwhile. */
+  static async inSlices(objects: Iterable<StoredObject>): Promise<Listing> {
+    const slices = new Slices();
+    const listing = new Listing([]);
+    for (const object of objects) {
+      listing.#take(object);
+      const pause = slices.next();
+      if (pause !== undefined) await pause;
     }
-    this.#signed = signed > 0;
-    this.erasedAt = erasedAt;
-    if (erasedAt === undefined) return;
-    this.leftovers = this.#runs + this.#unrecognized + signed + tombstones - 1;
-    this.#unrecognized = 0;
-    this.clients.clear();
-    this.#runs = 0;
-    this.#bytes = 0;
+    listing.#end();
+    return listing;
+  }
+
+  /** When the user was erased, in seconds of Unix time. */
+  get erasedAt(): number | undefined {
+    return this.#erasedAt;
+  }
+
+  /** How many objects of an erased user are still stored beside the tombstone. */
+  get leftovers(): number {
+    return this.#leftovers;
   }
 
   /** True once a signed request of the user was accepted: from then on, unsigned ones are refused. */
@@ -98,6 +102,7 @@ export class Listing {
   /** Records that the user has sent a signed request. */
   markSigned(): void {
     this.#signed = true;
+    if (this.#erasedAt !== undefined) this.#leftovers++;
   }
 
   /** Adds an object that begins where the operations of its client end; false for any other. */
@@ -109,6 +114,20 @@ export class Listing {
   }
 
   /**
+   * The listing with an object that this process has stored, wherever it belongs. Returns this one
+   * where the object is listed, or continues its client; a new one otherwise, as `compacted` does.
+   */
+  appended(name: ObjectName, size: number): Listing {
+    if (this.#erasedAt !== undefined) this.#leftovers++;
+    else if (!this.has(name) && !this.extend(name, size)) {
+      const { client, first, last, md5 } = name;
+      const runs = this.clients.get(client)?.runs ?? [];
+      return this.#with(client, sequenceOf([...runs, { first, last, md5, size }].sort(byName)));
+    }
+    return this;
+  }
+
+  /**
    * The listing after a compaction: without the superseded runs of a client, with the runs that they
    * were packed into. Returns a new listing, because readers may hold on to this one, or this one
    * where nothing changes.
@@ -116,14 +135,22 @@ export class Listing {
   compacted(client: string, superseded: readonly Run[], added: readonly Run[]): Listing {
     const sequence = this.clients.get(client);
     if (sequence === undefined) return this;
-    const removed = new Set(superseded.map(keyOf));
-    const kept = sequence.runs.filter((run) => !removed.has(keyOf(run)));
-    const known = new Set(added.length > 0 ? kept.map(keyOf) : []);
-    const unknown = added.filter((run) => !known.has(keyOf(run)));
+    const kept = difference(sequence.runs, superseded);
+    const unknown = difference(added.toSorted(byName), kept);
     if (kept.length === sequence.runs.length && unknown.length === 0) return this;
-    const compacted = new Sequence();
-    for (const run of [...kept, ...unknown].sort(byName)) compacted.add(run);
-    return this.#with(client, compacted);
+    return this.#with(client, sequenceOf([...kept, ...unknown].sort(byName)));
+  }
+
+  /** The listing without runs, by client. Returns a new listing, as `compacted` does. */
+  without(runs: ReadonlyMap<string, readonly Run[]>): Listing {
+    const changes = new Map<string, Sequence>();
+    for (const [client, some] of runs) {
+      const sequence = this.clients.get(client);
+      if (sequence === undefined) continue;
+      const kept = difference(sequence.runs, some);
+      if (kept.length < sequence.runs.length) changes.set(client, sequenceOf(kept));
+    }
+    return changes.size === 0 ? this : this.#withAll(changes);
   }
 
   /**
@@ -136,18 +163,53 @@ export class Listing {
     return keys(known) === keys(found) ? this : this.#with(client, found);
   }
 
-  /** A listing in which a client has another sequence, or none. */
   #with(client: string, sequence: Sequence | undefined): Listing {
-    const before = this.clients.get(client);
+    return this.#withAll(new Map([[client, sequence]]));
+  }
+
+  /** A listing in which some clients have another sequence, or none. */
+  #withAll(changes: ReadonlyMap<string, Sequence | undefined>): Listing {
     const listing = new Listing([]);
     listing.#unrecognized = this.#unrecognized;
     listing.#signed = this.#signed;
-    listing.#runs = this.#runs + runsOf(sequence) - runsOf(before);
-    listing.#bytes = this.#bytes + storedBytes(sequence) - storedBytes(before);
-    for (const [other, theirs] of this.clients) listing.clients.set(other, theirs);
-    if (sequence === undefined) listing.clients.delete(client);
-    else listing.clients.set(client, sequence);
+    listing.#runs = this.#runs;
+    listing.#bytes = this.#bytes;
+    for (const [client, sequence] of this.clients) listing.clients.set(client, sequence);
+    for (const [client, sequence] of changes) {
+      const before = this.clients.get(client);
+      listing.#runs += runsOf(sequence) - runsOf(before);
+      listing.#bytes += storedBytes(sequence) - storedBytes(before);
+      if (sequence === undefined) listing.clients.delete(client);
+      else listing.clients.set(client, sequence);
+    }
     return listing;
+  }
+
+  #take({ name, size }: StoredObject): void {
+    const parts = parseName(name);
+    if (parts !== undefined) {
+      this.#add(parts, copyOf(parts.md5), size);
+      return;
+    }
+    const marker = parseMarker(name);
+    if (marker === undefined) {
+      this.#unrecognized++;
+      return;
+    }
+    this.#markers++;
+    if (marker.kind === "signed") this.#signed = true;
+    // Of several tombstones the earliest counts, which is the first in byte order.
+    else this.#erasedAt ??= marker.at;
+  }
+
+  /** To be called once all objects are taken: an erased user has no operations. */
+  #end(): void {
+    if (this.#erasedAt === undefined) return;
+    this.#leftovers = this.#runs + this.#unrecognized + this.#markers - 1;
+    this.#unrecognized = 0;
+    this.clients.clear();
+    this.#runs = 0;
+    this.#bytes = 0;
   }
 
   #add({ client, first, last }: ObjectName, md5: string, size: number): void {
@@ -169,14 +231,22 @@ export function holesIn({ clients }: Listing): string | undefined {
   return some.length > 0 ? JSON.stringify(some) : undefined;
 }
 
-/** The listed objects and the appended ones, in byte order of their names. */
-export function withAppended(
-  objects: readonly StoredObject[],
-  appended: readonly StoredObject[],
-): Iterable<StoredObject> {
-  if (appended.length === 0) return objects;
-  const byName = new Map([...objects, ...appended].map((object) => [object.name, object]));
-  return [...byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+/** The runs that are not among others. In byte order of names, as they have to be. */
+function difference(runs: readonly Run[], others: readonly Run[]): Run[] {
+  const sorted = others.toSorted(byName);
+  let next = 0;
+  return runs.filter((run) => {
+    let other = sorted[next];
+    while (other !== undefined && byName(other, run) < 0) other = sorted[++next];
+    return other === undefined || byName(other, run) !== 0;
+  });
+}
+
+/** @param runs in byte order of their names */
+function sequenceOf(runs: readonly Run[]): Sequence {
+  const sequence = new Sequence();
+  for (const run of runs) sequence.add(run);
+  return sequence;
 }
 
 function storedBytes(sequence: Sequence | undefined): number {

@@ -1,4 +1,5 @@
 import { ObjectMissing } from "../storage/driver.ts";
+import { Slices } from "../storage/slices.ts";
 import { bytesIn, type Entry, type EntryReader, linesIn } from "./entries.ts";
 import type { Listing } from "./listing.ts";
 import { type ListingCache, MAX_LISTS } from "./listing-cache.ts";
@@ -130,6 +131,7 @@ class ReadSession {
   }
 
   async #readingOf(listing: Listing, versionVector: ReadonlyMap<string, number>): Promise<Reading> {
+    const slices = new Slices();
     const wanted: Wanted[] = [];
     let count = 0;
     let bytes = 0;
@@ -141,6 +143,8 @@ class ReadSession {
       for (const entry of entries) {
         count += linesIn(entry);
         bytes += bytesIn(entry);
+        const pause = slices.next();
+        if (pause !== undefined) await pause;
       }
     }
     this.#listing = listing;

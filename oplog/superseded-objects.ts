@@ -1,5 +1,6 @@
 import { LRUCache } from "lru-cache";
-import { type Fingerprint, formatName } from "./names.ts";
+import type { Listing } from "./listing.ts";
+import type { Fingerprint } from "./names.ts";
 import type { Run } from "./sequence.ts";
 
 /** Runs of a client that are superseded, and the runs that hold each of their payloads as well. */
@@ -11,8 +12,6 @@ export interface Superseded {
 
 /** What was superseded at one time. */
 interface SupersededBatch extends Superseded {
-  readonly names: ReadonlySet<string>;
-  readonly byNames: readonly string[];
   /** When the objects may be deleted. */
   readonly due: number;
   /** Whether the last list of the user had all objects that supersede these. */
@@ -32,7 +31,7 @@ const REMEMBERED = 500_000;
 export class SupersededObjects {
   readonly #users = new LRUCache<Fingerprint, readonly SupersededBatch[]>({
     maxSize: REMEMBERED,
-    sizeCalculation: (batches) => 1 + batches.reduce((sum, { names }) => sum + names.size, 0),
+    sizeCalculation: (batches) => 1 + batches.reduce((sum, { runs }) => sum + runs.length, 0),
   });
 
   /** Whether nothing is remembered. */
@@ -42,40 +41,27 @@ export class SupersededObjects {
 
   /** Records what was superseded, and when it may be deleted. */
   add(user: Fingerprint, superseded: readonly Superseded[], due: number): void {
-    const nameOf = (client: string, run: Run) => formatName({ user, client, ...run });
-    const batches = superseded.map(({ client, runs, by }) => ({
-      client,
-      runs,
-      by,
-      names: new Set(runs.map((run) => nameOf(client, run))),
-      byNames: by.map((run) => nameOf(client, run)),
-      due,
-      valid: true,
-    }));
+    const batches = superseded.map((some) => ({ ...some, due, valid: true }));
     this.#set(user, [...(this.#users.get(user) ?? []), ...batches]);
   }
 
   /**
-   * The objects of a list without those that are superseded, as far as all objects that supersede
-   * them are in the list: where one was lost or damaged, what it superseded is needed.
+   * A listing from storage without the runs that are superseded, as far as it has all runs that
+   * supersede them: where one was lost or damaged, what it superseded is needed.
    *
-   * @param client the client that the list is of; all of them by default
+   * @param client the client that the listing is of; all of them by default
    */
-  without<Listed extends { readonly name: string }>(
-    user: Fingerprint,
-    objects: readonly Listed[],
-    client?: string,
-  ): readonly Listed[] {
-    const batches = this.#users.get(user);
-    if (batches === undefined) return objects;
-    const listed = new Set(objects.map(({ name }) => name));
-    const hidden = new Set<string>();
-    for (const batch of batches) {
+  without(user: Fingerprint, listing: Listing, client?: string): Listing {
+    const hidden = new Map<string, Run[]>();
+    for (const batch of this.#users.get(user) ?? []) {
       if (client !== undefined && batch.client !== client) continue;
-      batch.valid = batch.byNames.every((name) => listed.has(name));
-      if (batch.valid) for (const name of batch.names) hidden.add(name);
+      batch.valid = batch.by.every((run) => listing.has({ user, client: batch.client, ...run }));
+      if (!batch.valid) continue;
+      const runs = hidden.get(batch.client) ?? [];
+      for (const run of batch.runs) runs.push(run);
+      hidden.set(batch.client, runs);
     }
-    return objects.filter(({ name }) => !hidden.has(name));
+    return listing.without(hidden);
   }
 
   /** The users who have objects that may be deleted by now. */

@@ -1,6 +1,7 @@
 /** Finds the logs that nothing is appended to any more. */
 import { setTimeout } from "node:timers";
 import { type Driver, partitionOf, type StoredObject } from "../../storage/driver.ts";
+import { Slices } from "../../storage/slices.ts";
 import { Listing } from "../listing.ts";
 import { type Fingerprint, isFingerprint } from "../names.ts";
 import type { CompactionTiming } from "./timing.ts";
@@ -102,10 +103,12 @@ export class IdleLogs {
     if (prefix === undefined) return;
     try {
       const objects = await driver.list(prefix);
-      for (const [user, own] of byUser(objects)) {
+      for (const [user, own] of await byUser(objects)) {
         await pause();
         if (this.#stopped) return;
-        if (!this.#appends.has(user) && isWorthPacking(new Listing(own))) onIdle(user);
+        if (this.#appends.has(user)) continue;
+        const listing = await Listing.inSlices(own);
+        if (!this.#appends.has(user) && isWorthPacking(listing)) onIdle(user);
       }
       this.#scanned++;
     } catch (error) {
@@ -114,7 +117,8 @@ export class IdleLogs {
   }
 }
 
-function byUser(objects: readonly StoredObject[]): Map<Fingerprint, StoredObject[]> {
+async function byUser(objects: readonly StoredObject[]): Promise<Map<Fingerprint, StoredObject[]>> {
+  const slices = new Slices();
   const users = new Map<Fingerprint, StoredObject[]>();
   for (const object of objects) {
     const user = partitionOf(object.name);
@@ -122,6 +126,8 @@ function byUser(objects: readonly StoredObject[]): Map<Fingerprint, StoredObject
     const own = users.get(user);
     if (own === undefined) users.set(user, [object]);
     else own.push(object);
+    const pause = slices.next();
+    if (pause !== undefined) await pause;
   }
   return users;
 }

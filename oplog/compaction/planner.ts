@@ -1,6 +1,6 @@
 /** Plans which runs of a log are worth packing into segments. */
 import type { Listing } from "../listing.ts";
-import { isOverlap, lengthOf, type Overlap, type Run, type Sequence } from "../sequence.ts";
+import { isOverlap, lengthOf, type Run, type Sequence } from "../sequence.ts";
 
 export interface PackingLimits {
   /** Consecutive small objects are packed when they hold this many operations … */
@@ -37,22 +37,35 @@ export function planSegments(
   limits: PackingLimits,
   fewest = limits.operations,
 ): Run[][] {
-  const packs: Run[][] = [];
-  for (const stretch of smallStretches(sequence, limits)) {
-    let pack: Run[] = [];
-    let bytes = 0;
-    for (const run of stretch) {
-      pack.push(run);
-      bytes += packedSize(run);
-      if (bytes < limits.bytes) continue;
-      packs.push(pack);
+  return [...packsOf(sequence, limits, fewest)];
+}
+
+/** What `planSegments` plans, one after the other: the first is found without a look at the rest. */
+function* packsOf(
+  sequence: Sequence,
+  limits: PackingLimits,
+  fewest: number,
+): Generator<Run[], void, void> {
+  let pack: Run[] = [];
+  let bytes = 0;
+  for (const piece of sequence.within({ first: 0, last: Number.MAX_SAFE_INTEGER })) {
+    const run = isOverlap(piece) || !isSmall(piece, sequence, limits) ? undefined : piece;
+    const before = pack.at(-1);
+    if (run === undefined || (before !== undefined && run.first !== before.last + 1)) {
+      // What is left does not fill a segment, but many single operations are packed before that.
+      yield* looseStretches(pack, limits, fewest);
       pack = [];
       bytes = 0;
     }
-    // What is left does not fill a segment, but many single operations are packed before that.
-    packs.push(...looseStretches(pack, limits, fewest));
+    if (run === undefined) continue;
+    pack.push(run);
+    bytes += packedSize(run);
+    if (bytes < limits.bytes) continue;
+    if (pack.length > 1) yield pack;
+    pack = [];
+    bytes = 0;
   }
-  return packs.filter((pack) => pack.length > 1);
+  yield* looseStretches(pack, limits, fewest);
 }
 
 /**
@@ -72,22 +85,21 @@ export function fewestOperations({ clients }: Listing, limits: PackingLimits): n
 export function hasWork({ clients }: Listing, limits: PackingLimits, fewest: number): boolean {
   for (const sequence of clients.values()) {
     if (sequence.overlaps().length > 0) return true;
-    if (planSegments(sequence, limits, fewest).length > 0) return true;
+    if (packsOf(sequence, limits, fewest).next().done !== true) return true;
   }
   return false;
 }
 
-/** Consecutive runs that are small, overlap with no other, and are not the last. */
-function smallStretches(sequence: Sequence, { bytes }: PackingLimits): Run[][] {
-  const all = sequence.within({ first: 0, last: Number.MAX_SAFE_INTEGER });
-  return stretchesOf(all, (run) => run.last < sequence.end && packedSize(run) < bytes / 2);
+/** Whether a run may be packed: it is not the last, and less than half a segment. */
+function isSmall(run: Run, { end }: Sequence, { bytes }: PackingLimits): boolean {
+  return run.last < end && packedSize(run) < bytes / 2;
 }
 
 /** Consecutive runs that hold few operations each, and enough together. */
 function looseStretches(runs: readonly Run[], limits: PackingLimits, fewest: number): Run[][] {
   return stretchesOf(runs, (run) => isLoose(run, limits))
     .flatMap((some) => (operationsOf(some) < limits.operations ? doubling(some) : [some]))
-    .filter((some) => operationsOf(some) >= fewest);
+    .filter((some) => some.length > 1 && operationsOf(some) >= fewest);
 }
 
 /** Consecutive runs in lists of which none has a run with more than half of the list's operations. */
@@ -106,18 +118,18 @@ function operationsOf(runs: readonly Run[]): number {
   return runs.reduce((sum, run) => sum + lengthOf(run), 0);
 }
 
-/** The lone runs that pass a test, in lists of consecutive ones. */
-function stretchesOf(pieces: Iterable<Run | Overlap>, passes: (run: Run) => boolean): Run[][] {
+/** The runs that pass a test, in lists of consecutive ones. */
+function stretchesOf(runs: Iterable<Run>, passes: (run: Run) => boolean): Run[][] {
   const stretches: Run[][] = [];
   let next: number | undefined;
-  for (const piece of pieces) {
-    if (isOverlap(piece) || !passes(piece)) {
+  for (const run of runs) {
+    if (!passes(run)) {
       next = undefined;
       continue;
     }
-    if (piece.first !== next) stretches.push([]);
-    stretches.at(-1)?.push(piece);
-    next = piece.last + 1;
+    if (run.first !== next) stretches.push([]);
+    stretches.at(-1)?.push(run);
+    next = run.last + 1;
   }
   return stretches;
 }

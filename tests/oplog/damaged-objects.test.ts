@@ -176,7 +176,7 @@ describe("a log with a damaged object", () => {
 });
 
 describe("damaged objects", () => {
-  it("count as missing until they are stored again, or for a while, and are reported once", () => {
+  it("count as missing until they are stored again, or for a while, and are reported once", async () => {
     let now = 0;
     const found: unknown[] = [];
     const telemetry = new RecordingTelemetry();
@@ -191,13 +191,13 @@ describe("damaged objects", () => {
     const damage = new ObjectDamaged(text);
     damaged.add(name.user, damage);
     damaged.add(name.user, new ObjectDamaged(text));
-    assert.deepEqual(damaged.without(listed), listed.slice(1));
+    assert.deepEqual(await damaged.without(listed), listed.slice(1));
     now = RETRY_AFTER_MS;
-    assert.deepEqual(damaged.without(listed), listed);
+    assert.deepEqual(await damaged.without(listed), listed);
     const still = new ObjectDamaged(text);
     damaged.add(name.user, still);
     damaged.replaced(text);
-    assert.deepEqual(damaged.without(listed), listed);
+    assert.deepEqual(await damaged.without(listed), listed);
     assert.deepEqual(found, [damage, still]);
     assert.equal(telemetry.value("log_damage", "damaged"), 2);
   });

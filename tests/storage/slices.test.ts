@@ -1,25 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { setImmediate } from "node:timers/promises";
 import { filterInSlices, Slices, sortInSlices } from "../../storage/slices.ts";
+import { turnsDuring } from "../support/turns-during.ts";
 
 const isBefore = (a: string, b: string) => a < b;
 
 /** Different texts with a long common beginning, in an order that only looks random. */
 function texts(count: number): string[] {
   return Array.from({ length: count }, (_, i) => `${"-".repeat(90)}${(i * 7919) % count}`);
-}
-
-/** How often other work has its turn while some work lasts. */
-async function turnsDuring(work: () => Promise<unknown>): Promise<number> {
-  let turns = 0;
-  let isOver = false;
-  const ended = work().finally(() => {
-    isOver = true;
-  });
-  for (; !isOver; turns++) await setImmediate();
-  await ended;
-  return turns;
 }
 
 describe("work in slices", () => {
