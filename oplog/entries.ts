@@ -22,9 +22,15 @@ export interface Entry extends Span {
   readonly runs: readonly Run[];
 }
 
+/** An entry, and the client that it is of. */
+export interface ClientEntry {
+  readonly client: string;
+  readonly entry: Entry;
+}
+
 export interface EntryReaderOptions {
-  /** Reads an object, and throws as `ObjectCache.get` does. */
-  readonly read: (name: SizedName) => Promise<Uint8Array>;
+  /** Reads an object, at once where it is cached; rejects as `ObjectCache.get` does. */
+  readonly read: (name: SizedName) => Uint8Array | Promise<Uint8Array>;
   readonly onForks?: ForkListener | undefined;
   /** Called with every object that turns out to be damaged. */
   readonly onDamaged: DamageListener;
@@ -35,6 +41,11 @@ export type ForkListener = (user: Fingerprint, client: string, at: Span, forks: 
 
 /** Called when the bytes of an object are not what its name promises. */
 export type DamageListener = (user: Fingerprint, error: ObjectDamaged) => void;
+
+/** The entries of overlaps. */
+type Resolved = ReadonlyMap<Overlap, readonly Entry[]>;
+
+const NONE_RESOLVED: Resolved = new Map();
 
 /** Segments of which parts are read stay in memory for a moment: the next part often follows. */
 const SEGMENTS_KEPT = 4;
@@ -52,19 +63,21 @@ export class EntryReader {
 
   /**
    * The entries of a sequence that hold a span, in order and cut to it; they can be iterated again.
-   * Reads from storage only where segments overlap, and throws as `segment` does.
+   * A promise only where runs overlap: those that are segments are read, and it rejects as `segment`
+   * does.
    */
-  async entriesOf(
+  entriesOf(
     user: Fingerprint,
     client: string,
     sequence: Sequence,
     span: Span,
-  ): Promise<Iterable<Entry>> {
-    const resolved = new Map<Overlap, readonly Entry[]>();
-    for (const overlap of sequence.overlaps(span)) {
-      resolved.set(overlap, await this.resolveOverlap(user, client, overlap));
-    }
-    return { [Symbol.iterator]: () => entriesIn(sequence, span, resolved) };
+  ): Iterable<Entry> | Promise<Iterable<Entry>> {
+    const overlaps = sequence.overlaps(span);
+    return overlaps.length === 0
+      ? iterable(sequence, span, NONE_RESOLVED)
+      : this.#resolve(user, client, overlaps).then((resolved) =>
+          iterable(sequence, span, resolved),
+        );
   }
 
   /**
@@ -88,10 +101,11 @@ export class EntryReader {
   }
 
   /** The lines of entries, in order, from each of their objects. Throws as `segment` does. */
-  lines(user: Fingerprint, client: string, entries: readonly Entry[]): Promise<Uint8Array[]> {
-    const reads = entries.flatMap((entry) =>
-      entry.runs.map((run) => this.#linesOf(user, client, run, entry)),
-    );
+  lines(user: Fingerprint, entries: readonly ClientEntry[]): Promise<Uint8Array[]> {
+    const reads: (Uint8Array | Promise<Uint8Array>)[] = [];
+    for (const { client, entry } of entries) {
+      for (const run of entry.runs) reads.push(this.#linesOf(user, client, run, entry));
+    }
     return Promise.all(reads);
   }
 
@@ -109,20 +123,44 @@ export class EntryReader {
     return segment;
   }
 
-  /** The body of the object that a run is. Throws as `ObjectCache.get` does. */
-  body(user: Fingerprint, client: string, run: Run): Promise<Uint8Array> {
+  /** The body of the object that a run is, at once where it is cached. Rejects as `ObjectCache.get` does. */
+  body(user: Fingerprint, client: string, run: Run): Uint8Array | Promise<Uint8Array> {
     const name = { user, client, ...run };
-    return this.#noting(name, () => this.#options.read(name));
+    const body = this.#options.read(name);
+    return body instanceof Promise ? this.#noting(name, () => body) : body;
   }
 
-  async #linesOf(user: Fingerprint, client: string, run: Run, span: Span): Promise<Uint8Array> {
+  #linesOf(
+    user: Fingerprint,
+    client: string,
+    run: Run,
+    span: Span,
+  ): Uint8Array | Promise<Uint8Array> {
     const { first, last } = run;
     if (first < last && (span.first > first || span.last < last)) {
-      return (await this.segment(user, client, run)).lines(span.first, span.last);
+      return this.segment(user, client, run).then((segment) =>
+        segment.lines(span.first, span.last),
+      );
     }
-    const body = await this.body(user, client, run);
+    const body = this.body(user, client, run);
     // The body of a whole segment is its lines, which its MD5 has proved.
-    return first < last ? body : utf8(formatLine(client, first, textOf(body)));
+    if (first < last) return body;
+    return body instanceof Promise
+      ? body.then((payload) => lineOf(client, first, payload))
+      : lineOf(client, first, body);
+  }
+
+  /** The entries of overlaps. Reads the segments among them, one after the other. */
+  async #resolve(
+    user: Fingerprint,
+    client: string,
+    overlaps: readonly Overlap[],
+  ): Promise<Resolved> {
+    const resolved = new Map<Overlap, readonly Entry[]>();
+    for (const overlap of overlaps) {
+      resolved.set(overlap, await this.resolveOverlap(user, client, overlap));
+    }
+    return resolved;
   }
 
   /** Reads an object, and reports when it is damaged. */
@@ -156,10 +194,20 @@ export class EntryReader {
   }
 }
 
+/** The line of an operation that has an object to itself. */
+function lineOf(client: string, index: number, payload: Uint8Array): Uint8Array {
+  return utf8(formatLine(client, index, textOf(payload)));
+}
+
+/** `entriesIn`, to be iterated any number of times. */
+function iterable(sequence: Sequence, span: Span, resolved: Resolved): Iterable<Entry> {
+  return { [Symbol.iterator]: () => entriesIn(sequence, span, resolved) };
+}
+
 function* entriesIn(
   sequence: Sequence,
   span: Span,
-  resolved: ReadonlyMap<Overlap, readonly Entry[]>,
+  resolved: Resolved,
 ): Generator<Entry, void, void> {
   for (const piece of sequence.within(span)) {
     if (!isOverlap(piece)) {

@@ -91,6 +91,14 @@ export class ListingCache {
     return ttl === 0 ? this.fresh(user) : this.#get(user, (load) => this.#ageOf(load) < ttl);
   }
 
+  /** As `get`, at once; `undefined` where the cached listing is too old, or none is. */
+  recent(user: Fingerprint): Listing | undefined {
+    const entry = this.#cached.get(user);
+    if (entry === undefined || this.#ageOf(entry) >= this.#options.ttl) return undefined;
+    this.#telemetry.count("listing_cache", "hit");
+    return entry.listing;
+  }
+
   /** The user's listing as it is cached, however old; read from storage only where none is. */
   getStale(user: Fingerprint): Promise<Listing> {
     return this.#get(user, () => true);

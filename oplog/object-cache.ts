@@ -66,6 +66,11 @@ export class ObjectCache {
     return this.#bodies.calculatedSize;
   }
 
+  /** An object's body, where it is cached. */
+  cached(name: ObjectName): Uint8Array | undefined {
+    return this.#cached(formatName(name));
+  }
+
   /**
    * An object's body. Throws `ObjectMissing` when it is gone, `ObjectDamaged` when its bytes do
    * not match its name or cannot be read, and `StorageUnavailable`. Callers at the same time share one read.
@@ -81,17 +86,20 @@ export class ObjectCache {
 
   #get(name: SizedName, keep: boolean): Promise<Uint8Array> {
     const text = formatName(name);
-    const cached = this.#bodies.get(text);
-    if (cached !== undefined) {
-      this.#telemetry.count("object_cache", "hit");
-      return Promise.resolve(cached);
-    }
+    const cached = this.#cached(text);
+    if (cached !== undefined) return Promise.resolve(cached);
     const running = this.#reads.get(text);
     if (running !== undefined) return running;
     this.#telemetry.count("object_cache", "miss");
     const read = this.#read(text, name, keep).finally(() => this.#reads.delete(text));
     this.#reads.set(text, read);
     return read;
+  }
+
+  #cached(text: string): Uint8Array | undefined {
+    const body = this.#bodies.get(text);
+    if (body !== undefined) this.#telemetry.count("object_cache", "hit");
+    return body;
   }
 
   /** Stores a body and caches it, because other devices will soon read it; resolves once it is durable. */

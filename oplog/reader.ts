@@ -1,6 +1,6 @@
 import { ObjectMissing } from "../storage/driver.ts";
 import { Slices } from "../storage/slices.ts";
-import { bytesIn, type Entry, type EntryReader, linesIn } from "./entries.ts";
+import { bytesIn, type ClientEntry, type Entry, type EntryReader, linesIn } from "./entries.ts";
 import type { Listing } from "./listing.ts";
 import { type ListingCache, MAX_LISTS } from "./listing-cache.ts";
 import type { Fingerprint } from "./names.ts";
@@ -49,10 +49,9 @@ interface Wanted extends Span {
   readonly entries: Iterable<Entry>;
 }
 
-/** Consecutive entries of a client that are read side by side, and sent as one. */
+/** Entries that are read side by side, and sent as one: of each client in order. */
 interface Chunk {
-  readonly client: string;
-  readonly entries: Entry[];
+  readonly entries: ClientEntry[];
   /** Of the objects they are read from: an object is read whole, whatever is wanted of it. */
   bytes: number;
 }
@@ -113,9 +112,10 @@ class ReadSession {
   }
 
   async open(versionVector: ReadonlyMap<string, number>): Promise<Reading> {
-    let listing = await this.#listings.get(this.#user);
+    let listing = this.#listings.recent(this.#user) ?? (await this.#listings.get(this.#user));
     for (let lists = 0; ; ) {
-      await this.#options.check(listing);
+      const check = this.#options.check(listing);
+      if (check !== undefined) await check;
       try {
         return await this.#readingOf(listing, versionVector);
       } catch (error) {
@@ -138,7 +138,8 @@ class ReadSession {
     for (const [client, sequence] of listing.clients) {
       const span = sequence.above(versionVector.get(client) ?? -1);
       if (span === undefined) continue;
-      const entries = await this.#entries.entriesOf(this.#user, client, sequence, span);
+      const found = this.#entries.entriesOf(this.#user, client, sequence, span);
+      const entries = found instanceof Promise ? await found : found;
       wanted.push({ client, ...span, entries });
       for (const entry of entries) {
         count += linesIn(entry);
@@ -168,7 +169,7 @@ class ReadSession {
           budget: this.#options.budget,
         });
         for await (const { chunk, lines } of reads) {
-          const operations = chunk.entries.reduce((sum, entry) => sum + linesIn(entry), 0);
+          const operations = chunk.entries.reduce((sum, { entry }) => sum + linesIn(entry), 0);
           // A fork that was stored meanwhile has more lines than were promised.
           if (this.#sent + operations > this.#promised) throw this.#miscounted(operations);
           yield lines;
@@ -217,32 +218,32 @@ class ReadSession {
     this.#wanted = wanted;
   }
 
-  async #linesOf({ client, entries }: Chunk): Promise<Uint8Array> {
-    const all = await this.#entries.lines(this.#user, client, entries);
+  async #linesOf({ entries }: Chunk): Promise<Uint8Array> {
+    const all = await this.#entries.lines(this.#user, entries);
     const [only] = all;
     return all.length === 1 && only !== undefined ? only : Buffer.concat(all);
   }
 
   /** All that is wanted, in order. Throws `OperationsLost` where an operation is missing. */
   *#chunks(): Generator<Chunk, void, void> {
+    let chunk: Chunk = { entries: [], bytes: 0 };
     for (const { client, first, last, entries } of this.#wanted) {
       let next = first;
-      let chunk: Chunk = { client, entries: [], bytes: 0 };
       for (const entry of entries) {
         if (entry.first !== next) throw lost(client, next);
         const bytes = entry.runs.reduce((sum, { size }) => sum + size, 0);
         const full = chunk.entries.length === CHUNK.entries || chunk.bytes + bytes > CHUNK.bytes;
         if (full && chunk.entries.length > 0) {
           yield chunk;
-          chunk = { client, entries: [], bytes: 0 };
+          chunk = { entries: [], bytes: 0 };
         }
-        chunk.entries.push(entry);
+        chunk.entries.push({ client, entry });
         chunk.bytes += bytes;
         next = entry.last + 1;
       }
-      if (chunk.entries.length > 0) yield chunk;
       if (next <= last) throw lost(client, next);
     }
+    if (chunk.entries.length > 0) yield chunk;
   }
 }
 
@@ -251,12 +252,12 @@ function remaining(
   wanted: readonly Wanted[],
   sent: Chunk | undefined,
 ): readonly { readonly client: string; readonly first: number; readonly last: number }[] {
-  const end = sent?.entries.at(-1)?.last;
-  const at = wanted.findIndex(({ client }) => client === sent?.client);
-  if (sent === undefined || end === undefined || at === -1) return wanted;
+  const end = sent?.entries.at(-1);
+  const at = wanted.findIndex(({ client }) => client === end?.client);
+  if (end === undefined || at === -1) return wanted;
   return wanted
     .slice(at)
-    .map((span) => (span.client === sent.client ? { ...span, first: end + 1 } : span))
+    .map((span) => (span.client === end.client ? { ...span, first: end.entry.last + 1 } : span))
     .filter(({ first, last }) => first <= last);
 }
 

@@ -29,6 +29,8 @@ export function isOverlap(piece: Run | Overlap): piece is Overlap {
   return "runs" in piece;
 }
 
+const NONE: readonly Overlap[] = [];
+
 /** An overlap while it is built, and its position among the runs. */
 interface PlacedOverlap {
   readonly overlap: { first: number; last: number; runs: Run[] };
@@ -80,7 +82,8 @@ export class Sequence {
   }
 
   /** The overlaps that share indexes with a span; all of them by default. */
-  overlaps(span: Span = { first: 0, last: Number.MAX_SAFE_INTEGER }): Overlap[] {
+  overlaps(span: Span = { first: 0, last: Number.MAX_SAFE_INTEGER }): readonly Overlap[] {
+    if (this.#overlaps.length === 0) return NONE;
     return this.#overlaps
       .map(({ overlap }) => overlap)
       .filter(({ first, last }) => last >= span.first && first <= span.last);

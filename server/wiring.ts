@@ -107,7 +107,7 @@ export function wireService(options: ServiceWiringOptions): ServiceWiring {
   const objects = new ObjectCache({ driver, maxBytes: config.OBJECT_CACHE_BYTES, telemetry });
   const onForks = anomalies.reportForks;
   const entries = new EntryReader({
-    read: (name) => objects.get(name),
+    read: (name) => objects.cached(name) ?? objects.get(name),
     onForks,
     onDamaged: (user, error) => listings.damaged(user, error),
   });

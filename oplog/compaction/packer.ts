@@ -212,7 +212,7 @@ export class Packer {
       read: async ([i, entry]) => {
         // There was a pause before the first.
         if (i > 0 && i % WITHOUT_PAUSE === 0 && !signal.aborted) await pause();
-        return this.#entries.lines(user, client, [entry]);
+        return this.#entries.lines(user, [{ client, entry }]);
       },
       bytes: ([, { runs }]) => runs.reduce((sum, { size }) => sum + size, 0),
       ...PACKER_PREFETCH,
