@@ -8,7 +8,7 @@ import type { Listing } from "./listing.ts";
 import type { Fingerprint, ObjectName } from "./names.ts";
 import { ObjectDamaged } from "./object-cache.ts";
 import { encodeSegment } from "./segment.ts";
-import { isOverlap, type Run, type Span } from "./sequence.ts";
+import { isOverlap, type Run, type Sequence, type Span } from "./sequence.ts";
 
 /** Refused: the operation's index is above the next one of its client. */
 export class OperationGap extends Error {
@@ -50,21 +50,36 @@ export interface NewObject {
   readonly body: Uint8Array;
 }
 
+type Refusal = OperationGap | OperationConflict;
+
+/** The objects to store, or why there are none. */
+type Missing = NewObject[] | Refusal | ObjectMissing | ObjectDamaged;
+
 /**
  * The objects of a batch that a listing lacks, in the order in which they are to be stored; or the
  * error to refuse the batch with. `ObjectMissing` and `ObjectDamaged` mean that the listing is out
- * of date: a fresh one lacks the object.
+ * of date: a fresh one lacks the object. A promise only where a part of the batch is stored already.
  */
-export async function missingObjects(
+export function missingObjects(
   listing: Listing,
   batch: Batch,
   entries: EntryReader,
-): Promise<NewObject[] | OperationGap | OperationConflict | ObjectMissing | ObjectDamaged> {
+): Missing | Promise<Missing> {
   const sequence = listing.clients.get(batch.client);
-  const next = sequence?.next ?? 0;
+  return sequence === undefined || batch.first > sequence.end
+    ? objectsOf(batch, missingSpans(batch, sequence?.next ?? 0, []))
+    : comparedMissing(sequence, batch, entries);
+}
+
+/** `missingObjects` of a batch of which a part may be stored. */
+async function comparedMissing(
+  sequence: Sequence,
+  batch: Batch,
+  entries: EntryReader,
+): Promise<Missing> {
   const stored: Matches = [];
   let outdated: ObjectMissing | ObjectDamaged | undefined;
-  for (const piece of sequence?.within(spanOf(batch)) ?? []) {
+  for (const piece of sequence.within(spanOf(batch))) {
     for (const run of isOverlap(piece) ? piece.runs : [piece]) {
       try {
         await compareWith(run, batch, entries, stored);
@@ -76,10 +91,13 @@ export async function missingObjects(
       }
     }
   }
-  if (outdated !== undefined) return outdated;
-  const missing = missingSpans(batch, next, stored);
-  if (missing instanceof Error) return missing;
-  return missing.flatMap((span) => segmentsOf(batch, span)).map((span) => objectOf(batch, span));
+  return outdated ?? objectsOf(batch, missingSpans(batch, sequence.next, stored));
+}
+
+/** The objects that hold spans of a batch. */
+function objectsOf(batch: Batch, spans: Span[] | Refusal): NewObject[] | Refusal {
+  if (spans instanceof Error) return spans;
+  return spans.flatMap((span) => segmentsOf(batch, span)).map((span) => objectOf(batch, span));
 }
 
 /** For each operation of a batch: whether the same payload is stored; unset where none is stored. */
@@ -118,11 +136,7 @@ function isSame(a: Uint8Array, b: Uint8Array): boolean {
 }
 
 /** The spans of a batch that are not stored; or the error to refuse it with. */
-function missingSpans(
-  batch: Batch,
-  nextIndex: number,
-  stored: Matches,
-): Span[] | OperationGap | OperationConflict {
+function missingSpans(batch: Batch, nextIndex: number, stored: Matches): Span[] | Refusal {
   const { last } = spanOf(batch);
   // Also where the batch itself is stored: what is missing before it has to be sent again.
   if (batch.first > nextIndex) return new OperationGap(nextIndex);

@@ -81,11 +81,13 @@ export class Appender {
 
   async #store({ name, body }: NewObject, reservation: Reservation | undefined): Promise<void> {
     const { listings, objects } = this.#options;
-    await objects.put(name, body).catch((error: unknown) => {
+    try {
+      await objects.put(name, body);
+    } catch (error) {
       listings.invalidate(name.user);
       if (error instanceof StorageFull) this.#options.onFull?.(name.user);
       throw error;
-    });
+    }
     // From one moment to the next it counts as stored, and no longer as reserved.
     listings.appended(name, body.byteLength);
     reservation?.stored(body.byteLength);
@@ -94,10 +96,12 @@ export class Appender {
   /** The objects of a batch to store, and room for them. Throws when it may not be appended. */
   async #plan(batch: Batch, policy: AppendPolicy): Promise<AppendPlan> {
     const { listings, entries } = this.#options;
-    let listing = await listings.get(batch.user);
+    let listing = listings.recent(batch.user) ?? (await listings.get(batch.user));
     for (let lists = 0; ; ) {
-      await policy.check(listing);
-      const objects = await missingObjects(listing, batch, entries);
+      const check = policy.check(listing);
+      if (check !== undefined) await check;
+      const missing = missingObjects(listing, batch, entries);
+      const objects = missing instanceof Promise ? await missing : missing;
       // A retry of what is stored is never refused.
       if (!(objects instanceof Error) && objects.length === 0) {
         return { objects, reservation: undefined };

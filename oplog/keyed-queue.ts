@@ -2,10 +2,10 @@
 export class KeyedQueue {
   readonly #last = new Map<string, Promise<unknown>>();
 
-  /** Runs `work` once all earlier work under `key` has succeeded or failed. */
+  /** Runs `work` once all earlier work under `key` has succeeded or failed; at once where there is none. */
   async run<Result>(key: string, work: () => Promise<Result>): Promise<Result> {
     const before = this.#last.get(key);
-    const mine = Promise.allSettled([before]).then(work);
+    const mine = before === undefined ? work() : before.then(work, work);
     this.#last.set(key, mine);
     try {
       return await mine;

@@ -92,7 +92,9 @@ export class Listing {
 
   /** True when this object is listed. */
   has(name: ObjectName): boolean {
-    for (const piece of this.clients.get(name.client)?.within(name) ?? []) {
+    const sequence = this.clients.get(name.client);
+    if (sequence === undefined || sequence.end < name.first) return false;
+    for (const piece of sequence.within(name)) {
       const runs = isOverlap(piece) ? piece.runs : [piece];
       if (runs.some((run) => isSame(run, name))) return true;
     }

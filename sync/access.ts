@@ -84,12 +84,13 @@ export class Access {
   }
 
   /**
-   * To be called after an append, whether it failed or not: if the user was erased meanwhile, deletes
-   * what it stored and throws `UserErased`.
+   * To be called after an append, whether it failed or not: if the user was erased meanwhile, a
+   * promise that deletes what it stored and rejects with `UserErased`.
    */
-  async afterAppend(user: Fingerprint): Promise<void> {
-    const erasedAt = await this.#options.erasures.settle(user);
-    if (erasedAt !== undefined) throw new UserErased(erasedAt);
+  afterAppend(user: Fingerprint): Promise<never> | undefined {
+    return this.#options.erasures.settle(user)?.then((erasedAt) => {
+      throw new UserErased(erasedAt);
+    });
   }
 
   async #lock(user: Fingerprint): Promise<void> {

@@ -87,13 +87,12 @@ export class Erasures {
   }
 
   /**
-   * To be called after a store, whether it failed or not: deletes what it stored if the user was
-   * erased meanwhile. Returns the time of the erasure, if there was one.
+   * To be called after a store, whether it failed or not: if the user was erased meanwhile, deletes
+   * what it stored, and resolves to the time of the erasure.
    */
-  async settle(user: Fingerprint): Promise<number | undefined> {
+  settle(user: Fingerprint): Promise<number> | undefined {
     const at = this.#known.get(user);
-    if (at !== undefined) await this.erase(user);
-    return at;
+    return at === undefined ? undefined : this.erase(user).then(() => at);
   }
 
   /**

@@ -91,12 +91,16 @@ const SyncStatus = v.pipe(
     const versionVector = new Map<string, number>();
     let issues = 0;
     for (const [key, value] of Object.entries(dataset.value)) {
-      const client = key.toLowerCase();
+      const client = parseClientId(key);
+      const isTwice = client !== undefined && versionVector.has(client);
+      if (client !== undefined && !isTwice && isOperationIndex(value)) {
+        versionVector.set(client, value);
+        continue;
+      }
       const messages: string[] = [];
-      if (parseClientId(key) === undefined) messages.push(`the key ${uuidRule}`);
-      else if (versionVector.has(client)) messages.push("this client is named twice");
-      if (isOperationIndex(value)) versionVector.set(client, value);
-      else messages.push(indexRule);
+      if (client === undefined) messages.push(`the key ${uuidRule}`);
+      if (isTwice) messages.push("this client is named twice");
+      if (!isOperationIndex(value)) messages.push(indexRule);
       for (const message of messages) {
         const path = { type: "object", origin: "value", input: dataset.value, key, value } as const;
         addIssue({ message, path: [path] });

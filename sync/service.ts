@@ -109,18 +109,31 @@ export class SyncService {
         reserve: (addition: Addition, listing: Listing) =>
           this.#reserve(addition, listing, address),
       };
-      await appender
-        .append({ user, client, ...append }, policy)
-        .finally(() => access.afterAppend(user));
+      try {
+        await appender.append({ user, client, ...append }, policy);
+      } finally {
+        const settling = access.afterAppend(user);
+        if (settling !== undefined) await settling;
+      }
     }
     const { budget } = context;
-    const charged = (reading: Reading): SyncResult => {
-      const { count, bytes } = reading;
-      // In advance, so that downloads side by side count.
-      if (count > 0) limiter?.charge(bucket, bytes + count * BYTES_PER_OPERATION);
-      return { ...reading, again: async () => charged(await reading.again()), rate, bucket };
+    return this.#charged(await reader.read(user, versionVector, { check, budget }), bucket, rate);
+  }
+
+  /** Charges for the operations to answer with, in advance, so that downloads side by side count. */
+  #charged(reading: Reading, bucket: string, rate: RateStatus | undefined): SyncResult {
+    const { count, bytes, lines } = reading;
+    if (count > 0) {
+      this.#options.limiter?.charge(bucket, bytes + count * BYTES_PER_OPERATION);
+    }
+    return {
+      count,
+      bytes,
+      lines,
+      again: async () => this.#charged(await reading.again(), bucket, rate),
+      rate,
+      bucket,
     };
-    return charged(await reader.read(user, versionVector, { check, budget }));
   }
 
   /** Gives back what was charged for bytes of a result that were not sent. */
