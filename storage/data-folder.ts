@@ -1,11 +1,23 @@
 /** Opens a data folder. What lies in it is not trusted: other accounts may have put it there. */
 import { randomUUID } from "node:crypto";
-import { lstatSync, type Stats } from "node:fs";
-import { lstat, mkdir, readdir, stat } from "node:fs/promises";
+import { closeSync, constants, lstatSync, openSync, type Stats } from "node:fs";
+import { lstat, mkdir, readdir, rmdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { isName, partitionOf, type Warn } from "./driver.ts";
-import { isNotFound, move, remove, syncFolder, systemCodeOf, writeNew } from "./durable-files.ts";
+import {
+  commit,
+  isCommitted,
+  isNotFound,
+  lookAt,
+  move,
+  NewFile,
+  remove,
+  syncFolder,
+  systemCodeOf,
+  UNCOMMITTED_FOLDER,
+} from "./durable-files.ts";
 import { explainSystemError, takesNothing } from "./folder-errors.ts";
+import type { FolderSyncs } from "./folder-syncs.ts";
 
 /** The bits of a mode that let the group, or everyone, write. */
 const WRITABLE_BY_OTHERS = 0o022;
@@ -34,7 +46,7 @@ export type Owners = ReadonlySet<number | undefined>;
  */
 export async function openDataFolder(root: string, temporary: string, warn: Warn): Promise<Owners> {
   const top = await mkdir(root, { recursive: true, mode: 0o700 });
-  if (await makeFolder(temporary)) await syncUpTo(dirname(top ?? temporary), temporary);
+  if (await makeFolder(temporary)) await syncNew(top ?? temporary, temporary);
   const { uid, mode } = await stat(root);
   const account = process.getuid?.();
   // The owner of the storage folder can do everything in it; on a network mount that is often not
@@ -91,8 +103,15 @@ export async function checkWritable(temporary: string): Promise<void> {
   const [short, long] = [randomUUID(), randomUUID().padEnd(NAME_LENGTH, "_")];
   const [aside, path] = [join(temporary, short), join(temporary, long)];
   try {
-    await writeNew(aside, TRIAL);
-    await move(aside, path);
+    const file = await NewFile.create(aside, TRIAL);
+    try {
+      await move(aside, path);
+      file.commit();
+    } finally {
+      file.close();
+    }
+    if (lookAt(path)?.isCommitted === false)
+      throw new Error("the file system keeps no modes of files");
   } catch (error) {
     await remove(aside);
     // Another process that starts deletes temporary files.
@@ -103,9 +122,9 @@ export async function checkWritable(temporary: string): Promise<void> {
 }
 
 /** Creates a folder that only this account can read. False if something is there already. */
-export async function makeFolder(path: string): Promise<boolean> {
+async function makeFolder(path: string, mode = 0o700): Promise<boolean> {
   try {
-    await mkdir(path, { mode: 0o700 });
+    await mkdir(path, { mode });
     return true;
   } catch (error) {
     if (systemCodeOf(error) !== "EEXIST") throw error;
@@ -113,6 +132,73 @@ export async function makeFolder(path: string): Promise<boolean> {
   }
 }
 
+/**
+ * Makes sure of a folder in the root; resolves once it is committed. One that nobody vouches for is
+ * made anew, unless something is in it: nothing is put into a folder before it is committed, and a
+ * power loss may take the commit.
+ */
+export async function makeCommitted(
+  path: string,
+  root: string,
+  syncs: FolderSyncs,
+  owners: Owners,
+): Promise<void> {
+  for (;;) {
+    const found = lstatSync(path, { throwIfNoEntry: false });
+    if (found === undefined) {
+      await makeAndCommit(path, root, syncs);
+      continue;
+    }
+    checkFolder(path, found, owners);
+    if (isCommitted(found)) return;
+    if (!(await removeEmpty(path))) commitAsItIs(path);
+  }
+}
+
+async function makeAndCommit(path: string, root: string, syncs: FolderSyncs): Promise<void> {
+  const made: { folder?: number | undefined } = {};
+  try {
+    await syncs.cover(root, async () => {
+      // Opened before the sync: later, another process may have made another one.
+      if (await makeFolder(path, UNCOMMITTED_FOLDER)) made.folder = openFolder(path);
+    });
+    if (made.folder !== undefined) commit(made.folder);
+  } finally {
+    if (made.folder !== undefined) closeSync(made.folder);
+  }
+}
+
+function commitAsItIs(path: string): void {
+  const folder = openFolder(path);
+  if (folder === undefined) return;
+  try {
+    commit(folder);
+  } finally {
+    closeSync(folder);
+  }
+}
+
+/** Opens a folder, and nothing that a link leads to; `undefined` where there is none any more. */
+function openFolder(path: string): number | undefined {
+  try {
+    return openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  } catch (error) {
+    if (isNotFound(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Removes a folder. False if something is in it. */
+async function removeEmpty(path: string): Promise<boolean> {
+  try {
+    await rmdir(path);
+  } catch (error) {
+    const code = systemCodeOf(error);
+    if (code === "ENOTEMPTY" || code === "EEXIST") return false;
+    if (code !== "ENOENT") throw error;
+  }
+  return true;
+}
 /**
  * Throws where a link, a file or the folder of another account is in the place of a folder of the
  * storage. Nothing there is no fault. Returns how many bytes the folder takes, without its files.
@@ -133,8 +219,26 @@ function checkFolder(path: string, found: Stats, owners: Owners): void {
   }
 }
 
-/** Makes new folders durable: `folder`, and all above it up to `top`, included. */
+/**
+ * Makes new folders durable: `folder` and all above it up to `top`, in the folder that `top` is in.
+ * Where a sync fails they are removed, so that the next start makes them anew.
+ */
+async function syncNew(top: string, folder: string): Promise<void> {
+  try {
+    await syncUpTo(dirname(top), folder);
+  } catch (error) {
+    // What cannot be removed is on a disk that takes nothing, or has been put to use meanwhile.
+    await removeUpTo(top, folder).catch(() => undefined);
+    throw error;
+  }
+}
+
 async function syncUpTo(top: string, folder: string): Promise<void> {
   await syncFolder(folder);
   if (folder !== top) await syncUpTo(top, dirname(folder));
+}
+
+async function removeUpTo(top: string, folder: string): Promise<void> {
+  await rmdir(folder);
+  if (folder !== top) await removeUpTo(top, dirname(folder));
 }

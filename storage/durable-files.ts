@@ -5,6 +5,7 @@
  */
 import {
   closeSync,
+  fchmodSync,
   fstatSync,
   fsync as fsyncCallback,
   ftruncateSync,
@@ -12,8 +13,9 @@ import {
   open as openCallback,
   openSync,
   read as readCallback,
-  readFile,
+  readFile as readFileCallback,
   rename as renameCallback,
+  type Stats,
   unlink as unlinkCallback,
   write as writeCallback,
   writeSync,
@@ -27,13 +29,13 @@ const fsync = promisify(fsyncCallback);
 const unlink = promisify(unlinkCallback);
 
 /** From this size on a file is large: copying it takes longer than waking a thread. */
-export const LARGE = 64 * 1024;
+const LARGE = 64 * 1024;
 
 /**
  * Reads a whole file. Throws with the code ENOENT where there is none. The function with a callback
  * takes half the time of the one with promises on Node, and a third on Deno.
  */
-export const readWhole: (path: string) => Promise<Uint8Array> = promisify(readFile);
+export const readWhole: (path: string) => Promise<Uint8Array> = promisify(readFileCallback);
 
 /**
  * As `readWhole`, for a large file: in one pass through the thread pool. The memory is allocated
@@ -56,29 +58,84 @@ export async function readLarge(path: string): Promise<Uint8Array> {
   }
 }
 
-/** Creates a file that only this account can read; resolves once its bytes survive power loss. */
-export async function writeNew(path: string, bytes: Uint8Array): Promise<void> {
-  const file = await open(path, "wx", 0o600);
-  try {
-    await writeAll(file, bytes);
-    await fsync(file);
-  } finally {
-    closeSync(file);
-  }
+/** Reads a whole file. Throws with the code ENOENT where there is none. */
+export function readFile(path: string, size: number): Promise<Uint8Array> {
+  return size < LARGE ? readWhole(path) : readLarge(path);
 }
 
 /**
- * Replaces the content of a file in place, in the blocks that it has; resolves once the bytes survive
- * power loss.
+ * The bit of a mode by which a file or a folder is *committed*: its owner may write to it. Each is made
+ * without it, gets its name, and is committed once a sync has made the name durable. So all processes
+ * see which names nobody vouches for: one that another process is about to commit, or did not live to
+ * commit, or could not because the sync failed. A later sync of the folder says nothing about these,
+ * because the system reports a failed write only once.
+ *
+ * The commit is not synced. After a power loss a name without it may count as stored, and what the
+ * disk has then is durable.
  */
-export async function writeOver(path: string, bytes: Uint8Array): Promise<void> {
-  const file = await open(path, "r+");
-  try {
-    await writeAll(file, bytes);
-    ftruncateSync(file, bytes.byteLength);
-    await fsync(file);
-  } finally {
-    closeSync(file);
+const COMMITTED = 0o200;
+
+const UNCOMMITTED_FILE = 0o400;
+export const UNCOMMITTED_FOLDER: number = 0o500;
+
+export function isCommitted({ mode }: Stats): boolean {
+  return (mode & COMMITTED) !== 0;
+}
+
+/** Commits an open file or folder. */
+export function commit(descriptor: number): void {
+  const entry = fstatSync(descriptor);
+  // Some network mounts show one mode for all files, and let nobody change it.
+  if (!isCommitted(entry)) fchmodSync(descriptor, (entry.mode & 0o777) | COMMITTED);
+}
+
+/** A file of which all bytes survive power loss, open until its name does as well. */
+export class NewFile {
+  readonly #descriptor: number;
+
+  private constructor(descriptor: number) {
+    this.#descriptor = descriptor;
+  }
+
+  /** Creates a file that only this account can read. */
+  static create(path: string, bytes: Uint8Array): Promise<NewFile> {
+    return NewFile.#make(path, "wx", async (file) => {
+      await writeAll(file, bytes);
+    });
+  }
+
+  /** Replaces the content of a file in place, in the blocks that it has. */
+  static over(path: string, bytes: Uint8Array): Promise<NewFile> {
+    return NewFile.#make(path, "r+", async (file) => {
+      await writeAll(file, bytes);
+      ftruncateSync(file, bytes.byteLength);
+      fchmodSync(file, UNCOMMITTED_FILE);
+    });
+  }
+
+  static async #make(
+    path: string,
+    flags: string,
+    write: (file: number) => Promise<void>,
+  ): Promise<NewFile> {
+    const file = await open(path, flags, UNCOMMITTED_FILE);
+    try {
+      await write(file);
+      await fsync(file);
+      return new NewFile(file);
+    } catch (error) {
+      closeSync(file);
+      throw error;
+    }
+  }
+
+  /** To be called once the sync of its folder has succeeded, by what was open before it was named. */
+  commit(): void {
+    commit(this.#descriptor);
+  }
+
+  close(): void {
+    closeSync(this.#descriptor);
   }
 }
 
@@ -103,13 +160,20 @@ export async function syncFolder(path: string): Promise<boolean> {
   // A name in the folder was just written or read, so its own entry is in memory.
   const folder = openSync(path, "r");
   try {
+    return await syncOpenFolder(folder);
+  } finally {
+    closeSync(folder);
+  }
+}
+
+/** As `syncFolder`, for a folder that is open. */
+export async function syncOpenFolder(folder: number): Promise<boolean> {
+  try {
     await fsync(folder);
     return true;
   } catch (error) {
     if (!CANNOT_SYNC_FOLDERS.has(systemCodeOf(error))) throw error;
     return false;
-  } finally {
-    closeSync(folder);
   }
 }
 
@@ -127,55 +191,29 @@ export async function remove(path: string): Promise<boolean> {
   }
 }
 
+/** The path of a name in a folder. `join` also normalizes the path, which takes long. */
+export function inFolder(folder: string, name: string): string {
+  return `${folder}/${name}`;
+}
+
 /** Renames a file. With a callback for its speed, as `readWhole`. */
 export const move: (from: string, to: string) => Promise<void> = promisify(renameCallback);
 
+export interface FileFound {
+  /** In bytes. */
+  readonly size: number;
+  /** False where nobody vouches that its name survives power loss. */
+  readonly isCommitted: boolean;
+}
+
 /**
- * The size of a file in bytes; `undefined` when nothing is there, `null` for anything but a file, such
- * as a link, which may lead anywhere. Synchronous: waking a thread takes many times as long.
+ * Looks at a file; `undefined` when nothing is there, `null` for anything but a file, such as a link,
+ * which may lead anywhere. Synchronous: waking a thread takes many times as long.
  */
-export function sizeOf(path: string): number | null | undefined {
+export function lookAt(path: string): FileFound | null | undefined {
   const entry = lstatSync(path, { throwIfNoEntry: false });
-  return entry?.isFile() === false ? null : entry?.size;
-}
-
-/** A running sync, and the next one if callers wait for it already. */
-interface Syncing {
-  running: Promise<void>;
-  next: Promise<void> | undefined;
-}
-
-/** Syncs of folders, shared among callers that wait at the same time. */
-export class FolderSyncs {
-  readonly #folders = new Map<string, Syncing>();
-
-  /**
-   * Resolves once all renames into the folder before this call survive power loss, as far as the
-   * system can sync folders. When a sync fails, callers that wait for the next one fail as well: the
-   * system reports a failed write only once.
-   */
-  sync(path: string): Promise<void> {
-    const folder = this.#folders.get(path);
-    if (folder === undefined) return this.#begin(path);
-    // The running sync may have begun too early for this caller; the next one has not begun.
-    folder.next ??= folder.running.then(() => this.#begin(path));
-    return folder.next;
-  }
-
-  #begin(path: string): Promise<void> {
-    const running = syncFolder(path).then(
-      () => {
-        if (folder.next === undefined) this.#folders.delete(path);
-      },
-      (error: unknown) => {
-        this.#folders.delete(path);
-        throw error;
-      },
-    );
-    const folder: Syncing = { running, next: undefined };
-    this.#folders.set(path, folder);
-    return running;
-  }
+  if (entry === undefined) return undefined;
+  return entry.isFile() ? { size: entry.size, isCommitted: isCommitted(entry) } : null;
 }
 
 /** The system's error code, such as ENOENT. */

@@ -1,7 +1,7 @@
 /** Lists a partition's folder, however many files it has, while other requests are answered. */
 import { opendir, readdir } from "node:fs/promises";
 import type { StoredObject } from "./driver.ts";
-import { sizeOf } from "./durable-files.ts";
+import { inFolder, lookAt } from "./durable-files.ts";
 import { filterInSlices, Slices, sortInSlices } from "./slices.ts";
 
 /** A folder that takes this much on its disk may have so many names that they are read in parts. */
@@ -10,6 +10,9 @@ const LARGE_FOLDER = 128 * 1024;
 /** How many names are read at once: as many as take about a millisecond. */
 const NAMES_AT_ONCE = 1024;
 
+/** How many objects that are not committed are stored anew at once. */
+const RENEWED_AT_ONCE = 16;
+
 export interface FolderListing {
   /** The folder that the names lead to. */
   readonly path: string;
@@ -17,8 +20,8 @@ export interface FolderListing {
   readonly names: () => Promise<readonly string[]>;
   /** Which of them are to be listed. */
   readonly isListed: (name: string) => boolean;
-  /** Makes durable what is in the folder. False if it is gone. */
-  readonly sync: () => Promise<boolean>;
+  /** Has a file committed that is not, or throws. A retry is acknowledged because a list shows it. */
+  readonly renew: (name: string) => Promise<void>;
 }
 
 /** By name: the size of a file, `null` for what is no file, `undefined` where none was found. */
@@ -30,21 +33,25 @@ export async function listFolder(listing: FolderListing): Promise<StoredObject[]
   for (;;) {
     const listed = await filterInSlices(await listing.names(), listing.isListed);
     const names = await sortInSlices(listed, (a, b) => a < b);
-    // The sync begins first, because the sizes are read synchronously.
-    const [synced, objects] = await Promise.all([
-      names.length === 0 || listing.sync(),
-      findSizes(listing.path, names, known),
-    ]);
+    const uncommitted: string[] = [];
+    const objects = await findSizes(listing.path, names, known, uncommitted);
+    while (uncommitted.length > 0) {
+      await Promise.all(uncommitted.splice(0, RENEWED_AT_ONCE).map((name) => listing.renew(name)));
+    }
     // A file that is gone may have been packed into an object that the list came too early for.
-    if (synced && objects !== undefined) return objects;
+    if (objects !== undefined) return objects;
   }
 }
 
-/** The files with these names; `undefined` where one is gone, and what was found is `known`. */
+/**
+ * The files with these names; `undefined` where one is gone, and what was found is `known`. Adds the
+ * names of those that are not committed.
+ */
 async function findSizes(
   path: string,
   names: readonly string[],
   known: Sizes,
+  uncommitted: string[],
 ): Promise<StoredObject[] | undefined> {
   const slices = new Slices();
   const objects: StoredObject[] = [];
@@ -52,7 +59,9 @@ async function findSizes(
   for (const name of names) {
     let size = known.get(name);
     if (size === undefined) {
-      size = sizeOf(`${path}/${name}`);
+      const file = lookAt(inFolder(path, name));
+      if (file?.isCommitted === false) uncommitted.push(name);
+      size = file === null ? null : file?.size;
       // Listed twice and missing twice: a name without a file, which must not keep the list going.
       if (size === undefined && known.has(name)) size = null;
       if (size === undefined) isWhole = false;

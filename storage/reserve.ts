@@ -1,7 +1,7 @@
 /** Room that a data folder keeps for the time when its disk is full. */
 import { randomUUID } from "node:crypto";
 import { lstatSync } from "node:fs";
-import { open, statfs } from "node:fs/promises";
+import { chmod, open, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { isNotFound, move, remove } from "./durable-files.ts";
 import { isFull, isReadOnly, takesNothing } from "./folder-errors.ts";
@@ -59,7 +59,15 @@ export class Reserve {
 
   /** Takes it back under its own name, whatever was written to it. False where it is gone. */
   async giveBack(path: string): Promise<boolean> {
-    return moved(path, this.#path);
+    try {
+      // Whatever was written to it may not be written over: see `NewFile`.
+      await chmod(path, 0o600);
+      await move(path, this.#path);
+      return true;
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+      return false;
+    }
   }
 
   async #take(path: string): Promise<boolean> {

@@ -11,13 +11,12 @@ import { someFingerprint } from "../support/users.ts";
 
 /** False as well where a container forbids tracing. */
 const canWatch = spawnSync("strace", ["-f", "-qq", "-e", "trace=fsync", "true"]).status === 0;
-const CALLS =
-  "trace=getdents64,fsync,fdatasync,rename,renameat,renameat2,mkdir,mkdirat,write,writev";
+const CALLS = "trace=fsync,fdatasync,rename,renameat,renameat2,mkdir,mkdirat,fchmod,write,writev";
 
 describe("the filesystem driver", {
   skip: !canWatch && "strace is missing or not allowed",
 }, () => {
-  it("syncs each file before it is renamed, and each folder before its names count as stored", async () => {
+  it("syncs each file before it is renamed, and each folder before its names are committed", async () => {
     const temporary = temporaryFolder();
     try {
       const above = join(temporary.path, "above");
@@ -53,13 +52,15 @@ describe("the filesystem driver", {
         inOrder(-1, opened, /mkdir.*\.tmp/, synced(path));
       }
       const renamed = new RegExp(`rename.*${aside}.*${root}/${user}/${name}"`);
-      inOrder(opened, stored, synced(aside), renamed, synced(`${root}/${user}`));
-      inOrder(opened, stored, new RegExp(`mkdir.*${root}/${user}"`), synced(root), renamed);
-      // The process that wrote an existing file may have died before it synced the folder.
-      inOrder(stored, again, synced(`${root}/${user}`));
-      // A list must not show a file that came into the folder after the sync.
-      const read = new RegExp(`getdents64\\(\\d+<${root}/${user}>`);
-      inOrder(again, said("listed"), read, synced(`${root}/${user}`));
+      const committed = new RegExp(`fchmod\\(\\d+<${root}/${user}/${name}>, 0600`);
+      const put = [synced(aside), renamed, synced(`${root}/${user}`), committed];
+      inOrder(opened, stored, ...put);
+      const made = new RegExp(`mkdir.*${root}/${user}", 0500`);
+      const folderCommitted = new RegExp(`fchmod\\(\\d+<${root}/${user}>, 0700`);
+      inOrder(opened, stored, made, synced(root), folderCommitted, renamed);
+      // Nobody vouches for a file that is not committed.
+      inOrder(stored, again, ...put);
+      inOrder(again, said("listed"), ...put);
     } finally {
       temporary.remove();
     }

@@ -1,16 +1,9 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { mkdirSync, rmdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, beforeEach, describe, it } from "node:test";
-import {
-  FolderSyncs,
-  readLarge,
-  readWhole,
-  remove,
-  sizeOf,
-  writeNew,
-} from "../../storage/durable-files.ts";
+import { lookAt, NewFile, readLarge, readWhole, remove } from "../../storage/durable-files.ts";
 import { temporaryFolder } from "../support/folder.ts";
 
 const folder = temporaryFolder();
@@ -20,6 +13,15 @@ let number = 0;
 beforeEach(() => {
   path = join(folder.path, String(number++));
 });
+
+async function writeNew(path: string, bytes: Uint8Array): Promise<void> {
+  (await NewFile.create(path, bytes)).close();
+}
+
+const sizeOf = (path: string) => {
+  const file = lookAt(path);
+  return file === null ? null : file?.size;
+};
 
 describe("a whole file", () => {
   const KIB = 1024;
@@ -47,6 +49,17 @@ describe("a whole file", () => {
     assert.equal(Buffer.from(await readWhole(path)).toString(), "the first");
   });
 
+  it("is committed when that is said, and not before", async () => {
+    for (const make of [NewFile.create, NewFile.over]) {
+      const file = await make(path, randomBytes(3));
+      assert.equal(lookAt(path)?.isCommitted, false);
+      file.commit();
+      file.close();
+      assert.equal(lookAt(path)?.isCommitted, true);
+      assert.equal(statSync(path).mode & 0o777, 0o600);
+    }
+  });
+
   it("is deleted, without an error when it is missing; a folder is not", async () => {
     writeFileSync(path, "some");
     await remove(path);
@@ -62,51 +75,5 @@ describe("a whole file", () => {
     await assert.rejects(readWhole(path), { code: "ENOENT" });
     await assert.rejects(readLarge(path), { code: "ENOENT" });
     assert.equal(sizeOf(path), undefined);
-  });
-});
-
-describe("syncs of a folder", () => {
-  // Removing the folder shows when a sync begins: a sync that has begun is not disturbed.
-  let syncs: FolderSyncs;
-  beforeEach(() => {
-    syncs = new FolderSyncs();
-    mkdirSync(path);
-  });
-  const gone = { code: "ENOENT" };
-
-  it("begin after the call, also while another is running that may have begun too early", async () => {
-    const running = syncs.sync(path);
-    rmdirSync(path);
-    const later = assert.rejects(syncs.sync(path), gone);
-    await running;
-    await later;
-  });
-
-  it("are shared by all callers while one is running", async () => {
-    const running = syncs.sync(path);
-    const [one, other] = [syncs.sync(path), syncs.sync(path)];
-    assert.notEqual(one, running);
-    assert.equal(other, one);
-    const elsewhere = join(folder.path, "elsewhere");
-    await assert.rejects(syncs.sync(elsewhere), gone, "another folder has its own");
-    await Promise.all([running, one]);
-  });
-
-  it("begin again when the last has ended", async () => {
-    for (let i = 0; i < 3; i++) await syncs.sync(path);
-    await Promise.all([syncs.sync(path), syncs.sync(path)]);
-    rmdirSync(path);
-    await assert.rejects(syncs.sync(path), gone);
-  });
-
-  it("fail also the callers that wait for the next one, and no later ones", async () => {
-    rmdirSync(path);
-    const failing = assert.rejects(syncs.sync(path), gone);
-    const waiting = assert.rejects(syncs.sync(path), gone);
-    // The next sync would succeed by now.
-    mkdirSync(path);
-    await failing;
-    await waiting;
-    await syncs.sync(path);
   });
 });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdirSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { listFolder, readNames } from "../../storage/folder-listing.ts";
@@ -11,7 +11,7 @@ describe("the listing of a folder", () => {
   const write = (name: string) => writeFileSync(join(path, name), name);
   const object = (name: string) => ({ name, size: name.length });
   const isListed = (name: string) => name.startsWith("a");
-  const sync = async () => true;
+  const renew = () => assert.fail("all files are committed");
 
   beforeEach(() => {
     folder = temporaryFolder();
@@ -25,7 +25,7 @@ describe("the listing of a folder", () => {
     mkdirSync(join(path, "ae"));
     const names = () => readNames(path, 0);
     assert.deepEqual(
-      await listFolder({ path, names, isListed, sync }),
+      await listFolder({ path, names, isListed, renew }),
       ["a", "a-d", "a.c", "ab"].map(object),
     );
   });
@@ -41,21 +41,23 @@ describe("the listing of a folder", () => {
       }
       return [...read, "a-without"];
     };
-    assert.deepEqual(await listFolder({ path, names, isListed, sync }), ["a2", "a3"].map(object));
+    assert.deepEqual(await listFolder({ path, names, isListed, renew }), ["a2", "a3"].map(object));
     assert.equal(reads, 2);
   });
 
-  it("reads again when the folder is gone before it is synced", async () => {
-    write("a1");
-    let syncs = 0;
-    const names = () => (syncs === 0 ? readNames(path, 0) : Promise.resolve([]));
-    const gone = async () => {
-      syncs++;
-      rmSync(path, { recursive: true });
-      return false;
-    };
-    assert.deepEqual(await listFolder({ path, names, isListed, sync: gone }), []);
-    assert.equal(syncs, 1);
+  it("has all files committed before it shows them, and shows none where that fails", async () => {
+    const some = Array.from({ length: 40 }, (_, i) => `a${i + 10}`);
+    for (const name of some) writeFileSync(join(path, name), name, { mode: 0o400 });
+    write("a99");
+    const names = () => readNames(path, 0);
+    const renewed: string[] = [];
+    const renew = async (name: string) => void renewed.push(name);
+    const listed = await listFolder({ path, names, isListed, renew });
+    assert.deepEqual(listed, [...some, "a99"].map(object));
+    assert.deepEqual(renewed, some);
+    const failed = new Error("the disk does not work");
+    const fail = () => Promise.reject(failed);
+    await assert.rejects(listFolder({ path, names, isListed, renew: fail }), failed);
   });
 
   it("reads the same names of a small folder and of a large one", async () => {
