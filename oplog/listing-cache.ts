@@ -3,6 +3,7 @@ import { CachedListings } from "./cached-listings.ts";
 import { DamagedObjects } from "./damaged-objects.ts";
 import { KeyedQueue } from "./keyed-queue.ts";
 import { holesIn, Listing } from "./listing.ts";
+import { lifeOf, renewalAge } from "./listing-age.ts";
 import {
   clientPrefix,
   type Fingerprint,
@@ -11,7 +12,7 @@ import {
   userPrefix,
 } from "./names.ts";
 import type { ObjectDamaged } from "./object-cache.ts";
-import type { Run, Sequence } from "./sequence.ts";
+import { isShorter, type Run } from "./sequence.ts";
 import { SupersededObjects } from "./superseded-objects.ts";
 import type { Telemetry } from "./telemetry.ts";
 
@@ -43,11 +44,16 @@ interface LoadStart {
   readonly time: number;
 }
 
-interface CachedListing extends LoadStart {
+interface TimedLoad extends LoadStart {
+  /** How long it took; 0 while it is running. */
+  readonly took: number;
+}
+
+interface CachedListing extends TimedLoad {
   readonly listing: Listing;
 }
 
-interface Load extends LoadStart {
+interface Load extends TimedLoad {
   readonly listing: Promise<Listing>;
   /**
    * What this process has changed since the load began, in order. Storage may have listed too early
@@ -85,10 +91,17 @@ export class ListingCache {
     this.#listeners.push(listener);
   }
 
-  /** The user's listing as it was no longer than `LISTING_TTL` ago. */
+  /** The user's listing as it was no longer than `LISTING_TTL` ago; `listing-age.ts` says when. */
   get(user: Fingerprint): Promise<Listing> {
     const { ttl } = this.#options;
-    return ttl === 0 ? this.fresh(user) : this.#get(user, (load) => this.#ageOf(load) < ttl);
+    if (ttl === 0) return this.fresh(user);
+    const entry = this.#cached.get(user);
+    if (entry !== undefined && !this.#loads.has(user)) {
+      // In the background: a request whose listing cannot be read by then says why.
+      const isDue = this.#ageOf(entry) >= renewalAge(entry.took, ttl);
+      if (isDue) this.#load(user).catch(() => undefined);
+    }
+    return this.#get(user, (load) => this.#ageOf(load) < lifeOf(load.took, ttl));
   }
 
   /** As `get`, at once; `undefined` where the cached listing is too old, or none is. */
@@ -188,13 +201,8 @@ export class ListingCache {
 
   /** Records that the user's `signed` marker is now in storage. */
   markSigned(user: Fingerprint): void {
-    const mark = (listing: Listing) => {
-      listing.markSigned();
-      return listing;
-    };
-    this.#loads.get(user)?.changes.push(mark);
-    const current = this.current(user);
-    if (current !== undefined) mark(current);
+    this.#loads.get(user)?.changes.push((listing) => listing.markedSigned());
+    this.current(user)?.markedSigned();
   }
 
   /** What was superseded and is not deleted yet: listings lack it. */
@@ -235,7 +243,7 @@ export class ListingCache {
     return Listing.inSlices(await this.#damaged.without(objects));
   }
 
-  async #get(user: Fingerprint, isNewEnough: (load: LoadStart) => boolean): Promise<Listing> {
+  async #get(user: Fingerprint, isNewEnough: (load: TimedLoad) => boolean): Promise<Listing> {
     for (;;) {
       const entry = this.#cached.get(user);
       if (entry !== undefined && isNewEnough(entry)) {
@@ -273,7 +281,8 @@ export class ListingCache {
           holes = holesIn(listing);
           if (holes !== undefined && holes !== before) continue;
           // A listing that is older than one that was handed out is never served again.
-          this.#cached.set(user, load.cacheable ? { listing, ...start } : undefined);
+          const took = now() - start.at;
+          this.#cached.set(user, load.cacheable ? { listing, ...start, took } : undefined);
           for (const listener of this.#listeners) listener(user, listing);
           return listing;
         }
@@ -286,15 +295,10 @@ export class ListingCache {
       listing: Promise.resolve().then(read),
       changes,
       cacheable: true,
+      took: 0,
       ...start,
     };
     this.#loads.set(user, load);
     return load.listing;
   }
-}
-
-/** True when operations are missing from a sequence that were in an earlier one. */
-function isShorter(now: Sequence | undefined, before: Sequence | undefined): boolean {
-  if (before === undefined) return false;
-  return now === undefined || now.next < before.next || now.end < before.end;
 }

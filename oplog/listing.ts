@@ -101,10 +101,11 @@ export class Listing {
     return false;
   }
 
-  /** Records that the user has sent a signed request. */
-  markSigned(): void {
+  /** Records that the user has sent a signed request. Returns this listing. */
+  markedSigned(): Listing {
     this.#signed = true;
     if (this.#erasedAt !== undefined) this.#leftovers++;
+    return this;
   }
 
   /** Adds an object that begins where the operations of its client end; false for any other. */

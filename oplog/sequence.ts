@@ -165,3 +165,9 @@ export function byName(a: Run, b: Run): number {
   if (a.last !== b.last) return a.last - b.last;
   return a.md5 < b.md5 ? -1 : a.md5 > b.md5 ? 1 : 0;
 }
+
+/** True when operations are missing from a sequence that were in an earlier one. */
+export function isShorter(now: Sequence | undefined, before: Sequence | undefined): boolean {
+  if (before === undefined) return false;
+  return now === undefined || now.next < before.next || now.end < before.end;
+}

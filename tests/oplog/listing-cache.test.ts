@@ -95,12 +95,76 @@ describe("the listing cache", () => {
 
   it("counts a listing's age from the moment its load began", async () => {
     driver.after = () => {
-      time += 20_000;
+      time += 10_000;
     };
     await listings.get(user);
     await put(0);
-    time += 10_000;
+    time += 20_000;
     assert.equal(nextOf(await listings.get(user)), 1);
+  });
+
+  it("uses a listing that took long for as long again, and at most for LISTING_TTL, from its end", async () => {
+    for (const [took, used] of [
+      [20_000, 20_000],
+      [30_000, 30_000],
+      [100_000, 30_000],
+    ] as const) {
+      user = someFingerprint();
+      listings = cacheOver({});
+      let isFirst = true;
+      driver.after = () => {
+        if (isFirst) time += took;
+        isFirst = false;
+      };
+      const { length } = driver.calls;
+      const listing = await listings.get(user);
+      assert.equal(await listings.get(user), listing);
+      assert.equal(driver.calls.length, length + 1);
+      time += used - 1;
+      await put(0);
+      // From here on the next one is read, and this one is still used.
+      assert.equal(nextOf(await listings.get(user)), 0);
+      await until(() => nextOf(listings.current(user) ?? listing) === 1);
+      assert.equal(driver.calls.length, length + 2);
+    }
+  });
+
+  it("reads the next listing while the last one is used, so that nobody waits for it", async () => {
+    driver.after = () => {
+      time += 5_000;
+    };
+    await listings.get(user);
+    driver.after = () => undefined;
+    await put(0);
+    time += 19_999;
+    assert.equal(nextOf(await listings.get(user)), 0);
+    assert.equal(driver.count("list"), 1);
+    const { held, go } = driver.hold("before", ({ kind }) => kind === "list");
+    time += 1;
+    assert.equal(nextOf(await listings.get(user)), 0);
+    await held;
+    time += 4_999;
+    assert.equal(nextOf(await listings.get(user)), 0);
+    assert.equal(driver.count("list"), 2);
+    time += 1;
+    const late = listings.get(user);
+    go();
+    assert.equal(nextOf(await late), 1);
+    assert.equal(driver.count("list"), 2);
+  });
+
+  it("uses the last listing as long as before where the next one cannot be read", async () => {
+    driver.after = () => {
+      time += 5_000;
+    };
+    await listings.get(user);
+    driver.before = () => {
+      throw new StorageUnavailable("not now");
+    };
+    time += 20_000;
+    assert.equal(nextOf(await listings.get(user)), 0);
+    time += 5_000;
+    await assert.rejects(listings.get(user), StorageUnavailable);
   });
 
   it("lists every time with a LISTING_TTL of 0, and once with forever", async () => {
