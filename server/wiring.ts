@@ -19,7 +19,7 @@ import { Access } from "../sync/access.ts";
 import { AddressLimiter } from "../sync/address-limiter.ts";
 import { Erasures } from "../sync/erasure.ts";
 import { PublicKeyCache } from "../sync/public-key.ts";
-import { mostClients, Quota } from "../sync/quota.ts";
+import { mostClients, mostRuns, Quota } from "../sync/quota.ts";
 import { RateLimiter } from "../sync/rate-limiter.ts";
 import { RequestParser } from "../sync/request.ts";
 import { SyncService } from "../sync/service.ts";
@@ -175,6 +175,7 @@ export function wireService(options: ServiceWiringOptions): ServiceWiring {
     quota: new Quota({
       bytes: config.QUOTA_BYTES,
       clients: config.QUOTA_CLIENTS,
+      runs: mostRuns(config.LISTING_CACHE_RUNS),
       unsigned: config.SIGNATURES === "optional",
     }),
     signaturesRequired: config.SIGNATURES === "required",

@@ -8,7 +8,13 @@ import { createLogger } from "../../server/logger.ts";
 import { wireService } from "../../server/wiring.ts";
 import { StorageUnavailable } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
-import { BYTES_PER_OBJECT, Quota, QuotaExceeded, type QuotaOptions } from "../../sync/quota.ts";
+import {
+  BYTES_PER_OBJECT,
+  mostRuns,
+  Quota,
+  QuotaExceeded,
+  type QuotaOptions,
+} from "../../sync/quota.ts";
 import { gate, HookedDriver } from "../support/drivers.ts";
 import { listingsOn, logOver, objectsOn } from "../support/logs.ts";
 import { inProcessServer, newSigningUser } from "../support/signing.ts";
@@ -250,6 +256,35 @@ describe("the quota of clients", () => {
     open();
     await Promise.allSettled(appends);
     assert.equal((await storedIn(driver)).clients, 2);
+  });
+});
+
+describe("the size of a listing", () => {
+  it("is bounded, so that it fits into the cache, and a batch counts as one object", async () => {
+    const driver = newDriver();
+    const { append } = instance({ runs: 4 + 2 + 3 }, driver);
+    for (let index = 0; index < 2; index++) await append(a, index, "x");
+    await append(a, 2, "x", "y", "z");
+    await assert.rejects(append(a, 5, "x"), exceeded("LISTING_CACHE_RUNS", 9, 9));
+    await append(a, 2, "x", "y", "z");
+    assert.equal((await driver.list("")).length, 3);
+  });
+
+  it("T-34 is bounded for appends in parallel, and counts their clients", async () => {
+    const driver = newDriver();
+    const { opened, open } = gate();
+    driver.before = ({ kind }) => (kind === "put" ? opened : undefined);
+    const { append } = instance({ runs: 4 + 2 * (2 + 1) }, driver);
+    const appends = [append(a, 0, "x"), append(b, 0, "x"), append(c, 0, "x")];
+    await assert.rejects(appends[2] ?? Promise.resolve(), exceeded("LISTING_CACHE_RUNS", 10, 10));
+    open();
+    await Promise.allSettled(appends);
+    assert.equal((await storedIn(driver)).clients, 2);
+    await assert.rejects(append(a, 1, "x"), exceeded("LISTING_CACHE_RUNS", 10, 10));
+  });
+
+  it("may be 100,000 however small the cache is", () => {
+    assert.deepEqual([1, 100_000, 1_000_000].map(mostRuns), [100_000, 100_000, 1_000_000]);
   });
 });
 
