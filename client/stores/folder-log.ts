@@ -20,6 +20,8 @@ export class LogFile {
   readonly #file: FileHandle;
   /** The offset of each line, and the end of the last one. */
   readonly #starts: number[];
+  /** Whether there may be more in the file than the payloads that count. */
+  #isTorn = false;
 
   private constructor(file: FileHandle, starts: number[]) {
     this.#file = file;
@@ -60,14 +62,17 @@ export class LogFile {
   /** Appends payloads; resolves once they survive power loss. After an error, none of them is there. */
   async append(payloads: readonly string[]): Promise<void> {
     const start = this.#end;
+    // Whatever an append that failed has left must not stand before this one.
+    if (this.#isTorn) await this.#file.truncate(start);
+    this.#isTorn = true;
     try {
       await this.#file.appendFile(payloads.map((payload) => `${payload}\n`).join(""));
       await this.#file.datasync();
     } catch (error) {
-      // A part of it may be written; the next append must not follow that.
       await this.#file.truncate(start);
       throw error;
     }
+    this.#isTorn = false;
     let end = start;
     for (const payload of payloads) {
       end += payload.length + 1;

@@ -246,4 +246,22 @@ describe(`a file system that other machines have${why}`, { skip: cannotInject },
       folder.remove();
     }
   });
+
+  it("that fails now and then to sync a file, and to cut it, leaves nothing in the log of a device that did not count", async () => {
+    const folder = temporaryFolder();
+    try {
+      const payloads = Array.from({ length: 8 }, (_, i) => `c2VhbGVk${i}`);
+      const program = [
+        "append-process.ts",
+        folder.path,
+        someFingerprint(),
+        newClient(),
+        ...payloads,
+      ];
+      const { stdout } = await run(program, "fdatasync,ftruncate", "EIO:when=1+3");
+      assert.deepEqual(stdout, [JSON.stringify(payloads)]);
+    } finally {
+      folder.remove();
+    }
+  });
 });
