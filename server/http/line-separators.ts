@@ -3,16 +3,14 @@
  * They are escaped on their way out and not when they are stored: what is stored keeps its bytes and
  * its MD5, and a retry is compared with it.
  */
+import { isAscii } from "node:buffer";
 import type { Bytes } from "../../protocol/bytes.ts";
-
-/** The first bytes of these characters in UTF-8. */
-const LEADS = [0xc2, 0xe2];
 
 const SEPARATORS = ["\u0085", "\u2028", "\u2029"].map((character) => Buffer.from(character));
 
-/** Whether lines in UTF-8 have one of these characters. Ciphertext in base64 has not even their leads. */
+/** Whether lines in UTF-8 have one of these characters. Ciphertext in base64 is ASCII: that is quick to see. */
 export function hasLineSeparators(lines: Uint8Array): boolean {
-  if (!LEADS.some((lead) => lines.includes(lead))) return false;
+  if (isAscii(lines)) return false;
   const bytes = Buffer.from(lines.buffer, lines.byteOffset, lines.byteLength);
   return SEPARATORS.some((separator) => bytes.includes(separator));
 }
