@@ -25,6 +25,7 @@ import type { Line } from "../../protocol/types.ts";
 import { newIdentity } from "../support/private-keys.ts";
 import { projectFolder } from "../support/process.ts";
 import { sealed } from "../support/sealed.ts";
+import { share } from "../support/share.ts";
 import { newClient } from "../support/users.ts";
 import vectors from "../vectors/envelope.json" with { type: "json" };
 
@@ -179,7 +180,7 @@ describe("an envelope", () => {
         );
       },
     );
-    await fc.assert(property, { numRuns: 20 });
+    await fc.assert(property, { numRuns: share(20) });
   });
 
   it("T-16 is refused when any of its bytes is altered, alone or within a run", async () => {

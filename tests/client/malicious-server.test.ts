@@ -14,6 +14,7 @@ import { MemoryStore } from "../../client/memory.ts";
 import type { Line } from "../../protocol/types.ts";
 import { newIdentity } from "../support/private-keys.ts";
 import { sealed } from "../support/sealed.ts";
+import { share } from "../support/share.ts";
 import { JumpingClock, SimulatedServer, URL_OF_SERVER } from "../support/simulated-network.ts";
 import { answer, problem } from "../support/sync-app.ts";
 import { newClient } from "../support/users.ts";
@@ -362,7 +363,7 @@ describe("a lying server", () => {
           await reader.close();
         },
       ),
-      { numRuns: 25 },
+      { numRuns: share(25) },
     );
   });
 });

@@ -4,6 +4,7 @@ import { before, describe, it } from "node:test";
 import fc from "fast-check";
 import type { Identity } from "../../client/index.ts";
 import { newIdentity } from "../support/private-keys.ts";
+import { share } from "../support/share.ts";
 import { Device } from "../support/simulated-device.ts";
 import {
   FAULTS,
@@ -15,7 +16,7 @@ import {
 } from "../support/simulated-network.ts";
 
 const DEVICES = 3;
-const RUNS = 12;
+const RUNS = share(18);
 
 type Step =
   | { readonly kind: "append"; readonly device: number; readonly count: number }

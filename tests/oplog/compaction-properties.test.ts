@@ -11,6 +11,7 @@ import { HookedDriver, untilAvailable } from "../support/drivers.ts";
 import type { Operation } from "../support/http.ts";
 import { type Log, listingsOn, logOver, objectsOn } from "../support/logs.ts";
 import { acknowledgedBy, inOrder, operationsOf } from "../support/operations.ts";
+import { share } from "../support/share.ts";
 
 const USER = fingerprint("A".repeat(43));
 const CLIENTS = [1, 2, 3].map((n) => `5f0c1a52-7f7e-4d35-a9a5-00000000000${n}`);
@@ -175,7 +176,7 @@ describe("any interleaving of compactions, crashes, appends and reads", () => {
           if (forked.length === 0) assert.equal(total, expected.length);
         },
       ),
-      { numRuns: 400 },
+      { numRuns: share(400) },
     );
   });
 });

@@ -9,6 +9,7 @@ import { HookedDriver, untilAvailable } from "../support/drivers.ts";
 import type { Operation } from "../support/http.ts";
 import { type Log, listingsOn, logOver, objectsOn } from "../support/logs.ts";
 import { acknowledgedBy, inOrder, operationsOf } from "../support/operations.ts";
+import { share } from "../support/share.ts";
 
 const USERS = 2;
 const CLIENTS_PER_USER = 3;
@@ -98,7 +99,7 @@ describe("any interleaving of appends, retries, conflicts, batches and reads", (
           }
         },
       ),
-      { numRuns: 200 },
+      { numRuns: share(200) },
     );
   });
 });

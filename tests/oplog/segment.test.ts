@@ -11,6 +11,7 @@ import { fingerprintOf } from "../../sync/public-key.ts";
 import { type Operation, serveHere, sync } from "../support/http.ts";
 import { listingsOn, logOver, objectsOn } from "../support/logs.ts";
 import { operationsOf } from "../support/operations.ts";
+import { share } from "../support/share.ts";
 import { postRaw } from "../support/socket.ts";
 import { newClient, newUser, someFingerprint } from "../support/users.ts";
 
@@ -51,7 +52,7 @@ describe("a segment", () => {
           assert.equal(segment.payload(first + i), payload);
         });
       }),
-      { numRuns: 300 },
+      { numRuns: share(300) },
     );
   });
 

@@ -7,6 +7,7 @@ import { type Serving, serveHere, sync } from "../support/http.ts";
 import { metricOf } from "../support/metrics.ts";
 import { type ServerProcess, startServer } from "../support/process.ts";
 import { body, overSocket, user } from "../support/requests.ts";
+import { share } from "../support/share.ts";
 import { until } from "../support/socket.ts";
 import { newClient } from "../support/users.ts";
 
@@ -57,7 +58,7 @@ describe("any request", () => {
         await response.text();
         assert.ok(response.status < 500, `${response.status} ${text}`);
       }),
-      { numRuns: 500 },
+      { numRuns: share(500) },
     );
     assert.equal((await sync(server.url, { user, client_id: newClient() })).status, 200);
     assert.ok(!server.log.some((line) => JSON.parse(line).level === "error"));
@@ -186,7 +187,7 @@ describe("any bytes over a socket", () => {
           }
         }
       }),
-      { numRuns: 15 },
+      { numRuns: share(15) },
     );
     await until(async () => (await metricOf(server.url, "sync_requests_running")) === 1);
     await until(async () => (await metricOf(server.url, "sync_buffered_bytes")) === 0);

@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { SIGNATURE_CHECKS } from "../../server/http/signature.ts";
 import { type ServerProcess, startServer } from "../support/process.ts";
 import { overSocket, parsed } from "../support/requests.ts";
+import { share } from "../support/share.ts";
 import { newSigningUser, type SigningUser, signedHeaders, syncBody } from "../support/signing.ts";
 
 const CHECKS: ReadonlySet<unknown> = new Set(SIGNATURE_CHECKS);
@@ -126,7 +127,7 @@ describe("a request with strange signature fields", () => {
         assert.ok(isRefusal(answer) || answer.status === 200, JSON.stringify(answer));
         if (answer.status === 200) assert.equal((signature + input).trim(), "");
       }),
-      { numRuns: 300 },
+      { numRuns: share(300) },
     );
   });
 
@@ -142,7 +143,7 @@ describe("a request with strange signature fields", () => {
         assert.ok(isRefusal(answer) || answer.status === 200, JSON.stringify(answer));
         if (answer.status === 200) assert.ok(isSame(name, changed, old), `${name}: ${changed}`);
       }),
-      { numRuns: 300 },
+      { numRuns: share(300) },
     );
   });
 
@@ -154,7 +155,7 @@ describe("a request with strange signature fields", () => {
         fc.pre(!isSame(name, strange, right[name] ?? ""));
         assert.ok(isRefusal(await statusOf("DELETE", { ...right, [name]: strange }, body)));
       }),
-      { numRuns: 100 },
+      { numRuns: share(100) },
     );
     const sync = syncBody(user);
     assert.equal((await statusOf("POST", await rightHeaders(sync), sync)).status, 200);

@@ -14,7 +14,7 @@ import { until } from "../support/socket.ts";
 import { newClient, newUser } from "../support/users.ts";
 
 const CLIENTS = 16;
-const CRASHES = 3;
+const CRASHES = 2;
 
 /** Enough single operations to be packed once the client pauses. */
 const PACKED = 300;
