@@ -36,17 +36,15 @@ async function run([command, ...args]: readonly [string, ...string[]], task: unk
   return JSON.parse(output);
 }
 
-describe("envelopes of one runtime", () => {
+describe("envelopes of this runtime", () => {
   const key = vectors.private_key_pkcs8;
   const texts = ["Buy milk.", "", "Füttere die Katze. 🐈"];
-  for (const [sealer, command] of Object.entries(RUNTIMES)) {
-    it(`open on all runtimes when ${sealer} sealed them`, async () => {
+  for (const [opener, command] of Object.entries(RUNTIMES)) {
+    it(`open on ${opener}`, async () => {
       const client = newClient();
-      const lines = await run(command, { key, client, texts });
+      const lines = await run(commandFor(FILE), { key, client, texts });
       assert.equal(lines.length, texts.length);
-      for (const [opener, other] of Object.entries(RUNTIMES)) {
-        assert.deepEqual(await run(other, { key, client, lines }), texts, opener);
-      }
+      assert.deepEqual(await run(command, { key, client, lines }), texts);
     });
   }
 });

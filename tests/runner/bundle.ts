@@ -41,8 +41,16 @@ const OF_PROGRAMS = sourcePlaces(
 const REQUIRE =
   'import { createRequire as requireFrom } from "node:module"; const require = requireFrom(import.meta.url);';
 
-/** Programs that tests start often. */
-const PROGRAMS = ["server.ts", join("examples", "notebook", "cli", "cli.ts")];
+/** Programs that tests start. */
+const PROGRAMS = [
+  "server.ts",
+  join("examples", "notebook", "cli", "cli.ts"),
+  join("bench", "cost", "cost.ts"),
+  ...["client", "durable", "envelope", "put", "store"].map((name) =>
+    join("tests", "support", `${name}-process.ts`),
+  ),
+  join("tests", "support", "faulty-app.ts"),
+];
 
 /** Bundles test files into a folder, with what they share. Gives the source of each bundle. */
 export async function bundleTests(
