@@ -82,8 +82,9 @@ export class NotebookPages {
     await this.#server.close();
   }
 
-  /** Begins a test, with a new notebook. */
-  reset(): void {
+  /** Begins a test, with a new notebook. Pages of the test before would go on asking the server. */
+  async reset(): Promise<void> {
+    await Promise.all(this.browser.contexts().map((context) => context.close()));
     this.key = "";
     this.errors.length = 0;
   }
