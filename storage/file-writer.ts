@@ -47,7 +47,11 @@ interface PutOptions {
 export class FileWriter {
   readonly #options: FileWriterOptions;
   readonly #syncs = new FolderSyncs();
-  readonly #durableFolders = new LRUCache<string, true>({ max: FOLDERS_REMEMBERED });
+  // Not `max`, for which the cache makes room for all of them at once.
+  readonly #durableFolders = new LRUCache<string, true>({
+    maxSize: FOLDERS_REMEMBERED,
+    sizeCalculation: () => 1,
+  });
   /** Of objects that are being stored or deleted, and of folders that are being made. */
   readonly #objectLocks = new NameLocks();
   readonly #folderLocks = new NameLocks();

@@ -92,7 +92,8 @@ export class RateLimiter {
     const { rate, burst } = options;
     this.policy = { quota: Math.floor(burst), window: Math.ceil(burst / rate) };
     this.#maxBuckets = options.maxBuckets ?? 100_000;
-    this.#buckets = new LRUCache({ max: this.#maxBuckets });
+    // Not `max`, for which the cache makes room for all of them at once: there are many limiters.
+    this.#buckets = new LRUCache({ maxSize: this.#maxBuckets, sizeCalculation: () => 1 });
   }
 
   /** Admits a request with a body of `bytes` and charges for it, or refuses it at no charge. */
