@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { createInterface } from "node:readline";
 import manifest from "../../package.json" with { type: "json" };
@@ -10,11 +10,14 @@ import { readReport } from "./junit.ts";
 import type { Result } from "./result.ts";
 import type { Print } from "./turns.ts";
 
+/** Files at once: one more than run, because most of them wait now and then. */
+const CONCURRENCY = availableParallelism() + 1;
+
 /** Runs test files on the Bun of the development dependencies. It prints dots and failures. */
 export function runOnBun(files: readonly string[], print: Print): Promise<Result> {
   return runCommand("Bun", files, print, (report) => ({
     command: [
-      ...["bun", "test", "--timeout", "600000", "--parallel"],
+      ...["bun", "test", "--timeout", "600000", `--parallel=${CONCURRENCY}`],
       ...["--dots", "--reporter", "junit", "--reporter-outfile", report],
     ],
     version: manifest.devDependencies.bun,
@@ -66,7 +69,7 @@ async function runCommand(
 async function printed([program = "", ...args]: readonly string[], print: Print): Promise<number> {
   const child = spawn(join(projectFolder, "node_modules", ".bin", program), args, {
     cwd: projectFolder,
-    env: { ...process.env, NO_COLOR: "1" },
+    env: { ...process.env, NO_COLOR: "1", DENO_JOBS: String(CONCURRENCY) },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const closed = once(child, "close");
