@@ -29,7 +29,7 @@ describe(`npm run bench${note}`, { skip: skip || process.platform !== "linux" },
   it("measures a server and its baselines, writes a report, and adds other runtimes to it", async () => {
     const folder = temporaryFolder();
     try {
-      const scenarios = "poll,append,first-sync,bulk-upload";
+      const scenarios = "poll,first-sync,bulk-upload";
       const where = ["--folder", folder.path, "--out", folder.path];
       const { stdout } = await bench(
         ...["--runtime", "node", "--scenarios", scenarios],
@@ -54,7 +54,7 @@ describe(`npm run bench${note}`, { skip: skip || process.platform !== "linux" },
       }
       const stored = results.filter(({ storage }) => (storage?.put ?? 0) > 0);
       const storing = new Set(stored.map(({ scenario }) => scenario));
-      assert.deepEqual([...storing], ["append", "bulk-upload"]);
+      assert.deepEqual([...storing], ["bulk-upload"]);
 
       await bench("--add", "--runtime", "bun,deno", "--scenarios", "poll", ...LEAST, ...where);
       const all: Report = JSON.parse(readFileSync(join(folder.path, "results.json"), "utf8"));
