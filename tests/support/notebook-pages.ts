@@ -160,7 +160,7 @@ export class NotebookPages {
     let shown: string[] = [];
     const same = () => JSON.stringify(shown) === JSON.stringify(notes);
     while (!same() && Date.now() < deadline) {
-      await page.waitForTimeout(20);
+      await page.waitForTimeout(100);
       shown = await items.allTextContents();
     }
     assert.deepEqual(shown, notes);
