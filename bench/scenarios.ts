@@ -4,6 +4,7 @@ import { append } from "./scenarios/append.ts";
 import { bulkUpload } from "./scenarios/bulk-upload.ts";
 import { firstSync, notCompacted } from "./scenarios/first-sync.ts";
 import { growth } from "./scenarios/growth.ts";
+import { largeUser } from "./scenarios/large-user.ts";
 import { manyUsers } from "./scenarios/many-users.ts";
 import { poll } from "./scenarios/poll.ts";
 import { s3 } from "./scenarios/s3.ts";
@@ -17,6 +18,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   "not-compacted": notCompacted,
   growth,
   "many-users": manyUsers,
+  "large-user": largeUser,
   "bulk-upload": bulkUpload,
   s3,
 };
