@@ -12,7 +12,8 @@ import {
 import type { ObjectCache } from "../oplog/object-cache.ts";
 import type { Telemetry } from "../oplog/telemetry.ts";
 import { forEachLimited } from "../oplog/workers.ts";
-import { type Driver, StorageFull } from "../storage/driver.ts";
+import { type Driver, StorageFull, type StoredObject } from "../storage/driver.ts";
+import { filterInSlices } from "../storage/slices.ts";
 
 export interface ErasuresOptions {
   readonly driver: Driver;
@@ -70,17 +71,18 @@ export class Erasures {
       // Until a list shows nothing to delete: an append under way may store after it. On a file
       // system, that last list also makes the deletes durable.
       for (;;) {
-        const names = (await driver.list(userPrefix(user))).map(({ name }) => name);
+        const stored = await driver.list(userPrefix(user));
+        const markers = await markersIn(stored);
         // Of several, all processes must keep the same one: the earliest.
-        const tombstone = names.find(isTombstone);
+        const tombstone = markers.find(isTombstone);
         if (tombstone === undefined) {
           await this.#writeTombstone(user);
           continue;
         }
-        const data = names.filter((name) => parseMarker(name) === undefined);
-        const rest = data.length > 0 ? data : names.filter((name) => name !== tombstone);
+        const kept = new Set(markers.length < stored.length ? markers : [tombstone]);
+        const rest = await filterInSlices(stored, ({ name }) => !kept.has(name));
         if (rest.length === 0) break;
-        await this.#delete(rest);
+        await this.#delete(rest.map(({ name }) => name));
       }
       listings.invalidate(user);
     });
@@ -101,7 +103,7 @@ export class Erasures {
    */
   async settleAfresh(user: Fingerprint): Promise<void> {
     const stored = await this.#options.driver.list(userPrefix(user));
-    if (stored.some(({ name }) => isTombstone(name))) await this.erase(user);
+    if ((await markersIn(stored)).some(isTombstone)) await this.erase(user);
   }
 
   /** Deletes the objects beside a tombstone, in the background. */
@@ -166,4 +168,10 @@ export class Erasures {
       telemetry.count("erased_objects");
     });
   }
+}
+
+/** The names of the markers among objects. */
+async function markersIn(objects: readonly StoredObject[]): Promise<string[]> {
+  const markers = await filterInSlices(objects, ({ name }) => parseMarker(name) !== undefined);
+  return markers.map(({ name }) => name);
 }
