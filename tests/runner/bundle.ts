@@ -46,7 +46,7 @@ const PROGRAMS = [
   "server.ts",
   join("examples", "notebook", "cli", "cli.ts"),
   join("bench", "cost", "cost.ts"),
-  ...["client", "durable", "envelope", "put", "store"].map((name) =>
+  ...["client", "durable", "envelope", "store"].map((name) =>
     join("tests", "support", `${name}-process.ts`),
   ),
   join("tests", "support", "faulty-app.ts"),
