@@ -18,7 +18,7 @@ interface Report {
 
 describe("the client in Chromium", () => {
   if (chromium === undefined) {
-    it("is not tested: install Debian's chromium, or set TEST_CHROMIUM", {
+    it("is not tested: install Debian's chromium-headless-shell, or set TEST_CHROMIUM", {
       skip: true,
     });
     return;

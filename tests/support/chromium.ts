@@ -11,8 +11,12 @@ import { temporaryFolder } from "./folder.ts";
 import { projectFolder } from "./process.ts";
 import { until } from "./socket.ts";
 
-/** The path of Chromium: `TEST_CHROMIUM`, or what Debian installs. `undefined` if there is none. */
-export const chromium = process.env.TEST_CHROMIUM ?? inPath("chromium");
+/**
+ * The path of Chromium: `TEST_CHROMIUM`, or what Debian installs; `undefined` if there is none. The
+ * headless shell has no windows, and takes half the time.
+ */
+export const chromium =
+  process.env.TEST_CHROMIUM ?? inPath("chromium-headless-shell") ?? inPath("chromium");
 
 function inPath(name: string): string | undefined {
   const folders = (process.env.PATH ?? "").split(delimiter);

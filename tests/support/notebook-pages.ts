@@ -27,7 +27,7 @@ const elsewhere = process.versions.bun !== undefined || process.versions.deno !=
 const untested = elsewhere
   ? "it runs on Node only, as the page does not depend on the runtime of the test"
   : chromium === undefined
-    ? "there is no Chromium: install Debian's chromium, or set TEST_CHROMIUM"
+    ? "there is no Chromium: install Debian's chromium-headless-shell, or set TEST_CHROMIUM"
     : undefined;
 
 /** Declares tests of the page, each of which begins with a new notebook; skipped where they cannot run. */
