@@ -59,14 +59,15 @@ export async function runInChromium(file: string): Promise<unknown> {
       `--user-data-dir=${folder.path}`,
       `http://127.0.0.1:${port}/`,
     ],
-    { stdio: "ignore" },
+    // A group, since Debian's command is a script that starts Chromium.
+    { stdio: "ignore", detached: true },
   );
   const closed = once(child, "close");
   try {
     const gone = closed.then(() => JSON.stringify({ failed: "Chromium ended" }));
     return JSON.parse(await Promise.race([promise, gone]));
   } finally {
-    child.kill("SIGTERM");
+    if (child.pid !== undefined) process.kill(-child.pid, "SIGTERM");
     await closed;
     server.closeAllConnections();
     server.close();
