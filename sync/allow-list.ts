@@ -50,6 +50,8 @@ export function parseAllowList(text: string): ReadonlySet<Fingerprint> {
 function* entriesOf(text: string): Generator<{ entry: string; line: number }> {
   let pem: { entry: string; line: number } | undefined;
   for (const [i, whole] of text.split("\n").entries()) {
+    // A list may have many more empty lines than users.
+    if (whole === "" && pem === undefined) continue;
     // `trim` also removes a byte order mark.
     const entry = whole.replace(/#.*/, "").trim();
     if (pem !== undefined) pem.entry += `\n${entry}`;
