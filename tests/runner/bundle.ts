@@ -46,24 +46,29 @@ const PROGRAMS = [
   "server.ts",
   join("examples", "notebook", "cli", "cli.ts"),
   join("bench", "cost", "cost.ts"),
-  ...["client", "durable", "envelope", "store"].map((name) =>
+  ...["append", "client", "durable", "envelope", "retrying", "store"].map((name) =>
     join("tests", "support", `${name}-process.ts`),
   ),
   join("tests", "support", "faulty-app.ts"),
 ];
 
-/** Bundles test files into a folder, with what they share. Gives the source of each bundle. */
+/** Bundles test files into a folder, with what they share. Gives the source of each bundle, in order. */
 export async function bundleTests(
   files: readonly string[],
   folder: string,
 ): Promise<Map<string, string>> {
   const { metafile } = await bundle(files, folder, true);
-  const sources = new Map<string, string>();
+  const bundles = new Map<string, string>();
   for (const [path, { entryPoint = "" }] of Object.entries(metafile.outputs)) {
-    const source = resolve(projectFolder, entryPoint);
-    if (files.includes(source)) sources.set(resolve(projectFolder, path), source);
+    bundles.set(resolve(projectFolder, entryPoint), resolve(projectFolder, path));
   }
-  return sources;
+  return new Map(
+    files.map((file) => {
+      const path = bundles.get(file);
+      if (path === undefined) throw new Error(`${file} has no bundle`);
+      return [path, file];
+    }),
+  );
 }
 
 /** Bundles the programs into a folder, each as one file, by which it can tell that it is started. */

@@ -8,8 +8,11 @@ import { bundlePrograms, bundleTests } from "./bundle.ts";
 import type { Result, Skip } from "./result.ts";
 import type { Print } from "./turns.ts";
 
-/** Files at once: one more than run, because most of them wait now and then. */
-const CONCURRENCY = availableParallelism() + 1;
+/**
+ * Files at once: more than run, because most of them wait now and then. Node has most to do: what it
+ * does alone, once the other runtimes have ended, takes longest.
+ */
+const CONCURRENCY = availableParallelism() + 2;
 /** How long a file may take, in milliseconds. */
 const FILE_TIMEOUT_MS = 600_000;
 const LINE_WIDTH = 100;

@@ -38,7 +38,7 @@ describe("a server under a flood", () => {
       NEW_USERS_PER_HOUR: "100",
       MAX_REQUESTS: "200",
       MAX_BUFFERED: "64MiB",
-      CLIENT_TIMEOUT: "2s",
+      CLIENT_TIMEOUT: "1s",
     });
     user = new RegularUser(server.url);
     await user.sync();
