@@ -10,11 +10,16 @@ interface Proof {
   readonly at: number;
 }
 
+export interface ModelTime {
+  readonly now: () => number;
+  /** Whether a process has to show by now what another one stored at a time. */
+  readonly isKnown: (at: number) => boolean;
+}
+
 /** What is known of one user. */
 export class UserModel {
   readonly user: Fingerprint;
-  readonly #ttl: number;
-  readonly #now: () => number;
+  readonly #time: ModelTime;
   /** Every payload that was ever sent, by client and index. */
   readonly #sent = new Map<string, Set<string>>();
   /** Operations that were acknowledged or delivered, with their proofs. */
@@ -30,10 +35,9 @@ export class UserModel {
   readonly clients = new Set<string>();
   bytes = 0;
 
-  constructor(user: Fingerprint, ttl: number, now: () => number) {
+  constructor(user: Fingerprint, time: ModelTime) {
     this.user = user;
-    this.#ttl = ttl;
-    this.#now = now;
+    this.#time = time;
   }
 
   /** Notes that operations are on their way. */
@@ -60,12 +64,12 @@ export class UserModel {
 
   /** Notes that a signed request was answered. */
   locked(process: SimulatedProcess): void {
-    this.#locked.push({ process, at: this.#now() });
+    this.#locked.push({ process, at: this.#time.now() });
   }
 
   /** Notes that an erasure was answered. */
   erased(process: SimulatedProcess): void {
-    this.#erased.push({ process, at: this.#now() });
+    this.#erased.push({ process, at: this.#time.now() });
   }
 
   /** True when a process that is asked now has to know that the user was erased. */
@@ -119,7 +123,7 @@ export class UserModel {
   }
 
   #prove(process: SimulatedProcess, operations: readonly Operation[]): void {
-    const proof = { process, at: this.#now() };
+    const proof = { process, at: this.#time.now() };
     for (const operation of operations) {
       const key = keyOf(operation);
       const stored = this.#stored.get(key) ?? { operation, proofs: [] };
@@ -128,12 +132,10 @@ export class UserModel {
     }
   }
 
-  /** A process knows what it has answered, and learns what others have answered within `LISTING_TTL`. */
+  /** A process knows what it has answered, and learns in time what others have answered. */
   #isKnownTo(process: SimulatedProcess, proof: Proof): boolean {
     return (
-      proof.process === process ||
-      proof.at <= process.startedAt ||
-      proof.at + this.#ttl <= this.#now()
+      proof.process === process || proof.at <= process.startedAt || this.#time.isKnown(proof.at)
     );
   }
 }

@@ -36,6 +36,9 @@ export class SimulatedStorage {
     this.#options = options;
   }
 
+  /** How long the longest list has taken. */
+  longestList = 0;
+
   /** What is stored, in byte order of names. */
   get stored(): StoredObject[] {
     return [...this.#objects]
@@ -46,7 +49,12 @@ export class SimulatedStorage {
   /** The storage as one process sees it, for as long as that lives. */
   driverOf(process: { readonly alive: boolean }): Driver {
     return {
-      list: (prefix) => this.#call(process, () => this.#list(prefix)),
+      list: async (prefix) => {
+        const { now } = this.#scheduler;
+        const objects = await this.#call(process, () => this.#list(prefix));
+        this.longestList = Math.max(this.longestList, this.#scheduler.now - now);
+        return objects;
+      },
       get: (name) =>
         this.#call(process, async () => {
           const body = this.#objects.get(name);

@@ -55,7 +55,10 @@ class World {
     this.#storage = new SimulatedStorage(this.#scheduler, random, storage);
     this.#processes = Array.from({ length: processes }, () => this.#start());
     for (let user = 0; user < users; user++) {
-      const model = new UserModel(fingerprint(user), process.ttl, () => this.#scheduler.now);
+      const model = new UserModel(fingerprint(user), {
+        now: () => this.#scheduler.now,
+        isKnown: (at) => at + this.#delay(process.ttl) <= this.#scheduler.now,
+      });
       this.#models.push(model);
       for (let client = 0; client < this.#scenario.clientsPerUser; client++) {
         this.#devices.push(this.#newDevice(model, `${user}${client}`));
@@ -319,6 +322,12 @@ class World {
   }
 
   /** When all is quiet, everything is sent, everything is delivered, and packing changes nothing. */
+  /** How long another process may lack what one has stored: R-8.4 of PROTOCOL.md. */
+  #delay(ttl: number): number {
+    const { longestList } = this.#storage;
+    return ttl > 0 && longestList > ttl / 2 ? ttl + longestList : ttl;
+  }
+
   async #settle(): Promise<void> {
     this.#replace(0);
     const process = this.#anyProcess(0);
