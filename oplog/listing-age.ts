@@ -14,16 +14,69 @@
  * list before a request came is shown.
  */
 
-/** How long after its beginning a listing may be used. In milliseconds, as all here. */
-export function lifeOf(took: number, ttl: number): number {
-  return Math.max(ttl, took + Math.min(took, ttl));
+/** When a load began, by two clocks in milliseconds, and how long it took: 0 while it is running. */
+export interface LoadTimes {
+  readonly at: number;
+  readonly time: number;
+  readonly took: number;
 }
 
-/**
- * At which age the next one is read, while this one is still used: early enough that nobody waits for
- * it, but not before half the time has passed from the end of this one to the end of its use.
- */
-export function renewalAge(took: number, ttl: number): number {
-  const life = lifeOf(took, ttl);
-  return life - Math.min(took, (life - took) / 2);
+export interface ListingAgesOptions {
+  /** `LISTING_TTL` in milliseconds. */
+  readonly ttl: number;
+  /** Milliseconds of a clock that never goes back. */
+  readonly now: () => number;
+  /** Milliseconds of Unix time, which also passes while the machine sleeps. Absent in tests. */
+  readonly time?: () => number;
+}
+
+/** Says which listings may still be used, and when to read the next one. */
+export class ListingAges {
+  readonly #ttl: number;
+  readonly #now: () => number;
+  readonly #time: () => number;
+
+  constructor({ ttl, now, time = now }: ListingAgesOptions) {
+    this.#ttl = ttl;
+    this.#now = now;
+    this.#time = time;
+  }
+
+  /** The times of a load that begins now. */
+  begin(): LoadTimes {
+    return { at: this.#now(), time: this.#time(), took: 0 };
+  }
+
+  /** The times of a load that ends now. */
+  end(load: LoadTimes): LoadTimes {
+    return { ...load, took: this.#now() - load.at };
+  }
+
+  /** Whether the listing of a load may be used. */
+  isRecent(load: LoadTimes): boolean {
+    return this.#ageOf(load) < this.#lifeOf(load);
+  }
+
+  /**
+   * Whether the next listing is to be read, while this one is still used: early enough that nobody
+   * waits for it, but not before half the time has passed from the end of this one to the end of its
+   * use.
+   */
+  isDue(load: LoadTimes): boolean {
+    const life = this.#lifeOf(load);
+    return this.#ageOf(load) >= life - Math.min(load.took, (life - load.took) / 2);
+  }
+
+  /** How long after its beginning a listing may be used. */
+  #lifeOf({ took }: LoadTimes): number {
+    return Math.max(this.#ttl, took + Math.min(took, this.#ttl));
+  }
+
+  /**
+   * How long ago a load began: the greater of two clocks, because one stands still while the machine
+   * sleeps, and the other can be set back.
+   */
+  #ageOf({ at, time }: LoadTimes): number {
+    return Math.max(this.#now() - at, this.#time() - time);
+  }
 }

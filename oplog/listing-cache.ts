@@ -3,7 +3,7 @@ import { CachedListings } from "./cached-listings.ts";
 import { DamagedObjects } from "./damaged-objects.ts";
 import { KeyedQueue } from "./keyed-queue.ts";
 import { holesIn, Listing } from "./listing.ts";
-import { lifeOf, renewalAge } from "./listing-age.ts";
+import { ListingAges, type ListingAgesOptions, type LoadTimes } from "./listing-age.ts";
 import {
   clientPrefix,
   type Fingerprint,
@@ -16,16 +16,11 @@ import { isShorter, type Run } from "./sequence.ts";
 import { SupersededObjects } from "./superseded-objects.ts";
 import type { Telemetry } from "./telemetry.ts";
 
-export interface ListingCacheOptions {
+/** With a `ttl` of 0 a cached listing is never served, with Infinity always. */
+export interface ListingCacheOptions extends ListingAgesOptions {
   readonly driver: Driver;
-  /** How long a cached listing may be served, in milliseconds; 0 for never, Infinity for always. */
-  readonly ttl: number;
   /** How many runs are cached, over all users; users and clients count as some more (`sizeInRuns`). */
   readonly maxRuns: number;
-  /** Milliseconds of a clock that never goes back. */
-  readonly now: () => number;
-  /** Milliseconds of Unix time, which also passes while the machine sleeps. Absent in tests. */
-  readonly time?: () => number;
   /** Objects that count as missing. */
   readonly damaged?: DamagedObjects;
   readonly telemetry: Telemetry;
@@ -37,23 +32,16 @@ export type LoadListener = (user: Fingerprint, listing: Listing) => void;
 /** How often an append or a read lists storage again because its listing turned out to be old. */
 export const MAX_LISTS = 5;
 
-/** When a load began: its number among all loads, and the time. The age of a listing counts from then. */
-interface LoadStart {
+interface NumberedLoad extends LoadTimes {
+  /** Its number among all loads. */
   readonly order: number;
-  readonly at: number;
-  readonly time: number;
 }
 
-interface TimedLoad extends LoadStart {
-  /** How long it took; 0 while it is running. */
-  readonly took: number;
-}
-
-interface CachedListing extends TimedLoad {
+interface CachedListing extends NumberedLoad {
   readonly listing: Listing;
 }
 
-interface Load extends TimedLoad {
+interface Load extends NumberedLoad {
   readonly listing: Promise<Listing>;
   /**
    * What this process has changed since the load began, in order. Storage may have listed too early
@@ -68,6 +56,7 @@ interface Load extends TimedLoad {
 export class ListingCache {
   readonly #options: ListingCacheOptions;
   readonly #telemetry: Telemetry;
+  readonly #ages: ListingAges;
   readonly #damaged: DamagedObjects;
   readonly #superseded = new SupersededObjects();
   readonly #cached: CachedListings<CachedListing>;
@@ -80,6 +69,7 @@ export class ListingCache {
   constructor(options: ListingCacheOptions) {
     this.#options = options;
     this.#telemetry = options.telemetry;
+    this.#ages = new ListingAges(options);
     this.#damaged =
       options.damaged ?? new DamagedObjects({ now: options.now, telemetry: options.telemetry });
     this.#cached = new CachedListings(options.maxRuns);
@@ -93,21 +83,20 @@ export class ListingCache {
 
   /** The user's listing as it was no longer than `LISTING_TTL` ago; `listing-age.ts` says when. */
   get(user: Fingerprint): Promise<Listing> {
-    const { ttl } = this.#options;
-    if (ttl === 0) return this.fresh(user);
-    const entry = this.#cached.get(user);
-    if (entry !== undefined && !this.#loads.has(user)) {
-      // In the background: a request whose listing cannot be read by then says why.
-      const isDue = this.#ageOf(entry) >= renewalAge(entry.took, ttl);
-      if (isDue) this.#load(user).catch(() => undefined);
-    }
-    return this.#get(user, (load) => this.#ageOf(load) < lifeOf(load.took, ttl));
+    if (this.#options.ttl === 0) return this.fresh(user);
+    const listing = this.recent(user);
+    if (listing !== undefined) return Promise.resolve(listing);
+    return this.#get(user, (load) => this.#ages.isRecent(load));
   }
 
   /** As `get`, at once; `undefined` where the cached listing is too old, or none is. */
   recent(user: Fingerprint): Listing | undefined {
     const entry = this.#cached.get(user);
-    if (entry === undefined || this.#ageOf(entry) >= this.#options.ttl) return undefined;
+    if (entry === undefined || !this.#ages.isRecent(entry)) return undefined;
+    if (this.#ages.isDue(entry) && !this.#loads.has(user)) {
+      // In the background: a request whose listing cannot be read by then says why.
+      this.#load(user).catch(() => undefined);
+    }
     this.#telemetry.count("listing_cache", "hit");
     return entry.listing;
   }
@@ -228,22 +217,13 @@ export class ListingCache {
     if (listing !== entry.listing) this.#cached.set(user, { ...entry, listing });
   }
 
-  /**
-   * How long ago a load began: the greater of two clocks, because one stands still while the machine
-   * sleeps, and the other can be set back.
-   */
-  #ageOf(load: LoadStart): number {
-    const { now, time = now } = this.#options;
-    return Math.max(now() - load.at, time() - load.time);
-  }
-
   /** A listing of what storage has under a prefix, apart from what is damaged. */
   async #list(prefix: string): Promise<Listing> {
     const objects = await this.#options.driver.list(prefix);
     return Listing.inSlices(await this.#damaged.without(objects));
   }
 
-  async #get(user: Fingerprint, isNewEnough: (load: TimedLoad) => boolean): Promise<Listing> {
+  async #get(user: Fingerprint, isNewEnough: (load: NumberedLoad) => boolean): Promise<Listing> {
     for (;;) {
       const entry = this.#cached.get(user);
       if (entry !== undefined && isNewEnough(entry)) {
@@ -265,8 +245,7 @@ export class ListingCache {
    * as a log that ends too early.
    */
   #load(user: Fingerprint): Promise<Listing> {
-    const { now, time = now } = this.#options;
-    const start = { order: ++this.#begun, at: now(), time: time() };
+    const start = { order: ++this.#begun, ...this.#ages.begin() };
     this.#telemetry.count("listing_cache", "load");
     const changes: Load["changes"] = [];
     const read = async () => {
@@ -281,8 +260,8 @@ export class ListingCache {
           holes = holesIn(listing);
           if (holes !== undefined && holes !== before) continue;
           // A listing that is older than one that was handed out is never served again.
-          const took = now() - start.at;
-          this.#cached.set(user, load.cacheable ? { listing, ...start, took } : undefined);
+          const entry = { listing, ...start, ...this.#ages.end(start) };
+          this.#cached.set(user, load.cacheable ? entry : undefined);
           for (const listener of this.#listeners) listener(user, listing);
           return listing;
         }
@@ -295,7 +274,6 @@ export class ListingCache {
       listing: Promise.resolve().then(read),
       changes,
       cacheable: true,
-      took: 0,
       ...start,
     };
     this.#loads.set(user, load);

@@ -18,7 +18,7 @@ import { FolderSyncs } from "./folder-syncs.ts";
 import { NameLocks } from "./name-locks.ts";
 import type { Reserve } from "./reserve.ts";
 
-/** How many folders are remembered as durable, so that their parent is not synced for every put. */
+/** How many folders are remembered as durable, so that their parent is not synced for each put. */
 const FOLDERS_REMEMBERED = 100_000;
 
 /** How often a put is tried when its temporary file or its folder is removed under it. */

@@ -28,7 +28,7 @@ export interface QuotaOptions {
   readonly clients: number;
   /**
    * How large a user's listing may become, by `sizeInRuns`; any size by default. One that does not
-   * fit into the listing cache would be read from storage for every request.
+   * fit into the listing cache would be read from storage for each request.
    */
   readonly runs?: number;
   /**

@@ -153,6 +153,27 @@ describe("the listing cache", () => {
     assert.equal(driver.count("list"), 2);
   });
 
+  it("reads the next listing for those who take the last one at once, too, and uses a long one as long", async () => {
+    driver.after = () => {
+      time += 20_000;
+    };
+    const listing = await listings.get(user);
+    driver.after = () => undefined;
+    time += 9_999;
+    assert.equal(listings.recent(user), listing);
+    assert.equal(driver.count("list"), 1);
+    const { held, go } = driver.hold("before", ({ kind }) => kind === "list");
+    time += 1;
+    assert.equal(listings.recent(user), listing);
+    await held;
+    time += 9_999;
+    assert.equal(listings.recent(user), listing);
+    assert.equal(driver.count("list"), 2);
+    time += 1;
+    assert.equal(listings.recent(user), undefined);
+    go();
+  });
+
   it("uses the last listing as long as before where the next one cannot be read", async () => {
     driver.after = () => {
       time += 5_000;
