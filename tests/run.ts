@@ -39,7 +39,7 @@ const results = await inTurns(
 
 const sum = (count: (result: Result) => number) =>
   results.reduce((total, result) => total + count(result), 0);
-const failed = sum((result) => result.failed) + results.filter(isEmpty).length;
+const failed = sum((result) => result.failed.length) + results.filter(isEmpty).length;
 console.log(`\n${tableOf(results)}\n`);
 for (const { runtime } of results.filter(isEmpty)) console.log(`${runtime} found no test`);
 console.log(
@@ -49,7 +49,7 @@ process.exitCode = failed > 0 ? 1 : 0;
 
 /** True when nothing was tested, which must not look like success. */
 function isEmpty({ passed, failed, skipped }: Result): boolean {
-  return passed + failed + skipped.length === 0;
+  return passed + failed.length + skipped.length === 0;
 }
 
 /** Backwards, because the client's files take least, and a long one at the end would run alone. */

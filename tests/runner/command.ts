@@ -56,7 +56,7 @@ async function runCommand(
       runtime: `${name} ${version}`,
       passed: report.passed,
       // The report leaves out a file that did not load, and a runtime that broke down.
-      failed: report.failed === 0 && code !== 0 ? 1 : report.failed,
+      failed: report.failed.length === 0 && code !== 0 ? ["a file, see above"] : report.failed,
       skipped: report.skipped,
       seconds: (performance.now() - startedAt) / 1000,
     };

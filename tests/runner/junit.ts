@@ -3,7 +3,8 @@ import type { Skip } from "./result.ts";
 
 export interface Report {
   readonly passed: number;
-  readonly failed: number;
+  /** Names, with those of the suites around them. */
+  readonly failed: readonly string[];
   readonly skipped: readonly Skip[];
 }
 
@@ -22,14 +23,14 @@ export function readReport(xml: string): Report {
   }
   const suites = suiteNames(cases);
   const skipped: Skip[] = [];
+  const failed: string[] = [];
   let passed = 0;
-  let failed = 0;
   for (const { name, body } of cases) {
     const isSuite = suites.has(name);
     // Deno's suites are cases as well, and fail with each test in them.
-    if (/<(failure|error)\b/.test(body))
-      failed += isSuite && /test steps? failed/.test(body) ? 0 : 1;
-    else if (/<skipped\b/.test(body)) skipped.push({ test: lastPart(name), reason: undefined });
+    if (/<(failure|error)\b/.test(body)) {
+      if (!isSuite || !/test steps? failed/.test(body)) failed.push(name);
+    } else if (/<skipped\b/.test(body)) skipped.push({ test: lastPart(name), reason: undefined });
     else if (!isSuite) passed++;
   }
   return { passed, failed, skipped };

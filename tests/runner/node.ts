@@ -37,6 +37,7 @@ export async function runOnNode(files: readonly string[], print: Print): Promise
 async function runBundles(sources: ReadonlyMap<string, string>, print: Print): Promise<Result> {
   const startedAt = performance.now();
   const skipped: Skip[] = [];
+  const failed: string[] = [];
   const failures: string[] = [];
   /** What each file has printed: it says why one did not load. */
   const printed = new Map<string, string>();
@@ -46,7 +47,8 @@ async function runBundles(sources: ReadonlyMap<string, string>, print: Print): P
   const dot = (character: string) => {
     print(++column % LINE_WIDTH === 0 ? `${character}\n` : character);
   };
-  const fail = (text: string) => {
+  const fail = (test: string, text: string) => {
+    failed.push(test);
     failures.push(text);
     dot("X");
   };
@@ -67,6 +69,7 @@ async function runBundles(sources: ReadonlyMap<string, string>, print: Print): P
         dot(",");
       } else if (data.name === data.file) {
         fail(
+          sourceOf(data.file),
           `${sourceOf(data.file)}\nhas no test, or ended before it ran one\n${printed.get(data.name) ?? ""}`,
         );
       } else if (data.details.type !== "suite") {
@@ -79,6 +82,7 @@ async function runBundles(sources: ReadonlyMap<string, string>, print: Print): P
       if (error.failureType === "subtestsFailed") continue;
       const output = data.name === data.file ? (printed.get(data.name) ?? "") : "";
       fail(
+        sourceOf(data.name),
         `${sourceOf(data.name)}\n${sourceOf(data.file)}\n${output}${inspect(error.cause ?? error)}`,
       );
     }
@@ -89,7 +93,7 @@ async function runBundles(sources: ReadonlyMap<string, string>, print: Print): P
   return {
     runtime: `Node ${process.versions.node}`,
     passed,
-    failed: failures.length,
+    failed,
     skipped,
     seconds: (performance.now() - startedAt) / 1000,
   };

@@ -3,7 +3,8 @@ export interface Result {
   /** Name and version. */
   readonly runtime: string;
   readonly passed: number;
-  readonly failed: number;
+  /** The name of each test that failed, or the file that did not load. */
+  readonly failed: readonly string[];
   readonly skipped: readonly Skip[];
   readonly seconds: number;
 }
@@ -15,12 +16,12 @@ export interface Skip {
   readonly reason: string | undefined;
 }
 
-/** The results as a table, and below it why tests were skipped. */
+/** The results as a table, and below it why tests were skipped, and which failed. */
 export function tableOf(results: readonly Result[]): string {
   const rows = [
     ["runtime", "passed", "failed", "skipped", "seconds"],
     ...results.map(({ runtime, passed, failed, skipped, seconds }) =>
-      [runtime, passed, failed, skipped.length, Math.round(seconds)].map(String),
+      [runtime, passed, failed.length, skipped.length, Math.round(seconds)].map(String),
     ),
   ];
   const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => width(row[column]))));
@@ -32,7 +33,7 @@ export function tableOf(results: readonly Result[]): string {
       })
       .join("  "),
   );
-  return [...lines, ...skipLines(results)].join("\n");
+  return [...lines, ...skipLines(results), ...failLines(results)].join("\n");
 }
 
 function width(cell: string | undefined): number {
@@ -55,4 +56,11 @@ function skipLines(results: readonly Result[]): string[] {
       return `skipped on ${runtime}: ${reason}${count > 1 ? ` (${count} tests)` : ""}`;
     });
   });
+}
+
+/** At the end, where they are found even if only the end of a long output was kept. */
+function failLines(results: readonly Result[]): string[] {
+  return results.flatMap(({ runtime, failed }) =>
+    failed.map((test) => `failed on ${runtime}: ${test}`),
+  );
 }
