@@ -1,5 +1,5 @@
 /** What an answer other than success means: an error whose message says what to change. */
-import type { Answer } from "./answer.ts";
+import type { BoundedResponse } from "./bounded-response.ts";
 import {
   errorCodeOf,
   invalidResponse,
@@ -23,7 +23,7 @@ export const MAX_CLOCK_SKEW_MS = 24 * 3600_000;
  * @param skew the time of the server minus that of this device, in milliseconds
  */
 export function failureOf(
-  { status, headers }: Answer,
+  { status, headers }: BoundedResponse,
   problem: Readonly<Record<string, unknown>>,
   url: URL,
   now: number,

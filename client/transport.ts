@@ -4,11 +4,11 @@ import { MAX_BODY, REQUEST_TYPE, SYNC_PATH } from "../protocol/limits.ts";
 import { parseMembers } from "../protocol/ndjson.ts";
 import { PROBLEM_TYPE } from "../protocol/problems.ts";
 import type { Line } from "../protocol/types.ts";
-import { Answer } from "./answer.ts";
+import { BoundedResponse } from "./bounded-response.ts";
 import { ServerUnavailable } from "./errors.ts";
 import { failureOf, MAX_CLOCK_SKEW_MS } from "./failure.ts";
 import { IdleTimeout } from "./idle-timeout.ts";
-import { readLines } from "./response.ts";
+import { readLines } from "./response-lines.ts";
 import { signatureHeaders } from "./signature.ts";
 import type { Clock, Fetch, Identity } from "./types.ts";
 
@@ -103,7 +103,7 @@ export class Transport {
     sign: boolean,
     success: number,
     timeout: IdleTimeout,
-  ): Promise<Answer> {
+  ): Promise<BoundedResponse> {
     for (let isRetry = false; ; isRetry = true) {
       const answer = await this.#sendOnce(method, body, sign, timeout);
       if (answer.status === success) return answer;
@@ -125,7 +125,7 @@ export class Transport {
     text: string,
     sign: boolean,
     timeout: IdleTimeout,
-  ): Promise<Answer> {
+  ): Promise<BoundedResponse> {
     const { identity, clock, fetch } = this.#options;
     const body = utf8(text);
     const created = Math.floor((clock.now() + this.#skew) / 1000);
@@ -144,7 +144,7 @@ export class Transport {
       referrerPolicy: "no-referrer",
     });
     // The signal twice, because Node does not keep that of a request which `fetch` copies.
-    const work = async () => new Answer(await fetch(request, { signal }), timeout);
+    const work = async () => new BoundedResponse(await fetch(request, { signal }), timeout);
     const answer = await timeout.head(work, body.length);
     // A lie must not keep small operations from being created.
     const limit = Number(answer.headers.get(MAX_BODY));
@@ -154,7 +154,7 @@ export class Transport {
 }
 
 /** The members of a problem document. Of any other answer, such as a proxy's, only the status counts. */
-async function problemIn(answer: Answer): Promise<Record<string, unknown>> {
+async function problemIn(answer: BoundedResponse): Promise<Record<string, unknown>> {
   if (answer.type !== PROBLEM_TYPE) return {};
   const text = await answer.text();
   try {

@@ -1,29 +1,29 @@
-/** The lines of an answer (PROTOCOL.md, Response). */
+/** The lines of a response (PROTOCOL.md, Response). */
 import { LINES_TYPE, OPERATION_COUNT } from "../protocol/limits.ts";
 import { LineSplitter, parseLine } from "../protocol/ndjson.ts";
 import type { Line } from "../protocol/types.ts";
-import type { Answer } from "./answer.ts";
+import type { BoundedResponse } from "./bounded-response.ts";
 import { invalidResponse, ServerUnavailable } from "./errors.ts";
 
 /** Longer than any line: a payload is at most as large as the server's `MAX_BODY`, 16 MiB by default. */
 const MAX_LINE_CHARACTERS = 64 * 1024 * 1024;
 
 /**
- * Yields the whole lines of an answer as they arrive. The first yield has no lines: the headers are
- * those of a sync server. Throws `ServerUnavailable` where the answer breaks off or is not as the
+ * Yields the whole lines of a response as they arrive. The first yield has no lines: the headers are
+ * those of a sync server. Throws `ServerUnavailable` where it breaks off or is not as the
  * protocol says.
  */
-export async function* readLines(answer: Answer): AsyncGenerator<Line[], void, void> {
-  const header = answer.headers.get(OPERATION_COUNT) ?? "";
+export async function* readLines(response: BoundedResponse): AsyncGenerator<Line[], void, void> {
+  const header = response.headers.get(OPERATION_COUNT) ?? "";
   // A proxy or the login page of a network may answer with 200 too; nothing is stored then.
-  if (answer.type !== LINES_TYPE || !/^\d{1,15}$/.test(header)) {
+  if (response.type !== LINES_TYPE || !/^\d{1,15}$/.test(header)) {
     throw invalidResponse(`it has no ${OPERATION_COUNT}, or is no ${LINES_TYPE}`);
   }
   yield [];
   const count = Number(header);
   const splitter = new LineSplitter();
   let received = 0;
-  for (let bytes = await answer.read(); bytes !== undefined; bytes = await answer.read()) {
+  for (let bytes = await response.read(); bytes !== undefined; bytes = await response.read()) {
     const texts = split(splitter, bytes);
     if (splitter.rest > MAX_LINE_CHARACTERS) throw invalidResponse("a line is too long");
     const lines: Line[] = [];

@@ -5,11 +5,11 @@ import type { IdleTimeout, ResponseReader } from "./idle-timeout.ts";
 const MAX_TEXT = 256 * 1024;
 
 /**
- * An answer of the server, whose body is read piece by piece with a bound on each wait. It ends
+ * A response of the server, whose body is read piece by piece with a bound on each wait. It ends
  * with the signal of its request: Node can lose that signal to the garbage collector once `fetch`
  * has returned (nodejs/undici#3644), and then only cancelling the body closes the connection.
  */
-export class Answer {
+export class BoundedResponse {
   readonly status: number;
   readonly headers: Headers;
   readonly #reader: ResponseReader | undefined;
