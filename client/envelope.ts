@@ -38,7 +38,7 @@ const COUNT_BYTES = 2;
 /** Of each hash, so that it has 24 characters in base64url. */
 const SHORT_HASH_BYTES = 18;
 
-const LABEL = utf8("sync-server envelope 1 content key");
+const OAEP = { name: "RSA-OAEP", label: utf8("sync-server envelope 1 content key") };
 const CONTEXT = utf8("sync-server envelope 1 signature\n");
 const OPERATION_PSS = { name: "RSA-PSS", saltLength: HASH_BYTES };
 
@@ -90,7 +90,7 @@ export async function newContentKey({ keys }: Identity): Promise<ContentKey> {
   const raw = randomBytes(CONTENT_KEY_BYTES);
   const [key, wrapped] = await Promise.all([
     crypto.subtle.importKey("raw", raw, "AES-GCM", false, ["encrypt"]),
-    crypto.subtle.encrypt({ name: "RSA-OAEP", label: LABEL }, keys.wrap, raw),
+    crypto.subtle.encrypt(OAEP, keys.wrap, raw),
   ]);
   raw.fill(0);
   return { key, wrapped: new Uint8Array(wrapped) };
@@ -130,9 +130,14 @@ export async function seal(
 
 /** The user's fingerprint and the client id, as all envelopes of a client have them. */
 export function originOf({ fingerprint }: Identity, client: string): Bytes {
-  const user = fromBase64url(fingerprint);
-  if (user?.length !== HASH_BYTES) throw new TypeError("the fingerprint is not a SHA-256");
-  return concat(user, uuidBytes(client));
+  return concat(hashBytes(fingerprint), uuidBytes(client));
+}
+
+/** The bytes of a SHA-256 in base64url. Throws a `TypeError` for any other text. */
+export function hashBytes(text: string): Bytes {
+  const bytes = fromBase64url(text);
+  if (bytes?.length !== HASH_BYTES) throw new TypeError("a fingerprint or hash is no SHA-256");
+  return bytes;
 }
 
 /** The length of the payload that data of a length becomes. */
@@ -174,8 +179,7 @@ export async function isGenuine({ keys }: Identity, envelope: Envelope): Promise
 
 /** Decrypts a content key with the private key, which takes milliseconds. Throws where it fails. */
 export async function unwrapContentKey({ keys }: Identity, wrapped: Bytes): Promise<CryptoKey> {
-  const algorithm = { name: "RSA-OAEP", label: LABEL };
-  const raw = new Uint8Array(await crypto.subtle.decrypt(algorithm, keys.unwrap, wrapped));
+  const raw = new Uint8Array(await crypto.subtle.decrypt(OAEP, keys.unwrap, wrapped));
   // Web Crypto would take one of 16 bytes as a key of AES-128.
   if (raw.length !== CONTENT_KEY_BYTES) throw new DOMException("the content key is too short");
   const key = await crypto.subtle.importKey("raw", raw, "AES-GCM", false, ["decrypt"]);

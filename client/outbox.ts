@@ -75,9 +75,7 @@ export class Outbox {
   }
 
   get #current(): Own {
-    const current = this.#own.at(-1);
-    if (current === undefined) throw new StoreDamaged("the store has no client id");
-    return current;
+    return present(this.#own.at(-1));
   }
 
   /** Seals operations. Returns the place of the first once they are durable. */
@@ -268,8 +266,11 @@ export class Outbox {
   }
 
   #of(client: string): Own {
-    const own = this.#own.find((known) => known.client === client);
-    if (own === undefined) throw new RangeError(`${client} is no client id of this store`);
-    return own;
+    return present(this.#own.find((own) => own.client === client));
   }
+}
+
+function present(own: Own | undefined): Own {
+  if (own === undefined) throw new StoreDamaged("the store has lost its client id");
+  return own;
 }

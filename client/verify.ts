@@ -6,7 +6,7 @@
  * at the first fault: the operations before it are valid, the rest is refused. A valid operation
  * that does not decrypt is left out: the chain goes on after it.
  */
-import { fromBase64url, toBase64url } from "../protocol/base64.ts";
+import { toBase64url } from "../protocol/base64.ts";
 import { type Bytes, equal, sha256 } from "../protocol/bytes.ts";
 import type { Line } from "../protocol/types.ts";
 import {
@@ -14,6 +14,7 @@ import {
   decrypt,
   ENVELOPE_VERSIONS,
   type Envelope,
+  hashBytes,
   isGenuine,
   NO_PREVIOUS,
   originOf,
@@ -115,7 +116,10 @@ export class RunVerifier {
     cursor: Cursor | undefined,
   ): Promise<{ valid: number; fault?: RefusalKind }> {
     const origin = originOf(this.#identity, client);
-    const start = { index: cursor?.index ?? -1, hash: hashAt(cursor) };
+    const start = {
+      index: cursor?.index ?? -1,
+      hash: cursor ? hashBytes(cursor.hash) : NO_PREVIOUS,
+    };
     const faults = parsed.map((one, i) => faultOf(one, parsed[i - 1] ?? start, origin));
     const last = parsed.at(-1);
     const isWhole = last !== undefined && !faults.some(Boolean) && (await this.#isGenuine(last));
@@ -156,13 +160,6 @@ export class RunVerifier {
  */
 function isUnreadable(error: unknown): boolean {
   return error instanceof DOMException || error instanceof RangeError;
-}
-
-function hashAt(cursor: Cursor | undefined): Bytes {
-  if (cursor === undefined) return NO_PREVIOUS;
-  const hash = fromBase64url(cursor.hash);
-  if (hash?.length !== NO_PREVIOUS.length) throw new TypeError("a cursor's hash is not SHA-256");
-  return hash;
 }
 
 /** The fault of a line, if the user has signed it: without the signature, it is forged. */

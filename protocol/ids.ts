@@ -4,7 +4,6 @@
 export const CLIENT_ID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";
 
 const canonical = new RegExp(`^${CLIENT_ID}$`);
-const anyCase = /* @__PURE__ */ new RegExp(`^${CLIENT_ID}$`, "i");
 
 /** The largest operation index: the largest integer that JSON readers keep exact. */
 export const MAX_INDEX = 2 ** 53 - 1;
@@ -16,7 +15,8 @@ export function isClientId(value: unknown): value is string {
 
 /** The canonical form of a client id in upper or lower case; `undefined` for any other text. */
 export function parseClientId(text: string): string | undefined {
-  return anyCase.test(text) ? text.toLowerCase() : undefined;
+  const id = text.toLowerCase();
+  return isClientId(id) ? id : undefined;
 }
 
 /** Whether a value is a whole number from 0 to `MAX_INDEX`. */
