@@ -72,7 +72,7 @@ export class SyncClient {
 
   /**
    * Continues with what the store holds, and starts to sync. Throws what the store throws, such as
-   * `StoreDamaged`, and a `TypeError` for an invalid URL.
+   * `StoreDamaged`, and a `TypeError` for a URL that is not one of http or https.
    */
   static async open(options: SyncOptions): Promise<SyncClient> {
     const { store, identity, cursors } = options;

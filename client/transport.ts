@@ -48,7 +48,12 @@ export class Transport {
 
   constructor(options: TransportOptions) {
     this.#options = options;
-    const base = new URL(options.url);
+    const address = String(options.url);
+    // A host and a port alone are a URL too: its scheme is the host.
+    if (!/^https?:/i.test(address) || !URL.canParse(address)) {
+      throw new TypeError(`use a url such as https://sync.example, not ${address}`);
+    }
+    const base = new URL(address);
     if (!base.pathname.endsWith("/")) base.pathname += "/";
     this.#url = new URL(SYNC_PATH.slice(1), base);
   }

@@ -87,6 +87,31 @@ describe("a request", () => {
   }
 });
 
+describe("an address", () => {
+  const never: Fetch = () => Promise.reject(new Error("no request is sent"));
+  for (const url of ["localhost:8080", "192.168.0.2", "ftp://localhost", "https://", ""]) {
+    it(`that is no http url is refused when a client is opened, with an example: "${url}"`, async () => {
+      await assert.rejects(apps.open(never, { url }), {
+        name: "TypeError",
+        message: `use a url such as https://sync.example, not ${url}`,
+      });
+    });
+  }
+
+  it("in capital letters, with a path or as a URL is accepted", async () => {
+    const addresses = new Set<string>();
+    const fetch: Fetch = async ({ url }) => {
+      addresses.add(url);
+      return answer([]);
+    };
+    for (const url of ["HTTP://SYNC.test", new URL("https://sync.test/notes")]) {
+      const { client } = await apps.open(fetch, { url });
+      await client.sync();
+    }
+    assert.deepEqual([...addresses], ["http://sync.test/sync", "https://sync.test/notes/sync"]);
+  });
+});
+
 function untilAborted(signal: AbortSignal): Promise<Response> {
   return new Promise((_, reject) => {
     signal.addEventListener("abort", () => reject(signal.reason));
