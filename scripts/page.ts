@@ -1,6 +1,6 @@
 /**
  * Builds the web page from `examples/notebook/web` and the client: `npm run page`, which `npm ci`
- * runs as well (`prepare`). Bun runs it.
+ * runs as well (`prepare` of `examples/notebook`). Bun runs it.
  *
  *     bun scripts/page.ts [FOLDER]
  *

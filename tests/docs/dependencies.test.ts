@@ -9,7 +9,10 @@ import { projectFolder } from "../support/process.ts";
 describe("package-lock.json", () => {
   it("names no registry, so that an install asks the one that is set up", () => {
     const text = readFileSync(join(projectFolder, "package-lock.json"), "utf8");
-    assert.deepEqual(text.match(/"resolved": "[^"]*"/g), ['"resolved": "client"']);
+    assert.deepEqual(text.match(/"resolved": "[^"]*"/g), [
+      '"resolved": "client"',
+      '"resolved": "examples/notebook"',
+    ]);
     const urls = text.match(/"https?:[^"]*"/g) ?? [];
     assert.deepEqual(
       urls.filter((url) => /registry|npmjs|\.tgz/.test(url)),
@@ -32,6 +35,15 @@ describe("package-lock.json", () => {
 describe("the packages", () => {
   it("have one version", () => {
     assert.equal(client.version, manifest.version);
+  });
+
+  it("have no script that an install runs or npm warns of", () => {
+    const scripts = Object.keys({ ...manifest.scripts, ...client.scripts });
+    const ofInstall = /^(pre|post)?(install|prepare)$/;
+    assert.deepEqual(
+      scripts.filter((name) => ofInstall.test(name)),
+      [],
+    );
   });
 
   it("bring no AWS SDK, and the client brings nothing", () => {

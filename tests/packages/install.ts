@@ -29,10 +29,10 @@ export interface Tarballs {
 /** Builds both packages and packs them into a folder. */
 export async function pack(folder: string): Promise<Tarballs> {
   await output(
-    ["npm", "run", "--silent", "prepack", "--workspaces", "--include-workspace-root"],
+    ["npm", "run", "--silent", "--if-present", "prepack", "-ws", "--include-workspace-root"],
     projectFolder,
   );
-  // The other scripts of a pack build the web page in this project, while other tests read it.
+  // Built already.
   const args = ["pack", "--silent", "--ignore-scripts", "--pack-destination", folder];
   await output(["npm", ...args], projectFolder);
   await output(["npm", ...args, "--workspace", "client"], projectFolder);
