@@ -198,6 +198,9 @@ describeNotebook("the notebook in Chromium", (pages) => {
     await keyboard.press("Control+A");
     await keyboard.type(PASSPHRASE);
     await keyboard.press("Tab");
+    await keyboard.press("Space");
+    assert.equal(await page.locator("#create-passphrase").getAttribute("type"), "text");
+    await keyboard.press("Tab");
     await keyboard.press("Enter");
     await page.locator("#note:focus").waitFor();
     await keyboard.type("typed");
@@ -230,6 +233,25 @@ describeNotebook("the notebook in Chromium", (pages) => {
     await pages().importKey(page, PASSPHRASE);
     await page.locator("#note").waitFor();
     assert.equal(await alert.isVisible(), false);
+  });
+
+  it("shows a passphrase as it is typed, and hides it once it is submitted", async () => {
+    await pages().openNew();
+    const page = await pages().open(await pages().device());
+    for (const form of ["create", "import"]) {
+      const field = page.locator(`#${form}-passphrase`);
+      const box = page.locator(`#${form}`).getByLabel("Show what is typed");
+      const type = () => field.getAttribute("type");
+      await box.check();
+      assert.equal(await type(), "text");
+      await box.uncheck();
+      assert.equal(await type(), "password");
+    }
+    await page.locator("#import").getByLabel("Show what is typed").check();
+    await pages().importKey(page, "not the passphrase");
+    await page.locator("#import-passphrase:focus").waitFor();
+    assert.equal(await page.locator("#import-passphrase").getAttribute("type"), "password");
+    assert.equal(await page.locator("#import-shown").isChecked(), false);
   });
 
   it("shows an error within the screen of a phone, and no hidden element", async () => {

@@ -40,6 +40,20 @@ export function copyOnClick(button: HTMLButtonElement, text: string, select: () 
   });
 }
 
+/**
+ * Lets a checkbox show what is typed into a field for a password, until it is submitted: browsers
+ * offer to store a password only from a field that hides it.
+ */
+export function showWhileChecked(box: HTMLInputElement, field: HTMLInputElement): void {
+  box.addEventListener("change", () => {
+    field.type = box.checked ? "text" : "password";
+  });
+  field.form?.addEventListener("submit", () => {
+    box.checked = false;
+    field.type = "password";
+  });
+}
+
 /** The message of an error as a sentence. */
 export function sentenceOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);

@@ -4,7 +4,7 @@ import { createIdentity, importIdentity } from "../../../client/identity.ts";
 import type { Identity } from "../../../client/index.ts";
 import { forgetIdentity, loadIdentity, saveIdentity } from "../../../client/indexeddb.ts";
 import { askToPersist, ifAllowed, withStorage } from "./browser.ts";
-import { find, hideError, showError } from "./dom.ts";
+import { find, hideError, showError, showWhileChecked } from "./dom.ts";
 
 /** The name of the databases and of the channel between tabs. */
 export const NAME = "notebook";
@@ -106,8 +106,10 @@ function askForKey(): Promise<UserKey> {
   const onSubmit = (
     form: HTMLFormElement,
     passphrase: HTMLInputElement,
+    shown: HTMLInputElement,
     work: () => Promise<UserKey>,
   ) => {
+    showWhileChecked(shown, passphrase);
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
       hideError();
@@ -127,13 +129,15 @@ function askForKey(): Promise<UserKey> {
     });
   };
   const newPassphrase = find("create-passphrase", HTMLInputElement);
-  onSubmit(find("create", HTMLFormElement), newPassphrase, async () => ({
+  const newShown = find("create-shown", HTMLInputElement);
+  onSubmit(find("create", HTMLFormElement), newPassphrase, newShown, async () => ({
     ...(await createIdentity(newPassphrase.value)),
     isNew: true,
   }));
   const passphrase = find("import-passphrase", HTMLInputElement);
   const text = find("import-key", HTMLTextAreaElement);
-  onSubmit(find("import", HTMLFormElement), passphrase, async () => ({
+  const shown = find("import-shown", HTMLInputElement);
+  onSubmit(find("import", HTMLFormElement), passphrase, shown, async () => ({
     identity: await importIdentity(text.value, passphrase.value),
     text: text.value,
     isNew: false,
