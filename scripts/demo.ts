@@ -3,8 +3,9 @@
  * README.md go from one device to the other, and each is printed beside what the server stores of
  * it. Nothing is left behind.
  */
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { rmSync } from "node:fs";
+import { mkdtemp, readFile } from "node:fs/promises";
+import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseEnvelope } from "../client/envelope.ts";
@@ -29,6 +30,13 @@ const TEXT_WIDTH = 56;
 const POLL_MS = 100;
 
 const folder = await mkdtemp(join(tmpdir(), "sync-server-demo-"));
+const removeFolder = () => rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.once(signal, () => {
+    removeFolder();
+    process.exit(128 + constants.signals[signal]);
+  });
+}
 try {
   // Compaction would replace the stored objects while they are shown.
   const config = readConfig({ STORAGE: join(folder, "data"), COMPACTION: "off", RATE_LIMIT: "0" });
@@ -45,7 +53,7 @@ try {
       throw error;
     },
   });
-  console.log(`The server listens on ${server.url} and stores in ${folder}.`);
+  console.log(`The server listens on ${server.url}, and stores in ${folder}.`);
   try {
     await syncReadme(server.url, driver);
   } finally {
@@ -53,7 +61,7 @@ try {
     await driver.close();
   }
 } finally {
-  await rm(folder, { recursive: true, force: true, maxRetries: 10 });
+  removeFolder();
 }
 
 /** Sends the lines of README.md from laptop to phone. Throws unless all of them arrive unchanged. */

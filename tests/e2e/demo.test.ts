@@ -5,14 +5,15 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import manifest from "../../package.json" with { type: "json" };
 import { temporaryFolder } from "../support/folder.ts";
-import { commandFor, projectFolder, runToEnd } from "../support/process.ts";
+import { commandFor, projectFolder, runToEnd, startServer } from "../support/process.ts";
 
 describe("the demo", () => {
+  const file = manifest.scripts.demo.split(" ").at(-1) ?? "";
+  const program = { command: commandFor(file), folder: projectFolder };
+
   it("shows each line of README.md beside what the server stores of it, and leaves nothing behind", async () => {
-    const file = manifest.scripts.demo.split(" ").at(-1) ?? "";
     assert.ok(existsSync(join(projectFolder, file)));
     const folder = temporaryFolder();
-    const program = { command: commandFor(file), folder: projectFolder };
     try {
       const { code, stdout, stderr } = await runToEnd([], { TMPDIR: folder.path }, program);
       assert.equal(code, 0, stderr);
@@ -30,12 +31,31 @@ describe("the demo", () => {
         assert.equal(beginning === "", lines[i]?.trim() === "");
       }
       assert.match(stdout, /^object [\w-]{8}…\.[0-9a-f-]{36}\.\d{16}/m);
-      assert.deepEqual(
-        readdirSync(folder.path).filter((name) => name.startsWith("sync-")),
-        [],
-      );
+      assert.deepEqual(leftIn(folder.path), []);
+    } finally {
+      folder.remove();
+    }
+  });
+
+  it("leaves nothing behind when it is ended by Ctrl-C or SIGTERM", async () => {
+    const folder = temporaryFolder();
+    try {
+      for (const [signal, code] of [
+        ["SIGINT", 130],
+        ["SIGTERM", 143],
+      ] as const) {
+        const demo = await startServer({ TMPDIR: folder.path }, program);
+        assert.equal(leftIn(folder.path).length, 1);
+        assert.equal(await demo.end(signal), code);
+        assert.deepEqual(leftIn(folder.path), []);
+      }
     } finally {
       folder.remove();
     }
   });
 });
+
+/** What the demo has in a folder for temporary files. */
+function leftIn(folder: string): string[] {
+  return readdirSync(folder).filter((name) => name.startsWith("sync-"));
+}
