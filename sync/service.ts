@@ -163,6 +163,7 @@ export class SyncService {
   ): Authorized {
     const { access, limiter, quota, strangers, listings } = this.#options;
     if (!signed && mustSign !== undefined) throw new SignatureRequired(user, mustSign);
+    strangers?.beforeList(address, user, listings.current(user));
     // After the signature was verified, and apart from unsigned requests: knowing the public key
     // alone must not take tokens from those who can sign.
     const bucket = signed ? `signed.${user}` : user;
@@ -173,7 +174,6 @@ export class SyncService {
       const refusal = this.#countNewUser(address);
       if (refusal !== undefined) throw refusal;
     });
-    strangers?.beforeList(address, user, listings.current(user));
     let isCounted = false;
     const check: AccessCheck = (listing) => {
       if (!isCounted) strangers?.afterList(address, user, listing);

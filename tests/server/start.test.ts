@@ -38,6 +38,7 @@ describe("the server under a supervisor", () => {
   const where = elsewhere === undefined ? "" : " (skipped: npm and pm2 start Node)";
   for (const command of [
     ["npm", "start"],
+    ["npm", "run", "dev"],
     ["npx", "bun", "server.ts"],
     ["npx", "deno", "run", "--allow-all", "server.ts"],
   ] as const) {

@@ -73,6 +73,17 @@ describe("the limit of a network address", () => {
     assert.equal(driver.count("list"), lists + 1);
   });
 
+  it("T-38 takes no tokens of a user whom it refuses because of others at that address", async () => {
+    const { poll } = server();
+    while ((await poll("192.0.2.1")).status !== 429);
+    const key = randomPublicKey();
+    assert.equal((await poll("192.0.2.1", key)).status, 429);
+    const { status, headers } = await poll("192.0.2.2", key);
+    assert.equal(status, 200);
+    // Of 1000, one and a bit for the bytes of this request alone.
+    assert.match(headers.get("ratelimit") ?? "", /^"user";r=998;/);
+  });
+
   it("T-53 counts signatures that do not hold, and refuses them before they are verified", async () => {
     const { signed } = server();
     assert.equal((await signed("192.0.2.1", user)).status, 200);
