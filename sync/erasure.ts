@@ -68,8 +68,8 @@ export class Erasures {
     return this.#queue.run(user, async () => {
       const { driver, listings } = this.#options;
       if (!(await this.#isErased(user))) await this.#writeTombstone(user);
-      // Until a list shows nothing to delete: an append under way may store after it. On a file
-      // system, that last list also makes the deletes durable.
+      // Until a list shows nothing to delete: an append under way may store after it. What a power
+      // loss brings back is deleted at the user's next request, because the tombstone is durable.
       for (;;) {
         const stored = await driver.list(userPrefix(user));
         const markers = await markersIn(stored);
