@@ -3,11 +3,11 @@
  * README.md go from one device to the other, and each is printed beside what the server stores of
  * it. Nothing is left behind.
  */
-import { rmSync } from "node:fs";
-import { mkdtemp, readFile } from "node:fs/promises";
-import { constants, tmpdir } from "node:os";
+import { readFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { withTemporaryFolder } from "../bench/lib/folder.ts";
 import { parseEnvelope } from "../client/envelope.ts";
 import { createIdentity, importIdentity } from "../client/identity.ts";
 import { SyncClient, textOf } from "../client/index.ts";
@@ -29,15 +29,7 @@ const TEXT_WIDTH = 56;
 /** How often the phone polls, in milliseconds. */
 const POLL_MS = 100;
 
-const folder = await mkdtemp(join(tmpdir(), "sync-server-demo-"));
-const removeFolder = () => rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  process.once(signal, () => {
-    removeFolder();
-    process.exit(128 + constants.signals[signal]);
-  });
-}
-try {
+await withTemporaryFolder(tmpdir(), async (folder) => {
   // Compaction would replace the stored objects while they are shown.
   const config = readConfig({ STORAGE: join(folder, "data"), COMPACTION: "off", RATE_LIMIT: "0" });
   const driver = await openStorage(config.STORAGE);
@@ -60,9 +52,7 @@ try {
     await Promise.all([handler.stop(), server.close(true)]);
     await driver.close();
   }
-} finally {
-  removeFolder();
-}
+});
 
 /** Sends the lines of README.md from laptop to phone. Throws unless all of them arrive unchanged. */
 async function syncReadme(url: string, driver: Driver): Promise<void> {
