@@ -11,7 +11,7 @@ import { cpu, rate, type Sample } from "../../bench/lib/sample.ts";
 import { SCENARIOS } from "../../bench/scenarios.ts";
 import { generated, read } from "../support/documents.ts";
 import { temporaryFolder } from "../support/folder.ts";
-import { nodeAlone } from "../support/node-alone.ts";
+import { onlyOn } from "../support/one-runtime.ts";
 import { projectFolder } from "../support/process.ts";
 
 /** As little as possible: the values of the figures do not matter here. */
@@ -23,7 +23,7 @@ function bench(...args: string[]): Promise<{ stdout: string; stderr: string }> {
   return promisify(execFile)("node", command, { cwd: projectFolder });
 }
 
-const { skip, note } = nodeAlone("it is a program for Node, and measures all runtimes");
+const { skip, note } = onlyOn("Node", "it is a program for Node, and measures all runtimes");
 
 describe(`npm run bench${note}`, { skip: skip || process.platform !== "linux" }, () => {
   it("measures a server and its baselines, writes a report, and adds other runtimes to it", async () => {

@@ -8,10 +8,10 @@ import { promisify } from "node:util";
 import manifest from "../../package.json" with { type: "json" };
 import { read } from "../support/documents.ts";
 import { temporaryFolder } from "../support/folder.ts";
-import { nodeAlone } from "../support/node-alone.ts";
+import { onlyOn } from "../support/one-runtime.ts";
 import { projectFolder } from "../support/process.ts";
 
-const { skip, note } = nodeAlone("it is about files, and a build that Bun makes");
+const { skip, note } = onlyOn("Node", "it is about files, and a build that Bun makes");
 
 describe(`Containerfile${note}`, { skip }, () => {
   const folder = temporaryFolder();

@@ -7,7 +7,7 @@ import { after, before, describe, it } from "node:test";
 import { promisify } from "node:util";
 import { blocksOf, fences, filesIn, read, runInBash, section } from "../support/documents.ts";
 import { temporaryFolder } from "../support/folder.ts";
-import { nodeAlone } from "../support/node-alone.ts";
+import { onlyOn } from "../support/one-runtime.ts";
 import { commandFor, projectFolder, type ServerProcess, startServer } from "../support/process.ts";
 
 const readme = read("README.md");
@@ -106,7 +106,8 @@ describe("docs/signed-requests.md", () => {
 });
 
 describe("examples/notebook/README.md", () => {
-  const { skip, note } = nodeAlone(
+  const { skip, note } = onlyOn(
+    "Node",
     "tsx starts it; tests/e2e/cli.test.ts starts it on each runtime",
   );
   it(`has a command line that runs as it is printed, and brings a note to another device${note}`, {

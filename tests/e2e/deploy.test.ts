@@ -10,7 +10,7 @@ import { promisify } from "node:util";
 import manifest from "../../package.json" with { type: "json" };
 import { temporaryFolder } from "../support/folder.ts";
 import { sync } from "../support/http.ts";
-import { nodeAlone } from "../support/node-alone.ts";
+import { onlyOn } from "../support/one-runtime.ts";
 import { type Program, projectFolder, runToEnd, startServer } from "../support/process.ts";
 import { newPlace, s3 } from "../support/s3.ts";
 import { newClient, newUser } from "../support/users.ts";
@@ -46,7 +46,7 @@ interface Deployable {
 }
 
 function deployable(name: string, { script, file, command, runtime }: Deployable): void {
-  const { skip, note } = nodeAlone("it is the same executable, whatever runs this test");
+  const { skip, note } = onlyOn("Node", "it is the same executable, whatever runs this test");
   const title = script === "compile" ? `${name}${note}` : name;
   describe(title, { skip: skip && script === "compile" }, () => {
     const folder = temporaryFolder();
