@@ -11,7 +11,7 @@ import { logOf, ONE_COMMAND_LINE, openNotebook, run, start } from "../support/no
 import { onlyOn } from "../support/one-runtime.ts";
 import { until } from "../support/socket.ts";
 
-const { skip, note } = onlyOn("Node", ONE_COMMAND_LINE);
+const { skip, note } = onlyOn("Bun", ONE_COMMAND_LINE);
 
 describe(`the notebook on the command line, while something fails${note}`, { skip }, () => {
   const folder = temporaryFolder();
