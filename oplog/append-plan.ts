@@ -3,6 +3,7 @@
 import { utf8 } from "../protocol/bytes.ts";
 import { formatLine } from "../protocol/ndjson.ts";
 import { md5Of, ObjectMissing } from "../storage/driver.ts";
+import { segmentChecksums } from "./checksums.ts";
 import type { EntryReader } from "./entries.ts";
 import type { Listing } from "./listing.ts";
 import type { Fingerprint, ObjectName } from "./names.ts";
@@ -178,8 +179,12 @@ function segmentsOf(batch: Batch, { first, last }: Span): Span[] {
 function objectOf(batch: Batch, { first, last }: Span): NewObject {
   const { user, client } = batch;
   const payloads = payloadsOf(batch, { first, last });
-  const body = first === last ? utf8(payloads.join("")) : encodeSegment(client, first, payloads);
-  return { name: { user, client, first, last, md5: md5Of(body) }, body };
+  if (first === last) {
+    const body = utf8(payloads.join(""));
+    return { name: { user, client, first, last, md5: md5Of(body) }, body };
+  }
+  const body = encodeSegment(client, first, payloads);
+  return { name: { user, client, first, last, ...segmentChecksums(body) }, body };
 }
 
 /** The operations of a batch. */

@@ -143,7 +143,7 @@ export class EntryReader {
       );
     }
     const body = this.body(user, client, run);
-    // The body of a whole segment is its lines, which its MD5 has proved.
+    // The body of a whole segment is its lines, which its checksum has shown.
     if (first < last) return body;
     return body instanceof Promise
       ? body.then((payload) => lineOf(client, first, payload))

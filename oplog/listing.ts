@@ -96,7 +96,7 @@ export class Listing {
     if (sequence === undefined || sequence.end < name.first) return false;
     for (const piece of sequence.within(name)) {
       const runs = isOverlap(piece) ? piece.runs : [piece];
-      if (runs.some((run) => isSame(run, name))) return true;
+      if (runs.some((run) => byName(run, name) === 0)) return true;
     }
     return false;
   }
@@ -112,7 +112,7 @@ export class Listing {
   extend(name: ObjectName, size: number): boolean {
     const sequence = this.clients.get(name.client);
     const follows = sequence === undefined ? name.first === 0 : sequence.endsBefore(name.first);
-    if (follows) this.#add(name, name.md5, size);
+    if (follows) this.#add(name.client, runOf(name, size));
     return follows;
   }
 
@@ -123,9 +123,8 @@ export class Listing {
   appended(name: ObjectName, size: number): Listing {
     if (this.#erasedAt !== undefined) this.#leftovers++;
     else if (!this.has(name) && !this.extend(name, size)) {
-      const { client, first, last, md5 } = name;
-      const runs = this.clients.get(client)?.runs ?? [];
-      return this.#with(client, sequenceOf([...runs, { first, last, md5, size }].sort(byName)));
+      const runs = this.clients.get(name.client)?.runs ?? [];
+      return this.#with(name.client, sequenceOf([...runs, runOf(name, size)].sort(byName)));
     }
     return this;
   }
@@ -191,7 +190,7 @@ export class Listing {
   #take({ name, size }: StoredObject): void {
     const parts = parseName(name);
     if (parts !== undefined) {
-      this.#add(parts, copyOf(parts.md5), size);
+      this.#add(parts.client, runOf(parts, size, copyOf));
       return;
     }
     const marker = parseMarker(name);
@@ -215,15 +214,15 @@ export class Listing {
     this.#bytes = 0;
   }
 
-  #add({ client, first, last }: ObjectName, md5: string, size: number): void {
+  #add(client: string, run: Run): void {
     let sequence = this.clients.get(client);
     if (sequence === undefined) {
       sequence = new Sequence();
       this.clients.set(client, sequence);
     }
-    sequence.add({ first, last, md5, size });
+    sequence.add(run);
     this.#runs++;
-    this.#bytes += size;
+    this.#bytes += run.size;
   }
 }
 
@@ -260,12 +259,18 @@ function runsOf(sequence: Sequence | undefined): number {
   return sequence?.runs.length ?? 0;
 }
 
-function isSame(a: Omit<Run, "size">, b: Omit<Run, "size">): boolean {
-  return a.first === b.first && a.last === b.last && a.md5 === b.md5;
+function keyOf({ first, last, md5, crc32 = "" }: Run): string {
+  return `${first}-${last}.${md5}.${crc32}`;
 }
 
-function keyOf({ first, last, md5 }: Run): string {
-  return `${first}-${last}.${md5}`;
+/** @param own what is kept of a text in the name */
+function runOf(
+  { first, last, md5, crc32 }: ObjectName,
+  size: number,
+  own = (text: string) => text,
+): Run {
+  if (crc32 === undefined) return { first, last, md5: own(md5), size };
+  return { first, last, md5: own(md5), crc32: own(crc32), size };
 }
 
 /**

@@ -4,32 +4,32 @@
  *     [PUBLIC_KEY]  .[CLIENT_ID]              .[OPERATION_INDEX] .[PAYLOAD_MD5_HASH]
  *     Zk3v…43 chars .5f0c1a52-…-36 chars      .0000000000000007  .9e107d9d372bb6826bd81d3542a419d6
  *
- * A segment, which holds several operations, has the first and the last index:
+ * A segment, which holds several operations, has the first and the last index, and a CRC-32 at its
+ * end. Segments that were stored before there was one go without:
  *
- *     [PUBLIC_KEY]  .[CLIENT_ID] .[FIRST]         -[LAST]           .[MD5]
- *     Zk3v…43 chars .5f0c1a52-…  .0000000000000007-0000000000000011 .5eb63bbbe01eeed093cb22bb8f5acdc3
+ *     [PUBLIC_KEY]  .[CLIENT_ID] .[FIRST]         -[LAST]           .[MD5]         .[CRC32]
+ *     Zk3v…43 chars .5f0c1a52-…  .0000000000000007-0000000000000011 .5eb63bbb…dcc3 .0d4a1185
  *
  * Indexes are padded to 16 digits, so that the byte order of names is the order of operations. Of
  * the objects that begin at one index, segments come before single operations, in order of length.
  */
 import { CLIENT_ID } from "../protocol/ids.ts";
+import type { Checksums } from "./checksums.ts";
 
 /** A user: base64url of the SHA-256 of the public key in SPKI DER, made by `sync/public-key.ts`. */
 export type Fingerprint = string & { readonly brand: unique symbol };
 
 /** The parts of an object's name. `first` and `last` are the operation indexes it holds. */
-export interface ObjectName {
+export interface ObjectName extends Checksums {
   readonly user: Fingerprint;
   /** A UUID in lower case. */
   readonly client: string;
   readonly first: number;
   readonly last: number;
-  /** MD5 of the object's body, in lower-case hex. */
-  readonly md5: string;
 }
 
 const pattern = new RegExp(
-  `^([A-Za-z0-9_-]{43})\\.(${CLIENT_ID})\\.([0-9]{16})(?:-([0-9]{16}))?\\.([0-9a-f]{32})$`,
+  `^([A-Za-z0-9_-]{43})\\.(${CLIENT_ID})\\.([0-9]{16})(?:-([0-9]{16}))?\\.([0-9a-f]{32})(?:\\.([0-9a-f]{8}))?$`,
 );
 
 /**
@@ -45,21 +45,24 @@ export type Marker =
 const markerPattern = /^([A-Za-z0-9_-]{43})\.(?:signed|erased\.([0-9]{16}))$/;
 
 /** The name of an object: a segment where it holds more than one operation. */
-export function formatName({ user, client, first, last, md5 }: ObjectName): string {
+export function formatName({ user, client, first, last, md5, crc32 }: ObjectName): string {
   const indexes = first === last ? padded(first) : `${padded(first)}-${padded(last)}`;
-  return `${user}.${client}.${indexes}.${md5}`;
+  const name = `${user}.${client}.${indexes}.${md5}`;
+  return crc32 === undefined ? name : `${name}.${crc32}`;
 }
 
 /** The parts of a name; `undefined` for a name that `formatName` does not make. */
 export function parseName(text: string): ObjectName | undefined {
-  const [, user, client, firstDigits, lastDigits, md5] = pattern.exec(text) ?? [];
+  const [, user, client, firstDigits, lastDigits, md5, crc32] = pattern.exec(text) ?? [];
   if (user === undefined || client === undefined || md5 === undefined) return undefined;
   const first = Number(firstDigits);
   const last = lastDigits === undefined ? first : Number(lastDigits);
   if (!Number.isSafeInteger(first) || !Number.isSafeInteger(last)) return undefined;
   // A segment of one operation would be another name for the same thing.
   if (lastDigits !== undefined && last <= first) return undefined;
-  return isFingerprint(user) ? { user, client, first, last, md5 } : undefined;
+  if (!isFingerprint(user)) return undefined;
+  if (crc32 === undefined) return { user, client, first, last, md5 };
+  return lastDigits === undefined ? undefined : { user, client, first, last, md5, crc32 };
 }
 
 /** The name of a marker's object. */

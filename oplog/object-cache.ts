@@ -1,5 +1,6 @@
 import { LRUCache } from "lru-cache";
-import { type Driver, md5Of, type ObjectMissing, ObjectUnreadable } from "../storage/driver.ts";
+import { type Driver, type ObjectMissing, ObjectUnreadable } from "../storage/driver.ts";
+import { isIntact } from "./checksums.ts";
 import { formatName, type ObjectName } from "./names.ts";
 import type { Telemetry } from "./telemetry.ts";
 
@@ -9,7 +10,7 @@ export class ObjectDamaged extends Error {
   readonly object: string;
   constructor(
     object: string,
-    fault = "does not have the MD5 that its name says",
+    fault = "does not have the checksum that its name says",
     options?: ErrorOptions,
   ) {
     super(`the object ${object} ${fault}; restore it from a backup`, options);
@@ -124,13 +125,13 @@ export class ObjectCache {
     await this.#driver.delete(name);
   }
 
-  async #read(text: string, { md5, size }: SizedName, keep: boolean): Promise<Uint8Array> {
-    const body = await this.#driver.get(text, size).catch((error: unknown) => {
+  async #read(text: string, name: SizedName, keep: boolean): Promise<Uint8Array> {
+    const body = await this.#driver.get(text, name.size).catch((error: unknown) => {
       if (!(error instanceof ObjectUnreadable)) throw error;
       this.#telemetry.count("object_cache", "damaged");
       throw new ObjectDamaged(text, "cannot be read", { cause: error });
     });
-    if (md5Of(body) !== md5) {
+    if (!isIntact(body, name)) {
       this.#telemetry.count("object_cache", "damaged");
       throw new ObjectDamaged(text);
     }

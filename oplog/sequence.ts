@@ -1,3 +1,5 @@
+import type { Checksums } from "./checksums.ts";
+
 /** The operation indexes `first` to `last`, both included. */
 export interface Span {
   readonly first: number;
@@ -9,9 +11,8 @@ export function lengthOf({ first, last }: Span): number {
   return last - first + 1;
 }
 
-/** One stored object of a client: the operations it holds, its hash, and its size in bytes. */
-export interface Run extends Span {
-  readonly md5: string;
+/** One stored object of a client: the operations it holds, its checksums, and its size in bytes. */
+export interface Run extends Span, Checksums {
   readonly size: number;
 }
 
@@ -158,12 +159,16 @@ export class Sequence {
 }
 
 /** The byte order of the names of two runs of one client. */
-export function byName(a: Run, b: Run): number {
+export function byName(a: Span & Checksums, b: Span & Checksums): number {
   if (a.first !== b.first) return a.first - b.first;
   const [aSegment, bSegment] = [a.last > a.first, b.last > b.first];
   if (aSegment !== bSegment) return aSegment ? -1 : 1;
   if (a.last !== b.last) return a.last - b.last;
-  return a.md5 < b.md5 ? -1 : a.md5 > b.md5 ? 1 : 0;
+  return byText(a.md5, b.md5) || byText(a.crc32 ?? "", b.crc32 ?? "");
+}
+
+function byText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 /** True when operations are missing from a sequence that were in an earlier one. */

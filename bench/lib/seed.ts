@@ -1,6 +1,7 @@
 /** Logs that are in storage before the measurement begins. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { segmentChecksums } from "../../oplog/checksums.ts";
 import { formatName } from "../../oplog/names.ts";
 import { formatLine } from "../../protocol/ndjson.ts";
 import { type Driver, md5Of } from "../../storage/driver.ts";
@@ -52,7 +53,7 @@ export function* segments(
       bytes += line.length;
     }
     const body = Buffer.from(lines.join(""));
-    const name = { user, client: SEEDER, first, last: index - 1, md5: md5Of(body) };
+    const name = { user, client: SEEDER, first, last: index - 1, ...segmentChecksums(body) };
     yield { name: formatName(name), body };
     first = index;
   }

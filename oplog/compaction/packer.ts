@@ -1,4 +1,5 @@
-import { md5Of, ObjectMissing, StorageFull } from "../../storage/driver.ts";
+import { ObjectMissing, StorageFull } from "../../storage/driver.ts";
+import { segmentChecksums } from "../checksums.ts";
 import { type Entry, EntryReader, type ForkListener } from "../entries.ts";
 import type { ListingCache } from "../listing-cache.ts";
 import { type Fingerprint, formatName, type ObjectName } from "../names.ts";
@@ -221,7 +222,7 @@ export class Packer {
     const body = Buffer.concat(lines);
     const [first, last] = [entries.at(0)?.first, entries.at(-1)?.last];
     if (first === undefined || last === undefined) throw new TypeError("there is nothing to pack");
-    const run = { first, last, md5: md5Of(body), size: body.byteLength };
+    const run = { first, last, ...segmentChecksums(body), size: body.byteLength };
     const name = { user, client, ...run };
     // Throws unless it holds exactly the operations that its name promises.
     new Segment(name, body);

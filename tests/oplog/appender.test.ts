@@ -132,7 +132,7 @@ describe("the log", () => {
       `{"client_id":"${a}","operation_index":1,"payload":"one"}\n` +
       `{"client_id":"${a}","operation_index":2,"payload":"\\"two\\"\\n"}\n`;
     assert.equal(Buffer.from(await storage.get(segment ?? "")).toString(), lines);
-    assert.match(segment ?? "", /\.0000000000000001-0000000000000002\.[0-9a-f]{32}$/);
+    assert.match(segment ?? "", /\.0000000000000001-0000000000000002\.[0-9a-f]{32}\.[0-9a-f]{8}$/);
     assert.equal(await objects(), 2);
   });
 

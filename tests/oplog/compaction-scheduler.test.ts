@@ -99,6 +99,18 @@ describe("compaction", () => {
     assert.deepEqual(await read(), expected(6));
   });
 
+  it("keeps one of two equal segments of which an earlier version stored one, without a CRC-32", async () => {
+    const whole = await store(0, ...Array.from({ length: 4 }, (_, i) => `payload ${i}`));
+    await storage.put(whole.slice(0, whole.lastIndexOf(".")), await storage.get(whole));
+    await store(4, "payload 4");
+    const one = instance();
+    assert.deepEqual(await read(one), expected(5));
+    await one.compactor.compact(user);
+    assert.deepEqual(await spans(), ["0-3", "4"]);
+    assert.deepEqual(await read(one), expected(5));
+    assert.deepEqual(await read(), expected(5));
+  });
+
   it("stores and deletes nothing where a segment has other lines than its name promises", async () => {
     const body = encodeSegment(a, 0, ["payload 0", "payload 1", "one too many"]);
     const name = formatName({ user, client: a, first: 0, last: 1, md5: md5Of(body) });

@@ -37,11 +37,17 @@ const span = fc.oneof(
     .map(([a, b]) => ({ first: Math.min(a, b), last: Math.max(a, b) })),
 );
 
+const crc32 = fc
+  .uint8Array({ minLength: 4, maxLength: 4 })
+  .map((bytes) => Buffer.from(bytes).toString("hex"));
+
 function nameOf(users: fc.Arbitrary<Fingerprint>, clients = client): fc.Arbitrary<ObjectName> {
-  return fc.record({ user: users, client: clients, span, md5 }).map(({ span, ...name }) => ({
-    ...name,
-    ...span,
-  }));
+  return fc
+    .record({ user: users, client: clients, span, md5, crc32: fc.option(crc32) })
+    .map(({ span, crc32, ...name }) => {
+      const isSegment = span.first < span.last;
+      return { ...name, ...span, ...(isSegment && crc32 !== null && { crc32 }) };
+    });
 }
 
 const USER = "Zk3vN0s-xA_b9cD1eF2gH3iJ4kL5mN6oP7qR8sT9uV0";
@@ -50,7 +56,8 @@ const INDEX = "0000000000000007";
 const MD5 = "9e107d9d372bb6826bd81d3542a419d6";
 const NAME = `${USER}.${CLIENT}.${INDEX}.${MD5}`;
 const LAST = "0000000000000011";
-const SEGMENT = `${USER}.${CLIENT}.${INDEX}-${LAST}.${MD5}`;
+const CRC32 = "0d4a1185";
+const SEGMENT = `${USER}.${CLIENT}.${INDEX}-${LAST}.${MD5}.${CRC32}`;
 
 describe("object names", () => {
   it("are the user's fingerprint, the client, the padded index and the MD5", () => {
@@ -59,10 +66,18 @@ describe("object names", () => {
     assert.equal(name && formatName(name), NAME);
   });
 
-  it("of segments have the first and the last index", () => {
+  it("of segments have the first and the last index, and the CRC-32", () => {
     const name = parseName(SEGMENT);
-    assert.deepEqual(name, { user: USER, client: CLIENT, first: 7, last: 11, md5: MD5 });
+    const parts = { user: USER, client: CLIENT, first: 7, last: 11, md5: MD5, crc32: CRC32 };
+    assert.deepEqual(name, parts);
     assert.equal(name && formatName(name), SEGMENT);
+  });
+
+  it("of segments may lack the CRC-32, as earlier versions stored them", () => {
+    const text = SEGMENT.replace(`.${CRC32}`, "");
+    const name = parseName(text);
+    assert.deepEqual(name, { user: USER, client: CLIENT, first: 7, last: 11, md5: MD5 });
+    assert.equal(name && formatName(name), text);
   });
 
   it("come back from text as they went in", () => {
@@ -78,9 +93,12 @@ describe("object names", () => {
       const someName = nameOf(fc.constant(user), fc.oneof(client, fc.constantFrom(CLIENT)));
       // Often equal in the first parts, so that the later parts decide.
       const alike = fc
-        .tuple(someName, someName)
-        .map(([a, b]) => [a, { ...b, client: a.client, first: a.first }] as const)
-        .filter(([, { first, last }]) => first <= last);
+        .tuple(someName, someName, fc.boolean())
+        .map(([a, b, isSame]) => {
+          const same = { client: a.client, first: a.first };
+          return [a, { ...b, ...same, ...(isSame && { last: a.last, md5: a.md5 }) }] as const;
+        })
+        .filter(([, { first, last, crc32 }]) => first < last || (first === last && !crc32));
       return fc.oneof(fc.tuple(someName, someName), alike);
     });
     fc.assert(
@@ -94,7 +112,8 @@ describe("object names", () => {
           single(a) - single(b) ||
           Math.sign(a.last - b.last) ||
           // Two payloads under one index are in the order of their hashes.
-          Buffer.compare(Buffer.from(a.md5), Buffer.from(b.md5));
+          Buffer.compare(Buffer.from(a.md5), Buffer.from(b.md5)) ||
+          Buffer.compare(Buffer.from(a.crc32 ?? ""), Buffer.from(b.crc32 ?? ""));
         assert.equal(byName, expected);
       }),
     );
@@ -124,6 +143,12 @@ describe("object names", () => {
     ["an MD5 that is one digit long", `${NAME}0`],
     ["no MD5", `${USER}.${CLIENT}.${INDEX}`],
     ["a further part", `${NAME}.tmp`],
+    ["a CRC-32 of a single operation", `${NAME}.${CRC32}`],
+    ["a CRC-32 in upper case", SEGMENT.replace(CRC32, CRC32.toUpperCase())],
+    ["a CRC-32 that is one digit short", SEGMENT.slice(0, -1)],
+    ["a CRC-32 that is one digit long", `${SEGMENT}0`],
+    ["no MD5 before the CRC-32", SEGMENT.replace(`.${MD5}`, "")],
+    ["a second CRC-32", `${SEGMENT}.${CRC32}`],
     ["a trailing dot", `${NAME}.`],
     ["a trailing newline", `${NAME}\n`],
     ["a trailing space", `${NAME} `],

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { OperationGap } from "../../oplog/append-plan.ts";
+import { segmentChecksums } from "../../oplog/checksums.ts";
 import { formatName, type ObjectName } from "../../oplog/names.ts";
 import { ObjectDamaged } from "../../oplog/object-cache.ts";
 import { encodeSegment, Segment, SegmentMalformed } from "../../oplog/segment.ts";
-import { md5Of } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { fingerprintOf } from "../../sync/public-key.ts";
 import { type Operation, serveHere, sync } from "../support/http.ts";
@@ -39,7 +39,12 @@ const payloads = fc.array(payload, { minLength: 2, maxLength: 8 });
 const first = fc.oneof(fc.nat(1000), fc.constant(Number.MAX_SAFE_INTEGER - 7));
 
 function nameFor(first: number, count: number, body: Uint8Array, of = user): ObjectName {
-  return { user: of, client, first, last: first + count - 1, md5: md5Of(body) };
+  return { user: of, client, first, last: first + count - 1, ...segmentChecksums(body) };
+}
+
+/** The name that earlier versions stored a segment under. */
+function withoutCrc32({ crc32: _, ...name }: ObjectName): ObjectName {
+  return name;
 }
 
 describe("a segment", () => {
@@ -109,41 +114,45 @@ describe("a damaged segment", () => {
   const some = ["zero", "one \n", "two"];
   const body = encodeSegment(client, 0, some);
 
-  it("is detected whichever of its bytes has changed, and none of it is used", async () => {
-    const name = nameFor(0, some.length, body);
-    for (let at = 0; at < body.byteLength; at++) {
-      const driver = new MemoryDriver();
-      const damaged = body.slice();
-      damaged[at] = (damaged[at] ?? 0) ^ (1 << (at % 8));
-      await driver.put(formatName(name), damaged);
-      const objects = objectsOn(driver, 1000);
-      const log = logOver(listingsOn(driver), objects);
-      await assert.rejects(objects.get(name), ObjectDamaged);
-      // Read whole, in part, and compared with a retry.
-      const others = [-1, 0, 1].map(
-        (known) => [known, logOver(listingsOn(driver), objects)] as const,
-      );
-      for (const [known, log] of others) {
-        const reading = await log.read(user, new Map([[client, known]]));
-        await assert.rejects(operationsOf(reading), ObjectDamaged);
-        assert.deepEqual(await operationsOf(await reading.again()), []);
+  const names = {
+    "with a CRC-32 in its name": nameFor(0, some.length, body),
+    "without a CRC-32": withoutCrc32(nameFor(0, some.length, body)),
+  };
+  for (const [which, name] of Object.entries(names)) {
+    it(`is detected whichever of its bytes has changed, and none of it is used: ${which}`, async () => {
+      for (let at = 0; at < body.byteLength; at++) {
+        const driver = new MemoryDriver();
+        const damaged = body.slice();
+        damaged[at] = (damaged[at] ?? 0) ^ (1 << (at % 8));
+        await driver.put(formatName(name), damaged);
+        const objects = objectsOn(driver, 1000);
+        const log = logOver(listingsOn(driver), objects);
+        await assert.rejects(objects.get(name), ObjectDamaged);
+        // Read whole, in part, and compared with a retry.
+        const others = [-1, 0, 1].map(
+          (known) => [known, logOver(listingsOn(driver), objects)] as const,
+        );
+        for (const [known, log] of others) {
+          const reading = await log.read(user, new Map([[client, known]]));
+          await assert.rejects(operationsOf(reading), ObjectDamaged);
+          assert.deepEqual(await operationsOf(await reading.again()), []);
+        }
+        // Nothing of it counts as stored: the operations are asked for again.
+        await assert.rejects(log.append(user, client, 1, ["one \n"]), OperationGap);
       }
-      // Nothing of it counts as stored: the operations are asked for again.
-      await assert.rejects(log.append(user, client, 1, ["one \n"]), OperationGap);
-    }
-  });
+    });
 
-  it("is detected when it was truncated or has grown", async () => {
-    const name = nameFor(0, some.length, body);
-    for (const damaged of [
-      ...[0, 1, body.byteLength - 1].map((end) => body.slice(0, end)),
-      Buffer.concat([body, body]),
-    ]) {
-      const driver = new MemoryDriver();
-      await driver.put(formatName(name), damaged);
-      await assert.rejects(objectsOn(driver).get(name), ObjectDamaged);
-    }
-  });
+    it(`is detected when it was truncated or has grown: ${which}`, async () => {
+      for (const damaged of [
+        ...[0, 1, body.byteLength - 1].map((end) => body.slice(0, end)),
+        Buffer.concat([body, body]),
+      ]) {
+        const driver = new MemoryDriver();
+        await driver.put(formatName(name), damaged);
+        await assert.rejects(objectsOn(driver).get(name), ObjectDamaged);
+      }
+    });
+  }
 
   it("breaks off a response before its lines", async () => {
     const key = newUser().base64;

@@ -11,16 +11,25 @@ const client = newClient();
 
 const md5 = fc.constantFrom("0", "7", "a", "f").map((digit) => digit.repeat(32));
 const run: fc.Arbitrary<Run> = fc
-  .record({ first: fc.nat(30), length: fc.constantFrom(1, 1, 1, 2, 3, 8), md5, size: fc.nat(1000) })
-  .map(({ first, length, md5, size }) => ({ first, last: first + length - 1, md5, size }));
+  .record({
+    first: fc.nat(30),
+    length: fc.constantFrom(1, 1, 1, 2, 3, 8),
+    md5,
+    crc32: fc.constantFrom(undefined, "00000000", "ffffffff"),
+    size: fc.nat(1000),
+  })
+  .map(({ first, length, md5, crc32, size }) => {
+    const of = length > 1 && crc32 !== undefined ? { md5, crc32 } : { md5 };
+    return { first, last: first + length - 1, ...of, size };
+  });
 
 /** Runs as storage may list them: any may overlap, and no name is there twice. */
 const runs = fc
   .uniqueArray(run, { selector: nameOf, maxLength: 30 })
   .map((some) => some.toSorted(byName));
 
-function nameOf({ first, last, md5 }: Run): string {
-  return formatName({ user, client, first, last, md5 });
+function nameOf(run: Run): string {
+  return formatName({ user, client, ...run });
 }
 
 function sequenceOf(some: readonly Run[]): Sequence {

@@ -1,6 +1,7 @@
 /** Logs without a server: what is stored, and processes that use it. */
 
 import { Appender } from "../../oplog/appender.ts";
+import { segmentChecksums } from "../../oplog/checksums.ts";
 import {
   CompactionScheduler,
   type CompactionSchedulerOptions,
@@ -133,7 +134,8 @@ export async function storeRun(
   const single = new TextEncoder().encode(payloads[0]);
   const body = payloads.length === 1 ? single : encodeSegment(client, first, payloads);
   const last = first + payloads.length - 1;
-  const name = formatName({ user, client, first, last, md5: md5Of(body) });
+  const checksums = payloads.length === 1 ? { md5: md5Of(body) } : segmentChecksums(body);
+  const name = formatName({ user, client, first, last, ...checksums });
   await driver.put(name, body);
   return name;
 }
