@@ -15,10 +15,11 @@ import { inTurns, type Print } from "./runner/turns.ts";
 
 type Run = (files: readonly string[], print: Print) => Promise<Result>;
 
+/** The one that ends first comes first, because their output is printed one after the other. */
 const runtimes: ReadonlyMap<string, Run> = new Map([
-  ["node", runOnNode],
   ["bun", runOnBun],
   ["deno", runOnDeno],
+  ["node", runOnNode],
 ]);
 
 const args = process.argv.slice(2);

@@ -42,19 +42,23 @@ function width(cell: string | undefined): number {
 
 /** A line for each reason. A reason that one runtime gives for a test holds on the others, too. */
 function skipLines(results: readonly Result[]): string[] {
-  const reasons = new Map<string, string>();
+  const given = new Map<string, string>();
   for (const { test, reason } of results.flatMap(({ skipped }) => skipped)) {
-    if (reason !== undefined) reasons.set(test, reason);
+    if (reason !== undefined) given.set(test, reason);
   }
-  return results.flatMap(({ runtime, skipped }) => {
-    const counts = new Map<string, number>();
+  const counts = new Map<string, Map<string, number>>();
+  for (const { runtime, skipped } of results) {
     for (const { test } of skipped) {
-      const reason = reasons.get(test) ?? test;
-      counts.set(reason, (counts.get(reason) ?? 0) + 1);
+      const reason = given.get(test) ?? test;
+      const runtimes = counts.get(reason) ?? new Map<string, number>();
+      counts.set(reason, runtimes.set(runtime, (runtimes.get(runtime) ?? 0) + 1));
     }
-    return [...counts].map(([reason, count]) => {
-      return `skipped on ${runtime}: ${reason}${count > 1 ? ` (${count} tests)` : ""}`;
+  }
+  return [...counts].map(([reason, runtimes]) => {
+    const places = [...runtimes].map(([runtime, count]) => {
+      return count > 1 ? `${runtime} (${count} tests)` : runtime;
     });
+    return `skipped on ${places.join(", ")}: ${reason}`;
   });
 }
 
