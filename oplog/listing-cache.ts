@@ -232,8 +232,8 @@ export class ListingCache {
       }
       const load = this.#loads.get(user);
       if (load === undefined) return this.#load(user);
-      if (isNewEnough(load)) return load.listing;
-      // It began too early for this caller, and there is one load per user at a time.
+      if (load.cacheable && isNewEnough(load)) return load.listing;
+      // It may lack what this caller has to be shown, and there is one load per user at a time.
       await Promise.allSettled([load.listing]);
     }
   }

@@ -53,8 +53,11 @@ describe("the objects of one client", () => {
     await held;
     await put(2, "two");
     assert.equal(nextOf(await listings.freshOf(user, client)), 3);
+    // Nor is it handed out to those who ask before it ends.
+    const meanwhile = listings.get(user);
     go();
     await early;
+    assert.equal(nextOf(await meanwhile), 3);
     assert.equal(nextOf(await listings.get(user)), 3);
   });
 
