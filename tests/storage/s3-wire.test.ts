@@ -8,6 +8,7 @@ import { fingerprintOf } from "../../sync/public-key.ts";
 import { type CountingProxy, countingProxy } from "../support/counting-proxy.ts";
 import { sync } from "../support/http.ts";
 import { storeEach } from "../support/logs.ts";
+import { onlyOn } from "../support/one-runtime.ts";
 import { runToEnd, type ServerProcess, startServer } from "../support/process.ts";
 import { newPlace, s3, skipS3 } from "../support/s3.ts";
 import { postRaw, settled, until } from "../support/socket.ts";
@@ -44,7 +45,8 @@ if (s3 !== undefined && target?.startsWith("http://")) {
     proxy.meddleAnswer = (_seen, answer) => answer;
   });
 
-  describe("the requests to S3", () => {
+  const { skip, note } = onlyOn("Deno", "which requests are made does not depend on the runtime");
+  describe(`the requests to S3${note}`, { skip }, () => {
     let place: string;
     let server: ServerProcess;
     const start = async (settings: Record<string, string> = {}) => {

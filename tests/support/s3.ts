@@ -1,5 +1,7 @@
 import { it } from "node:test";
+import { DeleteObjectsCommand, paginateListObjectsV2 } from "@aws-sdk/client-s3";
 import { findS3, newPrefix } from "../../bench/lib/s3.ts";
+import { openClient } from "../../storage/s3-client.ts";
 
 /** A bucket to test with: see `findS3`. */
 export const s3 = findS3();
@@ -14,4 +16,22 @@ export function skipS3(): void {
 export function newPlace(): string {
   if (s3 === undefined) throw new Error("there is no S3 server to test with");
   return newPrefix(s3);
+}
+
+/** Deletes all objects of a place, many with each request. */
+export async function removePlace(place: string): Promise<void> {
+  const { host: Bucket, pathname } = new URL(place);
+  const client = await openClient({});
+  for await (const { Contents = [] } of paginateListObjectsV2(
+    { client },
+    { Bucket, Prefix: `${pathname.slice(1)}/` },
+  )) {
+    const Objects = Contents.map(({ Key }) => ({ Key }));
+    if (Objects.length === 0) continue;
+    const { Errors = [] } = await client.send(
+      new DeleteObjectsCommand({ Bucket, Delete: { Objects, Quiet: true } }),
+    );
+    if (Errors.length > 0) throw new Error(`${place}: ${Errors[0]?.Message}`);
+  }
+  client.destroy();
 }
