@@ -109,7 +109,7 @@ describe("a client, while its server answers", () => {
         { clock },
       );
       const { client } = app;
-      const { lost, end } = startDeadline(`the calls of a client end: ${what}`);
+      const { lost, end } = startDeadline(() => `the calls of a client end: ${what}`);
       try {
         await client.append("zero");
         await Promise.race([lost, client.sync()]);

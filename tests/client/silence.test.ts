@@ -65,7 +65,7 @@ describe("a server that falls silent", () => {
         await new Promise((resolve) => setTimeout(resolve, 20));
         collectGarbage();
       }
-      const { lost, end } = startDeadline("the client closes");
+      const { lost, end } = startDeadline(() => "the client closes");
       await Promise.race([lost, client.close()]);
       end();
       await until(() => server.connections.size === 0);

@@ -41,6 +41,8 @@ async function runBundles(sources: ReadonlyMap<string, string>, print: Print): P
   const failures: string[] = [];
   /** What each file has printed: it says why one did not load. */
   const printed = new Map<string, string>();
+  /** The tests of each file that have begun and not ended, each after the suite around it. */
+  const running = new Map<string, string[]>();
   let passed = 0;
   let column = 0;
   const sourceOf = (file = "") => sources.get(file) ?? file;
@@ -52,6 +54,11 @@ async function runBundles(sources: ReadonlyMap<string, string>, print: Print): P
     failures.push(text);
     dot("X");
   };
+  const end = ({ name, file }: { readonly name: string; readonly file?: string }) => {
+    const names = running.get(sourceOf(file)) ?? [];
+    const at = names.lastIndexOf(name);
+    if (at !== -1) running.set(sourceOf(file), names.toSpliced(at, 1));
+  };
   // The bundles need no tsx, which each process would load again.
   process.execArgv = ["--enable-source-maps"];
 
@@ -62,7 +69,11 @@ async function runBundles(sources: ReadonlyMap<string, string>, print: Print): P
   })) {
     if (type === "test:stdout" || type === "test:stderr") {
       printed.set(data.file, (printed.get(data.file) ?? "") + data.message);
+    } else if (type === "test:dequeue") {
+      const file = sourceOf(data.file);
+      if (data.name !== data.file) running.set(file, [...(running.get(file) ?? []), data.name]);
     } else if (type === "test:pass") {
+      end(data);
       const skip = data.skip ?? data.todo ?? false;
       if (skip !== false) {
         skipped.push({ test: data.name, reason: skip === true || skip === "" ? undefined : skip });
@@ -77,12 +88,18 @@ async function runBundles(sources: ReadonlyMap<string, string>, print: Print): P
         dot(".");
       }
     } else if (type === "test:fail") {
+      end(data);
       const error: Error & { failureType?: unknown } = data.details.error;
       // A suite fails with a test in it, which was counted.
       if (error.failureType === "subtestsFailed") continue;
-      const output = data.name === data.file ? (printed.get(data.name) ?? "") : "";
+      const isFile = data.name === data.file;
+      const output = isFile ? (printed.get(data.name) ?? "") : "";
+      // It was ended, or ended itself, in the middle of a test.
+      const within = isFile
+        ? (running.get(sourceOf(data.name)) ?? []).map((name) => ` > ${name}`)
+        : [];
       fail(
-        sourceOf(data.name),
+        `${sourceOf(data.name)}${within.join("")}`,
         `${sourceOf(data.name)}\n${sourceOf(data.file)}\n${output}${inspect(error.cause ?? error)}`,
       );
     }

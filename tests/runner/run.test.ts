@@ -28,6 +28,13 @@ const FILES = {
     import { it } from "node:test";
     throw new Error("cannot load");
     it("is never reached", () => {});`,
+  "ending.test.ts": `
+    import { describe, it } from "node:test";
+    describe("a suite", () => {
+      it("passes", () => {});
+      it("ends the process", () => new Promise(() => setTimeout(() => process.exit(3), 500)));
+      it("is never reached", () => {});
+    });`,
   "empty.test.ts": "export {};",
   "package.json": `{ "type": "module" }`,
 };
@@ -68,21 +75,27 @@ describe("tests/run.ts", () => {
     assert.match(stdout, /^failed on Node \S+: \S+unloadable\.test\.ts$/m);
   });
 
+  it("says in which test a file ended on Node", async () => {
+    const { code, stdout } = await run("node", "ending.test.ts");
+    assert.equal(code, 1, stdout);
+    assert.match(stdout, /^failed on Node \S+: \S+ending\.test\.ts > a suite > ends the process$/m);
+  });
+
   it("fails when no test runs", async () => {
     const { code, stdout } = await run("empty.test.ts");
     assert.equal(code, 1, stdout);
     assert.match(stdout, /^0 passed, [1-9]\d* failed, 0 skipped$/m);
   });
 
-  function run(...names: string[]) {
+  function run(...args: string[]) {
     // Within a test, Node's runner would report to the runner around it.
     const { NODE_TEST_CONTEXT: _, ...env } = process.env;
-    const files = names.map((name) => join(folder.path, name));
+    const places = args.map((arg) => (arg in FILES ? join(folder.path, arg) : arg));
     return new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {
       const child = execFile(
         process.execPath,
-        ["--import", "tsx", join("tests", "run.ts"), ...files],
-        { cwd: projectFolder, env },
+        ["--import", "tsx", join("tests", "run.ts"), ...places],
+        { cwd: projectFolder, env, timeout: 300_000 },
         (_error, stdout, stderr) => resolve({ code: child.exitCode ?? -1, stdout, stderr }),
       );
     });

@@ -9,11 +9,11 @@ export interface Deadline {
   readonly end: () => void;
 }
 
-export function startDeadline(what: string): Deadline {
+export function startDeadline(what: () => string): Deadline {
   let end: () => void = () => undefined;
   const lost = new Promise<never>((_resolve, reject) => {
     const timer = setTimeout(() => {
-      reject(new Error(`waited for ${DEADLINE_MS / 1000} s: ${what}`));
+      reject(new Error(`waited for ${DEADLINE_MS / 1000} s: ${what()}`));
     }, DEADLINE_MS);
     // A deadline alone must not keep the process running.
     timer.unref();
@@ -21,4 +21,14 @@ export function startDeadline(what: string): Deadline {
   });
   lost.catch(() => undefined);
   return { lost, end };
+}
+
+/** What a promise resolves to. Rejects, with what was waited for, if that takes too long. */
+export async function inTime<Value>(promise: Promise<Value>, what: () => string): Promise<Value> {
+  const { lost, end } = startDeadline(what);
+  try {
+    return await Promise.race([promise, lost]);
+  } finally {
+    end();
+  }
 }

@@ -90,7 +90,7 @@ export function gate(): { readonly opened: Promise<void>; readonly open: () => v
   const passed = new Promise<void>((resolve) => {
     open = resolve;
   });
-  const { lost, end } = startDeadline("a gate was not opened");
+  const { lost, end } = startDeadline(() => "a gate was not opened");
   const opened = Promise.race([passed.finally(end), lost]);
   // It may be that nothing waits for it.
   opened.catch(() => undefined);

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { inTime } from "./deadline.ts";
 
 export const projectFolder = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -49,7 +50,7 @@ export async function startServer(
 ): Promise<ServerProcess> {
   const { child, output } = run(program, args, { PORT: "0", ...NO_LIMITS, ...settings });
   const ended = once(child, "close");
-  const url = await new Promise<string>((resolve, reject) => {
+  const listening = new Promise<string>((resolve, reject) => {
     const look = () => {
       const found = /listens on ((?:http:\/|unix:)\/\S+?),/.exec(output())?.[1];
       if (found !== undefined) resolve(found);
@@ -57,6 +58,7 @@ export async function startServer(
     child.stdout?.on("data", look);
     child.once("close", (code) => reject(new Error(`it ended with ${code}: ${output()}`)));
   });
+  const url = await inTime(listening, () => `the server listens: ${output()}`);
   return {
     url,
     port: Number(new URL(url).port),
@@ -65,7 +67,7 @@ export async function startServer(
     end: async (signal) => {
       // Not child.kill: Deno then reports the signal, whatever code the process ended with.
       process.kill(child.pid ?? 0, signal);
-      const [code, by] = await ended;
+      const [code, by] = await inTime(ended, () => `the server ends by ${signal}: ${output()}`);
       return code ?? by;
     },
   };
@@ -77,8 +79,8 @@ export async function runToEnd(
   settings: Readonly<Record<string, string>> = {},
   program = fromSource,
 ): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  const { child, stdout, stderr } = run(program, args, settings);
-  const [code] = await once(child, "close");
+  const { child, stdout, stderr, output } = run(program, args, settings);
+  const [code] = await inTime(once(child, "close"), () => `the server ends: ${output()}`);
   return { code, stdout: stdout(), stderr: stderr() };
 }
 

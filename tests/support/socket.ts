@@ -53,7 +53,7 @@ export async function until(
   condition: () => boolean | Promise<boolean>,
   what = String(condition),
 ): Promise<void> {
-  const { lost, end } = startDeadline(what);
+  const { lost, end } = startDeadline(() => what);
   try {
     // The loss comes first: of a race in which all are over, the first one listed has won.
     while (!(await Promise.race([lost, condition()]))) await sleep(10);
