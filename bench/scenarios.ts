@@ -6,6 +6,7 @@ import { firstSync, notCompacted } from "./scenarios/first-sync.ts";
 import { growth } from "./scenarios/growth.ts";
 import { largeUser } from "./scenarios/large-user.ts";
 import { manyUsers } from "./scenarios/many-users.ts";
+import { memory } from "./scenarios/memory.ts";
 import { poll } from "./scenarios/poll.ts";
 import { s3 } from "./scenarios/s3.ts";
 import { signedPoll } from "./scenarios/signed-poll.ts";
@@ -13,6 +14,7 @@ import { signedPoll } from "./scenarios/signed-poll.ts";
 export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   poll,
   signed: signedPoll,
+  memory,
   append,
   "first-sync": firstSync,
   "not-compacted": notCompacted,
