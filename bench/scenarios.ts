@@ -10,12 +10,14 @@ import { memory } from "./scenarios/memory.ts";
 import { poll } from "./scenarios/poll.ts";
 import { s3 } from "./scenarios/s3.ts";
 import { signedPoll } from "./scenarios/signed-poll.ts";
+import { young } from "./scenarios/young.ts";
 
 export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   poll,
   signed: signedPoll,
-  memory,
   append,
+  young,
+  memory,
   "first-sync": firstSync,
   "not-compacted": notCompacted,
   growth,

@@ -1,9 +1,12 @@
-import { runLoad } from "./load.ts";
+import { type Pair, runLoad, type TimedLoad } from "./load.ts";
 import type { HttpProcess } from "./process.ts";
 import { syncRequest, upToDateWith } from "./requests.ts";
 import type { Sample } from "./sample.ts";
 import { PAYLOAD_BYTES, payloadOf } from "./seed.ts";
-import { clientOf, type User } from "./users.ts";
+import { clientOf, type User, userOf } from "./users.ts";
+
+/** Whose clients append at once. */
+export type Users = "different users" | "one user";
 
 /** A client that appends one operation after the other. */
 export class AppendingClient {
@@ -45,6 +48,34 @@ export function appendersOf(
     const siblings = clients.filter((sibling) => sibling !== client);
     return new AppendingClient(user, client, [...siblings, ...others]);
   });
+}
+
+/** A load of appends by new clients, as many as are in flight. */
+export function appendLoad(users: Users, inFlight: number): TimedLoad {
+  const clients =
+    users === "one user"
+      ? appendersOf(userOf("append one", inFlight), inFlight)
+      : Array.from({ length: inFlight }, (_, i) => {
+          return new AppendingClient(userOf(`append ${inFlight}`, i), clientOf(1));
+        });
+  return (process, seconds) => runAppends(process, clients, seconds);
+}
+
+/** A load of appends, one after the other, each followed by a poll of another client that gets it. */
+export function deliveryLoad(): TimedLoad {
+  const [user, client] = [userOf("delivery", 0), clientOf(1)];
+  const appender = new AppendingClient(user, client);
+  const poll = (index: number) =>
+    syncRequest(
+      JSON.stringify({
+        client_id: clientOf(2),
+        sync_status: index === 0 ? {} : { [client]: index - 1 },
+        user: user.key,
+      }),
+    );
+  let index = 0;
+  const next = (): Pair => [appender.next(), poll(index++)];
+  return (process, seconds) => runLoad(process, { connections: 1, seconds, next });
 }
 
 /** Lets each client append over its own connection. */

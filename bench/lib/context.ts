@@ -3,7 +3,7 @@ import { mkdtempSync } from "node:fs";
 import { join } from "node:path";
 import { type FileBaseline, startFileBaseline } from "./file-baseline.ts";
 import { HttpProcess, LISTENING, launch, type MeasuredProcess } from "./process.ts";
-import type { Runtime } from "./runtimes.ts";
+import type { Runtime, RuntimeName } from "./runtimes.ts";
 import { NO_LIMITS, type ServerProcess, startServer } from "./server-process.ts";
 
 export interface BenchSettings {
@@ -55,6 +55,10 @@ export class BenchContext implements BenchSettings {
     return mkdtempSync(join(this.#options.folder, "scenario-"));
   }
 
+  get runtime(): RuntimeName {
+    return this.#options.runtime.name;
+  }
+
   /** Starts a server as a user would, but without its limits and its log. */
   server(storage: string, settings: Readonly<Record<string, string>> = {}): Promise<ServerProcess> {
     const { runtime, checkout } = this.#options;
@@ -62,10 +66,14 @@ export class BenchContext implements BenchSettings {
     return this.#kept(startServer(runtime, all, checkout));
   }
 
+  /** The bare HTTP server, which stores nothing. */
   httpBaseline(): Promise<HttpProcess> {
-    const { runtime } = this.#options;
-    const launched = launch({ runtime, file: "bench/baselines/http.ts", ready: LISTENING });
-    return this.#kept(launched.then((launched) => new HttpProcess(launched)));
+    return this.#bareHttp({});
+  }
+
+  /** The bare HTTP server, which appends to one file with group commit. */
+  groupCommitBaseline(): Promise<HttpProcess> {
+    return this.#bareHttp({ APPEND_TO: join(this.folder(), "log") });
   }
 
   fileBaseline(): Promise<FileBaseline> {
@@ -81,6 +89,13 @@ export class BenchContext implements BenchSettings {
   async stop(): Promise<void> {
     for (const process of this.#processes.splice(0)) await process.stop();
     for (const cleanUp of this.#cleanUps.splice(0)) await cleanUp();
+  }
+
+  #bareHttp(environment: Readonly<Record<string, string>>): Promise<HttpProcess> {
+    const { runtime } = this.#options;
+    const file = "bench/baselines/http.ts";
+    const launched = launch({ runtime, file, environment, ready: LISTENING });
+    return this.#kept(launched.then((launched) => new HttpProcess(launched)));
   }
 
   async #kept<Process extends MeasuredProcess>(starting: Promise<Process>): Promise<Process> {

@@ -3,12 +3,18 @@ import { Connection, type TimedResponse } from "./connection.ts";
 import type { HttpProcess } from "./process.ts";
 import { median, percentile, type Sample } from "./sample.ts";
 
+/** Two requests, of which the second is sent as soon as the first is answered. */
+export type Pair = readonly [Uint8Array, Uint8Array];
+
 export interface Load {
   readonly connections: number;
   readonly seconds: number;
-  /** The next request of a connection, by the number of the connection. */
-  readonly next: (connection: number) => Uint8Array;
+  /** The next request of a connection, by the number of the connection. A pair counts as one. */
+  readonly next: (connection: number) => Uint8Array | Pair;
 }
+
+/** A load that can go on from sample to sample. */
+export type TimedLoad = (process: HttpProcess, seconds: number) => Promise<Sample>;
 
 /** Loads a process for some seconds. Each connection sends at least one request. */
 export function runLoad(process: HttpProcess, load: Load): Promise<Sample> {
@@ -18,12 +24,22 @@ export function runLoad(process: HttpProcess, load: Load): Promise<Sample> {
       const until = performance.now() + seconds * 1000;
       await Promise.all(
         connections.map(async (connection, number) => {
-          do record(await connection.request(next(number)));
+          do record(await exchange(connection, next(number)));
           while (performance.now() < until);
         }),
       );
     }),
   );
+}
+
+function exchange(connection: Connection, next: Uint8Array | Pair): Promise<TimedResponse> {
+  return next instanceof Uint8Array ? connection.request(next) : exchangePair(connection, next);
+}
+
+/** Sends both, and takes them for one: its bytes are those of the second response. */
+async function exchangePair(connection: Connection, [first, second]: Pair): Promise<TimedResponse> {
+  const { sentAt } = await connection.request(first);
+  return { ...(await connection.request(second)), sentAt };
 }
 
 /** Sends requests one after the other over one connection. `megabytes` counts the responses. */

@@ -49,6 +49,8 @@ export interface Result {
   readonly scenario: string;
   /** Such as "append, 16 in flight, one user". */
   readonly work: string;
+  /** Operations in flight, where the plot shows the rate. */
+  readonly inFlight?: number;
   readonly figures: Figures;
   /** Each figure divided by the baseline's. */
   readonly ratios: Figures;
@@ -81,6 +83,8 @@ function combined(a: StorageRequests, b: StorageRequests, sign: 1 | -1): Storage
     delete: a.delete + sign * b.delete,
   };
 }
+
+export type RequestFigures = ReturnType<typeof requestFigures>;
 
 /** The figures of many small requests. */
 export function requestFigures(samples: readonly Sample[]) {

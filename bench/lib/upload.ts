@@ -2,13 +2,14 @@
 import type { BenchContext } from "./context.ts";
 import { ServerSubject } from "./interleave.ts";
 import { sendAll } from "./load.ts";
+import type { HttpProcess } from "./process.ts";
 import { syncRequest } from "./requests.ts";
 import { type Figures, transferFigures } from "./result.ts";
 import { median } from "./sample.ts";
 import { PAYLOAD_BYTES, payloadOf } from "./seed.ts";
 import { clientOf, type User, userOf } from "./users.ts";
 
-export const BATCH = 500;
+const BATCH = 500;
 const OPERATIONS = 100_000;
 const WARM_UP_BATCHES = 20;
 
@@ -18,11 +19,11 @@ export function batchCount(context: BenchContext): number {
 }
 
 /** The upload of a round: each has its own user, and the same number of bytes. */
-export function uploadOf(context: BenchContext, round: number): Uint8Array[] {
+function uploadOf(context: BenchContext, round: number): Uint8Array[] {
   return batches(userOf("upload", round), batchCount(context));
 }
 
-export function warmUpUpload(context: BenchContext): Uint8Array[] {
+function warmUpUpload(context: BenchContext): Uint8Array[] {
   const count = Math.min(batchCount(context), WARM_UP_BATCHES);
   return batches(userOf("upload, warm-up", 0), count);
 }
@@ -36,23 +37,32 @@ function batches(user: User, count: number): Uint8Array[] {
   });
 }
 
-export function megabytesOf(requests: readonly Uint8Array[]): number {
+function megabytesOf(requests: readonly Uint8Array[]): number {
   return requests.reduce((sum, { byteLength }) => sum + byteLength, 0) / 1e6;
 }
 
 /** A server that receives the upload. Compaction is off, so that all puts are the upload's. */
 export async function uploadSubject(context: BenchContext, storage: string, on = "") {
   const operations = (batchCount(context) * BATCH).toLocaleString("en");
-  return new ServerSubject(`${on}bulk upload, ${operations} operations by ${BATCH}`, {
-    process: await context.server(storage, { COMPACTION: "off" }),
-    warmUp: (process) => sendAll(process, warmUpUpload(context)),
-    sample: async (process, round) => {
+  const process = await context.server(storage, { COMPACTION: "off" });
+  return new ServerSubject(
+    `${on}bulk upload, ${operations} operations by ${BATCH}`,
+    uploading(context, process),
+  );
+}
+
+/** A process that receives the upload. */
+export function uploading<Process extends HttpProcess>(context: BenchContext, process: Process) {
+  return {
+    process,
+    warmUp: (process: Process) => sendAll(process, warmUpUpload(context)),
+    sample: async (process: Process, round: number) => {
       const requests = uploadOf(context, round);
       process.resetPeak();
       const sample = await sendAll(process, requests);
       return { ...sample, megabytes: megabytesOf(requests) };
     },
-  });
+  };
 }
 
 export function uploadFigures({ samples, peaks }: ServerSubject): Figures {

@@ -1,196 +1,117 @@
-import { mkdirSync } from "node:fs";
-import { join } from "node:path";
-import { AppendingClient, appendersOf, runAppends } from "../lib/appender.ts";
+import { appendLoad, deliveryLoad, type Users } from "../lib/appender.ts";
 import type { BenchContext } from "../lib/context.ts";
-import type { FileBaseline } from "../lib/file-baseline.ts";
-import { ServerSubject, Subject } from "../lib/interleave.ts";
-import { runLoad } from "../lib/load.ts";
+import { ServerSubject, Subject, type SubjectOptions } from "../lib/interleave.ts";
+import { runLoad, type TimedLoad } from "../lib/load.ts";
 import type { HttpProcess } from "../lib/process.ts";
 import { pollRequest } from "../lib/requests.ts";
 import {
   atLeast,
   atMost,
+  type RequestFigures,
   type Result,
   requestFigures,
   requestRatios,
   type Target,
 } from "../lib/result.ts";
-import { cpu, medianRatio } from "../lib/sample.ts";
 import type { Experiment, Scenario } from "../lib/scenario.ts";
-import { PAYLOAD_BYTES } from "../lib/seed.ts";
-import type { ServerProcess } from "../lib/server-process.ts";
-import { clientOf, userOf } from "../lib/users.ts";
+import { userOf } from "../lib/users.ts";
 
-const IN_FLIGHT = [1, 16, 64];
+/** The least rate alone, divided by that of the baseline, on every runtime. */
+export const LEAST_RATE_ALONE = 0.8;
 
 interface Case {
-  readonly inFlight: number;
-  readonly users: "different users" | "one user";
+  readonly work: string;
+  /** Where the plot shows it. */
+  readonly inFlight?: number;
+  readonly load: () => TimedLoad;
+  readonly targetsOf: (ratios: RequestFigures) => Target[];
 }
 
-interface Processes {
-  readonly http: HttpProcess;
-  readonly files: FileBaseline;
-  readonly server: ServerProcess;
+function casesOf(context: BenchContext): Case[] {
+  const leastRate = context.runtime === "deno" ? 0.5 : 0.7;
+  const many = (inFlight: number, users: Users): Case => ({
+    work: `append, ${inFlight} in flight, ${users}`,
+    ...(users === "different users" ? { inFlight } : {}),
+    load: () => appendLoad(users, inFlight),
+    targetsOf: ({ rate, cpu }) => [
+      atLeast("rate / baseline", rate, leastRate),
+      atMost("CPU / baseline", cpu, 2),
+    ],
+  });
+  return [
+    {
+      work: "append, 1 in flight",
+      inFlight: 1,
+      load: () => appendLoad("different users", 1),
+      targetsOf: ({ rate }) => [atLeast("rate / baseline", rate, LEAST_RATE_ALONE)],
+    },
+    many(4, "different users"),
+    many(16, "different users"),
+    many(64, "different users"),
+    many(16, "one user"),
+    many(64, "one user"),
+    {
+      work: "append, then a poll of another client that gets it",
+      load: deliveryLoad,
+      targetsOf: ({ p50 }) => [atMost("p50 / baseline", p50, 1.5)],
+    },
+  ];
 }
 
 /**
- * Payloads of 512 bytes into a folder; 1, 16 and 64 in flight, each of another user or each of
- * another client of one user. The baselines are bare files (create, fsync, rename, fsync of the
- * folder; as many in flight, as many folders), and for CPU also the bare HTTP server with the same
- * bytes.
+ * Payloads of 512 bytes into a folder; 1, 4, 16 and 64 in flight, each of another user or each of
+ * another client of one user; and how soon another client gets one. The baseline is the bare HTTP
+ * server with group commit, which receives the same bytes.
  */
-async function appends(
-  context: BenchContext,
-  inFlights: readonly number[],
-  compaction: "on" | "off",
-): Promise<Experiment> {
-  const processes = {
-    http: await context.httpBaseline(),
-    files: await context.fileBaseline(),
-    server: await context.server(context.folder(), { COMPACTION: compaction }),
-  };
-  const cases = inFlights.flatMap((inFlight) =>
-    (["different users", "one user"] as const).map((users) => ({ inFlight, users })),
-  );
+async function appends(context: BenchContext): Promise<Experiment> {
+  const bare = await context.groupCommitBaseline();
+  const synced = await context.server(context.folder());
+  const cases = casesOf(context);
+  const warmUp = context.warmUp / cases.length;
   const measured = cases.map((one) => {
-    const work = `append, ${one.inFlight} in flight, ${one.users}`;
-    const described = compaction === "on" ? work : `${work}, without compaction`;
-    return { ...one, ...subjectsOf(context, one, cases.length, processes, described) };
+    const options = <Process extends HttpProcess>(process: Process): SubjectOptions<Process> => {
+      const load = one.load();
+      return {
+        process,
+        warmUp: async (process) => {
+          await polls(process, warmUp);
+          await load(process, warmUp);
+        },
+        sample: (process) => load(process, context.seconds),
+      };
+    };
+    const server = new ServerSubject(one.work, options(synced));
+    return { ...one, baseline: new Subject(options(bare)), server };
   });
   return {
-    subjects: measured.flatMap(({ http, files, server }) => [http, files, server]),
+    subjects: measured.flatMap(({ baseline, server }) => [baseline, server]),
     results: () => {
       const peak = Math.max(...measured.flatMap(({ server }) => server.peaks));
-      return measured.map(({ inFlight, http, files, server }): Result => {
-        const ratios = {
-          ...requestRatios(server.samples, files.samples),
-          // The baseline has two parts, the request and the file.
-          cpu: medianRatio(cpu, server.samples, http.samples, files.samples),
-        };
-        const targets: Target[] = [];
-        if (compaction === "on") {
-          targets.push(atMost("CPU / baseline", ratios.cpu, 2));
-          if (inFlight > 1) targets.push(atLeast("rate / baseline", ratios.rate, 0.8));
-        }
+      return measured.map(({ work, inFlight, baseline, server, targetsOf }): Result => {
+        const ratios = requestRatios(server.samples, baseline.samples);
         return {
           scenario: "append",
-          work: compaction === "on" ? server.work : `for comparison: ${server.work}`,
+          work,
+          ...(inFlight === undefined ? {} : { inFlight }),
           figures: { ...requestFigures(server.samples), peak },
           ratios,
-          baseline: "bare files; for CPU, bare HTTP server + bare files",
+          baseline: "bare HTTP server, group commit",
           storage: server.storage,
-          targets,
-          samples: { http: http.samples, files: files.samples, server: server.samples },
+          targets: targetsOf(ratios),
+          samples: { baseline: baseline.samples, server: server.samples },
         };
       });
     },
   };
 }
 
-/** @param cases how many cases share the time of the warm-up */
-function subjectsOf(
-  context: BenchContext,
-  { inFlight, users }: Case,
-  cases: number,
-  { http, files, server }: Processes,
-  work: string,
-) {
-  const warmUp = context.warmUp / cases;
-  const oneUser = userOf("append one", inFlight);
-  // The clients go on from sample to sample; each process has its own.
-  const appenders = () =>
-    users === "one user"
-      ? appendersOf(oneUser, inFlight)
-      : Array.from({ length: inFlight }, (_, i) => {
-          return new AppendingClient(userOf(`append ${inFlight}`, i), clientOf(1));
-        });
-  const appending = () => {
-    const clients = appenders();
-    return (process: HttpProcess, seconds: number) => runAppends(process, clients, seconds);
-  };
-  const [toHttp, toServer] = [appending(), appending()];
-  const scratch = context.folder();
-  let used = 0;
-  const create = (process: FileBaseline, seconds: number) => {
-    const folder = join(scratch, String(used++));
-    mkdirSync(folder);
-    const folders = users === "one user" ? 1 : inFlight;
-    return process.run({
-      work: "objects",
-      folder,
-      folders,
-      inFlight,
-      bytes: PAYLOAD_BYTES,
-      seconds,
-    });
-  };
-  // Node compiles code that ran some ten thousand times, and appends take long to get there because
-  // of the disk. Polls pass through most of the same code, and are fast.
-  const poll = pollRequest(oneUser, 1);
-  const polls = (process: HttpProcess) =>
-    runLoad(process, { connections: 16, seconds: warmUp, next: () => poll });
-  return {
-    http: new Subject({
-      process: http,
-      warmUp: (process) => toHttp(process, warmUp / 4),
-      sample: (process) => toHttp(process, context.seconds / 2),
-    }),
-    files: new Subject({
-      process: files,
-      warmUp: (process) => create(process, warmUp / 4),
-      sample: (process) => create(process, context.seconds),
-    }),
-    server: new ServerSubject(work, {
-      process: server,
-      warmUp: async (process) => {
-        await polls(process);
-        await toServer(process, 2 * warmUp);
-      },
-      sample: (process) => toServer(process, context.seconds),
-    }),
-  };
-}
+/**
+ * Part of the warm-up. Node compiles code that ran some ten thousand times, and appends take long to
+ * get there because of the disk. Polls pass through most of the same code, and are fast.
+ */
+const polls: TimedLoad = (process, seconds) => {
+  const poll = pollRequest(userOf("append", 0), 1);
+  return runLoad(process, { connections: 16, seconds, next: () => poll });
+};
 
-/** The limit of storage in a single file: append and fdatasync with group commit. */
-async function groupCommit(context: BenchContext): Promise<Experiment> {
-  const process = await context.fileBaseline();
-  const measured = IN_FLIGHT.map((inFlight) => {
-    const run = (seconds: number) => {
-      const folder = context.folder();
-      return process.run({
-        work: "append",
-        folder,
-        folders: 1,
-        inFlight,
-        bytes: PAYLOAD_BYTES,
-        seconds,
-      });
-    };
-    const files = new Subject({
-      process,
-      warmUp: () => run(context.seconds / 2),
-      sample: () => run(context.seconds / 2),
-    });
-    return { inFlight, files };
-  });
-  return {
-    subjects: measured.map(({ files }) => files),
-    results: () =>
-      measured.map(({ inFlight, files }) => ({
-        scenario: "append",
-        work: `for comparison: append + fdatasync to one file, group commit, ${inFlight} in flight`,
-        figures: requestFigures(files.samples),
-        ratios: {},
-        targets: [],
-        samples: { files: files.samples },
-      })),
-  };
-}
-
-/** Without compaction first, while nothing has been deleted yet: see `BenchContext.folder`. */
-export const append: Scenario = [
-  (context) => appends(context, [16, 64], "off"),
-  (context) => appends(context, IN_FLIGHT, "on"),
-  groupCommit,
-];
+export const append: Scenario = [appends];

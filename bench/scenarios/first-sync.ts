@@ -76,8 +76,7 @@ async function singles(context: BenchContext): Promise<Experiment> {
   seedFolder(storage, warmUpLog.user, singleObjects(warmUpLog.user, warmUpLog.operations));
 
   const files = await context.fileBaseline();
-  const read = (fingerprint: string) =>
-    files.run({ work: "read", folder: join(storage, fingerprint) });
+  const read = (fingerprint: string) => files.read(join(storage, fingerprint));
   const work = `first sync, ${operations.toLocaleString("en")} operations, not compacted`;
   const baseline = new Subject({
     process: files,
