@@ -10,6 +10,7 @@ import { withTemporaryFolder } from "./lib/folder.ts";
 import { interleave } from "./lib/interleave.ts";
 import { machineOf } from "./lib/machine.ts";
 import { HELP, InvalidArguments, type Options, readOptions } from "./lib/options.ts";
+import { plot } from "./lib/plot.ts";
 import {
   markdown,
   provenance,
@@ -68,6 +69,8 @@ async function measureAll(options: Options, command: string): Promise<void> {
       text = markdown(report);
       writeFileSync(path, `${JSON.stringify(report, null, 2)}\n`);
       writeFileSync(join(options.out, "results.md"), `${text}\n`);
+      const svg = plot(report);
+      if (svg !== undefined) writeFileSync(join(options.out, "results.svg"), svg);
     }
   }
   console.log(text);
