@@ -5,9 +5,11 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { promisify } from "node:util";
 import { compareSamples } from "../../bench/lib/comparison.ts";
+import { HELP, InvalidArguments, readOptions } from "../../bench/lib/options.ts";
 import { type Report, RUNTIME_TITLES } from "../../bench/lib/report.ts";
 import type { Result } from "../../bench/lib/result.ts";
 import { cpu, rate, type Sample } from "../../bench/lib/sample.ts";
+import { summary } from "../../bench/lib/summary.ts";
 import { SCENARIOS } from "../../bench/scenarios.ts";
 import { generated, read } from "../support/documents.ts";
 import { temporaryFolder } from "../support/folder.ts";
@@ -29,7 +31,7 @@ describe(`npm run bench${note}`, { skip: skip || process.platform !== "linux" },
   it("measures a server and its baselines, writes a report, and adds other runtimes to it", async () => {
     const folder = temporaryFolder();
     try {
-      const scenarios = "poll,first-sync,bulk-upload";
+      const scenarios = "poll,append,first-sync,bulk-upload";
       const where = ["--folder", folder.path, "--out", folder.path];
       const { stdout } = await bench(
         ...["--runtime", "node", "--scenarios", scenarios],
@@ -54,7 +56,14 @@ describe(`npm run bench${note}`, { skip: skip || process.platform !== "linux" },
       }
       const stored = results.filter(({ storage }) => (storage?.put ?? 0) > 0);
       const storing = new Set(stored.map(({ scenario }) => scenario));
-      assert.deepEqual([...storing], ["bulk-upload"]);
+      assert.deepEqual([...storing], ["append", "bulk-upload"]);
+
+      const svg = readFileSync(join(folder.path, "results.svg"), "utf8");
+      assert.match(svg, /^<svg [^>]*xmlns=.*<\/svg>\n$/s);
+      assert.equal(svg.match(/<g aria-label="line"/g)?.length, 2, "the server and its baseline");
+      const figures = summary(results);
+      for (const text of [svg, figures]) assert.doesNotMatch(text, /NaN|undefined/);
+      assert.deepEqual(firstCells(generated(read("README.md"), "speed")), firstCells(figures));
 
       await bench("--add", "--runtime", "bun,deno", "--scenarios", "poll", ...LEAST, ...where);
       const all: Report = JSON.parse(readFileSync(join(folder.path, "results.json"), "utf8"));
@@ -77,12 +86,16 @@ describe(`npm run bench${note}`, { skip: skip || process.platform !== "linux" },
     assert.equal(lines.length, 1);
     for (const line of lines) assert.ok(!line.includes("NaN"), line);
   });
+});
 
-  it("lists the scenarios in its help, and when it is asked for another", async () => {
+describe("the arguments of npm run bench", () => {
+  it("list the scenarios in their help, and when one is asked for that is none of them", () => {
     const names = Object.keys(SCENARIOS).join(", ");
-    await assert.rejects(bench("--scenarios", "nothing"), ({ stderr }) => stderr.includes(names));
-    const { stdout } = await bench("--help");
-    assert.ok(stdout.includes(names));
+    assert.ok(HELP.includes(names));
+    assert.throws(
+      () => readOptions(["--scenarios", "nothing"]),
+      (error) => error instanceof InvalidArguments && error.message.includes(names),
+    );
   });
 });
 
@@ -109,6 +122,11 @@ describe("a comparison", () => {
   });
 });
 
+/** The first cell of each line of a table. */
+function firstCells(table: string): (string | undefined)[] {
+  return table.split("\n").map((line) => line.split(" | ")[0]);
+}
+
 describe("bench/README.md", () => {
   it("has a result of every scenario on every runtime", () => {
     const [, ...tables] = generated(read("bench/README.md"), "bench").split("\n**");
@@ -117,6 +135,7 @@ describe("bench/README.md", () => {
       Object.values(RUNTIME_TITLES),
     );
     for (const table of tables) {
+      assert.ok(table.split("\n| `").length - 1 <= 25, "a table that can be read");
       for (const name of Object.keys(SCENARIOS)) {
         assert.ok(table.includes(`| \`${name}\` |`), name);
       }
