@@ -10,15 +10,14 @@ import { readReport } from "./junit.ts";
 import type { Result } from "./result.ts";
 import type { Print } from "./turns.ts";
 
-/** Files at once: more than run, because most of them wait now and then. Bun ends long before Deno. */
-const BUN_CONCURRENCY = availableParallelism() + 1;
-const DENO_CONCURRENCY = availableParallelism() + 2;
+/** Files at once: one more than run, because most of them wait now and then. */
+const CONCURRENCY = availableParallelism() + 1;
 
 /** Runs test files on the Bun of the development dependencies. It prints dots and failures. */
 export function runOnBun(files: readonly string[], print: Print): Promise<Result> {
   return runCommand("Bun", files, print, (report) => ({
     command: [
-      ...["bun", "test", "--timeout", "600000", `--parallel=${BUN_CONCURRENCY}`],
+      ...["bun", "test", "--timeout", "600000", `--parallel=${CONCURRENCY}`],
       ...["--dots", "--reporter", "junit", "--reporter-outfile", report],
     ],
     version: manifest.devDependencies.bun,
@@ -71,7 +70,7 @@ async function runCommand(
 async function printed([program = "", ...args]: readonly string[], print: Print): Promise<number> {
   const child = spawn(join(projectFolder, "node_modules", ".bin", program), args, {
     cwd: projectFolder,
-    env: { ...process.env, NO_COLOR: "1", DENO_JOBS: String(DENO_CONCURRENCY) },
+    env: { ...process.env, NO_COLOR: "1", DENO_JOBS: String(CONCURRENCY) },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const closed = once(child, "close");
