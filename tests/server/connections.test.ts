@@ -132,7 +132,8 @@ async function beginAppend(port: number): Promise<{ finish: () => Promise<string
 
 /** Connections are refused while the server does not listen. */
 function isReady(url: string): Promise<boolean> {
-  return fetch(new URL("/ready", url)).then(
+  // One that connects while the server stops listening may wait in vain.
+  return fetch(new URL("/ready", url), { signal: AbortSignal.timeout(5_000) }).then(
     ({ status }) => status === 200,
     () => false,
   );
