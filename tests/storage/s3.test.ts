@@ -6,7 +6,7 @@ import { protocolSuite } from "../protocol/protocol-suite.ts";
 import { sameMd5 } from "../support/collision.ts";
 import { countingProxy } from "../support/counting-proxy.ts";
 import { onlyOn } from "../support/one-runtime.ts";
-import { newPlace, removePlace, s3, skipS3 } from "../support/s3.ts";
+import { hasConditionalWrites, newPlace, removePlace, s3, skipS3 } from "../support/s3.ts";
 import { someFingerprint } from "../support/users.ts";
 import type { Faults } from "./contract/place.ts";
 import { crashSuite } from "./crash-suite.ts";
@@ -51,6 +51,9 @@ if (s3 === undefined) {
   describe("two servers on a bucket", () => {
     it("keep one of two bodies with the same MD5 that are put at once, and refuse the other", async (t) => {
       const shared = newPlace();
+      if (!(await hasConditionalWrites(shared))) {
+        return t.skip("this service has no conditional writes");
+      }
       const [a, b] = [await S3Driver.open(shared), await S3Driver.open(shared)];
       const [one, other] = [Buffer.from(sameMd5[0]), Buffer.from(sameMd5[1])];
       const md5 = md5Of(one);
@@ -62,9 +65,7 @@ if (s3 === undefined) {
       });
       await a.put(`${user}.kept`, one);
       await b.put(`${user}.kept`, other);
-      if (other.equals(await a.get(`${user}.kept`))) {
-        return t.skip("this service has no conditional writes");
-      }
+      assert.deepEqual(Buffer.from(await a.get(`${user}.kept`)), one);
       for (const name of names) {
         const [first, second] = await Promise.allSettled([
           a.put(name, one, md5),

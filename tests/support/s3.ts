@@ -1,5 +1,10 @@
 import { it } from "node:test";
-import { DeleteObjectsCommand, paginateListObjectsV2 } from "@aws-sdk/client-s3";
+import {
+  DeleteObjectsCommand,
+  PutObjectCommand,
+  paginateListObjectsV2,
+  S3ServiceException,
+} from "@aws-sdk/client-s3";
 import { findS3, newPrefix } from "../../bench/lib/s3.ts";
 import { openClient } from "../../storage/s3-client.ts";
 
@@ -34,4 +39,25 @@ export async function removePlace(place: string): Promise<void> {
     if (Errors.length > 0) throw new Error(`${place}: ${Errors[0]?.Message}`);
   }
   client.destroy();
+}
+
+/** Whether the service refuses to replace an object that may only be created; asked without the driver. */
+export async function hasConditionalWrites(place: string): Promise<boolean> {
+  const { host: Bucket, pathname } = new URL(place);
+  const client = await openClient({});
+  const Key = `${pathname.slice(1)}/condition`;
+  const create = () =>
+    client.send(new PutObjectCommand({ Bucket, Key, Body: "", IfNoneMatch: "*" }));
+  try {
+    await create();
+    await create();
+    return false;
+  } catch (error) {
+    const status = error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined;
+    if (status !== 412 && status !== 501) throw error;
+    return status === 412;
+  } finally {
+    client.destroy();
+    await removePlace(place);
+  }
 }
