@@ -81,17 +81,18 @@ export class Reader {
     versionVector: ReadonlyMap<string, number>,
     options: ReadOptions,
   ): Promise<Reading> {
-    return new ReadSession(this.#options, user, options).open(versionVector);
+    return new ReadSession(this.#options, user, versionVector, options).open();
   }
 }
 
 /** One reading: what its reader was promised, and how far it has come. */
-class ReadSession {
+class ReadSession implements Reading {
   readonly #listings: ListingCache;
   readonly #entries: EntryReader;
   readonly #telemetry: Telemetry;
   readonly #source: ReaderOptions;
   readonly #user: Fingerprint;
+  readonly #versionVector: ReadonlyMap<string, number>;
   readonly #options: ReadOptions;
   #listing: Listing | undefined;
   /** In the order in which it is sent. */
@@ -99,25 +100,51 @@ class ReadSession {
   /** How many lines the reader was promised, and how many were sent. */
   #promised = 0;
   #sent = 0;
+  #bytes = 0;
+  #lines: Reading["lines"] | undefined;
   #lastSent: Chunk | undefined;
 
-  constructor(source: ReaderOptions, user: Fingerprint, options: ReadOptions) {
+  constructor(
+    source: ReaderOptions,
+    user: Fingerprint,
+    versionVector: ReadonlyMap<string, number>,
+    options: ReadOptions,
+  ) {
     const { listings, entries, telemetry } = source;
     this.#source = source;
     this.#listings = listings;
     this.#entries = entries;
     this.#telemetry = telemetry;
     this.#user = user;
+    this.#versionVector = versionVector;
     this.#options = options;
   }
 
-  async open(versionVector: ReadonlyMap<string, number>): Promise<Reading> {
+  get count(): number {
+    return this.#promised;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get lines(): Reading["lines"] {
+    this.#lines ??= this.#readLines();
+    return this.#lines;
+  }
+
+  again(): Promise<Reading> {
+    return new ReadSession(this.#source, this.#user, this.#versionVector, this.#options).open();
+  }
+
+  async open(): Promise<Reading> {
     let listing = this.#listings.recent(this.#user) ?? (await this.#listings.get(this.#user));
     for (let lists = 0; ; ) {
       const check = this.#options.check(listing);
       if (check !== undefined) await check;
       try {
-        return await this.#readingOf(listing, versionVector);
+        await this.#promise(listing);
+        return this;
       } catch (error) {
         if (error instanceof ObjectMissing) {
           if (++lists > MAX_LISTS) this.#listings.damaged(this.#user, new ObjectUnfindable(error));
@@ -130,13 +157,14 @@ class ReadSession {
     }
   }
 
-  async #readingOf(listing: Listing, versionVector: ReadonlyMap<string, number>): Promise<Reading> {
+  /** Promises what a listing shows. */
+  async #promise(listing: Listing): Promise<void> {
     const slices = new Slices();
     const wanted: Wanted[] = [];
     let count = 0;
     let bytes = 0;
     for (const [client, sequence] of listing.clients) {
-      const span = sequence.above(versionVector.get(client) ?? -1);
+      const span = sequence.above(this.#versionVector.get(client) ?? -1);
       if (span === undefined) continue;
       const found = this.#entries.entriesOf(this.#user, client, sequence, span);
       const entries = found instanceof Promise ? await found : found;
@@ -151,12 +179,10 @@ class ReadSession {
     this.#listing = listing;
     this.#wanted = wanted;
     this.#promised = count;
-    const again = () =>
-      new ReadSession(this.#source, this.#user, this.#options).open(versionVector);
-    return { count, bytes, lines: this.#lines(), again };
+    this.#bytes = bytes;
   }
 
-  async *#lines(): AsyncGenerator<Uint8Array, void, void> {
+  async *#readLines(): AsyncGenerator<Uint8Array, void, void> {
     /** How often storage was listed again since a line was last sent. */
     let lists = 0;
     for (;;) {

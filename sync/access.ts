@@ -3,7 +3,6 @@
 import type { Listing } from "../oplog/listing.ts";
 import type { ListingCache } from "../oplog/listing-cache.ts";
 import { type Fingerprint, formatMarker } from "../oplog/names.ts";
-import type { AccessCheck } from "../oplog/policy.ts";
 import type { Telemetry } from "../oplog/telemetry.ts";
 import type { Driver } from "../storage/driver.ts";
 import type { Erasures } from "./erasure.ts";
@@ -32,6 +31,14 @@ export class UserErased extends Error {
   }
 }
 
+/** A request as its access is checked. */
+export interface AccessRequest {
+  readonly user: Fingerprint;
+  readonly signed: boolean;
+  /** May throw to refuse a request that would lock. */
+  beforeLock(listing: Listing): void;
+}
+
 export interface AccessOptions {
   readonly driver: Driver;
   readonly listings: ListingCache;
@@ -50,37 +57,29 @@ export class Access {
   }
 
   /**
-   * The access check of a request. It throws `SignatureRequired` and `UserErased`, both of which are
-   * permanent, so a cached listing is enough to refuse. Before the first signed request of a user
-   * may go on, the check locks out unsigned ones, durably.
-   *
-   * @param beforeLock may throw to refuse a request that would lock
+   * Whether a request may use a listing of its user. Throws `SignatureRequired` and `UserErased`, both
+   * of which are permanent, so a cached listing is enough to refuse. Before the first signed request of
+   * a user may go on, the promise locks out unsigned ones, durably.
    */
-  check(
-    user: Fingerprint,
-    signed: boolean,
-    beforeLock: (listing: Listing) => void = () => undefined,
-  ): AccessCheck {
+  check(request: AccessRequest, listing: Listing): Promise<void> | undefined {
     const { erasures } = this.#options;
-    return (listing) => {
-      const erasedAt = erasures.erasedAt(user, listing);
-      if (erasedAt !== undefined) {
-        if (listing.leftovers > 0) erasures.sweep(user);
-        throw new UserErased(erasedAt);
-      }
-      if (listing.signed) {
-        if (!signed)
-          throw new SignatureRequired(user, "this user has sent a signed request before");
-      } else if (signed) {
-        const running = this.#locks.get(user);
-        if (running !== undefined) return running;
-        beforeLock(listing);
-        const lock = this.#lock(user).finally(() => this.#locks.delete(user));
-        this.#locks.set(user, lock);
-        return lock;
-      }
-      return undefined;
-    };
+    const { user, signed } = request;
+    const erasedAt = erasures.erasedAt(user, listing);
+    if (erasedAt !== undefined) {
+      if (listing.leftovers > 0) erasures.sweep(user);
+      throw new UserErased(erasedAt);
+    }
+    if (listing.signed) {
+      if (!signed) throw new SignatureRequired(user, "this user has sent a signed request before");
+    } else if (signed) {
+      const running = this.#locks.get(user);
+      if (running !== undefined) return running;
+      request.beforeLock(listing);
+      const lock = this.#lock(user).finally(() => this.#locks.delete(user));
+      this.#locks.set(user, lock);
+      return lock;
+    }
+    return undefined;
   }
 
   /**

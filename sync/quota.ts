@@ -92,37 +92,24 @@ export class Quota {
    * quota together; or says why it may not be.
    */
   reserve(addition: Addition, listing: Listing): Reservation | QuotaExceeded {
-    const { user, client } = addition;
-    const underWay = this.#underWay.get(user) ?? { objects: 0, bytes: 0, clients: new Set() };
+    const underWay = this.#underWay.get(addition.user) ?? {
+      objects: 0,
+      bytes: 0,
+      clients: new Set(),
+    };
     const refusal = this.#refusal(addition, listing, underWay);
     if (refusal !== undefined) return refusal;
-    this.#underWay.set(user, underWay);
-    let reserved = { objects: addition.objects, bytes: countedBytes(addition) };
-    const release = ({ objects, bytes }: Footprint) => {
-      underWay.objects -= objects;
-      underWay.bytes -= bytes;
-      reserved = { objects: reserved.objects - objects, bytes: reserved.bytes - bytes };
-    };
-    underWay.objects += reserved.objects;
-    underWay.bytes += reserved.bytes;
-    underWay.clients.add(client);
-    return {
-      stored: (bytes) => release({ objects: 1, bytes: countedBytes({ objects: 1, bytes }) }),
-      end: () => {
-        release(reserved);
-        underWay.clients.delete(client);
-        if (underWay.clients.size === 0) this.#underWay.delete(user);
-      },
-    };
+    return new QuotaReservation(this.#underWay, underWay, addition);
   }
 
   #refusal(addition: Addition, listing: Listing, underWay: UnderWay): QuotaExceeded | undefined {
     const { client, objects } = addition;
-    const { unsigned = false, runs = Number.POSITIVE_INFINITY, ...quota } = this.#options;
+    const { unsigned = false, runs = Number.POSITIVE_INFINITY } = this.#options;
     const times = unsigned && listing.signed ? 2 : 1;
-    const used = countedBytes(listing.footprint) + underWay.bytes;
-    if (quota.bytes > 0 && used + countedBytes(addition) > times * quota.bytes) {
-      return new QuotaExceeded("QUOTA_BYTES", times * quota.bytes, used);
+    const [maxBytes, maxClients] = [times * this.#options.bytes, times * this.#options.clients];
+    const used = maxBytes > 0 ? countedBytes(listing.footprint) + underWay.bytes : 0;
+    if (maxBytes > 0 && used + countedBytes(addition) > maxBytes) {
+      return new QuotaExceeded("QUOTA_BYTES", maxBytes, used);
     }
     let clients = listing.clients.size;
     for (const name of underWay.clients) if (!listing.clients.has(name)) clients++;
@@ -131,10 +118,51 @@ export class Quota {
     if (sizeInRuns(clients + (isNew ? 1 : 0), listing.runs + underWay.objects + objects) > runs) {
       return new QuotaExceeded("LISTING_CACHE_RUNS", runs, size);
     }
-    if (quota.clients === 0 || listing.clients.has(client)) return undefined;
-    return clients < times * quota.clients
+    if (maxClients === 0 || listing.clients.has(client)) return undefined;
+    return clients < maxClients
       ? undefined
-      : new QuotaExceeded("QUOTA_CLIENTS", times * quota.clients, clients);
+      : new QuotaExceeded("QUOTA_CLIENTS", maxClients, clients);
+  }
+}
+
+/** A part of what a user is storing: that of one append. A class, so that an append makes no closures. */
+class QuotaReservation implements Reservation {
+  readonly #users: Map<Fingerprint, UnderWay>;
+  readonly #underWay: UnderWay;
+  readonly #addition: Addition;
+  /** What of it is reserved still. */
+  #objects: number;
+  #bytes: number;
+
+  /** @param users where `underWay` is kept as long as there is a reservation */
+  constructor(users: Map<Fingerprint, UnderWay>, underWay: UnderWay, addition: Addition) {
+    this.#users = users;
+    this.#underWay = underWay;
+    this.#addition = addition;
+    this.#objects = addition.objects;
+    this.#bytes = countedBytes(addition);
+    underWay.objects += this.#objects;
+    underWay.bytes += this.#bytes;
+    underWay.clients.add(addition.client);
+    users.set(addition.user, underWay);
+  }
+
+  stored(bytes: number): void {
+    this.#release(1, countedBytes({ objects: 1, bytes }));
+  }
+
+  end(): void {
+    const { user, client } = this.#addition;
+    this.#release(this.#objects, this.#bytes);
+    this.#underWay.clients.delete(client);
+    if (this.#underWay.clients.size === 0) this.#users.delete(user);
+  }
+
+  #release(objects: number, bytes: number): void {
+    this.#underWay.objects -= objects;
+    this.#underWay.bytes -= bytes;
+    this.#objects -= objects;
+    this.#bytes -= bytes;
   }
 }
 

@@ -44,7 +44,7 @@ export class Deliveries {
     permit: Permit,
   ): Promise<Delivery> {
     for (let result = synced; ; ) {
-      if (result.count === 0) {
+      if (result.reading.count === 0) {
         permit.release();
         return { result, body: null };
       }
@@ -53,7 +53,7 @@ export class Deliveries {
       } catch (error) {
         if (!(error instanceof ObjectDamaged)) throw error;
         // Nothing was sent yet, so the answer can promise less.
-        result = await result.again();
+        result = await this.#options.service.again(result);
       }
     }
   }
@@ -61,7 +61,7 @@ export class Deliveries {
   async #stream(request: ServerRequest, user: string, result: SyncResult, permit: Permit) {
     const { service, timeout, running, telemetry, onCut } = this.#options;
     running.count++;
-    const body = streamOf(result.lines, {
+    const body = streamOf(result.reading.lines, {
       timeout,
       onEnd: ({ sent, error, stalled = false }) => {
         running.count--;

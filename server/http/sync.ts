@@ -43,7 +43,7 @@ export class SyncEndpoint {
       const headers = {
         "Content-Type": LINES_TYPE,
         "Cache-Control": "no-store",
-        [OPERATION_COUNT]: String(result.count),
+        [OPERATION_COUNT]: String(result.reading.count),
         ...rateFields(result.rate),
       };
       return { status: 200, headers, body };

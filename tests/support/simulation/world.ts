@@ -231,7 +231,8 @@ class World {
   }
 
   /** The lines of an answer: never more than it promised. */
-  async #read(process: SimulatedProcess, { count, lines }: SyncResult): Promise<Operation[]> {
+  async #read(process: SimulatedProcess, { reading }: SyncResult): Promise<Operation[]> {
+    const { count, lines } = reading;
     const operations: Operation[] = [];
     for (;;) {
       // The client takes its time.
