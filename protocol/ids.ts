@@ -15,8 +15,10 @@ export function isClientId(value: unknown): value is string {
 
 /** The canonical form of a client id in upper or lower case; `undefined` for any other text. */
 export function parseClientId(text: string): string | undefined {
+  // Nearly all are canonical: these make no other string.
+  if (canonical.test(text)) return text;
   const id = text.toLowerCase();
-  return isClientId(id) ? id : undefined;
+  return canonical.test(id) ? id : undefined;
 }
 
 /** Whether a value is a whole number from 0 to `MAX_INDEX`. */

@@ -1,5 +1,4 @@
-/** The requests of the protocol: their schemas, and what is wrong with those that break them. */
-import * as v from "valibot";
+/** The requests of the protocol: their rules, and what is wrong with those that break them. */
 import type { Fingerprint } from "../oplog/names.ts";
 import { isOperationIndex, MAX_INDEX, parseClientId } from "../protocol/ids.ts";
 import { MAX_OPERATIONS } from "../protocol/limits.ts";
@@ -54,172 +53,175 @@ const indexMissing = "is missing: a payload needs the operation index it is stor
 const indexTooHigh = `is too high: the last operation's index would be above ${MAX_INDEX}`;
 const payloadRule = "must be a string that is not empty and has no lone surrogates";
 
-const ClientId = v.pipe(
-  v.string(uuidRule),
-  v.check((text) => parseClientId(text) !== undefined, uuidRule),
-  v.toLowerCase(),
-);
+const ERASE_MEMBERS: ReadonlySet<string> = new Set(["user"]);
+const SYNC_MEMBERS: ReadonlySet<string> = new Set([
+  "user",
+  "client_id",
+  "operation_index",
+  "sync_status",
+  "payload",
+]);
 
-const OperationIndex = v.custom<number>(isOperationIndex, indexRule);
+type Members = Readonly<Record<string, unknown>>;
 
-const Payloads = v.pipe(
-  v.custom<unknown>((input) => typeof input === "string" || Array.isArray(input), payloadRule),
-  v.rawTransform(({ dataset: { value: input }, addIssue }) => {
-    const batch: readonly unknown[] = Array.isArray(input) ? input : [input];
-    const payloads: string[] = [];
-    if (batch.length === 0) addIssue({ message: "must not be empty" });
-    if (batch.length > MAX_OPERATIONS) {
-      addIssue({ message: `must have at most ${MAX_OPERATIONS} operations: send them in parts` });
-      return payloads;
-    }
-    for (const [key, value] of batch.entries()) {
-      if (isPayload(value)) payloads.push(value);
-      else if (batch === input) {
-        const path = { type: "array", origin: "value", input: batch, key, value } as const;
-        addIssue({ message: payloadRule, path: [path] });
-      } else addIssue({ message: payloadRule });
-      if (key - payloads.length >= MAX_ISSUES) break;
-    }
-    return payloads;
-  }),
-);
-
-// Not v.record: it skips keys such as "constructor", and no member may go unchecked.
-const SyncStatus = v.pipe(
-  v.custom<Record<string, unknown>>(isObject, "must be an object of client id to operation index"),
-  v.rawTransform(({ dataset, addIssue }) => {
-    const versionVector = new Map<string, number>();
-    let issues = 0;
-    for (const [key, value] of Object.entries(dataset.value)) {
-      const client = parseClientId(key);
-      const isTwice = client !== undefined && versionVector.has(client);
-      if (client !== undefined && !isTwice && isOperationIndex(value)) {
-        versionVector.set(client, value);
-        continue;
-      }
-      const messages: string[] = [];
-      if (client === undefined) messages.push(`the key ${uuidRule}`);
-      if (isTwice) messages.push("this client is named twice");
-      if (!isOperationIndex(value)) messages.push(indexRule);
-      for (const message of messages) {
-        const path = { type: "object", origin: "value", input: dataset.value, key, value } as const;
-        addIssue({ message, path: [path] });
-      }
-      issues += messages.length;
-      if (issues >= MAX_ISSUES) break;
-    }
-    return versionVector;
-  }),
-);
-
-/** Parses requests. The public keys in them are cached. */
+/**
+ * Parses requests. The public keys in them are cached. Written out instead of as schemas, which take
+ * twice as long.
+ */
 export class RequestParser {
-  readonly #eraseMembers;
-  readonly #syncMembers;
-  readonly #eraseRequest;
-  readonly #syncRequest;
+  readonly #keys: PublicKeyCache;
 
   constructor(keys: PublicKeyCache) {
-    const user = userSchema(keys);
-    this.#eraseMembers = v.object({ user }, "is missing");
-    this.#eraseRequest = v.pipe(
-      this.#eraseMembers,
-      v.transform(({ user: key }): EraseRequest => ({ user: key.fingerprint, key })),
-    );
-    this.#syncMembers = v.object(
-      {
-        user,
-        client_id: ClientId,
-        operation_index: v.optional(OperationIndex),
-        sync_status: v.optional(SyncStatus),
-        payload: v.optional(Payloads),
-      },
-      "is missing",
-    );
-    this.#syncRequest = v.pipe(
-      this.#syncMembers,
-      v.rawTransform(({ dataset: { value }, addIssue, NEVER }): SyncRequest => {
-        const { user: key, client_id: client, operation_index: first, payload: payloads } = value;
-        const versionVector = value.sync_status ?? new Map<string, number>();
-        const last = first === undefined ? -1 : first + ((payloads?.length ?? 1) - 1);
-        if (last > MAX_INDEX || (first === undefined && payloads !== undefined)) {
-          const key = "operation_index";
-          const path = {
-            type: "object",
-            origin: "value",
-            input: value,
-            key,
-            value: first,
-          } as const;
-          addIssue({ message: first === undefined ? indexMissing : indexTooHigh, path: [path] });
-          return NEVER;
-        }
-        // The client holds what it sends, so none of it is sent back.
-        if (last > (versionVector.get(client) ?? -1)) versionVector.set(client, last);
-        const append =
-          payloads === undefined || first === undefined ? undefined : { first, payloads };
-        return { user: key.fingerprint, key, client, append, versionVector };
-      }),
-    );
+    this.#keys = keys;
   }
 
   /** The sync request in a JSON document. Throws `InvalidRequest`. */
-  readonly sync = (json: unknown): SyncRequest =>
-    parse(this.#syncRequest, this.#syncMembers.entries, "is not a member of a sync request", json);
+  readonly sync = (json: unknown): SyncRequest => {
+    const members = membersOf(json);
+    const issues: ValidationIssue[] = [];
+    const key = this.#keyIn(members, issues);
+    const client = clientIn(members, issues);
+    const first = firstIn(members, issues);
+    const versionVector = versionVectorIn(members, issues);
+    const payloads = payloadsIn(members, issues);
+    const last = first === undefined ? -1 : first + ((payloads?.length ?? 1) - 1);
+    if (issues.length === 0) {
+      if (last > MAX_INDEX) issues.push(issueAt(indexTooHigh, "operation_index"));
+      if (first === undefined && payloads !== undefined) {
+        issues.push(issueAt(indexMissing, "operation_index"));
+      }
+    }
+    addUnknown(members, SYNC_MEMBERS, "is not a member of a sync request", issues);
+    if (key === undefined || client === undefined || issues.length > 0) throw invalid(issues);
+    // The client holds what it sends, so none of it is sent back.
+    if (last > (versionVector.get(client) ?? -1)) versionVector.set(client, last);
+    const append = payloads === undefined || first === undefined ? undefined : { first, payloads };
+    return { user: key.fingerprint, key, client, append, versionVector };
+  };
 
   /** The request to erase a user in a JSON document. Throws `InvalidRequest`. */
-  readonly erase = (json: unknown): EraseRequest =>
-    parse(
-      this.#eraseRequest,
-      this.#eraseMembers.entries,
-      "is not a member of a request to erase",
-      json,
-    );
-}
+  readonly erase = (json: unknown): EraseRequest => {
+    const members = membersOf(json);
+    const issues: ValidationIssue[] = [];
+    const key = this.#keyIn(members, issues);
+    addUnknown(members, ERASE_MEMBERS, "is not a member of a request to erase", issues);
+    if (key === undefined || issues.length > 0) throw invalid(issues);
+    return { user: key.fingerprint, key };
+  };
 
-function userSchema(keys: PublicKeyCache) {
-  return v.pipe(
-    v.string("must be a string: the user's RSA public key"),
-    v.rawTransform(({ dataset, addIssue, NEVER }) => {
-      try {
-        return keys.keyOf(dataset.value);
-      } catch (error) {
-        if (!(error instanceof InvalidPublicKey)) throw error;
-        addIssue({ message: error.message });
-        return NEVER;
-      }
-    }),
-  );
-}
-
-function parse<Output>(
-  schema: v.GenericSchema<unknown, Output>,
-  members: Readonly<Record<string, unknown>>,
-  unknownMember: string,
-  json: unknown,
-): Output {
-  if (!isObject(json)) {
-    throw new InvalidRequest([{ pointer: "#", detail: "must be a JSON object" }]);
+  #keyIn({ user }: Members, issues: ValidationIssue[]): PublicKey | undefined {
+    if (typeof user !== "string") {
+      const detail = "must be a string: the user's RSA public key";
+      issues.push(issueAt(user === undefined ? "is missing" : detail, "user"));
+      return undefined;
+    }
+    try {
+      return this.#keys.keyOf(user);
+    } catch (error) {
+      if (!(error instanceof InvalidPublicKey)) throw error;
+      issues.push(issueAt(error.message, "user"));
+      return undefined;
+    }
   }
-  // Not ignored: a payload under a misspelt name would be lost silently.
-  const unknown = Object.keys(json)
-    .filter((name) => !Object.hasOwn(members, name))
-    .slice(0, MAX_ISSUES)
-    .map((name) => ({ pointer: pointerTo([name]), detail: unknownMember }));
-  const result = v.safeParse(schema, json);
-  if (result.success && unknown.length === 0) return result.output;
-  const known = (result.issues ?? []).map(({ path, message }) => ({
-    pointer: pointerTo((path ?? []).map(({ key }) => String(key))),
-    detail: message,
-  }));
-  throw new InvalidRequest([...known, ...unknown].slice(0, MAX_ISSUES));
+}
+
+function clientIn({ client_id: text }: Members, issues: ValidationIssue[]): string | undefined {
+  const client = typeof text === "string" ? parseClientId(text) : undefined;
+  if (client === undefined) {
+    issues.push(issueAt(text === undefined ? "is missing" : uuidRule, "client_id"));
+  }
+  return client;
+}
+
+function firstIn({ operation_index: first }: Members, issues: ValidationIssue[]) {
+  if (first === undefined || isOperationIndex(first)) return first;
+  issues.push(issueAt(indexRule, "operation_index"));
+  return undefined;
+}
+
+function versionVectorIn(
+  { sync_status: status }: Members,
+  issues: ValidationIssue[],
+): Map<string, number> {
+  const versionVector = new Map<string, number>();
+  if (status === undefined) return versionVector;
+  if (!isObject(status)) {
+    issues.push(issueAt("must be an object of client id to operation index", "sync_status"));
+    return versionVector;
+  }
+  for (const key of Object.keys(status)) {
+    const value = status[key];
+    const client = parseClientId(key);
+    const isTwice = client !== undefined && versionVector.has(client);
+    if (client !== undefined && !isTwice && isOperationIndex(value)) {
+      versionVector.set(client, value);
+      continue;
+    }
+    if (client === undefined) issues.push(issueAt(`the key ${uuidRule}`, "sync_status", key));
+    if (isTwice) issues.push(issueAt("this client is named twice", "sync_status", key));
+    if (!isOperationIndex(value)) issues.push(issueAt(indexRule, "sync_status", key));
+    if (issues.length >= MAX_ISSUES) break;
+  }
+  return versionVector;
+}
+
+function payloadsIn(
+  { payload }: Members,
+  issues: ValidationIssue[],
+): readonly string[] | undefined {
+  if (payload === undefined) return undefined;
+  if (!Array.isArray(payload)) {
+    if (isPayload(payload)) return [payload];
+    issues.push(issueAt(payloadRule, "payload"));
+    return undefined;
+  }
+  const batch: readonly unknown[] = payload;
+  const payloads: string[] = [];
+  if (batch.length === 0) issues.push(issueAt("must not be empty", "payload"));
+  if (batch.length > MAX_OPERATIONS) {
+    const detail = `must have at most ${MAX_OPERATIONS} operations: send them in parts`;
+    issues.push(issueAt(detail, "payload"));
+    return payloads;
+  }
+  for (const [i, value] of batch.entries()) {
+    if (isPayload(value)) payloads.push(value);
+    else issues.push(issueAt(payloadRule, "payload", String(i)));
+    if (issues.length >= MAX_ISSUES) break;
+  }
+  return payloads;
+}
+
+/** Adds an issue for each member that is unknown. Not ignored: a misspelt one would be lost silently. */
+function addUnknown(
+  members: Members,
+  known: ReadonlySet<string>,
+  detail: string,
+  issues: ValidationIssue[],
+): void {
+  for (const name of Object.keys(members)) {
+    if (issues.length >= MAX_ISSUES) return;
+    if (!known.has(name)) issues.push(issueAt(detail, name));
+  }
+}
+
+function membersOf(json: unknown): Members {
+  if (isObject(json)) return json;
+  throw invalid([{ pointer: "#", detail: "must be a JSON object" }]);
+}
+
+function invalid(issues: readonly ValidationIssue[]): InvalidRequest {
+  return new InvalidRequest(issues.slice(0, MAX_ISSUES));
+}
+
+function issueAt(detail: string, ...keys: readonly string[]): ValidationIssue {
+  return { pointer: pointerTo(keys), detail };
 }
 
 function isPayload(value: unknown): value is string {
   return typeof value === "string" && value !== "" && value.isWellFormed();
 }
 
-function isObject(input: unknown): input is Readonly<Record<string, unknown>> {
+function isObject(input: unknown): input is Members {
   return typeof input === "object" && input !== null && !Array.isArray(input);
 }
 
