@@ -4,10 +4,15 @@ import type { StoredObject } from "./driver.ts";
 import { inFolder, lookAt } from "./durable-files.ts";
 import { filterInSlices, Slices, sortInSlices } from "./slices.ts";
 
+/** The part of Deno that is used here: the project has types of Node and Bun only. */
+declare const Deno: {
+  readonly readDir: (path: string) => AsyncIterable<{ readonly name: string }>;
+};
+
 /** A folder that takes this much on its disk may have so many names that they are read in parts. */
 const LARGE_FOLDER = 128 * 1024;
 
-/** How many names are read at once: as many as take about a millisecond. */
+/** How many names Node reads at once: as many as take about a millisecond. */
 const NAMES_AT_ONCE = 1024;
 
 /** How many objects that are not committed are stored anew at once. */
@@ -77,15 +82,18 @@ async function findSizes(
 }
 
 /**
- * All names in a folder. Node would make strings of all of them in one go; the other runtimes have no
- * better way, and Bun needs none.
+ * All names in a folder, in any order. `readdir` would make strings of all of them in one go on Node,
+ * and sort them in one go on Deno; Bun has no better way, and needs none.
  *
  * @param bytes what the folder takes on its disk
  */
 export async function readNames(path: string, bytes: number): Promise<string[]> {
-  const isNode = process.versions.bun === undefined && process.versions.deno === undefined;
-  if (bytes < LARGE_FOLDER || !isNode) return readdir(path);
+  const { bun, deno } = process.versions;
+  if (bytes < LARGE_FOLDER || bun !== undefined) return readdir(path);
+  // Deno's `opendir` reads all names in one go first, only to see whether the folder is there.
+  const entries =
+    deno === undefined ? await opendir(path, { bufferSize: NAMES_AT_ONCE }) : Deno.readDir(path);
   const names: string[] = [];
-  for await (const { name } of await opendir(path, { bufferSize: NAMES_AT_ONCE })) names.push(name);
+  for await (const { name } of entries) names.push(name);
   return names;
 }

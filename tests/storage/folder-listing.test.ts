@@ -60,15 +60,15 @@ describe("the listing of a folder", () => {
     await assert.rejects(listFolder({ path, names, isListed, renew: fail }), failed);
   });
 
-  it("reads the same names of a small folder and of a large one", async () => {
+  it("reads the same names of a small folder and of a large one, and fails alike", async () => {
     const names = Array.from({ length: 100 }, (_, i) => `a${i}`);
     for (const name of names) write(name);
     for (const bytes of [0, 2 ** 20]) {
       assert.deepEqual((await readNames(path, bytes)).toSorted(), names.toSorted());
     }
-    const gone = join(path, "gone");
     for (const bytes of [0, 2 ** 20]) {
-      await assert.rejects(readNames(gone, bytes), { code: "ENOENT" });
+      await assert.rejects(readNames(join(path, "gone"), bytes), { code: "ENOENT" });
+      await assert.rejects(readNames(join(path, "a0"), bytes), { code: "ENOTDIR" });
     }
   });
 });

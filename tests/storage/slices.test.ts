@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect, createServer } from "node:net";
 import { describe, it } from "node:test";
 import { filterInSlices, Slices, sortInSlices } from "../../storage/slices.ts";
 import { turnsDuring } from "../support/turns-during.ts";
@@ -32,6 +34,34 @@ describe("work in slices", () => {
     const some = texts(100_000);
     assert.ok((await turnsDuring(() => sortInSlices(some, isBefore))) > 2);
     assert.ok((await turnsDuring(() => filterInSlices(some, (text) => /7+$/.test(text)))) > 2);
+  });
+
+  it("answers what comes from the network after a few slices", async () => {
+    const server = createServer((socket) => socket.pipe(socket)).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const address = server.address();
+    assert.ok(typeof address === "object" && address !== null);
+    const socket = connect(address.port, "127.0.0.1");
+    let answers = 0;
+    let isOver = false;
+    socket.on("data", () => {
+      answers++;
+      if (!isOver) socket.write("again");
+    });
+    await once(socket, "connect");
+    socket.write("first");
+    const slices = new Slices();
+    for (let pauses = 0; pauses < 40; ) {
+      const pause = slices.next(1000);
+      if (pause === undefined) continue;
+      await pause;
+      pauses++;
+    }
+    isOver = true;
+    socket.end();
+    await once(socket, "close");
+    server.close();
+    assert.ok(answers >= 4, `${answers} answers`);
   });
 
   it("goes on at once while a slice lasts, and waits once it is over", async () => {
