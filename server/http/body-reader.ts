@@ -1,5 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import type { ServerRequest } from "srvx";
+import { textOf } from "../../protocol/bytes.ts";
 import { MIN_BYTES_PER_MS, REQUEST_TYPE } from "../../protocol/limits.ts";
 import { InvalidRequest } from "../../sync/request.ts";
 import type { Permit } from "./concurrency-limiter.ts";
@@ -51,7 +52,7 @@ export class BodyReader {
   }
 
   /** Counts bytes as they arrive: `Content-Length` is a claim, and a chunked body makes none. */
-  async #readBytes(request: ServerRequest, permit: Permit): Promise<Buffer> {
+  async #readBytes(request: ServerRequest, permit: Permit): Promise<Uint8Array> {
     const { maxBytes, timeout } = this.#options;
     const pieces: Uint8Array[] = [];
     let length = 0;
@@ -74,23 +75,33 @@ export class BodyReader {
       unwatch();
     }
     const [only] = pieces;
-    return pieces.length === 1 && only !== undefined
-      ? Buffer.from(only.buffer, only.byteOffset, only.byteLength)
-      : Buffer.concat(pieces, length);
+    return pieces.length === 1 && only !== undefined ? only : Buffer.concat(pieces, length);
   }
 }
 
 /** Parses a body. Throws a problem unless it is JSON in UTF-8. */
-function parse(body: Buffer): unknown {
-  // Faster than a fatal `TextDecoder`, on every runtime.
-  if (!isUtf8(body)) throw notJson();
-  // A byte order mark before the JSON is ignored.
-  const start = body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf ? 3 : 0;
+function parse(body: Uint8Array): unknown {
+  const text = decode(body);
+  if (text === undefined) throw notJson();
   try {
-    return JSON.parse(body.toString("utf8", start));
+    // A byte order mark before the JSON is ignored.
+    return JSON.parse(text.charCodeAt(0) === 0xfeff ? text.slice(1) : text);
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
     throw notJson();
+  }
+}
+
+/** Decodes UTF-8; `undefined` for other bytes. */
+function decode(body: Uint8Array): string | undefined {
+  // The pieces of Node are buffers. Where bytes are none, `TextDecoder` is native, and making a
+  // buffer of them takes as long as all the rest of this.
+  if (Buffer.isBuffer(body)) return isUtf8(body) ? body.toString() : undefined;
+  try {
+    return textOf(body);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    return undefined;
   }
 }
 
