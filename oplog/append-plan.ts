@@ -98,7 +98,11 @@ async function comparedMissing(
 /** The objects that hold spans of a batch. */
 function objectsOf(batch: Batch, spans: Span[] | Refusal): NewObject[] | Refusal {
   if (spans instanceof Error) return spans;
-  return spans.flatMap((span) => segmentsOf(batch, span)).map((span) => objectOf(batch, span));
+  const objects: NewObject[] = [];
+  for (const span of spans) {
+    for (const part of segmentsOf(batch, span)) objects.push(objectOf(batch, part));
+  }
+  return objects;
 }
 
 /** For each operation of a batch: whether the same payload is stored; unset where none is stored. */
@@ -158,7 +162,9 @@ function missingSpans(batch: Batch, nextIndex: number, stored: Matches): Span[] 
 }
 
 /** Cuts a span of a batch where a segment would become too large. */
-function segmentsOf(batch: Batch, { first, last }: Span): Span[] {
+function segmentsOf(batch: Batch, span: Span): readonly Span[] {
+  const { first, last } = span;
+  if (first === last) return [span];
   const spans: { first: number; last: number }[] = [];
   let bytes = 0;
   for (let index = first; index <= last; index++) {
@@ -179,8 +185,9 @@ function segmentsOf(batch: Batch, { first, last }: Span): Span[] {
 function objectOf(batch: Batch, { first, last }: Span): NewObject {
   const { user, client } = batch;
   const payloads = payloadsOf(batch, { first, last });
-  if (first === last) {
-    const body = utf8(payloads.join(""));
+  const [only] = payloads;
+  if (first === last && only !== undefined) {
+    const body = utf8(only);
     return { name: { user, client, first, last, md5: md5Of(body) }, body };
   }
   const body = encodeSegment(client, first, payloads);

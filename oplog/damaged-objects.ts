@@ -46,6 +46,11 @@ export class DamagedObjects {
     return at !== undefined && this.#options.now() - at < RETRY_AFTER_MS;
   }
 
+  /** True while no object counts as missing. */
+  get isEmpty(): boolean {
+    return this.#found.size === 0;
+  }
+
   /** Records that an object was stored again. */
   replaced(name: string): void {
     this.#found.delete(name);
@@ -55,8 +60,6 @@ export class DamagedObjects {
   async without<Listed extends { readonly name: string }>(
     objects: readonly Listed[],
   ): Promise<readonly Listed[]> {
-    return this.#found.size === 0
-      ? objects
-      : filterInSlices(objects, ({ name }) => !this.has(name));
+    return this.isEmpty ? objects : filterInSlices(objects, ({ name }) => !this.has(name));
   }
 }

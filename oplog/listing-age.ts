@@ -52,19 +52,21 @@ export class ListingAges {
     return { ...load, took: this.#now() - load.at };
   }
 
-  /** Whether the listing of a load may be used. */
-  isRecent(load: LoadTimes): boolean {
-    return this.#ageOf(load) < this.#lifeOf(load);
+  /**
+   * Whether the listing of a load may be used: not if it is old. Where it is due, the next one is to be
+   * read while this one is still used: early enough that nobody waits for it, but not before half the
+   * time has passed from the end of this one to the end of its use.
+   */
+  stateOf(load: LoadTimes): "recent" | "due" | "old" {
+    const age = this.#ageOf(load);
+    const life = this.#lifeOf(load);
+    if (age >= life) return "old";
+    return age >= life - Math.min(load.took, (life - load.took) / 2) ? "due" : "recent";
   }
 
-  /**
-   * Whether the next listing is to be read, while this one is still used: early enough that nobody
-   * waits for it, but not before half the time has passed from the end of this one to the end of its
-   * use.
-   */
-  isDue(load: LoadTimes): boolean {
-    const life = this.#lifeOf(load);
-    return this.#ageOf(load) >= life - Math.min(load.took, (life - load.took) / 2);
+  /** Whether the listing of a load may be used. */
+  isRecent(load: LoadTimes): boolean {
+    return this.stateOf(load) !== "old";
   }
 
   /** How long after its beginning a listing may be used. */

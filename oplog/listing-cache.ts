@@ -92,8 +92,9 @@ export class ListingCache {
   /** As `get`, at once; `undefined` where the cached listing is too old, or none is. */
   recent(user: Fingerprint): Listing | undefined {
     const entry = this.#cached.get(user);
-    if (entry === undefined || !this.#ages.isRecent(entry)) return undefined;
-    if (this.#ages.isDue(entry) && !this.#loads.has(user)) {
+    const state = entry === undefined ? "old" : this.#ages.stateOf(entry);
+    if (entry === undefined || state === "old") return undefined;
+    if (state === "due" && !this.#loads.has(user)) {
       // In the background: a request whose listing cannot be read by then says why.
       this.#load(user).catch(() => undefined);
     }
@@ -175,7 +176,7 @@ export class ListingCache {
 
   /** Records an append of this process that is now in storage. */
   appended(name: ObjectName, size: number): void {
-    this.#damaged.replaced(formatName(name));
+    if (!this.#damaged.isEmpty) this.#damaged.replaced(formatName(name));
     this.#loads.get(name.user)?.changes.push((listing) => listing.appended(name, size));
     const entry = this.#cached.get(name.user);
     if (entry === undefined || entry.listing.has(name)) return;

@@ -24,9 +24,8 @@ export class InstrumentedDriver implements Driver {
     return body;
   }
 
-  async put(name: string, body: Uint8Array, md5?: string, fromReserve?: boolean): Promise<void> {
-    await this.#count("put", this.#driver.put(name, body, md5, fromReserve));
-    this.bytes.written += body.byteLength;
+  put(name: string, body: Uint8Array, md5?: string, fromReserve?: boolean): Promise<void> {
+    return this.#count("put", this.#driver.put(name, body, md5, fromReserve), body.byteLength);
   }
 
   delete(name: string): Promise<void> {
@@ -43,10 +42,16 @@ export class InstrumentedDriver implements Driver {
     return this.#driver.close();
   }
 
-  async #count<Result>(kind: keyof RequestCounts, request: Promise<Result>): Promise<Result> {
+  async #count<Result>(
+    kind: keyof RequestCounts,
+    request: Promise<Result>,
+    written = 0,
+  ): Promise<Result> {
     this.#calls[kind]++;
     try {
-      return await request;
+      const result = await request;
+      this.bytes.written += written;
+      return result;
     } catch (error) {
       this.failures[kind]++;
       throw error;

@@ -26,7 +26,7 @@ export class MemoryDriver implements Driver {
     checkName(name);
     const stored = this.#objects.get(name);
     if (stored !== undefined && (md5 === undefined || !isDamaged(stored, body, md5))) return;
-    this.#objects.set(name, Uint8Array.from(body));
+    this.#objects.set(name, new Uint8Array(body));
   }
 
   async delete(name: string): Promise<void> {
