@@ -74,9 +74,9 @@ export class EntryReader {
   ): Iterable<Entry> | Promise<Iterable<Entry>> {
     const overlaps = sequence.overlaps(span);
     return overlaps.length === 0
-      ? iterable(sequence, span, NONE_RESOLVED)
-      : this.#resolve(user, client, overlaps).then((resolved) =>
-          iterable(sequence, span, resolved),
+      ? new Entries(sequence, span, NONE_RESOLVED)
+      : this.#resolve(user, client, overlaps).then(
+          (resolved) => new Entries(sequence, span, resolved),
         );
   }
 
@@ -101,12 +101,17 @@ export class EntryReader {
   }
 
   /** The lines of entries, in order, from each of their objects. Throws as `segment` does. */
-  lines(user: Fingerprint, entries: readonly ClientEntry[]): Promise<Uint8Array[]> {
+  async lines(user: Fingerprint, entries: readonly ClientEntry[]): Promise<Uint8Array[]> {
+    const cached: Uint8Array[] = [];
     const reads: (Uint8Array | Promise<Uint8Array>)[] = [];
     for (const { client, entry } of entries) {
-      for (const run of entry.runs) reads.push(this.#linesOf(user, client, run, entry));
+      for (const run of entry.runs) {
+        const lines = this.#linesOf(user, client, run, entry);
+        reads.push(lines);
+        if (!(lines instanceof Promise)) cached.push(lines);
+      }
     }
-    return Promise.all(reads);
+    return cached.length === reads.length ? cached : Promise.all(reads);
   }
 
   /** A segment, to look into. Throws as `ObjectCache.get` does. */
@@ -200,8 +205,20 @@ function lineOf(client: string, index: number, payload: Uint8Array): Uint8Array 
 }
 
 /** `entriesIn`, to be iterated any number of times. */
-function iterable(sequence: Sequence, span: Span, resolved: Resolved): Iterable<Entry> {
-  return { [Symbol.iterator]: () => entriesIn(sequence, span, resolved) };
+class Entries implements Iterable<Entry> {
+  readonly #sequence: Sequence;
+  readonly #span: Span;
+  readonly #resolved: Resolved;
+
+  constructor(sequence: Sequence, span: Span, resolved: Resolved) {
+    this.#sequence = sequence;
+    this.#span = span;
+    this.#resolved = resolved;
+  }
+
+  [Symbol.iterator](): Iterator<Entry> {
+    return entriesIn(this.#sequence, this.#span, this.#resolved);
+  }
 }
 
 function* entriesIn(
@@ -252,6 +269,8 @@ export function linesIn(entry: Entry): number {
 
 /** How many bytes the lines of an entry come to, roughly, where only a part of an object is read. */
 export function bytesIn(entry: Entry): number {
-  const partOf = (run: Run) => Math.ceil((run.size * lengthOf(entry)) / lengthOf(run));
-  return entry.runs.reduce((sum, run) => sum + partOf(run), 0);
+  const length = lengthOf(entry);
+  let bytes = 0;
+  for (const run of entry.runs) bytes += Math.ceil((run.size * length) / lengthOf(run));
+  return bytes;
 }
