@@ -9,47 +9,50 @@ import { build, type Plugin } from "esbuild";
 import manifest from "../../package.json" with { type: "json" };
 import { projectFolder } from "../support/process.ts";
 
-/** Each module says where its source is, since that is how tests find other files. */
-function sourcePlaces(
-  pattern: RegExp,
-  replacement: (place: Place, matched: string) => string,
-): Plugin {
+/**
+ * Each module says where its source is, since that is how tests find other files. Only the module
+ * that is started keeps the rest of its `import.meta`, by which it can tell that it is; a server in
+ * the bundle of a test does not take itself for started.
+ */
+function sourcePlaces(started?: string): Plugin {
   return {
     name: "source-places",
     setup({ onLoad }) {
       onLoad({ filter: /\.ts$/ }, async ({ path }) => {
-        const place = { url: pathToFileURL(path).href, filename: path, dirname: dirname(path) };
+        const place = JSON.stringify({
+          url: pathToFileURL(path).href,
+          filename: path,
+          dirname: dirname(path),
+        });
+        const pattern = path === started ? OF_PLACES : OF_ALL;
         const text = await readFile(path, "utf8");
-        const contents = text.replaceAll(pattern, (matched) => replacement(place, matched));
-        return { contents, loader: "ts" };
+        return { contents: text.replaceAll(pattern, `(${place})`), loader: "ts" };
       });
     },
   };
 }
 
-/** What `import.meta` says of a module's place. */
-type Place = Readonly<Record<"url" | "filename" | "dirname", string>>;
-
-/** Of a test all, so that a server in its bundle does not take itself for started. */
-const OF_TESTS = sourcePlaces(/\bimport\.meta\b/g, (place) => `(${JSON.stringify(place)})`);
-const OF_PROGRAMS = sourcePlaces(
-  /\bimport\.meta\.(?:url|filename|dirname)\b/g,
-  (place, matched) => `(${JSON.stringify(place)})${matched.slice("import.meta".length)}`,
-);
+const OF_ALL = /\bimport\.meta\b/g;
+/** What says where a module is. */
+const OF_PLACES = /\bimport\.meta(?=\.(?:url|filename|dirname)\b)/g;
 
 /** What a bundle of packages in CommonJS calls. */
 const REQUIRE =
   'import { createRequire as requireFrom } from "node:module"; const require = requireFrom(import.meta.url);';
 
-/** Programs that tests start. */
+/** Programs that tests start, and modules that these import by their URL. */
 const PROGRAMS = [
   "server.ts",
   join("examples", "notebook", "cli", "cli.ts"),
   join("bench", "cost", "cost.ts"),
-  ...["append", "client", "durable", "envelope", "retrying", "store"].map((name) =>
+  join("scripts", "demo.ts"),
+  ...["append", "client", "durable", "envelope", "put", "retrying", "store"].map((name) =>
     join("tests", "support", `${name}-process.ts`),
   ),
   join("tests", "support", "faulty-app.ts"),
+  join("storage", "filesystem.ts"),
+  join("storage", "s3.ts"),
+  join("tests", "storage", "broken-drivers.ts"),
 ];
 
 /** Bundles test files into a folder, with what they share. Gives the source of each bundle, in order. */
@@ -57,7 +60,7 @@ export async function bundleTests(
   files: readonly string[],
   folder: string,
 ): Promise<Map<string, string>> {
-  const { metafile } = await bundle(files, folder, true);
+  const { metafile } = await bundle(files, folder, sourcePlaces());
   const bundles = new Map<string, string>();
   for (const [path, { entryPoint = "" }] of Object.entries(metafile.outputs)) {
     bundles.set(resolve(projectFolder, entryPoint), resolve(projectFolder, path));
@@ -71,19 +74,24 @@ export async function bundleTests(
   );
 }
 
-/** Bundles the programs into a folder, each as one file, by which it can tell that it is started. */
+/**
+ * Bundles the programs into a folder, each by itself: what is imported while it runs, such as the
+ * AWS SDK, is loaded only then.
+ */
 export async function bundlePrograms(folder: string): Promise<void> {
-  await bundle(PROGRAMS, folder, false);
+  await Promise.all(
+    PROGRAMS.map((file) => bundle([file], folder, sourcePlaces(join(projectFolder, file)))),
+  );
 }
 
-function bundle(files: readonly string[], folder: string, splitting: boolean) {
+function bundle(files: readonly string[], folder: string, places: Plugin) {
   return build({
     absWorkingDir: projectFolder,
     entryPoints: [...files],
     outdir: folder,
     outbase: projectFolder,
     bundle: true,
-    splitting,
+    splitting: true,
     format: "esm",
     platform: "node",
     target: `node${process.versions.node}`,
@@ -91,7 +99,7 @@ function bundle(files: readonly string[], folder: string, splitting: boolean) {
     // Tools find their own files beside themselves.
     external: Object.keys(manifest.devDependencies).filter((name) => name !== "fast-check"),
     banner: { js: REQUIRE },
-    plugins: [splitting ? OF_TESTS : OF_PROGRAMS],
+    plugins: [places],
     metafile: true,
   });
 }

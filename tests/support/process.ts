@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join, relative } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { inTime } from "./deadline.ts";
 
 export const projectFolder = fileURLToPath(new URL("../..", import.meta.url));
@@ -12,12 +12,29 @@ export const projectFolder = fileURLToPath(new URL("../..", import.meta.url));
  * `tests/run.ts` has made bundles of the programs that are started often.
  */
 export function commandFor(file: string): [string, ...string[]] {
+  const bundle = bundleOf(file);
+  return bundle === undefined ? commandForSource(file) : [process.execPath, bundle];
+}
+
+/** The same for a program whose first argument is the URL of a module that it imports. */
+export function commandImporting(module: string, file: string): [string, ...string[]] {
+  const bundle = bundleOf(relative(projectFolder, fileURLToPath(module)));
+  if (bundle === undefined) return [...commandForSource(file), module];
+  return [...commandFor(file), pathToFileURL(bundle).href];
+}
+
+function commandForSource(file: string): [string, ...string[]] {
   if (process.versions.bun !== undefined) return [process.execPath, file];
   if (process.versions.deno !== undefined) return [process.execPath, "run", "--allow-all", file];
-  const { TEST_PROGRAMS: folder } = process.env;
-  const bundle = folder === undefined ? file : join(folder, file.replace(/\.ts$/, ".js"));
-  if (bundle !== file && existsSync(bundle)) return [process.execPath, bundle];
   return [process.execPath, "--import", "tsx", file];
+}
+
+function bundleOf(file: string): string | undefined {
+  const { TEST_PROGRAMS: folder } = process.env;
+  const isNode = process.versions.bun === undefined && process.versions.deno === undefined;
+  if (!isNode || folder === undefined) return undefined;
+  const bundle = join(folder, file.replace(/\.ts$/, ".js"));
+  return existsSync(bundle) ? bundle : undefined;
 }
 
 /** What is run to start the server, and in which folder. */

@@ -8,7 +8,7 @@ import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 import { ObjectMissing } from "../../../storage/driver.ts";
 import { temporaryFolder } from "../../support/folder.ts";
-import { commandFor, projectFolder } from "../../support/process.ts";
+import { commandImporting, projectFolder } from "../../support/process.ts";
 import { until } from "../../support/socket.ts";
 import { someFingerprint } from "../../support/users.ts";
 import { type Declare, type Opening, text } from "./place.ts";
@@ -107,8 +107,8 @@ function commandTo(
   count: number,
   side: number,
 ): [string, ...string[]] {
-  const [command, ...rest] = commandFor(join("tests", "support", "put-process.ts"));
-  return [command, ...rest, module, driver, location, prefix, `${count}`, `${side}`];
+  const command = commandImporting(module, join("tests", "support", "put-process.ts"));
+  return [...command, driver, location, prefix, `${count}`, `${side}`];
 }
 
 /** Starts a process that stores one object after the other, until it is killed or a put fails. */
