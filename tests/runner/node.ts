@@ -6,6 +6,7 @@ import { inspect } from "node:util";
 import { projectFolder } from "../support/process.ts";
 import { bundlePrograms, bundleTests } from "./bundle.ts";
 import type { Result, Skip } from "./result.ts";
+import { inSources } from "./traces.ts";
 import type { Print } from "./turns.ts";
 
 /**
@@ -25,8 +26,11 @@ export async function runOnNode(files: readonly string[], print: Print): Promise
     // Node 24 starts tests through tsx nevertheless, which takes .js for CommonJS otherwise.
     writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
     const sources = await bundleTests(files, folder);
-    process.env.TEST_PROGRAMS = join(folder, "programs");
-    await bundlePrograms(process.env.TEST_PROGRAMS);
+    // Set where a test runs tests.
+    if (process.env.TEST_PROGRAMS === undefined) {
+      process.env.TEST_PROGRAMS = join(folder, "programs");
+      await bundlePrograms(process.env.TEST_PROGRAMS);
+    }
     return await runBundles(sources, print);
   } finally {
     rmSync(folder, { recursive: true });
@@ -51,7 +55,7 @@ async function runBundles(sources: ReadonlyMap<string, string>, print: Print): P
   };
   const fail = (test: string, text: string) => {
     failed.push(test);
-    failures.push(text);
+    failures.push(inSources(text));
     dot("X");
   };
   const end = ({ name, file }: { readonly name: string; readonly file?: string }) => {
@@ -60,7 +64,7 @@ async function runBundles(sources: ReadonlyMap<string, string>, print: Print): P
     if (at !== -1) running.set(sourceOf(file), names.toSpliced(at, 1));
   };
   // The bundles need no tsx, which each process would load again.
-  process.execArgv = ["--enable-source-maps"];
+  process.execArgv = [];
 
   for await (const { type, data } of run({
     files: [...sources.keys()],

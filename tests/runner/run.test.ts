@@ -73,6 +73,13 @@ describe("tests/run.ts", () => {
       assert.match(stdout, new RegExp(`^failed on ${runtime} \\S+: .*\\bfails$`, "m"));
     }
     assert.match(stdout, /^failed on Node \S+: \S+unloadable\.test\.ts$/m);
+    for (const [name, place] of [
+      ["failing", "3:31"],
+      ["unloadable", "3:11"],
+    ]) {
+      const path = join(folder.path, `${name}.test.ts:${place}`);
+      assert.ok(stdout.split("node, ")[1]?.includes(path), `${path}\n${stdout}`);
+    }
   });
 
   it("says in which test a file ended on Node", async () => {

@@ -70,7 +70,7 @@ describe("the log", () => {
     assert.match(text, /StorageUnavailable: could not store an object/);
     assert.match(text, /Error: could not write/);
     assert.match(text, /TypeError: the disk is on fire/);
-    assert.equal(text.match(/logger\.test\.ts:\d+/g)?.length, 3);
+    assert.equal(text.match(/logger\.test\.[jt]s:\d+/g)?.length, 3);
   });
 
   it("has a cause that is not an error", () => {
