@@ -14,15 +14,15 @@ import { SCENARIOS } from "../../bench/scenarios.ts";
 import { generated, read } from "../support/documents.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { onlyOn } from "../support/one-runtime.ts";
-import { projectFolder } from "../support/process.ts";
+import { commandFor, projectFolder } from "../support/process.ts";
 
 /** As little as possible: the values of the figures do not matter here. */
 const LEAST = ["--seconds", "0.05", "--warm-up", "0.05", "--rounds", "1", "--scale", "0.002"];
 
 /** Runs the benchmark, which is a program for Node. */
 function bench(...args: string[]): Promise<{ stdout: string; stderr: string }> {
-  const command = ["--import", "tsx", "bench/run.ts", ...args];
-  return promisify(execFile)("node", command, { cwd: projectFolder });
+  const [command, ...rest] = commandFor(join("bench", "run.ts"));
+  return promisify(execFile)(command, [...rest, ...args], { cwd: projectFolder });
 }
 
 const { skip, note } = onlyOn("Node", "it is a program for Node, and measures all runtimes");
@@ -34,7 +34,7 @@ describe(`npm run bench${note}`, { skip: skip || process.platform !== "linux" },
       const scenarios = "poll,append,first-sync,bulk-upload";
       const where = ["--folder", folder.path, "--out", folder.path];
       const { stdout } = await bench(
-        ...["--runtime", "node", "--scenarios", scenarios],
+        ...["--runtime", "bun", "--scenarios", scenarios],
         ...LEAST,
         ...where,
       );
@@ -45,7 +45,7 @@ describe(`npm run bench${note}`, { skip: skip || process.platform !== "linux" },
       assert.ok(markdown.includes(report.machine.processor));
       assert.deepEqual(
         report.runtimes.map((measured) => measured.runtime),
-        ["node"],
+        ["bun"],
       );
       const results = report.runtimes.flatMap((measured) => measured.results);
       const measured = new Set(results.map(({ scenario }) => scenario));
@@ -65,7 +65,7 @@ describe(`npm run bench${note}`, { skip: skip || process.platform !== "linux" },
       for (const text of [svg, figures]) assert.doesNotMatch(text, /NaN|undefined/);
       assert.deepEqual(firstCells(generated(read("README.md"), "speed")), firstCells(figures));
 
-      await bench("--add", "--runtime", "bun,deno", "--scenarios", "poll", ...LEAST, ...where);
+      await bench("--add", "--runtime", "node,deno", "--scenarios", "poll", ...LEAST, ...where);
       const all: Report = JSON.parse(readFileSync(join(folder.path, "results.json"), "utf8"));
       const counts = all.runtimes.map(({ runtime, results }) => [runtime, results.length > 0]);
       assert.deepEqual(Object.fromEntries(counts), { node: true, bun: true, deno: true });
@@ -76,7 +76,7 @@ describe(`npm run bench${note}`, { skip: skip || process.platform !== "linux" },
   });
 
   it("compares the server with that of another checkout", async () => {
-    const args = ["--runtime", "node", "--scenarios", "poll", ...LEAST];
+    const args = ["--runtime", "bun", "--scenarios", "poll", ...LEAST];
     // One round of a twentieth of a second agrees with itself: by chance one of them is slower.
     const { stdout } = await bench(...args, "--compare", projectFolder).catch((error) => {
       assert.equal(error.code, 1, error.stderr);

@@ -44,6 +44,7 @@ const REQUIRE =
 const PROGRAMS = [
   "server.ts",
   join("examples", "notebook", "cli", "cli.ts"),
+  join("bench", "run.ts"),
   join("bench", "cost", "cost.ts"),
   join("scripts", "demo.ts"),
   ...["append", "client", "durable", "envelope", "put", "retrying", "store"].map((name) =>
