@@ -10,6 +10,7 @@ import {
 import { Listing } from "../../oplog/listing.ts";
 import { formatName } from "../../oplog/names.ts";
 import { byName, isOverlap, lengthOf, type Run, Sequence } from "../../oplog/sequence.ts";
+import { share } from "../support/share.ts";
 import { newClient, someFingerprint } from "../support/users.ts";
 
 const LINE_OVERHEAD = 100;
@@ -82,7 +83,7 @@ describe("the planner", () => {
           assert.ok(i === 0 || run.first > (packed[i - 1]?.last ?? 0));
         }
       }),
-      { numRuns: 500 },
+      { numRuns: share(500) },
     );
   });
 
@@ -165,7 +166,7 @@ describe("the planner", () => {
         assert.ok(small <= stretches * 2 * limits.operations, `${small} in ${stretches}`);
         assert.ok(written <= 3 * bytes, `${written} of ${bytes}`);
       }),
-      { numRuns: 60 },
+      { numRuns: share(60) },
     );
   });
 
@@ -210,7 +211,7 @@ describe("the planner", () => {
         }
         assert.ok(Math.max(...rewritten) <= Math.log2(limits.operations) + 2);
       }),
-      { numRuns: 30 },
+      { numRuns: share(30) },
     );
   });
 
