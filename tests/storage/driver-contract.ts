@@ -2,6 +2,7 @@
 import { after, before, describe, it } from "node:test";
 import type { Driver } from "../../storage/driver.ts";
 import { declareFaults } from "./contract/faults.ts";
+import { declareMany } from "./contract/many.ts";
 import { declareObjects } from "./contract/objects.ts";
 import { type Declare, type Place, subjectOf } from "./contract/place.ts";
 import { declareProcesses } from "./contract/processes.ts";
@@ -26,15 +27,16 @@ export function driverContract(name: string, place: Place): void {
     declareContract(place, (title, run) => {
       it(title, () => run(subjectOf(place, driver)));
     });
-    for (const reason of [place.processes, place.faults]) {
+    for (const reason of [place.few, place.processes, place.faults]) {
       if (typeof reason === "string") it(`is not tested further: ${reason}`, { skip: true });
     }
   });
 }
 
 /** Declares each test of the contract that a place allows. */
-export function declareContract({ processes, faults }: Place, declare: Declare): void {
+export function declareContract({ few, processes, faults }: Place, declare: Declare): void {
   declareObjects(declare);
+  if (few === undefined) declareMany(declare);
   if (typeof processes !== "string") declareProcesses(declare, processes);
   if (typeof faults !== "string") declareFaults(declare, faults);
 }

@@ -1,7 +1,7 @@
 /** The requests between a server and its S3: which, how many, and what happens when they fail. */
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
-import { formatName } from "../../oplog/names.ts";
+import { formatName, parseName } from "../../oplog/names.ts";
 import { md5Of, ObjectMissing, StorageUnavailable } from "../../storage/driver.ts";
 import { S3Driver } from "../../storage/s3.ts";
 import { fingerprintOf } from "../../sync/public-key.ts";
@@ -45,7 +45,7 @@ if (s3 !== undefined && target?.startsWith("http://")) {
     proxy.meddleAnswer = (_seen, answer) => answer;
   });
 
-  const { skip, note } = onlyOn("Deno", "which requests are made does not depend on the runtime");
+  const { skip, note } = onlyOn("Bun", "which requests are made does not depend on the runtime");
   describe(`the requests to S3${note}`, { skip }, () => {
     let place: string;
     let server: ServerProcess;
@@ -313,7 +313,11 @@ if (s3 !== undefined && target?.startsWith("http://")) {
     it("throws for a list that is truncated, has no next page or repeats a page", async () => {
       const driver = await open(placeOfMany);
       const prefix = `${fingerprintOf(user)}.`;
-      assert.equal((await driver.list(prefix)).length, 1100);
+      const objects = await driver.list(prefix);
+      assert.deepEqual(
+        objects.map(({ name }) => parseName(name)?.first),
+        Array.from({ length: 1100 }, (_, index) => index),
+      );
       const rewrite = (change: (xml: string) => string) => {
         proxy.meddleAnswer = (_seen, { status, body }) => ({
           status,

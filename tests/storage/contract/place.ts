@@ -12,6 +12,8 @@ export interface Place {
   readonly open: () => Promise<Driver>;
   /** How other processes open the same storage, or why none can. */
   readonly processes: Opening | string;
+  /** Why another run does what takes thousands of calls; without it, this one does. */
+  readonly few?: string;
   /** What breaks the backend, or why nothing can. */
   readonly faults: Faults | string;
   /** Deletes what the suite has stored. */
