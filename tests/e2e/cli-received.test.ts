@@ -9,7 +9,7 @@ import { metricOf } from "../support/metrics.ts";
 import { logOf, ONE_COMMAND_LINE, openNotebook, run } from "../support/notebook-cli.ts";
 import { onlyOn } from "../support/one-runtime.ts";
 
-const { skip, note } = onlyOn("Deno", ONE_COMMAND_LINE);
+const { skip, note } = onlyOn("Bun", ONE_COMMAND_LINE);
 
 describe(`what the notebook on the command line received${note}`, { skip }, () => {
   const folder = temporaryFolder();

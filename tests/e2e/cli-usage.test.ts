@@ -7,7 +7,7 @@ import { temporaryFolder } from "../support/folder.ts";
 import { ONE_COMMAND_LINE, type RunOptions, run } from "../support/notebook-cli.ts";
 import { onlyOn } from "../support/one-runtime.ts";
 
-const { skip, note } = onlyOn("Node", ONE_COMMAND_LINE);
+const { skip, note } = onlyOn("Bun", ONE_COMMAND_LINE);
 
 describe(`the notebook on the command line, used wrongly${note}`, { skip }, () => {
   const folder = temporaryFolder();

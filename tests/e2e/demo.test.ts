@@ -1,13 +1,16 @@
-/** `npm run demo` in a process, on the runtime of the test. */
+/** `npm run demo` in a process. */
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import manifest from "../../package.json" with { type: "json" };
 import { temporaryFolder } from "../support/folder.ts";
+import { onlyOn } from "../support/one-runtime.ts";
 import { commandFor, projectFolder, runToEnd, startServer } from "../support/process.ts";
 
-describe("the demo", () => {
+const { skip, note } = onlyOn("Node", "npm starts it on Node");
+
+describe(`the demo${note}`, { skip }, () => {
   const file = manifest.scripts.demo.split(" ").at(-1) ?? "";
   const program = { command: commandFor(file), folder: projectFolder };
 
