@@ -45,7 +45,7 @@ if (s3 !== undefined && target?.startsWith("http://")) {
     proxy.meddleAnswer = (_seen, answer) => answer;
   });
 
-  const { skip, note } = onlyOn("Bun", "which requests are made does not depend on the runtime");
+  const { skip, note } = onlyOn("Deno", "which requests are made does not depend on the runtime");
   describe(`the requests to S3${note}`, { skip }, () => {
     let place: string;
     let server: ServerProcess;

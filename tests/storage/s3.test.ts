@@ -86,7 +86,7 @@ if (s3 === undefined) {
   });
   protocolSuite("S3", () => S3Driver.open(newPlace()));
   const { skip, note } = onlyOn(
-    "Bun",
+    "Deno",
     "what is acknowledged is in the bucket, whatever the runtime",
   );
   describe(`crashes on S3${note}`, { skip }, () => crashSuite("S3", () => place));
