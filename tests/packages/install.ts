@@ -34,8 +34,10 @@ export async function pack(folder: string): Promise<Tarballs> {
   );
   // Built already.
   const args = ["pack", "--silent", "--ignore-scripts", "--pack-destination", folder];
-  await output(["npm", ...args], projectFolder);
-  await output(["npm", ...args, "--workspace", "client"], projectFolder);
+  await output(
+    ["npm", ...args, "--workspace", "client", "--include-workspace-root"],
+    projectFolder,
+  );
   const find = (name: string) => {
     const file = readdirSync(folder).find((entry) => entry.startsWith(`sync-server-${name}-`));
     if (file === undefined) throw new Error(`there is no tarball of ${name}`);
