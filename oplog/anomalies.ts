@@ -1,4 +1,4 @@
-import { LRUCache } from "lru-cache";
+import { lruOf } from "../storage/lru.ts";
 import type { Listing } from "./listing.ts";
 import type { Fingerprint } from "./names.ts";
 import type { Span } from "./sequence.ts";
@@ -28,8 +28,8 @@ const REMEMBERED = 10_000;
  * when they change, and counts those that are new.
  */
 export class AnomalyMonitor {
-  readonly #known = new LRUCache<Fingerprint, Anomalies>({ max: REMEMBERED });
-  readonly #inside = new LRUCache<string, true>({ max: REMEMBERED });
+  readonly #known = lruOf<Fingerprint, Anomalies>(REMEMBERED);
+  readonly #inside = lruOf<string, true>(REMEMBERED);
   readonly #onFound: (user: Fingerprint, anomalies: Anomalies) => void;
   readonly #telemetry: Telemetry;
 

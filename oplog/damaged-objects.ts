@@ -1,4 +1,4 @@
-import { LRUCache } from "lru-cache";
+import { lruOf } from "../storage/lru.ts";
 import { filterInSlices } from "../storage/slices.ts";
 import type { Fingerprint } from "./names.ts";
 import type { ObjectDamaged } from "./object-cache.ts";
@@ -25,7 +25,7 @@ export const RETRY_AFTER_MS = 600_000;
 export class DamagedObjects {
   readonly #options: DamagedObjectsOptions;
   /** By name, when each was found. */
-  readonly #found = new LRUCache<string, number>({ max: REMEMBERED });
+  readonly #found = lruOf<string, number>(REMEMBERED);
 
   constructor(options: DamagedObjectsOptions) {
     this.#options = options;

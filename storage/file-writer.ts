@@ -1,6 +1,5 @@
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
-import { LRUCache } from "lru-cache";
 import { makeCommitted, type Owners } from "./data-folder.ts";
 import { isDamaged, partitionOf } from "./driver.ts";
 import {
@@ -15,6 +14,7 @@ import {
 } from "./durable-files.ts";
 import { isFull } from "./folder-errors.ts";
 import { FolderSyncs } from "./folder-syncs.ts";
+import { lruOf } from "./lru.ts";
 import { NameLocks } from "./name-locks.ts";
 import type { Reserve } from "./reserve.ts";
 
@@ -47,11 +47,7 @@ interface PutOptions {
 export class FileWriter {
   readonly #options: FileWriterOptions;
   readonly #syncs = new FolderSyncs();
-  // Not `max`, for which the cache makes room for all of them at once.
-  readonly #durableFolders = new LRUCache<string, true>({
-    maxSize: FOLDERS_REMEMBERED,
-    sizeCalculation: () => 1,
-  });
+  readonly #durableFolders = lruOf<string, true>(FOLDERS_REMEMBERED);
   /** Of objects that are being stored or deleted, and of folders that are being made. */
   readonly #objectLocks = new NameLocks();
   readonly #folderLocks = new NameLocks();

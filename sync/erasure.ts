@@ -1,4 +1,3 @@
-import { LRUCache } from "lru-cache";
 import { KeyedQueue } from "../oplog/keyed-queue.ts";
 import type { Listing } from "../oplog/listing.ts";
 import type { ListingCache } from "../oplog/listing-cache.ts";
@@ -13,6 +12,7 @@ import type { ObjectCache } from "../oplog/object-cache.ts";
 import type { Telemetry } from "../oplog/telemetry.ts";
 import { forEachLimited } from "../oplog/workers.ts";
 import { type Driver, StorageFull, type StoredObject } from "../storage/driver.ts";
+import { lruOf } from "../storage/lru.ts";
 import { filterInSlices } from "../storage/slices.ts";
 
 export interface ErasuresOptions {
@@ -39,7 +39,7 @@ const DELETES_AT_ONCE = 16;
 export class Erasures {
   readonly #options: ErasuresOptions;
   /** No server deletes a tombstone, so nothing here is out of date. */
-  readonly #known = new LRUCache<Fingerprint, number>({ max: REMEMBERED });
+  readonly #known = lruOf<Fingerprint, number>(REMEMBERED);
   readonly #queue = new KeyedQueue();
   readonly #sweeping = new Set<Fingerprint>();
 

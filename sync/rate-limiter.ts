@@ -1,5 +1,6 @@
-import { LRUCache } from "lru-cache";
+import type { LRUCache } from "lru-cache";
 import type { Telemetry } from "../oplog/telemetry.ts";
+import { lruOf } from "../storage/lru.ts";
 
 export interface RateLimiterOptions {
   /** Tokens a bucket gains in a second. */
@@ -92,8 +93,7 @@ export class RateLimiter {
     const { rate, burst } = options;
     this.policy = { quota: Math.floor(burst), window: Math.ceil(burst / rate) };
     this.#maxBuckets = options.maxBuckets ?? 100_000;
-    // Not `max`, for which the cache makes room for all of them at once: there are many limiters.
-    this.#buckets = new LRUCache({ maxSize: this.#maxBuckets, sizeCalculation: () => 1 });
+    this.#buckets = lruOf(this.#maxBuckets);
   }
 
   /** Admits a request with a body of `bytes` and charges for it, or refuses it at no charge. */

@@ -1,7 +1,7 @@
-import { LRUCache } from "lru-cache";
 import type { Fingerprint } from "../oplog/names.ts";
 import type { Bytes } from "../protocol/bytes.ts";
 import { SIGNATURE_SALT_BYTES } from "../protocol/signature.ts";
+import { lruOf } from "../storage/lru.ts";
 import { numbersOf, type PublicKey } from "./public-key.ts";
 
 type Verify = (data: Bytes, signature: Bytes) => Promise<boolean>;
@@ -11,7 +11,7 @@ const KEPT = 4096;
 
 /** Verifies signatures with the users' keys. */
 export class SignatureVerifier {
-  readonly #imported = new LRUCache<Fingerprint, Promise<Verify>>({ max: KEPT });
+  readonly #imported = lruOf<Fingerprint, Promise<Verify>>(KEPT);
 
   /** True when the private key of this public key has signed the data. */
   async verify(key: PublicKey, data: Bytes, signature: Bytes): Promise<boolean> {

@@ -1,6 +1,6 @@
-import { LRUCache } from "lru-cache";
 import type { Listing } from "../oplog/listing.ts";
 import type { Fingerprint } from "../oplog/names.ts";
+import { lruOf } from "../storage/lru.ts";
 import { AddressLimiter } from "./address-limiter.ts";
 import type { PublicKey } from "./public-key.ts";
 
@@ -35,8 +35,8 @@ const SHORTEST_KEY = 294;
  */
 export class Strangers {
   readonly #limiter: AddressLimiter;
-  readonly #signed = new LRUCache<Fingerprint, true>({ max: REMEMBERED });
-  readonly #stored = new LRUCache<Fingerprint, true>({ max: REMEMBERED });
+  readonly #signed = lruOf<Fingerprint, true>(REMEMBERED);
+  readonly #stored = lruOf<Fingerprint, true>(REMEMBERED);
 
   /** @param now milliseconds of a clock that never goes back */
   constructor(now: () => number) {

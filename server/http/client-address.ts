@@ -1,7 +1,7 @@
 import { isIP } from "node:net";
 import ipaddr from "ipaddr.js";
-import { LRUCache } from "lru-cache";
 import type { ServerRequest } from "srvx";
+import { lruOf } from "../../storage/lru.ts";
 
 /** The address of requests without a connection: those that a test makes. */
 const UNKNOWN = "unknown";
@@ -31,7 +31,7 @@ interface Address {
 export class ClientAddresses {
   readonly #proxies: readonly Network[];
   readonly #behindSocket: Address | undefined;
-  readonly #known = new LRUCache<string, Address>({ max: REMEMBERED });
+  readonly #known = lruOf<string, Address>(REMEMBERED);
 
   /**
    * @param proxies addresses and networks (CIDR) of proxies whose header fields are believed; `unix`
