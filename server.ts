@@ -47,7 +47,11 @@ async function main(environment: Readonly<Record<string, string | undefined>>): 
   process.env.UV_THREADPOOL_SIZE ??= DISK_THREADS;
   const config = readConfig(environment);
   const logger = createLogger(config.LOG);
-  const driver = await openStorage(config.STORAGE, (message) => logger.error(message));
+  const warn = (message: string) => logger.error(message);
+  const driver = await openStorage(config.STORAGE, warn, {
+    journal: config.JOURNAL === "on",
+    retention: config.PACKED_RETENTION,
+  });
   const handler = createHandler({ config, driver, logger, Response: await responseClass() });
   const server = await listen(handler.fetch, {
     paths: handler.paths,

@@ -119,10 +119,14 @@ export class ObjectCache {
     await this.#driver.put(formatName(name), body, name.md5, fromReserve);
   }
 
-  /** Deletes an object of any kind, by the text of its name. */
-  async delete(name: string): Promise<void> {
+  /**
+   * Deletes an object of any kind, by the text of its name.
+   *
+   * @param heldBy the object that holds the same operations, if it is superseded
+   */
+  async delete(name: string, heldBy?: string): Promise<void> {
     this.#bodies.delete(name);
-    await this.#driver.delete(name);
+    await this.#driver.delete(name, heldBy);
   }
 
   async #read(text: string, name: SizedName, keep: boolean): Promise<Uint8Array> {

@@ -10,6 +10,11 @@ export interface Superseded {
   readonly by: readonly Run[];
 }
 
+/** The run that alone holds all operations of a superseded one, where there is one. */
+export function holderOf(run: Run, by: readonly Run[]): Run | undefined {
+  return by.find(({ first, last }) => first <= run.first && run.last <= last);
+}
+
 /** What was superseded at one time. */
 interface SupersededBatch extends Superseded {
   /** When the objects may be deleted. */

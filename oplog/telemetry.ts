@@ -19,6 +19,7 @@ export type ObservedName =
   | "storage_requests"
   | "storage_failures"
   | "storage_bytes"
+  | "journal_bytes"
   | "requests_running"
   | "buffered_bytes"
   | "log_lines_lost";

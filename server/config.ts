@@ -57,6 +57,15 @@ export const Settings = v.object({
     v.pipe(kind.bytes(0), v.description("how many bytes of payloads are cached; 0 caches none")),
     "64MiB",
   ),
+  JOURNAL: v.optional(
+    v.pipe(
+      v.picklist(["on", "off"], "must be on or off"),
+      v.description(
+        "whether a folder stores small objects in a journal, many at a time: on or off",
+      ),
+    ),
+    "on",
+  ),
   COMPACTION: v.optional(
     v.pipe(
       v.picklist(["on", "off"], "must be on or off"),

@@ -94,6 +94,11 @@ const METRICS: Readonly<Record<CounterName | ObservedName, Metric>> = {
     label: "direction",
     values: ["read", "written"],
   },
+  journal_bytes: {
+    type: "gauge",
+    name: "sync_journal_bytes",
+    help: "Bytes of objects in the journals of a folder.",
+  },
   listing_cache: {
     type: "counter",
     name: "sync_listing_cache_total",

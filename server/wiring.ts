@@ -10,6 +10,7 @@ import { TIMING } from "../oplog/compaction/timing.ts";
 import { DamagedObjects } from "../oplog/damaged-objects.ts";
 import { EntryReader } from "../oplog/entries.ts";
 import { ListingCache } from "../oplog/listing-cache.ts";
+import { isFingerprint } from "../oplog/names.ts";
 import { ObjectCache } from "../oplog/object-cache.ts";
 import { Reader } from "../oplog/reader.ts";
 import type { Telemetry } from "../oplog/telemetry.ts";
@@ -140,6 +141,7 @@ export function wireService(options: ServiceWiringOptions): ServiceWiring {
         });
   if (compaction !== undefined) {
     listings.onLoad((user, listing) => compaction.loaded(user, listing));
+    driver.onCrowded?.((partitions) => compaction.crowded(partitions.filter(isFingerprint)));
   }
   const appender = new Appender({
     listings,
@@ -242,13 +244,15 @@ export function wire(options: WiringOptions): Wiring {
 }
 
 /** Reports what an instrumented driver has counted: `storage/` knows no telemetry. */
-function observeStorage({ requests, failures, bytes }: InstrumentedDriver, to: Telemetry): void {
+function observeStorage(driver: InstrumentedDriver, to: Telemetry): void {
+  const { requests, failures, bytes } = driver;
   for (const kind of REQUEST_KINDS) {
     to.observe("storage_requests", () => requests[kind], kind);
     to.observe("storage_failures", () => failures[kind], kind);
   }
   to.observe("storage_bytes", () => bytes.read, "read");
   to.observe("storage_bytes", () => bytes.written, "written");
+  to.observe("journal_bytes", () => driver.journalBytes());
 }
 
 /** Waits until no request is being answered, but not for long: compaction has to get on as well. */

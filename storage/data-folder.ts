@@ -1,8 +1,9 @@
 /** Opens a data folder. What lies in it is not trusted: other accounts may have put it there. */
 import { randomUUID } from "node:crypto";
 import { closeSync, constants, lstatSync, openSync, type Stats } from "node:fs";
-import { lstat, mkdir, readdir, rmdir, stat } from "node:fs/promises";
+import { lstat, mkdir, open, readdir, rmdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { isName, partitionOf, type Warn } from "./driver.ts";
 import {
   commit,
@@ -17,7 +18,7 @@ import {
   UNCOMMITTED_FOLDER,
 } from "./durable-files.ts";
 import { explainSystemError, takesNothing } from "./folder-errors.ts";
-import type { FolderSyncs } from "./folder-syncs.ts";
+import { FolderSyncs } from "./folder-syncs.ts";
 
 /** The bits of a mode that let the group, or everyone, write. */
 const WRITABLE_BY_OTHERS = 0o022;
@@ -82,6 +83,45 @@ export async function openDataFolder(root: string, temporary: string, warn: Warn
     );
   }
   return owners;
+}
+
+/** The folder of temporary files, below the root. */
+export const TEMPORARY_FOLDER = ".tmp";
+
+/** The folder of journals, below the root. */
+export const JOURNAL_FOLDER = ".journal";
+
+/** Creates the folder of journals, where it is missing. */
+export async function makeJournalFolder(root: string, owners: Owners): Promise<void> {
+  await makeCommitted(join(root, JOURNAL_FOLDER), root, new FolderSyncs(), owners);
+}
+
+/**
+ * Whether a file system keeps when a file was created, by which a file differs from its copies. Some
+ * keep no such time, and old kernels report that of the last change instead. `undefined` where no
+ * file can be created.
+ *
+ * @param folder of temporary files
+ */
+export async function keepsBirthTimes(folder: string): Promise<boolean | undefined> {
+  const path = join(folder, randomUUID());
+  try {
+    const file = await open(path, "wx", 0o600);
+    try {
+      const before = await file.stat({ bigint: true });
+      // Longer than a tick of the clock that files have their times from.
+      await setTimeout(20);
+      await file.write("x");
+      const after = await file.stat({ bigint: true });
+      return before.birthtimeMs !== 0n && after.birthtimeMs === before.birthtimeMs;
+    } finally {
+      await file.close();
+      await remove(path);
+    }
+  } catch (error) {
+    if (takesNothing(error)) return undefined;
+    throw error;
+  }
 }
 
 /**

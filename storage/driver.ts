@@ -70,8 +70,22 @@ export interface Driver {
    *   `StorageUnavailable`
    */
   put(name: string, body: Uint8Array, md5?: string, fromReserve?: boolean): Promise<void>;
-  /** Deletes an object; resolves as well when no object has this name. */
-  delete(name: string): Promise<void>;
+  /**
+   * Deletes an object; resolves as well when no object has this name.
+   *
+   * @param heldBy the object that holds the same data, where there is one: a driver whose copies may
+   *   lack that one, because they were made meanwhile, finds the deleted one in them
+   */
+  delete(name: string, heldBy?: string): Promise<void>;
+  /**
+   * True for an object that a copy of the storage, which is being made, still has after a delete with
+   * `heldBy`. Others have to stay until such copies are complete.
+   */
+  staysForCopies?(name: string): boolean;
+  /** Takes what is called with partitions whose small objects had better be packed into larger ones. */
+  onCrowded?(pack: (partitions: readonly string[]) => void): void;
+  /** How many bytes of objects are in journals, for the metrics. */
+  journalBytes?(): number;
   /**
    * Resolves if the storage would take a put now, as far as that shows without storing an object;
    * otherwise throws `StorageUnavailable`. For a driver without this, a list that works has to do.

@@ -61,13 +61,13 @@ export class FileWriter {
     return inFolder(inFolder(this.#options.root, partitionOf(name)), name);
   }
 
-  /** As `Driver.put`. */
+  /** As `Driver.put`. False where the object was stored already. */
   put(
     name: string,
     body: Uint8Array,
     md5: string | undefined,
     fromReserve: boolean,
-  ): Promise<void> {
+  ): Promise<boolean> {
     return this.#objectLocks.run(name, () => this.#put(name, body, { md5, fromReserve }));
   }
 
@@ -107,11 +107,12 @@ export class FileWriter {
     this.#durableFolders.clear();
   }
 
-  async #put(name: string, body: Uint8Array, options: PutOptions): Promise<void> {
+  async #put(name: string, body: Uint8Array, options: PutOptions): Promise<boolean> {
     const folder = partitionOf(name);
     for (let attempt = 1; ; attempt++) {
       await this.#makeFolder(folder);
-      if (await this.#write(name, body, options)) return;
+      const isNew = await this.#write(name, body, options);
+      if (isNew !== undefined) return isNew;
       // Another process has deleted the temporary file or the partition's folder.
       this.#durableFolders.delete(folder);
       if (attempt === PUT_ATTEMPTS)
@@ -130,14 +131,14 @@ export class FileWriter {
   }
 
   /**
-   * Writes a temporary file, and gives it its name, unless that has a committed and undamaged one.
-   * False if the temporary file or the folder was removed meanwhile.
+   * Writes a temporary file, and gives it its name, unless that has a committed and undamaged one:
+   * then it returns false. `undefined` if the temporary file or the folder was removed meanwhile.
    */
   async #write(
     name: string,
     body: Uint8Array,
     { md5, fromReserve = false, isRenewal = false }: PutOptions,
-  ): Promise<boolean> {
+  ): Promise<boolean | undefined> {
     const { root, temporary, reserve } = this.#options;
     const aside = join(temporary, randomUUID());
     const path = this.pathOf(name);
@@ -157,13 +158,13 @@ export class FileWriter {
         });
         if (isMoved) file.commit();
         else await discard();
-        return true;
+        return isMoved;
       } finally {
         file.close();
       }
     } catch (error) {
       await discard();
-      if (isNotFound(error)) return false;
+      if (isNotFound(error)) return undefined;
       throw error;
     }
   }

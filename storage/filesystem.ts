@@ -1,6 +1,12 @@
 import { readdir, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { checkPlace, checkWritable, type Owners, openDataFolder } from "./data-folder.ts";
+import {
+  checkPlace,
+  checkWritable,
+  type Owners,
+  openDataFolder,
+  TEMPORARY_FOLDER,
+} from "./data-folder.ts";
 import {
   checkName,
   type Driver,
@@ -10,7 +16,7 @@ import {
   type StoredObject,
   type Warn,
 } from "./driver.ts";
-import { isNotFound, isUnreadable, readFile } from "./durable-files.ts";
+import { isNotFound, isUnreadable, lookAt, readFile } from "./durable-files.ts";
 import { FileWriter } from "./file-writer.ts";
 import { guarded } from "./folder-errors.ts";
 import { listFolder, readNames } from "./folder-listing.ts";
@@ -30,14 +36,15 @@ import { sortInSlices } from "./slices.ts";
 export class FilesystemDriver implements Driver {
   readonly #root: string;
   readonly #temporary: string;
-  readonly #owners: Owners;
+  /** The accounts whose folders are used. */
+  readonly owners: Owners;
   readonly #reserve: Reserve;
   readonly #files: FileWriter;
 
   private constructor(root: string, temporary: string, owners: Owners, reserve: Reserve) {
     this.#root = root;
     this.#temporary = temporary;
-    this.#owners = owners;
+    this.owners = owners;
     this.#reserve = reserve;
     this.#files = new FileWriter({ root, temporary, owners, reserve });
   }
@@ -50,7 +57,7 @@ export class FilesystemDriver implements Driver {
    */
   static async open(path: string, warn: Warn = console.warn): Promise<FilesystemDriver> {
     const root = resolve(path);
-    const temporary = join(root, ".tmp");
+    const temporary = join(root, TEMPORARY_FOLDER);
     return guarded(`open the storage folder ${path}`, async () => {
       const owners = await openDataFolder(root, temporary, warn);
       return new FilesystemDriver(root, temporary, owners, await Reserve.open(temporary));
@@ -88,8 +95,18 @@ export class FilesystemDriver implements Driver {
   }
 
   async put(name: string, body: Uint8Array, md5?: string, fromReserve = false): Promise<void> {
+    await this.store(name, body, md5, fromReserve);
+  }
+
+  /** As `put`. False where the object was stored already. */
+  async store(name: string, body: Uint8Array, md5?: string, fromReserve = false): Promise<boolean> {
     checkName(name);
-    await guarded("store an object", () => this.#files.put(name, body, md5, fromReserve));
+    return guarded("store an object", () => this.#files.put(name, body, md5, fromReserve));
+  }
+
+  /** Whether an object of this name is stored. */
+  has(name: string): boolean {
+    return Boolean(lookAt(this.#files.pathOf(name)));
   }
 
   async delete(name: string): Promise<void> {
@@ -115,7 +132,7 @@ export class FilesystemDriver implements Driver {
   async #folders(start: string): Promise<string[]> {
     const entries = await readdir(this.#root, { withFileTypes: true });
     return entries
-      .filter((entry) => entry.isDirectory() && entry.name !== ".tmp")
+      .filter((entry) => entry.isDirectory() && !entry.name.startsWith("."))
       .map((entry) => entry.name)
       .filter((name) => name.startsWith(start));
   }
@@ -133,7 +150,7 @@ export class FilesystemDriver implements Driver {
   /** The names in a partition's folder, of objects and of any other files. */
   async #namesIn(path: string): Promise<string[]> {
     try {
-      return await readNames(path, checkPlace(path, this.#owners));
+      return await readNames(path, checkPlace(path, this.owners));
     } catch (error) {
       if (!isNotFound(error)) throw error;
       await this.#checkPresent();

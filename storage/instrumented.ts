@@ -28,8 +28,20 @@ export class InstrumentedDriver implements Driver {
     return this.#count("put", this.#driver.put(name, body, md5, fromReserve), body.byteLength);
   }
 
-  delete(name: string): Promise<void> {
-    return this.#count("delete", this.#driver.delete(name));
+  delete(name: string, heldBy?: string): Promise<void> {
+    return this.#count("delete", this.#driver.delete(name, heldBy));
+  }
+
+  staysForCopies(name: string): boolean {
+    return this.#driver.staysForCopies?.(name) === true;
+  }
+
+  onCrowded(pack: (partitions: readonly string[]) => void): void {
+    this.#driver.onCrowded?.(pack);
+  }
+
+  journalBytes(): number {
+    return this.#driver.journalBytes?.() ?? 0;
   }
 
   /** Counts as the put that it tries. */

@@ -1,5 +1,15 @@
+import { join, resolve } from "node:path";
+import {
+  JOURNAL_FOLDER,
+  keepsBirthTimes,
+  makeJournalFolder,
+  TEMPORARY_FOLDER,
+} from "./data-folder.ts";
 import type { Driver, Warn } from "./driver.ts";
 import { FilesystemDriver } from "./filesystem.ts";
+import { guarded, takesNothing } from "./folder-errors.ts";
+import { DiskFolder, openReserve } from "./journal/folder.ts";
+import { JournaledDriver } from "./journal/journaled-driver.ts";
 import { MemoryDriver } from "./memory.ts";
 
 /** A kind of storage: how the `STORAGE` setting names it, and its driver. */
@@ -7,7 +17,18 @@ interface Kind {
   /** The form of the setting in words, for messages. */
   readonly form: string;
   readonly pattern: RegExp;
-  readonly open: (location: string, warn: Warn) => Promise<Driver>;
+  readonly open: (location: string, warn: Warn, options: StorageOptions) => Promise<Driver>;
+}
+
+/** What only some drivers need. */
+export interface StorageOptions {
+  /** False: each object becomes a file at once, and what journals hold becomes files. */
+  readonly journal?: boolean;
+  /**
+   * How long copies that are being made still find what was deleted because another object holds it,
+   * in milliseconds; a driver that cannot keep it leaves it to its caller.
+   */
+  readonly retention?: number;
 }
 
 /** All kinds of storage. Nothing outside this folder knows which there are. */
@@ -15,7 +36,7 @@ const kinds: readonly Kind[] = [
   {
     form: "the path of a folder",
     pattern: /^(?![A-Za-z][A-Za-z0-9+.-]+:)./s,
-    open: FilesystemDriver.open,
+    open: openFolder,
   },
   {
     form: "s3://bucket/prefix",
@@ -44,10 +65,61 @@ export function isStorage(location: string): boolean {
  *
  * @param warn takes what the operator should know; it is printed to standard error by default
  */
-export async function openStorage(location: string, warn: Warn = console.warn): Promise<Driver> {
+export async function openStorage(
+  location: string,
+  warn: Warn = console.warn,
+  options: StorageOptions = {},
+): Promise<Driver> {
   const kind = kindOf(location);
   if (kind === undefined) throw new TypeError(`the storage must be ${STORAGE_FORMS}`);
-  return kind.open(location, warn);
+  return kind.open(location, warn, options);
+}
+
+/** Opens a folder of files, with journals in front of them. */
+async function openFolder(
+  path: string,
+  warn: Warn,
+  { journal = true, retention }: StorageOptions,
+): Promise<Driver> {
+  const files = await FilesystemDriver.open(path, warn);
+  const root = resolve(path);
+  const temporary = join(root, TEMPORARY_FOLDER);
+  const prepare = () => makeJournalFolder(root, files.owners);
+  const { reserve, tellsCopies } = await guarded(`open the storage folder ${path}`, async () => {
+    await prepare().catch(throwUnlessFull);
+    return {
+      reserve: await openReserve(temporary),
+      tellsCopies: (await keepsBirthTimes(temporary)) !== false,
+    };
+  });
+  if (journal && !tellsCopies) {
+    warn(
+      `the file system of ${path} does not keep when a file was created, so each object is stored ` +
+        "as a file at once (JOURNAL=off says the same without this warning)",
+    );
+  }
+  const driver = await JournaledDriver.open({
+    files,
+    folder: new DiskFolder({ path: join(root, JOURNAL_FOLDER), reserve, prepare }),
+    onDamage: (journal, { offset, bytes }) =>
+      warn(
+        `the journal ${journal} is damaged: what ${bytes} bytes from ${offset} on held is lost, ` +
+          "unless devices send it again",
+      ),
+    onError: (error) => {
+      const said = error instanceof Error ? error.message : String(error);
+      warn(`journals could not be emptied, which is tried again: ${said}`);
+    },
+    journal: journal && tellsCopies,
+    timing: retention === undefined ? {} : { keep: retention },
+  });
+  driver.start();
+  return driver;
+}
+
+/** The folder of journals is made once there is room. */
+function throwUnlessFull(error: unknown): void {
+  if (!takesNothing(error)) throw error;
 }
 
 function kindOf(location: string): Kind | undefined {

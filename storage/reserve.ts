@@ -27,16 +27,20 @@ export class Reserve {
   #isWhole = false;
   #filling: Promise<void> | undefined;
 
-  private constructor(folder: string, size: number) {
+  private constructor(folder: string, name: string, size: number) {
     this.#folder = folder;
-    this.#path = join(folder, "reserve");
+    this.#path = join(folder, name);
     this.#size = size;
   }
 
-  /** @param folder of temporary files, on the disk whose room is kept */
-  static async open(folder: string): Promise<Reserve> {
+  /**
+   * @param folder of temporary files, on the disk whose room is kept
+   * @param name of the file
+   * @param most its size, in bytes, on all but small file systems
+   */
+  static async open(folder: string, name = "reserve", most = MOST_BYTES): Promise<Reserve> {
     const { bsize, blocks } = await statfs(folder);
-    const reserve = new Reserve(folder, Math.min(MOST_BYTES, Math.floor(bsize * blocks * SHARE)));
+    const reserve = new Reserve(folder, name, Math.min(most, Math.floor(bsize * blocks * SHARE)));
     await reserve.fill();
     return reserve;
   }
@@ -50,7 +54,7 @@ export class Reserve {
     return this.#filling;
   }
 
-  /** Gives it another name in its folder, for the caller alone. False where there is none. */
+  /** Gives it another name on its file system, for the caller alone. False where there is none. */
   async take(path: string): Promise<boolean> {
     await this.#filling;
     this.#isWhole = false;

@@ -1,13 +1,16 @@
 /** Deletes superseded objects once they have stayed for long enough. */
 import { setTimeout } from "node:timers";
+import type { Driver } from "../../storage/driver.ts";
 import type { ListingCache } from "../listing-cache.ts";
-import type { Fingerprint } from "../names.ts";
-import type { Superseded } from "../superseded-objects.ts";
+import { type Fingerprint, formatName } from "../names.ts";
+import type { Run } from "../sequence.ts";
+import { holderOf, type Superseded } from "../superseded-objects.ts";
 import type { Packer } from "./packer.ts";
 import type { Semaphore } from "./semaphore.ts";
 import type { CompactionTiming } from "./timing.ts";
 
 export interface DeleterOptions {
+  readonly driver: Driver;
   readonly listings: ListingCache;
   readonly packer: Packer;
   readonly semaphore: Semaphore;
@@ -29,16 +32,22 @@ export class Deleter {
     this.#options = options;
   }
 
-  /** Deletes objects of a user, at once or after a while. */
+  /** Deletes objects of a user: at once those that copies find nevertheless, others after a while. */
   async delete(user: Fingerprint, superseded: readonly Superseded[]): Promise<void> {
-    const { listings, packer, semaphore, signal, timing, now } = this.#options;
+    const { driver, listings, packer, semaphore, signal, timing, now } = this.#options;
     const { deleteDelay } = timing;
-    if (deleteDelay > 0) {
-      listings.superseded.add(user, superseded, now() + deleteDelay);
-      this.#deleteLater();
-    } else if (superseded.length > 0 && !signal.aborted) {
-      await semaphore.runFirst(() => packer.delete(user, superseded));
+    const isFree = ({ client, by }: Superseded, run: Run) =>
+      deleteDelay === 0 ||
+      (holderOf(run, by) !== undefined &&
+        driver.staysForCopies?.(formatName({ user, client, ...run })) === true);
+    const free = filter(superseded, isFree);
+    const rest = filter(superseded, (one, run) => !isFree(one, run));
+    if (free.length > 0 && !signal.aborted) {
+      await semaphore.runFirst(() => packer.delete(user, free));
     }
+    if (rest.length === 0) return;
+    listings.superseded.add(user, rest, now() + deleteDelay);
+    this.#deleteLater();
   }
 
   /** Deletes the objects of a user that have stayed for long enough. */
@@ -98,4 +107,14 @@ export class Deleter {
     );
     this.#timer.unref();
   }
+}
+
+/** What is superseded, with only those runs that pass a test. */
+function filter(
+  superseded: readonly Superseded[],
+  passes: (one: Superseded, run: Run) => boolean,
+): Superseded[] {
+  return superseded
+    .map((one) => ({ ...one, runs: one.runs.filter((run) => passes(one, run)) }))
+    .filter(({ runs }) => runs.length > 0);
 }

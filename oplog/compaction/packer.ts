@@ -7,7 +7,7 @@ import type { ObjectCache } from "../object-cache.ts";
 import { prefetch } from "../prefetch.ts";
 import { Segment } from "../segment.ts";
 import type { Overlap, Run, Sequence } from "../sequence.ts";
-import type { Superseded } from "../superseded-objects.ts";
+import { holderOf, type Superseded } from "../superseded-objects.ts";
 import type { Telemetry } from "../telemetry.ts";
 import { forEachLimited } from "../workers.ts";
 import {
@@ -113,14 +113,18 @@ export class Packer {
   /** Deletes superseded objects. */
   async delete(user: Fingerprint, superseded: readonly Superseded[]): Promise<void> {
     const { listings, objects, pause, signal, telemetry } = this.#options;
-    for (const { client, runs } of superseded) {
+    for (const { client, runs, by } of superseded) {
       for (let at = 0; at < runs.length; at += WITHOUT_PAUSE) {
         await pause();
         if (signal.aborted) break;
         const some = runs.slice(at, at + WITHOUT_PAUSE);
         await forEachLimited(some, PACKER_PREFETCH.maxItems, async (run) => {
           if (signal.aborted) return;
-          await objects.delete(formatName({ user, client, ...run }));
+          const holder = holderOf(run, by);
+          await objects.delete(
+            formatName({ user, client, ...run }),
+            holder && formatName({ user, client, ...holder }),
+          );
           telemetry.count("compaction", "deleted");
         });
       }

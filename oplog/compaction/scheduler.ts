@@ -52,8 +52,10 @@ interface Job {
   /** Waiting, or running and grown: since when there may be work, and the last append. */
   since: number;
   lastAppend: number;
-  /** Whether whatever can be packed is worth it. */
+  /** Whether whatever can be packed is worth it, because nothing is appended any more. */
   idle: boolean;
+  /** As `idle`, and at once, because storage asks for it. */
+  crowded: boolean;
   /** Running: the log is to be looked at again. */
   grown: boolean;
   /** How often in a row it has failed. */
@@ -133,6 +135,17 @@ export class CompactionScheduler {
     if (hasWork(listing, this.#limits, fewest)) this.#wait(user);
   }
 
+  /** To be called when storage asks for the small objects of logs to be packed. */
+  crowded(users: readonly Fingerprint[]): void {
+    for (const user of users) {
+      if (!this.#jobs.has(user)) this.#wait(user);
+      const job = this.#jobs.get(user);
+      if (job === undefined) return;
+      job.crowded = true;
+      this.#grow(job);
+    }
+  }
+
   /**
    * To be called when there was no room for an object of a user: what can be packed of the log is, and
    * what is superseded stays no longer. A copy of the storage that is being made may miss it, but all
@@ -210,7 +223,14 @@ export class CompactionScheduler {
     const now = this.#options.now();
     const failures = this.#resting.get(user)?.failures ?? 0;
     const times = { since: now, lastAppend: now };
-    this.#jobs.set(user, { state: "waiting", ...times, idle, grown: false, failures });
+    this.#jobs.set(user, {
+      state: "waiting",
+      ...times,
+      idle,
+      crowded: false,
+      grown: false,
+      failures,
+    });
     this.#tickLater();
   }
 
@@ -247,7 +267,8 @@ export class CompactionScheduler {
     let waiting = false;
     for (const [user, job] of this.#jobs) {
       if (job.state === "running") continue;
-      if (now - job.lastAppend < debounce && now - job.since < maxDelay) waiting = true;
+      const isEarly = now - job.lastAppend < debounce && now - job.since < maxDelay;
+      if (isEarly && !job.crowded) waiting = true;
       else if ((this.#restOf(user)?.failures ?? 0) > 0) this.#jobs.delete(user);
       else job.ended = this.#run(user, job);
     }
@@ -257,8 +278,10 @@ export class CompactionScheduler {
   async #run(user: Fingerprint, job: Job): Promise<void> {
     job.state = "running";
     job.grown = false;
+    const { idle, crowded } = job;
+    job.crowded = false;
     try {
-      const packed = await this.compact(user, job.idle);
+      const packed = await this.compact(user, idle || crowded);
       job.failures = 0;
       if (packed) {
         // Small segments may fill a large one by now.

@@ -6,8 +6,9 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { after, before, describe, it } from "node:test";
 import { PROBLEMS } from "../../protocol/problems.ts";
+import { openStorage } from "../../storage/open.ts";
 import { fingerprintOf } from "../../sync/public-key.ts";
-import { fences, filesIn, read, runInBash, section } from "../support/documents.ts";
+import { fences, read, runInBash, section } from "../support/documents.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { projectFolder, type ServerProcess, startServer } from "../support/process.ts";
 
@@ -62,8 +63,13 @@ describe("PROTOCOL.md", () => {
     const [name] = fences(section(read("docs/architecture.md"), "What is stored")).map(({ body }) =>
       body.trim(),
     );
-    const stored = filesIn(join(folder.path, "data"));
-    assert.ok(stored.includes(join(folder.path, "data", fingerprint, name ?? "")), name);
+    const storage = await openStorage(join(folder.path, "data"));
+    const stored = await storage.list(fingerprint);
+    await storage.close();
+    assert.ok(
+      stored.some((object) => object.name === name),
+      name,
+    );
   });
 
   it("shows the answers of /health and /ready", async () => {

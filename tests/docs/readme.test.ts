@@ -1,11 +1,12 @@
 /** The commands and programs of README.md and of the documents it leads to are run as they stand. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { promisify } from "node:util";
-import { blocksOf, fences, filesIn, read, runInBash, section } from "../support/documents.ts";
+import { openStorage } from "../../storage/open.ts";
+import { blocksOf, fences, read, runInBash, section } from "../support/documents.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { onlyOn } from "../support/one-runtime.ts";
 import { commandFor, projectFolder, type ServerProcess, startServer } from "../support/process.ts";
@@ -68,10 +69,11 @@ describe("README.md", () => {
     assert.equal(printed[3], `${note}\n`);
     const [operation, ...others] = (printed[2] ?? "").trimEnd().split("\n");
     assert.deepEqual(others, []);
-    // `.tmp` holds the reserve, and no operation.
-    const files = filesIn(join(folder.path, "data")).filter((path) => !path.includes("/.tmp/"));
-    const stored = files.map((path) => readFileSync(path, "utf8"));
-    assert.deepEqual(stored, [JSON.parse(operation ?? "").payload]);
+    const storage = await openStorage(join(folder.path, "data"));
+    const stored = (await storage.list("")).map(({ name }) => storage.get(name));
+    const texts = (await Promise.all(stored)).map((body) => Buffer.from(body).toString());
+    await storage.close();
+    assert.deepEqual(texts, [JSON.parse(operation ?? "").payload]);
   });
 
   it("has a client that runs as it is printed, and prints what README.md shows", async () => {

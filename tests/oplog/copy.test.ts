@@ -10,6 +10,7 @@ import type { Fingerprint } from "../../oplog/names.ts";
 import { type Driver, ObjectMissing } from "../../storage/driver.ts";
 import { FilesystemDriver } from "../../storage/filesystem.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
+import { openStorage } from "../../storage/open.ts";
 import { S3Driver } from "../../storage/s3.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { processOn } from "../support/logs.ts";
@@ -32,7 +33,11 @@ type Copy = () => Promise<void>;
  * Stores operations, and copies the storage while more are appended, all are packed, and the server
  * is started anew. Then reads the copy.
  */
-async function copyUnderLoad(source: Driver, copy: Copy, restored: Driver): Promise<void> {
+async function copyUnderLoad(
+  source: Driver,
+  copy: Copy,
+  openCopy: () => Promise<Driver>,
+): Promise<void> {
   const user = someFingerprint();
   let time = 0;
   const start = () =>
@@ -72,7 +77,7 @@ async function copyUnderLoad(source: Driver, copy: Copy, restored: Driver): Prom
   await copying;
   await server.compactor.stop();
   assert.ok(server.telemetry.value("compaction", "stored") > 0, "nothing was packed meanwhile");
-  await checkCopy(restored, user);
+  await checkCopy(await openCopy(), user);
 }
 
 async function checkCopy(restored: Driver, user: Fingerprint): Promise<void> {
@@ -100,11 +105,16 @@ async function copyObjects(from: Driver, to: Driver): Promise<void> {
   }
 }
 
+const FOLDERS: Record<string, (path: string) => Promise<Driver>> = {
+  "of files": FilesystemDriver.open,
+  "of a folder with journals": (path) => openStorage(path),
+};
+
 const hasRsync = spawnSync("rsync", ["--version"]).status === 0;
 
 const TOOLS: Record<string, (from: string, to: string) => Promise<void>> = {
   "reads one file after the other": async (from, to) => {
-    for (const folder of readdirSync(from).filter((name) => !name.startsWith("."))) {
+    for (const folder of readdirSync(from).filter((name) => name !== ".tmp")) {
       mkdirSync(join(to, folder));
       for (const name of readdirSync(join(from, folder)).reverse()) {
         await sleep(3);
@@ -139,24 +149,34 @@ const TOOLS: Record<string, (from: string, to: string) => Promise<void>> = {
 };
 
 describe("a copy of the storage, made while a server appends and packs", () => {
-  for (const [how, copy] of Object.entries(TOOLS)) {
-    it(`has every operation that was acknowledged before, if it ${how}`, async () => {
-      const { path, remove } = temporaryFolder();
-      const [from, to] = [join(path, "data"), join(path, "copy")];
-      mkdirSync(to);
-      const source = await FilesystemDriver.open(from);
-      try {
-        await copyUnderLoad(source, () => copy(from, to), await FilesystemDriver.open(to));
-      } finally {
-        await source.close();
-        remove();
-      }
-    });
+  for (const [kind, open] of Object.entries(FOLDERS)) {
+    for (const [how, copy] of Object.entries(TOOLS)) {
+      it(`has every operation that was acknowledged before, ${kind}, if it ${how}`, async () => {
+        const { path, remove } = temporaryFolder();
+        const [from, to] = [join(path, "data"), join(path, "copy")];
+        mkdirSync(to);
+        const source = await open(from);
+        try {
+          await copyUnderLoad(
+            source,
+            () => copy(from, to),
+            () => open(to),
+          );
+        } finally {
+          await source.close();
+          remove();
+        }
+      });
+    }
   }
 
   it("has every operation that was acknowledged before, if it lists and reads objects", async () => {
     const [source, target] = [new MemoryDriver(), new MemoryDriver()];
-    await copyUnderLoad(source, () => copyObjects(source, target), target);
+    await copyUnderLoad(
+      source,
+      () => copyObjects(source, target),
+      async () => target,
+    );
   });
 
   const { skip, note } = onlyOn("Bun", "what is copied does not depend on the runtime");
@@ -166,7 +186,11 @@ describe("a copy of the storage, made while a server appends and packs", () => {
     const source = await S3Driver.open(newPlace());
     const target = new MemoryDriver();
     try {
-      await copyUnderLoad(source, () => copyObjects(source, target), target);
+      await copyUnderLoad(
+        source,
+        () => copyObjects(source, target),
+        async () => target,
+      );
     } finally {
       await source.close();
     }

@@ -11,6 +11,7 @@ const DEFAULTS: { [Name in keyof Config]: [text: string, value: Config[Name]] } 
   LISTING_TTL: ["30s", 30_000],
   LISTING_CACHE_RUNS: ["1000000", 1_000_000],
   OBJECT_CACHE_BYTES: ["64MiB", 67_108_864],
+  JOURNAL: ["on", "on"],
   COMPACTION: ["on", "on"],
   PACKED_RETENTION: ["15m", 900_000],
   RATE_LIMIT: ["20", 20],
@@ -63,6 +64,7 @@ const accepted: { [Name in keyof Config]: [text: string, value: Config[Name]][] 
     ["1", 1],
     ["20000000", 20_000_000],
   ],
+  JOURNAL: [["off", "off"]],
   COMPACTION: [["off", "off"]],
   PACKED_RETENTION: [
     ["0", 0],
@@ -181,6 +183,7 @@ const refused: { [Name in keyof Config]: [texts: string[], rule: RegExp] } = {
     /must be a whole number of at least 1/,
   ],
   OBJECT_CACHE_BYTES: [[...notSizes, ...unsafeSizes], size],
+  JOURNAL: [["", "yes", "ON", "1"], /must be on or off/],
   COMPACTION: [["", "yes", "ON", "1"], /must be on or off/],
   PACKED_RETENTION: [
     ["", "-1m", "15", "25h", "forever"],

@@ -1,0 +1,311 @@
+import { setInterval } from "node:timers";
+import {
+  checkName,
+  type Driver,
+  md5Of,
+  ObjectUnreadable,
+  StorageUnavailable,
+  type StoredObject,
+} from "../driver.ts";
+import { isUnreadable } from "../durable-files.ts";
+import { guarded } from "../folder-errors.ts";
+import { NameLocks } from "../name-locks.ts";
+import { sortInSlices } from "../slices.ts";
+import type { Change } from "./changes.ts";
+import { Emptier, type EmptierTiming } from "./emptier.ts";
+import type { FileStore } from "./file-store.ts";
+import type { JournalFolder } from "./folder.ts";
+import type { Held } from "./journal.ts";
+import { type DamageListener, Journals } from "./journals.ts";
+import { MAX_BODY } from "./record.ts";
+import { JournalWriter } from "./writer.ts";
+
+export interface JournaledDriverOptions {
+  readonly files: FileStore;
+  readonly folder: JournalFolder;
+  readonly onDamage: DamageListener;
+  /** Called when journals could not be emptied; it is tried again. */
+  readonly onError: (error: unknown) => void;
+  /** False: what journals hold becomes files, and so does what is put. */
+  readonly journal?: boolean;
+  /** A journal that has grown to so many bytes is sealed. */
+  readonly maxBytes?: number;
+  /** So many bytes of journals without a live object are kept for copies that are being made. */
+  readonly maxDeadBytes?: number;
+  readonly timing?: Partial<EmptierTiming>;
+  /** Milliseconds of a clock that never goes back. */
+  readonly now?: () => number;
+}
+
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const MAX_BYTES = 64 * 1024 * 1024;
+const MAX_DEAD_BYTES = 16 * MAX_BYTES;
+const MAX_RECORDS = 200_000;
+const TIMING = {
+  rest: 15 * MINUTE,
+  keep: 15 * MINUTE,
+  adoptAfter: 15 * MINUTE,
+};
+
+/** Without new journals, nothing is left to compaction, nor to an owner that may live. */
+const AT_ONCE = { rest: 0, adoptAfter: 0 };
+
+/** Smaller bodies that may take reserved room, such as a tombstone, take it in a journal. */
+const SMALL = 4096;
+
+/** How often journals are looked after. */
+const EVERY_MS = 10 * SECOND;
+
+/** While so many sealed journals hold live objects, objects become files at once. */
+const MAX_WAITING = 4;
+
+/**
+ * Keeps small objects in a journal, where many of them become durable by one write and one sync, and
+ * all others as files. `docs/decisions/journal.md` says why nothing is ever lost between the two.
+ *
+ * Objects only ever move from a journal into a file, and are durable there before they leave the
+ * journal. So whatever looks for them looks into the journals first, and
+ * into the files after that.
+ */
+export class JournaledDriver implements Driver {
+  readonly #files: FileStore;
+  readonly #isOn: boolean;
+  readonly #journals: Journals;
+  readonly #writer: JournalWriter;
+  readonly #emptier: Emptier;
+  readonly #locks = new NameLocks();
+  readonly #onError: (error: unknown) => void;
+  #lastError: string | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #onCrowded: (partitions: readonly string[]) => void = () => undefined;
+  #emptying: Promise<void> | undefined;
+  #refreshing: Promise<void> | undefined;
+
+  private constructor({ files, folder, onDamage, onError, ...options }: JournaledDriverOptions) {
+    const { journal = true, maxBytes = MAX_BYTES, now = () => performance.now() } = options;
+    this.#files = files;
+    this.#isOn = journal;
+    this.#onError = onError;
+    const journals = new Journals({ folder, onDamage });
+    this.#journals = journals;
+    this.#writer = new JournalWriter({
+      folder,
+      maxBytes,
+      maxRecords: MAX_RECORDS,
+      onBegun: (journal) => journals.addOwn(journal),
+      onCommitted: (change, journal, offset) => journals.apply(change, journal, offset),
+      onSealed: (journal, claim) => this.#emptier.take(journal, claim),
+      onLost: (journal) => journals.disown(journal),
+    });
+    this.#emptier = new Emptier({
+      ...{ folder, journals, writer: this.#writer, locks: this.#locks, files, now },
+      maxDeadBytes: options.maxDeadBytes ?? MAX_DEAD_BYTES,
+      onTaken: (taken) => this.#onCrowded(taken.partitions()),
+      timing: { ...TIMING, ...options.timing, ...(journal ? {} : AT_ONCE) },
+    });
+  }
+
+  /** Reads all journals. Throws `StorageUnavailable`. */
+  static async open(options: JournaledDriverOptions): Promise<JournaledDriver> {
+    const driver = new JournaledDriver(options);
+    await guarded("read the journals", () => driver.#begin());
+    if (!driver.#isOn) await driver.maintain();
+    return driver;
+  }
+
+  async list(prefix: string): Promise<StoredObject[]> {
+    if (prefix !== "") checkName(prefix);
+    await this.#rescue(prefix);
+    await this.#refresh();
+    const held = this.#journals.list(prefix);
+    const files = await this.#files.list(prefix);
+    // A file may be gone, packed into an object of a journal that this list came too early for.
+    await this.#refresh();
+    for (const [name, object] of this.#journals.list(prefix)) held.set(name, object);
+    if (held.size === 0) return files;
+    for (const { name } of files) held.delete(name);
+    return sortInSlices([...files, ...held.values()], (a, b) => a.name < b.name);
+  }
+
+  async get(name: string, size?: number): Promise<Uint8Array> {
+    checkName(name);
+    await this.#rescue(name);
+    await this.#refresh();
+    const held = this.#journals.find(name);
+    return held === undefined ? this.#files.get(name, size) : this.#read(held);
+  }
+
+  async put(name: string, body: Uint8Array, md5?: string, fromReserve?: boolean): Promise<void> {
+    checkName(name);
+    await this.#locks.run(name, () => this.#put(name, body, md5, fromReserve));
+  }
+
+  async delete(name: string, heldBy?: string): Promise<void> {
+    checkName(name);
+    await this.#locks.run(name, () => this.#delete(name, heldBy));
+  }
+
+  async check(): Promise<void> {
+    await this.#refresh();
+    await this.#files.check?.();
+  }
+
+  staysForCopies(name: string): boolean {
+    return this.#journals.find(name) !== undefined && !this.#files.has(name);
+  }
+
+  journalBytes(): number {
+    return this.#journals.all().reduce((sum, { liveBytes }) => sum + liveBytes, 0);
+  }
+
+  onCrowded(pack: (partitions: readonly string[]) => void): void {
+    this.#onCrowded = pack;
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#emptying;
+    try {
+      await this.#writer.close();
+      this.#emptier.release();
+    } catch (error) {
+      // Others wait for a while, then.
+      this.#report(error);
+    }
+    this.#journals.close();
+    await this.#files.close();
+  }
+
+  /** Looks after the journals until `close`. */
+  start(): void {
+    this.#timer ??= setInterval(() => void this.maintain(), EVERY_MS).unref();
+  }
+
+  /** Empties, adopts and removes journals; resolves once nothing more is due. */
+  maintain(): Promise<void> {
+    this.#emptying ??= this.#maintain().finally(() => {
+      this.#emptying = undefined;
+    });
+    return this.#emptying;
+  }
+
+  async #maintain(): Promise<void> {
+    try {
+      await this.#emptier.run();
+      this.#lastError = undefined;
+    } catch (error) {
+      this.#report(error);
+    }
+  }
+
+  /** Not what was reported before, and has not ended since. */
+  #report(error: unknown): void {
+    const said = String(error);
+    if (said !== this.#lastError) this.#onError(error);
+    this.#lastError = said;
+  }
+
+  async #begin(): Promise<void> {
+    this.#journals.refresh();
+    try {
+      await this.#emptier.rescue();
+    } catch (error) {
+      // All else that is stored can still be read.
+      if (!this.#emptier.awaitsRescue("")) throw error;
+      this.#report(error);
+    }
+  }
+
+  /** What batches without a commit hold is shown once somebody vouches for it: see `Emptier.rescue`. */
+  async #rescue(prefix: string): Promise<void> {
+    if (!this.#emptier.awaitsRescue(prefix)) return;
+    await guarded("store anew what was not committed", () => this.#emptier.rescue());
+  }
+
+  /** Reads what was committed before this call. Calls at the same moment share it. */
+  #refresh(): Promise<void> {
+    this.#refreshing ??= guarded("read the journals", async () => {
+      await undefined;
+      this.#refreshing = undefined;
+      this.#journals.refresh();
+    });
+    return this.#refreshing;
+  }
+
+  async #read(held: Held): Promise<Uint8Array> {
+    const { name, journal } = held;
+    return guarded("read a journal", async () => {
+      try {
+        return journal.read(name, held);
+      } catch (error) {
+        if (!isUnreadable(error)) throw error;
+        throw new ObjectUnreadable(`could not read the object ${name}`, { cause: error });
+      }
+    });
+  }
+
+  #write(changes: readonly Change[], fromReserve?: boolean): Promise<void> {
+    return guarded("write to the journal", async () => {
+      await this.#writer.write(changes, fromReserve);
+      if (this.#writer.isFull) await this.#emptier.makeRoom();
+    });
+  }
+
+  async #put(
+    name: string,
+    body: Uint8Array,
+    md5: string | undefined,
+    fromReserve: boolean | undefined,
+  ): Promise<void> {
+    const put: Change = { kind: "put", name, body };
+    if (this.#journals.find(name) !== undefined) {
+      // It may be gone, deleted by another process, or with the folder itself.
+      await this.#refresh();
+      const held = this.#journals.find(name);
+      if (held !== undefined) {
+        if (!(await this.#isDamaged(held, body, md5))) return;
+        return this.#write([put, { kind: "delete", ...held }]);
+      }
+    }
+    const becomesFile =
+      !this.#isOn ||
+      (fromReserve === true && body.byteLength > SMALL) ||
+      body.byteLength >= MAX_BODY ||
+      this.#emptier.waiting.length >= MAX_WAITING;
+    const isFile = becomesFile || (await this.#hasFile(name));
+    const isNew = isFile && (await this.#files.store(name, body, md5, fromReserve));
+    // Also where it was a file: another process that has just made that may be about to find that the
+    // record it made it from was deleted.
+    const relies = isFile && !isNew && this.#isOn && body.byteLength < MAX_BODY;
+    if (!becomesFile || relies) await this.#write([put], fromReserve);
+  }
+
+  /** Whether a stored object is not the body that its name stands for. */
+  async #isDamaged(held: Held, body: Uint8Array, md5: string | undefined): Promise<boolean> {
+    if (md5 === undefined) return false;
+    let stored: Uint8Array;
+    try {
+      stored = await this.#read(held);
+    } catch (error) {
+      if (error instanceof ObjectUnreadable) return true;
+      throw error;
+    }
+    if (Buffer.compare(stored, body) === 0) return false;
+    if (md5Of(stored) === md5) throw new StorageUnavailable("another body with this MD5 is stored");
+    return true;
+  }
+
+  /** The records first, and the file after them: see `Emptier`, which makes files of records. */
+  async #delete(name: string, heldBy: string | undefined): Promise<void> {
+    await this.#refresh();
+    const deletes = this.#journals.deletesFor(name, heldBy);
+    if (deletes.length > 0) await this.#write(deletes);
+    // Also where nothing is there: it fails where the storage is gone.
+    if (deletes.length === 0 || (await this.#hasFile(name))) await this.#files.delete(name);
+  }
+
+  #hasFile(name: string): Promise<boolean> {
+    return guarded("look for an object", async () => this.#files.has(name));
+  }
+}

@@ -1,0 +1,281 @@
+/** A disk that fails once: at each call of a run, one run after the other. */
+import assert from "node:assert/strict";
+import { it } from "node:test";
+import { setImmediate } from "node:timers/promises";
+import { StorageUnavailable } from "../../../storage/driver.ts";
+import {
+  JournaledDriver,
+  type JournaledDriverOptions,
+} from "../../../storage/journal/journaled-driver.ts";
+import { Chance, type Process, SimulatedDisk, SimulatedFault } from "./simulated-disk.ts";
+
+const TIMING = { rest: 0, keep: 10, adoptAfter: 10 };
+
+it("a call of the system that fails loses nothing that is acknowledged, and the next put succeeds", async () => {
+  for (let failAt = 1; ; failAt++) {
+    if (await runFailingAt(failAt)) return;
+    assert.ok(failAt < 1000);
+  }
+});
+
+it("a sync that failed is not tried again, and nothing is written behind it", async () => {
+  const disk = new SimulatedDisk(new Chance(1));
+  const driver = await done(disk, open(disk));
+  await done(disk, driver.put("u.a", Buffer.from("a")));
+  // The write, the sync and the commit of the second put.
+  disk.failAt = disk.calls + 3;
+  await assert.rejects(done(disk, driver.put("u.b", Buffer.from("b"))));
+  // The simulated disk fails the test where a file is written or synced after its failure.
+  for (const name of ["u.b", "u.c"]) await done(disk, driver.put(name, Buffer.from(name)));
+  const names = (await done(disk, driver.list("u."))).map(({ name }) => name);
+  assert.deepEqual(names, ["u.a", "u.b", "u.c"]);
+});
+
+it("what was deleted stays deleted where a put of it had failed before one succeeded", async () => {
+  for (const call of [1, 2, 3]) {
+    const disk = new SimulatedDisk(new Chance(1));
+    const driver = await done(disk, open(disk));
+    await done(disk, driver.put("u.a", Buffer.from("a")));
+    disk.failAt = disk.calls + call;
+    await assert.rejects(done(disk, driver.put("u.b", Buffer.from("b"))));
+    await done(disk, driver.put("u.b", Buffer.from("b")));
+    await done(disk, driver.delete("u.b"));
+    const second = await done(disk, open(disk));
+    const names = (await done(disk, second.list(""))).map(({ name }) => name);
+    assert.deepEqual(names, ["u.a"], `call ${call}`);
+  }
+});
+
+it("what is deleted while a process makes a file of it stays deleted, whichever call fails", async () => {
+  let made = 0;
+  for (let seed = 1; seed <= 40; seed++) {
+    for (let call = 1; call <= 12; call++) {
+      const disk = new SimulatedDisk(new Chance(seed));
+      const owner = await done(disk, open(disk));
+      await done(disk, owner.put("u.a", Buffer.from("a")));
+      const other = await done(disk, open(disk));
+      disk.time += 20;
+      const emptied = other.maintain();
+      disk.failAt = disk.calls + call;
+      const deleted = owner.delete("u.a").catch((error: unknown) => assert.ok(isFault(error)));
+      await done(disk, Promise.all([emptied, deleted]));
+      if (disk.hasFile("u.a")) made++;
+      await done(disk, owner.delete("u.a"));
+      for (let round = 0; round < 2; round++) await done(disk, other.maintain());
+      const last = await done(disk, open(disk));
+      assert.deepEqual(await done(disk, last.list("")), [], `seed ${seed}, call ${call}`);
+    }
+  }
+  assert.ok(made > 0);
+});
+
+it("a delete ends all records of an object that became a file, also in a copy of the folder", async () => {
+  const disk = new SimulatedDisk(new Chance(1));
+  const driver = await done(disk, open(disk));
+  for (let round = 0; round < 2; round++) {
+    await done(disk, driver.put("u.a", Buffer.from("a")));
+    // The process that makes a file of it has read what a restarted one has written.
+    const other = await done(disk, open(disk));
+    disk.time += 20;
+    await done(disk, other.maintain());
+    assert.ok(disk.hasFile("u.a"));
+  }
+  await done(disk, driver.delete("u.a"));
+  const copy = new SimulatedDisk(new Chance(1));
+  await done(disk, disk.copyTo(copy));
+  const restored = await done(copy, open(copy));
+  assert.deepEqual(await done(copy, restored.list("")), []);
+});
+
+it("what a batch without a commit holds is shown once the disk takes it, and all else at once", async () => {
+  const disk = new SimulatedDisk(new Chance(1));
+  const driver = await done(disk, open(disk));
+  await done(disk, driver.put("u.a", Buffer.from("a")));
+  await done(disk, driver.put("v.a", Buffer.from("a")));
+  // The commit of the next put fails, as a power loss may take it.
+  disk.failAt = disk.calls + 3;
+  await assert.rejects(done(disk, driver.put("u.b", Buffer.from("b"))));
+  disk.isReadOnly = true;
+  const second = await done(disk, open(disk));
+  const list = async (prefix: string) =>
+    (await done(disk, second.list(prefix))).map(({ name }) => name);
+  await assert.rejects(list("u."), StorageUnavailable);
+  await assert.rejects(done(disk, second.get("u.b")), StorageUnavailable);
+  assert.deepEqual(await list("v."), ["v.a"]);
+  assert.equal(String(await done(disk, second.get("u.a"))), "a");
+  disk.isReadOnly = false;
+  assert.deepEqual(await list("u."), ["u.a", "u.b"]);
+});
+
+it("what a batch without a commit holds survives a start on a disk that takes nothing, though nobody asks", async () => {
+  const found = new Set<string>();
+  for (let call = 1; call <= 12; call++) {
+    const [atOnce, later] = [await afterPowerLoss(call, false), await afterPowerLoss(call, true)];
+    assert.deepEqual(later, atOnce, `call ${call}`);
+    found.add(later.join());
+  }
+  assert.ok(found.has("u.b"));
+});
+
+/** What is listed after a call has failed of a process that deletes `u.a` and stores `u.b`. */
+async function afterPowerLoss(call: number, isReadOnly: boolean): Promise<string[]> {
+  const disk = new SimulatedDisk(new Chance(1));
+  const driver = await done(disk, open(disk));
+  await done(disk, driver.put("u.a", Buffer.from("a")));
+  disk.failAt = disk.calls + call;
+  const deleted = driver.delete("u.a");
+  await done(disk, Promise.allSettled([deleted, driver.put("u.b", Buffer.from("b"))]));
+  disk.losePower();
+  disk.failAt = 0;
+  disk.isReadOnly = isReadOnly;
+  const second = await done(disk, open(disk));
+  await done(disk, second.maintain());
+  disk.isReadOnly = false;
+  for (let round = 0; round < 4; round++) {
+    disk.time += 20;
+    await done(disk, second.maintain());
+  }
+  return (await done(disk, second.list(""))).map(({ name }) => name);
+}
+
+it("journals are looked after where one cannot be touched, and the error is reported once", async () => {
+  const disk = new SimulatedDisk(new Chance(1));
+  const errors: unknown[] = [];
+  const driver = await done(disk, open(disk, { onError: (error) => errors.push(error) }));
+  await done(disk, driver.put("u.a", Buffer.from("a")));
+  for (let round = 0; round < 3; round++) {
+    disk.failAt = disk.calls + 1;
+    await done(disk, driver.maintain());
+  }
+  assert.equal(errors.length, 1);
+  const names = (await done(disk, driver.list(""))).map(({ name }) => name);
+  assert.deepEqual(names, ["u.a"]);
+});
+
+it("journals of processes that live shortly do not add up", async () => {
+  const disk = new SimulatedDisk(new Chance(1));
+  const process: Process = { alive: true };
+  for (let run = 0; run < 30; run++) {
+    const driver = await done(disk, open(disk));
+    await done(disk, driver.put(`u.${run}`, Buffer.from("a")));
+    await done(disk, driver.put(`u.segment${run}`, Buffer.from("b")));
+    await done(disk, driver.delete(`u.${run}`, `u.segment${run}`));
+    disk.time += 6;
+    await done(disk, driver.maintain());
+    await done(disk, driver.close());
+    assert.ok(disk.folder(process).names().length <= 8, `${run}`);
+  }
+});
+
+it("journals without live objects go earlier where they take too much room", async () => {
+  const disk = new SimulatedDisk(new Chance(1));
+  const timing = { ...TIMING, keep: 1e9 };
+  const driver = await done(disk, open(disk, { timing, maxDeadBytes: 5000 }));
+  for (let count = 0; count < 30; count++) {
+    await done(disk, driver.put(`u.${count}`, Buffer.alloc(500)));
+    await done(disk, driver.delete(`u.${count}`));
+    await done(disk, driver.maintain());
+    const { journals } = disk.frame();
+    const bytes = [...journals.values()].reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
+    assert.ok(bytes < 5000 + 3 * 1000, `${bytes}`);
+  }
+  assert.ok(disk.frame().journals.size > 4);
+});
+
+/** True if the run made no such call. */
+async function runFailingAt(failAt: number): Promise<boolean> {
+  const disk = new SimulatedDisk(new Chance(failAt));
+  const stored = new Set<string>();
+  const maybe = new Set<string>();
+  disk.failAt = failAt;
+  const attempt = async (work: () => Promise<unknown>, ...names: string[]) => {
+    for (const name of names) maybe.add(name);
+    try {
+      await done(disk, work());
+    } catch (error) {
+      if (!isFault(error)) throw error;
+      return false;
+    }
+    return true;
+  };
+  const put = async (driver: JournaledDriver, name: string, size = 20) => {
+    const store = () => driver.put(name, Buffer.alloc(size, name));
+    // What fails once succeeds when it is tried again.
+    if (!(await attempt(store, name))) assert.ok(await attempt(store));
+    stored.add(name);
+  };
+  const openOne = async () => {
+    try {
+      return await done(disk, open(disk));
+    } catch (error) {
+      if (!isFault(error)) throw error;
+      return done(disk, open(disk));
+    }
+  };
+  const check = async (driver: JournaledDriver) => {
+    let listed: string[] = [];
+    const list = async () => {
+      listed = (await driver.list("")).map(({ name }) => name);
+    };
+    if (!(await attempt(list))) assert.ok(await attempt(list));
+    for (const name of stored) assert.ok(listed.includes(name), `call ${failAt}: ${name} is lost`);
+    for (const name of listed) assert.ok(maybe.has(name), `call ${failAt}: ${name} is back`);
+  };
+
+  const first = await openOne();
+  await put(first, "u.a");
+  await put(first, "u.b");
+  const second = await openOne();
+  await put(second, "u.c");
+  stored.delete("u.a");
+  const remove = () => second.delete("u.a");
+  if (!(await attempt(remove))) assert.ok(await attempt(remove));
+  maybe.delete("u.a");
+  await put(first, "u.large", 900);
+  for (let round = 0; round < 4; round++) {
+    disk.time += 20;
+    await attempt(() => first.maintain());
+    await attempt(() => second.maintain());
+    await check(second);
+  }
+  // What is known of the disk alone.
+  await check(await openOne());
+  disk.losePower();
+  await check(await openOne());
+  return disk.calls < failAt;
+}
+
+function open(
+  disk: SimulatedDisk,
+  options: Partial<JournaledDriverOptions> = {},
+): Promise<JournaledDriver> {
+  const process: Process = { alive: true };
+  return JournaledDriver.open({
+    files: disk.files(process),
+    folder: disk.folder(process),
+    onDamage: (journal) => assert.fail(`damage in ${journal}`),
+    onError: () => undefined,
+    maxBytes: 1000,
+    timing: TIMING,
+    now: () => disk.time,
+    ...options,
+  });
+}
+
+/** Lets the disk go on until some work is done. */
+async function done<Result>(disk: SimulatedDisk, work: Promise<Result>): Promise<Result> {
+  let isDone = false;
+  const end = () => {
+    isDone = true;
+  };
+  work.then(end, end);
+  while (!isDone) {
+    await setImmediate();
+    disk.step();
+  }
+  return work;
+}
+
+function isFault(error: unknown): boolean {
+  return error instanceof Error && (error instanceof SimulatedFault || isFault(error.cause));
+}

@@ -1,0 +1,25 @@
+import { join } from "node:path";
+import { after } from "node:test";
+import { openStorage } from "../../../storage/open.ts";
+import { protocolSuite } from "../../protocol/protocol-suite.ts";
+import { temporaryFolder } from "../../support/folder.ts";
+import { crashSuite } from "../crash-suite.ts";
+import { driverContract } from "../driver-contract.ts";
+import { folderFaults } from "../folder-faults.ts";
+
+const shared = temporaryFolder();
+after(() => shared.remove());
+
+driverContract("a folder with a journal", {
+  open: () => openStorage(join(shared.path, "contract")),
+  processes: {
+    module: new URL("./open.ts", import.meta.url).href,
+    driver: "Folder",
+    location: join(shared.path, "contract"),
+    files: true,
+  },
+  faults: folderFaults((folder) => openStorage(folder)),
+  remove: () => undefined,
+});
+protocolSuite("a folder with a journal", () => openStorage(join(shared.path, "protocol")));
+crashSuite("a folder with a journal", () => join(shared.path, "crash"), { deletesAtOnce: true });
