@@ -10,6 +10,7 @@ import { memory } from "./scenarios/memory.ts";
 import { poll } from "./scenarios/poll.ts";
 import { s3 } from "./scenarios/s3.ts";
 import { signedPoll } from "./scenarios/signed-poll.ts";
+import { start } from "./scenarios/start.ts";
 import { young } from "./scenarios/young.ts";
 
 export const SCENARIOS: Readonly<Record<string, Scenario>> = {
@@ -24,5 +25,6 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   "many-users": manyUsers,
   "large-user": largeUser,
   "bulk-upload": bulkUpload,
+  start,
   s3,
 };
