@@ -119,9 +119,6 @@ function requireSameBytes(server: readonly Sample[], baseline: readonly Sample[]
   }
 }
 
-export const firstSync: Scenario = [
-  (context) => compacted(context, 10_000),
-  (context) => compacted(context, 100_000),
-];
+export const firstSync: Scenario = [(context) => compacted(context, 100_000)];
 
 export const notCompacted: Scenario = [singles];
