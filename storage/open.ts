@@ -8,7 +8,7 @@ import {
 import type { Driver, Warn } from "./driver.ts";
 import { FilesystemDriver } from "./filesystem.ts";
 import { guarded, takesNothing } from "./folder-errors.ts";
-import { DiskFolder, openReserve } from "./journal/folder.ts";
+import { DiskFolder, openReserve } from "./journal/disk-folder.ts";
 import { JournaledDriver } from "./journal/journaled-driver.ts";
 import { MemoryDriver } from "./memory.ts";
 

@@ -1,4 +1,3 @@
-import { setInterval } from "node:timers";
 import {
   checkName,
   type Driver,
@@ -13,11 +12,14 @@ import { NameLocks } from "../name-locks.ts";
 import { sortInSlices } from "../slices.ts";
 import type { Change } from "./changes.ts";
 import { Emptier, type EmptierTiming } from "./emptier.ts";
+import { FileMaker } from "./file-maker.ts";
 import type { FileStore } from "./file-store.ts";
 import type { JournalFolder } from "./folder.ts";
 import type { Held } from "./journal.ts";
 import { type DamageListener, Journals } from "./journals.ts";
+import { Maintenance } from "./maintenance.ts";
 import { MAX_BODY } from "./record.ts";
+import { Rescue } from "./rescue.ts";
 import { JournalWriter } from "./writer.ts";
 
 export interface JournaledDriverOptions {
@@ -37,8 +39,7 @@ export interface JournaledDriverOptions {
   readonly now?: () => number;
 }
 
-const SECOND = 1000;
-const MINUTE = 60 * SECOND;
+const MINUTE = 60_000;
 const MAX_BYTES = 64 * 1024 * 1024;
 const MAX_DEAD_BYTES = 16 * MAX_BYTES;
 const MAX_RECORDS = 200_000;
@@ -54,9 +55,6 @@ const AT_ONCE = { rest: 0, adoptAfter: 0 };
 /** Smaller bodies that may take reserved room, such as a tombstone, take it in a journal. */
 const SMALL = 4096;
 
-/** How often journals are looked after. */
-const EVERY_MS = 10 * SECOND;
-
 /** While so many sealed journals hold live objects, objects become files at once. */
 const MAX_WAITING = 4;
 
@@ -65,28 +63,24 @@ const MAX_WAITING = 4;
  * all others as files. `docs/decisions/journal.md` says why nothing is ever lost between the two.
  *
  * Objects only ever move from a journal into a file, and are durable there before they leave the
- * journal. So whatever looks for them looks into the journals first, and
- * into the files after that.
+ * journal. So whatever looks for them looks into the journals first, and into the files after that.
  */
 export class JournaledDriver implements Driver {
   readonly #files: FileStore;
   readonly #isOn: boolean;
   readonly #journals: Journals;
   readonly #writer: JournalWriter;
+  readonly #rescue: Rescue;
   readonly #emptier: Emptier;
+  readonly #maintenance: Maintenance;
   readonly #locks = new NameLocks();
-  readonly #onError: (error: unknown) => void;
-  #lastError: string | undefined;
-  #timer: NodeJS.Timeout | undefined;
   #onCrowded: (partitions: readonly string[]) => void = () => undefined;
-  #emptying: Promise<void> | undefined;
   #refreshing: Promise<void> | undefined;
 
   private constructor({ files, folder, onDamage, onError, ...options }: JournaledDriverOptions) {
     const { journal = true, maxBytes = MAX_BYTES, now = () => performance.now() } = options;
     this.#files = files;
     this.#isOn = journal;
-    this.#onError = onError;
     const journals = new Journals({ folder, onDamage });
     this.#journals = journals;
     this.#writer = new JournalWriter({
@@ -98,12 +92,17 @@ export class JournaledDriver implements Driver {
       onSealed: (journal, claim) => this.#emptier.take(journal, claim),
       onLost: (journal) => journals.disown(journal),
     });
+    const writer = this.#writer;
+    const maker = new FileMaker({ journals, writer, locks: this.#locks, files });
+    const rescue = new Rescue({ journals, writer, maker });
+    this.#rescue = rescue;
     this.#emptier = new Emptier({
-      ...{ folder, journals, writer: this.#writer, locks: this.#locks, files, now },
+      ...{ folder, journals, writer, maker, rescue, now },
       maxDeadBytes: options.maxDeadBytes ?? MAX_DEAD_BYTES,
       onTaken: (taken) => this.#onCrowded(taken.partitions()),
       timing: { ...TIMING, ...options.timing, ...(journal ? {} : AT_ONCE) },
     });
+    this.#maintenance = new Maintenance(() => this.#emptier.run(), onError);
   }
 
   /** Reads all journals. Throws `StorageUnavailable`. */
@@ -116,7 +115,7 @@ export class JournaledDriver implements Driver {
 
   async list(prefix: string): Promise<StoredObject[]> {
     if (prefix !== "") checkName(prefix);
-    await this.#rescue(prefix);
+    await this.#takeIn(prefix);
     await this.#refresh();
     const held = this.#journals.list(prefix);
     const files = await this.#files.list(prefix);
@@ -130,7 +129,7 @@ export class JournaledDriver implements Driver {
 
   async get(name: string, size?: number): Promise<Uint8Array> {
     checkName(name);
-    await this.#rescue(name);
+    await this.#takeIn(name);
     await this.#refresh();
     const held = this.#journals.find(name);
     return held === undefined ? this.#files.get(name, size) : this.#read(held);
@@ -164,14 +163,13 @@ export class JournaledDriver implements Driver {
   }
 
   async close(): Promise<void> {
-    clearInterval(this.#timer);
-    await this.#emptying;
+    await this.#maintenance.stop();
     try {
       await this.#writer.close();
       this.#emptier.release();
     } catch (error) {
       // Others wait for a while, then.
-      this.#report(error);
+      this.#maintenance.report(error);
     }
     this.#journals.close();
     await this.#files.close();
@@ -179,48 +177,29 @@ export class JournaledDriver implements Driver {
 
   /** Looks after the journals until `close`. */
   start(): void {
-    this.#timer ??= setInterval(() => void this.maintain(), EVERY_MS).unref();
+    this.#maintenance.start();
   }
 
   /** Empties, adopts and removes journals; resolves once nothing more is due. */
   maintain(): Promise<void> {
-    this.#emptying ??= this.#maintain().finally(() => {
-      this.#emptying = undefined;
-    });
-    return this.#emptying;
-  }
-
-  async #maintain(): Promise<void> {
-    try {
-      await this.#emptier.run();
-      this.#lastError = undefined;
-    } catch (error) {
-      this.#report(error);
-    }
-  }
-
-  /** Not what was reported before, and has not ended since. */
-  #report(error: unknown): void {
-    const said = String(error);
-    if (said !== this.#lastError) this.#onError(error);
-    this.#lastError = said;
+    return this.#maintenance.run();
   }
 
   async #begin(): Promise<void> {
     this.#journals.refresh();
     try {
-      await this.#emptier.rescue();
+      await this.#rescue.run();
     } catch (error) {
       // All else that is stored can still be read.
-      if (!this.#emptier.awaitsRescue("")) throw error;
-      this.#report(error);
+      if (!this.#rescue.isPending()) throw error;
+      this.#maintenance.report(error);
     }
   }
 
-  /** What batches without a commit hold is shown once somebody vouches for it: see `Emptier.rescue`. */
-  async #rescue(prefix: string): Promise<void> {
-    if (!this.#emptier.awaitsRescue(prefix)) return;
-    await guarded("store anew what was not committed", () => this.#emptier.rescue());
+  /** What batches without a commit hold is shown once this process has stored it. */
+  async #takeIn(prefix: string): Promise<void> {
+    if (!this.#rescue.isPending(prefix)) return;
+    await guarded("store anew what was not committed", () => this.#rescue.run());
   }
 
   /** Reads what was committed before this call. Calls at the same moment share it. */
@@ -296,7 +275,7 @@ export class JournaledDriver implements Driver {
     return true;
   }
 
-  /** The records first, and the file after them: see `Emptier`, which makes files of records. */
+  /** The records first, and the file after them: see `FileMaker`. */
   async #delete(name: string, heldBy: string | undefined): Promise<void> {
     await this.#refresh();
     const deletes = this.#journals.deletesFor(name, heldBy);

@@ -79,7 +79,7 @@ export class Journals {
 
   /**
    * Deletes for all records of an object: several, where processes stored it side by side. Also for
-   * those that became a file, so that whoever moves one at the same moment finds the delete.
+   * those that became a file, so that a process that makes one at the same moment finds the delete.
    */
   deletesFor(name: string, heldBy?: string): Delete[] {
     return this.all().flatMap((journal) =>
@@ -110,10 +110,9 @@ export class Journals {
 
   /**
    * Reads what other processes have committed before this call, in two passes. An object leaves a
-   * journal only by a record that its process commits once the new place is durable: a file, or
-   * another journal. So the deletes of the first pass are applied when a second one has read all that
-   * was committed before them, also in journals that were begun meanwhile. Those of the second pass
-   * wait for the next call.
+   * journal only by a record that its process commits once the file is durable. So the deletes of the
+   * first pass are applied when a second one has read all that was committed before them, also in
+   * journals that were begun meanwhile. Those of the second pass wait for the next call.
    */
   refresh(): void {
     if (!this.#readAll() && this.#found.length === 0) return;

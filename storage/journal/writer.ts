@@ -41,7 +41,7 @@ interface Write {
  *
  * - **Write, sync, commit.** A batch counts once its commit record follows it, for this process and
  *   for others, and the commit is written once the batch is durable. So nothing that counts is ever
- *   given up. A power loss may take the commit of the last batch: see `Emptier.rescue`.
+ *   given up. A power loss may take the commit of the last batch: see `Rescue`.
  * - **The claim.** A batch is acknowledged only if this process's claim holds after the commit.
  *   Another process that takes this one for dead claims the journal first and reads it afterwards, so
  *   it reads this commit too. If the claim is gone, it may have read too early, and the batch is

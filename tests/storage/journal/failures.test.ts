@@ -1,7 +1,6 @@
 /** A disk that fails once: at each call of a run, one run after the other. */
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import { setImmediate } from "node:timers/promises";
 import { StorageUnavailable } from "../../../storage/driver.ts";
 import {
   JournaledDriver,
@@ -25,28 +24,28 @@ it(`a call of the system that fails loses nothing that is acknowledged, and the 
 
 it("a sync that failed is not tried again, and nothing is written behind it", async () => {
   const disk = new SimulatedDisk(new Chance(1));
-  const driver = await done(disk, open(disk));
-  await done(disk, driver.put("u.a", Buffer.from("a")));
+  const driver = await disk.run(open(disk));
+  await disk.run(driver.put("u.a", Buffer.from("a")));
   // The write, the sync and the commit of the second put.
   disk.failAt = disk.calls + 3;
-  await assert.rejects(done(disk, driver.put("u.b", Buffer.from("b"))));
+  await assert.rejects(disk.run(driver.put("u.b", Buffer.from("b"))));
   // The simulated disk fails the test where a file is written or synced after its failure.
-  for (const name of ["u.b", "u.c"]) await done(disk, driver.put(name, Buffer.from(name)));
-  const names = (await done(disk, driver.list("u."))).map(({ name }) => name);
+  for (const name of ["u.b", "u.c"]) await disk.run(driver.put(name, Buffer.from(name)));
+  const names = (await disk.run(driver.list("u."))).map(({ name }) => name);
   assert.deepEqual(names, ["u.a", "u.b", "u.c"]);
 });
 
 it("what was deleted stays deleted where a put of it had failed before one succeeded", async () => {
   for (const call of [1, 2, 3]) {
     const disk = new SimulatedDisk(new Chance(1));
-    const driver = await done(disk, open(disk));
-    await done(disk, driver.put("u.a", Buffer.from("a")));
+    const driver = await disk.run(open(disk));
+    await disk.run(driver.put("u.a", Buffer.from("a")));
     disk.failAt = disk.calls + call;
-    await assert.rejects(done(disk, driver.put("u.b", Buffer.from("b"))));
-    await done(disk, driver.put("u.b", Buffer.from("b")));
-    await done(disk, driver.delete("u.b"));
-    const second = await done(disk, open(disk));
-    const names = (await done(disk, second.list(""))).map(({ name }) => name);
+    await assert.rejects(disk.run(driver.put("u.b", Buffer.from("b"))));
+    await disk.run(driver.put("u.b", Buffer.from("b")));
+    await disk.run(driver.delete("u.b"));
+    const second = await disk.run(open(disk));
+    const names = (await disk.run(second.list(""))).map(({ name }) => name);
     assert.deepEqual(names, ["u.a"], `call ${call}`);
   }
 });
@@ -58,19 +57,20 @@ it(`what is deleted while a process makes a file of it stays deleted, whichever 
   for (let seed = 1; seed <= 40; seed++) {
     for (let call = 1; call <= 12; call++) {
       const disk = new SimulatedDisk(new Chance(seed));
-      const owner = await done(disk, open(disk));
-      await done(disk, owner.put("u.a", Buffer.from("a")));
-      const other = await done(disk, open(disk));
+      const owner = await disk.run(open(disk));
+      await disk.run(owner.put("u.a", Buffer.from("a")));
+      const other = await disk.run(open(disk));
       disk.time += 20;
       const emptied = other.maintain();
       disk.failAt = disk.calls + call;
       const deleted = owner.delete("u.a").catch((error: unknown) => assert.ok(isFault(error)));
-      await done(disk, Promise.all([emptied, deleted]));
+      await disk.run(Promise.all([emptied, deleted]));
+      disk.failAt = 0;
       if (disk.hasFile("u.a")) made++;
-      await done(disk, owner.delete("u.a"));
-      for (let round = 0; round < 2; round++) await done(disk, other.maintain());
-      const last = await done(disk, open(disk));
-      assert.deepEqual(await done(disk, last.list("")), [], `seed ${seed}, call ${call}`);
+      await disk.run(owner.delete("u.a"));
+      for (let round = 0; round < 2; round++) await disk.run(other.maintain());
+      const last = await disk.run(open(disk));
+      assert.deepEqual(await disk.run(last.list("")), [], `seed ${seed}, call ${call}`);
     }
   }
   assert.ok(made > 0);
@@ -78,38 +78,38 @@ it(`what is deleted while a process makes a file of it stays deleted, whichever 
 
 it("a delete ends all records of an object that became a file, also in a copy of the folder", async () => {
   const disk = new SimulatedDisk(new Chance(1));
-  const driver = await done(disk, open(disk));
+  const driver = await disk.run(open(disk));
   for (let round = 0; round < 2; round++) {
-    await done(disk, driver.put("u.a", Buffer.from("a")));
+    await disk.run(driver.put("u.a", Buffer.from("a")));
     // The process that makes a file of it has read what a restarted one has written.
-    const other = await done(disk, open(disk));
+    const other = await disk.run(open(disk));
     disk.time += 20;
-    await done(disk, other.maintain());
+    await disk.run(other.maintain());
     assert.ok(disk.hasFile("u.a"));
   }
-  await done(disk, driver.delete("u.a"));
+  await disk.run(driver.delete("u.a"));
   const copy = new SimulatedDisk(new Chance(1));
-  await done(disk, disk.copyTo(copy));
-  const restored = await done(copy, open(copy));
-  assert.deepEqual(await done(copy, restored.list("")), []);
+  await disk.run(disk.copyTo(copy));
+  const restored = await copy.run(open(copy));
+  assert.deepEqual(await copy.run(restored.list("")), []);
 });
 
 it("what a batch without a commit holds is shown once the disk takes it, and all else at once", async () => {
   const disk = new SimulatedDisk(new Chance(1));
-  const driver = await done(disk, open(disk));
-  await done(disk, driver.put("u.a", Buffer.from("a")));
-  await done(disk, driver.put("v.a", Buffer.from("a")));
+  const driver = await disk.run(open(disk));
+  await disk.run(driver.put("u.a", Buffer.from("a")));
+  await disk.run(driver.put("v.a", Buffer.from("a")));
   // The commit of the next put fails, as a power loss may take it.
   disk.failAt = disk.calls + 3;
-  await assert.rejects(done(disk, driver.put("u.b", Buffer.from("b"))));
+  await assert.rejects(disk.run(driver.put("u.b", Buffer.from("b"))));
   disk.isReadOnly = true;
-  const second = await done(disk, open(disk));
+  const second = await disk.run(open(disk));
   const list = async (prefix: string) =>
-    (await done(disk, second.list(prefix))).map(({ name }) => name);
+    (await disk.run(second.list(prefix))).map(({ name }) => name);
   await assert.rejects(list("u."), StorageUnavailable);
-  await assert.rejects(done(disk, second.get("u.b")), StorageUnavailable);
+  await assert.rejects(disk.run(second.get("u.b")), StorageUnavailable);
   assert.deepEqual(await list("v."), ["v.a"]);
-  assert.equal(String(await done(disk, second.get("u.a"))), "a");
+  assert.equal(String(await disk.run(second.get("u.a"))), "a");
   disk.isReadOnly = false;
   assert.deepEqual(await list("u."), ["u.a", "u.b"]);
 });
@@ -127,35 +127,35 @@ it("what a batch without a commit holds survives a start on a disk that takes no
 /** What is listed after a call has failed of a process that deletes `u.a` and stores `u.b`. */
 async function afterPowerLoss(call: number, isReadOnly: boolean): Promise<string[]> {
   const disk = new SimulatedDisk(new Chance(1));
-  const driver = await done(disk, open(disk));
-  await done(disk, driver.put("u.a", Buffer.from("a")));
+  const driver = await disk.run(open(disk));
+  await disk.run(driver.put("u.a", Buffer.from("a")));
   disk.failAt = disk.calls + call;
   const deleted = driver.delete("u.a");
-  await done(disk, Promise.allSettled([deleted, driver.put("u.b", Buffer.from("b"))]));
+  await disk.run(Promise.allSettled([deleted, driver.put("u.b", Buffer.from("b"))]));
   disk.losePower();
   disk.failAt = 0;
   disk.isReadOnly = isReadOnly;
-  const second = await done(disk, open(disk));
-  await done(disk, second.maintain());
+  const second = await disk.run(open(disk));
+  await disk.run(second.maintain());
   disk.isReadOnly = false;
   for (let round = 0; round < 4; round++) {
     disk.time += 20;
-    await done(disk, second.maintain());
+    await disk.run(second.maintain());
   }
-  return (await done(disk, second.list(""))).map(({ name }) => name);
+  return (await disk.run(second.list(""))).map(({ name }) => name);
 }
 
 it("journals are looked after where one cannot be touched, and the error is reported once", async () => {
   const disk = new SimulatedDisk(new Chance(1));
   const errors: unknown[] = [];
-  const driver = await done(disk, open(disk, { onError: (error) => errors.push(error) }));
-  await done(disk, driver.put("u.a", Buffer.from("a")));
+  const driver = await disk.run(open(disk, { onError: (error) => errors.push(error) }));
+  await disk.run(driver.put("u.a", Buffer.from("a")));
   for (let round = 0; round < 3; round++) {
     disk.failAt = disk.calls + 1;
-    await done(disk, driver.maintain());
+    await disk.run(driver.maintain());
   }
   assert.equal(errors.length, 1);
-  const names = (await done(disk, driver.list(""))).map(({ name }) => name);
+  const names = (await disk.run(driver.list(""))).map(({ name }) => name);
   assert.deepEqual(names, ["u.a"]);
 });
 
@@ -163,13 +163,13 @@ it("journals of processes that live shortly do not add up", async () => {
   const disk = new SimulatedDisk(new Chance(1));
   const process: Process = { alive: true };
   for (let run = 0; run < 30; run++) {
-    const driver = await done(disk, open(disk));
-    await done(disk, driver.put(`u.${run}`, Buffer.from("a")));
-    await done(disk, driver.put(`u.segment${run}`, Buffer.from("b")));
-    await done(disk, driver.delete(`u.${run}`, `u.segment${run}`));
+    const driver = await disk.run(open(disk));
+    await disk.run(driver.put(`u.${run}`, Buffer.from("a")));
+    await disk.run(driver.put(`u.segment${run}`, Buffer.from("b")));
+    await disk.run(driver.delete(`u.${run}`, `u.segment${run}`));
     disk.time += 6;
-    await done(disk, driver.maintain());
-    await done(disk, driver.close());
+    await disk.run(driver.maintain());
+    await disk.run(driver.close());
     assert.ok(disk.folder(process).names().length <= 8, `${run}`);
   }
 });
@@ -177,11 +177,11 @@ it("journals of processes that live shortly do not add up", async () => {
 it("journals without live objects go earlier where they take too much room", async () => {
   const disk = new SimulatedDisk(new Chance(1));
   const timing = { ...TIMING, keep: 1e9 };
-  const driver = await done(disk, open(disk, { timing, maxDeadBytes: 5000 }));
+  const driver = await disk.run(open(disk, { timing, maxDeadBytes: 5000 }));
   for (let count = 0; count < 30; count++) {
-    await done(disk, driver.put(`u.${count}`, Buffer.alloc(500)));
-    await done(disk, driver.delete(`u.${count}`));
-    await done(disk, driver.maintain());
+    await disk.run(driver.put(`u.${count}`, Buffer.alloc(500)));
+    await disk.run(driver.delete(`u.${count}`));
+    await disk.run(driver.maintain());
     const { journals } = disk.frame();
     const bytes = [...journals.values()].reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
     assert.ok(bytes < 5000 + 3 * 1000, `${bytes}`);
@@ -198,7 +198,7 @@ async function runFailingAt(failAt: number): Promise<boolean> {
   const attempt = async (work: () => Promise<unknown>, ...names: string[]) => {
     for (const name of names) maybe.add(name);
     try {
-      await done(disk, work());
+      await disk.run(work());
     } catch (error) {
       if (!isFault(error)) throw error;
       return false;
@@ -213,10 +213,10 @@ async function runFailingAt(failAt: number): Promise<boolean> {
   };
   const openOne = async () => {
     try {
-      return await done(disk, open(disk));
+      return await disk.run(open(disk));
     } catch (error) {
       if (!isFault(error)) throw error;
-      return done(disk, open(disk));
+      return disk.run(open(disk));
     }
   };
   const check = async (driver: JournaledDriver) => {
@@ -267,20 +267,6 @@ function open(
     now: () => disk.time,
     ...options,
   });
-}
-
-/** Lets the disk go on until some work is done. */
-async function done<Result>(disk: SimulatedDisk, work: Promise<Result>): Promise<Result> {
-  let isDone = false;
-  const end = () => {
-    isDone = true;
-  };
-  work.then(end, end);
-  while (!isDone) {
-    await setImmediate();
-    disk.step();
-  }
-  return work;
 }
 
 function isFault(error: unknown): boolean {

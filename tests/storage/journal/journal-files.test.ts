@@ -22,7 +22,7 @@ import { promisify } from "node:util";
 import { keepsBirthTimes, makeJournalFolder } from "../../../storage/data-folder.ts";
 import { md5Of, StorageUnavailable } from "../../../storage/driver.ts";
 import { FilesystemDriver } from "../../../storage/filesystem.ts";
-import { DiskFolder, openReserve } from "../../../storage/journal/folder.ts";
+import { DiskFolder, openReserve } from "../../../storage/journal/disk-folder.ts";
 import { HEADER_BYTES } from "../../../storage/journal/header.ts";
 import {
   JournaledDriver,

@@ -7,15 +7,7 @@ const NAME = "u.a";
 
 async function newJournal(): Promise<Journal> {
   const disk = new SimulatedDisk(new Chance(1));
-  const creating = disk.folder({ alive: true }).create("1.journal");
-  for (let done = false; !done; ) {
-    disk.step();
-    done = await Promise.race([
-      creating.then(() => true),
-      new Promise<boolean>((resolve) => setImmediate(resolve, false)),
-    ]);
-  }
-  const { file } = await creating;
+  const { file } = await disk.run(disk.folder({ alive: true }).create("1.journal"));
   return new Journal(file, "1.journal", { place: file.place(), grows: true });
 }
 

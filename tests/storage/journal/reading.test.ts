@@ -1,7 +1,6 @@
 /** A process reads journals while another one moves what they hold: between any two of its calls. */
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import { setImmediate } from "node:timers/promises";
 import type { JournalFile, JournalFolder } from "../../../storage/journal/folder.ts";
 import { JournaledDriver } from "../../../storage/journal/journaled-driver.ts";
 import { Journals } from "../../../storage/journal/journals.ts";
@@ -84,17 +83,9 @@ async function framesOf(
   const frames: Frame[] = [];
   const kept = { isKept: false };
   const done: Done = async (some) => {
-    let isDone = false;
-    const end = () => {
-      isDone = true;
-    };
-    some.then(end, end);
-    while (!isDone) {
-      await setImmediate();
+    await disk.run(some, () => {
       if (kept.isKept) frames.push(disk.frame());
-      disk.step();
-    }
-    await some;
+    });
   };
   const open = () => {
     const process = { alive: true };

@@ -5,29 +5,20 @@
  */
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
+import { setImmediate } from "node:timers/promises";
 import { ObjectMissing, type StoredObject } from "../../../storage/driver.ts";
 import { guarded } from "../../../storage/folder-errors.ts";
 import type { FileStore } from "../../../storage/journal/file-store.ts";
 import type { Claim, JournalFile, JournalFolder } from "../../../storage/journal/folder.ts";
 import { PLACE_BYTES } from "../../../storage/journal/header.ts";
+import { Random } from "../../support/simulation/random.ts";
 
 /** Chooses by a seed, so that a run can be repeated. */
-export class Chance {
-  #state: number;
-  constructor(seed: number) {
-    this.#state = seed >>> 0;
-  }
-  /** From 0 to below 1 (mulberry32). */
-  next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
-    let t = this.#state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 0x100000000;
-  }
+export class Chance extends Random {
   below(limit: number): number {
     return Math.floor(this.next() * limit);
   }
+
   pick<Item>(items: readonly Item[]): Item | undefined {
     return items[this.below(items.length)];
   }
@@ -109,6 +100,21 @@ export class SimulatedDisk {
     this.#waiting.splice(this.#waiting.indexOf(next), 1);
     next.go();
     return true;
+  }
+
+  /** Lets calls go on until some work is done. */
+  async run<Result>(work: Promise<Result>, beforeStep?: () => void): Promise<Result> {
+    let isDone = false;
+    const end = () => {
+      isDone = true;
+    };
+    work.then(end, end);
+    while (!isDone) {
+      await setImmediate();
+      beforeStep?.();
+      this.step();
+    }
+    return work;
   }
 
   /** What is on it at this moment. */

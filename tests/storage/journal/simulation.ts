@@ -489,20 +489,7 @@ class Simulation {
         await some.maintain();
       }
     });
-    const ended = opened.then(
-      () => undefined,
-      (error: unknown) => ({ error }),
-    );
-    let done = false;
-    void ended.then(() => {
-      done = true;
-    });
-    while (!done) {
-      await setImmediate();
-      copy.step();
-    }
-    const failed = await ended;
-    if (failed !== undefined) throw failed.error;
+    await copy.run(opened);
     await driver?.close();
   }
 
