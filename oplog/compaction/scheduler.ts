@@ -1,6 +1,5 @@
 import { setTimeout } from "node:timers";
 import { setTimeout as sleep } from "node:timers/promises";
-import { LRUCache } from "lru-cache";
 import { type Driver, ObjectMissing, StorageFull } from "../../storage/driver.ts";
 import type { Listing } from "../listing.ts";
 import type { Fingerprint } from "../names.ts";
@@ -15,6 +14,7 @@ import {
   LIMITS,
   type PackingLimits,
 } from "./planner.ts";
+import { RestingLogs } from "./resting-logs.ts";
 import { Semaphore } from "./semaphore.ts";
 import { type CompactionTiming, TIMING } from "./timing.ts";
 
@@ -40,9 +40,6 @@ const AT_ONCE = 2;
 /** After so many failures in a row, a log that other processes keep changing has failed for good. */
 const MAX_OVERTAKEN = 5;
 
-/** How many users are remembered as resting. */
-const RESTING_USERS = 10_000;
-
 /**
  * A log that may be worth compacting. It waits until its appends pause, and then runs. If it has
  * grown meanwhile, it waits again; otherwise its job is done.
@@ -64,13 +61,6 @@ interface Job {
   ended?: Promise<void>;
 }
 
-/** A log that is left alone for a while. */
-interface Rest {
-  readonly until: number;
-  /** How often in a row it has failed. 0: it seemed worth compacting, and is not (forks). */
-  readonly failures: number;
-}
-
 /** Decides when a log is compacted: in the background, one compaction of a user at a time. */
 export class CompactionScheduler {
   readonly #options: CompactionSchedulerOptions;
@@ -81,7 +71,7 @@ export class CompactionScheduler {
   readonly #deleter: Deleter;
   readonly #idleLogs: IdleLogs;
   readonly #jobs = new Map<Fingerprint, Job>();
-  readonly #resting = new LRUCache<Fingerprint, Rest>({ max: RESTING_USERS });
+  readonly #resting: RestingLogs;
   readonly #semaphore = new Semaphore(AT_ONCE);
   readonly #stop = new AbortController();
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -94,6 +84,7 @@ export class CompactionScheduler {
     this.#limits = limits;
     this.#timing = timing;
     this.#telemetry = telemetry;
+    this.#resting = new RestingLogs({ backoff: timing.backoff, now: options.now });
     const { signal } = this.#stop;
     this.#packer = new Packer({ ...options, limits, pause, telemetry, signal });
     this.#deleter = new Deleter({
@@ -130,7 +121,7 @@ export class CompactionScheduler {
   /** To be called with a listing from storage: another process may have left work in the log. */
   loaded(user: Fingerprint, listing: Listing): void {
     this.#idleLogs.start();
-    if (this.#jobs.has(user) || this.#restOf(user) !== undefined) return;
+    if (this.#jobs.has(user) || this.#resting.has(user)) return;
     const fewest = fewestOperations(listing, this.#limits);
     if (hasWork(listing, this.#limits, fewest)) this.#wait(user);
   }
@@ -221,16 +212,10 @@ export class CompactionScheduler {
   #wait(user: Fingerprint, idle = false): void {
     if (this.#stop.signal.aborted) return;
     const now = this.#options.now();
-    const failures = this.#resting.get(user)?.failures ?? 0;
+    const failures = this.#resting.failuresOf(user);
     const times = { since: now, lastAppend: now };
-    this.#jobs.set(user, {
-      state: "waiting",
-      ...times,
-      idle,
-      crowded: false,
-      grown: false,
-      failures,
-    });
+    const flags = { idle, crowded: false, grown: false };
+    this.#jobs.set(user, { state: "waiting", ...times, ...flags, failures });
     this.#tickLater();
   }
 
@@ -241,13 +226,8 @@ export class CompactionScheduler {
     job.since = job.lastAppend;
   }
 
-  #restOf(user: Fingerprint): Rest | undefined {
-    const rest = this.#resting.get(user);
-    return rest !== undefined && rest.until > this.#options.now() ? rest : undefined;
-  }
-
   #rest(user: Fingerprint, failures: number): void {
-    this.#resting.set(user, { until: this.#options.now() + this.#timing.backoff, failures });
+    this.#resting.add(user, failures);
     if (failures > 0) this.#idleLogs.touch(user);
   }
 
@@ -269,7 +249,7 @@ export class CompactionScheduler {
       if (job.state === "running") continue;
       const isEarly = now - job.lastAppend < debounce && now - job.since < maxDelay;
       if (isEarly && !job.crowded) waiting = true;
-      else if ((this.#restOf(user)?.failures ?? 0) > 0) this.#jobs.delete(user);
+      else if (this.#resting.hasFailed(user)) this.#jobs.delete(user);
       else job.ended = this.#run(user, job);
     }
     if (waiting) this.#tickLater();
