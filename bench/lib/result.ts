@@ -105,6 +105,17 @@ export function requestRatios(samples: readonly Sample[], baseline: readonly Sam
   };
 }
 
+/** The line of many small requests to a server beside a baseline. */
+export function requestResult(
+  line: Pick<Result, "scenario" | "work" | "baseline" | "inFlight" | "storage">,
+  samples: { readonly server: readonly Sample[]; readonly baseline: readonly Sample[] },
+  targetsOf: (ratios: RequestFigures) => readonly Target[],
+): Result {
+  const ratios = requestRatios(samples.server, samples.baseline);
+  const figures = requestFigures(samples.server);
+  return { ...line, figures, ratios, targets: targetsOf(ratios), samples: { ...samples } };
+}
+
 /** The figures of large transfers. */
 export function transferFigures(samples: readonly Sample[]) {
   return {

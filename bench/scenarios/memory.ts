@@ -2,7 +2,7 @@ import { appendLoad, type Users } from "../lib/appender.ts";
 import type { BenchContext } from "../lib/context.ts";
 import { ServerSubject, Subject } from "../lib/interleave.ts";
 import type { HttpProcess } from "../lib/process.ts";
-import { atMost, requestFigures, requestRatios } from "../lib/result.ts";
+import { atMost, requestResult } from "../lib/result.ts";
 import type { Experiment, Scenario } from "../lib/scenario.ts";
 
 const IN_FLIGHT = 16;
@@ -25,18 +25,13 @@ async function inMemory(context: BenchContext): Promise<Experiment> {
   return {
     subjects: measured.flatMap(({ baseline, server }) => [baseline, server]),
     results: () =>
-      measured.map(({ baseline, server }) => {
-        const ratios = requestRatios(server.samples, baseline.samples);
-        return {
-          scenario: "memory",
-          work: server.work,
-          figures: requestFigures(server.samples),
-          ratios,
-          baseline: "bare HTTP server",
-          targets: [atMost("CPU / baseline", ratios.cpu, 2)],
-          samples: { baseline: baseline.samples, server: server.samples },
-        };
-      }),
+      measured.map(({ baseline, server }) =>
+        requestResult(
+          { scenario: "memory", work: server.work, baseline: "bare HTTP server" },
+          { server: server.samples, baseline: baseline.samples },
+          ({ cpu }) => [atMost("CPU / baseline", cpu, 2)],
+        ),
+      ),
   };
 }
 

@@ -3,14 +3,7 @@ import type { BenchContext } from "../lib/context.ts";
 import { ServerSubject, Subject, type SubjectOptions } from "../lib/interleave.ts";
 import type { TimedLoad } from "../lib/load.ts";
 import type { HttpProcess } from "../lib/process.ts";
-import {
-  atLeast,
-  atMost,
-  type RequestFigures,
-  requestFigures,
-  requestRatios,
-  type Target,
-} from "../lib/result.ts";
+import { atLeast, atMost, type RequestFigures, requestResult, type Target } from "../lib/result.ts";
 import type { Experiment, Scenario } from "../lib/scenario.ts";
 import { LEAST_RATE_ALONE } from "./append.ts";
 import { MOST_CPU, pollLoad } from "./poll.ts";
@@ -73,19 +66,13 @@ async function firstSeconds(context: BenchContext): Promise<Experiment> {
   return {
     subjects: measured.flatMap(({ bare, server }) => [bare, server]),
     results: () =>
-      measured.map(({ bare, server, baseline, targetOf }) => {
-        const ratios = requestRatios(server.samples, bare.samples);
-        return {
-          scenario: "young",
-          work: server.work,
-          figures: requestFigures(server.samples),
-          ratios,
-          baseline,
-          storage: server.storage,
-          targets: [targetOf(ratios)],
-          samples: { baseline: bare.samples, server: server.samples },
-        };
-      }),
+      measured.map(({ bare, server, baseline, targetOf }) =>
+        requestResult(
+          { scenario: "young", work: server.work, baseline, storage: server.storage },
+          { server: server.samples, baseline: bare.samples },
+          (ratios) => [targetOf(ratios)],
+        ),
+      ),
   };
 }
 
