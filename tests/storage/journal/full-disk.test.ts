@@ -43,13 +43,19 @@ for (const { disk, mount, begin } of disks) {
         const driver = await openStorage(root);
         const names = Array.from({ length: 20 }, (_, i) => `${user}.${i}`);
         for (const name of names) await driver.put(name, Buffer.alloc(500, name));
+        const other = await openStorage(root);
         begin(path);
         const filler = async () => {
           for (let i = 0; ; i++) await driver.put(`${someFingerprint()}.${i}`, Buffer.alloc(4000));
         };
         await assert.rejects(filler, StorageFull);
         const [kept = "", ...deleted] = names;
-        for (const name of deleted) await driver.delete(name);
+        for (const [i, name] of deleted.entries()) {
+          await driver.delete(name);
+          // The room that is kept has its size before anything is written to it.
+          assert.equal((await other.list(user)).length, names.length - i - 1);
+        }
+        await other.close();
         assert.deepEqual(
           (await driver.list(user)).map(({ name }) => name),
           [kept],

@@ -206,7 +206,11 @@ describe("journals on a disk", () => {
     await first.put(`${user}.1`, new Uint8Array(1));
     await first.close();
     const ahead = new Date(Date.now() + 3_600_000);
-    for (const file of journalsIn(journals())) utimesSync(join(journals(), file), ahead, ahead);
+    for (const file of journalsIn(journals())) {
+      utimesSync(join(journals(), file), ahead, ahead);
+      // As if its owner had been killed.
+      writeFileSync(join(journals(), `${file}.0`), "");
+    }
     for (const content of ["", Buffer.alloc(100_000)]) {
       writeFileSync(join(journals(), `${randomUUID()}.journal`), content);
     }
@@ -232,6 +236,19 @@ describe("journals on a disk", () => {
       assert.deepEqual(names, [`${user}.1`, `${user}.2`]);
     }
     for (const some of [driver, second]) await some.close();
+  });
+
+  it("are read anew where copies have taken their places", async () => {
+    const [first, second] = [await open(), await open()];
+    const names = async () => (await second.list(user)).map(({ name }) => name);
+    await first.put(`${user}.1`, new Uint8Array(1));
+    cpSync(root, join(temporary.path, "copy"), { recursive: true });
+    await first.put(`${user}.2`, new Uint8Array(1));
+    assert.deepEqual(await names(), [`${user}.1`, `${user}.2`]);
+    renameSync(root, join(temporary.path, "old"));
+    renameSync(join(temporary.path, "copy"), root);
+    assert.deepEqual(await names(), [`${user}.1`]);
+    for (const some of [first, second]) await some.close();
   });
 
   it("are found where their folder is made after the start", async () => {

@@ -26,6 +26,17 @@ it("a record that ended before it was read stays ended, and a delete finds it if
   }
 });
 
+it("a delete finds each record of an object that became a file", async () => {
+  const journal = await newJournal();
+  for (const offset of [100, 200]) {
+    journal.end(NAME, offset, true);
+    assert.equal(journal.stateOf(NAME, offset), "moved");
+  }
+  assert.deepEqual(journal.recordsOf(NAME), [100, 200]);
+  journal.end(NAME, 100, false);
+  assert.deepEqual(journal.recordsOf(NAME), [200]);
+});
+
 it("a record that was deleted does not become a file by a move that comes later", async () => {
   const journal = await newJournal();
   journal.add(NAME, { offset: 100, size: 1 });
