@@ -503,7 +503,7 @@ class Simulation {
     this.#checkHeld(heldBy, names);
   }
 
-  /** Starts anew, and looks for everything. */
+  /** Starts a new process, which has to find all objects. */
   async #checkAll(): Promise<void> {
     if (this.#errors.length > 0) throw this.#errors[0];
     await this.#do(() => this.#open());
