@@ -5,7 +5,7 @@ import type { ListingCache } from "../listing-cache.ts";
 import { type Fingerprint, formatName } from "../names.ts";
 import type { Run } from "../sequence.ts";
 import { holderOf, type Superseded } from "../superseded-objects.ts";
-import type { Packer } from "./packer.ts";
+import { type Packer, WITHOUT_PAUSE } from "./packer.ts";
 import type { Semaphore } from "./semaphore.ts";
 import type { CompactionTiming } from "./timing.ts";
 
@@ -43,7 +43,8 @@ export class Deleter {
     const free = filter(superseded, isFree);
     const rest = filter(superseded, (one, run) => !isFree(one, run));
     if (free.length > 0 && !signal.aborted) {
-      await semaphore.runFirst(() => packer.delete(user, free));
+      // These take a record each, and records of the same moment are one write.
+      await semaphore.runFirst(() => packer.delete(user, free, WITHOUT_PAUSE));
     }
     if (rest.length === 0) return;
     listings.superseded.add(user, rest, now() + deleteDelay);

@@ -58,7 +58,7 @@ interface Change {
 const PACKER_PREFETCH = { maxItems: 16, maxBytes: 2 * 1024 * 1024 };
 
 /** How many objects are read or deleted between two pauses. */
-const WITHOUT_PAUSE = 128;
+export const WITHOUT_PAUSE = 128;
 
 /** Objects that overlap are merged only where they come to no more than this many bytes. */
 const MAX_MERGED = 4 * 1024 * 1024;
@@ -110,15 +110,23 @@ export class Packer {
     }
   }
 
-  /** Deletes superseded objects. */
-  async delete(user: Fingerprint, superseded: readonly Superseded[]): Promise<void> {
+  /**
+   * Deletes superseded objects.
+   *
+   * @param atOnce how many at the same time
+   */
+  async delete(
+    user: Fingerprint,
+    superseded: readonly Superseded[],
+    atOnce = PACKER_PREFETCH.maxItems,
+  ): Promise<void> {
     const { listings, objects, pause, signal, telemetry } = this.#options;
     for (const { client, runs, by } of superseded) {
       for (let at = 0; at < runs.length; at += WITHOUT_PAUSE) {
         await pause();
         if (signal.aborted) break;
         const some = runs.slice(at, at + WITHOUT_PAUSE);
-        await forEachLimited(some, PACKER_PREFETCH.maxItems, async (run) => {
+        await forEachLimited(some, atOnce, async (run) => {
           if (signal.aborted) return;
           const holder = holderOf(run, by);
           await objects.delete(

@@ -1,5 +1,5 @@
 import { setTimeout } from "node:timers";
-import { setTimeout as sleep } from "node:timers/promises";
+import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
 import { type Driver, ObjectMissing, StorageFull } from "../../storage/driver.ts";
 import type { Listing } from "../listing.ts";
 import type { Fingerprint } from "../names.ts";
@@ -71,13 +71,15 @@ export class CompactionScheduler {
   readonly #deleter: Deleter;
   readonly #idleLogs: IdleLogs;
   readonly #jobs = new Map<Fingerprint, Job>();
+  /** The logs that storage asks for and that have not been packed since. */
+  readonly #crowded = new Set<Fingerprint>();
   readonly #resting: RestingLogs;
   readonly #semaphore = new Semaphore(AT_ONCE);
   readonly #stop = new AbortController();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: CompactionSchedulerOptions) {
-    const { telemetry, pause = async () => undefined } = options;
+    const { telemetry } = options;
     const limits = { ...LIMITS, ...options.limits };
     const timing = { ...TIMING, ...options.timing };
     this.#options = options;
@@ -86,6 +88,7 @@ export class CompactionScheduler {
     this.#telemetry = telemetry;
     this.#resting = new RestingLogs({ backoff: timing.backoff, now: options.now });
     const { signal } = this.#stop;
+    const pause = () => this.#pause();
     this.#packer = new Packer({ ...options, limits, pause, telemetry, signal });
     this.#deleter = new Deleter({
       ...options,
@@ -133,6 +136,7 @@ export class CompactionScheduler {
       const job = this.#jobs.get(user);
       if (job === undefined) return;
       job.crowded = true;
+      this.#crowded.add(user);
       this.#grow(job);
     }
   }
@@ -160,7 +164,7 @@ export class CompactionScheduler {
     this.#stop.abort();
     clearTimeout(this.#timer);
     await this.#idleLogs.stop();
-    for (const [user, { state }] of this.#jobs) if (state === "waiting") this.#jobs.delete(user);
+    for (const [user, { state }] of this.#jobs) if (state === "waiting") this.#end(user);
     await this.#running();
     await this.#deleter.stop();
   }
@@ -196,6 +200,15 @@ export class CompactionScheduler {
     // Now that there is room, what failed is tried again at once.
     if (errors.length > 0 && !fromReserve) throw errors[0];
     return superseded.length > 0;
+  }
+
+  /**
+   * Lets requests go first; where storage is crowded, for a turn only: it fills faster than what waits
+   * for a moment without requests would empty it.
+   */
+  async #pause(): Promise<void> {
+    if (this.#crowded.size > 0) await turn();
+    else await this.#options.pause?.();
   }
 
   /** Packs whatever can be packed. */
@@ -249,7 +262,7 @@ export class CompactionScheduler {
       if (job.state === "running") continue;
       const isEarly = now - job.lastAppend < debounce && now - job.since < maxDelay;
       if (isEarly && !job.crowded) waiting = true;
-      else if (this.#resting.hasFailed(user)) this.#jobs.delete(user);
+      else if (this.#resting.hasFailed(user)) this.#end(user);
       else job.ended = this.#run(user, job);
     }
     if (waiting) this.#tickLater();
@@ -282,10 +295,16 @@ export class CompactionScheduler {
     }
     if (job.grown && !this.#stop.signal.aborted) {
       job.state = "waiting";
+      if (!job.crowded) this.#crowded.delete(user);
       this.#tickLater();
     } else {
-      this.#jobs.delete(user);
+      this.#end(user);
     }
+  }
+
+  #end(user: Fingerprint): void {
+    this.#jobs.delete(user);
+    this.#crowded.delete(user);
   }
 
   #failed(user: Fingerprint | undefined, error: unknown): void {
