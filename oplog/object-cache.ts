@@ -1,5 +1,10 @@
 import { LRUCache } from "lru-cache";
-import { type Driver, type ObjectMissing, ObjectUnreadable } from "../storage/driver.ts";
+import {
+  type Driver,
+  type HeldObject,
+  type ObjectMissing,
+  ObjectUnreadable,
+} from "../storage/driver.ts";
 import { isIntact } from "./checksums.ts";
 import { formatName, type ObjectName } from "./names.ts";
 import type { Telemetry } from "./telemetry.ts";
@@ -127,6 +132,18 @@ export class ObjectCache {
   async delete(name: string, heldBy?: string): Promise<void> {
     this.#bodies.delete(name);
     await this.#driver.delete(name, heldBy);
+  }
+
+  /** Whether some objects are deleted by `deleteHeld`. */
+  get deletesHeld(): boolean {
+    return this.#driver.deleteHeld !== undefined;
+  }
+
+  /** As `Driver.deleteHeld`. */
+  async deleteHeld<Held extends HeldObject>(objects: readonly Held[]): Promise<readonly Held[]> {
+    const deleted = (await this.#driver.deleteHeld?.(objects)) ?? [];
+    for (const { name } of deleted) this.#bodies.delete(name);
+    return deleted;
   }
 
   async #read(text: string, name: SizedName, keep: boolean): Promise<Uint8Array> {

@@ -8,6 +8,12 @@ export interface StoredObject {
   readonly size: number;
 }
 
+/** An object, and another that holds the same data. */
+export interface HeldObject {
+  readonly name: string;
+  readonly heldBy: string;
+}
+
 /** How many requests of each kind were made. */
 export interface RequestCounts {
   list: number;
@@ -78,10 +84,13 @@ export interface Driver {
    */
   delete(name: string, heldBy?: string): Promise<void>;
   /**
-   * True for an object that a copy of the storage, which is being made, still has after a delete with
-   * `heldBy`. Others have to stay until such copies are complete.
+   * Deletes those of some objects that a copy of the storage, which is being made, still has after
+   * that; the others have to stay until such copies are complete. Resolves with the deleted ones.
+   * Where the same object is stored twice, one of the two may be left, for the next list to show.
    */
-  staysForCopies?(name: string): boolean;
+  readonly deleteHeld?:
+    | (<Held extends HeldObject>(objects: readonly Held[]) => Promise<readonly Held[]>)
+    | undefined;
   /** Takes what is called with partitions whose small objects had better be packed into larger ones. */
   onCrowded?(pack: (partitions: readonly string[]) => void): void;
   /** How many bytes of objects are in journals, for the metrics. */

@@ -32,8 +32,14 @@ export class InstrumentedDriver implements Driver {
     return this.#count("delete", this.#driver.delete(name, heldBy));
   }
 
-  staysForCopies(name: string): boolean {
-    return this.#driver.staysForCopies?.(name) === true;
+  get deleteHeld(): Driver["deleteHeld"] {
+    const driver = this.#driver;
+    if (driver.deleteHeld === undefined) return undefined;
+    return async (objects) => {
+      const deleted = (await driver.deleteHeld?.(objects)) ?? [];
+      this.#calls.delete += deleted.length;
+      return deleted;
+    };
   }
 
   onCrowded(pack: (partitions: readonly string[]) => void): void {

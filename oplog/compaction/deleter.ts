@@ -1,26 +1,33 @@
 /** Deletes superseded objects once they have stayed for long enough. */
 import { setTimeout } from "node:timers";
-import type { Driver } from "../../storage/driver.ts";
 import type { ListingCache } from "../listing-cache.ts";
 import { type Fingerprint, formatName } from "../names.ts";
+import type { ObjectCache } from "../object-cache.ts";
 import type { Run } from "../sequence.ts";
 import { holderOf, type Superseded } from "../superseded-objects.ts";
-import { type Packer, WITHOUT_PAUSE } from "./packer.ts";
+import type { Telemetry } from "../telemetry.ts";
+import { forEachLimited } from "../workers.ts";
 import type { Semaphore } from "./semaphore.ts";
 import type { CompactionTiming } from "./timing.ts";
 
 export interface DeleterOptions {
-  readonly driver: Driver;
   readonly listings: ListingCache;
-  readonly packer: Packer;
+  readonly objects: ObjectCache;
   readonly semaphore: Semaphore;
   readonly timing: CompactionTiming;
   /** Once it is aborted, nothing more is deleted: a later compaction finds what is left. */
   readonly signal: AbortSignal;
   readonly onError: (user: Fingerprint, error: unknown) => void;
+  /** Waited for before each piece of work, so that requests go first. */
+  readonly pause: () => Promise<void>;
+  readonly telemetry: Telemetry;
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number;
 }
+
+/** How many objects are deleted at once, and between two pauses. */
+const AT_ONCE = 16;
+const WITHOUT_PAUSE = 128;
 
 export class Deleter {
   readonly #options: DeleterOptions;
@@ -34,32 +41,27 @@ export class Deleter {
 
   /** Deletes objects of a user: at once those that copies find nevertheless, others after a while. */
   async delete(user: Fingerprint, superseded: readonly Superseded[]): Promise<void> {
-    const { driver, listings, packer, semaphore, signal, timing, now } = this.#options;
-    const { deleteDelay } = timing;
-    const isFree = ({ client, by }: Superseded, run: Run) =>
-      deleteDelay === 0 ||
-      (holderOf(run, by) !== undefined &&
-        driver.staysForCopies?.(formatName({ user, client, ...run })) === true);
-    const free = filter(superseded, isFree);
-    const rest = filter(superseded, (one, run) => !isFree(one, run));
-    if (free.length > 0 && !signal.aborted) {
-      // These take a record each, and records of the same moment are one write.
-      await semaphore.runFirst(() => packer.delete(user, free, WITHOUT_PAUSE));
-    }
-    if (rest.length === 0) return;
-    listings.superseded.add(user, rest, now() + deleteDelay);
-    this.#deleteLater();
+    const { listings, semaphore, signal, timing, now } = this.#options;
+    if (superseded.length === 0) return;
+    await semaphore.runFirst(async () => {
+      if (signal.aborted) return;
+      const rest = await this.#deleteHeld(user, superseded);
+      if (rest.length === 0) return;
+      if (timing.deleteDelay === 0) return this.#deleteAll(user, rest);
+      listings.superseded.add(user, rest, now() + timing.deleteDelay);
+      this.#deleteLater();
+    });
   }
 
   /** Deletes the objects of a user that have stayed for long enough. */
   async deleteDue(user: Fingerprint, at = this.#options.now()): Promise<void> {
-    const { listings, packer, semaphore, signal } = this.#options;
+    const { listings, semaphore, signal } = this.#options;
     if (!listings.superseded.isDue(user, at)) return;
     await semaphore.runFirst(async () => {
       if (signal.aborted) return;
       // Whatever supersedes an object has to be there still.
       await listings.fresh(user);
-      await packer.delete(user, listings.superseded.takeDue(user, at));
+      await this.#deleteAll(user, listings.superseded.takeDue(user, at));
     });
   }
 
@@ -108,14 +110,60 @@ export class Deleter {
     );
     this.#timer.unref();
   }
+
+  /** Deletes what copies of the storage find nevertheless. Returns the rest. */
+  async #deleteHeld(
+    user: Fingerprint,
+    superseded: readonly Superseded[],
+  ): Promise<readonly Superseded[]> {
+    const { listings, objects, pause, signal, telemetry } = this.#options;
+    if (!objects.deletesHeld) return superseded;
+    const rest: Superseded[] = [];
+    for (const { client, runs, by } of superseded) {
+      const nameOf = (run: Run) => formatName({ user, client, ...run });
+      const deleted = new Set<Run>();
+      for (const some of slicesOf(runs)) {
+        await pause();
+        if (signal.aborted) break;
+        const held = some.flatMap((run) => {
+          const holder = holderOf(run, by);
+          return holder === undefined ? [] : { run, name: nameOf(run), heldBy: nameOf(holder) };
+        });
+        for (const { run } of await objects.deleteHeld(held)) deleted.add(run);
+      }
+      telemetry.count("compaction", "deleted", deleted.size);
+      listings.applyCompaction(user, client, [...deleted]);
+      const others = runs.filter((run) => !deleted.has(run));
+      if (others.length > 0) rest.push({ client, runs: others, by });
+    }
+    return rest;
+  }
+
+  async #deleteAll(user: Fingerprint, superseded: readonly Superseded[]): Promise<void> {
+    const { listings, objects, pause, signal, telemetry } = this.#options;
+    for (const { client, runs, by } of superseded) {
+      for (const some of slicesOf(runs)) {
+        await pause();
+        if (signal.aborted) break;
+        await forEachLimited(some, AT_ONCE, async (run) => {
+          if (signal.aborted) return;
+          const holder = holderOf(run, by);
+          await objects.delete(
+            formatName({ user, client, ...run }),
+            holder && formatName({ user, client, ...holder }),
+          );
+          telemetry.count("compaction", "deleted");
+        });
+      }
+      // Again, for a listing that was read while the objects were still there.
+      listings.applyCompaction(user, client, runs);
+    }
+  }
 }
 
-/** What is superseded, with only those runs that pass a test. */
-function filter(
-  superseded: readonly Superseded[],
-  passes: (one: Superseded, run: Run) => boolean,
-): Superseded[] {
-  return superseded
-    .map((one) => ({ ...one, runs: one.runs.filter((run) => passes(one, run)) }))
-    .filter(({ runs }) => runs.length > 0);
+function slicesOf(runs: readonly Run[]): Run[][] {
+  const count = Math.ceil(runs.length / WITHOUT_PAUSE);
+  return Array.from({ length: count }, (_, i) =>
+    runs.slice(i * WITHOUT_PAUSE, (i + 1) * WITHOUT_PAUSE),
+  );
 }

@@ -2,14 +2,13 @@ import { ObjectMissing, StorageFull } from "../../storage/driver.ts";
 import { segmentChecksums } from "../checksums.ts";
 import { type Entry, EntryReader, type ForkListener } from "../entries.ts";
 import type { ListingCache } from "../listing-cache.ts";
-import { type Fingerprint, formatName, type ObjectName } from "../names.ts";
+import type { Fingerprint, ObjectName } from "../names.ts";
 import type { ObjectCache } from "../object-cache.ts";
 import { prefetch } from "../prefetch.ts";
 import { Segment } from "../segment.ts";
 import type { Overlap, Run, Sequence } from "../sequence.ts";
-import { holderOf, type Superseded } from "../superseded-objects.ts";
+import type { Superseded } from "../superseded-objects.ts";
 import type { Telemetry } from "../telemetry.ts";
-import { forEachLimited } from "../workers.ts";
 import {
   FEWEST_OPERATIONS,
   fewestOperations,
@@ -54,11 +53,11 @@ interface Change {
   readonly fromReserve?: boolean;
 }
 
-/** Objects read or deleted at once, and the bytes that reads may come to. */
+/** Objects read at once, and the bytes that they may come to. */
 const PACKER_PREFETCH = { maxItems: 16, maxBytes: 2 * 1024 * 1024 };
 
-/** How many objects are read or deleted between two pauses. */
-export const WITHOUT_PAUSE = 128;
+/** How many objects are read between two pauses. */
+const WITHOUT_PAUSE = 128;
 
 /** Objects that overlap are merged only where they come to no more than this many bytes. */
 const MAX_MERGED = 4 * 1024 * 1024;
@@ -107,37 +106,6 @@ export class Packer {
       return packed;
     } finally {
       if (mayHaveStored) await this.#options.settle?.(user);
-    }
-  }
-
-  /**
-   * Deletes superseded objects.
-   *
-   * @param atOnce how many at the same time
-   */
-  async delete(
-    user: Fingerprint,
-    superseded: readonly Superseded[],
-    atOnce = PACKER_PREFETCH.maxItems,
-  ): Promise<void> {
-    const { listings, objects, pause, signal, telemetry } = this.#options;
-    for (const { client, runs, by } of superseded) {
-      for (let at = 0; at < runs.length; at += WITHOUT_PAUSE) {
-        await pause();
-        if (signal.aborted) break;
-        const some = runs.slice(at, at + WITHOUT_PAUSE);
-        await forEachLimited(some, atOnce, async (run) => {
-          if (signal.aborted) return;
-          const holder = holderOf(run, by);
-          await objects.delete(
-            formatName({ user, client, ...run }),
-            holder && formatName({ user, client, ...holder }),
-          );
-          telemetry.count("compaction", "deleted");
-        });
-      }
-      // Again, for a listing that was read while the objects were still there.
-      listings.applyCompaction(user, client, runs);
     }
   }
 

@@ -92,10 +92,10 @@ export class CompactionScheduler {
     this.#packer = new Packer({ ...options, limits, pause, telemetry, signal });
     this.#deleter = new Deleter({
       ...options,
-      packer: this.#packer,
       semaphore: this.#semaphore,
       timing,
       signal,
+      pause,
       onError: (user, error) => this.#failed(user, error),
     });
     this.#idleLogs = new IdleLogs({

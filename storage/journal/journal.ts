@@ -125,8 +125,8 @@ export class Journal {
     if (objects.size === 0) this.#live.delete(partition);
   }
 
-  find(name: string): Position | undefined {
-    return this.#live.get(partitionOf(name))?.get(name);
+  find(name: string, partition = partitionOf(name)): Position | undefined {
+    return this.#live.get(partition)?.get(name);
   }
 
   /** The partitions with live objects. */

@@ -1,6 +1,7 @@
 import {
   checkName,
   type Driver,
+  type HeldObject,
   md5Of,
   ObjectUnreadable,
   StorageUnavailable,
@@ -150,8 +151,17 @@ export class JournaledDriver implements Driver {
     await this.#files.check?.();
   }
 
-  staysForCopies(name: string): boolean {
-    return this.#journals.find(name) !== undefined && !this.#files.has(name);
+  /**
+   * Copies find what stays in a journal: a delete of what another object holds does not count there.
+   * A file that another process may have made of it stays as well.
+   */
+  async deleteHeld<Held extends HeldObject>(objects: readonly Held[]): Promise<readonly Held[]> {
+    for (const { name } of objects) checkName(name);
+    await this.#refresh();
+    const deleted = objects.filter(({ name }) => this.#journals.find(name) !== undefined);
+    const changes = deleted.flatMap(({ name, heldBy }) => this.#journals.deletesFor(name, heldBy));
+    if (changes.length > 0) await this.#write(changes);
+    return deleted;
   }
 
   journalBytes(): number {

@@ -1,4 +1,4 @@
-import type { StoredObject } from "../driver.ts";
+import { partitionOf, type StoredObject } from "../driver.ts";
 import type { Change, Delete } from "./changes.ts";
 import type { JournalFolder } from "./folder.ts";
 import { HEADER_BYTES, parseHeader } from "./header.ts";
@@ -70,8 +70,9 @@ export class Journals {
 
   /** A live record of an object. */
   find(name: string): Held | undefined {
+    const partition = partitionOf(name);
     for (const journal of this.#journals.values()) {
-      const position = journal.find(name);
+      const position = journal.find(name, partition);
       if (position !== undefined) return { journal, name, ...position };
     }
     return undefined;

@@ -396,9 +396,29 @@ class Simulation {
       if (!isFault(error)) throw error;
       return;
     }
-    // Others stay for a while.
-    if (some.driver.staysForCopies(name) || this.#copying === 0)
-      await this.#delete(some, name, segment);
+    if (this.#chance.next() < 0.7) await this.#deleteHeld(some, name, segment);
+    // What is not in a journal stays for a while.
+    if (this.#copying === 0) await this.#delete(some, name, segment);
+  }
+
+  async #deleteHeld({ driver }: Running, name: string, heldBy: string): Promise<void> {
+    const known = this.#objects.get(name);
+    if (known?.stored !== true || known.deleting || known.puts > 0) return;
+    known.deleting = true;
+    known.heldBy = heldBy;
+    try {
+      const [deleted] = await driver.deleteHeld([{ name, heldBy }]);
+      if (deleted === undefined) {
+        known.deleting = false;
+        delete known.heldBy;
+      } else {
+        known.deleted = true;
+        // Of an object that is stored twice, one may be left.
+        if (this.#disk.hasFile(name)) known.mayReturn = true;
+      }
+    } catch (error) {
+      if (!isFault(error)) throw error;
+    }
   }
 
   async #list({ driver }: Pick<Running, "driver">, prefix: string): Promise<void> {
