@@ -90,6 +90,11 @@ export function userPrefix(user: Fingerprint): string {
   return `${user}.`;
 }
 
+/** The prefix of the names of a user's tombstones. */
+export function tombstonePrefix(user: Fingerprint): string {
+  return `${user}.erased.`;
+}
+
 /** The prefix of the names of all objects of one client of a user, and of no others. */
 export function clientPrefix(user: Fingerprint, client: string): string {
   return `${user}.${client}.`;

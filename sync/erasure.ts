@@ -6,6 +6,7 @@ import {
   formatMarker,
   isTombstone,
   parseMarker,
+  tombstonePrefix,
   userPrefix,
 } from "../oplog/names.ts";
 import type { ObjectCache } from "../oplog/object-cache.ts";
@@ -102,8 +103,8 @@ export class Erasures {
    * it has written the tombstone, so one of the two sees the other.
    */
   async settleAfresh(user: Fingerprint): Promise<void> {
-    const stored = await this.#options.driver.list(userPrefix(user));
-    if ((await markersIn(stored)).some(isTombstone)) await this.erase(user);
+    const stored = await this.#options.driver.list(tombstonePrefix(user));
+    if (stored.some(({ name }) => isTombstone(name))) await this.erase(user);
   }
 
   /** Deletes the objects beside a tombstone, in the background. */

@@ -28,6 +28,8 @@ export interface DeleterOptions {
 /** How many objects are deleted at once, and between two pauses. */
 const AT_ONCE = 16;
 const WITHOUT_PAUSE = 128;
+/** How many that others hold: they cost less, and each write waits for the disk. */
+const IN_ONE_WRITE = 512;
 
 export class Deleter {
   readonly #options: DeleterOptions;
@@ -122,7 +124,7 @@ export class Deleter {
     for (const { client, runs, by } of superseded) {
       const nameOf = (run: Run) => formatName({ user, client, ...run });
       const deleted = new Set<Run>();
-      for (const some of slicesOf(runs)) {
+      for (const some of slicesOf(runs, IN_ONE_WRITE)) {
         await pause();
         if (signal.aborted) break;
         const held = some.flatMap((run) => {
@@ -142,7 +144,7 @@ export class Deleter {
   async #deleteAll(user: Fingerprint, superseded: readonly Superseded[]): Promise<void> {
     const { listings, objects, pause, signal, telemetry } = this.#options;
     for (const { client, runs, by } of superseded) {
-      for (const some of slicesOf(runs)) {
+      for (const some of slicesOf(runs, WITHOUT_PAUSE)) {
         await pause();
         if (signal.aborted) break;
         await forEachLimited(some, AT_ONCE, async (run) => {
@@ -161,9 +163,7 @@ export class Deleter {
   }
 }
 
-function slicesOf(runs: readonly Run[]): Run[][] {
-  const count = Math.ceil(runs.length / WITHOUT_PAUSE);
-  return Array.from({ length: count }, (_, i) =>
-    runs.slice(i * WITHOUT_PAUSE, (i + 1) * WITHOUT_PAUSE),
-  );
+function slicesOf(runs: readonly Run[], most: number): Run[][] {
+  const count = Math.ceil(runs.length / most);
+  return Array.from({ length: count }, (_, i) => runs.slice(i * most, (i + 1) * most));
 }

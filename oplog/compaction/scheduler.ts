@@ -1,11 +1,13 @@
 import { setTimeout } from "node:timers";
-import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type Driver, ObjectMissing, StorageFull } from "../../storage/driver.ts";
 import type { Listing } from "../listing.ts";
 import type { Fingerprint } from "../names.ts";
 import type { Telemetry } from "../telemetry.ts";
 import { Deleter } from "./deleter.ts";
 import { IdleLogs } from "./idle-logs.ts";
+import type { Job } from "./job.ts";
+import { Pacing } from "./pacing.ts";
 import { Packer, type PackerOptions } from "./packer.ts";
 import {
   FEWEST_OPERATIONS,
@@ -35,31 +37,10 @@ export interface CompactionSchedulerOptions
 }
 
 /** How many logs are packed, or have superseded objects deleted, at once. */
-const AT_ONCE = 2;
+const AT_ONCE = 4;
 
 /** After so many failures in a row, a log that other processes keep changing has failed for good. */
 const MAX_OVERTAKEN = 5;
-
-/**
- * A log that may be worth compacting. It waits until its appends pause, and then runs. If it has
- * grown meanwhile, it waits again; otherwise its job is done.
- */
-interface Job {
-  state: "waiting" | "running";
-  /** Waiting, or running and grown: since when there may be work, and the last append. */
-  since: number;
-  lastAppend: number;
-  /** Whether whatever can be packed is worth it, because nothing is appended any more. */
-  idle: boolean;
-  /** As `idle`, and at once, because storage asks for it. */
-  crowded: boolean;
-  /** Running: the log is to be looked at again. */
-  grown: boolean;
-  /** How often in a row it has failed. */
-  failures: number;
-  /** Resolves when the last run ends. */
-  ended?: Promise<void>;
-}
 
 /** Decides when a log is compacted: in the background, one compaction of a user at a time. */
 export class CompactionScheduler {
@@ -71,15 +52,14 @@ export class CompactionScheduler {
   readonly #deleter: Deleter;
   readonly #idleLogs: IdleLogs;
   readonly #jobs = new Map<Fingerprint, Job>();
-  /** The logs that storage asks for and that have not been packed since. */
-  readonly #crowded = new Set<Fingerprint>();
+  readonly #pacing: Pacing;
   readonly #resting: RestingLogs;
   readonly #semaphore = new Semaphore(AT_ONCE);
   readonly #stop = new AbortController();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: CompactionSchedulerOptions) {
-    const { telemetry } = options;
+    const { telemetry, pause: untilIdle = async () => undefined } = options;
     const limits = { ...LIMITS, ...options.limits };
     const timing = { ...TIMING, ...options.timing };
     this.#options = options;
@@ -88,7 +68,8 @@ export class CompactionScheduler {
     this.#telemetry = telemetry;
     this.#resting = new RestingLogs({ backoff: timing.backoff, now: options.now });
     const { signal } = this.#stop;
-    const pause = () => this.#pause();
+    this.#pacing = new Pacing(untilIdle);
+    const pause = () => this.#pacing.pause();
     this.#packer = new Packer({ ...options, limits, pause, telemetry, signal });
     this.#deleter = new Deleter({
       ...options,
@@ -136,7 +117,7 @@ export class CompactionScheduler {
       const job = this.#jobs.get(user);
       if (job === undefined) return;
       job.crowded = true;
-      this.#crowded.add(user);
+      this.#pacing.crowded(user);
       this.#grow(job);
     }
   }
@@ -200,15 +181,6 @@ export class CompactionScheduler {
     // Now that there is room, what failed is tried again at once.
     if (errors.length > 0 && !fromReserve) throw errors[0];
     return superseded.length > 0;
-  }
-
-  /**
-   * Lets requests go first; where storage is crowded, for a turn only: it fills faster than what waits
-   * for a moment without requests would empty it.
-   */
-  async #pause(): Promise<void> {
-    if (this.#crowded.size > 0) await turn();
-    else await this.#options.pause?.();
   }
 
   /** Packs whatever can be packed. */
@@ -295,7 +267,7 @@ export class CompactionScheduler {
     }
     if (job.grown && !this.#stop.signal.aborted) {
       job.state = "waiting";
-      if (!job.crowded) this.#crowded.delete(user);
+      if (!job.crowded) this.#pacing.relieved(user);
       this.#tickLater();
     } else {
       this.#end(user);
@@ -304,7 +276,7 @@ export class CompactionScheduler {
 
   #end(user: Fingerprint): void {
     this.#jobs.delete(user);
-    this.#crowded.delete(user);
+    this.#pacing.relieved(user);
   }
 
   #failed(user: Fingerprint | undefined, error: unknown): void {

@@ -313,8 +313,8 @@ describe("compaction", () => {
     }
   });
 
-  it("compacts at most two users at once, and each only once at a time", async () => {
-    const users = Array.from({ length: 5 }, () => someFingerprint());
+  it("compacts at most four users at once, and each only once at a time", async () => {
+    const users = Array.from({ length: 9 }, () => someFingerprint());
     for (const some of users) {
       user = some;
       await storeEach(6);
@@ -327,7 +327,7 @@ describe("compaction", () => {
       under.set(of, (under.get(of) ?? 0) + 1);
       assert.equal(under.get(of), 1);
       most = Math.max(most, under.size);
-      await until(() => most > 1);
+      await until(() => most > 3);
     };
     driver.after = ({ kind, name }) => {
       if (kind === "put") under.delete(name.slice(0, 43));
@@ -335,8 +335,8 @@ describe("compaction", () => {
     const { compactor, telemetry } = instance({ timing: { ...atOnce, backoff: 1000 } });
     for (const some of [...users, ...users]) compactor.appended(some);
     await compactor.settled();
-    assert.equal(telemetry.value("compaction", "stored"), 5);
-    assert.equal(most, 2);
+    assert.equal(telemetry.value("compaction", "stored"), 9);
+    assert.equal(most, 4);
     await compactor.stop();
   });
 
