@@ -29,6 +29,9 @@ export interface ListingCacheOptions extends ListingAgesOptions {
 /** Called with every listing that was loaded from storage. */
 export type LoadListener = (user: Fingerprint, listing: Listing) => void;
 
+/** Called when the listing of a user shows more than before, at the moment at which `get` does. */
+export type NewsListener = (user: Fingerprint) => void;
+
 /** How often an append or a read lists storage again because its listing turned out to be old. */
 export const MAX_LISTS = 5;
 
@@ -63,6 +66,7 @@ export class ListingCache {
   readonly #queue = new KeyedQueue();
   readonly #loads = new Map<Fingerprint, Load>();
   readonly #listeners: LoadListener[] = [];
+  readonly #newsListeners: NewsListener[] = [];
   /** How many loads have begun. */
   #begun = 0;
 
@@ -79,6 +83,11 @@ export class ListingCache {
   /** Adds a listener. Listeners are made after the cache, because they use it. */
   onLoad(listener: LoadListener): void {
     this.#listeners.push(listener);
+  }
+
+  /** Adds a listener for what this process stores, and for what a list of another process's shows. */
+  onNews(listener: NewsListener): void {
+    this.#newsListeners.push(listener);
   }
 
   /** The user's listing as it was no longer than `LISTING_TTL` ago; `listing-age.ts` says when. */
@@ -139,6 +148,7 @@ export class ListingCache {
         const load = this.#loads.get(user);
         if (load !== undefined) load.cacheable = false;
         this.#cached.set(user, { ...entry, listing });
+        if (listing.showsMoreThan(before)) this.#tellNews(user);
         return listing;
       }
       return this.fresh(user);
@@ -179,20 +189,23 @@ export class ListingCache {
     if (!this.#damaged.isEmpty) this.#damaged.replaced(formatName(name));
     this.#loads.get(name.user)?.changes.push((listing) => listing.appended(name, size));
     const entry = this.#cached.get(name.user);
-    if (entry === undefined || entry.listing.has(name)) return;
-    if (entry.listing.extend(name, size)) {
-      // Set again, because the cache measures an entry only when it is set.
-      this.#cached.set(name.user, { ...entry });
-    } else {
-      this.#cached.set(name.user, undefined);
-      this.#telemetry.count("listing_cache", "drop");
+    if (entry !== undefined && !entry.listing.has(name)) {
+      if (entry.listing.extend(name, size)) {
+        // Set again, because the cache measures an entry only when it is set.
+        this.#cached.set(name.user, { ...entry });
+      } else {
+        this.#cached.set(name.user, undefined);
+        this.#telemetry.count("listing_cache", "drop");
+      }
     }
+    this.#tellNews(name.user);
   }
 
   /** Records that the user's `signed` marker is now in storage. */
   markSigned(user: Fingerprint): void {
     this.#loads.get(user)?.changes.push((listing) => listing.markedSigned());
     this.current(user)?.markedSigned();
+    this.#tellNews(user);
   }
 
   /** What was superseded and is not deleted yet: listings lack it. */
@@ -216,6 +229,10 @@ export class ListingCache {
     if (entry === undefined) return;
     const listing = change(entry.listing);
     if (listing !== entry.listing) this.#cached.set(user, { ...entry, listing });
+  }
+
+  #tellNews(user: Fingerprint): void {
+    for (const listener of this.#newsListeners) listener(user);
   }
 
   /** A listing of what storage has under a prefix, apart from what is damaged. */
@@ -262,8 +279,11 @@ export class ListingCache {
           if (holes !== undefined && holes !== before) continue;
           // A listing that is older than one that was handed out is never served again.
           const entry = { listing, ...start, ...this.#ages.end(start) };
+          const known = this.current(user);
           this.#cached.set(user, load.cacheable ? entry : undefined);
           for (const listener of this.#listeners) listener(user, listing);
+          // Not where none was known: a listing that is never cached would be news each time.
+          if (known !== undefined && listing.showsMoreThan(known)) this.#tellNews(user);
           return listing;
         }
       } finally {

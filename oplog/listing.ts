@@ -165,6 +165,17 @@ export class Listing {
     return keys(known) === keys(found) ? this : this.#with(client, found);
   }
 
+  /** True where this shows what another listing of the user does not: operations, or a marker. */
+  showsMoreThan(other: Listing): boolean {
+    if (this.#signed !== other.signed || this.#erasedAt !== other.erasedAt) return true;
+    for (const [client, { end, next }] of this.clients) {
+      const known = other.clients.get(client);
+      // What fills a hole changes the next index alone.
+      if (known === undefined || end > known.end || next > known.next) return true;
+    }
+    return false;
+  }
+
   #with(client: string, sequence: Sequence | undefined): Listing {
     return this.#withAll(new Map([[client, sequence]]));
   }
