@@ -10,7 +10,8 @@ export type CounterName =
   | "rate_limited"
   | "signatures"
   | "refusals"
-  | "stalled";
+  | "stalled"
+  | "waits";
 
 /** What is kept elsewhere as a number, and read when the metrics are collected. */
 export type ObservedName =
@@ -21,6 +22,7 @@ export type ObservedName =
   | "storage_bytes"
   | "journal_bytes"
   | "requests_running"
+  | "waiting"
   | "buffered_bytes"
   | "log_lines_lost";
 

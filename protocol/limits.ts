@@ -23,3 +23,9 @@ export const OPERATION_COUNT = "Operation-Count";
 
 /** The response header with the largest body that the server accepts, in bytes. */
 export const MAX_BODY = "Max-Body";
+
+/** The request header by which a client says how long it waits for news (RFC 7240): `wait=25`. */
+export const PREFER = "Prefer";
+
+/** The response header that says so where the server waits: `wait=25`. */
+export const PREFERENCE_APPLIED = "Preference-Applied";

@@ -9,6 +9,8 @@ export interface AllowListFileOptions {
   readonly now: () => number;
   /** Called once for each change of the file that could not be taken over. */
   readonly onFault: (error: InvalidAllowList) => void;
+  /** Called with the list when it was read again. */
+  readonly onRead?: (users: ReadonlySet<Fingerprint>) => void;
 }
 
 /** How often the file is checked for a change, in milliseconds. */
@@ -59,7 +61,7 @@ export class AllowListFile implements AllowList {
   }
 
   async #readChange(): Promise<void> {
-    const { path, onFault } = this.#options;
+    const { path, onFault, onRead } = this.#options;
     try {
       const stats = await stat(path, { bigint: true });
       if (this.#stamp !== undefined && stampOf(stats) === this.#stamp) return;
@@ -68,6 +70,7 @@ export class AllowListFile implements AllowList {
       this.#stamp = stamp;
       this.#users = parseAllowList(text);
       this.#fault = undefined;
+      onRead?.(this.#users);
     } catch (error) {
       const fault = faultOf(error, path);
       // Once for each change: the file is checked every second.

@@ -122,6 +122,15 @@ export const timeout = v.pipe(
   v.check((time) => time >= 100 && time <= 240_000, timeoutRule),
 );
 
+const waitRule = "must be a time of whole seconds up to 4m, such as 55s, or 0";
+
+/** A time in milliseconds, shorter than the idle timeout of connections, and in whole seconds. */
+export const wait = v.pipe(
+  v.string(),
+  v.transform((text) => (text === "0" ? 0 : parseQuantity(text, TIMES))),
+  v.check((time) => time % 1000 === 0 && time <= 240_000, waitRule),
+);
+
 /** A time in milliseconds, of at most a day: packed objects accumulate for as long. */
 export const retention = v.pipe(
   v.string(),

@@ -192,6 +192,25 @@ export const Settings = v.object({
     ),
     "30s",
   ),
+  MAX_WAIT: v.optional(
+    v.pipe(
+      kind.wait,
+      v.description(
+        "how long a request that asks for it (Prefer: wait) waits for news at most: up to 4m, and " +
+          "shorter than a proxy's timeout; 0 turns waiting off",
+      ),
+    ),
+    "55s",
+  ),
+  MAX_WAITING: v.optional(
+    v.pipe(
+      kind.whole("must be a whole number of at least 2", 2),
+      v.description(
+        "requests that wait for news at once; at most half of them from one network address",
+      ),
+    ),
+    "10000",
+  ),
   CORS_ORIGIN: v.optional(
     v.pipe(
       kind.origins,

@@ -17,7 +17,8 @@ export interface Handler {
   /** The paths that have an answer, for `listen`. */
   readonly paths: readonly string[];
   /**
-   * Refuses new requests from now on; requests being answered go on. Resolves once compaction has
+   * Refuses new requests from now on, and answers those that wait for news; requests being answered
+   * go on. Resolves once compaction has
    * reached a point where it can end.
    */
   readonly stop: () => Promise<void>;
@@ -39,7 +40,7 @@ export function createHandler(options: HandlerOptions): Handler {
   const { config, logger, now = () => performance.now(), time = Date.now } = options;
   const { Response: Answer = Response } = options;
   const wiring = wire(options);
-  const { running, metrics, compaction } = wiring;
+  const { running, metrics, compaction, waiters } = wiring;
   const cors = corsFor(config.CORS_ORIGIN);
   const routes = new Routes(routesOf(wiring, cors), config.DEMO === "on" ? pageRoutes() : {});
   let stopped = false;
@@ -60,7 +61,7 @@ export function createHandler(options: HandlerOptions): Handler {
       headers.Connection = "close";
     }
     const route = routes.label(path);
-    metrics.answered(route, status, (now() - startedAt) / 1000);
+    metrics.answered(route, status, (now() - startedAt - (reply.waited ?? 0)) / 1000);
     logger.debug("answered", { method, route, status });
     return new Answer(body, { status, headers });
   }
@@ -89,6 +90,7 @@ export function createHandler(options: HandlerOptions): Handler {
     paths: routes.paths,
     stop: async () => {
       stopped = true;
+      waiters.stop();
       await compaction?.stop();
     },
     compacted: async () => compaction?.settled(),

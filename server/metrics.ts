@@ -1,5 +1,5 @@
 /** The numbers behind `GET /metrics`, in the text format of Prometheus. None of them names a user. */
-import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { CounterName, ObservedName, Telemetry } from "../oplog/telemetry.ts";
 import { SIGNATURE_CHECKS } from "./http/signature.ts";
 import { RequestDurations } from "./request-durations.ts";
@@ -31,6 +31,18 @@ const METRICS: Readonly<Record<CounterName | ObservedName, Metric>> = {
     type: "gauge",
     name: "sync_requests_running",
     help: "Requests being answered.",
+  },
+  waiting: {
+    type: "gauge",
+    name: "sync_waiting",
+    help: "Requests that wait for news, or are about to.",
+  },
+  waits: {
+    type: "counter",
+    name: "sync_waits_total",
+    help: "Requests that waited for news, by what ended the wait: news, the time they asked for, a client that hung up, the stop of the server, a refusal. Full: those for which there was no place.",
+    label: "end",
+    values: ["news", "ended", "gone", "stopped", "refused", "full"],
   },
   buffered_bytes: {
     type: "gauge",
@@ -137,6 +149,9 @@ const METRICS: Readonly<Record<CounterName | ObservedName, Metric>> = {
   },
 };
 
+/** Upper bounds of the buckets of waits, in seconds. */
+const WAIT_BOUNDS = [0.1, 1, 5, 10, 25, 55, 120, 240];
+
 /** The numbers of one metric, by the value of its label; under "" where it has none. */
 class Series {
   readonly numbers: Map<string, number>;
@@ -158,10 +173,17 @@ export class Metrics implements Telemetry {
   readonly #registry = new Registry();
   readonly #series = new Map<string, Series>();
   readonly #durations = new RequestDurations();
+  readonly #waits: Histogram;
 
   constructor() {
     const registers = [this.#registry];
     collectDefaultMetrics({ register: this.#registry });
+    this.#waits = new Histogram({
+      name: "sync_wait_seconds",
+      help: "How long requests waited for news.",
+      buckets: WAIT_BOUNDS,
+      registers,
+    });
     for (const [key, metric] of Object.entries(METRICS)) {
       const { type, name, help, label } = metric;
       const series = new Series(metric);
@@ -205,6 +227,12 @@ export class Metrics implements Telemetry {
   /** Counts an answered request. */
   answered(route: string, status: number, seconds: number): void {
     this.#durations.observe(route, status, seconds);
+  }
+
+  /** Counts a request that waited for news, by what ended the wait. */
+  waited(end: string, seconds: number): void {
+    this.count("waits", end);
+    this.#waits.observe(seconds);
   }
 
   /** All metrics, and the media type of the text. */

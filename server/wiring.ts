@@ -26,15 +26,18 @@ import { RequestParser } from "../sync/request.ts";
 import { SyncService } from "../sync/service.ts";
 import { SignatureVerifier } from "../sync/signature-verifier.ts";
 import { Strangers } from "../sync/strangers.ts";
+import { Waiters } from "../sync/waiters.ts";
 import { AllowListFile } from "./allow-list-file.ts";
 import type { Config } from "./config.ts";
 import { BodyReader } from "./http/body-reader.ts";
 import { ClientAddresses } from "./http/client-address.ts";
 import { ConcurrencyLimiter } from "./http/concurrency-limiter.ts";
+import { maxConnections } from "./http/connections.ts";
 import { Deliveries } from "./http/deliveries.ts";
 import { Readiness } from "./http/health.ts";
 import { RequestSignatures } from "./http/signature.ts";
 import { SyncEndpoint } from "./http/sync.ts";
+import { Waits } from "./http/waits.ts";
 import type { Logger } from "./logger.ts";
 import { Metrics } from "./metrics.ts";
 
@@ -57,9 +60,16 @@ export interface Wiring {
   readonly metrics: Metrics;
   /** Absent where compaction is turned off. */
   readonly compaction: CompactionScheduler | undefined;
-  /** How many requests are being answered: from their arrival to the last byte of the answer. */
+  readonly waiters: Waiters;
+  /**
+   * How many requests are being answered: from their arrival to the last byte of the answer. Not while
+   * they wait for news.
+   */
   readonly running: { count: number };
 }
+
+/** How often a waiting reader looks again at least, with the shortest `LISTING_TTL`. */
+const LOOK_EVERY_MS = 1000;
 
 /** How long compaction waits for a moment without requests each time it lets them go first. */
 const YIELD_MS = 50;
@@ -71,6 +81,8 @@ export interface ServiceWiring {
   readonly service: SyncService;
   /** Absent where the rate limit is turned off. */
   readonly strangers: Strangers | undefined;
+  /** Woken by what this process stores; `wake` is for what it learns of otherwise. */
+  readonly waiters: Waiters;
   /** Absent where compaction is turned off. */
   readonly compaction: CompactionScheduler | undefined;
 }
@@ -105,6 +117,17 @@ export function wireService(options: ServiceWiringOptions): ServiceWiring {
     telemetry,
   });
   listings.onLoad(anomalies.inspect);
+  const waiters = new Waiters({
+    // Each holds a connection: half of them are left for other requests.
+    max: Math.min(config.MAX_WAITING, Math.floor(maxConnections() / 2)),
+    lookEvery:
+      driver.listsCheaply === true
+        ? Math.max(config.LISTING_TTL, LOOK_EVERY_MS)
+        : Number.POSITIVE_INFINITY,
+    now,
+  });
+  listings.onNews((user) => waiters.wake(user));
+  telemetry.observe("waiting", () => waiters.count);
   const objects = new ObjectCache({ driver, maxBytes: config.OBJECT_CACHE_BYTES, telemetry });
   const onForks = anomalies.reportForks;
   const entries = new EntryReader({
@@ -119,6 +142,7 @@ export function wireService(options: ServiceWiringOptions): ServiceWiring {
     objects,
     time,
     telemetry,
+    onErased: (user) => waiters.wake(user),
     onFailure: (user, error) => logger.error("an erased user is not swept yet", { user, error }),
   });
   const compaction =
@@ -168,6 +192,10 @@ export function wireService(options: ServiceWiringOptions): ServiceWiring {
           path: config.USERS,
           now,
           onFault: (error) => logger.error("the last good list of users holds", { error }),
+          // Readers who are no longer on it need not wait to learn it.
+          onRead: (users) => {
+            for (const user of waiters.users) if (!users.has(user)) waiters.wake(user);
+          },
         });
   const service = new SyncService({
     appender,
@@ -187,7 +215,7 @@ export function wireService(options: ServiceWiringOptions): ServiceWiring {
     strangers,
     listings,
   });
-  return { service, strangers, compaction };
+  return { service, strangers, waiters, compaction };
 }
 
 /** Throws as `wireService` does. */
@@ -198,12 +226,24 @@ export function wire(options: WiringOptions): Wiring {
   const running = { count: 0 };
   const driver = new InstrumentedDriver(options.driver);
   const pause = () => untilIdle(running);
-  const { service, strangers, compaction } = wireService({ ...options, driver, telemetry, pause });
+  const { service, strangers, waiters, compaction } = wireService({
+    ...options,
+    driver,
+    telemetry,
+    pause,
+  });
 
   const limiter = new ConcurrencyLimiter({
     maxRequests: config.MAX_REQUESTS,
     maxBuffered: config.MAX_BUFFERED,
     waitTimeout: config.CLIENT_TIMEOUT,
+  });
+  const deliveries = new Deliveries({
+    service,
+    timeout: config.CLIENT_TIMEOUT,
+    running,
+    telemetry,
+    onCut: (user, sent, error) => logger.error("a response was cut", { user, sent, error }),
   });
   const endpoint = new SyncEndpoint({
     service,
@@ -224,12 +264,17 @@ export function wire(options: WiringOptions): Wiring {
       maxClients: mostClients(config.QUOTA_CLIENTS),
       timeout: config.CLIENT_TIMEOUT,
     }),
-    deliveries: new Deliveries({
+    deliveries,
+    waits: new Waits({
       service,
-      timeout: config.CLIENT_TIMEOUT,
+      waiters,
+      limiter,
+      deliveries,
       running,
-      telemetry,
-      onCut: (user, sent, error) => logger.error("a response was cut", { user, sent, error }),
+      maxWait: config.MAX_WAIT,
+      now,
+      onEnd: (end, seconds) => telemetry.waited(end, seconds),
+      onFull: () => telemetry.count("waits", "full"),
     }),
   });
   const readiness = new Readiness(driver, now, (error) =>
@@ -240,7 +285,7 @@ export function wire(options: WiringOptions): Wiring {
   telemetry.observe("requests_running", () => running.count);
   telemetry.observe("buffered_bytes", () => limiter.bytes);
   telemetry.observe("log_lines_lost", logger.lostLines);
-  return { endpoint, readiness, metrics: telemetry, compaction, running };
+  return { endpoint, readiness, metrics: telemetry, compaction, waiters, running };
 }
 
 /** Reports what an instrumented driver has counted: `storage/` knows no telemetry. */

@@ -93,6 +93,8 @@ export interface Driver {
     | undefined;
   /** Takes what is called with partitions whose small objects had better be packed into larger ones. */
   onCrowded?(pack: (partitions: readonly string[]) => void): void;
+  /** True where a list costs no request to a service: it may be made for what a poll would not ask. */
+  readonly listsCheaply?: boolean;
   /** How many bytes of objects are in journals, for the metrics. */
   journalBytes?(): number;
   /**

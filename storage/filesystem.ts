@@ -34,6 +34,7 @@ import { sortInSlices } from "./slices.ts";
  * (0600).
  */
 export class FilesystemDriver implements Driver {
+  readonly listsCheaply = true;
   readonly #root: string;
   readonly #temporary: string;
   /** The accounts whose folders are used. */

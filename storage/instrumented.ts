@@ -46,6 +46,10 @@ export class InstrumentedDriver implements Driver {
     this.#driver.onCrowded?.(pack);
   }
 
+  get listsCheaply(): boolean {
+    return this.#driver.listsCheaply === true;
+  }
+
   journalBytes(): number {
     return this.#driver.journalBytes?.() ?? 0;
   }

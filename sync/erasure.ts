@@ -23,6 +23,8 @@ export interface ErasuresOptions {
   /** Milliseconds of Unix time. */
   readonly time: () => number;
   readonly telemetry: Telemetry;
+  /** Called when a user was erased here. */
+  readonly onErased?: (user: Fingerprint) => void;
   /** Called when leftovers of an erased user could not be deleted; the next request tries again. */
   readonly onFailure: (user: Fingerprint, error: unknown) => void;
 }
@@ -138,6 +140,7 @@ export class Erasures {
     });
     this.#known.set(user, at);
     telemetry.count("users", "erased");
+    this.#options.onErased?.(user);
   }
 
   /**

@@ -112,6 +112,14 @@ export class RateLimiter {
     };
   }
 
+  /** The state of a bucket now. */
+  status(name: string): RateStatus {
+    const { rate, burst } = this.#options;
+    const tokens = this.#bucket(name)?.tokens ?? 0;
+    const remaining = Math.max(0, Math.floor(tokens));
+    return { ...this.policy, remaining, fullIn: Math.ceil((burst - tokens) / rate) };
+  }
+
   /** Charges an admitted request for `bytes` about to be sent; negative bytes are a refund. */
   charge(name: string, bytes: number): void {
     const bucket = this.#bucket(name);

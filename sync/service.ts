@@ -80,6 +80,34 @@ export class SyncService {
     return this.#charged({ reading: await reader.read(user, versionVector, policy), rate, bucket });
   }
 
+  /**
+   * What a reader that waits is not aware of now. Its request was charged when it came, and its
+   * signature was checked then: only the operations are charged here. Throws as `sync` does.
+   */
+  async look(
+    user: Fingerprint,
+    versionVector: ReadonlyMap<string, number>,
+    context: RequestContext,
+  ): Promise<SyncResult> {
+    const check = this.checkAllowed(user);
+    if (check !== undefined) await check;
+    const rate = this.rate(user, context.signed);
+    const policy = new RequestPolicy(
+      this.#options,
+      user,
+      context,
+      bucketOf(user, context.signed),
+      rate,
+    );
+    const reading = await this.#options.reader.read(user, versionVector, policy);
+    return this.#charged({ reading, rate, bucket: policy.bucket });
+  }
+
+  /** What is left of a user's rate limit; `undefined` where there is none. */
+  rate(user: Fingerprint, signed: boolean): RateStatus | undefined {
+    return this.#options.limiter?.status(bucketOf(user, signed));
+  }
+
   /** The result of reading once more, where what turned out to be damaged is left out. */
   async again({ reading, rate, bucket }: SyncResult): Promise<SyncResult> {
     return this.#charged({ reading: await reading.again(), rate, bucket });
@@ -123,12 +151,16 @@ export class SyncService {
     const { address, bytes, signed } = context;
     if (!signed && mustSign !== undefined) throw new SignatureRequired(user, mustSign);
     strangers?.beforeList(address, user, listings.current(user));
-    // After the signature was verified, and apart from unsigned requests: knowing the public key
-    // alone must not take tokens from those who can sign.
-    const bucket = signed ? `signed.${user}` : user;
+    // After the signature was verified.
+    const bucket = bucketOf(user, signed);
     const rate = limiter && charge(limiter, bucket, bytes + operations * BYTES_PER_OPERATION);
     return new RequestPolicy(this.#options, user, context, bucket, rate);
   }
+}
+
+/** Unsigned requests count apart: knowing the public key alone must not take tokens from those who sign. */
+function bucketOf(user: Fingerprint, signed: boolean): string {
+  return signed ? `signed.${user}` : user;
 }
 
 function requireAllowed(user: Fingerprint, allowed: boolean): void {

@@ -1,9 +1,9 @@
 /** Cross-origin resource sharing: browsers are clients like any other. */
-import { MAX_BODY, OPERATION_COUNT } from "../../protocol/limits.ts";
+import { MAX_BODY, OPERATION_COUNT, PREFERENCE_APPLIED } from "../../protocol/limits.ts";
 import type { Reply } from "./response.ts";
 import type { Methods } from "./routes.ts";
 
-const EXPOSED = `${OPERATION_COUNT}, ${MAX_BODY}, Retry-After, RateLimit, RateLimit-Policy, Date, Accept-Signature`;
+const EXPOSED = `${OPERATION_COUNT}, ${MAX_BODY}, ${PREFERENCE_APPLIED}, Retry-After, RateLimit, RateLimit-Policy, Date, Accept-Signature`;
 
 export interface Cors {
   /** Adds the fields to a reply that let a page of an allowed origin read it. */
@@ -31,7 +31,7 @@ export function corsFor(origins: "*" | readonly string[]): Cors {
           Allow: [...names, "OPTIONS"].join(", "),
           "Access-Control-Allow-Methods": names.join(", "),
           "Access-Control-Allow-Headers":
-            "Content-Type, Content-Digest, Signature, Signature-Input",
+            "Content-Type, Content-Digest, Prefer, Signature, Signature-Input",
           "Access-Control-Max-Age": "86400",
         },
         body: null,

@@ -1,10 +1,13 @@
 import type { ServerRequest } from "srvx";
+import type { Fingerprint } from "../../oplog/names.ts";
 import { ObjectDamaged } from "../../oplog/object-cache.ts";
 import type { Telemetry } from "../../oplog/telemetry.ts";
+import { LINES_TYPE, OPERATION_COUNT } from "../../protocol/limits.ts";
+import type { RateStatus } from "../../sync/rate-limiter.ts";
 import type { SyncResult, SyncService } from "../../sync/service.ts";
 import type { Permit } from "./concurrency-limiter.ts";
 import { disconnect } from "./disconnect.ts";
-import type { Reply } from "./response.ts";
+import { type Reply, rateFields } from "./response.ts";
 import { streamOf } from "./stream.ts";
 
 export interface DeliveriesOptions {
@@ -18,10 +21,19 @@ export interface DeliveriesOptions {
   readonly onCut: (user: string, sent: number, error: unknown) => void;
 }
 
-/** A delivery that has begun; without a body where there is nothing to deliver. */
-export interface Delivery {
-  readonly result: SyncResult;
-  readonly body: Reply["body"];
+/** The answer to a sync request. */
+export function linesReply(
+  count: number,
+  body: Reply["body"],
+  rate: RateStatus | undefined,
+): Reply {
+  const headers = {
+    "Content-Type": LINES_TYPE,
+    "Cache-Control": "no-store",
+    [OPERATION_COUNT]: String(count),
+    ...rateFields(rate),
+  };
+  return { status: 200, headers, body };
 }
 
 /** Delivers operations as the bodies of answers, and settles each when it ends. */
@@ -33,23 +45,25 @@ export class Deliveries {
   }
 
   /**
-   * The body of an answer, and the result that it holds: without what turns out to be damaged. Ends
-   * the permit with the answer, or at once where nothing is to be sent. An answer that was cut
-   * because its reader took nothing keeps its permit until its connection is gone.
+   * The answer with the operations of a result, without what turns out to be damaged. Ends the permit
+   * with the answer, or at once where nothing is to be sent. An answer that was cut because its reader
+   * took nothing keeps its permit until its connection is gone.
    */
-  async begin(
+  async reply(
     request: ServerRequest,
-    user: string,
+    user: Fingerprint,
     synced: SyncResult,
     permit: Permit,
-  ): Promise<Delivery> {
+  ): Promise<Reply> {
     for (let result = synced; ; ) {
-      if (result.reading.count === 0) {
+      const { reading, rate } = result;
+      if (reading.count === 0) {
         permit.release();
-        return { result, body: null };
+        return linesReply(0, null, rate);
       }
       try {
-        return { result, body: await this.#stream(request, user, result, permit) };
+        const body = await this.#stream(request, user, result, permit);
+        return linesReply(reading.count, body, rate);
       } catch (error) {
         if (!(error instanceof ObjectDamaged)) throw error;
         // Nothing was sent yet, so the answer can promise less.

@@ -8,6 +8,8 @@ export interface Reply {
   readonly status: number;
   readonly headers: Record<string, string>;
   readonly body: string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>> | null;
+  /** For how many milliseconds the request waited for news, which is no work of the server. */
+  readonly waited?: number;
 }
 
 /**

@@ -1,5 +1,4 @@
 import type { ServerRequest } from "srvx";
-import { LINES_TYPE, OPERATION_COUNT } from "../../protocol/limits.ts";
 import type { PublicKey } from "../../sync/public-key.ts";
 import type { EraseRequest, RequestParser } from "../../sync/request.ts";
 import type { RequestContext, SyncService } from "../../sync/service.ts";
@@ -11,6 +10,7 @@ import type { Deliveries } from "./deliveries.ts";
 import { Problem } from "./problems.ts";
 import { type Reply, rateFields } from "./response.ts";
 import { type RequestSignatures, SignatureInvalid } from "./signature.ts";
+import { Waiting, type Waits } from "./waits.ts";
 
 export interface SyncEndpointOptions {
   readonly service: SyncService;
@@ -22,6 +22,7 @@ export interface SyncEndpointOptions {
   readonly limiter: ConcurrencyLimiter;
   readonly bodies: BodyReader;
   readonly deliveries: Deliveries;
+  readonly waits: Waits;
 }
 
 /** `/sync` over HTTP: permit, body and signature, then the service, and its lines as NDJSON. */
@@ -34,20 +35,24 @@ export class SyncEndpoint {
 
   /** Answers `POST`. Throws errors that `problemReply` turns into an answer. */
   sync(request: ServerRequest): Promise<Reply> {
-    const { service, parser, deliveries } = this.#options;
+    const { service, parser, deliveries, waits } = this.#options;
+    const seconds = waits.preferred(request);
+    if (seconds !== undefined) return this.#syncOrWait(request, seconds);
     return this.#receive(request, parser.sync, async (parsed, context, permit) => {
       const synced = await service.sync(parsed, context);
       // Not before: the version vector of the request may be as large as its body.
       permit.free(context.bytes);
-      const { result, body } = await deliveries.begin(request, parsed.user, synced, permit);
-      const headers = {
-        "Content-Type": LINES_TYPE,
-        "Cache-Control": "no-store",
-        [OPERATION_COUNT]: String(result.reading.count),
-        ...rateFields(result.rate),
-      };
-      return { status: 200, headers, body };
+      return await deliveries.reply(request, parsed.user, synced, permit);
     });
+  }
+
+  /** What a reader that waits holds is in `Waiting`: nothing of its body is in this function. */
+  async #syncOrWait(request: ServerRequest, seconds: number): Promise<Reply> {
+    const { parser, waits } = this.#options;
+    const first = await this.#receive(request, parser.sync, (parsed, context, permit) =>
+      waits.begin(request, seconds, parsed, context, permit),
+    );
+    return first instanceof Waiting ? waits.wait(request, first) : first;
   }
 
   /** Answers `DELETE`: erases the user. Throws as `sync` does. */
@@ -63,13 +68,13 @@ export class SyncEndpoint {
 
   /**
    * Takes a permit, reads, checks and authenticates a request, in the order of what it costs, and
-   * answers it. The answer releases the permit; an error does so as well.
+   * answers it, or has it wait. The answer releases the permit; an error does so as well.
    */
-  async #receive<Parsed extends EraseRequest>(
+  async #receive<Parsed extends EraseRequest, Answer>(
     request: ServerRequest,
     parse: (json: unknown) => Parsed,
-    answer: (parsed: Parsed, context: RequestContext, permit: Permit) => Promise<Reply>,
-  ): Promise<Reply> {
+    answer: (parsed: Parsed, context: RequestContext, permit: Permit) => Promise<Answer>,
+  ): Promise<Answer> {
     const { service, signatures, addresses, limiter, bodies } = this.#options;
     const address = addresses.of(request);
     const permit = limiter.acquire(address);

@@ -67,6 +67,7 @@ const MAX_WAITING = 4;
  * journal. So whatever looks for them looks into the journals first, and into the files after that.
  */
 export class JournaledDriver implements Driver {
+  readonly listsCheaply = true;
   readonly #files: FileStore;
   readonly #isOn: boolean;
   readonly #journals: Journals;

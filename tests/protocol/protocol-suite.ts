@@ -33,8 +33,8 @@ function declare(
     let user: string;
     let a: string;
     let b: string;
-    const post = async (body: Record<string, unknown>) => {
-      const answer = await sync(server.url, { user, ...body });
+    const post = async (body: Record<string, unknown>, headers: Record<string, string> = {}) => {
+      const answer = await sync(server.url, { user, ...body }, headers);
       if (compaction !== undefined) await server.compacted();
       return answer;
     };
@@ -139,6 +139,32 @@ function declare(
       assert.equal(status, 400);
       assert.match(String(problem.detail), /#\/payload must have at most 10000 operations/);
       assert.deepEqual((await post({ client_id: b })).operations, []);
+    });
+
+    it("holds back the answer to a request that prefers to wait, until there is news for it", async () => {
+      await post({ client_id: a, operation_index: 0, payload: "zero" });
+      const wait = { Prefer: "wait=50" };
+      const atOnce = await post({ client_id: b }, wait);
+      assert.equal(atOnce.headers.get("preference-applied"), "wait=50");
+      assert.deepEqual(
+        atOnce.operations.map(({ payload }) => payload),
+        ["zero"],
+      );
+      const later = post({ client_id: b, sync_status: { [a]: 0 } }, wait);
+      const appended = await post({ client_id: a, operation_index: 1, payload: "one" }, wait);
+      assert.equal(appended.headers.get("operation-count"), "0");
+      const { headers, operations } = await later;
+      assert.equal(headers.get("preference-applied"), "wait=50");
+      assert.deepEqual(operations, [{ client_id: a, operation_index: 1, payload: "one" }]);
+    });
+
+    it("answers a request that waits with no lines when its time is over", async () => {
+      await post({ client_id: a, operation_index: 0, payload: "zero" });
+      const request = { client_id: b, sync_status: { [a]: 0 } };
+      const { status, headers, text } = await post(request, { Prefer: "wait=1" });
+      assert.deepEqual([status, text], [200, ""]);
+      assert.equal(headers.get("preference-applied"), "wait=1");
+      assert.equal(headers.get("operation-count"), "0");
     });
 
     it("asks storage nothing when a warm cache can answer a poll", async () => {

@@ -27,6 +27,8 @@ const DEFAULTS: { [Name in keyof Config]: [text: string, value: Config[Name]] } 
   MAX_REQUESTS: ["1000", 1000],
   MAX_BUFFERED: ["128MiB", 134_217_728],
   CLIENT_TIMEOUT: ["30s", 30_000],
+  MAX_WAIT: ["55s", 55_000],
+  MAX_WAITING: ["10000", 10_000],
   CORS_ORIGIN: ["*", "*"],
   DEMO: ["on", "on"],
   LOG: ["info", "info"],
@@ -129,6 +131,15 @@ const accepted: { [Name in keyof Config]: [text: string, value: Config[Name]][] 
     ["100ms", 100],
     ["30s", 30_000],
     ["4m", 240_000],
+  ],
+  MAX_WAIT: [
+    ["0", 0],
+    ["1000ms", 1000],
+    ["4m", 240_000],
+  ],
+  MAX_WAITING: [
+    ["2", 2],
+    ["100000", 100_000],
   ],
   MAX_BODY: [
     ["1024", 1024],
@@ -242,6 +253,11 @@ const refused: { [Name in keyof Config]: [texts: string[], rule: RegExp] } = {
     ["", "0", "30", "99ms", "241s", "5m", "1h", "forever", "-1s", "1.5s"],
     /must be a time from 100ms to 4m, such as 30s/,
   ],
+  MAX_WAIT: [
+    ["", "55", "500ms", "1500ms", "241s", "forever", "-1s", "1.5s"],
+    /must be a time of whole seconds up to 4m, such as 55s, or 0/,
+  ],
+  MAX_WAITING: [["", "0", "1", "2.5", "many"], /must be a whole number of at least 2/],
   CORS_ORIGIN: [
     [
       "",

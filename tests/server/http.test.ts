@@ -122,7 +122,7 @@ describe("the lines of a response", () => {
 
 describe("a request of a web page", () => {
   const EXPOSED =
-    "Operation-Count, Max-Body, Retry-After, RateLimit, RateLimit-Policy, Date, Accept-Signature";
+    "Operation-Count, Max-Body, Preference-Applied, Retry-After, RateLimit, RateLimit-Policy, Date, Accept-Signature";
 
   /** The CORS headers of a preflight, of an answer and of refusals. */
   async function corsHeaders(url: string, origin?: string) {
@@ -177,7 +177,7 @@ describe("a request of a web page", () => {
       assert.equal(headers.get("access-control-allow-methods"), "POST, DELETE");
       assert.equal(
         headers.get("access-control-allow-headers"),
-        "Content-Type, Content-Digest, Signature, Signature-Input",
+        "Content-Type, Content-Digest, Prefer, Signature, Signature-Input",
       );
       assert.equal(headers.get("access-control-max-age"), "86400");
     });

@@ -24,11 +24,17 @@ export interface Answer {
 }
 
 /** Sends a sync request, and checks that a 200 has as many lines as it says. */
-export async function sync(url: string, body: unknown): Promise<Answer> {
+export async function sync(
+  url: string,
+  body: unknown,
+  fields: Readonly<Record<string, string>> = {},
+  signal?: AbortSignal,
+): Promise<Answer> {
   const response = await fetch(new URL("/sync", url), {
     method: "POST",
-    headers: { "Content-Type": "application/json" },
+    headers: { "Content-Type": "application/json", ...fields },
     body: typeof body === "string" ? body : JSON.stringify(body),
+    ...(signal && { signal }),
   });
   const text = await response.text();
   const { status, headers } = response;

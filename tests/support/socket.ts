@@ -15,16 +15,21 @@ export interface RawResponse {
 
 const LAST_CHUNK = "0\r\n\r\n";
 
-/** Sends the request and reads on; the caller may pause, resume or destroy the socket. */
-export function postRaw(port: number, body: unknown): RawResponse {
+/**
+ * Sends the request and reads on; the caller may pause, resume or destroy the socket.
+ *
+ * @param wait how many seconds the request waits for news; none unless given
+ */
+export function postRaw(port: number, body: unknown, wait?: number): RawResponse {
   const text = JSON.stringify(body);
+  const prefer = wait === undefined ? "" : `Prefer: wait=${wait}\r\n`;
   const socket = net.connect(port, "localhost");
   let received = 0;
   let start = "";
   let end = "";
   socket.on("connect", () => {
     socket.write(
-      `POST /sync HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
+      `POST /sync HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n${prefer}Content-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
     );
   });
   socket.on("data", (data) => {
