@@ -11,6 +11,7 @@ import { poll } from "./scenarios/poll.ts";
 import { s3 } from "./scenarios/s3.ts";
 import { signedPoll } from "./scenarios/signed-poll.ts";
 import { start } from "./scenarios/start.ts";
+import { waiting } from "./scenarios/waiting.ts";
 import { young } from "./scenarios/young.ts";
 
 export const SCENARIOS: Readonly<Record<string, Scenario>> = {
@@ -25,6 +26,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   "many-users": manyUsers,
   "large-user": largeUser,
   "bulk-upload": bulkUpload,
+  waiting,
   start,
   s3,
 };

@@ -31,10 +31,19 @@ export async function startServer(
 }
 
 export class ServerProcess extends HttpProcess {
-  async counters(): Promise<Counters> {
+  /** The value of one metric, by its name and labels; `NaN` where there is none. */
+  async metric(name: string): Promise<number> {
+    return (await this.#metrics()).get(name) ?? Number.NaN;
+  }
+
+  async #metrics(): Promise<ReadonlyMap<string, number>> {
     const response = await fetch(new URL("/metrics", this.url));
     const lines = (await response.text()).split("\n").map((line) => line.split(" "));
-    const values = new Map(lines.map(([name = "", value]) => [name, Number(value)]));
+    return new Map(lines.map(([name = "", value]) => [name, Number(value)]));
+  }
+
+  async counters(): Promise<Counters> {
+    const values = await this.#metrics();
     const storage = (kind: string) =>
       values.get(`sync_storage_requests_total{kind="${kind}"}`) ?? 0;
     return {

@@ -53,25 +53,22 @@ async function bySize(context: BenchContext): Promise<Experiment> {
     subjects: measured.map(({ server }) => server),
     results: () => {
       const peak = Math.max(...measured.flatMap(({ server }) => server.peaks));
-      return measured.map(({ kind, server }): Result => {
+      return measured.flatMap(({ kind, server }): Result[] => {
         const smallest = measured.find((other) => other.kind === kind);
-        const common = {
-          scenario: "growth",
-          work: server.work,
-          figures: { ...requestFigures(server.samples), peak },
-          storage: server.storage,
-          samples: { server: server.samples },
-        };
-        if (smallest === undefined || smallest.server === server) {
-          return { ...common, ratios: {}, targets: [] };
-        }
+        if (smallest === undefined || smallest.server === server) return [];
         const ratios = requestRatios(server.samples, smallest.server.samples);
-        return {
-          ...common,
-          ratios,
-          baseline: `the same at ${smallest.operations.toLocaleString("en")}`,
-          targets: [atMost("CPU / the same at the smallest size", ratios.cpu, 1.1)],
-        };
+        return [
+          {
+            scenario: "growth",
+            work: server.work,
+            figures: { ...requestFigures(server.samples), peak },
+            ratios,
+            baseline: `the same at ${smallest.operations.toLocaleString("en")}`,
+            targets: [atMost("CPU / the same at the smallest size", ratios.cpu, 1.1)],
+            storage: server.storage,
+            samples: { server: server.samples },
+          },
+        ];
       });
     },
   };
