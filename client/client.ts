@@ -7,7 +7,8 @@ import { sealedLength } from "./envelope.ts";
 import { Inbox } from "./inbox.ts";
 import type { SyncOptions } from "./options.ts";
 import { Outbox } from "./outbox.ts";
-import type { NextStep } from "./state.ts";
+import { Pause } from "./pause.ts";
+import type { NextStep, Outcome } from "./state.ts";
 import { Transport } from "./transport.ts";
 import type { Clock, Created, Cursor, Operation, Refusal, Status } from "./types.ts";
 import { RunVerifier } from "./verify.ts";
@@ -27,17 +28,16 @@ export class SyncClient {
   readonly #inbox: Inbox;
   readonly #engine: SyncEngine;
   readonly #closing: LinkedAbort;
+  readonly #pause: Pause;
   /** The calls of `sync` that wait. */
   readonly #calls = new Waiters();
   /** Fulfilled once the client is closed. */
   #closed: Promise<void> = Promise.resolve();
   #status: Status;
-  /** Whether `sync` was called since the round began: no pause follows then. */
+  /** Whether `sync` was called since the round began. */
   #syncRequested = false;
   /** Whether the last round left nothing to do. */
   #isIdle = false;
-  /** The pause under way, if it may be cut short. */
-  #pause: LinkedAbort | undefined;
 
   private constructor(options: SyncOptions, outbox: Outbox, cursors: readonly Cursor[]) {
     const { identity, store, clock = systemClock } = options;
@@ -63,11 +63,13 @@ export class SyncClient {
       verifier,
       outbox,
       inbox: this.#inbox,
+      tabs: store.tabs?.(() => this.#pause.cut()),
       pollInterval: options.pollInterval ?? DEFAULT_POLL_INTERVAL_MS,
       random: options.random ?? Math.random,
     });
     this.#closing = new LinkedAbort(options.signal);
-    this.#status = { state: "pending", pending: this.#engine.pending, refused: 0 };
+    this.#pause = new Pause(this.#closing.signal);
+    this.#status = { state: "pending", pending: this.#engine.pending, refused: 0, live: false };
   }
 
   /**
@@ -140,9 +142,9 @@ export class SyncClient {
     const created = await this.#outbox.append(bytes, signal);
     const { pending } = this.#engine;
     if (this.#status.state === "synced") {
-      this.#setStatus({ state: "pending", pending, refused: this.#status.refused });
+      this.#setStatus({ ...this.#status, state: "pending", pending });
     } else this.#setStatus({ ...this.#status, pending });
-    if (this.#isIdle && !this.#engine.isHeld) this.#pause?.abort();
+    if (this.#isIdle && !this.#engine.isHeld) this.#pause.cut();
     return created;
   }
 
@@ -163,7 +165,7 @@ export class SyncClient {
   sync(signal?: AbortSignal): Promise<void> {
     const synced = this.#calls.add(signal);
     this.#syncRequested = true;
-    this.#pause?.abort();
+    this.#pause.cut();
     return synced;
   }
 
@@ -184,17 +186,29 @@ export class SyncClient {
 
   async #run(): Promise<void> {
     const { signal } = this.#closing;
+    let waits = false;
     while (!signal.aborted) {
       // Now, and not when `sync` was called: the round then under way may have put appends off.
       if (this.#syncRequested) this.#engine.requestSync();
+      // A round that follows on a cut does not wait: the next append would cut it short as well.
+      const waiting: boolean = waits && !this.#pause.isCut;
       this.#syncRequested = false;
+      this.#pause.isCut = false;
       const calls = this.#calls.now();
-      const outcome = await this.#engine.round(signal);
+      const outcome: Outcome | undefined = waiting
+        ? await this.#waitForNews()
+        : await this.#engine.round(signal);
+      waits = outcome?.kind === "complete";
+      if (outcome === undefined) continue;
       if (outcome.kind === "failed" && signal.aborted) break;
       // Nothing is awaited up to the pause: an append in between would not find a pause to end.
       const next = this.#engine.next(outcome);
-      this.#isIdle = outcome.kind === "complete";
-      this.#setStatus({ ...next.status, refused: this.#inbox.refused });
+      this.#isIdle = outcome.kind !== "failed";
+      this.#setStatus({
+        ...next.status,
+        refused: this.#inbox.refused,
+        live: this.#engine.live,
+      });
       this.#settle(calls, next);
       if (next.pause !== undefined) await this.#wait(next.pause, isFinal(next));
     }
@@ -226,12 +240,14 @@ export class SyncClient {
 
   /** Waits until `sync` is called at the latest; after a final refusal, until the client is closed. */
   async #wait(milliseconds: number, final: boolean): Promise<void> {
-    if (!final && this.#syncRequested) return;
-    const pause = new LinkedAbort(this.#closing.signal);
-    if (!final) this.#pause = pause;
-    await this.#clock.sleep(milliseconds, pause.signal);
-    this.#pause = undefined;
-    pause.release();
+    const sleep = (signal: AbortSignal) => this.#clock.sleep(milliseconds, signal);
+    if (final) await sleep(this.#closing.signal);
+    else if (!this.#pause.isCut) await this.#pause.during(sleep);
+  }
+
+  /** A round that waits for news; `undefined` if it was cut short, before its answer began. */
+  #waitForNews(): Promise<Outcome | undefined> {
+    return this.#pause.during((signal) => this.#engine.round(signal, () => this.#pause.settle()));
   }
 
   #setStatus(status: Status): void {

@@ -1,7 +1,7 @@
 import type { Clock } from "./types.ts";
 
-/** The longest delay that `setTimeout` accepts. */
-const MAX_DELAY_MS = 2 ** 31 - 1;
+/** How often a sleep looks at the time, to notice that the device itself was asleep. */
+const LOOK_MS = 10_000;
 
 /** The time of the system, and its timers. */
 export const systemClock: Clock = {
@@ -9,15 +9,22 @@ export const systemClock: Clock = {
   sleep: (milliseconds, signal) =>
     new Promise((resolve) => {
       if (signal.aborted) return resolve();
+      let timer: ReturnType<typeof setTimeout> | undefined;
       const end = () => {
         clearTimeout(timer);
         signal.removeEventListener("abort", end);
         resolve();
       };
-      const timer =
-        milliseconds === Infinity
-          ? undefined
-          : setTimeout(end, Math.min(milliseconds, MAX_DELAY_MS));
+      const wait = (left: number) => {
+        const part = Math.min(left, LOOK_MS);
+        const due = Date.now() + part;
+        timer = setTimeout(() => {
+          const isLate = Date.now() - due > LOOK_MS;
+          if (isLate || left === part) end();
+          else wait(left - part);
+        }, part);
+      };
+      if (milliseconds !== Infinity) wait(milliseconds);
       signal.addEventListener("abort", end);
     }),
 };

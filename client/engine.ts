@@ -1,9 +1,11 @@
 /** Rounds of requests: each asks `state.ts` what to do, does it, and reports what came of it. */
 import type { Line } from "../protocol/types.ts";
+import { AbandonedOutboxes } from "./abandoned.ts";
 import { ServerUnavailable } from "./errors.ts";
 import type { Inbox } from "./inbox.ts";
+import { endBy, isEarly, waitSeconds } from "./news.ts";
 import type { SyncOptions } from "./options.ts";
-import { Outbox } from "./outbox.ts";
+import type { Outbox } from "./outbox.ts";
 import { type Append, Recovery } from "./recovery.ts";
 import {
   type BatchLimits,
@@ -17,7 +19,7 @@ import {
   type SyncEvent,
   transition,
 } from "./state.ts";
-import type { OwnClient, Store } from "./stores/store.ts";
+import type { OwnClient, Store, Tabs } from "./stores/store.ts";
 import type { Transport } from "./transport.ts";
 import type { Clock, Created, Identity } from "./types.ts";
 import type { RunVerifier } from "./verify.ts";
@@ -31,8 +33,9 @@ export interface SyncEngineOptions {
   readonly verifier: RunVerifier;
   readonly outbox: Outbox;
   readonly inbox: Inbox;
+  readonly tabs: Tabs | undefined;
   readonly app: Pick<SyncOptions, "onLines" | "onClientChange">;
-  /** Milliseconds from being synced to the next round. */
+  /** Milliseconds from being synced to the next round, where the server does not wait for news. */
   readonly pollInterval: number;
   /** From 0 up to 1. */
   readonly random: () => number;
@@ -45,14 +48,16 @@ export interface SyncEngineOptions {
 export class SyncEngine {
   readonly #options: SyncEngineOptions;
   readonly #recovery: Recovery;
-  /** The outboxes of stores that other processes abandoned, until they are empty. */
-  readonly #abandoned = new Set<Outbox>();
+  readonly #abandoned: AbandonedOutboxes;
   #state = initialState;
+  /** Lets another tab wait for news. */
+  #endTurn: () => void = () => undefined;
   /** The number of operations that the server has acknowledged so far. */
   #acknowledged = 0;
 
   constructor(options: SyncEngineOptions) {
     this.#options = options;
+    this.#abandoned = new AbandonedOutboxes(options.store, options.identity);
     this.#recovery = new Recovery({ ...options, dispatch: (event) => this.#dispatch(event) });
   }
 
@@ -80,11 +85,22 @@ export class SyncEngine {
     this.#dispatch({ type: "sync-requested" });
   }
 
-  /** Sends the oldest operations that wait, and reads what is new. Never rejects. */
-  async round(signal: AbortSignal): Promise<Outcome> {
+  /** Whether the server waits for news, and this client asks it by itself. */
+  get live(): boolean {
+    const { transport, pollInterval } = this.#options;
+    return transport.waits >= 0 && pollInterval < Infinity;
+  }
+
+  /**
+   * Sends the oldest operations that wait, and reads what is new. Never rejects.
+   *
+   * @param onAnswer if it is there and nothing is to be sent, the server is asked to wait for news.
+   *   Called when its answer begins: until then, an abort loses nothing
+   */
+  async round(signal: AbortSignal, onAnswer?: () => void): Promise<Outcome> {
     const before = this.#progress();
     try {
-      return { kind: (await this.#exchange(signal)) ? "complete" : "incomplete" };
+      return await this.#exchange(signal, onAnswer);
     } catch (error) {
       return { kind: "failed", error, progressed: this.#progress() > before };
     }
@@ -92,19 +108,24 @@ export class SyncEngine {
 
   /** What follows from a round, to be called once for each. */
   next(outcome: Outcome): NextStep {
-    const { clock, pollInterval, random } = this.#options;
+    const { clock, pollInterval, random, transport } = this.#options;
+    // After a cut, the turn lasts over the pause: the other tabs would meet the same server.
+    if (outcome.kind === "cut") transport.waits = NaN;
+    else this.#endTurn();
     this.#dispatch({ type: "round-ended", outcome });
     return nextStep(this.#state, outcome, {
       now: clock.now(),
       pending: this.pending,
-      pollInterval,
+      pollInterval: this.live ? undefined : pollInterval,
       random: random(),
     });
   }
 
   /** Closes the stores that other processes abandoned. */
   async close(): Promise<void> {
-    for (const outbox of this.#abandoned) await this.#closeAbandoned(outbox);
+    this.#endTurn();
+    this.#options.tabs?.close();
+    await this.#abandoned.close();
   }
 
   #dispatch(event: SyncEvent): void {
@@ -112,24 +133,54 @@ export class SyncEngine {
   }
 
   #outboxes(): Outbox[] {
-    return [this.#options.outbox, ...this.#abandoned];
+    return [this.#options.outbox, ...this.#abandoned.all];
   }
 
-  /** One request. Returns whether nothing is left to send or to read. */
-  async #exchange(signal: AbortSignal): Promise<boolean> {
+  /** One request. */
+  async #exchange(signal: AbortSignal, onAnswer?: () => void): Promise<Outcome> {
     await this.#updateAbandoned();
     const append = await this.#nextAppend();
+    if (append === undefined && onAnswer !== undefined) return this.#wait(signal, onAnswer);
     const self = this.#options.outbox.client;
     try {
-      await this.#request(append, signal);
+      await this.#request(append, 0, signal);
     } catch (error) {
       if (append === undefined) throw error;
       await this.#recovery.recover(this.#state, append, error, signal);
-      return false;
+      return { kind: "incomplete" };
     }
     // A server sends no client its own operations, so reading ends with a request as ourselves.
     const wasOurs = append === undefined || append.batch.client === self;
-    return wasOurs && this.#plan().send === "nothing";
+    return { kind: wasOurs && this.#isDone() ? "complete" : "incomplete" };
+  }
+
+  /** A request that the server answers once there is news. */
+  async #wait(signal: AbortSignal, onAnswer: () => void): Promise<Outcome> {
+    const { clock, random, tabs, transport } = this.#options;
+    if (tabs !== undefined) this.#endTurn = await tabs.turn(signal);
+    const before = this.#progress();
+    const start = clock.now();
+    let isAnswered = false;
+    try {
+      await this.#request(undefined, waitSeconds(random()), signal, () => {
+        isAnswered = true;
+        onAnswer();
+      });
+    } catch (error) {
+      const outcome = isAnswered ? undefined : endBy(error);
+      if (outcome === undefined) throw error;
+      return outcome;
+    }
+    const isNews = this.#progress() > before;
+    if (!isNews && isEarly(clock.now() - start, transport.waits)) {
+      return { kind: "cut", retryAfter: 0 };
+    }
+    return { kind: this.#isDone() ? "complete" : "incomplete" };
+  }
+
+  /** Whether nothing is left to send. */
+  #isDone(): boolean {
+    return this.#plan().send === "nothing";
   }
 
   #plan() {
@@ -154,15 +205,21 @@ export class SyncEngine {
     return { operations, characters: Math.min(characters, this.#options.transport.maxBody / 2) };
   }
 
-  async #request(append: Append | undefined, signal: AbortSignal): Promise<void> {
+  async #request(
+    append: Append | undefined,
+    wait: number,
+    signal: AbortSignal,
+    onAnswer?: () => void,
+  ): Promise<void> {
     const { transport, inbox, outbox } = this.#options;
     const { client: self, own } = outbox;
     const batch = append?.batch ?? { client: self, first: lastIndex(own), payloads: [] };
-    const request = { ...batch, status: inbox.versionVector(own) };
+    const request = { ...batch, status: inbox.versionVector(own), wait };
     let stored = false;
     inbox.discard();
     try {
       for await (const lines of transport.sync(request, signal)) {
+        if (!stored) onAnswer?.();
         if (!stored && append !== undefined) await this.#acknowledge(append);
         stored = true;
         this.#options.app.onLines?.(lines);
@@ -192,6 +249,8 @@ export class SyncEngine {
 
   async #receive(lines: readonly Line[], self: string): Promise<void> {
     const { inbox, outbox } = this.#options;
+    // Once there are lines, there is news for the other tabs too.
+    if (lines.length > 0) this.#endTurn();
     const at = lines.findIndex(({ client }) => client === self);
     const own = lines[at];
     // Once the client id was changed, the old one is like that of any other client.
@@ -206,39 +265,12 @@ export class SyncEngine {
     return this.#acknowledged + this.#options.inbox.taken;
   }
 
-  /** Opens stores that other tabs or processes left with operations to send; closes those now empty. */
   async #updateAbandoned(): Promise<void> {
-    const { clock, store } = this.#options;
-    for (const outbox of this.#abandoned) {
-      if (outbox.pending === 0) await this.#closeAbandoned(outbox);
-    }
-    const now = clock.now();
+    await this.#abandoned.closeEmpty();
+    const now = this.#options.clock.now();
     if (!mustCheckAbandoned(this.#state, now)) return;
-    let failure: unknown;
-    try {
-      const opening = (await store.abandoned()).map((one) => this.#openAbandoned(one));
-      await Promise.allSettled(opening);
-      await Promise.all(opening);
-    } catch (error) {
-      // It keeps nothing else from being sent.
-      failure = error;
-    }
+    const failure = await this.#abandoned.find();
     this.#dispatch({ type: "abandoned-checked", now, failure });
-  }
-
-  async #openAbandoned(store: Store): Promise<void> {
-    try {
-      const { own } = await store.load();
-      this.#abandoned.add(await Outbox.open(store, this.#options.identity, own));
-    } catch (error) {
-      await store.close();
-      throw error;
-    }
-  }
-
-  async #closeAbandoned(outbox: Outbox): Promise<void> {
-    this.#abandoned.delete(outbox);
-    await outbox.close();
   }
 }
 

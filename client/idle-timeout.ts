@@ -35,9 +35,11 @@ export class IdleTimeout {
    * Waits for the head of the answer, as `read` waits for a part of its body.
    *
    * @param bytes of the request; the server allows a slow sender more time, and so does this
+   * @param seconds that the server may hold its answer back
    */
-  head<Result>(work: () => Promise<Result>, bytes: number): Promise<Result> {
-    return this.#wait(this.#milliseconds + Math.ceil(bytes / MIN_BYTES_PER_MS), work);
+  head<Result>(work: () => Promise<Result>, bytes: number, seconds: number): Promise<Result> {
+    const sending = Math.ceil(bytes / MIN_BYTES_PER_MS);
+    return this.#wait(this.#milliseconds + sending + seconds * 1000, work);
   }
 
   /**

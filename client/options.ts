@@ -35,11 +35,16 @@ export interface SyncOptions {
   readonly onClientChange?: (change: ClientChange) => void;
   /** Closes the client when aborted. */
   readonly signal?: AbortSignal;
-  /** Milliseconds from being synced to the next request; 30,000 by default. */
+  /**
+   * Milliseconds from being synced to the next request, where the server does not wait for news;
+   * 30,000 by default. With `Infinity`, the client does not wait for news either: it asks only when
+   * `sync` is called or something is to be sent.
+   */
   readonly pollInterval?: number;
   /**
    * Milliseconds without a byte from the server after which a request is given up, and that it may
-   * take to send its body or its answer; 60,000 by default. Each 4 KiB of a body adds a second.
+   * take to send its body or its answer; 60,000 by default. Each 4 KiB of a body adds a second, and
+   * a wait for news its own time.
    */
   readonly idleTimeout?: number;
   /** Whether requests are signed; true by default. */

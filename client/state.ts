@@ -50,6 +50,11 @@ export type Outcome =
   | { readonly kind: "complete" }
   /** Another round has to follow. */
   | { readonly kind: "incomplete" }
+  /**
+   * The server, or something on the way to it, ended a wait for news: it may be restarting, and all
+   * its clients come back. `retryAfter`: milliseconds that it asks to wait.
+   */
+  | { readonly kind: "cut"; readonly retryAfter: number }
   /** `progressed`: operations were acknowledged or delivered before the failure. */
   | { readonly kind: "failed"; readonly error: unknown; readonly progressed: boolean };
 
@@ -217,11 +222,14 @@ export interface NextStep {
 
 const MIN_BACKOFF_MS = 1000;
 const MAX_BACKOFF_MS = 300_000;
+/** The clients of a server that has restarted come back within this time. */
+const RETURN_MS = 60_000;
 
 /**
  * What follows from a round that ended in a state.
  *
- * @param random from 0 up to 1: how much of the random half of a backoff is waited
+ * @param context.pollInterval `undefined` if the next round waits for news instead
+ * @param context.random from 0 up to 1: how much of the random part of a pause is waited
  */
 export function nextStep(
   state: SyncState,
@@ -229,14 +237,14 @@ export function nextStep(
   context: {
     readonly now: number;
     readonly pending: number;
-    readonly pollInterval: number;
+    readonly pollInterval: number | undefined;
     readonly random: number;
   },
 ): NextStep {
-  const { pending, pollInterval } = context;
+  const { pending, random } = context;
   if (outcome.kind === "failed") {
     const { error } = outcome;
-    const wait = backoff(state.failures, context.random);
+    const wait = backoff(state.failures, random);
     if (!(error instanceof ServerUnavailable)) return refused(error, pending, wait);
     const { limited, message: why, retryAfter } = error;
     const status: Activity = { state: limited ? "pending" : "offline", pending, why };
@@ -246,16 +254,20 @@ export function nextStep(
     const status: Activity = { state: "pending", pending };
     return { status, calls: "wait", pause: undefined };
   }
+  const idle =
+    outcome.kind === "cut"
+      ? Math.max(RETURN_MS * random, outcome.retryAfter)
+      : context.pollInterval;
   const refusal = holdAt(state, context.now);
-  if (refusal !== undefined) return refused(refusal, pending, pollInterval);
+  if (refusal !== undefined) return refused(refusal, pending, idle);
   const [tooLarge] = state.tooLarge.values();
   if (tooLarge !== undefined) {
     const count = state.tooLarge.size;
     const why = `Operations that are too large for the server stay on this device: ${count}.`;
-    return refused(tooLarge.error, pending, pending > count ? undefined : pollInterval, why);
+    return refused(tooLarge.error, pending, pending > count ? undefined : idle, why);
   }
   // Operations that were appended since the round ended are the next round's.
-  const pause = pending > 0 ? undefined : pollInterval;
+  const pause = pending > 0 ? undefined : idle;
   if (state.abandonedFailure !== undefined) return refused(state.abandonedFailure, pending, pause);
   const status: Activity = { state: "synced", pending: 0 };
   return { status, calls: "resolve", pause };

@@ -1,6 +1,12 @@
 /** Requests to the server and its answers (PROTOCOL.md). */
 import { utf8 } from "../protocol/bytes.ts";
-import { MAX_BODY, REQUEST_TYPE, SYNC_PATH } from "../protocol/limits.ts";
+import {
+  MAX_BODY,
+  PREFER,
+  PREFERENCE_APPLIED,
+  REQUEST_TYPE,
+  SYNC_PATH,
+} from "../protocol/limits.ts";
 import { parseMembers } from "../protocol/ndjson.ts";
 import { PROBLEM_TYPE } from "../protocol/problems.ts";
 import type { Line } from "../protocol/types.ts";
@@ -20,6 +26,8 @@ export interface OutgoingRequest {
   readonly payloads: readonly string[];
   /** For each client id, the last index that need not be sent. */
   readonly status: Readonly<Record<string, number>>;
+  /** For how many seconds the server may hold its answer back until there is news. */
+  readonly wait?: number;
 }
 
 /** What a transport needs to reach a server. */
@@ -45,6 +53,8 @@ export class Transport {
   #skew = 0;
   /** The largest body that the server takes, as far as it has said so. */
   maxBody = Infinity;
+  /** The seconds that the server would have waited with its last answer; NaN if it does not wait. */
+  waits = NaN;
 
   constructor(options: TransportOptions) {
     this.#options = options;
@@ -64,7 +74,7 @@ export class Transport {
    * `ServerUnavailable`; the latter also behind the last whole line of an incomplete answer.
    */
   async *sync(request: OutgoingRequest, signal: AbortSignal): AsyncGenerator<Line[], void, void> {
-    const { client, first, payloads, status } = request;
+    const { client, first, payloads, status, wait } = request;
     const body = JSON.stringify({
       client_id: client,
       operation_index: first,
@@ -74,7 +84,7 @@ export class Transport {
     });
     const timeout = this.#timeout(signal);
     try {
-      yield* readLines(await this.#send("POST", body, this.#options.sign, 200, timeout));
+      yield* readLines(await this.#send("POST", body, this.#options.sign, 200, timeout, wait));
     } finally {
       timeout.end();
     }
@@ -108,9 +118,10 @@ export class Transport {
     sign: boolean,
     success: number,
     timeout: IdleTimeout,
+    wait?: number,
   ): Promise<BoundedResponse> {
     for (let isRetry = false; ; isRetry = true) {
-      const answer = await this.#sendOnce(method, body, sign, timeout);
+      const answer = await this.#sendOnce(method, body, sign, timeout, wait);
       if (answer.status === success) return answer;
       const date = Date.parse(answer.headers.get("date") ?? "");
       const problem = await problemIn(answer);
@@ -130,6 +141,7 @@ export class Transport {
     text: string,
     sign: boolean,
     timeout: IdleTimeout,
+    wait = 0,
   ): Promise<BoundedResponse> {
     const { identity, clock, fetch } = this.#options;
     const body = utf8(text);
@@ -140,7 +152,11 @@ export class Transport {
     const request = new Request(this.#url.href, {
       method,
       body,
-      headers: { "Content-Type": REQUEST_TYPE, ...signature },
+      headers: {
+        "Content-Type": REQUEST_TYPE,
+        ...signature,
+        [PREFER]: `wait=${wait}`,
+      },
       signal,
       // The request carries the user's public key, which only this server may see.
       redirect: "manual",
@@ -150,7 +166,9 @@ export class Transport {
     });
     // The signal twice, because Node does not keep that of a request which `fetch` copies.
     const work = async () => new BoundedResponse(await fetch(request, { signal }), timeout);
-    const answer = await timeout.head(work, body.length);
+    this.waits = NaN;
+    const answer = await timeout.head(work, body.length, wait);
+    this.waits = Number(/wait=(\d{1,9})/.exec(answer.headers.get(PREFERENCE_APPLIED) ?? "")?.[1]);
     // A lie must not keep small operations from being created.
     const limit = Number(answer.headers.get(MAX_BODY));
     if (limit > 0) this.maxBody = Math.max(limit, LEAST_MAX_BODY);

@@ -131,6 +131,11 @@ export type Status = Activity & {
    * says which. A client that is `synced` has everything else.
    */
   readonly refused: number;
+  /**
+   * Whether the server tells at once what other devices do: it holds back its answer until there is
+   * news. If not, the client asks at intervals.
+   */
+  readonly live: boolean;
 };
 
 /** What a client does. `pending` counts the operations that the server has not acknowledged. */
@@ -154,7 +159,10 @@ export type Activity =
 export interface Clock {
   /** Milliseconds of Unix time. */
   now(): number;
-  /** Resolves after some milliseconds, or once the signal is aborted. Never rejects. */
+  /**
+   * Resolves after some milliseconds, or once the signal is aborted. Never rejects. The clock of the
+   * system ends a sleep as well when the device has been asleep: connections are dead then.
+   */
   sleep(milliseconds: number, signal: AbortSignal): Promise<void>;
 }
 

@@ -1,4 +1,5 @@
 import { type BrowserDatabase, result } from "../browser-database.ts";
+import { BrowserTabs } from "../browser-tabs.ts";
 import { StoreDamaged } from "../errors.ts";
 import type { Cursor, Identity } from "../types.ts";
 import { type IndexedDbDamage, isOperation, isOwn, repair } from "./indexeddb-repair.ts";
@@ -217,6 +218,10 @@ export class IndexedDbStore implements Store {
       for (const store of stores) await store.close();
       throw error;
     }
+  }
+
+  tabs(onWake: () => void): BrowserTabs {
+    return new BrowserTabs(`${this.#scope.name} ${this.#scope.fingerprint} waits`, onWake);
   }
 
   async close(): Promise<void> {

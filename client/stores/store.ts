@@ -46,6 +46,17 @@ export interface Move {
   readonly payloads: readonly string[];
 }
 
+/** The tabs of a browser that have the same place open: one of them at a time waits for news. */
+export interface Tabs {
+  /**
+   * Resolves once it is this tab's turn, with a function that ends the turn; it may be called again.
+   * Rejects when the signal is aborted.
+   */
+  turn(signal: AbortSignal): Promise<() => void>;
+  /** No other method is called afterwards. */
+  close(): void;
+}
+
 /** Where a client stores an installation. */
 export interface Store {
   /** Reads the state. */
@@ -79,6 +90,12 @@ export interface Store {
    * operations: those of a tab or a process that has ended. The caller closes them.
    */
   abandoned(): Promise<Store[]>;
+  /**
+   * Joins the other tabs that have this place open, if there can be any.
+   *
+   * @param onWake called when it is time to ask the server: the device is online again, for example
+   */
+  tabs?(onWake: () => void): Tabs;
   /** Lets another client open this store. No other method is called afterwards. */
   close(): Promise<void>;
 }

@@ -47,7 +47,12 @@ describe("an append", () => {
       }),
       { store },
     );
-    assert.deepEqual(again.client.status, { state: "pending", pending: 2, refused: 0 });
+    assert.deepEqual(again.client.status, {
+      state: "pending",
+      pending: 2,
+      refused: 0,
+      live: false,
+    });
     await again.client.sync();
     assert.ok(sent.length >= 2);
     assert.equal(new Set(sent).size, 1);

@@ -31,7 +31,7 @@ describe("delivery", () => {
     await a.client.sync();
     assert.deepEqual(a.received, ["three"], "its own are not delivered to it");
     assert.deepEqual(await createdBy(a.client), ["one", "two"]);
-    assert.deepEqual(a.client.status, { state: "synced", pending: 0, refused: 0 });
+    assert.deepEqual(a.client.status, { state: "synced", pending: 0, refused: 0, live: false });
   });
 
   it("takes a long log in parts, and the cursor follows each part", async () => {
@@ -122,6 +122,7 @@ describe("delivery", () => {
       why: "the disk is full",
       final: false,
       refused: 0,
+      live: false,
     });
   });
 

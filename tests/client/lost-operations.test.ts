@@ -59,6 +59,6 @@ describe("a server that lost operations", () => {
       { store },
     );
     await again.client.sync();
-    assert.deepEqual(again.client.status, { state: "synced", pending: 0, refused: 0 });
+    assert.deepEqual(again.client.status, { state: "synced", pending: 0, refused: 0, live: false });
   });
 });

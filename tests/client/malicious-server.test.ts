@@ -183,7 +183,7 @@ describe("a lying server", () => {
       );
       assert.deepEqual(received, truth, "nothing is lost once the server is honest");
       assert.deepEqual(reader.refusals, []);
-      assert.deepEqual(reader.status, { state: "synced", pending: 0, refused: 0 });
+      assert.deepEqual(reader.status, { state: "synced", pending: 0, refused: 0, live: false });
     });
   }
 
@@ -201,7 +201,7 @@ describe("a lying server", () => {
     ]);
     assert.equal(received.has(made), false);
     assert.deepEqual(reader.refusals, [{ kind: "forged", client: made, index: 0 }]);
-    assert.deepEqual(reader.status, { state: "synced", pending: 0, refused: 1 });
+    assert.deepEqual(reader.status, { state: "synced", pending: 0, refused: 1, live: false });
   });
 
   it("that keeps sending garbage is asked for it ever more rarely, down to once an hour", async () => {

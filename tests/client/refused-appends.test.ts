@@ -52,10 +52,11 @@ describe("a refused append", () => {
       why: "the server says: So it is.",
       final: false,
       refused: 0,
+      live: false,
     });
     full = false;
     await client.sync();
-    assert.deepEqual(client.status, { state: "synced", pending: 0, refused: 0 });
+    assert.deepEqual(client.status, { state: "synced", pending: 0, refused: 0, live: false });
   });
 
   it("that is larger than the server accepts stays on the device, and all others are sent", async () => {
@@ -79,6 +80,7 @@ describe("a refused append", () => {
       state: "refused",
       pending: 2,
       refused: 0,
+      live: false,
       why: "Operations that are too large for the server stay on this device: 2.",
       final: false,
     });
@@ -200,6 +202,6 @@ describe("a refused append", () => {
     const synced = client.sync();
     refuse();
     await synced;
-    assert.deepEqual(client.status, { state: "synced", pending: 0, refused: 0 });
+    assert.deepEqual(client.status, { state: "synced", pending: 0, refused: 0, live: false });
   });
 });

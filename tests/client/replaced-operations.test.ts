@@ -99,7 +99,12 @@ describe("operations in whose place the server has a forged one", () => {
 
     await writer.client.appendAll(["two", "three"]);
     await writer.client.sync();
-    assert.deepEqual(writer.client.status, { state: "synced", pending: 0, refused: 0 });
+    assert.deepEqual(writer.client.status, {
+      state: "synced",
+      pending: 0,
+      refused: 0,
+      live: false,
+    });
     const to = writer.client.client;
     assert.deepEqual(writer.changes, [{ from, to, first: 2, count: 2 }]);
     await writer.client.append("four");

@@ -115,6 +115,7 @@ describe("a client whose requests fail", () => {
       state: "pending",
       pending: 0,
       refused: 0,
+      live: false,
       why: "the server says: So it is.",
     });
   });
@@ -175,6 +176,7 @@ describe("a client whose requests fail", () => {
       why: "the server says: So it is.",
       final: true,
       refused: 0,
+      live: false,
     });
     await assert.rejects(client.sync(), ServerRejected);
     assert.equal(asked, 1);

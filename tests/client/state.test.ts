@@ -17,6 +17,7 @@ import {
   transition,
 } from "../../client/state.ts";
 import type { OwnClient } from "../../client/stores/store.ts";
+import { randomFrom } from "../support/simulated-network.ts";
 
 const NOW = 1_800_000_000_000;
 const MINUTE = 60_000;
@@ -232,7 +233,36 @@ describe("an operation conflict", () => {
 
 describe("the end of a round", () => {
   const context = { now: NOW, pending: 0, pollInterval: 30_000, random: 0.5 };
-  const cases: readonly [string, SyncState, Outcome, Partial<typeof context>, NextStep][] = [
+  type Context = Parameters<typeof nextStep>[2];
+  const cases: readonly [string, SyncState, Outcome, Partial<Context>, NextStep][] = [
+    [
+      "with nothing left goes on at once where the server waits for news",
+      initialState,
+      { kind: "complete" },
+      { pollInterval: undefined },
+      { status: { state: "synced", pending: 0 }, calls: "resolve", pause: undefined },
+    ],
+    [
+      "with a wait that was cut comes back within a minute",
+      initialState,
+      { kind: "cut", retryAfter: 0 },
+      { pollInterval: undefined },
+      { status: { state: "synced", pending: 0 }, calls: "resolve", pause: 30_000 },
+    ],
+    [
+      "with a wait that was cut does not come back before the server's Retry-After",
+      initialState,
+      { kind: "cut", retryAfter: 77_000 },
+      {},
+      { status: { state: "synced", pending: 0 }, calls: "resolve", pause: 77_000 },
+    ],
+    [
+      "with a wait that was cut and an operation appended meanwhile goes on at once",
+      initialState,
+      { kind: "cut", retryAfter: 77_000 },
+      { pending: 1 },
+      { status: { state: "synced", pending: 0 }, calls: "resolve", pause: undefined },
+    ],
     [
       "with nothing left resolves the calls and waits for the next poll",
       initialState,
@@ -346,6 +376,22 @@ describe("the end of a round", () => {
   for (const [name, state, outcome, extra, expected] of cases) {
     it(name, () => assert.deepEqual(nextStep(state, outcome, { ...context, ...extra }), expected));
   }
+
+  it("spreads ten thousand clients whose waits were cut at once over a minute", () => {
+    const random = randomFrom(1);
+    const seconds = new Map<number, number>();
+    for (let i = 0; i < 10_000; i++) {
+      const cut: Outcome = { kind: "cut", retryAfter: 0 };
+      const { pause = 0 } = nextStep(initialState, cut, { ...context, random: random() });
+      const second = Math.floor(pause / 1000);
+      seconds.set(second, (seconds.get(second) ?? 0) + 1);
+    }
+    assert.deepEqual(
+      [...seconds.keys()].sort((a, b) => a - b),
+      [...Array(60).keys()],
+    );
+    assert.ok(Math.max(...seconds.values()) < 250, "a sixtieth would be 167");
+  });
 
   it("waits for Retry-After, and at least for the backoff", () => {
     for (const [retryAfter, pause] of [

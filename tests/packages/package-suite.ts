@@ -25,8 +25,11 @@ import { install, installed, output, pack, type Tarballs } from "./install.ts";
 
 const APP = join(projectFolder, "tests", "packages", "app");
 const TSC = join(projectFolder, "node_modules", ".bin", "tsc");
-/** The most that the client may weigh, in bytes after gzip. */
-const CLIENT_BUDGET = 12 * 1024;
+/**
+ * The most that the client may weigh, in bytes after gzip: 12 KiB, and the rest for waiting for news,
+ * which needs pauses that can be cut short, turns of tabs, and what follows on waits that are cut.
+ */
+const CLIENT_BUDGET = 12_900;
 
 export function testPackages(): void {
   describe("the npm packages", () => {

@@ -1,0 +1,35 @@
+/** The decisions about requests that wait for news: pure, as those in `state.ts`. */
+import { ServerUnavailable } from "./errors.ts";
+import type { Outcome } from "./state.ts";
+
+/**
+ * For how many seconds the server is asked to wait: shorter than what most proxies allow, and not as
+ * long as others that began at the same time.
+ *
+ * @param random from 0 up to 1
+ */
+export function waitSeconds(random: number): number {
+  return Math.floor(20 + 10 * random);
+}
+
+/**
+ * How a wait ends that failed before its answer began; `undefined` if it failed as any request can.
+ */
+export function endBy(error: unknown): Outcome | undefined {
+  if (!(error instanceof ServerUnavailable) || error.limited) return undefined;
+  // The connection is dead, for example since the device has slept.
+  if (error.code === "idle-timeout") return { kind: "incomplete" };
+  return { kind: "cut", retryAfter: error.retryAfter };
+}
+
+/**
+ * Whether an answer without news came too early to be the end of a wait: a server that stops ends
+ * all its waits. No answer within a second is a wait, whatever it says: it would be asked for again at
+ * once, and again.
+ *
+ * @param milliseconds from the request to the answer
+ * @param seconds for which the server says it would have waited; NaN if it does not wait
+ */
+export function isEarly(milliseconds: number, seconds: number): boolean {
+  return milliseconds < 1000 * Math.max(1, seconds - 1);
+}
