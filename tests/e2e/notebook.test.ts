@@ -30,8 +30,10 @@ describeNotebook("the notebook in Chromium", (pages) => {
   it("shows of many notes those on the screen, parses each once, and has the rest at hand", async () => {
     const page = await pages().openNew();
     await pages().state(page, "synced");
-    // Nothing is received before the page counts.
+    // Nothing is received before the page counts, nor by a request that waits already.
     await page.route("**/sync", (route) => route.abort());
+    await page.reload();
+    await pages().state(page, "offline");
     const count = 400;
     const identity = await importIdentity(pages().key, PASSPHRASE);
     const writer = await SyncClient.open({
@@ -148,7 +150,7 @@ describeNotebook("the notebook in Chromium", (pages) => {
     await phone.context().setOffline(false);
     await pages().shows(phone, ["meanwhile", "from the tunnel"]);
     await pages().shows(laptop, ["meanwhile", "from the tunnel"]);
-    await pages().state(phone, "synced");
+    await phone.locator('#status[data-state="synced"][data-live="true"]').waitFor();
     assert.equal(await phone.locator("#notes > li[data-pending]").count(), 0);
   });
 

@@ -10,8 +10,6 @@ import { clause, noteCount, noteJson, noteLine, statusText } from "./format.ts";
 import { Session } from "./session.ts";
 import { print, printable, readPassphrase } from "./terminal.ts";
 
-/** How often `watch` polls the server, in milliseconds. */
-const WATCH_MS = 1000;
 /** By default the server takes requests of 16 MiB, and encryption in base64url adds a third. */
 const MAX_NOTE_BYTES = 8 * 2 ** 20;
 
@@ -105,7 +103,7 @@ export async function watch({ folder, json }: Arguments): Promise<void> {
   let collected: Note[] | undefined = [];
   let shown = "";
   const session = await Session.open(device, identity, {
-    pollInterval: WATCH_MS,
+    isLive: true,
     onNotes: (notes) => {
       if (collected === undefined) show(notes);
       else collected.push(...notes);

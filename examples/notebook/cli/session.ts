@@ -17,7 +17,8 @@ export interface SessionOptions {
   /** Called with the notes of other devices that are kept here, and then with others as they arrive. */
   readonly onNotes?: (notes: readonly Note[]) => void;
   readonly onStatus?: (status: Status) => void;
-  readonly pollInterval?: number;
+  /** Whether news of other devices is shown as it comes. Without, the server is asked by `sync` alone. */
+  readonly isLive?: boolean;
 }
 
 export class Session {
@@ -39,7 +40,7 @@ export class Session {
   static async open(
     device: Device,
     identity: Identity,
-    { onNotes, onStatus, ...options }: SessionOptions = {},
+    { onNotes, onStatus, isLive = false }: SessionOptions = {},
   ): Promise<Session> {
     const sending = new Progress("sent");
     const receiving = new Progress("received");
@@ -49,7 +50,7 @@ export class Session {
     const received = await device.received(identity, (await store.load()).own);
     onNotes?.(received.operations.map(noteOf));
     const client = await device.client(identity, store, {
-      ...options,
+      ...(isLive ? {} : { pollInterval: Infinity }),
       // The store has those of what it received, which may be more than is kept.
       cursors: received.cursors,
       receive: async (operations, cursor) => {

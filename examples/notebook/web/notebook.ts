@@ -13,31 +13,15 @@ import { NotesList } from "./notes-list.ts";
 import { ReceivedTable } from "./received-table.ts";
 import { StatusLine } from "./status-line.ts";
 
-/** Milliseconds between polls. Browsers slow down the timers of a tab in the background. */
-const POLL_MS = 2000;
-
-/** Messages between tabs: the server has other notes, or none; the key was stored or deleted. */
-type TabMessage = "notes" | "key";
-
 async function main(line: StatusLine): Promise<void> {
   checkBrowser();
   const tabs = new BroadcastChannel(NAME);
-  const notify = (message: TabMessage) => tabs.postMessage(message);
-  let syncNow: () => void = () => undefined;
-  tabs.addEventListener("message", ({ data }: MessageEvent<TabMessage>) => {
-    if (data === "key") location.reload();
-    else syncNow();
-  });
-  const key = await openKey(
-    () => line.showText("No key yet"),
-    () => notify("key"),
-  );
+  // The key was stored or deleted.
+  tabs.addEventListener("message", () => location.reload());
+  const onKeyChange = () => tabs.postMessage(null);
+  const key = await openKey(() => line.showText("No key yet"), onKeyChange);
   line.showText("Opening the notebook…");
-  const client = await openClient(key, line, () => notify("notes"));
-  // The status line shows a failure.
-  syncNow = () => void client.sync().catch(() => undefined);
-  addEventListener("online", syncNow);
-  document.addEventListener("visibilitychange", syncNow);
+  const client = await openClient(key, line);
   showClient(client);
   showKey(key);
   find("forget", HTMLButtonElement).addEventListener("click", async () => {
@@ -47,23 +31,15 @@ async function main(line: StatusLine): Promise<void> {
     if (!confirm(`Delete the key and all notes in this browser?${loss}`)) return;
     await client.close();
     await forgetAll();
-    notify("key");
+    onKeyChange();
     location.reload();
   });
   find("notebook", HTMLElement).hidden = false;
   find("note", HTMLTextAreaElement).focus();
 }
 
-/**
- * Opens the client, and shows its notes and its status.
- *
- * @param onChange called after this tab has sent notes to the server, or had everything deleted there
- */
-async function openClient(
-  { identity }: UserKey,
-  line: StatusLine,
-  onChange: () => void,
-): Promise<SyncClient> {
+/** Opens the client, and shows its notes and its status. */
+async function openClient({ identity }: UserKey, line: StatusLine): Promise<SyncClient> {
   const notes = new NotesList();
   const ciphertexts = new CiphertextView(identity);
   const closing = new AbortController();
@@ -87,7 +63,6 @@ async function openClient(
   ciphertexts.addReceived(received.operations);
   notes.addOthers(received.operations.map(noteOf), false);
   let hasSynced = false;
-  let hasWritten = false;
   let receivedCount = 0;
   // The status can change before there is a client.
   let tooLarge: () => readonly Created[] = () => [];
@@ -103,7 +78,6 @@ async function openClient(
     store,
     // The store has those of what it received, which may be more than is kept.
     cursors: received.cursors,
-    pollInterval: POLL_MS,
     onLines: (lines) => ciphertexts.add(lines),
     signal: closing.signal,
     receive: async (operations, cursor) => {
@@ -122,8 +96,6 @@ async function openClient(
       if (now.state !== "synced") return;
       hasSynced = true;
       line.showProgress("");
-      if (hasWritten) onChange();
-      hasWritten = false;
     },
     onRefusal: ({ kind, client, index }) => {
       const device = `device ${client.slice(0, 8)}`;
@@ -144,14 +116,12 @@ async function openClient(
   await addOwn(client, notes);
   offerErasure(client, async () => {
     onErased();
-    onChange();
     // The error of the browser is no reason to delete on the server again.
     await withStorage(() => received.clear()).catch(showError);
   });
   onWrite(async (text) => {
     const at = Date.now();
     const created = await withStorage(() => client.append(noteData(text, at)));
-    hasWritten = true;
     notes.addOwn([{ ...created, at, text }]);
   });
   return client;

@@ -16,6 +16,7 @@ export class StatusLine {
     if (this.#isStopped) return;
     const { refused } = status;
     this.#line.dataset.state = status.state;
+    this.#line.dataset.live = String(status.live);
     const devices = refused === 1 ? "1 device" : `${refused} devices`;
     setText(
       this.#line,
@@ -54,7 +55,7 @@ export class StatusLine {
 function describeStatus(status: Status): string {
   const { pending } = status;
   const notes = pending === 1 ? "1 note" : `${pending} notes`;
-  if (status.state === "synced") return "Synced";
+  if (status.state === "synced") return status.live ? "Synced, live" : "Synced";
   if (status.state === "pending" && status.why === undefined) {
     return pending === 0 ? "Syncing…" : `Sending ${notes}…`;
   }
