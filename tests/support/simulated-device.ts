@@ -19,6 +19,8 @@ export interface World {
   readonly clock: JumpingClock;
   readonly fetch: (request: Request) => Promise<Response>;
   readonly random: () => number;
+  /** Whether devices wait for news, and need no `sync`. */
+  readonly isLive?: boolean;
 }
 
 class Crashed extends Error {
@@ -161,7 +163,7 @@ class Session {
       clock: world.clock,
       random: world.random,
       sign: false,
-      pollInterval: Number.POSITIVE_INFINITY,
+      pollInterval: world.isLive === true ? 3600_000 : Number.POSITIVE_INFINITY,
       idleTimeout: Number.POSITIVE_INFINITY,
       signal: fuse.signal,
     });

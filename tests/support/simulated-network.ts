@@ -141,7 +141,11 @@ export class SimulatedNetwork {
   /** Delivers an earlier request again. */
   async #sendLater(): Promise<void> {
     const request = this.#later.shift();
-    if (request !== undefined) await (await this.#server.fetch(request())).arrayBuffer();
+    if (request === undefined) return;
+    const late = request();
+    // Nobody is there to wait for its answer.
+    late.headers.delete("prefer");
+    await (await this.#server.fetch(late)).arrayBuffer();
   }
 
   /** Delivers a part of an answer; behind a proxy that may look like its end. */
@@ -164,9 +168,9 @@ export class SimulatedNetwork {
 
 /** A function that makes the same request any number of times. */
 async function repeatable(request: Request): Promise<() => Request> {
-  const { url, method, headers } = request;
+  const { url, method, headers, signal } = request;
   const body = await request.text();
-  return () => new Request(url, { method, headers, body });
+  return () => new Request(url, { method, headers, body, signal });
 }
 
 /** Pseudorandom numbers from 0 up to 1 (mulberry32). */

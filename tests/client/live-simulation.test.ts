@@ -1,0 +1,112 @@
+/** Several devices that wait for news, the real handler and a bad network. Nobody calls `sync`. */
+import assert from "node:assert/strict";
+import { before, describe, it } from "node:test";
+import fc from "fast-check";
+import type { Identity } from "../../client/index.ts";
+import { newIdentity } from "../support/private-keys.ts";
+import { share } from "../support/share.ts";
+import { Device } from "../support/simulated-device.ts";
+import {
+  JumpingClock,
+  nextTick,
+  randomFrom,
+  SimulatedNetwork,
+  SimulatedServer,
+} from "../support/simulated-network.ts";
+import { until } from "../support/socket.ts";
+
+const DEVICES = 3;
+const RUNS = share(30);
+
+type Step =
+  | { readonly kind: "append"; readonly device: number; readonly count: number }
+  | { readonly kind: "stop"; readonly device: number }
+  | { readonly kind: "crash"; readonly device: number; readonly steps: number }
+  | { readonly kind: "turns"; readonly count: number };
+
+const device = fc.nat(DEVICES - 1);
+const append = fc.record({
+  kind: fc.constant("append" as const),
+  device,
+  count: fc.integer({ min: 1, max: 4 }),
+});
+const stop = fc.record({ kind: fc.constant("stop" as const), device });
+const crash = fc.record({ kind: fc.constant("crash" as const), device, steps: fc.nat(12) });
+const turns = fc.record({ kind: fc.constant("turns" as const), count: fc.nat(24) });
+/** Steps of one inner array happen at the same time. */
+const steps = fc.array(
+  fc.array(fc.oneof(append, append, append, turns, turns, stop, crash), {
+    minLength: 1,
+    maxLength: 4,
+  }),
+  { minLength: 3, maxLength: 12 },
+);
+
+describe("several devices of one user that wait for news", () => {
+  let identity: Identity;
+  /** How many waits were aborted, before their answer and during it. */
+  const aborted = { before: 0, during: 0 };
+  before(async () => {
+    identity = await newIdentity();
+  });
+
+  it("hold the same operations, each once, however their waits are aborted and cut", async () => {
+    await fc.assert(
+      fc.asyncProperty(steps, fc.nat(), async (plan, seed) => {
+        const random = randomFrom(seed);
+        const server = new SimulatedServer({ LISTING_TTL: "0" });
+        const network = new SimulatedNetwork(server, random);
+        network.faulty = 0.3;
+        const fetch = async (request: Request) => {
+          if (/wait=2/.test(request.headers.get("prefer") ?? "")) {
+            let isAnswered = false;
+            request.signal.addEventListener("abort", () => {
+              aborted[isAnswered ? "during" : "before"]++;
+            });
+            const answer = await network.fetch(request);
+            isAnswered = true;
+            return answer;
+          }
+          return network.fetch(request);
+        };
+        const world = { identity, clock: new JumpingClock(), fetch, random, isLive: true };
+        const devices = Array.from({ length: DEVICES }, () => new Device(world));
+        const at = (index: number) => devices[index] ?? assert.fail();
+        let created = 0;
+        const take = async (step: Step): Promise<void> => {
+          if (step.kind === "append") {
+            const texts = Array.from({ length: step.count }, () => `operation ${created++}`);
+            await at(step.device).append(texts);
+          } else if (step.kind === "turns") {
+            for (let turn = 0; turn < step.count; turn++) await nextTick();
+          } else if (step.kind === "stop") await at(step.device).stop();
+          else await at(step.device).crashAfter(step.steps);
+        };
+        try {
+          for (const group of plan) await Promise.all(group.map(take));
+          network.faulty = 0;
+          // What has a step to go yet crashes now.
+          for (const one of devices) await one.stop();
+          const appended = devices.flatMap((one) => one.appended);
+          let held: string[][] = [];
+          await until(async () => {
+            held = await Promise.all(devices.map((one) => one.held()));
+            const [first = []] = held;
+            const isSame = held.every((texts) => texts.length === first.length);
+            return isSame && appended.every((text) => first.includes(text));
+          }, "every device has everything");
+          const [first = []] = held;
+          for (const texts of held) assert.deepEqual(texts, first);
+          assert.equal(new Set(first).size, first.length, "each once");
+          for (const { refusals, changes } of devices) {
+            assert.deepEqual([refusals, changes], [[], []]);
+          }
+        } finally {
+          for (const one of devices) await one.stop();
+        }
+      }),
+      { numRuns: RUNS },
+    );
+    assert.ok(aborted.before > 0, "appends have aborted waits");
+  });
+});
