@@ -19,6 +19,14 @@ export function onDisconnect(request: ServerRequest, callback: () => void): void
   else signal.addEventListener("abort", callback, { once: true });
 }
 
+/**
+ * Whether Node has taken a request behind another one of its connection that has no answer yet: it is
+ * not told when the client closes that. Bun and Deno take no such request.
+ */
+export function isPipelined({ runtime }: ServerRequest): boolean {
+  return runtime?.node?.res?.socket === null;
+}
+
 /** The shortest time limit of a connection on Bun, in seconds. */
 const BUN_SECONDS = 1;
 

@@ -5,7 +5,7 @@ import type { RequestContext, SyncService } from "../../sync/service.ts";
 import type { Waiter, Waiters, Wake } from "../../sync/waiters.ts";
 import type { ConcurrencyLimiter, Permit } from "./concurrency-limiter.ts";
 import { type Deliveries, linesReply } from "./deliveries.ts";
-import { onDisconnect } from "./disconnect.ts";
+import { isPipelined, onDisconnect } from "./disconnect.ts";
 import { forgetHeaders } from "./incoming-body.ts";
 import { preferredWait } from "./prefer.ts";
 import { Problem } from "./problems.ts";
@@ -69,9 +69,9 @@ export class Waits {
   }
 
   /** How many seconds a request is to wait; `undefined` where it does not ask, or may not. */
-  preferred({ headers }: ServerRequest): number | undefined {
-    const field = headers.get(PREFER);
-    if (field === null || this.#most === 0) return undefined;
+  preferred(request: ServerRequest): number | undefined {
+    const field = request.headers.get(PREFER);
+    if (field === null || this.#most === 0 || isPipelined(request)) return undefined;
     const seconds = preferredWait(field);
     return seconds === undefined ? undefined : Math.min(seconds, this.#most);
   }

@@ -1,6 +1,7 @@
 /** Requests that wait for news, over HTTP: what ends a wait, and with which answer. */
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { after, before, beforeEach, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -10,6 +11,7 @@ import { fingerprintOf } from "../../sync/public-key.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { type Serving, serveHere, sync, withServer } from "../support/http.ts";
 import { metricOf } from "../support/metrics.ts";
+import { onlyOn } from "../support/one-runtime.ts";
 import { startServer } from "../support/process.ts";
 import {
   inProcessServer,
@@ -141,6 +143,24 @@ describe("a request that waits", () => {
     for (const wait of waits) await assert.rejects(wait);
     await untilWaiting(server.url, 0);
     assert.equal((await ended(server.url, "gone")) - gone, isDeno ? 0 : 5);
+  });
+
+  const node = onlyOn("Node", "no other runtime takes a request behind one without an answer");
+  it(`T-43 is a plain poll where an earlier request of its connection has no answer yet${node.note}`, {
+    skip: node.skip,
+  }, async () => {
+    const gone = await ended(server.url, "gone");
+    const polls = 'sync_request_seconds_count{route="/sync",status="200"}';
+    const answered = await metricOf(server.url, polls);
+    const text = JSON.stringify({ user, client_id: b, sync_status: { [a]: 0 } });
+    const head = `POST /sync HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nPrefer: wait=${LONG}\r\nContent-Length: ${text.length}\r\n\r\n`;
+    const socket = connect(server.port, "localhost");
+    socket.write(`${head}${text}`.repeat(3));
+    await untilWaiting(server.url, 1);
+    await until(async () => (await metricOf(server.url, polls)) === answered + 2);
+    socket.destroy();
+    await untilWaiting(server.url, 0);
+    assert.equal((await ended(server.url, "gone")) - gone, 1);
   });
 
   it("is none of the requests being answered, and its wait counts apart from their durations", async () => {
