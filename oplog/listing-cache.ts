@@ -1,4 +1,5 @@
 import type { Driver } from "../storage/driver.ts";
+import { lruOf } from "../storage/lru.ts";
 import { CachedListings } from "./cached-listings.ts";
 import { DamagedObjects } from "./damaged-objects.ts";
 import { KeyedQueue } from "./keyed-queue.ts";
@@ -29,8 +30,11 @@ export interface ListingCacheOptions extends ListingAgesOptions {
 /** Called with every listing that was loaded from storage. */
 export type LoadListener = (user: Fingerprint, listing: Listing) => void;
 
-/** Called when the listing of a user shows more than before, at the moment at which `get` does. */
+/** Called when the listing of a user shows more than before, or may, at the moment at which `get` does. */
 export type NewsListener = (user: Fingerprint) => void;
+
+/** How many users are remembered whose next listing may show what a failed put has stored. */
+const REMEMBERED = 10_000;
 
 /** How often an append or a read lists storage again because its listing turned out to be old. */
 export const MAX_LISTS = 5;
@@ -65,6 +69,7 @@ export class ListingCache {
   readonly #cached: CachedListings<CachedListing>;
   readonly #queue = new KeyedQueue();
   readonly #loads = new Map<Fingerprint, Load>();
+  readonly #invalidated = lruOf<Fingerprint, true>(REMEMBERED);
   readonly #listeners: LoadListener[] = [];
   readonly #newsListeners: NewsListener[] = [];
   /** How many loads have begun. */
@@ -174,6 +179,7 @@ export class ListingCache {
    */
   invalidate(user: Fingerprint): void {
     this.#cached.set(user, undefined);
+    this.#invalidated.set(user, true);
     const load = this.#loads.get(user);
     if (load !== undefined) load.cacheable = false;
   }
@@ -282,8 +288,11 @@ export class ListingCache {
           const known = this.current(user);
           this.#cached.set(user, load.cacheable ? entry : undefined);
           for (const listener of this.#listeners) listener(user, listing);
+          const mayShowMore = load.cacheable && this.#invalidated.delete(user);
           // Not where none was known: a listing that is never cached would be news each time.
-          if (known !== undefined && listing.showsMoreThan(known)) this.#tellNews(user);
+          if (mayShowMore || (known !== undefined && listing.showsMoreThan(known))) {
+            this.#tellNews(user);
+          }
           return listing;
         }
       } finally {

@@ -5,9 +5,11 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { after, before, beforeEach, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { StorageUnavailable } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { openStorage } from "../../storage/open.ts";
 import { fingerprintOf } from "../../sync/public-key.ts";
+import { HookedDriver } from "../support/drivers.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { type Serving, serveHere, sync, withServer } from "../support/http.ts";
 import { metricOf } from "../support/metrics.ts";
@@ -357,6 +359,28 @@ describe("the end of a wait", () => {
           },
           driver,
         );
+      },
+      driver,
+    );
+  });
+
+  it("comes at once for what a put has stored that failed, once its client has sent it again", async () => {
+    const driver = new HookedDriver(new MemoryDriver());
+    await withServer(
+      {},
+      async ({ url }) => {
+        const [user, a] = [newUser().base64, newClient()];
+        const wait = waitFor(url, { user, client_id: newClient() });
+        await untilWaiting(url, 1);
+        driver.after = ({ kind }) => {
+          if (kind === "put") throw new StorageUnavailable("the answer of storage was lost");
+        };
+        const append = { user, client_id: a, operation_index: 0, payload: "stored" };
+        assert.equal((await sync(url, append)).status, 503);
+        driver.after = () => undefined;
+        assert.equal((await sync(url, append)).status, 200);
+        assert.equal((await wait).operations.length, 1);
+        assert.equal(await ended(url, "news"), 1);
       },
       driver,
     );
