@@ -167,6 +167,8 @@ export class SyncEngine {
         onAnswer();
       });
     } catch (error) {
+      // Not after the next request: a tab that was hidden may be suspended before that has ended.
+      if (signal.aborted) this.#endTurn();
       const outcome = isAnswered ? undefined : endBy(error);
       if (outcome === undefined) throw error;
       return outcome;
