@@ -41,6 +41,9 @@ export interface SyncEngineOptions {
   readonly random: () => number;
 }
 
+/** A server that asks for a longer pause keeps no other tab from asking as well. */
+const LONG_PAUSE_MS = 60_000;
+
 /**
  * Runs rounds: each sends the oldest operations without an acknowledgement, reads what is new, and
  * hands what the server refuses to `Recovery`. The decisions are those of `state.ts`.
@@ -109,9 +112,9 @@ export class SyncEngine {
   /** What follows from a round, to be called once for each. */
   next(outcome: Outcome): NextStep {
     const { clock, pollInterval, random, transport } = this.#options;
-    // After a cut, the turn lasts over the pause: the other tabs would meet the same server.
     if (outcome.kind === "cut") transport.waits = NaN;
-    else this.#endTurn();
+    // After a cut, the turn lasts over the pause: the other tabs would meet the same server.
+    if (outcome.kind !== "cut" || outcome.retryAfter > LONG_PAUSE_MS) this.#endTurn();
     this.#dispatch({ type: "round-ended", outcome });
     return nextStep(this.#state, outcome, {
       now: clock.now(),
