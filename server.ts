@@ -1,4 +1,5 @@
 /** The server as a process: config → storage → handler → listen → signals. */
+import { ClusterUnavailable, openCluster } from "./cluster/open.ts";
 import { InvalidConfig, readConfig, VERSION } from "./server/config.ts";
 import { createHandler } from "./server/handler.ts";
 import { helpText } from "./server/help.ts";
@@ -9,6 +10,7 @@ import { StorageUnavailable } from "./storage/driver.ts";
 import { openStorage } from "./storage/open.ts";
 import { InvalidAllowList } from "./sync/allow-list.ts";
 
+export type { Cluster } from "./cluster/cluster.ts";
 export type { CompactionSchedulerOptions } from "./oplog/compaction/scheduler.ts";
 export { type Config, InvalidConfig, readConfig } from "./server/config.ts";
 export { createHandler, type Handler, type HandlerOptions } from "./server/handler.ts";
@@ -39,7 +41,13 @@ const DISK_THREADS = "16";
 const STOP_WITHIN_MS = 10_000;
 
 /** Errors that the operator can fix: only their message is shown. */
-const EXPECTED = [InvalidConfig, InvalidAllowList, StorageUnavailable, CannotListen];
+const EXPECTED = [
+  InvalidConfig,
+  InvalidAllowList,
+  StorageUnavailable,
+  ClusterUnavailable,
+  CannotListen,
+];
 
 /** Serves until SIGTERM or SIGINT. */
 async function main(environment: Readonly<Record<string, string | undefined>>): Promise<void> {
@@ -52,7 +60,17 @@ async function main(environment: Readonly<Record<string, string | undefined>>): 
     journal: config.JOURNAL === "on",
     retention: config.PACKED_RETENTION,
   });
-  const handler = createHandler({ config, driver, logger, Response: await responseClass() });
+  const cluster =
+    config.CLUSTER === undefined
+      ? undefined
+      : await openCluster(config.CLUSTER, config.LISTING_TTL, logger);
+  const handler = createHandler({
+    config,
+    driver,
+    cluster,
+    logger,
+    Response: await responseClass(),
+  });
   const server = await listen(handler.fetch, {
     paths: handler.paths,
     hostname: config.HOST,
@@ -73,6 +91,7 @@ async function main(environment: Readonly<Record<string, string | undefined>>): 
       Promise.all([handler.stop(), server.close()]),
       new Promise((resolve) => setTimeout(resolve, STOP_WITHIN_MS)),
     ]);
+    await cluster?.close();
     await driver.close();
     process.exit(0);
   };

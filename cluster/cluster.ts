@@ -85,9 +85,12 @@ export interface Claimed {
  * second: where the cluster cannot be reached, the answer is `undefined`, and the caller goes on alone.
  */
 export interface Cluster {
+  /** Whether this server takes part. */
+  readonly isJoined: boolean;
+  /** How many servers are expected to take part, and have not been heard from lately. */
+  readonly missing: number;
   /**
-   * Whether versions can be relied on: this server takes part, and every server that does has been heard
-   * from lately. Otherwise listings go by their age.
+   * Whether versions can be relied on: this server takes part, and none is missing. Otherwise listings go by their age.
    */
   readonly isReliable: boolean;
   /**

@@ -1,11 +1,10 @@
 import type { Cluster } from "./cluster.ts";
 import { RedisCluster } from "./redis/redis-cluster.ts";
 
-export interface ClusterOptions {
-  /** `LISTING_TTL` in milliseconds. */
-  readonly ttl: number;
-  /** Called when this server begins to take part in the cluster, and no longer does. */
-  readonly onChange: (isJoined: boolean, reason: string) => void;
+/** Takes what the operator should know. */
+export interface ClusterLogger {
+  info(message: string): void;
+  error(message: string, fields: { readonly reason: string }): void;
 }
 
 /** The cluster cannot be reached at the start. */
@@ -20,24 +19,33 @@ const JOIN_WITHIN_MS = 10_000;
 const PREFIX = "sync-server";
 
 /**
- * Joins the cluster at an address: `redis://` or `rediss://`, with `?prefix=` where several clusters share
+ * Joins the cluster at an address, with `LISTING_TTL` in milliseconds: `redis://` or `rediss://`, with `?prefix=` where several clusters share
  * a database. Throws `ClusterUnavailable`: what a server stores that the others have never heard of, they
  * might not look for.
  */
-export async function openCluster(address: string, options: ClusterOptions): Promise<Cluster> {
+export async function openCluster(
+  address: string,
+  ttl: number,
+  logger: ClusterLogger,
+): Promise<Cluster> {
   const url = new URL(address);
   // Channels are not apart by database, as keys are.
   const database = url.pathname.slice(1) || "0";
   const prefix = `{${url.searchParams.get("prefix") ?? PREFIX}:${database}}`;
   url.search = "";
   let lastReason = "it does not answer";
+  let wasJoined = false;
   const cluster = new RedisCluster({
     url: url.href,
     prefix,
-    ttl: options.ttl,
+    ttl,
     onChange: (isJoined, reason) => {
-      if (!isJoined) lastReason = reason;
-      options.onChange(isJoined, reason);
+      if (isJoined) logger.info("the cluster is reached");
+      // Once for each loss, and not for each attempt to connect again.
+      else if (wasJoined)
+        logger.error("the cluster is lost, and listings go by LISTING_TTL", { reason });
+      wasJoined = isJoined;
+      lastReason = reason;
     },
   });
   let timer: ReturnType<typeof setTimeout> | undefined;

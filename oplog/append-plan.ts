@@ -195,7 +195,7 @@ function objectOf(batch: Batch, { first, last }: Span): NewObject {
 }
 
 /** The operations of a batch. */
-function spanOf({ first, payloads }: Batch): Span {
+export function spanOf({ first, payloads }: Batch): Span {
   return { first, last: first + payloads.length - 1 };
 }
 

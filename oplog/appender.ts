@@ -3,12 +3,14 @@
  * replaced, and what is acknowledged is in storage.
  */
 import { ObjectMissing, StorageFull, StorageUnavailable } from "../storage/driver.ts";
+import type { Announcer } from "./announcer.ts";
 import {
   type Batch,
   missingObjects,
   type NewObject,
   OperationConflict,
   OperationGap,
+  spanOf,
 } from "./append-plan.ts";
 import type { EntryReader } from "./entries.ts";
 import { KeyedQueue } from "./keyed-queue.ts";
@@ -16,12 +18,15 @@ import type { Listing } from "./listing.ts";
 import { type ListingCache, MAX_LISTS } from "./listing-cache.ts";
 import type { Fingerprint } from "./names.ts";
 import { type ObjectCache, ObjectDamaged, ObjectUnfindable } from "./object-cache.ts";
-import type { AppendPolicy, Reservation } from "./policy.ts";
+import type { Addition, AppendPolicy, Reservation, RoomClaim } from "./policy.ts";
+import { RoomClaims } from "./room-claims.ts";
 import { lengthOf } from "./sequence.ts";
 import type { Telemetry } from "./telemetry.ts";
 
 export interface AppenderOptions {
   readonly listings: ListingCache;
+  /** Absent for a lone server. */
+  readonly announcer?: Announcer | undefined;
   readonly objects: ObjectCache;
   readonly entries: EntryReader;
   /** Called after an append that has stored something. */
@@ -36,7 +41,12 @@ interface AppendPlan {
   readonly objects: readonly NewObject[];
   /** Absent where nothing is stored. */
   readonly reservation: Reservation | undefined;
+  /** Absent where no other server has to be asked. */
+  readonly claim?: RoomClaim | undefined;
 }
+
+/** How often an append claims room again because another server has stored something meanwhile. */
+const MAX_OVERTAKEN = 100;
 
 /** Appends to the logs of all users. */
 export class Appender {
@@ -64,17 +74,27 @@ export class Appender {
   }
 
   async #append(batch: Batch, policy: AppendPolicy): Promise<void> {
-    const { objects, reservation } = await this.#plan(batch, policy);
+    const { objects, reservation, claim } = await this.#plan(batch, policy);
     const missing = objects.reduce((sum, { name }) => sum + lengthOf(name), 0);
     this.#telemetry.count("operations", "retried", batch.payloads.length - missing);
     try {
       // One after the other: a crash between two of them leaves no hole.
       for (const object of objects) {
         await this.#store(object, reservation);
+        claim?.stored(object.body.byteLength);
         this.#telemetry.count("operations", "stored", lengthOf(object.name));
       }
+    } catch (error) {
+      claim?.release();
+      throw error;
     } finally {
       reservation?.end();
+    }
+    // Retries as well: what was stored before may have come here by a list, and never been announced.
+    const { announcer } = this.#options;
+    if (announcer !== undefined) {
+      claim?.announcing();
+      await announcer.stored(batch.user, batch.client, spanOf(batch), claim?.id);
     }
     if (missing > 0) this.#options.onAppended?.(batch.user);
   }
@@ -95,9 +115,22 @@ export class Appender {
 
   /** The objects of a batch to store, and room for them. Throws when it may not be appended. */
   async #plan(batch: Batch, policy: AppendPolicy): Promise<AppendPlan> {
-    const { listings, entries } = this.#options;
-    let listing = listings.recent(batch.user) ?? (await listings.get(batch.user));
-    for (let lists = 0; ; ) {
+    const claims = new RoomClaims(policy);
+    try {
+      const plan = await this.#planWith(claims, batch, policy);
+      if (plan.reservation === undefined) claims.release();
+      return plan;
+    } catch (error) {
+      claims.release();
+      throw error;
+    }
+  }
+
+  async #planWith(claims: RoomClaims, batch: Batch, policy: AppendPolicy): Promise<AppendPlan> {
+    const { listings, entries, announcer } = this.#options;
+    const { user } = batch;
+    let listing = listings.recent(user, policy.asked) ?? (await listings.get(user, policy.asked));
+    for (let lists = 0, overtaken = 0; ; ) {
       const check = policy.check(listing);
       if (check !== undefined) await check;
       const missing = missingObjects(listing, batch, entries);
@@ -107,7 +140,7 @@ export class Appender {
         return { objects, reservation: undefined };
       }
       // Meanwhile the log may have changed: the listing of this moment decides.
-      const current = listings.current(batch.user);
+      const current = listings.current(user);
       if (current !== undefined && current !== listing) {
         listing = current;
         continue;
@@ -122,8 +155,24 @@ export class Appender {
         listing = await this.#listAgain(batch, policy, objects);
         continue;
       }
-      const plan = current === undefined ? new Outdated() : decide(listing, batch, objects, policy);
-      if (!(plan instanceof Error)) return plan;
+      let refusal: Error | undefined;
+      if (announcer !== undefined && !(objects instanceof Error)) {
+        const addition = additionOf(batch, objects);
+        const claiming = claims.covers(addition) ? undefined : claims.take(addition, listing);
+        if (claiming !== undefined) {
+          const outcome = await claiming;
+          if (outcome === "outdated" && ++overtaken < MAX_OVERTAKEN) {
+            listing = await listings.get(user, await announcer.ask(user));
+            continue;
+          }
+          // Meanwhile the log may have changed.
+          if (outcome === undefined) continue;
+          refusal = outcome instanceof Error ? outcome : new Outdated();
+        }
+      }
+      const isGone = current === undefined;
+      const plan = refusal ?? (isGone ? new Outdated() : decide(listing, batch, objects, policy));
+      if (!(plan instanceof Error)) return { ...plan, claim: claims.claim };
       // A cached listing never refuses an append: another process may have stored more.
       const mayList = plan instanceof Outdated || plan instanceof ObjectMissing;
       if (lists === MAX_LISTS && plan instanceof ObjectMissing) {
@@ -177,13 +226,16 @@ class Outdated extends StorageUnavailable {
  */
 function decide(
   listing: Listing,
-  { user, client }: Batch,
+  batch: Batch,
   objects: readonly NewObject[] | Error,
   policy: AppendPolicy,
 ): AppendPlan | Error {
   if (objects instanceof Error) return objects;
-  const bytes = objects.reduce((sum, { body }) => sum + body.byteLength, 0);
-  const addition = { user, client, objects: objects.length, bytes };
-  const reservation = policy.reserve(addition, listing);
+  const reservation = policy.reserve(additionOf(batch, objects), listing);
   return reservation instanceof Error ? reservation : { objects, reservation };
+}
+
+function additionOf({ user, client }: Batch, objects: readonly NewObject[]): Addition {
+  const bytes = objects.reduce((sum, { body }) => sum + body.byteLength, 0);
+  return { user, client, objects: objects.length, bytes };
 }

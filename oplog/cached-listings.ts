@@ -4,7 +4,7 @@ import type { Fingerprint } from "./names.ts";
 
 /** What a listing takes besides its runs, and what each client in it takes, counted in runs. */
 const RUNS_PER_USER = 4;
-const RUNS_PER_CLIENT = 2;
+export const RUNS_PER_CLIENT = 2;
 
 /** The memory that a listing takes, counted in runs. */
 export function sizeInRuns(clients: number, runs: number): number {

@@ -1,10 +1,13 @@
+import type { Version } from "../cluster/cluster.ts";
 import type { Driver } from "../storage/driver.ts";
 import { lruOf } from "../storage/lru.ts";
 import { CachedListings } from "./cached-listings.ts";
 import { DamagedObjects } from "./damaged-objects.ts";
 import { KeyedQueue } from "./keyed-queue.ts";
 import { holesIn, Listing } from "./listing.ts";
-import { ListingAges, type ListingAgesOptions, type LoadTimes } from "./listing-age.ts";
+import { ListingAges, type ListingAgesOptions } from "./listing-age.ts";
+import { type Asked, ListingLoad, type NumberedLoad, stateFor } from "./listing-load.ts";
+import type { AnnouncedChange } from "./listing-versions.ts";
 import {
   clientPrefix,
   type Fingerprint,
@@ -24,6 +27,8 @@ export interface ListingCacheOptions extends ListingAgesOptions {
   readonly maxRuns: number;
   /** Objects that count as missing. */
   readonly damaged?: DamagedObjects;
+  /** The version of a log now, as all servers on this storage have it; absent for a lone server. */
+  readonly version?: ((user: Fingerprint) => Promise<Version | undefined>) | undefined;
   readonly telemetry: Telemetry;
 }
 
@@ -39,24 +44,8 @@ const REMEMBERED = 10_000;
 /** How often an append or a read lists storage again because its listing turned out to be old. */
 export const MAX_LISTS = 5;
 
-interface NumberedLoad extends LoadTimes {
-  /** Its number among all loads. */
-  readonly order: number;
-}
-
 interface CachedListing extends NumberedLoad {
   readonly listing: Listing;
-}
-
-interface Load extends NumberedLoad {
-  readonly listing: Promise<Listing>;
-  /**
-   * What this process has changed since the load began, in order. Storage may have listed too early
-   * for it, or after it: each makes the same listing of both.
-   */
-  readonly changes: ((listing: Listing) => Listing)[];
-  /** False once something happened that the load may have missed. */
-  cacheable: boolean;
 }
 
 /** The listing cache: what storage has listed, and what this process has stored since. */
@@ -68,7 +57,7 @@ export class ListingCache {
   readonly #superseded = new SupersededObjects();
   readonly #cached: CachedListings<CachedListing>;
   readonly #queue = new KeyedQueue();
-  readonly #loads = new Map<Fingerprint, Load>();
+  readonly #loads = new Map<Fingerprint, ListingLoad>();
   readonly #invalidated = lruOf<Fingerprint, true>(REMEMBERED);
   readonly #listeners: LoadListener[] = [];
   readonly #newsListeners: NewsListener[] = [];
@@ -95,19 +84,25 @@ export class ListingCache {
     this.#newsListeners.push(listener);
   }
 
-  /** The user's listing as it was no longer than `LISTING_TTL` ago; `listing-age.ts` says when. */
-  get(user: Fingerprint): Promise<Listing> {
+  /**
+   * The user's listing as it was no longer than `LISTING_TTL` ago; `listing-age.ts` says when. Where the
+   * cluster was asked, it shows all that was acknowledged before that.
+   */
+  get(user: Fingerprint, asked?: Asked): Promise<Listing> {
     if (this.#options.ttl === 0) return this.fresh(user);
-    const listing = this.recent(user);
+    const listing = this.recent(user, asked);
     if (listing !== undefined) return Promise.resolve(listing);
-    return this.#get(user, (load) => this.#ages.isRecent(load));
+    return this.#get(user, (load) =>
+      asked === undefined ? this.#ages.isRecent(load) : stateFor(asked, load) === "recent",
+    );
   }
 
   /** As `get`, at once; `undefined` where the cached listing is too old, or none is. */
-  recent(user: Fingerprint): Listing | undefined {
+  recent(user: Fingerprint, asked?: Asked): Listing | undefined {
     const entry = this.#cached.get(user);
-    const state = entry === undefined ? "old" : this.#ages.stateOf(entry);
-    if (entry === undefined || state === "old") return undefined;
+    if (entry === undefined) return undefined;
+    const state = asked === undefined ? this.#ages.stateOf(entry) : stateFor(asked, entry);
+    if (state === "old") return undefined;
     if (state === "due" && !this.#loads.has(user)) {
       // In the background: a request whose listing cannot be read by then says why.
       this.#load(user).catch(() => undefined);
@@ -193,7 +188,7 @@ export class ListingCache {
   /** Records an append of this process that is now in storage. */
   appended(name: ObjectName, size: number): void {
     if (!this.#damaged.isEmpty) this.#damaged.replaced(formatName(name));
-    this.#loads.get(name.user)?.changes.push((listing) => listing.appended(name, size));
+    this.#loads.get(name.user)?.change((listing) => listing.appended(name, size));
     const entry = this.#cached.get(name.user);
     if (entry !== undefined && !entry.listing.has(name)) {
       if (entry.listing.extend(name, size)) {
@@ -209,7 +204,7 @@ export class ListingCache {
 
   /** Records that the user's `signed` marker is now in storage. */
   markSigned(user: Fingerprint): void {
-    this.#loads.get(user)?.changes.push((listing) => listing.markedSigned());
+    this.#loads.get(user)?.change((listing) => listing.markedSigned());
     this.current(user)?.markedSigned();
     this.#tellNews(user);
   }
@@ -230,11 +225,32 @@ export class ListingCache {
     added: readonly Run[] = [],
   ): void {
     const change = (listing: Listing) => listing.compacted(client, superseded, added);
-    this.#loads.get(user)?.changes.push(change);
+    this.#loads.get(user)?.change(change);
     const entry = this.#cached.get(user);
     if (entry === undefined) return;
     const listing = change(entry.listing);
     if (listing !== entry.listing) this.#cached.set(user, { ...entry, listing });
+  }
+
+  /** The version that the user's listing shows, and how many loads have begun: what `Asked` is made of. */
+  shown(user: Fingerprint): { readonly version: Version | undefined; readonly order: number } {
+    return { version: this.#cached.get(user)?.versions.last, order: this.#begun };
+  }
+
+  /** Takes a change that was announced: by another server, or by this one, which has it already. */
+  announced(user: Fingerprint, change: AnnouncedChange): void {
+    this.#loads.get(user)?.change(change);
+    const entry = this.#cached.get(user);
+    const runs = entry?.listing.runs;
+    const listing = entry?.versions.apply(entry.listing, change);
+    if (entry === undefined || listing === undefined) {
+      // Those who wait have to look.
+      this.#tellNews(user);
+    } else if (listing !== entry.listing || listing.runs !== runs) {
+      this.#cached.set(user, { ...entry, listing });
+      this.#telemetry.count("listing_cache", "announced");
+      if (listing === entry.listing || listing.showsMoreThan(entry.listing)) this.#tellNews(user);
+    }
   }
 
   #tellNews(user: Fingerprint): void {
@@ -262,50 +278,29 @@ export class ListingCache {
     }
   }
 
-  /**
-   * Lists until two lists in a row show the same holes, or none. A list is not taken at one instant:
-   * during a compaction it may be too early for the segment and too late for the objects that it
-   * supersedes. Compaction never touches a client's last object, so this shows as a hole, and never
-   * as a log that ends too early.
-   */
   #load(user: Fingerprint): Promise<Listing> {
+    const { version } = this.#options;
     const start = { order: ++this.#begun, ...this.#ages.begin() };
     this.#telemetry.count("listing_cache", "load");
-    const changes: Load["changes"] = [];
-    const read = async () => {
-      try {
-        let holes: string | undefined;
-        for (;;) {
-          const listed = await this.#list(userPrefix(user));
-          // No await from here on: a change that is recorded in between would be lost.
-          let listing = this.#superseded.without(user, listed);
-          for (const change of changes) listing = change(listing);
-          const before = holes;
-          holes = holesIn(listing);
-          if (holes !== undefined && holes !== before) continue;
-          // A listing that is older than one that was handed out is never served again.
-          const entry = { listing, ...start, ...this.#ages.end(start) };
-          const known = this.current(user);
-          this.#cached.set(user, load.cacheable ? entry : undefined);
-          for (const listener of this.#listeners) listener(user, listing);
-          const mayShowMore = load.cacheable && this.#invalidated.delete(user);
-          // Not where none was known: a listing that is never cached would be news each time.
-          if (mayShowMore || (known !== undefined && listing.showsMoreThan(known))) {
-            this.#tellNews(user);
-          }
-          return listing;
-        }
-      } finally {
-        this.#loads.delete(user);
-      }
-    };
-    // The read begins later, so that the load is registered before it can end.
-    const load: Load = {
-      listing: Promise.resolve().then(read),
-      changes,
-      cacheable: true,
+    const load = new ListingLoad({
       ...start,
-    };
+      ask: version && (() => version(user)),
+      list: () => this.#list(userPrefix(user)),
+      complete: (listed) => this.#superseded.without(user, listed),
+      onEnd: (listing, versions) => {
+        // A listing that is older than one that was handed out is never served again.
+        const entry = { listing, ...start, ...this.#ages.end(start), versions };
+        const known = this.current(user);
+        this.#cached.set(user, load.cacheable ? entry : undefined);
+        for (const listener of this.#listeners) listener(user, listing);
+        const mayShowMore = load.cacheable && this.#invalidated.delete(user);
+        // Not where none was known: a listing that is never cached would be news each time.
+        if (mayShowMore || (known !== undefined && listing.showsMoreThan(known))) {
+          this.#tellNews(user);
+        }
+      },
+      onSettled: () => this.#loads.delete(user),
+    });
     this.#loads.set(user, load);
     return load.listing;
   }

@@ -3,6 +3,7 @@ import { Slices } from "../storage/slices.ts";
 import { bytesIn, type ClientEntry, type Entry, type EntryReader, linesIn } from "./entries.ts";
 import type { Listing } from "./listing.ts";
 import { type ListingCache, MAX_LISTS } from "./listing-cache.ts";
+import type { Asked } from "./listing-load.ts";
 import type { Fingerprint } from "./names.ts";
 import { ObjectDamaged, ObjectUnfindable } from "./object-cache.ts";
 import type { AccessCheck } from "./policy.ts";
@@ -32,6 +33,8 @@ export interface Reading {
 
 export interface ReadOptions {
   readonly check: AccessCheck;
+  /** What the cluster said of the log when the request came; absent where listings go by their age. */
+  readonly asked?: Asked | undefined;
   /** Memory for what is read ahead, where readers share it. */
   readonly budget?: MemoryBudget;
 }
@@ -138,7 +141,9 @@ class ReadSession implements Reading {
   }
 
   async open(): Promise<Reading> {
-    let listing = this.#listings.recent(this.#user) ?? (await this.#listings.get(this.#user));
+    const { asked } = this.#options;
+    let listing =
+      this.#listings.recent(this.#user, asked) ?? (await this.#listings.get(this.#user, asked));
     for (let lists = 0; ; ) {
       const check = this.#options.check(listing);
       if (check !== undefined) await check;
@@ -226,7 +231,7 @@ class ReadSession implements Reading {
    * segment. If this process has packed it, the cached listing does; otherwise a fresh one.
    */
   async #listAgain(fresh: boolean): Promise<void> {
-    const cached = await this.#listings.get(this.#user);
+    const cached = await this.#listings.get(this.#user, this.#options.asked);
     const useCached = !fresh && cached !== this.#listing;
     const listing = useCached ? cached : await this.#listings.fresh(this.#user);
     await this.#options.check(listing);

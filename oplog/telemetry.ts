@@ -11,7 +11,8 @@ export type CounterName =
   | "signatures"
   | "refusals"
   | "stalled"
-  | "waits";
+  | "waits"
+  | "announcements";
 
 /** What is kept elsewhere as a number, and read when the metrics are collected. */
 export type ObservedName =
@@ -23,6 +24,8 @@ export type ObservedName =
   | "journal_bytes"
   | "requests_running"
   | "waiting"
+  | "cluster_reached"
+  | "cluster_missing"
   | "buffered_bytes"
   | "log_lines_lost";
 

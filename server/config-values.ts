@@ -138,6 +138,22 @@ export const retention = v.pipe(
   v.check((time) => time <= 86_400_000, "must be a time of at most 24h, such as 15m, or 0"),
 );
 
+const clusterRule =
+  "must be none or an address such as redis://127.0.0.1:6379 or rediss://cache.example";
+
+/** The address of Redis; `undefined` for none. */
+export const cluster = v.pipe(
+  v.string(),
+  v.check((text) => text === "none" || isCluster(text), clusterRule),
+  v.transform((text) => (text === "none" ? undefined : text)),
+);
+
+function isCluster(text: string): boolean {
+  if (!/^rediss?:\/\/[^\s#]+$/.test(text) || !URL.canParse(text)) return false;
+  const { hostname, pathname } = new URL(text);
+  return hostname !== "" && /^\/?\d*$/.test(pathname);
+}
+
 /** A limit that 0 turns off. */
 export const count = whole("must be a whole number of at least 0; 0 sets no limit", 0);
 

@@ -43,6 +43,16 @@ export const Settings = v.object({
     ),
     "30s",
   ),
+  CLUSTER: v.optional(
+    v.pipe(
+      kind.cluster,
+      v.description(
+        "the Redis or Valkey through which all servers on one storage learn at once what each of " +
+          "them stores, and share limits: redis://host:6379; none is for one server",
+      ),
+    ),
+    "none",
+  ),
   LISTING_CACHE_RUNS: v.optional(
     v.pipe(
       kind.whole("must be a whole number of at least 1", 1),
@@ -247,6 +257,14 @@ const Checked = v.pipe(
       "must be at least twice MAX_BODY",
     ),
     ["MAX_BUFFERED"],
+  ),
+  v.forward(
+    v.partialCheck(
+      [["CLUSTER"], ["STORAGE"]],
+      ({ CLUSTER, STORAGE }) => CLUSTER === undefined || !STORAGE.startsWith("memory:"),
+      "needs a STORAGE that the servers share: a folder or a bucket",
+    ),
+    ["CLUSTER"],
   ),
 );
 

@@ -1,5 +1,6 @@
 /** The server without a listener: routes requests, and turns replies and errors into responses. */
 import type { ServerRequest } from "srvx";
+import type { Cluster } from "../cluster/cluster.ts";
 import { MAX_BODY, SYNC_PATH } from "../protocol/limits.ts";
 import { PROBLEMS } from "../protocol/problems.ts";
 import { type Cors, corsFor } from "./http/cors.ts";
@@ -9,7 +10,8 @@ import { json, type Reply, type ResponseClass } from "./http/response.ts";
 import { get, type Methods, Routes } from "./http/routes.ts";
 import { pageRoutes } from "./http/static.ts";
 import { checkTarget, pathOf } from "./http/target.ts";
-import { type Wiring, type WiringOptions, wire } from "./wiring.ts";
+import type { WiringOptions } from "./service-wiring.ts";
+import { type Wiring, wire } from "./wiring.ts";
 
 /** Answers requests, on any runtime that has `Request` and `Response`. */
 export interface Handler {
@@ -37,12 +39,15 @@ export interface HandlerOptions extends WiringOptions {
  * closes. Throws `InvalidAllowList` where the file that `USERS` names is wrong.
  */
 export function createHandler(options: HandlerOptions): Handler {
-  const { config, logger, now = () => performance.now(), time = Date.now } = options;
+  const { config, cluster, logger, now = () => performance.now(), time = Date.now } = options;
   const { Response: Answer = Response } = options;
   const wiring = wire(options);
   const { running, metrics, compaction, waiters } = wiring;
   const cors = corsFor(config.CORS_ORIGIN);
-  const routes = new Routes(routesOf(wiring, cors), config.DEMO === "on" ? pageRoutes() : {});
+  const routes = new Routes(
+    routesOf(wiring, cors, cluster),
+    config.DEMO === "on" ? pageRoutes() : {},
+  );
   let stopped = false;
 
   async function fetch(request: ServerRequest): Promise<Response> {
@@ -101,6 +106,7 @@ export function createHandler(options: HandlerOptions): Handler {
 function routesOf(
   { endpoint, readiness, metrics }: Wiring,
   cors: Cors,
+  cluster: Cluster | undefined,
 ): Readonly<Record<string, Methods>> {
   return {
     [SYNC_PATH]: cors.withPreflight({
@@ -110,7 +116,8 @@ function routesOf(
     "/health": get(() => json({ status: "ok" })),
     "/ready": get(async () => {
       await readiness.check();
-      return json({ status: "ready" });
+      if (cluster === undefined) return json({ status: "ready" });
+      return json({ status: "ready", cluster: cluster.isJoined ? "reached" : "lost" });
     }),
     "/metrics": {
       GET: async () => {

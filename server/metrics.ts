@@ -44,6 +44,23 @@ const METRICS: Readonly<Record<CounterName | ObservedName, Metric>> = {
     label: "end",
     values: ["news", "ended", "gone", "stopped", "refused", "full"],
   },
+  cluster_reached: {
+    type: "gauge",
+    name: "sync_cluster_reached",
+    help: "1 while CLUSTER is reached; 0 otherwise, and where it is not set.",
+  },
+  cluster_missing: {
+    type: "gauge",
+    name: "sync_cluster_missing",
+    help: "Other servers that are expected and silent: meanwhile listings go by LISTING_TTL.",
+  },
+  announcements: {
+    type: "counter",
+    name: "sync_announcements_total",
+    help: "Changes announced to the other servers, or missed because CLUSTER was not reached.",
+    label: "result",
+    values: ["sent", "missed"],
+  },
   buffered_bytes: {
     type: "gauge",
     name: "sync_buffered_bytes",
@@ -116,7 +133,7 @@ const METRICS: Readonly<Record<CounterName | ObservedName, Metric>> = {
     name: "sync_listing_cache_total",
     help: "What the listing cache did.",
     label: "event",
-    values: ["hit", "load", "drop"],
+    values: ["hit", "load", "drop", "announced"],
   },
   object_cache: {
     type: "counter",

@@ -1,57 +1,23 @@
 /** Builds the objects of the server from the settings, bottom-up. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { AnomalyMonitor } from "../oplog/anomalies.ts";
-import { Appender } from "../oplog/appender.ts";
-import {
-  CompactionScheduler,
-  type CompactionSchedulerOptions,
-} from "../oplog/compaction/scheduler.ts";
-import { TIMING } from "../oplog/compaction/timing.ts";
-import { DamagedObjects } from "../oplog/damaged-objects.ts";
-import { EntryReader } from "../oplog/entries.ts";
-import { ListingCache } from "../oplog/listing-cache.ts";
-import { isFingerprint } from "../oplog/names.ts";
-import { ObjectCache } from "../oplog/object-cache.ts";
-import { Reader } from "../oplog/reader.ts";
+import type { CompactionScheduler } from "../oplog/compaction/scheduler.ts";
 import type { Telemetry } from "../oplog/telemetry.ts";
-import type { Driver } from "../storage/driver.ts";
 import { InstrumentedDriver } from "../storage/instrumented.ts";
-import { Access } from "../sync/access.ts";
-import { AddressLimiter } from "../sync/address-limiter.ts";
-import { Erasures } from "../sync/erasure.ts";
 import { PublicKeyCache } from "../sync/public-key.ts";
-import { mostClients, mostRuns, Quota } from "../sync/quota.ts";
-import { RateLimiter } from "../sync/rate-limiter.ts";
+import { mostClients } from "../sync/quota.ts";
 import { RequestParser } from "../sync/request.ts";
-import { SyncService } from "../sync/service.ts";
 import { SignatureVerifier } from "../sync/signature-verifier.ts";
-import { Strangers } from "../sync/strangers.ts";
-import { Waiters } from "../sync/waiters.ts";
-import { AllowListFile } from "./allow-list-file.ts";
-import type { Config } from "./config.ts";
+import type { Waiters } from "../sync/waiters.ts";
 import { BodyReader } from "./http/body-reader.ts";
 import { ClientAddresses } from "./http/client-address.ts";
 import { ConcurrencyLimiter } from "./http/concurrency-limiter.ts";
-import { maxConnections } from "./http/connections.ts";
 import { Deliveries } from "./http/deliveries.ts";
 import { Readiness } from "./http/health.ts";
 import { RequestSignatures } from "./http/signature.ts";
 import { SyncEndpoint } from "./http/sync.ts";
 import { Waits } from "./http/waits.ts";
-import type { Logger } from "./logger.ts";
 import { Metrics } from "./metrics.ts";
-
-export interface WiringOptions {
-  readonly config: Config;
-  readonly driver: Driver;
-  readonly logger: Logger;
-  /** Milliseconds of a clock that never goes back. */
-  readonly now?: () => number;
-  /** Milliseconds of Unix time. */
-  readonly time?: () => number;
-  /** What is packed and when; the defaults of compaction otherwise. */
-  readonly compaction?: Pick<CompactionSchedulerOptions, "limits" | "timing">;
-}
+import { type WiringOptions, wireService } from "./service-wiring.ts";
 
 /** The parts that answer requests, and those that work in the background. */
 export interface Wiring {
@@ -68,159 +34,14 @@ export interface Wiring {
   readonly running: { count: number };
 }
 
-/** How often a waiting reader looks again at least, with the shortest `LISTING_TTL`. */
-const LOOK_EVERY_MS = 1000;
-
 /** How long compaction waits for a moment without requests each time it lets them go first. */
 const YIELD_MS = 50;
 
 const REQUEST_KINDS = ["list", "get", "put", "delete"] as const;
 
-/** The log and the service, without HTTP. */
-export interface ServiceWiring {
-  readonly service: SyncService;
-  /** Absent where the rate limit is turned off. */
-  readonly strangers: Strangers | undefined;
-  /** Woken by what this process stores; `wake` is for what it learns of otherwise. */
-  readonly waiters: Waiters;
-  /** Absent where compaction is turned off. */
-  readonly compaction: CompactionScheduler | undefined;
-}
-
-export interface ServiceWiringOptions extends WiringOptions {
-  readonly telemetry: Telemetry;
-  /** Waited for by compaction, so that requests go first. */
-  readonly pause: () => Promise<void>;
-}
-
-/** Throws `InvalidAllowList` where the file that `USERS` names is wrong. */
-export function wireService(options: ServiceWiringOptions): ServiceWiring {
-  const { config, driver, logger, telemetry, pause } = options;
-  const { now = () => performance.now(), time = Date.now } = options;
-
-  // The log
-  const anomalies = new AnomalyMonitor({
-    onFound: (user, found) => logger.error("a log is irregular", { user, ...found }),
-    telemetry,
-  });
-  const listings = new ListingCache({
-    driver,
-    ttl: config.LISTING_TTL,
-    maxRuns: config.LISTING_CACHE_RUNS,
-    now,
-    time,
-    damaged: new DamagedObjects({
-      now,
-      onFound: (user, error) => logger.error("an object is damaged", { user, error }),
-      telemetry,
-    }),
-    telemetry,
-  });
-  listings.onLoad(anomalies.inspect);
-  const waiters = new Waiters({
-    // Each holds a connection: half of them are left for other requests.
-    max: Math.min(config.MAX_WAITING, Math.floor(maxConnections() / 2)),
-    lookEvery:
-      driver.listsCheaply === true
-        ? Math.max(config.LISTING_TTL, LOOK_EVERY_MS)
-        : Number.POSITIVE_INFINITY,
-    now,
-  });
-  listings.onNews((user) => waiters.wake(user));
-  telemetry.observe("waiting", () => waiters.count);
-  const objects = new ObjectCache({ driver, maxBytes: config.OBJECT_CACHE_BYTES, telemetry });
-  const onForks = anomalies.reportForks;
-  const entries = new EntryReader({
-    read: (name) => objects.cached(name) ?? objects.get(name),
-    onForks,
-    onDamaged: (user, error) => listings.damaged(user, error),
-  });
-  const reader = new Reader({ listings, entries, telemetry });
-  const erasures = new Erasures({
-    driver,
-    listings,
-    objects,
-    time,
-    telemetry,
-    onErased: (user) => waiters.wake(user),
-    onFailure: (user, error) => logger.error("an erased user is not swept yet", { user, error }),
-  });
-  const compaction =
-    config.COMPACTION === "off"
-      ? undefined
-      : new CompactionScheduler({
-          driver,
-          listings,
-          objects,
-          onForks,
-          now,
-          telemetry,
-          settle: (user) => erasures.settleAfresh(user),
-          pause,
-          onError: (user, error) => logger.error("a compaction failed", { user, error }),
-          timing: {
-            deleteDelay: Math.max(TIMING.deleteDelay, config.PACKED_RETENTION),
-          },
-          ...options.compaction,
-        });
-  if (compaction !== undefined) {
-    listings.onLoad((user, listing) => compaction.loaded(user, listing));
-    driver.onCrowded?.((partitions) => compaction.crowded(partitions.filter(isFingerprint)));
-  }
-  const appender = new Appender({
-    listings,
-    objects,
-    entries,
-    onAppended: (user) => compaction?.appended(user),
-    onFull: (user) => compaction?.full(user),
-    telemetry,
-  });
-
-  // The service
-  const limiter =
-    config.RATE_LIMIT > 0
-      ? new RateLimiter({ rate: config.RATE_LIMIT, burst: config.RATE_BURST, now, telemetry })
-      : undefined;
-  const perHour = config.NEW_USERS_PER_HOUR;
-  const newUsers =
-    perHour > 0 ? new AddressLimiter({ rate: perHour / 3600, burst: perHour, now }) : undefined;
-  const strangers = config.RATE_LIMIT > 0 ? new Strangers(now) : undefined;
-  const allowList =
-    config.USERS === "open"
-      ? undefined
-      : new AllowListFile({
-          path: config.USERS,
-          now,
-          onFault: (error) => logger.error("the last good list of users holds", { error }),
-          // Readers who are no longer on it need not wait to learn it.
-          onRead: (users) => {
-            for (const user of waiters.users) if (!users.has(user)) waiters.wake(user);
-          },
-        });
-  const service = new SyncService({
-    appender,
-    reader,
-    access: new Access({ driver, listings, erasures, telemetry }),
-    erasures,
-    quota: new Quota({
-      bytes: config.QUOTA_BYTES,
-      clients: config.QUOTA_CLIENTS,
-      runs: mostRuns(config.LISTING_CACHE_RUNS),
-      unsigned: config.SIGNATURES === "optional",
-    }),
-    signaturesRequired: config.SIGNATURES === "required",
-    allowList,
-    limiter,
-    newUsers,
-    strangers,
-    listings,
-  });
-  return { service, strangers, waiters, compaction };
-}
-
 /** Throws as `wireService` does. */
 export function wire(options: WiringOptions): Wiring {
-  const { config, logger } = options;
+  const { config, cluster, logger } = options;
   const { now = () => performance.now(), time = Date.now } = options;
   const telemetry = new Metrics();
   const running = { count: 0 };
@@ -282,6 +103,10 @@ export function wire(options: WiringOptions): Wiring {
   );
 
   observeStorage(driver, telemetry);
+  if (cluster !== undefined) {
+    telemetry.observe("cluster_reached", () => (cluster.isJoined ? 1 : 0));
+    telemetry.observe("cluster_missing", () => cluster.missing);
+  }
   telemetry.observe("requests_running", () => running.count);
   telemetry.observe("buffered_bytes", () => limiter.bytes);
   telemetry.observe("log_lines_lost", logger.lostLines);

@@ -1,5 +1,6 @@
 /** Access to a user: signed requests only once one was signed, and none once the user was erased. */
 
+import type { Announcer } from "../oplog/announcer.ts";
 import type { Listing } from "../oplog/listing.ts";
 import type { ListingCache } from "../oplog/listing-cache.ts";
 import { type Fingerprint, formatMarker } from "../oplog/names.ts";
@@ -35,14 +36,16 @@ export class UserErased extends Error {
 export interface AccessRequest {
   readonly user: Fingerprint;
   readonly signed: boolean;
-  /** May throw to refuse a request that would lock. */
-  beforeLock(listing: Listing): void;
+  /** May throw, or reject, to refuse a request that would lock. */
+  beforeLock(listing: Listing): Promise<void> | undefined;
 }
 
 export interface AccessOptions {
   readonly driver: Driver;
   readonly listings: ListingCache;
   readonly erasures: Erasures;
+  /** Absent for a lone server. */
+  readonly announcer?: Announcer | undefined;
   readonly telemetry: Telemetry;
 }
 
@@ -74,8 +77,9 @@ export class Access {
     } else if (signed) {
       const running = this.#locks.get(user);
       if (running !== undefined) return running;
-      request.beforeLock(listing);
-      const lock = this.#lock(user).finally(() => this.#locks.delete(user));
+      const before = request.beforeLock(listing);
+      const locking = before === undefined ? this.#lock(user) : before.then(() => this.#lock(user));
+      const lock = locking.finally(() => this.#locks.delete(user));
       this.#locks.set(user, lock);
       return lock;
     }
@@ -93,9 +97,10 @@ export class Access {
   }
 
   async #lock(user: Fingerprint): Promise<void> {
-    const { driver, listings, telemetry } = this.#options;
+    const { driver, listings, announcer, telemetry } = this.#options;
     await driver.put(formatMarker({ kind: "signed", user }), new Uint8Array());
     listings.markSigned(user);
+    await announcer?.changed(user);
     telemetry.count("users", "locked");
     // An erasure that was under way may have listed too early for the marker.
     await this.afterAppend(user);

@@ -1,3 +1,4 @@
+import type { SharedBucket } from "../cluster/cluster.ts";
 import { NO_TELEMETRY } from "../oplog/telemetry.ts";
 import { BYTES_PER_TOKEN, RateLimiter } from "./rate-limiter.ts";
 
@@ -37,6 +38,15 @@ export class AddressLimiter {
   /** Takes tokens, whether they are left or not. */
   charge(address: string, tokens: number): void {
     for (const [step, name] of this.#buckets(address)) step.charge(name, tokens * BYTES_PER_TOKEN);
+  }
+
+  /** The same buckets, for servers that count together. */
+  sharedBuckets(address: string): SharedBucket[] {
+    return this.#buckets(address).map(([{ rate, burst }, name], i) => ({
+      name: `address:${i}:${name}`,
+      rate,
+      burst,
+    }));
   }
 
   /** The limiters that an address counts in, and its name in each. An IPv4 address stands alone. */

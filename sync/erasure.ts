@@ -1,6 +1,8 @@
+import type { Announcer } from "../oplog/announcer.ts";
 import { KeyedQueue } from "../oplog/keyed-queue.ts";
 import type { Listing } from "../oplog/listing.ts";
 import type { ListingCache } from "../oplog/listing-cache.ts";
+import type { Asked } from "../oplog/listing-load.ts";
 import {
   type Fingerprint,
   formatMarker,
@@ -20,6 +22,8 @@ export interface ErasuresOptions {
   readonly driver: Driver;
   readonly listings: ListingCache;
   readonly objects: ObjectCache;
+  /** Absent for a lone server. */
+  readonly announcer?: Announcer | undefined;
   /** Milliseconds of Unix time. */
   readonly time: () => number;
   readonly telemetry: Telemetry;
@@ -59,8 +63,8 @@ export class Erasures {
   }
 
   /** Whether anything is stored of a user, even only a tombstone. */
-  async hasStored(user: Fingerprint): Promise<boolean> {
-    return !(await this.#options.listings.get(user)).isEmpty;
+  async hasStored(user: Fingerprint, asked?: Asked): Promise<boolean> {
+    return !(await this.#options.listings.get(user, asked)).isEmpty;
   }
 
   /**
@@ -139,6 +143,7 @@ export class Erasures {
       await this.#makeRoom(user, () => put(true));
     });
     this.#known.set(user, at);
+    await this.#options.announcer?.changed(user);
     telemetry.count("users", "erased");
     this.#options.onErased?.(user);
   }

@@ -1,4 +1,5 @@
-import { sizeInRuns } from "../oplog/cached-listings.ts";
+import type { Room } from "../cluster/cluster.ts";
+import { RUNS_PER_CLIENT, sizeInRuns } from "../oplog/cached-listings.ts";
 import type { Footprint, Listing } from "../oplog/listing.ts";
 import type { Fingerprint } from "../oplog/names.ts";
 import type { Addition, Reservation } from "../oplog/policy.ts";
@@ -64,6 +65,13 @@ export function mostRuns(cacheRuns: number): number {
   return Math.max(LEAST_RUNS, cacheRuns);
 }
 
+/**
+ * What all servers together are not expected to have under way in one log: four times the default of
+ * `MAX_BUFFERED`, a thousand clients, and as many runs as any user may have. With more room than that, an
+ * append need not ask the others.
+ */
+const PLENTY = { bytes: 512 * 1024 * 1024, clients: 1000, size: LEAST_RUNS };
+
 /** What one user is storing that no listing shows yet. */
 interface UnderWay {
   objects: number;
@@ -102,11 +110,63 @@ export class Quota {
     return new QuotaReservation(this.#underWay, underWay, addition);
   }
 
+  /** Whether there is so much room that servers need not ask each other. */
+  hasPlenty({ client, objects, ...addition }: Addition, listing: Listing): boolean {
+    const room = this.roomIn(listing);
+    return (
+      room.bytes - countedBytes({ objects, bytes: addition.bytes }) >= PLENTY.bytes &&
+      (listing.clients.has(client) || room.clients >= PLENTY.clients) &&
+      room.size - objects >= PLENTY.size
+    );
+  }
+
+  /** What a log has room for beside what is listed. */
+  roomIn(listing: Listing): Room {
+    const { runs = Number.POSITIVE_INFINITY } = this.#options;
+    const [bytes, clients] = this.#limits(listing);
+    return {
+      bytes: bytes > 0 ? bytes - countedBytes(listing.footprint) : Number.POSITIVE_INFINITY,
+      clients: clients > 0 ? clients - listing.clients.size : Number.POSITIVE_INFINITY,
+      size: runs - sizeInRuns(listing.clients.size, listing.runs),
+      runsPerClient: RUNS_PER_CLIENT,
+    };
+  }
+
+  /** The refusal of what there is no room for, beside what others are storing. */
+  exceeded(
+    setting: "bytes" | "clients" | "size",
+    listing: Listing,
+    others: Footprint & { readonly clients: number },
+  ): QuotaExceeded {
+    const { runs = Number.POSITIVE_INFINITY } = this.#options;
+    const [bytes, clients] = this.#limits(listing);
+    const all = listing.clients.size + others.clients;
+    if (setting === "bytes") {
+      return new QuotaExceeded(
+        "QUOTA_BYTES",
+        bytes,
+        countedBytes(listing.footprint) + others.bytes,
+      );
+    }
+    if (setting === "clients") return new QuotaExceeded("QUOTA_CLIENTS", clients, all);
+    return new QuotaExceeded(
+      "LISTING_CACHE_RUNS",
+      runs,
+      sizeInRuns(all, listing.runs + others.objects),
+    );
+  }
+
+  /** How many bytes and clients a user may have. */
+  #limits(listing: Listing): [bytes: number, clients: number] {
+    const { unsigned = false, bytes, clients } = this.#options;
+    const times = unsigned && listing.signed ? 2 : 1;
+    return [times * bytes, times * clients];
+  }
+
   #refusal(addition: Addition, listing: Listing, underWay: UnderWay): QuotaExceeded | undefined {
     const { client, objects } = addition;
-    const { unsigned = false, runs = Number.POSITIVE_INFINITY } = this.#options;
-    const times = unsigned && listing.signed ? 2 : 1;
-    const [maxBytes, maxClients] = [times * this.#options.bytes, times * this.#options.clients];
+    const { runs = Number.POSITIVE_INFINITY } = this.#options;
+    const [maxBytes, maxClients] = this.#limits(listing);
     const used = maxBytes > 0 ? countedBytes(listing.footprint) + underWay.bytes : 0;
     if (maxBytes > 0 && used + countedBytes(addition) > maxBytes) {
       return new QuotaExceeded("QUOTA_BYTES", maxBytes, used);
@@ -167,6 +227,6 @@ class QuotaReservation implements Reservation {
 }
 
 /** What objects count with. */
-function countedBytes({ objects, bytes }: Footprint): number {
+export function countedBytes({ objects, bytes }: Footprint): number {
   return bytes + objects * BYTES_PER_OBJECT;
 }

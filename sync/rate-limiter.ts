@@ -64,6 +64,17 @@ export class NewUsersLimited extends Error {
   }
 }
 
+/** Limits what users send and take, on this server or on all of them. */
+export interface UserLimiter {
+  readonly policy: RateLimiter["policy"];
+  /** Admits a request with a body of `bytes` and charges for it, or refuses it at no charge. */
+  admit(name: string, bytes: number): Verdict | Promise<Verdict>;
+  /** The state of a bucket now. */
+  status(name: string): RateStatus;
+  /** Charges an admitted request for `bytes` about to be sent; negative bytes are a refund. */
+  charge(name: string, bytes: number): void;
+}
+
 interface Bucket {
   /** Below zero after a request that cost more than was left. */
   tokens: number;
@@ -81,7 +92,7 @@ const EVICTION_TRIES = 8;
  * MiB moved. It is admitted while a whole token is left, whatever it turns out to cost: the debt is
  * paid back before the next.
  */
-export class RateLimiter {
+export class RateLimiter implements UserLimiter {
   /** The whole tokens that a full bucket holds, and the seconds in which an empty one fills up. */
   readonly policy: { readonly quota: number; readonly window: number };
   readonly #options: RateLimiterOptions;
@@ -96,14 +107,34 @@ export class RateLimiter {
     this.#buckets = lruOf(this.#maxBuckets);
   }
 
+  /** Tokens a bucket gains in a second. */
+  get rate(): number {
+    return this.#options.rate;
+  }
+
+  /** Tokens a full bucket holds. */
+  get burst(): number {
+    return this.#options.burst;
+  }
+
   /** Admits a request with a body of `bytes` and charges for it, or refuses it at no charge. */
   admit(name: string, bytes: number): Verdict {
-    const { rate, burst } = this.#options;
     const bucket = this.#bucket(name);
     const admitted = bucket !== undefined && bucket.tokens >= 1;
     if (admitted) bucket.tokens -= 1 + bytes / BYTES_PER_TOKEN;
-    else this.#options.telemetry.count("rate_limited");
-    const tokens = bucket?.tokens ?? 0;
+    return this.#verdict(admitted, bucket?.tokens ?? 0);
+  }
+
+  /** Takes over what a bucket shared with other servers has, and what was decided by it. */
+  follow(name: string, tokens: number, admitted: boolean): Verdict {
+    const bucket = this.#bucket(name);
+    if (bucket !== undefined) bucket.tokens = tokens;
+    return this.#verdict(admitted, tokens);
+  }
+
+  #verdict(admitted: boolean, tokens: number): Verdict {
+    const { rate, burst } = this.#options;
+    if (!admitted) this.#options.telemetry.count("rate_limited");
     return {
       admitted,
       remaining: Math.max(0, Math.floor(tokens)),

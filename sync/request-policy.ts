@@ -1,23 +1,27 @@
 /** What one request may do: what the log asks of the service while it appends and reads. */
 import type { Listing } from "../oplog/listing.ts";
+import type { Asked } from "../oplog/listing-load.ts";
 import type { Fingerprint } from "../oplog/names.ts";
-import type { Addition, AppendPolicy, Reservation } from "../oplog/policy.ts";
+import type { Addition, AppendPolicy, Reservation, RoomClaim } from "../oplog/policy.ts";
 import type { MemoryBudget } from "../oplog/prefetch.ts";
 import type { ReadOptions } from "../oplog/reader.ts";
 import type { Access, AccessRequest } from "./access.ts";
-import type { AddressLimiter } from "./address-limiter.ts";
+import type { NewUsers } from "./new-users.ts";
 import type { Quota } from "./quota.ts";
-import { NewUsersLimited, type RateLimiter, type RateStatus } from "./rate-limiter.ts";
+import type { QuotaClaims } from "./quota-claims.ts";
+import type { NewUsersLimited, RateStatus, UserLimiter } from "./rate-limiter.ts";
 import type { Strangers } from "./strangers.ts";
 
 /** What a policy decides by. */
 export interface PolicyParts {
   readonly access: Access;
   readonly quota: Quota;
+  /** Absent for a lone server. */
+  readonly claims: QuotaClaims | undefined;
   /** Limits the requests and bytes of each user. Absent where the limit is turned off. */
-  readonly limiter: RateLimiter | undefined;
+  readonly limiter: UserLimiter | undefined;
   /** Limits new users by network address. Absent where the limit is turned off. */
-  readonly newUsers: AddressLimiter | undefined;
+  readonly newUsers: NewUsers | undefined;
   /** Absent where the limit is turned off. */
   readonly strangers: Strangers | undefined;
 }
@@ -37,25 +41,35 @@ export interface RequestContext {
 /** A listed object costs as much as this many bytes: a page of a list costs about a token. */
 const BYTES_PER_LISTED_OBJECT = 1024;
 
-/** The policy of a request that was admitted. A class, so that a request makes no closures. */
-export class RequestPolicy implements AppendPolicy, ReadOptions, AccessRequest {
-  readonly user: Fingerprint;
-  readonly signed: boolean;
-  readonly budget: MemoryBudget;
+/** How a request was admitted. */
+export interface Admission {
   /** The bucket of the rate limiter that the request is charged to. */
   readonly bucket: string;
   /** What is left in it; absent where there is no limit. */
   readonly rate: RateStatus | undefined;
+  /** What the cluster said of the log when the request came; absent where listings go by their age. */
+  readonly asked: Asked | undefined;
+}
+
+/** The policy of a request that was admitted. A class, so that a request makes no closures. */
+export class RequestPolicy implements AppendPolicy, ReadOptions, AccessRequest, Admission {
+  readonly user: Fingerprint;
+  readonly signed: boolean;
+  readonly budget: MemoryBudget;
+  readonly bucket: string;
+  readonly rate: RateStatus | undefined;
+  asked: Asked | undefined;
   readonly #parts: PolicyParts;
   readonly #address: string;
   #isCounted = false;
+  /** Whether the user was counted as a new one. */
+  #isCountedAsNew = false;
 
   constructor(
     parts: PolicyParts,
     user: Fingerprint,
     { address, signed, budget }: RequestContext,
-    bucket: string,
-    rate: RateStatus | undefined,
+    { bucket, rate, asked }: Admission,
   ) {
     this.#parts = parts;
     this.user = user;
@@ -63,6 +77,7 @@ export class RequestPolicy implements AppendPolicy, ReadOptions, AccessRequest {
     this.budget = budget;
     this.bucket = bucket;
     this.rate = rate;
+    this.asked = asked;
     this.#address = address;
   }
 
@@ -74,10 +89,9 @@ export class RequestPolicy implements AppendPolicy, ReadOptions, AccessRequest {
   }
 
   /** The lock is stored, so it makes a user with nothing stored yet a new one. */
-  beforeLock(listing: Listing): void {
-    if (listing.clients.size > 0 || this.#parts.quota.isAppending(this.user)) return;
-    const refusal = this.countNewUser();
-    if (refusal !== undefined) throw refusal;
+  beforeLock(listing: Listing): Promise<void> | undefined {
+    if (listing.clients.size > 0 || this.#parts.quota.isAppending(this.user)) return undefined;
+    return throwRefusal(this.countNewUser());
   }
 
   /** A refused append pays for the objects that the server listed for it. */
@@ -87,22 +101,54 @@ export class RequestPolicy implements AppendPolicy, ReadOptions, AccessRequest {
 
   /** Reserves quota for an addition, and counts its user if it is the first one stored. */
   reserve(addition: Addition, listing: Listing): Reservation | Error {
-    const { quota } = this.#parts;
-    const isNew = listing.clients.size === 0 && !listing.signed && !quota.isAppending(this.user);
-    const reservation = quota.reserve(addition, listing);
+    const isNew = this.#isNew(listing);
+    const reservation = this.#parts.quota.reserve(addition, listing);
     if (reservation instanceof Error || !isNew) return reservation;
-    const refusal = this.countNewUser();
+    const refusal = this.#parts.newUsers?.count(this.#address);
     if (refusal === undefined) return reservation;
     reservation.end();
     return refusal;
   }
 
-  /** Counts a new user of the network address, or returns why there may be none. */
-  countNewUser(): NewUsersLimited | undefined {
-    const { newUsers } = this.#parts;
-    const wait = newUsers?.retryAfter(this.#address) ?? 0;
-    if (wait > 0) return new NewUsersLimited(wait);
-    newUsers?.charge(this.#address, 1);
-    return undefined;
+  /** Counts the user on all servers if it is the first one stored, and claims quota for an addition. */
+  claim(
+    addition: Addition,
+    listing: Listing,
+  ): Promise<RoomClaim | Error | "outdated" | undefined> | undefined {
+    const { newUsers, claims } = this.#parts;
+    const counting = this.#isNew(listing) ? newUsers?.countShared(this.#address) : undefined;
+    if (counting === undefined) return claims?.claim(addition, listing);
+    return this.#claimAsNew(counting, addition, listing);
   }
+
+  async #claimAsNew(
+    counting: Promise<NewUsersLimited | undefined>,
+    addition: Addition,
+    listing: Listing,
+  ): Promise<RoomClaim | Error | "outdated" | undefined> {
+    const refusal = await counting;
+    if (refusal !== undefined) return refusal;
+    this.#isCountedAsNew = true;
+    return this.#parts.claims?.claim(addition, listing);
+  }
+
+  /** Counts a new user of the network address, or returns why there may be none. */
+  countNewUser(): NewUsersLimited | undefined | Promise<NewUsersLimited | undefined> {
+    const { newUsers } = this.#parts;
+    return newUsers?.countShared(this.#address) ?? newUsers?.count(this.#address);
+  }
+
+  #isNew(listing: Listing): boolean {
+    if (this.#isCountedAsNew || listing.clients.size > 0 || listing.signed) return false;
+    return !this.#parts.quota.isAppending(this.user);
+  }
+}
+
+/** Throws a refusal, or rejects with it. */
+function throwRefusal(
+  refusal: Error | undefined | Promise<Error | undefined>,
+): Promise<void> | undefined {
+  if (refusal instanceof Promise) return refusal.then((later) => throwRefusal(later));
+  if (refusal !== undefined) throw refusal;
+  return undefined;
 }

@@ -2,14 +2,17 @@
  * What a request means: who may make it, how much it may store, and then append and read, or erase.
  * Knows neither HTTP nor files.
  */
+import type { Announcer } from "../oplog/announcer.ts";
 import type { Appender } from "../oplog/appender.ts";
 import type { ListingCache } from "../oplog/listing-cache.ts";
+import type { Asked } from "../oplog/listing-load.ts";
 import type { Fingerprint } from "../oplog/names.ts";
 import type { Reader, Reading } from "../oplog/reader.ts";
+import { StorageUnavailable } from "../storage/driver.ts";
 import { SignatureRequired } from "./access.ts";
 import { type AllowList, UserNotAllowed } from "./allow-list.ts";
 import type { Erasures } from "./erasure.ts";
-import { RateLimited, type RateLimiter, type RateStatus } from "./rate-limiter.ts";
+import { RateLimited, type RateStatus, type UserLimiter, type Verdict } from "./rate-limiter.ts";
 import type { EraseRequest, SyncRequest } from "./request.ts";
 import { type PolicyParts, type RequestContext, RequestPolicy } from "./request-policy.ts";
 
@@ -24,6 +27,8 @@ export interface SyncServiceOptions extends PolicyParts {
   /** Absent where everybody may be a user. */
   readonly allowList: AllowList | undefined;
   readonly listings: ListingCache;
+  /** Absent for a lone server. */
+  readonly announcer: Announcer | undefined;
 }
 
 /** The operations to answer with. */
@@ -62,12 +67,14 @@ export class SyncService {
    * errors with the `code` of a problem, of which most have stored nothing; PROTOCOL.md says which.
    */
   async sync(request: SyncRequest, context: RequestContext): Promise<SyncResult> {
-    const { appender, reader, access, signaturesRequired } = this.#options;
+    const { appender, reader, access, announcer, signaturesRequired } = this.#options;
     const { user, client, append, versionVector } = request;
     const brought = append?.payloads.length ?? 0;
     const mustSign = signaturesRequired ? "this server requires a signature" : undefined;
-    const policy = this.#authorize(user, context, brought, mustSign);
+    const authorized = this.#authorize(user, context, brought, mustSign);
+    const policy = authorized instanceof Promise ? await authorized : authorized;
     if (append !== undefined) {
+      if (announcer?.isForgotten === true) throw new Forgotten();
       const { first, payloads } = append;
       try {
         await appender.append({ user, client, first, payloads }, policy);
@@ -75,6 +82,8 @@ export class SyncService {
         const settling = access.afterAppend(user);
         if (settling !== undefined) await settling;
       }
+      // Announcements have come meanwhile: a listing with all of them shows more than was asked for.
+      policy.asked = announcer?.known(user) ?? policy.asked;
     }
     const { rate, bucket } = policy;
     return this.#charged({ reading: await reader.read(user, versionVector, policy), rate, bucket });
@@ -91,14 +100,11 @@ export class SyncService {
   ): Promise<SyncResult> {
     const check = this.checkAllowed(user);
     if (check !== undefined) await check;
+    const { announcer } = this.#options;
+    const asked = announcer?.known(user) ?? (await announcer?.ask(user));
     const rate = this.rate(user, context.signed);
-    const policy = new RequestPolicy(
-      this.#options,
-      user,
-      context,
-      bucketOf(user, context.signed),
-      rate,
-    );
+    const bucket = bucketOf(user, context.signed);
+    const policy = new RequestPolicy(this.#options, user, context, { bucket, rate, asked });
     const reading = await this.#options.reader.read(user, versionVector, policy);
     return this.#charged({ reading, rate, bucket: policy.bucket });
   }
@@ -130,31 +136,38 @@ export class SyncService {
   /** Deletes all that is stored of a user but a tombstone. Throws as `sync` does. */
   async erase({ user }: EraseRequest, context: RequestContext): Promise<RateStatus | undefined> {
     const { erasures } = this.#options;
-    const policy = this.#authorize(user, context, 0, "a deletion must be signed");
+    const policy = await this.#authorize(user, context, 0, "a deletion must be signed");
     // The tombstone is stored, so it makes a user with nothing stored yet a new one.
-    if (!(await erasures.hasStored(user))) {
-      const refusal = policy.countNewUser();
+    if (!(await erasures.hasStored(user, policy.asked))) {
+      const refusal = await policy.countNewUser();
       if (refusal !== undefined) throw refusal;
     }
     await erasures.erase(user);
     return policy.rate;
   }
 
-  /** Charges a request to its user, and makes its policy. */
+  /** Charges a request to its user, and makes its policy; a promise only where others are asked. */
   #authorize(
     user: Fingerprint,
     context: RequestContext,
     operations: number,
     mustSign: string | undefined,
-  ): RequestPolicy {
-    const { limiter, strangers, listings } = this.#options;
+  ): RequestPolicy | Promise<RequestPolicy> {
+    const { limiter, strangers, listings, announcer } = this.#options;
     const { address, bytes, signed } = context;
     if (!signed && mustSign !== undefined) throw new SignatureRequired(user, mustSign);
     strangers?.beforeList(address, user, listings.current(user));
     // After the signature was verified.
     const bucket = bucketOf(user, signed);
-    const rate = limiter && charge(limiter, bucket, bytes + operations * BYTES_PER_OPERATION);
-    return new RequestPolicy(this.#options, user, context, bucket, rate);
+    // Both in one turn, so that they go to the cluster together.
+    const asking = announcer?.ask(user);
+    const verdict = limiter?.admit(bucket, bytes + operations * BYTES_PER_OPERATION);
+    const admitted = (decided: Verdict | undefined, asked: Asked | undefined) => {
+      const rate = limiter && decided && admittedRate(limiter, decided);
+      return new RequestPolicy(this.#options, user, context, { bucket, rate, asked });
+    };
+    if (asking === undefined && !(verdict instanceof Promise)) return admitted(verdict, undefined);
+    return Promise.all([verdict, asking]).then(([decided, asked]) => admitted(decided, asked));
   }
 }
 
@@ -167,10 +180,19 @@ function requireAllowed(user: Fingerprint, allowed: boolean): void {
   if (!allowed) throw new UserNotAllowed(user);
 }
 
-/** Charges for a request that has brought `bytes`. Throws `RateLimited`. */
-function charge(limiter: RateLimiter, bucket: string, bytes: number): RateStatus {
-  const { admitted, remaining, fullIn, retryAfter } = limiter.admit(bucket, bytes);
-  const rate = { ...limiter.policy, remaining, fullIn };
+/** Refused: what is stored here the other servers might never look for. */
+class Forgotten extends StorageUnavailable {
+  constructor() {
+    super("the other servers have not heard from this one for half a day", {
+      reason: "this server has lost the others",
+    });
+  }
+}
+
+/** What is left of the rate limit after a request. Throws `RateLimited`. */
+function admittedRate({ policy }: UserLimiter, verdict: Verdict): RateStatus {
+  const { admitted, remaining, fullIn, retryAfter } = verdict;
+  const rate = { ...policy, remaining, fullIn };
   if (!admitted) throw new RateLimited(retryAfter, rate);
   return rate;
 }

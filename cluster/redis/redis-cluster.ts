@@ -88,12 +88,10 @@ export class RedisCluster implements Cluster {
     return this.#members.isForgotten;
   }
 
-  /** Servers that are expected and silent. */
   get missing(): number {
     return this.#members.missing;
   }
 
-  /** Whether this server takes part. */
   get isJoined(): boolean {
     return this.#joinedBy === this.#connection.serial;
   }

@@ -1,4 +1,5 @@
 import { ObjectMissing, StorageFull } from "../../storage/driver.ts";
+import type { Announcer } from "../announcer.ts";
 import { segmentChecksums } from "../checksums.ts";
 import { type Entry, EntryReader, type ForkListener } from "../entries.ts";
 import type { ListingCache } from "../listing-cache.ts";
@@ -19,6 +20,8 @@ import {
 export interface PackerOptions {
   readonly listings: ListingCache;
   readonly objects: ObjectCache;
+  /** Absent for a lone server. */
+  readonly announcer?: Announcer | undefined;
   readonly onForks?: ForkListener | undefined;
   readonly limits: PackingLimits;
   /**
@@ -110,7 +113,7 @@ export class Packer {
   }
 
   async #packAll(user: Fingerprint, idle: boolean): Promise<Packed> {
-    const { limits, listings, pause, signal } = this.#options;
+    const { limits, listings, announcer, pause, signal } = this.#options;
     const listing = await listings.getStale(user);
     const fewest = idle ? FEWEST_OPERATIONS : fewestOperations(listing, limits);
     const all: Superseded[] = [];
@@ -137,6 +140,7 @@ export class Packer {
       }
       if (superseded.length > 0) {
         listings.applyCompaction(user, client, superseded, added);
+        await announcer?.packed(user, client, superseded, added);
       }
       if (signal.aborted || fromReserve) break;
     }

@@ -21,7 +21,10 @@ import { Semaphore } from "./semaphore.ts";
 import { type CompactionTiming, TIMING } from "./timing.ts";
 
 export interface CompactionSchedulerOptions
-  extends Pick<PackerOptions, "listings" | "objects" | "onForks" | "settle" | "telemetry">,
+  extends Pick<
+      PackerOptions,
+      "listings" | "objects" | "announcer" | "onForks" | "settle" | "telemetry"
+    >,
     Partial<Pick<PackerOptions, "pause">> {
   readonly driver: Driver;
   /** The defaults where they are not set. */

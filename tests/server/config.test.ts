@@ -9,6 +9,7 @@ const DEFAULTS: { [Name in keyof Config]: [text: string, value: Config[Name]] } 
   PORT: ["8080", 8080],
   STORAGE: ["./data", "./data"],
   LISTING_TTL: ["30s", 30_000],
+  CLUSTER: ["none", undefined],
   LISTING_CACHE_RUNS: ["1000000", 1_000_000],
   OBJECT_CACHE_BYTES: ["64MiB", 67_108_864],
   JOURNAL: ["on", "on"],
@@ -53,6 +54,11 @@ const accepted: { [Name in keyof Config]: [text: string, value: Config[Name]][] 
     ["data", "data"],
     ["C:\\data", "C:\\data"],
     ["./a:b", "./a:b"],
+  ],
+  CLUSTER: [
+    ["redis://127.0.0.1:6379", "redis://127.0.0.1:6379"],
+    ["rediss://:secret@cache.example/2?prefix=a", "rediss://:secret@cache.example/2?prefix=a"],
+    ["redis://[::1]", "redis://[::1]"],
   ],
   LISTING_TTL: [
     ["0", 0],
@@ -188,6 +194,17 @@ const refused: { [Name in keyof Config]: [texts: string[], rule: RegExp] } = {
   LISTING_TTL: [
     ["", "30", "-1s", "1.5s", "30 s", "30S", "1d", "s", "Forever", "never", "5constructor"],
     /must be a time such as 500ms, 30s, 5m or 2h, or 0, or forever/,
+  ],
+  CLUSTER: [
+    [
+      "",
+      "127.0.0.1:6379",
+      "http://cache.example",
+      "redis://",
+      "redis://cache.example/a",
+      "redis:cache",
+    ],
+    /must be none or an address such as redis:/,
   ],
   LISTING_CACHE_RUNS: [
     ["", "0", "-5", "1.5", "1e6", "many", "9007199254740993"],

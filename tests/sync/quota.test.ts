@@ -5,7 +5,7 @@ import { formatName } from "../../oplog/names.ts";
 import { NO_TELEMETRY } from "../../oplog/telemetry.ts";
 import { readConfig } from "../../server/config.ts";
 import { createLogger } from "../../server/logger.ts";
-import { wireService } from "../../server/wiring.ts";
+import { wireService } from "../../server/service-wiring.ts";
 import { StorageUnavailable } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import {

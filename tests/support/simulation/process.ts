@@ -3,7 +3,7 @@ import type { Fingerprint } from "../../../oplog/names.ts";
 import { NO_TELEMETRY } from "../../../oplog/telemetry.ts";
 import { readConfig } from "../../../server/config.ts";
 import { createLogger } from "../../../server/logger.ts";
-import { wireService } from "../../../server/wiring.ts";
+import { wireService } from "../../../server/service-wiring.ts";
 import type { RequestContext, SyncResult } from "../../../sync/service.ts";
 import type { SimulatedStorage } from "./storage.ts";
 
@@ -42,7 +42,7 @@ const BUDGET = {
   free: () => undefined,
 };
 
-/** A server without HTTP, as `server/wiring.ts` builds it, that can die at any time. */
+/** A server without HTTP, as `server/service-wiring.ts` builds it, that can die at any time. */
 export class SimulatedProcess {
   alive = true;
   readonly startedAt: number;

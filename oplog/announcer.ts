@@ -1,0 +1,89 @@
+import type { Announcement, Cluster } from "../cluster/cluster.ts";
+import { changedListing, packedChange, storedChange, UNKNOWN_CHANGE } from "./change.ts";
+import type { Listing } from "./listing.ts";
+import type { ListingCache } from "./listing-cache.ts";
+import type { Asked } from "./listing-load.ts";
+import { type Fingerprint, isFingerprint } from "./names.ts";
+import type { Run, Span } from "./sequence.ts";
+import type { Telemetry } from "./telemetry.ts";
+
+export interface AnnouncerOptions {
+  readonly cluster: Cluster;
+  readonly listings: ListingCache;
+  readonly telemetry: Telemetry;
+}
+
+/** Announces to all servers on this storage what this one has changed, and applies what they announce. */
+export class Announcer {
+  readonly #cluster: Cluster;
+  readonly #listings: ListingCache;
+  readonly #telemetry: Telemetry;
+
+  constructor({ cluster, listings, telemetry }: AnnouncerOptions) {
+    this.#cluster = cluster;
+    this.#listings = listings;
+    this.#telemetry = telemetry;
+    cluster.onAnnouncement((announcement) => this.#apply(announcement));
+  }
+
+  /** Whether the other servers may no longer look for what this one stores. */
+  get isForgotten(): boolean {
+    return this.#cluster.isForgotten;
+  }
+
+  /**
+   * Asks what a listing has to show that is used from now on; resolves to `undefined` where listings go by
+   * their age.
+   */
+  async ask(user: Fingerprint): Promise<Asked | undefined> {
+    const { order } = this.#listings.shown(user);
+    const version = await this.#cluster.version(user);
+    return version === undefined ? undefined : { version, order };
+  }
+
+  /** As `ask`, at once, of a log whose announcements have all come here; `undefined` of any other. */
+  known(user: Fingerprint): Asked | undefined {
+    const { version, order } = this.#listings.shown(user);
+    if (version === undefined || !this.#cluster.follows(version)) return undefined;
+    return { version, order };
+  }
+
+  /**
+   * Announces operations of a client that are in storage and in the listing, whichever server has stored
+   * them. To be awaited before they are acknowledged.
+   *
+   * @param claim ends at the same moment
+   */
+  stored(user: Fingerprint, client: string, span: Span, claim?: string): Promise<void> {
+    const change = storedChange(this.#listings.current(user), client, span);
+    return this.#announce(user, change, claim);
+  }
+
+  /** Announces a compaction that the listing shows. */
+  packed(
+    user: Fingerprint,
+    client: string,
+    superseded: readonly Run[],
+    added: readonly Run[],
+  ): Promise<void> {
+    return this.#announce(user, packedChange(client, superseded, added));
+  }
+
+  /** Announces that the log has to be listed. To be awaited before what has changed is acknowledged. */
+  changed(user: Fingerprint): Promise<void> {
+    return this.#announce(user, UNKNOWN_CHANGE);
+  }
+
+  async #announce(user: Fingerprint, change: string, claim?: string): Promise<void> {
+    const step = await this.#cluster.announce(user, change, claim);
+    this.#telemetry.count("announcements", step === undefined ? "missed" : "sent");
+    if (step !== undefined)
+      this.#listings.announced(user, { ...step, apply: (listing) => listing });
+  }
+
+  #apply({ log, change, before, after }: Announcement): void {
+    if (!isFingerprint(log)) return;
+    const apply = (listing: Listing) => changedListing(listing, log, change);
+    this.#listings.announced(log, { before, after, apply });
+  }
+}

@@ -1,0 +1,116 @@
+import type { Version } from "../cluster/cluster.ts";
+import { holesIn, type Listing } from "./listing.ts";
+import type { LoadTimes } from "./listing-age.ts";
+import { type AnnouncedChange, Versions } from "./listing-versions.ts";
+
+/** A load, and its number among all loads. */
+export interface NumberedLoad extends LoadTimes {
+  readonly order: number;
+  /** The versions of the log that the listing has had. */
+  readonly versions: Versions;
+}
+
+/** What the cluster has said of a log when a request came: a listing that goes by it misses nothing. */
+export interface Asked {
+  readonly version: Version;
+  /** How many loads had begun. */
+  readonly order: number;
+}
+
+/** Whether a listing shows what the cluster has said of the log. */
+export function stateFor(asked: Asked, { order, versions }: NumberedLoad): "recent" | "old" {
+  return order > asked.order || versions.includes(asked.version) ? "recent" : "old";
+}
+
+export interface LoadOptions extends LoadTimes {
+  readonly order: number;
+  /** The version of the log before it is listed; absent where there is no cluster. */
+  readonly ask: (() => Promise<Version | undefined>) | undefined;
+  /** Lists the log. */
+  readonly list: () => Promise<Listing>;
+  /** Called with what was listed, at once, before anything else is changed. */
+  readonly complete: (listed: Listing) => Listing;
+  /** Called with the listing and its versions, from one moment to the next. */
+  readonly onEnd: (listing: Listing, versions: Versions) => void;
+  /** Called last, however it ended. */
+  readonly onSettled: () => void;
+}
+
+/** A listing that is being read from storage. */
+export class ListingLoad implements NumberedLoad {
+  readonly order: number;
+  readonly at: number;
+  readonly time: number;
+  readonly took: number;
+  readonly listing: Promise<Listing>;
+  /** False once something happened that it may have missed. */
+  cacheable = true;
+  readonly #options: LoadOptions;
+  /**
+   * What has changed since the load began, in order: by this process, or announced by another. Storage
+   * may have listed too early for it, or after it: each makes the same listing of both.
+   */
+  readonly #changes: (((listing: Listing) => Listing) | AnnouncedChange)[] = [];
+  #asked: Version | undefined;
+
+  constructor(options: LoadOptions) {
+    this.#options = options;
+    this.order = options.order;
+    this.at = options.at;
+    this.time = options.time;
+    this.took = options.took;
+    // The read begins later, so that the load is registered before it can end.
+    this.listing = Promise.resolve().then(() => this.#read());
+  }
+
+  /** The versions that the listing would have if it ended now. */
+  get versions(): Versions {
+    const versions = new Versions(this.#asked);
+    for (const change of this.#changes) {
+      if ("after" in change && versions.precedes(change)) versions.step(change);
+    }
+    return versions;
+  }
+
+  /** Records a change of this process, or one that another has announced. */
+  change(change: ((listing: Listing) => Listing) | AnnouncedChange): void {
+    this.#changes.push(change);
+  }
+
+  /**
+   * Lists until two lists in a row show the same holes, or none. A list is not taken at one instant:
+   * during a compaction it may be too early for the segment and too late for the objects that it
+   * supersedes. Compaction never touches a client's last object, so this shows as a hole, and never
+   * as a log that ends too early.
+   */
+  async #read(): Promise<Listing> {
+    const { ask, list, complete, onEnd, onSettled } = this.#options;
+    try {
+      this.#asked = await ask?.();
+      let holes: string | undefined;
+      for (;;) {
+        const listed = await list();
+        // No await from here on: a change that is recorded in between would be lost.
+        const { listing, versions } = this.#changed(complete(listed));
+        const before = holes;
+        holes = holesIn(listing);
+        if (holes !== undefined && holes !== before) continue;
+        onEnd(listing, versions);
+        return listing;
+      }
+    } finally {
+      onSettled();
+    }
+  }
+
+  #changed(listed: Listing): { readonly listing: Listing; readonly versions: Versions } {
+    let listing = listed;
+    const versions = new Versions(this.#asked);
+    for (const change of this.#changes) {
+      if (!("after" in change)) listing = change(listing);
+      // What was announced before the version was asked for is listed.
+      else if (versions.precedes(change)) listing = versions.apply(listing, change) ?? listing;
+    }
+    return { listing, versions };
+  }
+}
