@@ -47,6 +47,9 @@ export interface Taken {
   readonly tokens: readonly number[];
 }
 
+/** How long a claim lasts where nothing ends it. */
+export const CLAIM_LASTS_MS = 60_000;
+
 /** What a server is about to add to a log. */
 export interface Claim {
   /** Unique among all claims. */

@@ -1,10 +1,16 @@
 import type { Cluster } from "./cluster.ts";
+import { REPLY_WITHIN_MS } from "./redis/connection.ts";
 import { RedisCluster } from "./redis/redis-cluster.ts";
 
-/** Takes what the operator should know. */
-export interface ClusterLogger {
-  info(message: string): void;
-  error(message: string, fields: { readonly reason: string }): void;
+export interface ClusterOptions {
+  /** `LISTING_TTL` in milliseconds. */
+  readonly ttl: number;
+  /** Called when this server begins to take part in the cluster, and no longer does. */
+  readonly onChange: (isJoined: boolean, reason: string) => void;
+  /** How long a reply may take, in milliseconds. */
+  readonly replyWithin?: number;
+  /** How long a start waits for the cluster, in milliseconds. */
+  readonly joinWithin?: number;
 }
 
 /** The cluster cannot be reached at the start. */
@@ -12,45 +18,36 @@ export class ClusterUnavailable extends Error {
   override name = "ClusterUnavailable";
 }
 
-/** How long a start waits for the cluster, in milliseconds. */
 const JOIN_WITHIN_MS = 10_000;
 
 /** Before the names of keys where the address names no other prefix. */
 const PREFIX = "sync-server";
 
 /**
- * Joins the cluster at an address, with `LISTING_TTL` in milliseconds: `redis://` or `rediss://`, with `?prefix=` where several clusters share
+ * Joins the cluster at an address: `redis://` or `rediss://`, with `?prefix=` where several clusters share
  * a database. Throws `ClusterUnavailable`: what a server stores that the others have never heard of, they
  * might not look for.
  */
-export async function openCluster(
-  address: string,
-  ttl: number,
-  logger: ClusterLogger,
-): Promise<Cluster> {
+export async function openCluster(address: string, options: ClusterOptions): Promise<Cluster> {
   const url = new URL(address);
   // Channels are not apart by database, as keys are.
   const database = url.pathname.slice(1) || "0";
   const prefix = `{${url.searchParams.get("prefix") ?? PREFIX}:${database}}`;
   url.search = "";
   let lastReason = "it does not answer";
-  let wasJoined = false;
   const cluster = new RedisCluster({
     url: url.href,
     prefix,
-    ttl,
+    ttl: options.ttl,
+    replyWithin: options.replyWithin ?? REPLY_WITHIN_MS,
     onChange: (isJoined, reason) => {
-      if (isJoined) logger.info("the cluster is reached");
-      // Once for each loss, and not for each attempt to connect again.
-      else if (wasJoined)
-        logger.error("the cluster is lost, and listings go by LISTING_TTL", { reason });
-      wasJoined = isJoined;
-      lastReason = reason;
+      if (!isJoined) lastReason = reason;
+      options.onChange(isJoined, reason);
     },
   });
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<"late">((resolve) => {
-    timer = setTimeout(resolve, JOIN_WITHIN_MS, "late" as const);
+    timer = setTimeout(resolve, options.joinWithin ?? JOIN_WITHIN_MS, "late" as const);
   });
   const first = await Promise.race([cluster.open(), late]);
   clearTimeout(timer);

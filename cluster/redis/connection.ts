@@ -12,6 +12,8 @@ export type Reply = readonly string[];
 
 export interface ConnectionOptions {
   readonly url: string;
+  /** How long a reply may take, in milliseconds: a request waits no longer, and goes on without. */
+  readonly replyWithin: number;
   /** Called with each message of a channel, before any later reply. */
   readonly onMessage: (message: string) => void;
   /** Called when a connection is there, with its number. One for which it resolves to false is ended. */
@@ -21,7 +23,7 @@ export interface ConnectionOptions {
   readonly channel: string;
 }
 
-/** How long a reply may take, in milliseconds: a request waits no longer, and goes on without. */
+/** How long a reply may take, in milliseconds, unless a test says otherwise. */
 export const REPLY_WITHIN_MS = 250;
 
 /** How often replies are looked for. */
@@ -148,14 +150,15 @@ export class Connection {
     // The process may have been busy, and the reply may be there to be read: it has one more turn.
     setImmediate(() =>
       setTimeout(() => {
-        if (this.#isLate()) this.#lose(serial, `it did not answer within ${REPLY_WITHIN_MS} ms`);
+        if (this.#isLate())
+          this.#lose(serial, `it did not answer within ${this.#options.replyWithin} ms`);
       }, 0),
     );
   }
 
   #isLate(): boolean {
     const [oldest] = this.#sent;
-    return oldest !== undefined && performance.now() - oldest > REPLY_WITHIN_MS;
+    return oldest !== undefined && performance.now() - oldest > this.#options.replyWithin;
   }
 
   /** Ends a connection, and makes another after a pause. */

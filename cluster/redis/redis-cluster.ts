@@ -1,13 +1,14 @@
 import { randomBytes } from "node:crypto";
-import type {
-  Announcement,
-  Claim,
-  Claimed,
-  Cluster,
-  Step,
-  Taken,
-  Taking,
-  Version,
+import {
+  type Announcement,
+  CLAIM_LASTS_MS,
+  type Claim,
+  type Claimed,
+  type Cluster,
+  type Step,
+  type Taken,
+  type Taking,
+  type Version,
 } from "../cluster.ts";
 import { EXPECTED_FOR_MS, Members, type Sighting } from "../members.ts";
 import { Batches } from "./batches.ts";
@@ -20,6 +21,8 @@ export interface RedisClusterOptions {
   readonly prefix: string;
   /** `LISTING_TTL` in milliseconds. */
   readonly ttl: number;
+  /** How long a reply may take, in milliseconds. */
+  readonly replyWithin: number;
   /** Called when this server begins to take part in the cluster, and no longer does. */
   readonly onChange: (isJoined: boolean, reason: string) => void;
 }
@@ -29,9 +32,6 @@ const VERSION_KEPT_S = 86_400;
 
 /** How long it keeps one that was made because somebody has asked: of a log that may not exist. */
 const ASKED_KEPT_S = 3600;
-
-/** How long a claim lasts where it is not ended. */
-const CLAIM_LASTS_MS = 60_000;
 
 /** Logs remembered of which others were not informed; of more, all logs count as changed. */
 const REMEMBERED = 1000;
@@ -61,6 +61,7 @@ export class RedisCluster implements Cluster {
     this.#members = new Members({ id: this.#id, ttl: options.ttl, now });
     this.#connection = new Connection({
       url: options.url,
+      replyWithin: options.replyWithin,
       channel: this.#key("news"),
       onMessage: (message) => this.#receive(message),
       onConnect: (serial) => this.#join(serial),
