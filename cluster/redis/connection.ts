@@ -2,7 +2,7 @@ import type { Script } from "./scripts.ts";
 
 /** The part of the client that is used here. */
 interface Client {
-  readonly isOpen: boolean;
+  readonly isReady: boolean;
   sendCommand(command: readonly string[]): Promise<unknown>;
   destroy(): void;
 }
@@ -68,18 +68,29 @@ export class Connection {
     const { url, channel, onMessage, onConnect } = this.#options;
     try {
       const { createClient } = await import("@redis/client");
+      if (serial !== this.#serial) return;
       const client = createClient({
         url,
         RESP: 3,
         socket: { reconnectStrategy: false, connectTimeout: CONNECT_WITHIN_MS },
         disableOfflineQueue: true,
+        // Otherwise each command gets a timer.
+        commandOptions: { timeout: 0 },
+        // Otherwise the client may move to another server by itself, and what is published meanwhile is lost.
+        maintNotifications: "disabled",
       });
       this.#client = client;
       // Without a listener, an error would end the process.
       client.on("error", (error: unknown) => this.#lose(serial, reasonOf(error)));
       client.on("end", () => this.#lose(serial, "the connection was closed"));
-      await within(CONNECT_WITHIN_MS, client.connect());
-      if (serial !== this.#serial || this.#closed) return client.destroy();
+      const connected = client.connect();
+      // One that was given up while its socket was being opened is open now.
+      const dropLate = () => {
+        if (serial !== this.#serial) client.destroy();
+      };
+      connected.then(dropLate, dropLate);
+      await within(CONNECT_WITHIN_MS, connected);
+      if (serial !== this.#serial) return;
       this.#timer = setInterval(() => this.#look(serial), TICK_MS);
       this.#timer.unref();
       await within(
@@ -132,7 +143,7 @@ export class Connection {
 
   async #send(serial: number, command: readonly string[]): Promise<unknown> {
     const client = this.#client;
-    if (serial !== this.#serial || client === undefined) throw new Lost();
+    if (serial !== this.#serial || client?.isReady !== true) throw new Lost();
     this.#sent.push(performance.now());
     try {
       const reply = await client.sendCommand(command);
@@ -170,7 +181,7 @@ export class Connection {
     const client = this.#client;
     this.#client = undefined;
     // Rejects what waits for a reply.
-    if (client?.isOpen === true) client.destroy();
+    client?.destroy();
     if (this.#closed) return;
     this.#options.onLost(reason);
     this.#retry = setTimeout(() => void this.connect(), this.#pause * (0.5 + Math.random()));
