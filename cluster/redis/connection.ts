@@ -135,6 +135,12 @@ export class Connection {
     }
   }
 
+  /** Ends the connection, once what has been received is processed, and makes another. */
+  renew(reason: string): void {
+    const serial = this.#serial;
+    queueMicrotask(() => this.#lose(serial, reason));
+  }
+
   close(): void {
     this.#closed = true;
     clearTimeout(this.#retry);

@@ -51,6 +51,7 @@ export class RedisCluster implements Cluster {
   readonly #unannounced = new Set<string>();
   #hasLostCount = false;
   #made = 0;
+  #isClosing = false;
   /** The connection by which this server takes part. */
   #joinedBy: number | undefined;
   #sign: ReturnType<typeof setTimeout> | undefined;
@@ -155,43 +156,48 @@ export class RedisCluster implements Cluster {
   }
 
   async close(): Promise<void> {
+    this.#isClosing = true;
     clearTimeout(this.#sign);
+    const { serial } = this.#connection;
     // A server that has something to make up for is expected still.
-    if (this.isJoined && this.#unannounced.size === 0 && !this.#hasLostCount) {
-      await this.#giveSign("left", this.#connection.serial);
-    }
+    if (this.isJoined && (await this.#makeUp(serial))) await this.#giveSign("left", serial);
     this.#connection.close();
   }
 
   /** Makes up for what was missed, and takes part from then on. */
   async #join(serial: number): Promise<boolean> {
-    if (!(await this.#makeUp(serial)) || !(await this.#giveSign("alive", serial))) return false;
+    if (!(await this.#makeUp(serial))) return false;
     this.#joinedBy = serial;
+    // From here on others rely on the versions again, and what is announced no longer needs making up for.
+    if (!(await this.#makeUp(serial))) return false;
+    if (this.#isClosing) return true;
+    if (!(await this.#giveSign("alive", serial))) return false;
     this.#signLater(serial);
     this.#options.onChange(true, "");
     this.#joined();
     return true;
   }
 
-  /**
-   * Announces what was not announced. Before the next sign of life: from then on the others rely on the
-   * versions again.
-   */
+  /** Announces what was not announced, also what is added meanwhile. */
   async #makeUp(serial: number): Promise<boolean> {
-    if (this.#hasLostCount) {
-      const reply = await this.#connection.run(
-        FORGET,
-        [this.#key("epoch")],
-        [this.#token()],
-        serial,
-      );
-      if (reply === undefined) return false;
-      this.#hasLostCount = false;
-    }
-    // Also what is added meanwhile.
-    for (const log of this.#unannounced) {
-      if ((await this.#announce(log, "", "", serial)) === undefined) return false;
-      this.#unannounced.delete(log);
+    while (this.#hasLostCount || this.#unannounced.size > 0) {
+      // A change that is added while this one is on its way needs another announcement.
+      if (this.#hasLostCount) {
+        this.#hasLostCount = false;
+        const values = [this.#token(), this.#key("news")];
+        const reply = await this.#connection.run(FORGET, [this.#key("epoch")], values, serial);
+        if (reply === undefined) {
+          this.#hasLostCount = true;
+          return false;
+        }
+      }
+      for (const log of this.#unannounced) {
+        this.#unannounced.delete(log);
+        if ((await this.#announce(log, "", "", serial)) === undefined) {
+          this.#remember(log);
+          return false;
+        }
+      }
     }
     return true;
   }
@@ -212,7 +218,7 @@ export class RedisCluster implements Cluster {
 
   #signLater(serial: number): void {
     this.#sign = setTimeout(async () => {
-      if (!(await this.#makeUp(serial))) return;
+      if (!(await this.#makeUp(serial)) || this.#isClosing) return;
       if (await this.#giveSign("alive", serial)) this.#signLater(serial);
     }, this.#members.period);
     this.#sign.unref();
@@ -234,6 +240,12 @@ export class RedisCluster implements Cluster {
   }
 
   #receive(message: string): void {
+    if (!message.includes(" ")) {
+      // Logs have changed of which there will be no announcement: no version of before may be relied on.
+      const isOwn = message.startsWith(`${this.#id}.`);
+      if (!isOwn) this.#connection.renew("another server has changed more logs than it can name");
+      return;
+    }
     const [epoch = "", before = "", after = "", log = "", ...change] = message.split(" ");
     const place = `${this.#connection.serial} ${epoch}`;
     const announcement = {

@@ -53,9 +53,13 @@ redis.call('PUBLISH', ARGV[3], table.concat({epoch, before, ARGV[1], ARGV[4], AR
 return {epoch, before}
 `);
 
-/** Makes all versions differ from what they were. KEYS: the epoch. ARGV: a new token. */
+/**
+ * Makes all versions differ from what they were, and tells all servers. KEYS: the epoch. ARGV: a new
+ * token, the channel.
+ */
 export const FORGET = script(`
 redis.call('SET', KEYS[1], ARGV[1])
+redis.call('PUBLISH', ARGV[2], ARGV[1])
 return {}
 `);
 

@@ -33,7 +33,7 @@ describe("servers whose Redis fails", { skip: !hasRedis }, () => {
   it("go on alone while it is killed, and trust no version of before when it is back, empty", async () => {
     const old = await a.version("log");
     await redis.kill();
-    await a.gone();
+    await Promise.all(members.map(({ gone }) => gone()));
     assert.ok(await answersNothing(a, old));
     await redis.restart();
     await Promise.all(members.map(({ back }) => back()));
@@ -52,8 +52,8 @@ describe("servers whose Redis fails", { skip: !hasRedis }, () => {
     for (const log of logs) await a.cluster.announce(log, "lost by Redis");
     const second = [...(await all(a)), ...(await all(b))];
     await redis.kill();
-    await redis.restart();
     await Promise.all(members.map(({ gone }) => gone()));
+    await redis.restart();
     await Promise.all(members.map(({ back }) => back()));
     const past = new Set([...first, ...second]);
     for (const member of members) {

@@ -132,7 +132,7 @@ export async function openPath(port: number): Promise<Path> {
     near.on("data", (data) => far.write(data));
     far.on("data", (data) => {
       if (path.delay === 0) near.write(data);
-      else setTimeout(() => near.write(data), path.delay);
+      else setTimeout(() => near.write(data), path.delay).unref();
     });
   });
   server.listen(0, "127.0.0.1");
