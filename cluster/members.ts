@@ -52,7 +52,8 @@ export class Members {
       if ("left" in sighting) this.#seen.delete(sighting.left);
       else if (sighting.id !== this.#options.id) {
         const before = this.#seen.get(sighting.id) ?? Number.NEGATIVE_INFINITY;
-        this.#seen.set(sighting.id, Math.max(before, now - sighting.age));
+        // By when the request was sent: the reply may have waited for a process that was paused.
+        this.#seen.set(sighting.id, Math.max(before, at - sighting.age));
       }
     }
     for (const [id, seen] of this.#seen) if (now - seen > EXPECTED_FOR_MS) this.#seen.delete(id);
