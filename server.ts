@@ -1,5 +1,6 @@
 /** The server as a process: config → storage → handler → listen → signals. */
 import { ClusterUnavailable, openCluster } from "./cluster/open.ts";
+import { clusterReporter } from "./server/cluster-reporter.ts";
 import { InvalidConfig, readConfig, VERSION } from "./server/config.ts";
 import { createHandler } from "./server/handler.ts";
 import { helpText } from "./server/help.ts";
@@ -63,7 +64,10 @@ async function main(environment: Readonly<Record<string, string | undefined>>): 
   const cluster =
     config.CLUSTER === undefined
       ? undefined
-      : await openCluster(config.CLUSTER, config.LISTING_TTL, logger);
+      : await openCluster(config.CLUSTER, {
+          ttl: config.LISTING_TTL,
+          onChange: clusterReporter(logger),
+        });
   const handler = createHandler({
     config,
     driver,

@@ -153,8 +153,16 @@ class MemoryCluster implements Cluster {
     this.#hub = hub;
   }
 
-  get isReliable(): boolean {
+  get isJoined(): boolean {
     return this.#hub.reaches(this);
+  }
+
+  get missing(): number {
+    return 0;
+  }
+
+  get isReliable(): boolean {
+    return this.isJoined;
   }
 
   get isForgotten(): boolean {
