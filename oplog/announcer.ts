@@ -6,12 +6,19 @@ import type { Asked } from "./listing-load.ts";
 import { type Fingerprint, isFingerprint } from "./names.ts";
 import type { Run, Span } from "./sequence.ts";
 import type { Telemetry } from "./telemetry.ts";
+import { UnsettledLogs } from "./unsettled-logs.ts";
 
 export interface AnnouncerOptions {
   readonly cluster: Cluster;
   readonly listings: ListingCache;
+  /** `LISTING_TTL` in milliseconds. */
+  readonly ttl: number;
   readonly telemetry: Telemetry;
 }
+
+/** How often a log is announced that may have changed, where `LISTING_TTL` is longer or shorter. */
+const SHORTEST_PAUSE_MS = 1000;
+const LONGEST_PAUSE_MS = 30_000;
 
 /** Announces to all servers on this storage what this one has changed, and applies what they announce. */
 export class Announcer {
@@ -19,10 +26,16 @@ export class Announcer {
   readonly #listings: ListingCache;
   readonly #telemetry: Telemetry;
 
-  constructor({ cluster, listings, telemetry }: AnnouncerOptions) {
+  readonly #unsettled: UnsettledLogs;
+
+  constructor({ cluster, listings, ttl, telemetry }: AnnouncerOptions) {
     this.#cluster = cluster;
     this.#listings = listings;
     this.#telemetry = telemetry;
+    this.#unsettled = new UnsettledLogs({
+      every: Math.min(LONGEST_PAUSE_MS, Math.max(SHORTEST_PAUSE_MS, ttl)),
+      announce: (user) => this.changed(user),
+    });
     cluster.onAnnouncement((announcement) => this.#apply(announcement));
   }
 
@@ -72,6 +85,16 @@ export class Announcer {
   /** Announces that the log has to be listed. To be awaited before what has changed is acknowledged. */
   changed(user: Fingerprint): Promise<void> {
     return this.#announce(user, UNKNOWN_CHANGE);
+  }
+
+  /**
+   * As `changed`, where a put has failed that may have stored its object nevertheless, or does so later.
+   *
+   * @param claim ends at the same moment
+   */
+  unsettled(user: Fingerprint, claim?: string): Promise<void> {
+    this.#unsettled.add(user);
+    return this.#announce(user, UNKNOWN_CHANGE, claim);
   }
 
   async #announce(user: Fingerprint, change: string, claim?: string): Promise<void> {

@@ -74,6 +74,7 @@ export class Appender {
   }
 
   async #append(batch: Batch, policy: AppendPolicy): Promise<void> {
+    const { announcer } = this.#options;
     const { objects, reservation, claim } = await this.#plan(batch, policy);
     const missing = objects.reduce((sum, { name }) => sum + lengthOf(name), 0);
     this.#telemetry.count("operations", "retried", batch.payloads.length - missing);
@@ -85,13 +86,13 @@ export class Appender {
         this.#telemetry.count("operations", "stored", lengthOf(object.name));
       }
     } catch (error) {
-      claim?.release();
+      claim?.announcing();
+      await announcer?.unsettled(batch.user, claim?.id);
       throw error;
     } finally {
       reservation?.end();
     }
     // Retries as well: what was stored before may have come here by a list, and never been announced.
-    const { announcer } = this.#options;
     if (announcer !== undefined) {
       claim?.announcing();
       await announcer.stored(batch.user, batch.client, spanOf(batch), claim?.id);

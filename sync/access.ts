@@ -98,7 +98,12 @@ export class Access {
 
   async #lock(user: Fingerprint): Promise<void> {
     const { driver, listings, announcer, telemetry } = this.#options;
-    await driver.put(formatMarker({ kind: "signed", user }), new Uint8Array());
+    try {
+      await driver.put(formatMarker({ kind: "signed", user }), new Uint8Array());
+    } catch (error) {
+      await announcer?.unsettled(user);
+      throw error;
+    }
     listings.markSigned(user);
     await announcer?.changed(user);
     telemetry.count("users", "locked");

@@ -131,19 +131,24 @@ export class Erasures {
 
   /** Stores the tombstone, durably. */
   async #writeTombstone(user: Fingerprint): Promise<void> {
-    const { driver, listings, time, telemetry } = this.#options;
+    const { driver, listings, announcer, time, telemetry } = this.#options;
     const at = Math.floor(time() / 1000);
     const name = formatMarker({ kind: "erased", user, at });
     const put = (fromReserve = false) =>
       driver
         .put(name, new Uint8Array(), undefined, fromReserve)
         .finally(() => listings.invalidate(user));
-    await put().catch(async (error: unknown) => {
-      if (!(error instanceof StorageFull)) throw error;
-      await this.#makeRoom(user, () => put(true));
-    });
+    try {
+      await put().catch(async (error: unknown) => {
+        if (!(error instanceof StorageFull)) throw error;
+        await this.#makeRoom(user, () => put(true));
+      });
+    } catch (error) {
+      await announcer?.unsettled(user);
+      throw error;
+    }
     this.#known.set(user, at);
-    await this.#options.announcer?.changed(user);
+    await announcer?.changed(user);
     telemetry.count("users", "erased");
     this.#options.onErased?.(user);
   }

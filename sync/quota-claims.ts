@@ -41,10 +41,10 @@ export class QuotaClaims {
     listing: Listing,
   ): Promise<RoomClaim | QuotaExceeded | "outdated" | undefined> | undefined {
     const { user } = addition;
-    if (this.#quota.hasPlenty(addition, listing)) return undefined;
+    if (!this.#cluster.isReliable || this.#quota.hasPlenty(addition, listing)) return undefined;
     const { version } = this.#listings.shown(user);
-    if (version === undefined || !this.#cluster.follows(version)) return undefined;
-    if (this.#listings.current(user) !== listing) return Promise.resolve("outdated");
+    const isShown = this.#listings.current(user) === listing && version !== undefined;
+    if (!isShown || !this.#cluster.follows(version)) return Promise.resolve("outdated");
     return this.#claim(addition, listing, version);
   }
 

@@ -24,7 +24,7 @@ export class UserModel {
   readonly #sent = new Map<string, Set<string>>();
   /** Operations that were acknowledged or delivered, with their proofs. */
   readonly #stored = new Map<string, { readonly operation: Operation; readonly proofs: Proof[] }>();
-  readonly #acknowledged = new Set<string>();
+  readonly #acknowledged = new Map<string, Operation>();
   readonly #locked: Proof[] = [];
   readonly #erased: Proof[] = [];
   /** True once a signed request was sent. */
@@ -54,7 +54,7 @@ export class UserModel {
     for (const operation of operations) {
       const key = keyOf(operation);
       if (!this.#acknowledged.has(key)) {
-        this.#acknowledged.add(key);
+        this.#acknowledged.set(key, operation);
         this.clients.add(operation.client_id);
         this.bytes += Buffer.byteLength(operation.payload);
       }
@@ -80,6 +80,11 @@ export class UserModel {
   /** True when a process that is asked now has to know that the user has signed. */
   isLockedFor(process: SimulatedProcess): boolean {
     return this.#locked.some((proof) => this.#isKnownTo(process, proof));
+  }
+
+  /** All operations that were acknowledged, by any process. */
+  allAcknowledged(): Operation[] {
+    return [...this.#acknowledged.values()];
   }
 
   /** The operations that a process has to deliver to a request that it is sent now. */

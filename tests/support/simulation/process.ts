@@ -1,3 +1,4 @@
+import type { Cluster } from "../../../cluster/cluster.ts";
 import type { CompactionScheduler } from "../../../oplog/compaction/scheduler.ts";
 import type { Fingerprint } from "../../../oplog/names.ts";
 import { NO_TELEMETRY } from "../../../oplog/telemetry.ts";
@@ -52,7 +53,13 @@ export class SimulatedProcess {
   #reportDeath: (error: Died) => void = () => undefined;
   readonly #compacting = new Set<Fingerprint>();
 
-  constructor(storage: SimulatedStorage, now: () => number, options: ProcessOptions) {
+  /** @param clusterOf the cluster of a process; absent where processes go by `LISTING_TTL` */
+  constructor(
+    storage: SimulatedStorage,
+    now: () => number,
+    options: ProcessOptions,
+    clusterOf?: (process: { readonly alive: boolean }) => Cluster,
+  ) {
     this.startedAt = now();
     this.#death = new Promise((_resolve, reject) => {
       this.#reportDeath = reject;
@@ -69,6 +76,7 @@ export class SimulatedProcess {
         QUOTA_CLIENTS: options.quotaClients,
       },
       driver: storage.driverOf(this),
+      cluster: clusterOf?.(this),
       logger: LOGGER,
       now,
       time: () => 1_700_000_000_000 + now(),

@@ -21,6 +21,8 @@ export interface Scenario {
   readonly storage: StorageOptions;
   readonly process: ProcessOptions;
   readonly processes: number;
+  /** Whether the processes tell each other what they store. */
+  readonly cluster: boolean;
   readonly users: number;
   readonly clientsPerUser: number;
   /** How many clients have a clone. */
@@ -34,19 +36,24 @@ export interface Scenario {
   readonly kinds: readonly [Action, ...Action[]];
 }
 
+type Narrowed = Omit<Scenario, "storage" | "cluster">;
+
 /** Any conditions; most seeds narrow them down to some that faults like. */
 export function scenarioOf(random: Random): Scenario {
-  const narrowed = random.of([anything, newClients, packedForks])(random);
+  const narrowed = random.of([anything, newClients, packedForks, sharedQuotas])(random);
   const faulty = random.chance(0.5);
   const storage = {
     faults: faulty ? random.of([0.02, 0.1]) : 0,
     late: faulty ? random.of([0, 0.05, 0.15]) : 0,
     page: random.of([1, 2, 3, 1000]),
   };
-  return { storage, ...narrowed };
+  const cluster = narrowed.processes > 1 && random.chance(0.5);
+  // What storage does late is announced late, by a timer.
+  if (cluster) storage.late = 0;
+  return { storage, cluster, ...narrowed };
 }
 
-function anything(random: Random): Omit<Scenario, "storage"> {
+function anything(random: Random): Narrowed {
   const some = (probability: number, ...kinds: Action[]) =>
     random.chance(probability) ? kinds : [];
   return {
@@ -70,7 +77,7 @@ function anything(random: Random): Omit<Scenario, "storage"> {
 }
 
 /** Clients of a user that are new append at once, near the quotas, some of them signed. */
-function newClients(random: Random): Omit<Scenario, "storage"> {
+function newClients(random: Random): Narrowed {
   return {
     process: {
       ...processOptions(random),
@@ -88,8 +95,13 @@ function newClients(random: Random): Omit<Scenario, "storage"> {
   };
 }
 
+/** As `newClients`, through several processes. */
+function sharedQuotas(random: Random): Narrowed {
+  return { ...newClients(random), processes: random.between(2, 3) };
+}
+
 /** Clones append through processes that list seldom and pack often. */
-function packedForks(random: Random): Omit<Scenario, "storage"> {
+function packedForks(random: Random): Narrowed {
   return {
     process: {
       ...processOptions(random),

@@ -1,5 +1,6 @@
 /** One run: devices, clones of them, processes and storage, in the order that a seed decides. */
 import assert from "node:assert/strict";
+import { MemoryHub } from "../../../cluster/memory.ts";
 import { OperationConflict, OperationGap } from "../../../oplog/append-plan.ts";
 import { Listing } from "../../../oplog/listing.ts";
 import { type Fingerprint, isFingerprint, parseName } from "../../../oplog/names.ts";
@@ -9,6 +10,7 @@ import { SignatureRequired, UserErased } from "../../../sync/access.ts";
 import { BYTES_PER_OBJECT, QuotaExceeded } from "../../../sync/quota.ts";
 import type { SyncResult } from "../../../sync/service.ts";
 import type { Operation } from "../http.ts";
+import { SimulatedCluster } from "./cluster.ts";
 import { UserModel } from "./model.ts";
 import { type Append, Died, SimulatedProcess } from "./process.ts";
 import { Random } from "./random.ts";
@@ -41,6 +43,9 @@ class World {
   readonly #scheduler: Scheduler;
   readonly #storage: SimulatedStorage;
   readonly #scenario: Scenario;
+  readonly #hub: MemoryHub;
+  /** When processes died. */
+  readonly #deaths: number[] = [];
   readonly #processes: SimulatedProcess[];
   readonly #devices: Device[] = [];
   readonly #models: UserModel[] = [];
@@ -53,11 +58,14 @@ class World {
     this.#scenario = scenarioOf(random);
     const { storage, process, processes, users, clones } = this.#scenario;
     this.#storage = new SimulatedStorage(this.#scheduler, random, storage);
+    this.#hub = new MemoryHub(() => this.#scheduler.now);
     this.#processes = Array.from({ length: processes }, () => this.#start());
     for (let user = 0; user < users; user++) {
       const model = new UserModel(fingerprint(user), {
         now: () => this.#scheduler.now,
-        isKnown: (at) => at + this.#delay(process.ttl) <= this.#scheduler.now,
+        isKnown: (at) =>
+          at + this.#delay(process.ttl) + (this.#scenario.cluster ? ANNOUNCED_WITHIN : 0) <=
+          this.#scheduler.now,
       });
       this.#models.push(model);
       for (let client = 0; client < this.#scenario.clientsPerUser; client++) {
@@ -193,6 +201,7 @@ class World {
     const locked = !signs && model.isLockedFor(process);
     const erased = model.isErasedFor(process);
     const due = model.dueFrom(process);
+    const acknowledged = this.#isReliable() ? model.allAcknowledged() : [];
     const syncStatus = this.#anySyncStatus(model);
     try {
       const result = await process.sync(model.user, client, signs, append, syncStatus);
@@ -201,6 +210,7 @@ class World {
       if (signs) model.locked(process);
       if (append !== undefined) this.#acknowledge(device, process, append);
       const lines = await this.#read(process, result);
+      if (this.#isReliable()) due.push(...acknowledged);
       model.delivered(process, lines, syncStatus, [...due, ...operations]);
     } catch (error) {
       if (!this.#isExpected(error, device, signs)) throw error;
@@ -259,9 +269,12 @@ class World {
     this.#checkQuotas(model);
   }
 
-  /** With one process, what was acknowledged is within the quotas, but for what landed late. */
+  /**
+   * With one process, and with several that count together, what was acknowledged is within the quotas,
+   * but for what landed late.
+   */
   #checkQuotas(model: UserModel): void {
-    if (this.#processes.length > 1) return;
+    if (this.#processes.length > 1 && !this.#isReliable()) return;
     const late = this.#storage.late.filter(({ name }) => name.startsWith(`${model.user}.`));
     const times = model.mayBeLocked ? 2 : 1;
     const quotaBytes = times * this.#scenario.process.quotaBytes;
@@ -370,12 +383,24 @@ class World {
   }
 
   #start(): SimulatedProcess {
-    return new SimulatedProcess(this.#storage, () => this.#scheduler.now, this.#scenario.process);
+    const now = () => this.#scheduler.now;
+    const { cluster, process } = this.#scenario;
+    const clusterOf = (mortal: { readonly alive: boolean }) =>
+      new SimulatedCluster(this.#hub, this.#scheduler, mortal, () => this.#isReliable());
+    return new SimulatedProcess(this.#storage, now, process, cluster ? clusterOf : undefined);
+  }
+
+  /** Whether processes can rely on each other: there is a cluster, and none of them is found missing. */
+  #isReliable(): boolean {
+    const { cluster, process } = this.#scenario;
+    const noticed = this.#scheduler.now - FOUND_MISSING_AFTER * process.ttl;
+    return cluster && this.#deaths.every((at) => at > noticed);
   }
 
   /** Ends a process, and starts another in its place. */
   #replace(number: number): void {
     this.#processes[number]?.die();
+    this.#deaths.push(this.#scheduler.now);
     this.#processes[number] = this.#start();
   }
 
@@ -412,6 +437,12 @@ class World {
     return this.#scenario.process.quotaBytes + this.#scenario.process.quotaClients === 0;
   }
 }
+
+/** How many parts of `LISTING_TTL` pass until a process that has died is found missing. */
+const FOUND_MISSING_AFTER = 0.6;
+
+/** By when the processes have announced to each other what storage has failed to do in time. */
+const ANNOUNCED_WITHIN = 1000;
 
 /** A client that stores nothing. */
 const READER = "5f0c1a52-7f7e-4d35-a9a5-ffffffffffff";
