@@ -36,21 +36,21 @@ export interface Scenario {
   readonly kinds: readonly [Action, ...Action[]];
 }
 
-type Narrowed = Omit<Scenario, "storage" | "cluster">;
+type Narrowed = Omit<Scenario, "storage" | "cluster"> & Partial<Pick<Scenario, "cluster">>;
 
 /** Any conditions; most seeds narrow them down to some that faults like. */
 export function scenarioOf(random: Random): Scenario {
-  const narrowed = random.of([anything, newClients, packedForks, sharedQuotas])(random);
+  const narrowed = random.of([anything, newClients, packedForks, sharedQuotas, talking])(random);
   const faulty = random.chance(0.5);
   const storage = {
     faults: faulty ? random.of([0.02, 0.1]) : 0,
     late: faulty ? random.of([0, 0.05, 0.15]) : 0,
     page: random.of([1, 2, 3, 1000]),
   };
-  const cluster = narrowed.processes > 1 && random.chance(0.5);
+  const { cluster = narrowed.processes > 1 && random.chance(0.5) } = narrowed;
   // What storage does late is announced late, by a timer.
   if (cluster) storage.late = 0;
-  return { storage, cluster, ...narrowed };
+  return { ...narrowed, storage, cluster };
 }
 
 function anything(random: Random): Narrowed {
@@ -98,6 +98,33 @@ function newClients(random: Random): Narrowed {
 /** As `newClients`, through several processes. */
 function sharedQuotas(random: Random): Narrowed {
   return { ...newClients(random), processes: random.between(2, 3) };
+}
+
+/** Processes of a cluster that hardly ever list, and die. */
+function talking(random: Random): Narrowed {
+  const some = (...kinds: Action[]) => (random.chance(0.3) ? kinds : []);
+  return {
+    process: {
+      ...processOptions(random),
+      ttl: random.of([300, 1e9]),
+      cachedRuns: random.of([30, 1000]),
+    },
+    cluster: true,
+    processes: random.between(2, 3),
+    users: 1,
+    clientsPerUser: random.between(1, 3),
+    clones: 0,
+    homing: random.of([0, 0.9]),
+    signing: random.of([0, 0, 0.3]),
+    actions: random.between(20, 60),
+    kinds: [
+      ...(["append", "append", "append", "twice", "retry", "retry", "read", "read"] as const),
+      ...some("compact", "compact"),
+      ...some("die", "die"),
+      ...some("sign"),
+      ...some("erase"),
+    ],
+  };
 }
 
 /** Clones append through processes that list seldom and pack often. */
