@@ -68,12 +68,14 @@ export async function serveHere(
   settings: Readonly<Record<string, string>> = {},
   driver: Driver = new MemoryDriver(),
   compaction?: HandlerOptions["compaction"],
+  cluster?: HandlerOptions["cluster"],
 ): Promise<Serving> {
   const config: Config = readConfig({ ...NO_LIMITS, LOG: "debug", ...settings });
   const log: string[] = [];
   const handler = createHandler({
     config,
     driver,
+    cluster,
     logger: createLogger(config.LOG, (line) => log.push(line)),
     Response: await responseClass(),
     ...(compaction && { compaction }),
