@@ -5,26 +5,24 @@
 import { createHash } from "node:crypto";
 import * as v from "valibot";
 import type { Listing } from "./listing.ts";
-import type { Fingerprint } from "./names.ts";
+import { type Fingerprint, formatName, parseName } from "./names.ts";
 import { byName, isOverlap, type Run, type Span } from "./sequence.ts";
 
 /** Says nothing of what has changed. */
 export const UNKNOWN_CHANGE = "";
 
 const Index = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
-const Md5 = v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/));
-const Crc32 = v.pipe(v.string(), v.regex(/^[0-9a-f]{8}$/));
 /** Of a run: first and last index, size, MD5 and CRC-32. */
 const WireRun = v.union([
-  v.tuple([Index, Index, Index, Md5]),
-  v.tuple([Index, Index, Index, Md5, Crc32]),
+  v.strictTuple([Index, Index, Index, v.string()]),
+  v.strictTuple([Index, Index, Index, v.string(), v.string()]),
 ]);
 const Stored = v.object({ client: v.string(), stored: v.array(WireRun) });
 const Packed = v.object({
   client: v.string(),
   added: v.array(WireRun),
   /** The span, the number and a digest of the runs that are superseded: all in the span but `added`. */
-  superseded: v.tuple([Index, Index, Index, v.string()]),
+  superseded: v.strictTuple([Index, Index, Index, v.string()]),
 });
 const Change = v.union([Stored, Packed]);
 
@@ -65,14 +63,15 @@ export function changedListing(
   const change = parse(text);
   if (change === undefined) return undefined;
   const { client } = change;
-  if ("stored" in change) {
+  const isStored = "stored" in change;
+  const added = (isStored ? change.stored : change.added).map(runOf);
+  const names = added.map((run) => ({ user, client, ...run }));
+  if (names.some((name) => parseName(formatName(name)) === undefined)) return undefined;
+  if (isStored) {
     let changed = listing;
-    for (const run of change.stored.map(runOf)) {
-      changed = changed.appended({ user, client, ...run }, run.size);
-    }
+    for (const [i, name] of names.entries()) changed = changed.appended(name, added[i]?.size ?? 0);
     return changed;
   }
-  const added = change.added.map(runOf);
   const [first, last, count, digest] = change.superseded;
   const isAdded = (run: Run) => added.some((other) => byName(run, other) === 0);
   const superseded = (listing.clients.get(client)?.runs ?? []).filter(
