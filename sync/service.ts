@@ -162,12 +162,24 @@ export class SyncService {
     // Both in one turn, so that they go to the cluster together.
     const asking = announcer?.ask(user);
     const verdict = limiter?.admit(bucket, bytes + operations * BYTES_PER_OPERATION);
-    const admitted = (decided: Verdict | undefined, asked: Asked | undefined) => {
-      const rate = limiter && decided && admittedRate(limiter, decided);
-      return new RequestPolicy(this.#options, user, context, { bucket, rate, asked });
-    };
-    if (asking === undefined && !(verdict instanceof Promise)) return admitted(verdict, undefined);
-    return Promise.all([verdict, asking]).then(([decided, asked]) => admitted(decided, asked));
+    return asking === undefined && !(verdict instanceof Promise)
+      ? this.#admitted(user, context, bucket, verdict, undefined)
+      : Promise.all([verdict, asking]).then(([decided, asked]) =>
+          this.#admitted(user, context, bucket, decided, asked),
+        );
+  }
+
+  /** The policy of a request, unless its user has no token left. */
+  #admitted(
+    user: Fingerprint,
+    context: RequestContext,
+    bucket: string,
+    verdict: Verdict | undefined,
+    asked: Asked | undefined,
+  ): RequestPolicy {
+    const { limiter } = this.#options;
+    const rate = limiter && verdict && admittedRate(limiter, verdict);
+    return new RequestPolicy(this.#options, user, context, { bucket, rate, asked });
   }
 }
 
