@@ -124,6 +124,21 @@ if (hasRedis) {
       for (const { status } of await unsigned()) assert.equal(status, 401);
     });
 
+    it("refuse a user as soon as one of them has erased it", async () => {
+      const [a, b, c] = place.servers;
+      const user = await newSigningUser();
+      const signed = async ({ url }: Serving, method: string, body: string) => {
+        const request = { url: new URL("/sync", url).href, method, body };
+        return fetch(request.url, { ...request, headers: await signedHeaders(user, request) });
+      };
+      const body = syncBody(user, { operation_index: 0, payload: "x" });
+      for (const server of [a, b, c])
+        assert.equal((await signed(server, "POST", body)).status, 200);
+      const erase = JSON.stringify({ user: user.base64 });
+      assert.equal((await signed(a, "DELETE", erase)).status, 204);
+      for (const server of [b, c]) assert.equal((await signed(server, "POST", body)).status, 410);
+    });
+
     it("refuse a batch that has another payload than one that any of them has stored", async () => {
       const [a, b] = place.servers;
       const user = newUser().base64;
