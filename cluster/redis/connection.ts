@@ -49,6 +49,8 @@ export class Connection {
   #serial = 0;
   #closed = false;
   #pause = SHORTEST_PAUSE_MS;
+  /** Since when the connection has served. */
+  #since = Number.POSITIVE_INFINITY;
   #timer: ReturnType<typeof setInterval> | undefined;
   #retry: ReturnType<typeof setTimeout> | undefined;
 
@@ -99,7 +101,7 @@ export class Connection {
           if (serial === this.#serial) onMessage(message);
         }),
       );
-      if (await onConnect(serial)) this.#pause = SHORTEST_PAUSE_MS;
+      if (await onConnect(serial)) this.#since = performance.now();
       else this.#lose(serial, "it does not answer");
     } catch (error) {
       this.#lose(serial, reasonOf(error));
@@ -190,6 +192,9 @@ export class Connection {
     client?.destroy();
     if (this.#closed) return;
     this.#options.onLost(reason);
+    // Not after one that served for a moment: what has ended it may be there again at once.
+    if (performance.now() - this.#since > LONGEST_PAUSE_MS) this.#pause = SHORTEST_PAUSE_MS;
+    this.#since = Number.POSITIVE_INFINITY;
     this.#retry = setTimeout(() => void this.connect(), this.#pause * (0.5 + Math.random()));
     this.#retry.unref();
     this.#pause = Math.min(2 * this.#pause, LONGEST_PAUSE_MS);
@@ -205,10 +210,14 @@ function listOf(reply: unknown): Reply {
   return reply.map(String);
 }
 
-/** The message of an error, without the address of the server: that may have a password in it. */
+/**
+ * The message of an error, without what a server repeats of a command that it does not know: HELLO has
+ * the password in it.
+ */
 function reasonOf(error: unknown): string {
   if (error instanceof AggregateError) return error.errors.map(reasonOf).join("; ");
-  return error instanceof Error ? error.message : String(error);
+  const text = error instanceof Error ? error.message : String(error);
+  return text.replace(/,? with args beginning with.*/s, "");
 }
 
 /** Rejects where a promise takes longer. */
