@@ -85,13 +85,11 @@ export class Connection {
       // Without a listener, an error would end the process.
       client.on("error", (error: unknown) => this.#lose(serial, reasonOf(error)));
       client.on("end", () => this.#lose(serial, "the connection was closed"));
-      const connected = client.connect();
-      // One that was given up while its socket was being opened is open now.
-      const dropLate = () => {
+      // What ends while its socket is being opened has none yet that could be closed.
+      client.on("connect", () => {
         if (serial !== this.#serial) client.destroy();
-      };
-      connected.then(dropLate, dropLate);
-      await within(CONNECT_WITHIN_MS, connected);
+      });
+      await within(CONNECT_WITHIN_MS, client.connect());
       if (serial !== this.#serial) return;
       this.#timer = setInterval(() => this.#look(serial), TICK_MS);
       this.#timer.unref();

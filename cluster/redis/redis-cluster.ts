@@ -10,10 +10,11 @@ import {
   type Taking,
   type Version,
 } from "../cluster.ts";
-import { EXPECTED_FOR_MS, Members, type Sighting } from "../members.ts";
+import { EXPECTED_FOR_MS, Members } from "../members.ts";
 import { Batches } from "./batches.ts";
-import { Connection, type Reply } from "./connection.ts";
+import { Connection } from "./connection.ts";
 import { ANNOUNCE, CLAIM, FORGET, MEMBERS, RELEASE, TAKE, VERSIONS } from "./scripts.ts";
+import { limit, outcomeOf, sightings } from "./values.ts";
 
 export interface RedisClusterOptions {
   readonly url: string;
@@ -38,6 +39,8 @@ const REMEMBERED = 1000;
 
 const BATCH = 100;
 
+const now = () => performance.now();
+
 /** A cluster by way of Redis, or of anything that speaks its protocol (RESP3), such as Valkey. */
 export class RedisCluster implements Cluster {
   readonly #options: RedisClusterOptions;
@@ -60,9 +63,10 @@ export class RedisCluster implements Cluster {
   constructor(options: RedisClusterOptions) {
     this.#options = options;
     this.#members = new Members({ id: this.#id, ttl: options.ttl, now });
+    const { url, replyWithin } = options;
     this.#connection = new Connection({
-      url: options.url,
-      replyWithin: options.replyWithin,
+      url,
+      replyWithin,
       channel: this.#key("news"),
       onMessage: (message) => this.#receive(message),
       onConnect: (serial) => this.#join(serial),
@@ -186,10 +190,8 @@ export class RedisCluster implements Cluster {
         this.#hasLostCount = false;
         const values = [this.#token(), this.#key("news")];
         const reply = await this.#connection.run(FORGET, [this.#key("epoch")], values, serial);
-        if (reply === undefined) {
-          this.#hasLostCount = true;
-          return false;
-        }
+        this.#hasLostCount ||= reply === undefined;
+        if (reply === undefined) return false;
       }
       for (const log of this.#unannounced) {
         this.#unannounced.delete(log);
@@ -241,7 +243,7 @@ export class RedisCluster implements Cluster {
 
   #receive(message: string): void {
     if (!message.includes(" ")) {
-      // Logs have changed of which there will be no announcement: no version of before may be relied on.
+      // FORGET: no version of before may be relied on, but one's own are gone already.
       const isOwn = message.startsWith(`${this.#id}.`);
       if (!isOwn) this.#connection.renew("another server has changed more logs than it can name");
       return;
@@ -292,26 +294,5 @@ export class RedisCluster implements Cluster {
 
   #key(...parts: readonly string[]): string {
     return [this.#options.prefix, ...parts].join(":");
-  }
-}
-
-function now(): number {
-  return performance.now();
-}
-
-/** A limit as the scripts take it. */
-function limit(value: number): string {
-  return Number.isFinite(value) ? String(Math.max(0, value)) : "-1";
-}
-
-function outcomeOf(text: string): Claimed["outcome"] {
-  if (text === "granted" || text === "bytes" || text === "clients" || text === "size") return text;
-  return "outdated";
-}
-
-function* sightings(reply: Reply): Generator<Sighting, void, void> {
-  for (let i = 0; i + 1 < reply.length; i += 2) {
-    const [id = "", age] = reply.slice(i, i + 2);
-    yield age === "left" ? { left: id } : { id, age: Number(age) };
   }
 }
