@@ -10,7 +10,7 @@ import {
   startRedis,
 } from "../support/redis.ts";
 import { until } from "../support/socket.ts";
-import { answersNothing, join, type Member } from "./servers.ts";
+import { answersNothing, closeAll, join, type Member } from "./servers.ts";
 
 if (!hasRedis) skipRedis();
 
@@ -32,7 +32,7 @@ describe("a server that is cut off from Redis", { skip: !hasRedis }, () => {
   });
   afterEach(async () => {
     path.delay = 0;
-    await Promise.all([away, stays].map(({ cluster }) => cluster.close()));
+    await closeAll();
     await path.close();
   });
   const changesOf = (log: string) =>
@@ -90,19 +90,23 @@ describe("a server that is cut off from Redis", { skip: !hasRedis }, () => {
     const hasty = await join(path.url, { replyWithin: 250 });
     path.delay = 60_000;
     assert.ok(await answersNothing(hasty, version));
-    await hasty.cluster.close();
   });
 });
 
 describe("the servers of a cluster", { skip: !hasRedis }, () => {
   let redis: Redis;
+  let path: Path;
   before(async () => {
     redis = await startRedis();
+    path = await openPath(redis.port);
   });
-  after(() => redis.remove());
+  after(async () => {
+    await closeAll();
+    await path.close();
+    await redis.remove();
+  });
 
   it("rely on no version while one of them is silent, and do again once it has left", async () => {
-    const path = await openPath(redis.port);
     const silent = await join(path.url, { ttl: 1000 });
     const members = [await join(redis.url, { ttl: 1000 }), await join(redis.url, { ttl: 1000 })];
     await Promise.all(members.map(({ back }) => back()));
@@ -118,7 +122,5 @@ describe("the servers of a cluster", { skip: !hasRedis }, () => {
     // Longer than a silent one is tolerated.
     await new Promise((resolve) => setTimeout(resolve, 500));
     await Promise.all(members.map(({ back }) => back()));
-    await Promise.all(members.map(({ cluster }) => cluster.close()));
-    await path.close();
   });
 });

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import { hasRedis, type Redis, skipRedis, startRedis } from "../support/redis.ts";
 import { until } from "../support/socket.ts";
-import { answersNothing, CLAIM, join, type Member } from "./servers.ts";
+import { answersNothing, CLAIM, closeAll, join, type Member } from "./servers.ts";
 
 if (!hasRedis) skipRedis();
 
@@ -24,7 +24,7 @@ describe("servers whose Redis fails", { skip: !hasRedis }, () => {
     members = [a, b];
   });
   afterEach(async () => {
-    await Promise.all(members.map(({ cluster }) => cluster.close()));
+    await closeAll();
     await until(hasNoClient, "no connection is left behind");
   });
 
@@ -64,7 +64,6 @@ describe("servers whose Redis fails", { skip: !hasRedis }, () => {
 
   it("wait for no reply longer than they may while it is paused", async () => {
     const member = await join(redis.url, { replyWithin: 250 });
-    members.push(member);
     const version = await member.version("log");
     redis.signal("SIGSTOP");
     try {
@@ -86,7 +85,6 @@ describe("servers whose Redis fails", { skip: !hasRedis }, () => {
 
   it("connect to it again although they are busy while it is paused", async () => {
     const member = await join(redis.url, { replyWithin: 250 });
-    members.push(member);
     redis.signal("SIGSTOP");
     try {
       await member.cluster.version("log");
@@ -161,5 +159,19 @@ describe("servers whose Redis fails", { skip: !hasRedis }, () => {
       await Promise.all(members.map(({ back }) => back()));
       await b.version("log");
     }
+  });
+
+  it("pause longer each time where a connection never serves for long", async () => {
+    await redis.command("SET", "{sync-server:0}:b:broken", "no bucket");
+    const buckets = [{ name: "broken", rate: 1, burst: 1 }];
+    const since = performance.now();
+    while (a.reasons.length < 5) {
+      await a.back();
+      await a.cluster.take({ buckets, tokens: 1, onlyIfLeft: true });
+    }
+    await a.back();
+    assert.match(a.reasons.join(), /WRONGTYPE/);
+    // Half of 50, 100, 200, 400 and 800 ms at least.
+    assert.ok(performance.now() - since > 700);
   });
 });

@@ -21,6 +21,14 @@ export interface MemberOptions {
   readonly joinWithin?: number;
 }
 
+const joined = new Set<Cluster>();
+
+/** Closes what tests have left open: it would keep the process running. */
+export async function closeAll(): Promise<void> {
+  await Promise.all([...joined].map((cluster) => cluster.close()));
+  joined.clear();
+}
+
 export async function join(url: string, options: MemberOptions = {}): Promise<Member> {
   const heard: Announcement[] = [];
   const reasons: string[] = [];
@@ -32,6 +40,7 @@ export async function join(url: string, options: MemberOptions = {}): Promise<Me
       if (!isJoined) reasons.push(reason);
     },
   });
+  joined.add(cluster);
   cluster.onAnnouncement((announcement) => heard.push(announcement));
   return {
     cluster,

@@ -35,15 +35,17 @@ export interface Redis {
 }
 
 export interface RedisOptions {
-  /** What its command line has beyond the port and the folder. */
-  readonly args?: (folder: string) => readonly string[];
-  /** Part of the address: a password, or the scheme. */
+  /** What its command line has beyond its port and folder. */
+  readonly args?: readonly string[];
+  /** How it is said where to listen. */
+  readonly listen?: (port: number) => readonly string[];
   readonly url?: (port: number) => string;
 }
 
 /** Starts Redis without persistence: it keeps what it is told to save. */
 export async function startRedis({
-  args = () => [],
+  args = [],
+  listen = (port) => ["--port", `${port}`],
   url = (port) => `redis://127.0.0.1:${port}`,
 }: RedisOptions = {}): Promise<Redis> {
   const folder = temporaryFolder();
@@ -51,7 +53,7 @@ export async function startRedis({
   let child: ChildProcess;
   const start = async () => {
     const options = ["--bind", "127.0.0.1", "--dir", folder.path, "--save", ""];
-    child = spawn(PROGRAM, ["--port", `${port}`, ...options, ...args(folder.path)], {
+    child = spawn(PROGRAM, [...listen(port), ...options, ...args], {
       stdio: ["ignore", "pipe", "ignore"],
     });
     let output = "";
