@@ -7,8 +7,23 @@
  * others this often relies on what it has seen for three tenths at most, so the two come to six tenths.
  */
 
-/** How a server was last seen: so many milliseconds ago, or leaving. */
-export type Sighting = { readonly id: string; readonly age: number } | { readonly left: string };
+/** How a server was last seen. */
+export type Sighting =
+  | {
+      readonly id: string;
+      /** How many milliseconds ago, by the clock of the cluster, which may be set back. */
+      readonly age: number;
+      /** Another one with each sign of life. */
+      readonly sign: string;
+    }
+  | { readonly left: string };
+
+/** A server that is expected. */
+export interface Member {
+  readonly id: string;
+  /** How many milliseconds ago it was last seen. */
+  readonly age: number;
+}
 
 export interface MembersOptions {
   /** This server. */
@@ -32,13 +47,15 @@ export class Members {
   /** How often to give a sign of life, in milliseconds. */
   readonly period: number;
   readonly #options: MembersOptions;
-  /** When each other server was last heard from. */
-  readonly #seen = new Map<string, number>();
+  /** When each other server was last heard from, and its last sign of life. */
+  readonly #seen = new Map<string, { readonly at: number; readonly sign: string }>();
   #lookedAt: number | undefined;
 
   constructor(options: MembersOptions) {
     this.#options = options;
-    this.period = Math.max(1, Math.min(LONGEST_PERIOD_MS, options.ttl / 10));
+    // With a TTL of 0 nothing is cached, so nothing depends on it.
+    const tenth = options.ttl === 0 ? LONGEST_PERIOD_MS : options.ttl / 10;
+    this.period = Math.min(LONGEST_PERIOD_MS, tenth);
   }
 
   /**
@@ -51,19 +68,29 @@ export class Members {
     for (const sighting of sightings) {
       if ("left" in sighting) this.#seen.delete(sighting.left);
       else if (sighting.id !== this.#options.id) {
-        const before = this.#seen.get(sighting.id) ?? Number.NEGATIVE_INFINITY;
+        const { id, age, sign } = sighting;
+        const before = this.#seen.get(id);
+        if (before?.sign === sign) continue;
         // By when the request was sent: the reply may have waited for a process that was paused.
-        this.#seen.set(sighting.id, Math.max(before, at - sighting.age));
+        this.#seen.set(id, { at: Math.max(before?.at ?? 0, at - age), sign });
       }
     }
-    for (const [id, seen] of this.#seen) if (now - seen > EXPECTED_FOR_MS) this.#seen.delete(id);
+    for (const [id, seen] of this.#seen) if (now - seen.at > EXPECTED_FOR_MS) this.#seen.delete(id);
     this.#lookedAt = at;
+  }
+
+  /** The other servers that are expected. */
+  get others(): Member[] {
+    const now = this.#options.now();
+    return [...this.#seen].map(([id, { at }]) => ({ id, age: now - at }));
   }
 
   /** How many other servers are expected and were not heard from lately. */
   get missing(): number {
     const since = this.#options.now() - SIGNS_MISSED * this.period;
-    return [...this.#seen.values()].filter((seen) => seen < since).length;
+    let missing = 0;
+    for (const { at } of this.#seen.values()) if (at < since) missing++;
+    return missing;
   }
 
   /** Whether all servers have been heard from lately, by this one as well. */

@@ -211,7 +211,8 @@ export class RedisCluster implements Cluster {
 
   async #giveSign(state: "alive" | "left", serial: number): Promise<boolean> {
     const at = now();
-    const values = [this.#id, state, String(EXPECTED_FOR_MS)];
+    const others = this.#members.others.flatMap(({ id, age }) => [id, age.toFixed(0)]);
+    const values = [this.#id, state, String(EXPECTED_FOR_MS), ...others];
     const reply = await this.#connection.run(MEMBERS, [this.#key("servers")], values, serial);
     if (reply === undefined) return false;
     this.#members.looked(at, [...sightings(reply)]);

@@ -72,13 +72,18 @@ return {}
 /**
  * A sign of life, or a farewell, and all servers that are expected.
  *
- * KEYS: the servers. ARGV: the server, "alive" or "left", and how long a server is expected, in
- * milliseconds. Returns for each server its id and how many milliseconds ago it was seen, or "left".
+ * KEYS: the servers. ARGV: the server, "alive" or "left", how long a server is expected in milliseconds,
+ * and for each other one that this one expects its id and how many milliseconds ago it was seen: Redis may
+ * have lost it. Returns for each server its id, how many milliseconds ago it was seen, or "left", and its
+ * last sign of life.
  */
 export const MEMBERS = script(`
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ' ' .. string.format('%.0f', now))
+for i = 4, #ARGV, 2 do
+  redis.call('HSETNX', KEYS[1], ARGV[i], 'alive ' .. string.format('%.0f', now - ARGV[i + 1]))
+end
 local members = redis.call('HGETALL', KEYS[1])
 local seen = {}
 for i = 1, #members, 2 do
@@ -89,6 +94,7 @@ for i = 1, #members, 2 do
   else
     seen[#seen + 1] = members[i]
     seen[#seen + 1] = state == 'left' and 'left' or string.format('%.0f', age)
+    seen[#seen + 1] = at
   end
 end
 return seen

@@ -16,8 +16,8 @@ export function outcomeOf(text: string): Claimed["outcome"] {
 
 /** How each server was seen. */
 export function* sightings(reply: Reply): Generator<Sighting, void, void> {
-  for (let i = 0; i + 1 < reply.length; i += 2) {
-    const [id = "", age] = reply.slice(i, i + 2);
-    yield age === "left" ? { left: id } : { id, age: Number(age) };
+  for (let i = 0; i + 2 < reply.length; i += 3) {
+    const [id = "", age, sign = ""] = reply.slice(i, i + 3);
+    yield age === "left" ? { left: id } : { id, age: Number(age), sign };
   }
 }
