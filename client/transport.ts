@@ -6,6 +6,7 @@ import {
   PREFERENCE_APPLIED,
   REQUEST_TYPE,
   SYNC_PATH,
+  SYNC_ROUTE,
 } from "../protocol/limits.ts";
 import { parseMembers } from "../protocol/ndjson.ts";
 import { PROBLEM_TYPE } from "../protocol/problems.ts";
@@ -156,6 +157,7 @@ export class Transport {
         "Content-Type": REQUEST_TYPE,
         ...signature,
         [PREFER]: `wait=${wait}`,
+        [SYNC_ROUTE]: identity.fingerprint.slice(0, 8),
       },
       signal,
       // The request carries the user's public key, which only this server may see.

@@ -29,3 +29,6 @@ export const PREFER = "Prefer";
 
 /** The response header that says so where the server waits: `wait=25`. */
 export const PREFERENCE_APPLIED = "Preference-Applied";
+
+/** The request header by which a proxy can give a user's devices to the same server. */
+export const SYNC_ROUTE = "Sync-Route";

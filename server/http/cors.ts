@@ -31,7 +31,7 @@ export function corsFor(origins: "*" | readonly string[]): Cors {
           Allow: [...names, "OPTIONS"].join(", "),
           "Access-Control-Allow-Methods": names.join(", "),
           "Access-Control-Allow-Headers":
-            "Content-Type, Content-Digest, Prefer, Signature, Signature-Input",
+            "Content-Type, Content-Digest, Prefer, Signature, Signature-Input, Sync-Route",
           "Access-Control-Max-Age": "86400",
         },
         body: null,

@@ -90,6 +90,31 @@ describe("a signed request", () => {
       assert.ok(first.headers.get("content-type")?.startsWith("application/json"));
     }
   });
+
+  it("names the beginning of the user's fingerprint, signed or not, so that a proxy can route by it", async () => {
+    for (const sign of [true, false]) {
+      const routes: (string | null)[] = [];
+      const client = await SyncClient.open({
+        url: "http://localhost:8080",
+        identity,
+        store: new MemoryStore(),
+        receive: () => undefined,
+        sign,
+        fetch: async ({ method, headers }) => {
+          routes.push(headers.get("sync-route"));
+          return method === "DELETE" ? new Response(null, { status: 204 }) : answer([]);
+        },
+      });
+      await client.sync();
+      await client.erase();
+      const route = identity.fingerprint.slice(0, 8);
+      assert.deepEqual(
+        routes,
+        routes.map(() => route),
+      );
+      assert.ok(routes.length >= 2);
+    }
+  });
 });
 
 function baseOf(fingerprint: string, request: Signable, digest: string) {
