@@ -1,16 +1,17 @@
 /** Requests that wait for news, through real proxies with their default settings. */
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, writeFileSync } from "node:fs";
 import http2 from "node:http2";
-import net from "node:net";
-import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { temporaryFolder } from "../support/folder.ts";
 import { type Serving, serveHere, sync } from "../support/http.ts";
 import { onlyOn } from "../support/one-runtime.ts";
-import { until } from "../support/socket.ts";
+import {
+  freePort,
+  isInstalled,
+  type RunningProxy,
+  startCaddy,
+  startNginx,
+} from "../support/proxies.ts";
 import { newClient, newUser } from "../support/users.ts";
 import { ended, LONG, untilWaiting, waitFor } from "../support/waiting.ts";
 
@@ -23,47 +24,40 @@ interface Ports {
 
 interface Proxy {
   readonly name: string;
-  readonly config: (ports: Ports, folder: string) => string;
-  readonly args: (config: string, folder: string) => readonly string[];
+  readonly start: (ports: Ports) => Promise<RunningProxy>;
 }
 
 const nginx: Proxy = {
   name: "nginx",
-  config: ({ http1, http2, server }, folder) => {
-    const kinds = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
-    const paths = kinds.map((kind) => `${kind}_temp_path ${join(folder, kind)};`).join("\n");
+  start: ({ http1, http2, server }) => {
     const site = (listen: string) =>
       `server { listen 127.0.0.1:${listen}; location / { proxy_pass http://localhost:${server}; } }`;
-    // Where the master is root, its workers would be someone who may not write into the folder.
-    const user = process.getuid?.() === 0 ? "user root;" : "";
-    return `${user} daemon off; pid ${join(folder, "pid")}; error_log ${join(folder, "log")};
-events {}
-http { access_log off; ${paths} ${site(`${http1}`)} ${site(`${http2} http2`)} }`;
+    return startNginx(`${site(`${http1}`)} ${site(`${http2} http2`)}`, [http1, http2]);
   },
-  args: (config, folder) => ["-c", config, "-e", join(folder, "log")],
 };
 
 const caddy: Proxy = {
   name: "caddy",
-  config: ({ http1, http2, server }) =>
-    `{
+  start: ({ http1, http2, server }) =>
+    startCaddy(
+      `{
   admin off
   auto_https off
   servers { protocols h1 h2c }
 }
 http://127.0.0.1:${http1}, http://127.0.0.1:${http2} { reverse_proxy localhost:${server} }
 `.replace(/\{ (?=protocols|reverse)(.*) \}/g, "{\n    $1\n  }"),
-  args: (config) => ["run", "--adapter", "caddyfile", "--config", config],
+      [http1, http2],
+    ),
 };
 
 const { skip, note } = onlyOn("Node", "a proxy shows the same on each");
 for (const proxy of [nginx, caddy]) {
-  const isMissing = spawnSync(proxy.name, ["version"]).error !== undefined;
+  const isMissing = !isInstalled(proxy.name);
   const why = isMissing && !skip ? ` (skipped: ${proxy.name} is not installed)` : note;
   describe(`through ${proxy.name}, a request that waits${why}`, { skip: skip || isMissing }, () => {
-    const folder = temporaryFolder();
     let server: Serving;
-    let child: ChildProcess;
+    let running: RunningProxy;
     let ports: Ports;
     let user: string;
     let reader: { user: string; client_id: string };
@@ -75,20 +69,11 @@ for (const proxy of [nginx, caddy]) {
     before(async () => {
       server = await serveHere();
       ports = { http1: await freePort(), http2: await freePort(), server: server.port };
-      const config = join(folder.path, "config");
-      mkdirSync(join(folder.path, "data"));
-      writeFileSync(config, proxy.config(ports, folder.path));
-      child = spawn(proxy.name, proxy.args(config, folder.path), {
-        stdio: "ignore",
-        env: { ...process.env, XDG_DATA_HOME: join(folder.path, "data"), HOME: folder.path },
-      });
-      await until(async () => (await isOpen(ports.http1)) && (await isOpen(ports.http2)));
+      running = await proxy.start(ports);
     });
     after(async () => {
-      child.kill("SIGTERM");
-      if (child.exitCode === null) await once(child, "exit");
+      await running.end();
       await server.close();
-      folder.remove();
     });
 
     for (const version of ["1.1", "2"] as const) {
@@ -150,22 +135,4 @@ async function waitBy2(port: number, body: unknown, seconds: number, signal?: Ab
   } finally {
     session.destroy();
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === "string") throw new Error("it has no port");
-  return address.port;
-}
-
-function isOpen(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = net.connect(port, "127.0.0.1");
-    socket.once("connect", () => resolve(true));
-    socket.once("error", () => resolve(false));
-    socket.once("connect", () => socket.destroy());
-  });
 }
