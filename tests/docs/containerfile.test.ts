@@ -18,7 +18,7 @@ describe(`Containerfile${note}`, { skip }, () => {
   after(() => folder.remove());
 
   it("checks the health of the container without a proxy that its environment names", () => {
-    for (const file of ["Containerfile", "deploy/compose.yaml"]) {
+    for (const file of ["Containerfile", "deploy/compose.yaml", "deploy/compose.cluster.yaml"]) {
       const [check = ""] = /^.*wget.*$/m.exec(read(file)) ?? [];
       assert.match(check.replaceAll(/[",]/g, ""), / -Y off -O \/dev\/null http:\/\/127/);
     }
