@@ -63,10 +63,21 @@ export const PROFILES: readonly Profile[] = [
   },
 ];
 
-/** The caches of the server; without caches means `LISTING_TTL=0` and `OBJECT_CACHE_BYTES=0`. */
-export type Setup = "without caches" | "LISTING_TTL=30s" | "LISTING_TTL=forever";
+/**
+ * The caches of the server, and how devices learn of news. Without caches means `LISTING_TTL=0` and
+ * `OBJECT_CACHE_BYTES=0`. In the last two, devices wait for news instead of polling, and `LISTING_TTL` is
+ * 30 seconds.
+ */
+export type Setup =
+  | "without caches"
+  | "LISTING_TTL=30s"
+  | "LISTING_TTL=forever"
+  | "waiting"
+  | "two servers with Redis";
 export const SETUPS: readonly Setup[] = [
   "without caches",
   "LISTING_TTL=30s",
   "LISTING_TTL=forever",
+  "waiting",
+  "two servers with Redis",
 ];

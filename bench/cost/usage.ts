@@ -13,6 +13,12 @@ const STARTS_PER_MONTH = 1;
 
 const DAYS_PER_MONTH = 365 / 12;
 
+/** `LISTING_TTL` in seconds, unless a setup says otherwise. */
+const LISTING_TTL = 30;
+
+/** For how many seconds the client waits for news, on average (`client/news.ts`). */
+export const WAIT = 25;
+
 /** The most objects in one response to LIST. */
 const OBJECTS_PER_LIST = 1000;
 
@@ -67,19 +73,23 @@ export class UsageModel {
     const stored = devicesPerUser * client.stored;
     const appends = this.#profile.operationsPerDay * DAYS_PER_MONTH;
     // Each operation goes once to each other device, and the whole log to each new device.
-    const deliveries = appends * (devicesPerUser - 1) * this.#missedShare(setup);
+    const missed = this.#missedShare(setup);
+    // The first device that takes an operation from the server which has not stored it.
+    const atOther = serversOf(setup) > 1 && devicesPerUser > 1 ? 1 - missed : 0;
+    const deliveries = appends * ((devicesPerUser - 1) * missed + atOther);
     const firstSyncs = this.#profile.newDevicesPerYear / 12;
     // An average month: the compaction of the whole log, divided by its months.
     const monthly = (requests: number) => (devicesPerUser * requests) / monthsStored;
     const listings = this.#listingsPerUser(setup) + LISTINGS_PER_SEGMENT * monthly(client.put);
-    // After its start, the server lists all users once, in this many parts, to find idle logs.
+    // After its start, a server lists all users once, in this many parts, to find idle logs.
     const objectsInPart = (users * this.objectsPerUser) / SCAN_LISTS;
     const listsOfPart = Math.max(1, Math.ceil(objectsInPart / OBJECTS_PER_LIST));
-    const listed = users * this.objectsPerUser * (listings + STARTS_PER_MONTH);
+    const starts = STARTS_PER_MONTH * serversOf(setup);
+    const listed = users * this.objectsPerUser * (listings + starts);
     return {
       put: users * (appends + monthly(client.put)),
       get: users * (deliveries + firstSyncs * this.objectsPerUser + monthly(client.get)),
-      list: users * listings * this.listsPerListing + STARTS_PER_MONTH * SCAN_LISTS * listsOfPart,
+      list: users * listings * this.listsPerListing + starts * SCAN_LISTS * listsOfPart,
       delete: users * monthly(client.delete),
       stored: users * stored,
       sentByGet:
@@ -102,9 +112,13 @@ export class UsageModel {
       throw new Error(`LISTING_CACHE_RUNS does not hold the listings of: ${this.#profile.name}`);
     }
     if (setup === "LISTING_TTL=forever") return STARTS_PER_MONTH;
-    // Every request 30 seconds or more after the last listing loads it again.
-    const mostPerDay = (3600 / 30) * hoursOnPerDay;
-    return DAYS_PER_MONTH * Math.min(pollsPerDay + operationsPerDay, mostPerDay) + firstSyncs;
+    // Each server lists a user once. From then on it learns of all that changes.
+    if (setup === "two servers with Redis") return STARTS_PER_MONTH * serversOf(setup);
+    const waitsPerDay = devicesPerUser * (3600 / WAIT) * hoursOnPerDay;
+    const requestsPerDay = operationsPerDay + (setup === "waiting" ? waitsPerDay : pollsPerDay);
+    // Every request `LISTING_TTL` or more after the last listing loads it again.
+    const mostPerDay = (3600 / LISTING_TTL) * hoursOnPerDay;
+    return DAYS_PER_MONTH * Math.min(requestsPerDay, mostPerDay) + firstSyncs;
   }
 
   /** The share of deliveries for which the payload is no longer in the cache. */
@@ -117,4 +131,8 @@ export class UsageModel {
     const hoursOff = 24 - this.#profile.hoursOnPerDay;
     return hoursKept >= hoursOff ? 0 : (hoursOff / 24) * (1 - hoursKept / hoursOff);
   }
+}
+
+function serversOf(setup: Setup): number {
+  return setup === "two servers with Redis" ? 2 : 1;
 }

@@ -2,21 +2,13 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { describe, it } from "node:test";
 import { promisify } from "node:util";
-import { compactedClient } from "../../bench/cost/compaction.ts";
 import { costOf, PRICES, type Prices } from "../../bench/cost/prices.ts";
 import { PROFILES, type Profile, SETUPS, type Setup } from "../../bench/cost/profiles.ts";
 import { type Usage, UsageModel } from "../../bench/cost/usage.ts";
-import { LIMITS } from "../../oplog/compaction/planner.ts";
 import { encodeSegment } from "../../oplog/segment.ts";
-import { InstrumentedDriver } from "../../storage/instrumented.ts";
-import { MemoryDriver } from "../../storage/memory.ts";
-import { fingerprintOf } from "../../sync/public-key.ts";
 import { generated, read } from "../support/documents.ts";
-import { serveHere, sync } from "../support/http.ts";
-import { metricOf } from "../support/metrics.ts";
 import { commandFor, projectFolder } from "../support/process.ts";
-import { until } from "../support/socket.ts";
-import { newClient, newUser } from "../support/users.ts";
+import { newClient } from "../support/users.ts";
 
 /**
  * Two devices that are always on, and 24 operations a day. A month has 365 / 12 days. Each device
@@ -80,60 +72,6 @@ describe("the usage model", () => {
     assert.equal(round(usage.sentByList), round((96 * 365 + 1 + 2 * segments + 12) * 259 * 400));
   });
 
-  it("compacts as the server does: the same requests, the same objects", async () => {
-    const driver = new InstrumentedDriver(new MemoryDriver());
-    const timing = { debounce: 0, maxDelay: 0, deleteDelay: 1, backoff: 1_000_000 };
-    const compaction = { limits: LIMITS, timing };
-    const server = await serveHere({ OBJECT_CACHE_BYTES: "0" }, driver, compaction);
-    try {
-      const user = newUser().base64;
-      const client = newClient();
-      const payload = "x".repeat(20_000);
-      // This makes full segments of 1 MiB, and leaves single operations at the end.
-      for (let index = 0; index < 120; index++) {
-        await sync(server.url, {
-          user,
-          client_id: client,
-          operation_index: index,
-          sync_status: { [client]: index },
-          payload,
-        });
-        await server.compacted();
-      }
-      const model = compactedClient(120, payload.length);
-      assert.equal(model.put, 2);
-      await until(() => driver.requests.delete === model.delete);
-      assert.deepEqual(
-        { ...driver.requests },
-        { list: 1 + 2 * model.put, get: model.get, put: 120 + model.put, delete: model.delete },
-      );
-      const objects = await driver.list(fingerprintOf(user));
-      assert.equal(
-        objects.reduce((sum, { size }) => sum + size, 0),
-        model.stored,
-      );
-      assert.equal(driver.bytes.read, model.sentByGet);
-    } finally {
-      await server.close();
-    }
-  });
-
-  it("counts as the server does, without caches", async () => {
-    const { url, close } = await serveHere({ LISTING_TTL: "0", OBJECT_CACHE_BYTES: "0" });
-    try {
-      const user = newUser().base64;
-      const [a, b] = [newClient(), newClient()];
-      await sync(url, { user, client_id: a, operation_index: 0, payload: "sealed" });
-      assert.deepEqual(await requestsOf(url), { list: 2, get: 0, put: 1 });
-      await sync(url, { user, client_id: b });
-      assert.deepEqual(await requestsOf(url), { list: 3, get: 1, put: 1 });
-      await sync(url, { user, client_id: b, sync_status: { [a]: 0 } });
-      assert.deepEqual(await requestsOf(url), { list: 4, get: 1, put: 1 });
-    } finally {
-      await close();
-    }
-  });
-
   it("counts no request for a poll and no second GET, with a warm cache", () => {
     const usage = usageOf(profile, "LISTING_TTL=forever");
     // One listing of each user after the start.
@@ -162,6 +100,16 @@ describe("the usage model", () => {
       round(usageOf(small, "LISTING_TTL=forever").get),
       round(8760 / 3 + 8760 / 2 + 259),
     );
+  });
+
+  it("counts for 10,000 users, two servers and Redis at most a hundredth of the LISTs of a server whose devices poll", () => {
+    const large = PROFILES.find(({ users }) => users === 10_000);
+    assert.ok(large);
+    const share =
+      usageOf(large, "two servers with Redis").list / usageOf(large, "LISTING_TTL=30s").list;
+    assert.ok(share <= 0.01);
+    const sentence = `the pair makes ${(100 * share).toFixed(1)} % of the LISTs`;
+    assert.ok(read("docs/cost.md").includes(sentence), sentence);
   });
 
   it("throws if the listing cache is too small", () => {
@@ -212,12 +160,6 @@ function pricesOf(service: string): Prices {
   const found = PRICES.find((prices) => prices.service === service);
   assert.ok(found, service);
   return found;
-}
-
-/** The requests of a server to its storage so far. */
-async function requestsOf(url: string): Promise<Record<string, number>> {
-  const count = (kind: string) => metricOf(url, `sync_storage_requests_total{kind="${kind}"}`);
-  return { list: await count("list"), get: await count("get"), put: await count("put") };
 }
 
 /** Removes rounding errors. */
