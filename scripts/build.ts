@@ -67,8 +67,8 @@ async function compile(file: string): Promise<number> {
 
 /**
  * Writes the JavaScript of the npm package. Resolves with its size. It imports the dependencies that
- * an install brings, which leave out the AWS SDK: that is in a file of the package which is loaded
- * when storage is on S3, and its licences are in another.
+ * an install brings, which leave out the AWS SDK and the client of Redis: each is in a file of the
+ * package which is loaded when it is needed, and their licences are in another.
  */
 async function packageInto(folder: string): Promise<number> {
   const { outputs, metafile } = await build({

@@ -10,8 +10,10 @@ import { promisify } from "node:util";
 import manifest from "../../package.json" with { type: "json" };
 import { temporaryFolder } from "../support/folder.ts";
 import { sync } from "../support/http.ts";
+import { metricOf } from "../support/metrics.ts";
 import { onlyOn } from "../support/one-runtime.ts";
 import { type Program, projectFolder, runToEnd, startServer } from "../support/process.ts";
+import { hasRedis, startRedis } from "../support/redis.ts";
 import { newPlace, s3 } from "../support/s3.ts";
 import { newClient, newUser } from "../support/users.ts";
 
@@ -108,6 +110,20 @@ function deployable(name: string, { script, file, command, runtime }: Deployable
       const server = await startServer({ STORAGE: newPlace() }, program);
       await exchange(server.url);
       assert.equal(await server.end("SIGTERM"), 0);
+    });
+
+    it("contains the client of Redis", {
+      skip: !hasRedis && "there is no redis-server",
+    }, async () => {
+      const redis = await startRedis();
+      try {
+        const settings = { STORAGE: join(folder.path, "shared"), CLUSTER: redis.url };
+        const server = await startServer(settings, program);
+        assert.equal(await metricOf(server.url, "sync_cluster_reached"), 1);
+        assert.equal(await server.end("SIGTERM"), 0);
+      } finally {
+        await redis.remove();
+      }
     });
 
     if (script === "compile") return;

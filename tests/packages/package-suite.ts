@@ -14,6 +14,7 @@ import { build, preview } from "vite";
 import manifest from "../../package.json" with { type: "json" };
 import { chromium } from "../support/chromium.ts";
 import { temporaryFolder } from "../support/folder.ts";
+import { metricOf } from "../support/metrics.ts";
 import {
   NO_LIMITS,
   projectFolder,
@@ -21,6 +22,7 @@ import {
   type ServerProcess,
   startServer,
 } from "../support/process.ts";
+import { hasRedis, startRedis } from "../support/redis.ts";
 import { install, installed, output, pack, type Tarballs } from "./install.ts";
 
 const APP = join(projectFolder, "tests", "packages", "app");
@@ -114,6 +116,23 @@ export function testPackages(): void {
       );
       assert.equal(code, 1);
       assert.match(stderr, /ECONNREFUSED/);
+    });
+
+    it("speak with Redis with no client beside them, and name its licence", {
+      skip: !hasRedis && "there is no redis-server",
+    }, async () => {
+      const command = [join(app, "node_modules", ".bin", "sync-server")] as const;
+      const redis = await startRedis();
+      try {
+        const settings = { STORAGE: join(folder.path, "shared"), CLUSTER: redis.url };
+        const server = await startServer(settings, { command, folder: app });
+        assert.equal(await metricOf(server.url, "sync_cluster_reached"), 1);
+        await server.end("SIGTERM");
+      } finally {
+        await redis.remove();
+      }
+      const lib = join(app, "node_modules", "@sync-server", "server", "lib");
+      assert.match(readFileSync(join(lib, "LICENCES.txt"), "utf8"), /^@redis\/client .* \(MIT\)$/m);
     });
 
     for (const resolution of ["bundler", "nodenext"]) {
