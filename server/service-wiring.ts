@@ -89,7 +89,8 @@ export function wireService(options: ServiceWiringOptions): ServiceWiring {
     version: cluster && ((user) => cluster.version(user)),
     telemetry,
   });
-  const announcer = cluster && new Announcer({ cluster, listings, ttl: config.LISTING_TTL, telemetry });
+  const announcer =
+    cluster && new Announcer({ cluster, listings, ttl: config.LISTING_TTL, telemetry });
   listings.onLoad(anomalies.inspect);
   const waiters = new Waiters({
     // Each holds a connection: half of them are left for other requests.
