@@ -10,10 +10,13 @@ export const BEHIND_PROXY = { TRUSTED_PROXIES: "127.0.0.1,::1" };
 /** By this header of the proxy a request counts for another network address. */
 const FROM_ELSEWHERE = { "X-Forwarded-For": "192.0.2.1" };
 
+/** How many bytes a connection writes at once. */
+const PIECE = 256 * 1024;
+
 /** What a connection does once it is open. */
 export type Behavior = (socket: net.Socket) => void;
 
-/** Many connections at once. One that the server closes is reopened until the flood ends. */
+/** Many connections at once. One that the server closes is opened again, until the flood ends. */
 export class Flood {
   /** Responses so far by status. */
   readonly statuses = new Map<string, number>();
@@ -21,12 +24,15 @@ export class Flood {
   opened = 0;
   readonly #port: number;
   readonly #behavior: Behavior;
+  readonly #pause: number;
   readonly #sockets = new Set<net.Socket>();
   #ended = false;
 
-  constructor(port: number, connections: number, behavior: Behavior) {
+  /** @param pause how many milliseconds later a closed connection is opened again */
+  constructor(port: number, connections: number, behavior: Behavior, pause = 0) {
     this.#port = port;
     this.#behavior = behavior;
+    this.#pause = pause;
     for (let i = 0; i < connections; i++) this.#open();
   }
 
@@ -54,7 +60,7 @@ export class Flood {
     socket.on("error", () => socket.destroy());
     socket.on("close", () => {
       this.#sockets.delete(socket);
-      if (!this.#ended) setImmediate(() => this.#open());
+      if (!this.#ended) setTimeout(() => this.#open(), this.#pause);
     });
   }
 }
@@ -75,15 +81,24 @@ export function repeated(body: string): Behavior {
 /** Sends each request once the one before is answered. */
 function sequence(next: () => Buffer): Behavior {
   return (socket) => {
-    socket.on("data", () => socket.write(next()));
-    socket.write(next());
+    socket.on("data", () => send(socket, next()));
+    send(socket, next());
   };
+}
+
+/** Writes in pieces: of a long buffer, Bun copies what is left whenever the system takes some. */
+function send(socket: net.Socket, bytes: Buffer): void {
+  for (let at = 0; at < bytes.length; at += PIECE) {
+    if (socket.write(bytes.subarray(at, at + PIECE))) continue;
+    socket.once("drain", () => send(socket, bytes.subarray(at + PIECE)));
+    return;
+  }
 }
 
 /** Announces a body of `length` bytes, and sends only about `sent` of them. */
 export function slowWriter(length: number, sent: number): Behavior {
   const start = Buffer.from(`${syncHead(length)}{"payload":"${"p".repeat(sent)}`);
-  return (socket) => socket.write(start);
+  return (socket) => send(socket, start);
 }
 
 /** Sends a request, and reads nothing of the response. */
