@@ -60,7 +60,10 @@ describe("the notebook on the command line", () => {
     );
   });
 
-  it("shows the progress of a long transfer, and the state of a device", async () => {
+  const { skip, note } = onlyOn("Bun", "the rest is the same program");
+  it(`shows the progress of a long transfer, and the state of a device${note}`, {
+    skip,
+  }, async () => {
     const input = Array.from({ length: 300 }, (_, i) => `line ${i}\n`).join("");
     const sent = await run(["send", "--folder", laptop], { input });
     assert.match(sent.stderr, /^sent \d+ of \d+\n.*sent 300 notes\n$/s);
@@ -73,7 +76,6 @@ describe("the notebook on the command line", () => {
     assert.equal((await logOf(phone)).length, 306);
   });
 
-  const { skip, note } = onlyOn("Bun", "the rest is the same program");
   it(`reads only what is new to send a note or to show the state${note}`, { skip }, async () => {
     const state = await run(["status", "--folder", phone]);
     assert.match(state.stdout, /^other devices +2, 306 notes$/m);
