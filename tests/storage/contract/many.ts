@@ -6,12 +6,12 @@ import { newClient, someFingerprint } from "../../support/users.ts";
 import { type Declare, text } from "./place.ts";
 
 export function declareMany(it: Declare): void {
-  it("lists 2,500 objects completely and in order, without those of other partitions", async ({
+  it("lists 2,020 objects completely and in order, without those of other partitions", async ({
     driver,
     names,
   }) => {
     const [user, other] = [someFingerprint(), someFingerprint()];
-    const wanted = Array.from({ length: 2500 }, (_, i) => `${user}.${String(i).padStart(16, "0")}`);
+    const wanted = Array.from({ length: 2020 }, (_, i) => `${user}.${String(i).padStart(16, "0")}`);
     const queue = wanted.values();
     await driver.put(`${other}.x`, text("x"));
     await Promise.all(
@@ -23,7 +23,7 @@ export function declareMany(it: Declare): void {
       await driver.list(`${user}.`),
       wanted.map((name) => ({ name, size: 7 })),
     );
-    assert.deepEqual(await names(`${user}.00000000000021`), wanted.slice(2100, 2200));
+    assert.deepEqual(await names(`${user}.00000000000020`), wanted.slice(2000));
     assert.deepEqual(await names(`${other}.`), [`${other}.x`]);
   });
 
