@@ -32,11 +32,12 @@ import type { Damage } from "../../../storage/journal/record.ts";
 import { openStorage } from "../../../storage/open.ts";
 import { temporaryFolder } from "../../support/folder.ts";
 import { commandImporting, projectFolder } from "../../support/process.ts";
+import { share } from "../../support/share.ts";
 import { someFingerprint } from "../../support/users.ts";
 import { canWatch } from "../contract/processes.ts";
 
 const OPEN = new URL("./open.ts", import.meta.url).href;
-const KILLS = 10;
+const KILLS = share(18);
 /** Acknowledged puts after which a process is killed. */
 const STORED = 40;
 
