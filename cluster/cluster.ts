@@ -93,7 +93,8 @@ export interface Cluster {
   /** How many servers are expected to take part, and have not been heard from lately. */
   readonly missing: number;
   /**
-   * Whether versions can be relied on: this server takes part, and none is missing. Otherwise listings go by their age.
+   * Whether versions say all: this server takes part, and none is missing. One that is missing may have
+   * stored something without announcing it, so listings go by their age as well.
    */
   readonly isReliable: boolean;
   /**
@@ -101,7 +102,7 @@ export interface Cluster {
    * what it stores they might never look for.
    */
   readonly isForgotten: boolean;
-  /** The version of a log now; `undefined` where it cannot be relied on. */
+  /** The version of a log now, by what has been announced; `undefined` where this server takes no part. */
   version(log: string): Promise<Version | undefined>;
   /** Whether this server has received every announcement since it learned of a version. */
   follows(version: Version): boolean;

@@ -170,15 +170,15 @@ class MemoryCluster implements Cluster {
   }
 
   async version(log: string): Promise<Version | undefined> {
-    return this.isReliable ? this.#hub.version(log) : undefined;
+    return this.isJoined ? this.#hub.version(log) : undefined;
   }
 
   follows(version: Version): boolean {
-    return this.isReliable && this.#hub.follows(version);
+    return this.isJoined && this.#hub.follows(version);
   }
 
   async announce(log: string, change: string, claim?: string): Promise<Step | undefined> {
-    if (this.isReliable) return this.#hub.announce(log, change, claim);
+    if (this.isJoined) return this.#hub.announce(log, change, claim);
     this.#hub.remember(log);
     return undefined;
   }
@@ -192,7 +192,7 @@ class MemoryCluster implements Cluster {
   }
 
   async take(taking: Taking): Promise<Taken | undefined> {
-    return this.isReliable ? this.#hub.take(taking) : undefined;
+    return this.isJoined ? this.#hub.take(taking) : undefined;
   }
 
   async claim(claim: Claim): Promise<Claimed | undefined> {

@@ -1,4 +1,4 @@
-import type { Announcement, Cluster } from "../cluster/cluster.ts";
+import type { Announcement, Cluster, Version } from "../cluster/cluster.ts";
 import { changedListing, packedChange, storedChange, UNKNOWN_CHANGE } from "./change.ts";
 import type { Listing } from "./listing.ts";
 import type { ListingCache } from "./listing-cache.ts";
@@ -46,19 +46,19 @@ export class Announcer {
 
   /**
    * Asks what a listing has to show that is used from now on; resolves to `undefined` where listings go by
-   * their age.
+   * their age alone.
    */
   async ask(user: Fingerprint): Promise<Asked | undefined> {
     const { order } = this.#listings.shown(user);
     const version = await this.#cluster.version(user);
-    return version === undefined ? undefined : { version, order };
+    return version === undefined ? undefined : this.#asked(version, order);
   }
 
   /** As `ask`, at once, of a log whose announcements have all come here; `undefined` of any other. */
   known(user: Fingerprint): Asked | undefined {
     const { version, order } = this.#listings.shown(user);
     if (version === undefined || !this.#cluster.follows(version)) return undefined;
-    return { version, order };
+    return this.#asked(version, order);
   }
 
   /**
@@ -95,6 +95,10 @@ export class Announcer {
   unsettled(user: Fingerprint, claim?: string): Promise<void> {
     this.#unsettled.add(user);
     return this.#announce(user, UNKNOWN_CHANGE, claim);
+  }
+
+  #asked(version: Version, order: number): Asked {
+    return { version, order, isMissingSome: !this.#cluster.isReliable };
   }
 
   async #announce(user: Fingerprint, change: string, claim?: string): Promise<void> {

@@ -69,7 +69,11 @@ export function changedListing(
   if (names.some((name) => parseName(formatName(name)) === undefined)) return undefined;
   if (isStored) {
     let changed = listing;
-    for (const [i, name] of names.entries()) changed = changed.appended(name, added[i]?.size ?? 0);
+    for (const [i, name] of names.entries()) {
+      // What comes before is in storage, and the server that stored it could not announce it.
+      if (name.first > (changed.clients.get(client)?.next ?? 0)) return undefined;
+      changed = changed.appended(name, added[i]?.size ?? 0);
+    }
     return changed;
   }
   const [first, last, count, digest] = change.superseded;

@@ -6,7 +6,7 @@ import { DamagedObjects } from "./damaged-objects.ts";
 import { KeyedQueue } from "./keyed-queue.ts";
 import { holesIn, Listing } from "./listing.ts";
 import { ListingAges, type ListingAgesOptions } from "./listing-age.ts";
-import { type Asked, ListingLoad, type NumberedLoad, stateFor } from "./listing-load.ts";
+import { type Asked, ListingLoad, type NumberedLoad, showsAsked } from "./listing-load.ts";
 import type { AnnouncedChange } from "./listing-versions.ts";
 import {
   clientPrefix,
@@ -92,16 +92,14 @@ export class ListingCache {
     if (this.#options.ttl === 0) return this.fresh(user);
     const listing = this.recent(user, asked);
     if (listing !== undefined) return Promise.resolve(listing);
-    return this.#get(user, (load) =>
-      asked === undefined ? this.#ages.isRecent(load) : stateFor(asked, load) === "recent",
-    );
+    return this.#get(user, (load) => this.#stateOf(load, asked) !== "old");
   }
 
   /** As `get`, at once; `undefined` where the cached listing is too old, or none is. */
   recent(user: Fingerprint, asked?: Asked): Listing | undefined {
     const entry = this.#cached.get(user);
     if (entry === undefined) return undefined;
-    const state = asked === undefined ? this.#ages.stateOf(entry) : stateFor(asked, entry);
+    const state = this.#stateOf(entry, asked);
     if (state === "old") return undefined;
     if (state === "due" && !this.#loads.has(user)) {
       // In the background: a request whose listing cannot be read by then says why.
@@ -251,6 +249,12 @@ export class ListingCache {
       this.#telemetry.count("listing_cache", "announced");
       if (listing === entry.listing || listing.showsMoreThan(entry.listing)) this.#tellNews(user);
     }
+  }
+
+  /** Whether the listing of a load may be used, as `ListingAges.stateOf` says it. */
+  #stateOf(load: NumberedLoad, asked: Asked | undefined): "recent" | "due" | "old" {
+    if (asked !== undefined && !showsAsked(asked, load)) return "old";
+    return asked?.isMissingSome === false ? "recent" : this.#ages.stateOf(load);
   }
 
   #tellNews(user: Fingerprint): void {

@@ -15,11 +15,13 @@ export interface Asked {
   readonly version: Version;
   /** How many loads had begun. */
   readonly order: number;
+  /** Whether a server is missing, so that the listing must not be older than `LISTING_TTL` either. */
+  readonly isMissingSome: boolean;
 }
 
 /** Whether a listing shows what the cluster has said of the log. */
-export function stateFor(asked: Asked, { order, versions }: NumberedLoad): "recent" | "old" {
-  return order > asked.order || versions.includes(asked.version) ? "recent" : "old";
+export function showsAsked(asked: Asked, { order, versions }: NumberedLoad): boolean {
+  return order > asked.order || versions.includes(asked.version);
 }
 
 export interface LoadOptions extends LoadTimes {

@@ -52,7 +52,7 @@ const METRICS: Readonly<Record<CounterName | ObservedName, Metric>> = {
   cluster_missing: {
     type: "gauge",
     name: "sync_cluster_missing",
-    help: "Other servers that are expected and silent: meanwhile listings go by LISTING_TTL.",
+    help: "Other servers that are expected and silent: meanwhile listings go by LISTING_TTL as well.",
   },
   announcements: {
     type: "counter",

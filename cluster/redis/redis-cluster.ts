@@ -103,13 +103,11 @@ export class RedisCluster implements Cluster {
   }
 
   async version(log: string): Promise<Version | undefined> {
-    if (!this.isReliable) return undefined;
-    const version = await this.#versions.add(log);
-    return this.isReliable ? version : undefined;
+    return this.isJoined ? this.#versions.add(log) : undefined;
   }
 
   follows(version: Version): boolean {
-    return this.isReliable && version.startsWith(`${this.#connection.serial} `);
+    return this.isJoined && version.startsWith(`${this.#connection.serial} `);
   }
 
   async announce(log: string, change: string, claim = ""): Promise<Step | undefined> {
