@@ -23,6 +23,8 @@ export const PATIENT = { replyWithin: 30_000, joinWithin: 60_000 };
 export interface Redis {
   readonly port: number;
   readonly url: string;
+  /** Where it keeps what it saves. */
+  readonly folder: string;
   /** Runs a command, on a connection of its own. */
   readonly command: (...args: string[]) => Promise<unknown>;
   readonly signal: (signal: NodeJS.Signals) => void;
@@ -80,6 +82,7 @@ export async function startRedis({
   return {
     port,
     url: url(port),
+    folder: folder.path,
     command: (...command) => commandOf(url(port), command),
     signal,
     kill,
