@@ -19,6 +19,11 @@ export interface Surroundings {
   readonly pace: Pace;
   /** How many milliseconds after an acknowledgement a device that waits may learn of it. */
   readonly wokenWithin: number;
+  /**
+   * Whether devices append through one server until it fails: then nobody else announces, or finds missing,
+   * what that server could not announce.
+   */
+  readonly stays: boolean;
   /** Aborted at the end of the round. */
   readonly signal: AbortSignal;
 }
@@ -34,7 +39,9 @@ const LOGGED_WITHIN_MS = 1000;
 
 /** Appends with increasing indexes, alone and in batches, until the round ends. */
 export async function write(client: string, surroundings: Surroundings): Promise<void> {
-  const { fleet, ledger, random, report, signal } = surroundings;
+  const { fleet, ledger, random, report, stays, signal } = surroundings;
+  const pause = random.of([150, 150, 1000]);
+  let last: Server | undefined;
   while (!signal.aborted) {
     const count = random.chance(0.2) ? random.between(2, 12) : 1;
     const first = ledger.count(client);
@@ -49,7 +56,9 @@ export async function write(client: string, surroundings: Surroundings): Promise
     };
     const begun = performance.now();
     for (;;) {
-      const server = anyOf(fleet, random);
+      const isThere = stays && last !== undefined && fleet.servers.includes(last);
+      const server = isThere ? last : anyOf(fleet, random);
+      last = server;
       if (server === undefined) {
         await sleep(20);
         continue;
@@ -65,10 +74,11 @@ export async function write(client: string, surroundings: Surroundings): Promise
         report.fault(`server ${server.id}, client ${client}, index ${first}: ${answer.text}`);
         return;
       }
+      last = undefined;
       if (signal.aborted) return;
       await sleep(random.between(5, 50));
     }
-    await sleep(random.between(0, 150));
+    await sleep(random.between(0, pause));
   }
 }
 

@@ -130,7 +130,7 @@ async function partition(
   link.partition();
   await sleep(random.between(200, ttl));
   await meanwhile();
-  await sleep(random.between(0, 2 * ttl));
+  await sleep(random.between(0, 2 * ttl + 1000));
   link.heal(random.chance(0.5));
 }
 

@@ -37,7 +37,7 @@ export function planOf(seed: number): Plan {
   return {
     seed,
     servers: random.between(2, 3),
-    ttl: random.between(1, 5),
+    ttl: random.between(1, 4),
     users: random.between(1, 3),
     clients: random.between(1, 3),
     faults: Array.from({ length: random.between(2, 4) }, () => random.of([first, ...others])),
@@ -68,7 +68,9 @@ export async function runRound(
     const devices: Promise<void>[] = [];
     for (let i = 0; i < plan.users; i++) {
       const ledger = new Ledger(newUser().base64, health, ttl);
+      const stays = random.chance(0.7);
       const surroundings = {
+        stays,
         fleet,
         health,
         ledger,
