@@ -54,14 +54,12 @@ export class SimulatedCluster implements Cluster {
     return this.#isComplete();
   }
 
-  async version(log: string): Promise<Version | undefined> {
-    if (!this.isReliable) return undefined;
-    const version = await this.#call(() => this.#hub.version(log));
-    return this.isReliable ? version : undefined;
+  version(log: string): Promise<Version | undefined> {
+    return this.#call(() => this.#hub.version(log));
   }
 
   follows(version: Version): boolean {
-    return this.isReliable && this.#hub.follows(version);
+    return this.#hub.follows(version);
   }
 
   announce(log: string, change: string, claim?: string): Promise<Step | undefined> {
