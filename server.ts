@@ -92,11 +92,11 @@ async function main(environment: Readonly<Record<string, string | undefined>>): 
     if (stopping) return;
     stopping = true;
     logger.info("stopping", { signal });
-    await Promise.race([
-      Promise.all([handler.stop(), server.close()]),
-      new Promise((resolve) => setTimeout(resolve, STOP_WITHIN_MS)),
+    const hasStopped = await Promise.race([
+      Promise.all([handler.stop(), server.close()]).then(() => true),
+      new Promise<false>((resolve) => setTimeout(resolve, STOP_WITHIN_MS, false)),
     ]);
-    await cluster?.close();
+    await cluster?.close(hasStopped);
     await driver.close();
     process.exit(0);
   };

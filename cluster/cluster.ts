@@ -48,7 +48,7 @@ export interface Taken {
 }
 
 /** How long a claim lasts where nothing ends it. */
-export const CLAIM_LASTS_MS = 60_000;
+export const CLAIM_LASTS_MS = 300_000;
 
 /** What a server is about to add to a log. */
 export interface Claim {
@@ -123,6 +123,11 @@ export interface Cluster {
   claim(claim: Claim): Promise<Claimed | undefined>;
   /** Ends a claim of which nothing was stored. */
   release(log: string, claim: string): void;
-  /** Leaves: the others need not expect this server any more. */
-  close(): Promise<void>;
+  /**
+   * Ends its part in the cluster.
+   *
+   * @param hasStopped whether nothing is under way any more, as by default: then the others need not expect
+   *   this server
+   */
+  close(hasStopped?: boolean): Promise<void>;
 }

@@ -72,7 +72,10 @@ export class Members {
         const before = this.#seen.get(id);
         if (before?.sign === sign) continue;
         // By when the request was sent: the reply may have waited for a process that was paused.
-        this.#seen.set(id, { at: Math.max(before?.at ?? 0, at - age), sign });
+        this.#seen.set(id, {
+          at: Math.max(before?.at ?? Number.NEGATIVE_INFINITY, at - age),
+          sign,
+        });
       }
     }
     for (const [id, seen] of this.#seen) if (now - seen.at > EXPECTED_FOR_MS) this.#seen.delete(id);

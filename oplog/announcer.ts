@@ -1,4 +1,5 @@
 import type { Announcement, Cluster, Version } from "../cluster/cluster.ts";
+import { StorageUnavailable } from "../storage/driver.ts";
 import { changedListing, packedChange, storedChange, UNKNOWN_CHANGE } from "./change.ts";
 import type { Listing } from "./listing.ts";
 import type { ListingCache } from "./listing-cache.ts";
@@ -39,11 +40,6 @@ export class Announcer {
     cluster.onAnnouncement((announcement) => this.#apply(announcement));
   }
 
-  /** Whether the other servers may no longer look for what this one stores. */
-  get isForgotten(): boolean {
-    return this.#cluster.isForgotten;
-  }
-
   /**
    * Asks what a listing has to show that is used from now on; resolves to `undefined` where listings go by
    * their age alone.
@@ -72,14 +68,26 @@ export class Announcer {
     return this.#announce(user, change, claim);
   }
 
-  /** Announces a compaction that the listing shows. */
+  /**
+   * Announces a compaction that the listing shows.
+   *
+   * @param holders what holds the operations of the superseded runs
+   */
   packed(
     user: Fingerprint,
     client: string,
     superseded: readonly Run[],
-    added: readonly Run[],
+    holders: readonly Run[],
   ): Promise<void> {
-    return this.#announce(user, packedChange(client, superseded, added));
+    return this.#announce(user, packedChange(client, superseded, holders));
+  }
+
+  /** Throws `StorageUnavailable` where the other servers may no longer look for what this one stores. */
+  beforeStoring(): void {
+    if (!this.#cluster.isForgotten) return;
+    throw new StorageUnavailable("the other servers have not heard from this one for half a day", {
+      reason: "this server has lost the others",
+    });
   }
 
   /** Announces that the log has to be listed. To be awaited before what has changed is acknowledged. */

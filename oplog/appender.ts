@@ -12,10 +12,11 @@ import {
   OperationGap,
   spanOf,
 } from "./append-plan.ts";
+import { MAX_LISTS } from "./client-refresh.ts";
 import type { EntryReader } from "./entries.ts";
 import { KeyedQueue } from "./keyed-queue.ts";
 import type { Listing } from "./listing.ts";
-import { type ListingCache, MAX_LISTS } from "./listing-cache.ts";
+import type { ListingCache } from "./listing-cache.ts";
 import type { Fingerprint } from "./names.ts";
 import { type ObjectCache, ObjectDamaged, ObjectUnfindable } from "./object-cache.ts";
 import type { Addition, AppendPolicy, Reservation, RoomClaim } from "./policy.ts";

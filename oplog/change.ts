@@ -20,8 +20,8 @@ const WireRun = v.union([
 const Stored = v.object({ client: v.string(), stored: v.array(WireRun) });
 const Packed = v.object({
   client: v.string(),
-  added: v.array(WireRun),
-  /** The span, the number and a digest of the runs that are superseded: all in the span but `added`. */
+  holders: v.array(WireRun),
+  /** The span, the number and a digest of the runs that are superseded: all in the span but `holders`. */
   superseded: v.strictTuple([Index, Index, Index, v.string()]),
 });
 const Change = v.union([Stored, Packed]);
@@ -35,18 +35,23 @@ export function storedChange(listing: Listing | undefined, client: string, span:
   return JSON.stringify({ client, stored: runs.map(wireOf) });
 }
 
-/** The change that a compaction of a client has made. */
+/**
+ * The change that a compaction of a client has made.
+ *
+ * @param holders what holds the operations of the superseded runs
+ */
 export function packedChange(
   client: string,
   superseded: readonly Run[],
-  added: readonly Run[],
+  holders: readonly Run[],
 ): string {
-  const first = Math.min(...superseded.map((run) => run.first));
-  const last = Math.max(...superseded.map((run) => run.last));
-  const digest = digestOf(superseded.toSorted(byName));
+  const sorted = superseded.toSorted(byName);
+  const first = sorted[0]?.first ?? 0;
+  const last = sorted.reduce((end, run) => Math.max(end, run.last), 0);
+  const digest = digestOf(sorted);
   return JSON.stringify({
     client,
-    added: added.map(wireOf),
+    holders: holders.map(wireOf),
     superseded: [first, last, superseded.length, digest],
   });
 }
@@ -64,26 +69,28 @@ export function changedListing(
   if (change === undefined) return undefined;
   const { client } = change;
   const isStored = "stored" in change;
-  const added = (isStored ? change.stored : change.added).map(runOf);
-  const names = added.map((run) => ({ user, client, ...run }));
+  const runs = (isStored ? change.stored : change.holders).map(runOf);
+  const names = runs.map((run) => ({ user, client, ...run }));
   if (names.some((name) => parseName(formatName(name)) === undefined)) return undefined;
   if (isStored) {
     let changed = listing;
     for (const [i, name] of names.entries()) {
       // What comes before is in storage, and the server that stored it could not announce it.
       if (name.first > (changed.clients.get(client)?.next ?? 0)) return undefined;
-      changed = changed.appended(name, added[i]?.size ?? 0);
+      changed = changed.appended(name, runs[i]?.size ?? 0);
     }
     return changed;
   }
   const [first, last, count, digest] = change.superseded;
-  const isAdded = (run: Run) => added.some((other) => byName(run, other) === 0);
+  const isHolder = (run: Run) => runs.some((other) => byName(run, other) === 0);
   const superseded = (listing.clients.get(client)?.runs ?? []).filter(
-    (run) => run.first >= first && run.last <= last && !isAdded(run),
+    (run) => run.first >= first && run.last <= last && !isHolder(run),
   );
+  // The server's own compaction, or one that it has listed.
+  if (superseded.length === 0 && names.every((name) => listing.has(name))) return listing;
   // This server knows the client's objects otherwise.
   if (superseded.length !== count || digestOf(superseded) !== digest) return undefined;
-  return listing.compacted(client, superseded, added);
+  return listing.compacted(client, superseded, runs);
 }
 
 function parse(text: string): v.InferOutput<typeof Change> | undefined {

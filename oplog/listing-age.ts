@@ -56,10 +56,12 @@ export class ListingAges {
    * Whether the listing of a load may be used: not if it is old. Where it is due, the next one is to be
    * read while this one is still used: early enough that nobody waits for it, but not before half the
    * time has passed from the end of this one to the end of its use.
+   *
+   * @param ttl how long it may be used; `LISTING_TTL` by default
    */
-  stateOf(load: LoadTimes): "recent" | "due" | "old" {
+  stateOf(load: LoadTimes, ttl = this.#ttl): "recent" | "due" | "old" {
     const age = this.#ageOf(load);
-    const life = this.#lifeOf(load);
+    const life = lifeOf(load, ttl);
     if (age >= life) return "old";
     return age >= life - Math.min(load.took, (life - load.took) / 2) ? "due" : "recent";
   }
@@ -69,11 +71,6 @@ export class ListingAges {
     return this.stateOf(load) !== "old";
   }
 
-  /** How long after its beginning a listing may be used. */
-  #lifeOf({ took }: LoadTimes): number {
-    return Math.max(this.#ttl, took + Math.min(took, this.#ttl));
-  }
-
   /**
    * How long ago a load began: the greater of two clocks, because one stands still while the machine
    * sleeps, and the other can be set back.
@@ -81,4 +78,9 @@ export class ListingAges {
   #ageOf({ at, time }: LoadTimes): number {
     return Math.max(this.#now() - at, this.#time() - time);
   }
+}
+
+/** How long after its beginning a listing may be used. */
+function lifeOf({ took }: LoadTimes, ttl: number): number {
+  return Math.max(ttl, took + Math.min(took, ttl));
 }

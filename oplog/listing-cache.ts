@@ -2,9 +2,10 @@ import type { Version } from "../cluster/cluster.ts";
 import type { Driver } from "../storage/driver.ts";
 import { lruOf } from "../storage/lru.ts";
 import { CachedListings } from "./cached-listings.ts";
+import { refreshClient } from "./client-refresh.ts";
 import { DamagedObjects } from "./damaged-objects.ts";
 import { KeyedQueue } from "./keyed-queue.ts";
-import { holesIn, Listing } from "./listing.ts";
+import { Listing } from "./listing.ts";
 import { ListingAges, type ListingAgesOptions } from "./listing-age.ts";
 import { type Asked, ListingLoad, type NumberedLoad, showsAsked } from "./listing-load.ts";
 import type { AnnouncedChange } from "./listing-versions.ts";
@@ -16,7 +17,7 @@ import {
   userPrefix,
 } from "./names.ts";
 import type { ObjectDamaged } from "./object-cache.ts";
-import { isShorter, type Run } from "./sequence.ts";
+import type { Run } from "./sequence.ts";
 import { SupersededObjects } from "./superseded-objects.ts";
 import type { Telemetry } from "./telemetry.ts";
 
@@ -41,8 +42,11 @@ export type NewsListener = (user: Fingerprint) => void;
 /** How many users are remembered whose next listing may show what a failed put has stored. */
 const REMEMBERED = 10_000;
 
-/** How often an append or a read lists storage again because its listing turned out to be old. */
-export const MAX_LISTS = 5;
+/**
+ * How long a listing is used at most, in milliseconds, although announcements keep it up to date: nobody
+ * announces what an operator changes in storage.
+ */
+const LONGEST_MS = 24 * 3_600_000;
 
 interface CachedListing extends NumberedLoad {
   readonly listing: Listing;
@@ -92,18 +96,23 @@ export class ListingCache {
     if (this.#options.ttl === 0) return this.fresh(user);
     const listing = this.recent(user, asked);
     if (listing !== undefined) return Promise.resolve(listing);
-    return this.#get(user, (load) => this.#stateOf(load, asked) !== "old");
+    return this.#get(
+      user,
+      (load) => this.#stateOf(load, asked) !== "old",
+      // A change may have come that could not be applied. By age, what was recent when it was joined will do.
+      (load) => asked === undefined || showsAsked(asked, load),
+    );
   }
 
   /** As `get`, at once; `undefined` where the cached listing is too old, or none is. */
   recent(user: Fingerprint, asked?: Asked): Listing | undefined {
     const entry = this.#cached.get(user);
-    if (entry === undefined) return undefined;
+    if (entry === undefined || this.#options.ttl === 0) return undefined;
     const state = this.#stateOf(entry, asked);
     if (state === "old") return undefined;
     if (state === "due" && !this.#loads.has(user)) {
       // In the background: a request whose listing cannot be read by then says why.
-      this.#load(user).catch(() => undefined);
+      this.#load(user).listing.catch(() => undefined);
     }
     this.#telemetry.count("listing_cache", "hit");
     return entry.listing;
@@ -126,30 +135,23 @@ export class ListingCache {
    */
   freshOf(user: Fingerprint, client: string): Promise<Listing> {
     return this.#queue.run(user, async () => {
-      let holes: string | undefined;
-      for (let lists = 0; lists < MAX_LISTS; lists++) {
-        const before = this.current(user);
-        if (before === undefined) break;
-        const found = await this.#list(clientPrefix(user, client));
-        const listed = this.#superseded.without(user, found, client);
-        const entry = this.#cached.get(user);
-        // Where the log was listed or compacted meanwhile, this list may have come too early.
-        if (entry === undefined || entry.listing !== before) continue;
-        const seen = holes;
-        holes = holesIn(listed);
-        if (holes !== undefined && holes !== seen) continue;
-        // Packing takes nothing away: the user was erased, or something is lost.
-        if (isShorter(listed.clients.get(client), before.clients.get(client))) break;
-        const listing = entry.listing.updated(client, listed);
-        if (listing === entry.listing) return listing;
-        // A load that is under way may have come too early for what is handed out here.
-        const load = this.#loads.get(user);
-        if (load !== undefined) load.cacheable = false;
-        this.#cached.set(user, { ...entry, listing });
-        if (listing.showsMoreThan(before)) this.#tellNews(user);
-        return listing;
-      }
-      return this.fresh(user);
+      const listing = await refreshClient(client, {
+        current: () => this.current(user),
+        list: async () => {
+          const { listing: listed } = await this.#list(clientPrefix(user, client));
+          return this.#superseded.without(user, listed, client);
+        },
+        replace: (refreshed) => {
+          const entry = this.#cached.get(user);
+          if (entry === undefined) return;
+          // A load that is under way may have come too early for what is handed out here.
+          const load = this.#loads.get(user);
+          if (load !== undefined) load.cacheable = false;
+          this.#cached.set(user, { ...entry, listing: refreshed });
+          if (refreshed.showsMoreThan(entry.listing)) this.#tellNews(user);
+        },
+      });
+      return listing ?? this.fresh(user);
     });
   }
 
@@ -254,7 +256,8 @@ export class ListingCache {
   /** Whether the listing of a load may be used, as `ListingAges.stateOf` says it. */
   #stateOf(load: NumberedLoad, asked: Asked | undefined): "recent" | "due" | "old" {
     if (asked !== undefined && !showsAsked(asked, load)) return "old";
-    return asked?.isMissingSome === false ? "recent" : this.#ages.stateOf(load);
+    const goesByAge = asked === undefined || asked.isMissingSome || load.lacks;
+    return goesByAge ? this.#ages.stateOf(load) : this.#ages.stateOf(load, LONGEST_MS);
   }
 
   #tellNews(user: Fingerprint): void {
@@ -262,27 +265,39 @@ export class ListingCache {
   }
 
   /** A listing of what storage has under a prefix, apart from what is damaged. */
-  async #list(prefix: string): Promise<Listing> {
+  async #list(prefix: string): Promise<{ readonly listing: Listing; readonly lacks: boolean }> {
     const objects = await this.#options.driver.list(prefix);
-    return Listing.inSlices(await this.#damaged.without(objects));
+    const usable = await this.#damaged.without(objects);
+    return { listing: await Listing.inSlices(usable), lacks: usable.length < objects.length };
   }
 
-  async #get(user: Fingerprint, isNewEnough: (load: NumberedLoad) => boolean): Promise<Listing> {
+  /**
+   * @param isEnough whether the listing of a load that was new enough shows all, once there is one
+   */
+  async #get(
+    user: Fingerprint,
+    isNewEnough: (load: NumberedLoad) => boolean,
+    isEnough: (load: NumberedLoad) => boolean = () => true,
+  ): Promise<Listing> {
     for (;;) {
       const entry = this.#cached.get(user);
       if (entry !== undefined && isNewEnough(entry)) {
         this.#telemetry.count("listing_cache", "hit");
         return entry.listing;
       }
-      const load = this.#loads.get(user);
-      if (load === undefined) return this.#load(user);
-      if (load.cacheable && isNewEnough(load)) return load.listing;
-      // It may lack what this caller has to be shown, and there is one load per user at a time.
-      await Promise.allSettled([load.listing]);
+      const running = this.#loads.get(user);
+      if (running !== undefined && !(running.cacheable && isNewEnough(running))) {
+        // It may lack what this caller has to be shown, and there is one load per user at a time.
+        await Promise.allSettled([running.listing]);
+        continue;
+      }
+      const load = running ?? this.#load(user);
+      const listing = await load.listing;
+      if (isEnough(load)) return listing;
     }
   }
 
-  #load(user: Fingerprint): Promise<Listing> {
+  #load(user: Fingerprint): ListingLoad {
     const { version } = this.#options;
     const start = { order: ++this.#begun, ...this.#ages.begin() };
     this.#telemetry.count("listing_cache", "load");
@@ -293,7 +308,8 @@ export class ListingCache {
       complete: (listed) => this.#superseded.without(user, listed),
       onEnd: (listing, versions) => {
         // A listing that is older than one that was handed out is never served again.
-        const entry = { listing, ...start, ...this.#ages.end(start), versions };
+        const { lacks } = load;
+        const entry = { listing, ...start, ...this.#ages.end(start), versions, lacks };
         const known = this.current(user);
         this.#cached.set(user, load.cacheable ? entry : undefined);
         for (const listener of this.#listeners) listener(user, listing);
@@ -306,6 +322,6 @@ export class ListingCache {
       onSettled: () => this.#loads.delete(user),
     });
     this.#loads.set(user, load);
-    return load.listing;
+    return load;
   }
 }

@@ -8,6 +8,8 @@ export interface NumberedLoad extends LoadTimes {
   readonly order: number;
   /** The versions of the log that the listing has had. */
   readonly versions: Versions;
+  /** Whether something damaged was left out: it may be restored, which nobody announces. */
+  readonly lacks: boolean;
 }
 
 /** What the cluster has said of a log when a request came: a listing that goes by it misses nothing. */
@@ -28,8 +30,8 @@ export interface LoadOptions extends LoadTimes {
   readonly order: number;
   /** The version of the log before it is listed; absent where there is no cluster. */
   readonly ask: (() => Promise<Version | undefined>) | undefined;
-  /** Lists the log. */
-  readonly list: () => Promise<Listing>;
+  /** Lists the log, and says whether something was left out. */
+  readonly list: () => Promise<{ readonly listing: Listing; readonly lacks: boolean }>;
   /** Called with what was listed, at once, before anything else is changed. */
   readonly complete: (listed: Listing) => Listing;
   /** Called with the listing and its versions, from one moment to the next. */
@@ -47,6 +49,7 @@ export class ListingLoad implements NumberedLoad {
   readonly listing: Promise<Listing>;
   /** False once something happened that it may have missed. */
   cacheable = true;
+  lacks = false;
   readonly #options: LoadOptions;
   /**
    * What has changed since the load began, in order: by this process, or announced by another. Storage
@@ -54,6 +57,8 @@ export class ListingLoad implements NumberedLoad {
    */
   readonly #changes: (((listing: Listing) => Listing) | AnnouncedChange)[] = [];
   #asked: Version | undefined;
+  /** Those of the listing, once there is one. */
+  #versions: Versions | undefined;
 
   constructor(options: LoadOptions) {
     this.#options = options;
@@ -65,8 +70,9 @@ export class ListingLoad implements NumberedLoad {
     this.listing = Promise.resolve().then(() => this.#read());
   }
 
-  /** The versions that the listing would have if it ended now. */
+  /** The versions of the listing; those that it may have, if all changes can be applied, until there is one. */
   get versions(): Versions {
+    if (this.#versions !== undefined) return this.#versions;
     const versions = new Versions(this.#asked);
     for (const change of this.#changes) {
       if ("after" in change && versions.precedes(change)) versions.step(change);
@@ -92,11 +98,13 @@ export class ListingLoad implements NumberedLoad {
       let holes: string | undefined;
       for (;;) {
         const listed = await list();
+        this.lacks = listed.lacks;
         // No await from here on: a change that is recorded in between would be lost.
-        const { listing, versions } = this.#changed(complete(listed));
+        const { listing, versions } = this.#changed(complete(listed.listing));
         const before = holes;
         holes = holesIn(listing);
         if (holes !== undefined && holes !== before) continue;
+        this.#versions = versions;
         onEnd(listing, versions);
         return listing;
       }

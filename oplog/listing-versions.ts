@@ -8,7 +8,7 @@ export interface AnnouncedChange extends Step {
 }
 
 /** How many versions are remembered. A request asks for one, and others may come before it goes on. */
-const REMEMBERED = 64;
+const REMEMBERED = 8;
 
 /**
  * The versions of a log that a listing has had: announcements take it from one to the next. None where

@@ -1,8 +1,9 @@
 import { ObjectMissing } from "../storage/driver.ts";
 import { Slices } from "../storage/slices.ts";
+import { MAX_LISTS } from "./client-refresh.ts";
 import { bytesIn, type ClientEntry, type Entry, type EntryReader, linesIn } from "./entries.ts";
 import type { Listing } from "./listing.ts";
-import { type ListingCache, MAX_LISTS } from "./listing-cache.ts";
+import type { ListingCache } from "./listing-cache.ts";
 import type { Asked } from "./listing-load.ts";
 import type { Fingerprint } from "./names.ts";
 import { ObjectDamaged, ObjectUnfindable } from "./object-cache.ts";

@@ -260,6 +260,15 @@ const Checked = v.pipe(
   ),
   v.forward(
     v.partialCheck(
+      [["CLUSTER"], ["LISTING_TTL"]],
+      ({ CLUSTER, LISTING_TTL }) =>
+        CLUSTER === undefined || LISTING_TTL !== Number.POSITIVE_INFINITY,
+      "needs a LISTING_TTL other than forever: servers go by it while they cannot reach each other",
+    ),
+    ["CLUSTER"],
+  ),
+  v.forward(
+    v.partialCheck(
       [["CLUSTER"], ["STORAGE"]],
       ({ CLUSTER, STORAGE }) => CLUSTER === undefined || !STORAGE.startsWith("memory:"),
       "needs a STORAGE that the servers share: a folder or a bucket",

@@ -61,6 +61,8 @@ export interface ServiceWiring {
 
 export interface ServiceWiringOptions extends WiringOptions {
   readonly telemetry: Telemetry;
+  /** Waited for before an append asks again for room that other servers have claimed; a moment by default. */
+  readonly pauseClaims?: () => Promise<void>;
   /** Waited for by compaction, so that requests go first. */
   readonly pause: () => Promise<void>;
 }
@@ -190,7 +192,7 @@ export function wireService(options: ServiceWiringOptions): ServiceWiring {
     access: new Access({ driver, listings, erasures, announcer, telemetry }),
     erasures,
     quota,
-    claims: cluster && new QuotaClaims(cluster, quota, listings),
+    claims: cluster && new QuotaClaims(cluster, quota, listings, options.pauseClaims),
     signaturesRequired: config.SIGNATURES === "required",
     allowList,
     limiter: cluster && own ? new SharedRateLimiter(cluster, own) : own,

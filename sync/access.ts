@@ -98,6 +98,7 @@ export class Access {
 
   async #lock(user: Fingerprint): Promise<void> {
     const { driver, listings, announcer, telemetry } = this.#options;
+    announcer?.beforeStoring();
     try {
       await driver.put(formatMarker({ kind: "signed", user }), new Uint8Array());
     } catch (error) {

@@ -73,7 +73,8 @@ export class Erasures {
    */
   erase(user: Fingerprint): Promise<void> {
     return this.#queue.run(user, async () => {
-      const { driver, listings } = this.#options;
+      const { driver, listings, announcer } = this.#options;
+      announcer?.beforeStoring();
       if (!(await this.#isErased(user))) await this.#writeTombstone(user);
       // Until a list shows nothing to delete: an append under way may store after it. What a power
       // loss brings back is deleted at the user's next request, because the tombstone is durable.
@@ -92,6 +93,8 @@ export class Erasures {
         await this.#delete(rest.map(({ name }) => name));
       }
       listings.invalidate(user);
+      // The tombstone may have been found by a list, and never been announced.
+      await announcer?.changed(user);
     });
   }
 

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Claimed, Cluster, Version } from "../cluster/cluster.ts";
 import type { Listing } from "../oplog/listing.ts";
 import type { ListingCache } from "../oplog/listing-cache.ts";
@@ -19,14 +20,26 @@ interface Open {
 
 const NOTHING: Readonly<Open> = { claims: 0, bytes: 0, objects: 0, clients: 0 };
 
+/** How often, and how many milliseconds apart, an append asks again for room that others have claimed. */
+const TRIES = 20;
+const PAUSE_MS = 50;
+
 /** Holds the quota of a log to which several servers append at once. */
 export class QuotaClaims {
   readonly #cluster: Cluster;
   readonly #quota: Quota;
   readonly #listings: ListingCache;
+  readonly #pause: () => Promise<void>;
   readonly #open = new Map<Fingerprint, Open>();
 
-  constructor(cluster: Cluster, quota: Quota, listings: ListingCache) {
+  /** @param pause waited for before an append asks again for room that others have claimed */
+  constructor(
+    cluster: Cluster,
+    quota: Quota,
+    listings: ListingCache,
+    pause: () => Promise<void> = () => sleep(PAUSE_MS),
+  ) {
+    this.#pause = pause;
     this.#cluster = cluster;
     this.#quota = quota;
     this.#listings = listings;
@@ -41,18 +54,35 @@ export class QuotaClaims {
     listing: Listing,
   ): Promise<RoomClaim | QuotaExceeded | "outdated" | undefined> | undefined {
     const { user } = addition;
-    if (!this.#cluster.isReliable || this.#quota.hasPlenty(addition, listing)) return undefined;
+    if (!this.#cluster.isJoined || this.#quota.hasPlenty(addition, listing)) return undefined;
     const { version } = this.#listings.shown(user);
     const isShown = this.#listings.current(user) === listing && version !== undefined;
     if (!isShown || !this.#cluster.follows(version)) return Promise.resolve("outdated");
-    return this.#claim(addition, listing, version);
+    return this.#claimWhenFree(addition, listing, version);
+  }
+
+  /**
+   * As `#claim`, but where others have claimed what is missing, waits a moment: what they have stored of it
+   * may be in the listing as well, and they may not need the rest.
+   */
+  async #claimWhenFree(
+    addition: Addition,
+    listing: Listing,
+    version: Version,
+  ): Promise<RoomClaim | QuotaExceeded | "outdated" | undefined> {
+    for (let tries = 1; ; tries++) {
+      const claimed = await this.#claim(addition, listing, version);
+      if (!(claimed instanceof Contested)) return claimed;
+      if (tries === TRIES) return claimed.refusal;
+      await this.#pause();
+    }
   }
 
   async #claim(
     addition: Addition,
     listing: Listing,
     version: Version,
-  ): Promise<RoomClaim | QuotaExceeded | "outdated" | undefined> {
+  ): Promise<RoomClaim | QuotaExceeded | Contested | "outdated" | undefined> {
     const { user, client, objects } = addition;
     const stored = this.#open.get(user) ?? NOTHING;
     const room = this.#quota.roomIn(listing);
@@ -90,13 +120,23 @@ export class QuotaClaims {
     user: Fingerprint,
     listing: Listing,
     claimed: Claimed,
-  ): QuotaExceeded {
+  ): QuotaExceeded | Contested {
     const stored = this.#open.get(user) ?? NOTHING;
-    return this.#quota.exceeded(setting, listing, {
+    const refusal = this.#quota.exceeded(setting, listing, {
       bytes: claimed.bytes - stored.bytes,
       clients: claimed.clients - stored.clients,
       objects: claimed.objects - stored.objects,
     });
+    return claimed.objects === 0 ? refusal : new Contested(refusal);
+  }
+}
+
+/** The refusal of what others have claimed. */
+class Contested {
+  readonly refusal: QuotaExceeded;
+
+  constructor(refusal: QuotaExceeded) {
+    this.refusal = refusal;
   }
 }
 

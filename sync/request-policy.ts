@@ -115,21 +115,23 @@ export class RequestPolicy implements AppendPolicy, ReadOptions, AccessRequest, 
     addition: Addition,
     listing: Listing,
   ): Promise<RoomClaim | Error | "outdated" | undefined> | undefined {
-    const { newUsers, claims } = this.#parts;
-    const counting = this.#isNew(listing) ? newUsers?.countShared(this.#address) : undefined;
-    if (counting === undefined) return claims?.claim(addition, listing);
-    return this.#claimAsNew(counting, addition, listing);
+    const claiming = this.#parts.claims?.claim(addition, listing);
+    const { newUsers } = this.#parts;
+    if (newUsers === undefined || !this.#isNew(listing)) return claiming;
+    return this.#countAfter(newUsers, claiming);
   }
 
-  async #claimAsNew(
-    counting: Promise<NewUsersLimited | undefined>,
-    addition: Addition,
-    listing: Listing,
+  /** Counts a new user once room is claimed: one that is refused for want of it does not count. */
+  async #countAfter(
+    newUsers: NewUsers,
+    claiming: Promise<RoomClaim | Error | "outdated" | undefined> | undefined,
   ): Promise<RoomClaim | Error | "outdated" | undefined> {
-    const refusal = await counting;
-    if (refusal !== undefined) return refusal;
-    this.#isCountedAsNew = true;
-    return this.#parts.claims?.claim(addition, listing);
+    const claim = await claiming;
+    if (claim instanceof Error || claim === "outdated") return claim;
+    const refusal = await newUsers.countShared(this.#address);
+    if (refusal === undefined) this.#isCountedAsNew = true;
+    else claim?.release();
+    return refusal ?? claim;
   }
 
   /** Counts a new user of the network address, or returns why there may be none. */

@@ -8,7 +8,6 @@ import type { ListingCache } from "../oplog/listing-cache.ts";
 import type { Asked } from "../oplog/listing-load.ts";
 import type { Fingerprint } from "../oplog/names.ts";
 import type { Reader, Reading } from "../oplog/reader.ts";
-import { StorageUnavailable } from "../storage/driver.ts";
 import { SignatureRequired } from "./access.ts";
 import { type AllowList, UserNotAllowed } from "./allow-list.ts";
 import type { Erasures } from "./erasure.ts";
@@ -74,7 +73,7 @@ export class SyncService {
     const authorized = this.#authorize(user, context, brought, mustSign);
     const policy = authorized instanceof Promise ? await authorized : authorized;
     if (append !== undefined) {
-      if (announcer?.isForgotten === true) throw new Forgotten();
+      announcer?.beforeStoring();
       const { first, payloads } = append;
       try {
         await appender.append({ user, client, first, payloads }, policy);
@@ -190,15 +189,6 @@ function bucketOf(user: Fingerprint, signed: boolean): string {
 
 function requireAllowed(user: Fingerprint, allowed: boolean): void {
   if (!allowed) throw new UserNotAllowed(user);
-}
-
-/** Refused: what is stored here the other servers might never look for. */
-class Forgotten extends StorageUnavailable {
-  constructor() {
-    super("the other servers have not heard from this one for half a day", {
-      reason: "this server has lost the others",
-    });
-  }
 }
 
 /** What is left of the rate limit after a request. Throws `RateLimited`. */

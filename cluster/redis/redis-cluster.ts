@@ -11,6 +11,7 @@ import {
   type Version,
 } from "../cluster.ts";
 import { EXPECTED_FOR_MS, Members } from "../members.ts";
+import { WakingClock } from "../waking-clock.ts";
 import { Batches } from "./batches.ts";
 import { Connection } from "./connection.ts";
 import { ANNOUNCE, CLAIM, FORGET, MEMBERS, RELEASE, TAKE, VERSIONS } from "./scripts.ts";
@@ -39,14 +40,13 @@ const REMEMBERED = 1000;
 
 const BATCH = 100;
 
-const now = () => performance.now();
-
 /** A cluster by way of Redis, or of anything that speaks its protocol (RESP3), such as Valkey. */
 export class RedisCluster implements Cluster {
   readonly #options: RedisClusterOptions;
   readonly #id = randomBytes(12).toString("base64url");
   readonly #connection: Connection;
   readonly #members: Members;
+  readonly #now: () => number;
   readonly #listeners: ((announcement: Announcement) => void)[] = [];
   readonly #versions = new Batches<string, Version>((logs) => this.#askVersions(logs), BATCH);
   readonly #takings = new Batches<Taking, Taken>((takings) => this.#takeAll(takings), BATCH);
@@ -62,7 +62,9 @@ export class RedisCluster implements Cluster {
 
   constructor(options: RedisClusterOptions) {
     this.#options = options;
-    this.#members = new Members({ id: this.#id, ttl: options.ttl, now });
+    const clock = new WakingClock();
+    this.#now = () => clock.now();
+    this.#members = new Members({ id: this.#id, ttl: options.ttl, now: this.#now });
     const { url, replyWithin } = options;
     this.#connection = new Connection({
       url,
@@ -157,12 +159,13 @@ export class RedisCluster implements Cluster {
     void this.#connection.run(RELEASE, [this.#key("c", log)], [claim]);
   }
 
-  async close(): Promise<void> {
+  async close(hasStopped = true): Promise<void> {
     this.#isClosing = true;
     clearTimeout(this.#sign);
     const { serial } = this.#connection;
     // A server that has something to make up for is expected still.
-    if (this.isJoined && (await this.#makeUp(serial))) await this.#giveSign("left", serial);
+    if (hasStopped && this.isJoined && (await this.#makeUp(serial)))
+      await this.#giveSign("left", serial);
     this.#connection.close();
   }
 
@@ -208,7 +211,7 @@ export class RedisCluster implements Cluster {
   }
 
   async #giveSign(state: "alive" | "left", serial: number): Promise<boolean> {
-    const at = now();
+    const at = this.#now();
     const others = this.#members.others.flatMap(({ id, age }) => [id, age.toFixed(0)]);
     const values = [this.#id, state, String(EXPECTED_FOR_MS), ...others];
     const reply = await this.#connection.run(MEMBERS, [this.#key("servers")], values, serial);

@@ -122,12 +122,15 @@ export class Packer {
     for (const [client, sequence] of listing.clients) {
       const superseded: Run[] = [];
       const added: Run[] = [];
+      /** What holds the operations of the superseded runs. */
+      const holders = new Set<Run>();
       for (const work of this.#workOn(user, client, sequence, fewest)) {
         await pause();
         if (signal.aborted || fromReserve) break;
         try {
           const change = await work();
-          superseded.push(...change.superseded);
+          for (const run of change.superseded) superseded.push(run);
+          for (const run of change.by) holders.add(run);
           if (change.superseded.length > 0) {
             all.push({ client, runs: change.superseded, by: change.by });
           }
@@ -140,7 +143,8 @@ export class Packer {
       }
       if (superseded.length > 0) {
         listings.applyCompaction(user, client, superseded, added);
-        await announcer?.packed(user, client, superseded, added);
+        // Not only what was added: a segment may be there already of which other servers do not know.
+        await announcer?.packed(user, client, superseded, [...holders]);
       }
       if (signal.aborted || fromReserve) break;
     }

@@ -101,7 +101,7 @@ describe("what one server announces, another applies", () => {
       JSON.stringify({ client, stored: [[1, 0, 10, "0".repeat(32)]] }),
       JSON.stringify({ client: "no client", stored: [run] }),
       JSON.stringify({ client, stored: [[0, 0, 1.5, "0".repeat(32)]] }),
-      JSON.stringify({ client, added: [run] }),
+      JSON.stringify({ client, holders: [run] }),
       JSON.stringify({ client, moved: [run] }),
     ];
     for (const text of texts)

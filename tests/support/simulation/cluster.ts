@@ -82,8 +82,8 @@ export class SimulatedCluster implements Cluster {
     void this.#call(async () => this.#hub.release(log, claim));
   }
 
-  close(): Promise<void> {
-    return this.#hub.close();
+  close(hasStopped?: boolean): Promise<void> {
+    return this.#hub.close(hasStopped);
   }
 
   async #call<Result>(work: () => Promise<Result>): Promise<Result> {

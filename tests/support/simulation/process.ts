@@ -97,6 +97,7 @@ export class SimulatedProcess {
       },
       telemetry: NO_TELEMETRY,
       pause: async () => undefined,
+      pauseClaims: async () => undefined,
     });
     this.#service = service;
     this.#compaction = compaction;
