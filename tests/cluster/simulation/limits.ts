@@ -1,4 +1,5 @@
 /** Whether three servers together hold the limits of a user exactly. */
+import { setTimeout as sleep } from "node:timers/promises";
 
 import { openStorage } from "../../../storage/open.ts";
 import { sync } from "../../support/http.ts";
@@ -14,6 +15,8 @@ const QUOTA_BYTES = 400_000;
 const QUOTA_CLIENTS = 12;
 const RATE_LIMIT = 20;
 const RATE_BURST = 60;
+/** What a server has logged is read by then. */
+const LOGGED_WITHIN_MS = 1000;
 /** What an object counts more than its size. */
 const OBJECT_BYTES = 4096;
 const LARGEST = 2000;
@@ -34,12 +37,14 @@ export async function checkLimits(
     QUOTA_BYTES: `${QUOTA_BYTES}`,
     QUOTA_CLIENTS: `${QUOTA_CLIENTS}`,
   };
+  const health = new Health();
+  // The second fleet has the names of the first, and its own logs.
   const start = (more: Readonly<Record<string, string>>) =>
     Fleet.start({
       size: 3,
       program,
       redis,
-      health: new Health(),
+      health,
       settings: { ...settings, ...more },
     });
   try {
@@ -54,6 +59,7 @@ export async function checkLimits(
       ];
       const [...outcomes] = await Promise.all(crowd);
       const begun = outcomes.slice(8).filter((isStored) => isStored).length;
+      if (!(await haveStayed(fleet.servers, health, report))) return;
       if (begun !== QUOTA_CLIENTS) report.fault(`${begun} clients of ${QUOTA_CLIENTS} have begun`);
     } finally {
       await fleet.close();
@@ -62,7 +68,11 @@ export async function checkLimits(
     report.event("the rate limit is used up");
     const limited = await start({ RATE_LIMIT: `${RATE_LIMIT}`, RATE_BURST: `${RATE_BURST}` });
     try {
-      await useUpRate(limited.servers, report);
+      const { passed, allowed } = await useUpRate(limited.servers);
+      if (!(await haveStayed(limited.servers, health, report))) return;
+      const outcome = `${passed} requests have passed, of ${Math.floor(allowed)}`;
+      report.event(outcome);
+      if (passed > allowed || passed < 0.8 * allowed) report.fault(outcome);
     } finally {
       await limited.close();
     }
@@ -124,7 +134,9 @@ async function compareStored(storage: string, report: Report): Promise<void> {
 }
 
 /** Polls through all servers for a while: as many pass as the limit says. */
-async function useUpRate(servers: readonly Server[], report: Report): Promise<void> {
+async function useUpRate(
+  servers: readonly Server[],
+): Promise<{ readonly passed: number; readonly allowed: number }> {
   const user = newUser().base64;
   const began = performance.now();
   const ends = began + 4000;
@@ -140,9 +152,19 @@ async function useUpRate(servers: readonly Server[], report: Report): Promise<vo
   );
   await Promise.all(polls);
   const allowed = RATE_BURST + (RATE_LIMIT * (performance.now() - began)) / 1000;
-  report.event(`${passed} requests have passed, of ${Math.floor(allowed)}`);
-  if (passed > allowed) report.fault(`${passed} requests have passed, of ${Math.floor(allowed)}`);
-  if (passed < 0.8 * allowed) report.fault(`only ${passed} of ${Math.floor(allowed)} have passed`);
+  return { passed, allowed };
+}
+
+/** Whether all servers reached Redis all the time. On a slow machine they may not: then each counts alone. */
+async function haveStayed(
+  servers: readonly Server[],
+  health: Health,
+  report: Report,
+): Promise<boolean> {
+  await sleep(LOGGED_WITHIN_MS);
+  const lost = servers.filter(({ id }) => health.losses(id).length > 0);
+  if (lost.length > 0) report.note("a server has lost Redis, so that limits are not judged");
+  return lost.length === 0;
 }
 
 function any([first, ...others]: readonly Server[], random: Random): Server {
