@@ -12,6 +12,7 @@ import { openStorage } from "./storage/open.ts";
 import { InvalidAllowList } from "./sync/allow-list.ts";
 
 export type { Cluster } from "./cluster/cluster.ts";
+export { MemoryHub } from "./cluster/memory.ts";
 export { type ClusterOptions, ClusterUnavailable, openCluster } from "./cluster/open.ts";
 export type { CompactionSchedulerOptions } from "./oplog/compaction/scheduler.ts";
 export { type Config, InvalidConfig, readConfig } from "./server/config.ts";

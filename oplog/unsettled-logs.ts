@@ -12,9 +12,8 @@ const TIMES = 10;
 const MOST_LOGS = 10_000;
 
 /**
- * Logs in which a failed put may have stored something, now or later. The server that has put it lists such
- * a log again by itself; the others have to be asked to, or they would not show for as long as nobody
- * appends what one of them has shown.
+ * Logs in which a failed put may have stored something, now or later. This server lists such a log again by
+ * itself; the others have to be asked to.
  */
 export class UnsettledLogs {
   readonly #options: UnsettledLogsOptions;

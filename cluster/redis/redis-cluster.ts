@@ -52,7 +52,7 @@ export class RedisCluster implements Cluster {
   readonly #takings = new Batches<Taking, Taken>((takings) => this.#takeAll(takings), BATCH);
   /** Logs that changed while the cluster could not be reached. */
   readonly #unannounced = new Set<string>();
-  #hasLostCount = false;
+  #hasForgottenLogs = false;
   #made = 0;
   #isClosing = false;
   /** The connection by which this server takes part. */
@@ -185,13 +185,13 @@ export class RedisCluster implements Cluster {
 
   /** Announces what was not announced, also what is added meanwhile. */
   async #makeUp(serial: number): Promise<boolean> {
-    while (this.#hasLostCount || this.#unannounced.size > 0) {
+    while (this.#hasForgottenLogs || this.#unannounced.size > 0) {
       // A change that is added while this one is on its way needs another announcement.
-      if (this.#hasLostCount) {
-        this.#hasLostCount = false;
+      if (this.#hasForgottenLogs) {
+        this.#hasForgottenLogs = false;
         const values = [this.#token(), this.#key("news")];
         const reply = await this.#connection.run(FORGET, [this.#key("epoch")], values, serial);
-        this.#hasLostCount ||= reply === undefined;
+        this.#hasForgottenLogs ||= reply === undefined;
         if (reply === undefined) return false;
       }
       for (const log of this.#unannounced) {
@@ -207,7 +207,7 @@ export class RedisCluster implements Cluster {
 
   #remember(log: string): void {
     if (this.#unannounced.size < REMEMBERED) this.#unannounced.add(log);
-    else this.#hasLostCount = true;
+    else this.#hasForgottenLogs = true;
   }
 
   async #giveSign(state: "alive" | "left", serial: number): Promise<boolean> {
