@@ -28,6 +28,8 @@ export class Announcer {
   readonly #telemetry: Telemetry;
 
   readonly #unsettled: UnsettledLogs;
+  /** What this server is announcing: its listings have that already. */
+  readonly #announcing = new Set<string>();
 
   constructor({ cluster, listings, ttl, telemetry }: AnnouncerOptions) {
     this.#cluster = cluster;
@@ -110,15 +112,27 @@ export class Announcer {
   }
 
   async #announce(user: Fingerprint, change: string, claim?: string): Promise<void> {
+    const key = keyOf(user, change);
+    if (change !== UNKNOWN_CHANGE) this.#announcing.add(key);
     const step = await this.#cluster.announce(user, change, claim);
+    this.#announcing.delete(key);
     this.#telemetry.count("announcements", step === undefined ? "missed" : "sent");
-    if (step !== undefined)
-      this.#listings.announced(user, { ...step, apply: (listing) => listing });
+    if (step !== undefined) this.#listings.announced(user, { ...step, apply: asItIs });
   }
 
   #apply({ log, change, before, after }: Announcement): void {
     if (!isFingerprint(log)) return;
-    const apply = (listing: Listing) => changedListing(listing, log, change);
+    const apply = this.#announcing.has(keyOf(log, change))
+      ? asItIs
+      : (listing: Listing) => changedListing(listing, log, change);
     this.#listings.announced(log, { before, after, apply });
   }
+}
+
+function asItIs(listing: Listing): Listing {
+  return listing;
+}
+
+function keyOf(user: Fingerprint, change: string): string {
+  return `${user} ${change}`;
 }
