@@ -2,6 +2,7 @@
 import type { Scenario } from "./lib/scenario.ts";
 import { append } from "./scenarios/append.ts";
 import { bulkUpload } from "./scenarios/bulk-upload.ts";
+import { cluster } from "./scenarios/cluster.ts";
 import { firstSync, notCompacted } from "./scenarios/first-sync.ts";
 import { growth } from "./scenarios/growth.ts";
 import { largeUser } from "./scenarios/large-user.ts";
@@ -27,6 +28,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   "large-user": largeUser,
   "bulk-upload": bulkUpload,
   waiting,
+  cluster,
   start,
   s3,
 };

@@ -3,6 +3,7 @@ import { mkdtempSync } from "node:fs";
 import { join } from "node:path";
 import { type FileBaseline, startFileBaseline } from "./file-baseline.ts";
 import { HttpProcess, LISTENING, launch, type MeasuredProcess } from "./process.ts";
+import { type RedisProcess, startRedis } from "./redis.ts";
 import type { Runtime, RuntimeName } from "./runtimes.ts";
 import { NO_LIMITS, type ServerProcess, startServer } from "./server-process.ts";
 
@@ -80,14 +81,19 @@ export class BenchContext implements BenchSettings {
     return this.#kept(startFileBaseline(this.#options.runtime));
   }
 
+  /** Throws where it is not installed: see `hasRedis`. */
+  redis(): Promise<RedisProcess> {
+    return this.#kept(startRedis());
+  }
+
   /** Does something when the context stops. */
   onStop(cleanUp: () => Promise<void>): void {
     this.#cleanUps.push(cleanUp);
   }
 
-  /** Ends the processes that were started, and cleans up. */
+  /** Ends the processes that were started, the last one first, and cleans up. */
   async stop(): Promise<void> {
-    for (const process of this.#processes.splice(0)) await process.stop();
+    for (const process of this.#processes.splice(0).toReversed()) await process.stop();
     for (const cleanUp of this.#cleanUps.splice(0)) await cleanUp();
   }
 

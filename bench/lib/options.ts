@@ -33,7 +33,7 @@ export const HELP = `Measures the server beside baselines: npm run bench -- [opt
                     default: all
   --compare DIR     measures the servers of this checkout and of the one in DIR in turns, and
                     prints the ratios; exits with 1 if one got worse by more than the noise
-  --quick           a tenth of the data and a third of the time: 3 minutes instead of 17
+  --quick           a tenth of the data and a third of the time: 5 minutes instead of 20
   --seconds N       length of a sample (${FULL.seconds})
   --warm-up N       length of the load before the first sample (${FULL.warmUp})
   --rounds N        number of samples (${FULL.rounds}; ${COMPARE_ROUNDS} with --compare)

@@ -9,31 +9,46 @@ import type { Runtime } from "./runtimes.ts";
 
 export const projectFolder = fileURLToPath(new URL("../..", import.meta.url));
 
-/** What to start, and which line of its output says that it is ready. */
-export interface Launch {
+/** How to start something, and which line of its output says that it is ready. */
+interface Start {
+  /** The working directory; this project's unless given. */
+  readonly folder?: string | undefined;
+  readonly environment?: Readonly<Record<string, string>> | undefined;
+  readonly ready: RegExp;
+}
+
+export interface Launch extends Start {
   readonly runtime: Runtime;
   /** Relative to `folder`. */
   readonly file: string;
-  /** The working directory; this project's unless given. */
-  readonly folder?: string | undefined;
-  readonly environment?: Readonly<Record<string, string>>;
-  readonly ready: RegExp;
+}
+
+export interface Program extends Start {
+  /** For errors. */
+  readonly name: string;
+  readonly command: readonly [string, ...string[]];
 }
 
 export interface Launched {
   readonly child: ChildProcess;
-  /** The match of `Launch.ready`. */
+  /** The match of `Start.ready`. */
   readonly ready: RegExpExecArray;
   readonly ended: Promise<unknown>;
   /** Resolves to the next line of its output. Throws if the process ends instead. */
   readonly nextLine: () => Promise<string>;
 }
 
+/** Starts a file on a runtime. */
+export function launch({ runtime, file, folder, environment, ready }: Launch): Promise<Launched> {
+  const name = `${file} on ${runtime.name}`;
+  return launchProgram({ name, command: [...runtime.command, file], folder, environment, ready });
+}
+
 /** Starts a process and waits until it is ready. Throws its output if it ends before. */
-export async function launch(options: Launch): Promise<Launched> {
-  const { runtime, file, folder = projectFolder, environment } = options;
-  const [command, ...args] = runtime.command;
-  const child = spawn(command, [...args, file], {
+export async function launchProgram(options: Program): Promise<Launched> {
+  const { name, folder = projectFolder, environment } = options;
+  const [command, ...args] = options.command;
+  const child = spawn(command, args, {
     cwd: folder,
     env: { ...process.env, NO_COLOR: "1", ...environment },
     stdio: ["pipe", "pipe", "pipe"],
@@ -52,7 +67,7 @@ export async function launch(options: Launch): Promise<Launched> {
   });
   const ended = once(child, "close");
   const failure = ended.then(([code]): never => {
-    throw new Error(`${file} on ${runtime.name} ended with ${code}: ${output}`);
+    throw new Error(`${name} ended with ${code}: ${output}`);
   });
   // Without this, a process that ends while nothing waits for a line would end this one too.
   failure.catch(() => undefined);

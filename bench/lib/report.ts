@@ -46,8 +46,8 @@ export function markdown(report: Report): string {
   return [
     `${provenance(report)} ${explanation}`,
     ...report.runtimes.map(({ runtime, results }) => {
-      const lines = table(HEAD, results.map(cells), 2);
-      return `**${RUNTIME_TITLES[runtime]}**\n\n${lines}`;
+      const listed = results.filter(({ isUnlisted }) => isUnlisted !== true);
+      return `**${RUNTIME_TITLES[runtime]}**\n\n${table(HEAD, listed.map(cells), 2)}`;
     }),
   ].join("\n\n");
 }

@@ -58,10 +58,17 @@ export interface Result {
   /** Requests of the server to storage, over all rounds. */
   readonly storage?: StorageRequests;
   readonly targets: readonly Target[];
+  /** Kept out of the table, which has another line that says much the same. */
+  readonly isUnlisted?: boolean;
   /** Why there are no figures. */
   readonly skipped?: string;
   /** All samples, in the order of the rounds. */
   readonly samples: Readonly<Record<string, readonly Sample[]>>;
+}
+
+/** The line of something that cannot be measured here. */
+export function skippedResult(scenario: string, work: string, why: string): Result {
+  return { scenario, work, figures: {}, ratios: {}, targets: [], samples: {}, skipped: why };
 }
 
 export const NO_REQUESTS: StorageRequests = { list: 0, get: 0, put: 0, delete: 0 };

@@ -23,6 +23,7 @@ interface Case {
   readonly work: string;
   /** Where the plot shows it. */
   readonly inFlight?: number;
+  readonly isUnlisted?: boolean;
   readonly load: () => TimedLoad;
   readonly targetsOf: (ratios: RequestFigures) => Target[];
 }
@@ -45,10 +46,10 @@ function casesOf(context: BenchContext): Case[] {
       load: () => appendLoad("different users", 1),
       targetsOf: ({ rate }) => [atLeast("rate / baseline", rate, LEAST_RATE_ALONE)],
     },
-    many(4, "different users"),
+    { ...many(4, "different users"), isUnlisted: true },
     many(16, "different users"),
     many(64, "different users"),
-    many(16, "one user"),
+    { ...many(16, "one user"), isUnlisted: true },
     many(64, "one user"),
     {
       work: "append, then a poll of another client that gets it",
@@ -87,12 +88,13 @@ async function appends(context: BenchContext): Promise<Experiment> {
     subjects: measured.flatMap(({ baseline, server }) => [baseline, server]),
     results: () => {
       const peak = Math.max(...measured.flatMap(({ server }) => server.peaks));
-      return measured.map(({ work, inFlight, baseline, server, targetsOf }): Result => {
+      return measured.map(({ work, inFlight, isUnlisted, baseline, server, targetsOf }): Result => {
         const ratios = requestRatios(server.samples, baseline.samples);
         return {
           scenario: "append",
           work,
           ...(inFlight === undefined ? {} : { inFlight }),
+          ...(isUnlisted === undefined ? {} : { isUnlisted }),
           figures: { ...requestFigures(server.samples), peak },
           ratios,
           baseline: "bare HTTP server, group commit",

@@ -1,18 +1,16 @@
 import type { Driver } from "../../storage/driver.ts";
-import { openStorage } from "../../storage/open.ts";
 import type { BenchContext } from "../lib/context.ts";
 import { ServerSubject } from "../lib/interleave.ts";
 import { sendAll } from "../lib/load.ts";
+import { onS3 } from "../lib/on-s3.ts";
 import { firstSyncRequest } from "../lib/requests.ts";
 import { atMost, exactly, transferFigures } from "../lib/result.ts";
-import { findS3, newPrefix } from "../lib/s3.ts";
 import { median } from "../lib/sample.ts";
 import type { Experiment, Scenario } from "../lib/scenario.ts";
 import { seedDriver, segments } from "../lib/seed.ts";
 import { warmUpLog } from "../lib/transfer.ts";
 import { batchCount, uploadFigures, uploadSubject } from "../lib/upload.ts";
 import { userOf } from "../lib/users.ts";
-import { inParallel } from "../lib/workers.ts";
 
 /** The first sync of 100,000 operations in segments of 1 MiB, with empty caches. */
 async function firstSync(
@@ -70,36 +68,8 @@ async function bulkUpload(context: BenchContext, storage: string): Promise<Exper
   };
 }
 
-/** Prepares an experiment on a new prefix, and deletes its objects afterwards. */
-function onS3(
-  prepare: (context: BenchContext, storage: string, driver: Driver) => Promise<Experiment>,
-) {
-  return async (context: BenchContext): Promise<Experiment> => {
-    const bucket = findS3();
-    if (bucket === undefined) return { subjects: [], results: () => [SKIPPED] };
-    const storage = newPrefix(bucket);
-    const driver = await openStorage(storage);
-    context.onStop(async () => {
-      const objects = await driver.list("");
-      await inParallel(8, objects, ({ name }) => driver.delete(name));
-      await driver.close();
-    });
-    return prepare(context, storage, driver);
-  };
-}
-
-const SKIPPED = {
-  scenario: "s3",
-  work: "on S3",
-  figures: {},
-  ratios: {},
-  targets: [],
-  samples: {},
-  skipped: "no S3 server: `npm run s3:up`, or TEST_S3 and the AWS_ variables",
-};
-
 /**
  * The targets are numbers of requests to S3; time and CPU depend on the S3 server and have no
  * baseline. The bucket is the one that the tests use.
  */
-export const s3: Scenario = [onS3(firstSync), onS3(bulkUpload)];
+export const s3: Scenario = [onS3("s3", firstSync), onS3("s3", bulkUpload)];

@@ -1,75 +1,33 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { Connection } from "../lib/connection.ts";
 import type { BenchContext } from "../lib/context.ts";
 import { ServerSubject, Subject } from "../lib/interleave.ts";
+import { appendRequest, lineLoad } from "../lib/line.ts";
 import { memoryOf } from "../lib/memory.ts";
-import { syncRequest } from "../lib/requests.ts";
 import { atMost, requestFigures, requestRatios } from "../lib/result.ts";
-import { median, percentile, type Sample } from "../lib/sample.ts";
+import { median, type Sample } from "../lib/sample.ts";
 import type { Experiment, Scenario } from "../lib/scenario.ts";
-import type { ServerProcess } from "../lib/server-process.ts";
 import { clientOf, userOf } from "../lib/users.ts";
-import { FOR_WAITING, mostWaiting, WaitingDevices, waitRequest } from "../lib/waiting.ts";
+import { FOR_WAITING, mostWaiting, WaitingDevices } from "../lib/waiting.ts";
 import { pollLoad } from "./poll.ts";
 
-const [WRITER, READER] = [clientOf(1), clientOf(2)];
-const PAYLOAD = "p".repeat(512);
 const DEVICES = 10_000;
 const DEVICES_OF_USER = 50;
 const WOKEN = 1000;
-
-/** The time until a request that was just sent waits, in milliseconds. */
-const SETTLED_MS = 3;
-
-function appendRequest(user: string, operation_index: number): Buffer {
-  const operation = { client_id: WRITER, operation_index, payload: PAYLOAD };
-  return syncRequest(JSON.stringify({ user, ...operation }));
-}
 
 /**
  * One device appends, and another one waits for it. The baseline is the time in which the append
  * itself is answered, of the same appends.
  */
 async function appendToLine(context: BenchContext): Promise<Experiment> {
-  const user = userOf("waiting", 0).key;
   const appends: Sample[] = [];
-  let index = 0;
   const work = "append on one device, until its line is at a waiting one";
-  const load = async (process: ServerProcess, seconds: number) => {
-    const [writer, reader] = [
-      await Connection.open(process.url),
-      await Connection.open(process.url),
-    ];
-    const [own, line]: [number[], number[]] = [[], []];
-    const cpu = process.cpu();
-    const since = performance.now();
-    do {
-      const sync_status = index > 0 ? { [WRITER]: index - 1 } : {};
-      const news = reader.request(waitRequest({ user, client_id: READER, sync_status }));
-      await sleep(SETTLED_MS);
-      const append = await writer.request(appendRequest(user, index++));
-      own.push(append.endedAt - append.sentAt);
-      line.push((await news).endedAt - append.sentAt);
-    } while (performance.now() - since < seconds * 1000);
-    const all = {
-      requests: line.length,
-      seconds: (performance.now() - since) / 1000,
-      cpu: process.cpu() - cpu,
-      megabytes: 0,
-    };
-    for (const connection of [writer, reader]) connection.close();
-    const sampleOf = (times: number[]): Sample => {
-      const p50 = percentile(times, 0.5);
-      return { ...all, p50, p99: percentile(times, 0.99), firstByte: p50 };
-    };
-    return { own: sampleOf(own), line: sampleOf(line) };
-  };
+  const load = lineLoad(userOf("waiting", 0));
   const server = new ServerSubject(work, {
     process: await context.server(context.folder(), FOR_WAITING),
-    warmUp: async (process) => void (await load(process, context.warmUp)),
+    warmUp: (process) => load(process, context.warmUp),
     sample: async (process) => {
-      const { own, line } = await load(process, context.seconds);
-      appends.push(own);
+      const { append, line } = await load(process, context.seconds);
+      appends.push(append);
       return line;
     },
   });
