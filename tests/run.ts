@@ -22,6 +22,9 @@ const runtimes: ReadonlyMap<string, Run> = new Map([
   ["node", runOnNode],
 ]);
 
+/** It waits for a minute on Node, and the others end before it does if it comes late. */
+const LONGEST = join("client", "silence.test.ts");
+
 const args = process.argv.slice(2);
 const chosen = args.filter((arg) => runtimes.has(arg));
 const given = args.filter((arg) => !runtimes.has(arg)).map((file) => resolve(file));
@@ -52,9 +55,6 @@ process.exitCode = failed > 0 ? 1 : 0;
 function isEmpty({ passed, failed, skipped }: Result): boolean {
   return passed + failed.length + skipped.length === 0;
 }
-
-/** It waits for a minute on Node, and the others end before it does if it comes late. */
-const LONGEST = join("client", "silence.test.ts");
 
 /** Backwards, because the client's files take least, and a long one at the end would run alone. */
 function allTests(): string[] {
