@@ -19,41 +19,40 @@ import { newClient, newUser } from "../support/users.ts";
 
 const user = newUser().base64;
 
+const bin = (name: string) => join(projectFolder, "node_modules", ".bin", name);
+
 deployable("the one file", {
   script: "build",
   file: "server.js",
   // The runtime may not download what the file lacks.
-  command: (file) => {
-    if (process.versions.bun !== undefined) return [process.execPath, "--no-install", file];
-    if (process.versions.deno === undefined) return [process.execPath, file];
-    return [process.execPath, "run", "--allow-all", "--no-remote", "--no-npm", file];
+  commands: {
+    node: (file) => [process.execPath, file],
+    bun: (file) => [bin("bun"), "--no-install", file],
+    deno: (file) => [bin("deno"), "run", "--allow-all", "--no-remote", "--no-npm", file],
   },
-  runtime: runtimeOf(process.versions),
 });
 
 deployable("the executable", {
   script: "compile",
   file: "sync-server",
-  command: (file) => [file],
-  runtime: "bun",
+  commands: { bun: (file) => [file] },
 });
+
+type Command = (file: string) => [string, ...string[]];
 
 interface Deployable {
   readonly script: "build" | "compile";
   /** The name of the output in `dist`. */
   readonly file: string;
-  /** The command that starts it. */
-  readonly command: (file: string) => [string, ...string[]];
-  readonly runtime: "node" | "bun" | "deno";
+  /** The commands that start it, by the runtime that it then runs on. */
+  readonly commands: Readonly<Partial<Record<"node" | "bun" | "deno", Command>>>;
 }
 
-function deployable(name: string, { script, file, command, runtime }: Deployable): void {
-  const { skip, note } = onlyOn("Node", "it is the same executable, whatever runs this test");
-  const title = script === "compile" ? `${name}${note}` : name;
-  describe(title, { skip: skip && script === "compile" }, () => {
+function deployable(name: string, { script, file, commands }: Deployable): void {
+  const { skip, note } = onlyOn("Node", "the test on Node starts it on each runtime");
+  describe(`${name}${note}`, { skip }, () => {
     const folder = temporaryFolder();
     const alone = join(folder.path, "alone");
-    const program: Program = { command: command(join(alone, file)), folder: alone };
     before(async () => {
       const made = join(folder.path, "dist", file);
       await build(script, file, made);
@@ -62,82 +61,94 @@ function deployable(name: string, { script, file, command, runtime }: Deployable
     });
     after(() => folder.remove());
 
-    it("starts alone in a folder, syncs, serves the page, and stops on SIGTERM", async () => {
-      assert.deepEqual(readdirSync(alone), [file]);
-      const server = await startServer({ STORAGE: join(folder.path, "data") }, program);
-      await exchange(server.url);
-      assert.equal(await server.end("SIGTERM"), 0);
-      assert.deepEqual(readdirSync(alone), [file]);
-    });
+    for (const [runtime, command] of Object.entries(commands)) {
+      describe(`on ${runtime}`, () => {
+        const program: Program = { command: command(join(alone, file)), folder: alone };
 
-    it("listens with its runtime's own server", async () => {
-      const server = await startServer({ STORAGE: "memory:" }, program);
-      // Bun and Deno send this only from their copies of Node's server.
-      const isNodes = /^keep-alive: timeout/im.test(await headOf(server.port));
-      assert.equal(isNodes, runtime === "node");
-      assert.equal(await server.end("SIGINT"), 0);
-    });
+        it("starts alone in a folder, syncs, serves the page, and stops on SIGTERM", async () => {
+          assert.deepEqual(readdirSync(alone), [file]);
+          const server = await startServer(
+            { STORAGE: join(folder.path, `data of ${runtime}`) },
+            program,
+          );
+          await exchange(server.url);
+          assert.equal(await server.end("SIGTERM"), 0);
+          assert.deepEqual(readdirSync(alone), [file]);
+        });
 
-    it("prints its version and help, and rejects other arguments", async () => {
-      const version = await runToEnd(["--version"], {}, program);
-      assert.deepEqual(version, { code: 0, stdout: `${manifest.version}\n`, stderr: "" });
-      const help = await runToEnd(["--help"], {}, program);
-      const fromSource = await runToEnd(["--help"]);
-      assert.deepEqual(help, fromSource);
-      assert.equal((await runToEnd(["--nonsense"], {}, program)).code, 2);
-    });
+        it("listens with its runtime's own server", async () => {
+          const server = await startServer({ STORAGE: "memory:" }, program);
+          // Bun and Deno send this only from their copies of Node's server.
+          const isNodes = /^keep-alive: timeout/im.test(await headOf(server.port));
+          assert.equal(isNodes, runtime === "node");
+          assert.equal(await server.end("SIGINT"), 0);
+        });
 
-    it("contains the S3 driver", async () => {
-      const { code, stderr } = await runToEnd(
-        [],
-        {
-          STORAGE: "s3://bucket",
-          PORT: "0",
-          // Nothing listens on port 1.
-          AWS_ENDPOINT_URL: "http://127.0.0.1:1",
-          AWS_REGION: "us-east-1",
-          AWS_ACCESS_KEY_ID: "id",
-          AWS_SECRET_ACCESS_KEY: "secret",
-          AWS_MAX_ATTEMPTS: "1",
-        },
-        program,
-      );
-      assert.equal(code, 1, stderr);
-      assert.match(stderr, /could not list in the bucket bucket: it is not reachable/);
-    });
+        it("prints its version and help, and rejects other arguments", async () => {
+          const version = await runToEnd(["--version"], {}, program);
+          assert.deepEqual(version, { code: 0, stdout: `${manifest.version}\n`, stderr: "" });
+          const help = await runToEnd(["--help"], {}, program);
+          const fromSource = await runToEnd(["--help"]);
+          assert.deepEqual(help, fromSource);
+          assert.equal((await runToEnd(["--nonsense"], {}, program)).code, 2);
+        });
 
-    it("syncs on S3", { skip: s3 === undefined && "there is no S3 server" }, async () => {
-      const server = await startServer({ STORAGE: newPlace() }, program);
-      await exchange(server.url);
-      assert.equal(await server.end("SIGTERM"), 0);
-    });
+        it("contains the S3 driver", async () => {
+          const { code, stderr } = await runToEnd(
+            [],
+            {
+              STORAGE: "s3://bucket",
+              PORT: "0",
+              // Nothing listens on port 1.
+              AWS_ENDPOINT_URL: "http://127.0.0.1:1",
+              AWS_REGION: "us-east-1",
+              AWS_ACCESS_KEY_ID: "id",
+              AWS_SECRET_ACCESS_KEY: "secret",
+              AWS_MAX_ATTEMPTS: "1",
+            },
+            program,
+          );
+          assert.equal(code, 1, stderr);
+          assert.match(stderr, /could not list in the bucket bucket: it is not reachable/);
+        });
 
-    it("contains the client of Redis", {
-      skip: !hasRedis && "there is no redis-server",
-    }, async () => {
-      const redis = await startRedis();
-      try {
-        const settings = { STORAGE: join(folder.path, "shared"), CLUSTER: redis.url };
-        const server = await startServer(settings, program);
-        assert.equal(await metricOf(server.url, "sync_cluster_reached"), 1);
-        assert.equal(await server.end("SIGTERM"), 0);
-      } finally {
-        await redis.remove();
-      }
-    });
+        it("syncs on S3", { skip: s3 === undefined && "there is no S3 server" }, async () => {
+          const server = await startServer({ STORAGE: newPlace() }, program);
+          await exchange(server.url);
+          assert.equal(await server.end("SIGTERM"), 0);
+        });
 
-    if (script === "compile") return;
+        it("contains the client of Redis", {
+          skip: !hasRedis && "there is no redis-server",
+        }, async () => {
+          const redis = await startRedis();
+          try {
+            const settings = {
+              STORAGE: join(folder.path, `shared by ${runtime}`),
+              CLUSTER: redis.url,
+            };
+            const server = await startServer(settings, program);
+            assert.equal(await metricOf(server.url, "sync_cluster_reached"), 1);
+            assert.equal(await server.end("SIGTERM"), 0);
+          } finally {
+            await redis.remove();
+          }
+        });
 
-    it("starts no server when it is imported", async () => {
-      const importer = join(folder.path, "importer.mjs");
-      const lines = [
-        `import { createHandler } from "./alone/${file}";`,
-        "console.log(typeof createHandler);",
-      ];
-      writeFileSync(importer, lines.join("\n"));
-      const imported = await runToEnd([], {}, { ...program, command: command(importer) });
-      assert.deepEqual(imported, { code: 0, stdout: "function\n", stderr: "" });
-    });
+        if (script === "compile") return;
+
+        it("starts no server when it is imported", async () => {
+          const importer = join(folder.path, "importer.mjs");
+          const lines = [
+            `import { createHandler } from "./alone/${file}";`,
+            "console.log(typeof createHandler);",
+          ];
+          writeFileSync(importer, lines.join("\n"));
+          const imported = await runToEnd([], {}, { ...program, command: command(importer) });
+          assert.deepEqual(imported, { code: 0, stdout: "function\n", stderr: "" });
+        });
+      });
+    }
   });
 }
 
@@ -175,9 +186,4 @@ async function headOf(port: number): Promise<string> {
   const [head] = String(data).split("\r\n\r\n");
   assert.match(head ?? "", /^HTTP\/1\.1 200/);
   return head ?? "";
-}
-
-function runtimeOf({ bun, deno }: NodeJS.ProcessVersions): Deployable["runtime"] {
-  if (bun !== undefined) return "bun";
-  return deno === undefined ? "node" : "deno";
 }
