@@ -57,10 +57,11 @@ describe("a server under a flood", () => {
 
   /** Serves the regular user until the flood shows its effect, and a little longer. */
   async function served(shown: () => Promise<boolean>): Promise<void> {
-    for (let more = 0; more < 5; ) {
+    await until(async () => {
       await user.sync();
-      if (more > 0 || (await shown())) more++;
-    }
+      return shown();
+    }, String(shown));
+    for (let more = 1; more < 5; more++) await user.sync();
     const { peak } = memoryOf(server.pid);
     assert.ok(peak < BOUND, `${peak} bytes of memory`);
   }
@@ -104,7 +105,10 @@ describe("a server under a flood", () => {
     flood = new Flood(server.port, 300, slowReader({ user: reader, client_id: newClient() }));
     // Readers that find room are cut when they take nothing; the others are answered with 503.
     await served(async () => (await metric("sync_stalled_total")) > 0);
-    await served(async () => (await refused("overloaded")) > 50);
+    // On a busy machine there may be room again for each that comes, and none opens its connection again.
+    await served(
+      async () => (await refused("overloaded")) + (await metric("sync_stalled_total")) > 50,
+    );
     flood.end();
     await until(async () => (await metric("sync_buffered_bytes")) === 0);
     await until(async () => (await metric("sync_requests_running")) === 1);
