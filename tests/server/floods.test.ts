@@ -16,7 +16,7 @@ import {
 } from "../../bench/lib/flood.ts";
 import { memoryOf } from "../../bench/lib/memory.ts";
 import { randomPublicKey } from "../../bench/lib/users.ts";
-import { sync } from "../support/http.ts";
+import { store } from "../support/http.ts";
 import { metricOf } from "../support/metrics.ts";
 import { commandFor, projectFolder, type ServerProcess, startServer } from "../support/process.ts";
 import { until } from "../support/socket.ts";
@@ -100,7 +100,7 @@ describe("a server under a flood", () => {
     const client_id = newClient();
     const payload = "p".repeat(5 * MIB);
     for (let operation_index = 0; operation_index < 8; operation_index++) {
-      await sync(server.url, { user: reader, client_id, operation_index, payload });
+      await store(server.url, { user: reader, client_id, operation_index, payload });
     }
     flood = new Flood(server.port, 300, slowReader({ user: reader, client_id: newClient() }));
     // Readers that find room are cut when they take nothing; the others are answered with 503.

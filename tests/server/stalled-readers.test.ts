@@ -1,8 +1,8 @@
 /** Readers that take nothing of an answer, on a real server process. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { it } from "node:test";
-import { sync } from "../support/http.ts";
+import { after, it } from "node:test";
+import { store, sync } from "../support/http.ts";
 import { metricOf } from "../support/metrics.ts";
 import { startServer } from "../support/process.ts";
 import { postRaw, until } from "../support/socket.ts";
@@ -16,8 +16,10 @@ it(`T-45 a reader that takes nothing ${what}${process.platform === "linux" ? "" 
   skip: process.platform !== "linux",
 }, async () => {
   // One network address gets half of the places.
-  const settings = { MAX_REQUESTS: `${2 * READERS}`, CLIENT_TIMEOUT: "1s", STORAGE: "memory:" };
+  const settings = { MAX_REQUESTS: `${2 * READERS}`, CLIENT_TIMEOUT: "2s", STORAGE: "memory:" };
   const server = await startServer(settings);
+  // A server that a failed test leaves would keep this file from ending.
+  after(() => server.end("SIGKILL"));
   const user = newUser().base64;
   const client_id = newClient();
   const poll = async () =>
@@ -25,7 +27,7 @@ it(`T-45 a reader that takes nothing ${what}${process.platform === "linux" ? "" 
   // More than the buffers between server and reader hold.
   const payload = "p".repeat(5 * 2 ** 20);
   for (let operation_index = 0; operation_index < 4; operation_index++) {
-    await sync(server.url, { user, client_id, operation_index, payload });
+    await store(server.url, { user, client_id, operation_index, payload });
   }
   const sockets = Array.from({ length: READERS }, () => {
     const { socket } = postRaw(server.port, { user, client_id: newClient() });

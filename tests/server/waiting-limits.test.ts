@@ -1,7 +1,7 @@
 /** How many requests may wait, and what they leave for others. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { sync, withServer } from "../support/http.ts";
+import { store, sync, withServer } from "../support/http.ts";
 import { metricOf } from "../support/metrics.ts";
 import { postRaw, until } from "../support/socket.ts";
 import { newClient, newUser } from "../support/users.ts";
@@ -73,7 +73,7 @@ describe("the limit of requests that wait", () => {
 
   it("T-45 cuts an answer whose reader takes nothing, after a wait as well", async () => {
     await withServer(
-      { CLIENT_TIMEOUT: "2s", MAX_BODY: "40MiB", MAX_BUFFERED: "200MiB" },
+      { CLIENT_TIMEOUT: "5s", MAX_BODY: "40MiB", MAX_BUFFERED: "200MiB" },
       async ({ url, port }) => {
         const [user, a] = [newUser().base64, newClient()];
         const { socket } = postRaw(port, { user, client_id: newClient() }, LONG);
@@ -81,7 +81,7 @@ describe("the limit of requests that wait", () => {
         await untilWaiting(url, 1);
         // More than the buffers between server and reader hold.
         const payload = Array.from({ length: 6 }, () => "p".repeat(5 * 2 ** 20));
-        await sync(url, { user, client_id: a, operation_index: 0, payload });
+        await store(url, { user, client_id: a, operation_index: 0, payload });
         await until(async () => (await metricOf(url, "sync_stalled_total")) === 1);
         await untilWaiting(url, 0);
         socket.destroy();

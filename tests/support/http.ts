@@ -5,6 +5,7 @@ import { createHandler, type HandlerOptions } from "../../server.ts";
 import type { Driver } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { NO_LIMITS } from "./process.ts";
+import { until } from "./socket.ts";
 
 export interface Operation {
   readonly client_id: string;
@@ -51,6 +52,19 @@ export async function sync(
     );
   }
   return { status, headers, text, operations, problem: {} };
+}
+
+/**
+ * Sends a large append until it is stored. On a busy machine a body may take longer than the
+ * `CLIENT_TIMEOUT` of a server that cuts its readers soon.
+ */
+export async function store(url: string, body: unknown): Promise<void> {
+  const isStored = () =>
+    sync(url, body).then(
+      ({ status }) => status === 200,
+      () => false,
+    );
+  await until(isStored, "an append is stored");
 }
 
 export interface Serving {

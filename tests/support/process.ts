@@ -55,7 +55,7 @@ export interface ServerProcess {
   readonly pid: number;
   /** What it has printed to standard output and standard error. */
   readonly output: () => string;
-  /** Sends a signal, and waits for the end: the exit code, or the signal that ended it. */
+  /** Sends a signal to a process that has not ended, and waits for the end: the exit code, or the signal. */
   readonly end: (signal: NodeJS.Signals) => Promise<number | string | null>;
 }
 
@@ -82,8 +82,9 @@ export async function startServer(
     pid: child.pid ?? 0,
     output,
     end: async (signal) => {
+      const isRunning = child.exitCode === null && child.signalCode === null;
       // Not child.kill: Deno then reports the signal, whatever code the process ended with.
-      process.kill(child.pid ?? 0, signal);
+      if (isRunning) process.kill(child.pid ?? 0, signal);
       const [code, by] = await inTime(ended, () => `the server ends by ${signal}: ${output()}`);
       return code ?? by;
     },
