@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
-import { after, afterEach, before, beforeEach, describe, it } from "node:test";
+import { after, before, describe, it } from "node:test";
 import { InstrumentedDriver } from "../../storage/instrumented.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { type Serving, serveHere } from "../support/http.ts";
@@ -24,11 +24,11 @@ import { newUser } from "../support/users.ts";
 describe("a request that breaks a rule", () => {
   let driver: InstrumentedDriver;
   let server: Serving;
-  beforeEach(async () => {
+  before(async () => {
     driver = new InstrumentedDriver(new MemoryDriver());
     server = await serveHere({ MAX_BODY: String(MAX_BODY) }, driver);
   });
-  afterEach(() => server.close());
+  after(() => server.close());
 
   async function nothingStored(): Promise<void> {
     assert.deepEqual(await driver.list(""), []);
