@@ -1,6 +1,6 @@
 /** Answers that do not end, that drip, or that grow when they are decoded. */
 import assert from "node:assert/strict";
-import { afterEach, describe, it } from "node:test";
+import { afterEach, before, describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
 import { type Clock, ServerUnavailable } from "../../client/index.ts";
 import { Transport } from "../../client/transport.ts";
@@ -184,6 +184,10 @@ describe("an answer that drips", () => {
 
 describe("an answer that grows when it is decoded", () => {
   const servers: RawServer[] = [];
+  let bomb: Buffer;
+  before(() => {
+    bomb = gzipSync(new Uint8Array(100 * MIB).fill(0x20), { level: 9 });
+  });
   afterEach(() => Promise.all(servers.splice(0).map((server) => server.close())));
 
   for (const [what, head] of [
@@ -191,7 +195,6 @@ describe("an answer that grows when it is decoded", () => {
     ["a problem", "HTTP/1.1 403 Forbidden\r\nContent-Type: application/problem+json\r\n"],
   ] as const) {
     it(`from 100 KiB to 100 MiB of ${what} is given up`, async () => {
-      const bomb = gzipSync(new Uint8Array(100 * MIB).fill(0x20), { level: 9 });
       const server = await serveRaw((socket) => {
         socket.write(`${head}Content-Encoding: gzip\r\nContent-Length: ${bomb.length}\r\n\r\n`);
         socket.write(bomb);

@@ -25,7 +25,7 @@ import type { Line } from "../../protocol/types.ts";
 import { newIdentity } from "../support/private-keys.ts";
 import { projectFolder } from "../support/process.ts";
 import { sealed } from "../support/sealed.ts";
-import { share } from "../support/share.ts";
+import { share, sharedPositions } from "../support/share.ts";
 import { newClient } from "../support/users.ts";
 import vectors from "../vectors/envelope.json" with { type: "json" };
 
@@ -185,7 +185,7 @@ describe("an envelope", () => {
 
   it("T-16 is refused when any of its bytes is altered, alone or within a run", async () => {
     const payload = bytes(lines[1]?.payload ?? "");
-    for (let at = 0; at < payload.length; at++) {
+    for (const at of sharedPositions(payload.length)) {
       const altered = payload.slice();
       altered[at] = (altered[at] ?? 0) ^ (1 << (at % 8));
       const line: Line = { client, index: 1, payload: toBase64url(altered) };
@@ -199,7 +199,7 @@ describe("an envelope", () => {
   it("has a signature and associated data that each detect any altered byte", async () => {
     const good = parseEnvelope(identity, lines[1]?.payload ?? "") ?? assert.fail();
     const key = await unwrapContentKey(identity, good.wrapped);
-    for (let at = 0; at < good.bytes.length; at++) {
+    for (const at of sharedPositions(good.bytes.length)) {
       const altered = good.bytes.slice();
       altered[at] = (altered[at] ?? 0) ^ (1 << (at % 8));
       const part = (of: Uint8Array) => altered.slice(of.byteOffset, of.byteOffset + of.byteLength);
