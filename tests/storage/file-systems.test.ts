@@ -4,6 +4,7 @@ import { execFile, spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { parseMarker } from "../../oplog/names.ts";
 import { StorageUnavailable } from "../../storage/driver.ts";
@@ -158,7 +159,10 @@ async function until503(ask: () => Promise<Response>, reason: string): Promise<v
   for (;;) {
     const response = await ask();
     const { detail }: { detail?: string } = JSON.parse(await response.text());
-    if (response.status === 200) continue;
+    if (response.status === 200) {
+      await sleep(50);
+      continue;
+    }
     assert.equal(response.status, 503);
     assert.equal(detail, `Storage is not ready: ${reason}.`);
     return;
