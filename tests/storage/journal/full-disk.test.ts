@@ -28,7 +28,7 @@ const disks: readonly { disk: string; mount: () => Mounted; begin: (path: string
   },
   {
     disk: "a file system that has no inodes left",
-    mount: () => mountMemory("size=4m,nr_inodes=64"),
+    mount: () => mountMemory("size=2m,nr_inodes=64"),
     begin: (path) => fill(path, 0),
   },
 ];
