@@ -28,6 +28,26 @@ export async function untilWaiting(url: string, count: number): Promise<void> {
   );
 }
 
+/**
+ * A wait that its end will answer, and that was seen to wait: on a busy machine a short one may end before.
+ *
+ * @returns the answer, in an object: it is not awaited here.
+ */
+export async function untilShortWait(
+  url: string,
+  body: unknown,
+): Promise<{ readonly answer: Promise<Answer> }> {
+  for (let seconds = 1; ; seconds *= 2) {
+    let hasEnded = false;
+    const answer = waitFor(url, body, { seconds }).finally(() => {
+      hasEnded = true;
+    });
+    await until(async () => hasEnded || (await metricOf(url, "sync_waiting")) === 1);
+    if (!hasEnded) return { answer };
+    await answer;
+  }
+}
+
 /** How many waits have ended in some way. */
 export function ended(url: string, how: string): Promise<number> {
   return metricOf(url, `sync_waits_total{end="${how}"}`);
