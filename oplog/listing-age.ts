@@ -14,6 +14,12 @@
  * list before a request came is shown.
  */
 
+/**
+ * How long a listing may be used that announcements keep up to date, in milliseconds: nobody announces what
+ * an operator changes in storage.
+ */
+export const KEPT_UP_MS = 24 * 3_600_000;
+
 /** When a load began, by two clocks in milliseconds, and how long it took: 0 while it is running. */
 export interface LoadTimes {
   readonly at: number;

@@ -6,7 +6,8 @@ import { refreshClient } from "./client-refresh.ts";
 import { DamagedObjects } from "./damaged-objects.ts";
 import { KeyedQueue } from "./keyed-queue.ts";
 import { Listing } from "./listing.ts";
-import { ListingAges, type ListingAgesOptions } from "./listing-age.ts";
+import { KEPT_UP_MS, ListingAges, type ListingAgesOptions } from "./listing-age.ts";
+import { ListingListeners } from "./listing-listeners.ts";
 import { type Asked, ListingLoad, type NumberedLoad, showsAsked } from "./listing-load.ts";
 import type { AnnouncedChange } from "./listing-versions.ts";
 import {
@@ -30,23 +31,12 @@ export interface ListingCacheOptions extends ListingAgesOptions {
   readonly damaged?: DamagedObjects;
   /** The version of a log now, as all servers on this storage have it; absent for a lone server. */
   readonly version?: ((user: Fingerprint) => Promise<Version | undefined>) | undefined;
+  readonly listeners?: ListingListeners;
   readonly telemetry: Telemetry;
 }
 
-/** Called with every listing that was loaded from storage. */
-export type LoadListener = (user: Fingerprint, listing: Listing) => void;
-
-/** Called when the listing of a user shows more than before, or may, at the moment at which `get` does. */
-export type NewsListener = (user: Fingerprint) => void;
-
 /** How many users are remembered whose next listing may show what a failed put has stored. */
 const REMEMBERED = 10_000;
-
-/**
- * How long a listing is used at most, in milliseconds, although announcements keep it up to date: nobody
- * announces what an operator changes in storage.
- */
-const LONGEST_MS = 24 * 3_600_000;
 
 interface CachedListing extends NumberedLoad {
   readonly listing: Listing;
@@ -63,8 +53,7 @@ export class ListingCache {
   readonly #queue = new KeyedQueue();
   readonly #loads = new Map<Fingerprint, ListingLoad>();
   readonly #invalidated = lruOf<Fingerprint, true>(REMEMBERED);
-  readonly #listeners: LoadListener[] = [];
-  readonly #newsListeners: NewsListener[] = [];
+  readonly #listeners: ListingListeners;
   /** How many loads have begun. */
   #begun = 0;
 
@@ -75,17 +64,8 @@ export class ListingCache {
     this.#damaged =
       options.damaged ?? new DamagedObjects({ now: options.now, telemetry: options.telemetry });
     this.#cached = new CachedListings(options.maxRuns);
+    this.#listeners = options.listeners ?? new ListingListeners();
     this.#telemetry.observe("listing_cache_runs", () => this.#cached.runs);
-  }
-
-  /** Adds a listener. Listeners are made after the cache, because they use it. */
-  onLoad(listener: LoadListener): void {
-    this.#listeners.push(listener);
-  }
-
-  /** Adds a listener for what this process stores, and for what a list of another process's shows. */
-  onNews(listener: NewsListener): void {
-    this.#newsListeners.push(listener);
   }
 
   /**
@@ -148,7 +128,7 @@ export class ListingCache {
           const load = this.#loads.get(user);
           if (load !== undefined) load.cacheable = false;
           this.#cached.set(user, { ...entry, listing: refreshed });
-          if (refreshed.showsMoreThan(entry.listing)) this.#tellNews(user);
+          if (refreshed.showsMoreThan(entry.listing)) this.#listeners.news(user);
         },
       });
       return listing ?? this.fresh(user);
@@ -199,14 +179,14 @@ export class ListingCache {
         this.#telemetry.count("listing_cache", "drop");
       }
     }
-    this.#tellNews(name.user);
+    this.#listeners.news(name.user);
   }
 
   /** Records that the user's `signed` marker is now in storage. */
   markSigned(user: Fingerprint): void {
     this.#loads.get(user)?.change((listing) => listing.markedSigned());
     this.current(user)?.markedSigned();
-    this.#tellNews(user);
+    this.#listeners.news(user);
   }
 
   /** What was superseded and is not deleted yet: listings lack it. */
@@ -245,23 +225,20 @@ export class ListingCache {
     const listing = entry?.versions.apply(entry.listing, change);
     if (entry === undefined || listing === undefined) {
       // Those who wait have to look.
-      this.#tellNews(user);
+      this.#listeners.news(user);
     } else if (listing !== entry.listing || listing.runs !== runs) {
       this.#cached.set(user, { ...entry, listing });
       this.#telemetry.count("listing_cache", "announced");
-      if (listing === entry.listing || listing.showsMoreThan(entry.listing)) this.#tellNews(user);
+      if (listing === entry.listing || listing.showsMoreThan(entry.listing))
+        this.#listeners.news(user);
     }
   }
 
   /** Whether the listing of a load may be used, as `ListingAges.stateOf` says it. */
   #stateOf(load: NumberedLoad, asked: Asked | undefined): "recent" | "due" | "old" {
     if (asked !== undefined && !showsAsked(asked, load)) return "old";
-    const goesByAge = asked === undefined || asked.isMissingSome || load.lacks;
-    return goesByAge ? this.#ages.stateOf(load) : this.#ages.stateOf(load, LONGEST_MS);
-  }
-
-  #tellNews(user: Fingerprint): void {
-    for (const listener of this.#newsListeners) listener(user);
+    const isKeptUp = asked?.isMissingSome === false && !load.lacks;
+    return this.#ages.stateOf(load, isKeptUp ? KEPT_UP_MS : undefined);
   }
 
   /** A listing of what storage has under a prefix, apart from what is damaged. */
@@ -312,11 +289,11 @@ export class ListingCache {
         const entry = { listing, ...start, ...this.#ages.end(start), versions, lacks };
         const known = this.current(user);
         this.#cached.set(user, load.cacheable ? entry : undefined);
-        for (const listener of this.#listeners) listener(user, listing);
+        this.#listeners.loaded(user, listing);
         const mayShowMore = load.cacheable && this.#invalidated.delete(user);
         // Not where none was known: a listing that is never cached would be news each time.
         if (mayShowMore || (known !== undefined && listing.showsMoreThan(known))) {
-          this.#tellNews(user);
+          this.#listeners.news(user);
         }
       },
       onSettled: () => this.#loads.delete(user),

@@ -10,6 +10,7 @@ import { TIMING } from "../oplog/compaction/timing.ts";
 import { DamagedObjects } from "../oplog/damaged-objects.ts";
 import { EntryReader } from "../oplog/entries.ts";
 import { ListingCache } from "../oplog/listing-cache.ts";
+import { ListingListeners } from "../oplog/listing-listeners.ts";
 import { isFingerprint } from "../oplog/names.ts";
 import { ObjectCache } from "../oplog/object-cache.ts";
 import { Reader } from "../oplog/reader.ts";
@@ -77,7 +78,9 @@ export function wireService(options: ServiceWiringOptions): ServiceWiring {
     onFound: (user, found) => logger.error("a log is irregular", { user, ...found }),
     telemetry,
   });
+  const listeners = new ListingListeners();
   const listings = new ListingCache({
+    listeners,
     driver,
     ttl: config.LISTING_TTL,
     maxRuns: config.LISTING_CACHE_RUNS,
@@ -93,7 +96,7 @@ export function wireService(options: ServiceWiringOptions): ServiceWiring {
   });
   const announcer =
     cluster && new Announcer({ cluster, listings, ttl: config.LISTING_TTL, telemetry });
-  listings.onLoad(anomalies.inspect);
+  listeners.onLoad(anomalies.inspect);
   const waiters = new Waiters({
     // Each holds a connection: half of them are left for other requests.
     max: Math.min(config.MAX_WAITING, Math.floor(maxConnections() / 2)),
@@ -103,7 +106,7 @@ export function wireService(options: ServiceWiringOptions): ServiceWiring {
         : Number.POSITIVE_INFINITY,
     now,
   });
-  listings.onNews((user) => waiters.wake(user));
+  listeners.onNews((user) => waiters.wake(user));
   telemetry.observe("waiting", () => waiters.count);
   const objects = new ObjectCache({ driver, maxBytes: config.OBJECT_CACHE_BYTES, telemetry });
   const onForks = anomalies.reportForks;
@@ -143,7 +146,7 @@ export function wireService(options: ServiceWiringOptions): ServiceWiring {
           ...options.compaction,
         });
   if (compaction !== undefined) {
-    listings.onLoad((user, listing) => compaction.loaded(user, listing));
+    listeners.onLoad((user, listing) => compaction.loaded(user, listing));
     driver.onCrowded?.((partitions) => compaction.crowded(partitions.filter(isFingerprint)));
   }
   const appender = new Appender({
