@@ -97,7 +97,7 @@ async function main(environment: Readonly<Record<string, string | undefined>>): 
       Promise.all([handler.stop(), server.close()]).then(() => true),
       new Promise<false>((resolve) => setTimeout(resolve, STOP_WITHIN_MS, false)),
     ]);
-    await cluster?.close(hasStopped);
+    await cluster?.close(hasStopped && handler.isSettled());
     await driver.close();
     process.exit(0);
   };

@@ -84,6 +84,11 @@ export class Announcer {
     return this.#announce(user, packedChange(client, superseded, holders));
   }
 
+  /** Whether nothing is left that a failed put may have stored, and that is still to be announced. */
+  get isSettled(): boolean {
+    return this.#unsettled.isEmpty;
+  }
+
   /** Throws `StorageUnavailable` where the other servers may no longer look for what this one stores. */
   beforeStoring(): void {
     if (!this.#cluster.isForgotten) return;

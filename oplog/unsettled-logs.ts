@@ -25,6 +25,10 @@ export class UnsettledLogs {
     this.#options = options;
   }
 
+  get isEmpty(): boolean {
+    return this.#left.size === 0;
+  }
+
   add(user: Fingerprint): void {
     if (this.#left.size >= MOST_LOGS && !this.#left.has(user)) return;
     this.#left.set(user, TIMES);

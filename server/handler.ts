@@ -24,6 +24,11 @@ export interface Handler {
    * reached a point where it can end.
    */
   readonly stop: () => Promise<void>;
+  /**
+   * Whether all that this server may have stored was announced to the others. Otherwise a put has failed a
+   * while ago, and storage may still do it: the cluster is to be closed with false.
+   */
+  readonly isSettled: () => boolean;
   /** Resolves once compaction has nothing to do. */
   readonly compacted: () => Promise<void>;
 }
@@ -42,7 +47,7 @@ export function createHandler(options: HandlerOptions): Handler {
   const { config, cluster, logger, now = () => performance.now(), time = Date.now } = options;
   const { Response: Answer = Response } = options;
   const wiring = wire(options);
-  const { running, metrics, compaction, waiters } = wiring;
+  const { running, metrics, compaction, waiters, announcer } = wiring;
   const cors = corsFor(config.CORS_ORIGIN);
   const routes = new Routes(
     routesOf(wiring, cors, cluster),
@@ -98,6 +103,7 @@ export function createHandler(options: HandlerOptions): Handler {
       waiters.stop();
       await compaction?.stop();
     },
+    isSettled: () => announcer?.isSettled ?? true,
     compacted: async () => compaction?.settled(),
   };
 }

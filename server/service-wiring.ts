@@ -54,6 +54,8 @@ export interface ServiceWiring {
   readonly service: SyncService;
   /** Absent where the rate limit is turned off. */
   readonly strangers: Strangers | undefined;
+  /** Absent for a lone server. */
+  readonly announcer: Announcer | undefined;
   /** Woken by what this process stores; `wake` is for what it learns of otherwise. */
   readonly waiters: Waiters;
   /** Absent where compaction is turned off. */
@@ -204,5 +206,5 @@ export function wireService(options: ServiceWiringOptions): ServiceWiring {
     listings,
     announcer,
   });
-  return { service, strangers, waiters, compaction };
+  return { service, strangers, announcer, waiters, compaction };
 }

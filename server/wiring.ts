@@ -1,5 +1,6 @@
 /** Builds the objects of the server from the settings, bottom-up. */
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Announcer } from "../oplog/announcer.ts";
 import type { CompactionScheduler } from "../oplog/compaction/scheduler.ts";
 import type { Telemetry } from "../oplog/telemetry.ts";
 import { InstrumentedDriver } from "../storage/instrumented.ts";
@@ -27,6 +28,8 @@ export interface Wiring {
   /** Absent where compaction is turned off. */
   readonly compaction: CompactionScheduler | undefined;
   readonly waiters: Waiters;
+  /** Absent for a lone server. */
+  readonly announcer: Announcer | undefined;
   /**
    * How many requests are being answered: from their arrival to the last byte of the answer. Not while
    * they wait for news.
@@ -47,7 +50,7 @@ export function wire(options: WiringOptions): Wiring {
   const running = { count: 0 };
   const driver = new InstrumentedDriver(options.driver);
   const pause = () => untilIdle(running);
-  const { service, strangers, waiters, compaction } = wireService({
+  const { service, strangers, announcer, waiters, compaction } = wireService({
     ...options,
     driver,
     telemetry,
@@ -110,7 +113,7 @@ export function wire(options: WiringOptions): Wiring {
   telemetry.observe("requests_running", () => running.count);
   telemetry.observe("buffered_bytes", () => limiter.bytes);
   telemetry.observe("log_lines_lost", logger.lostLines);
-  return { endpoint, readiness, metrics: telemetry, compaction, waiters, running };
+  return { endpoint, readiness, metrics: telemetry, compaction, waiters, announcer, running };
 }
 
 /** Reports what an instrumented driver has counted: `storage/` knows no telemetry. */

@@ -54,7 +54,7 @@ export function contract(name: string, newPlace: () => Place): void {
     });
     afterEach(() => Promise.all(servers.map((server) => server.close())));
 
-    /** The version of the log, which each server calls by a name of its own. */
+    /** The version of the log, whose name differs from server to server. */
     const version = async (server = a) => {
       const found = await server.version(LOG);
       assert.ok(found !== undefined);

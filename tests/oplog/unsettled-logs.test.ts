@@ -18,10 +18,12 @@ describe("a log in which a failed put may have stored something", () => {
     });
     const user = someFingerprint();
     logs.add(user);
+    assert.equal(logs.isEmpty, false);
     mock.timers.tick(4000);
     assert.equal(announced.length, 4);
     logs.add(user);
     mock.timers.tick(60_000);
     assert.equal(announced.length, 14);
+    assert.equal(logs.isEmpty, true);
   });
 });

@@ -25,7 +25,7 @@ export interface Redis {
   readonly url: string;
   /** Where it keeps what it saves. */
   readonly folder: string;
-  /** Runs a command, on a connection of its own. */
+  /** Runs a command, on a separate connection. */
   readonly command: (...args: string[]) => Promise<unknown>;
   readonly signal: (signal: NodeJS.Signals) => void;
   /** Kills it, and waits for its end. */

@@ -25,7 +25,7 @@ export interface Server {
   readonly link: Link;
 }
 
-/** The servers of a cluster, each with a way to Redis of its own. */
+/** The servers of a cluster, each with its own way to Redis. */
 export class Fleet {
   readonly #options: FleetOptions;
   readonly #links: Link[] = [];
