@@ -221,7 +221,7 @@ export class SyncClient {
   #checkSize(data: readonly Bytes[]): void {
     const { maxBody } = this.#transport;
     for (const { length } of data) {
-      if (sealedLength(this.#options.identity, length) <= maxBody) continue;
+      if (sealedLength(this.#options.identity, length, true) <= maxBody) continue;
       throw new RangeError(`${length} bytes are too large: the server takes ${maxBody} encrypted`);
     }
   }

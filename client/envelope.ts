@@ -1,246 +1,229 @@
 /**
  * The format of a payload. ENVELOPE.md has its layout.
  *
- * Everything before the ciphertext is the associated data of AES-256-GCM, so an operation decrypts
- * only in its own place. The signature proves who made it: everybody who knows the public key can
- * wrap a content key, but only the user can sign.
+ * A session begins with a secret that only the user's devices can unwrap, and that only they can sign.
+ * So whoever makes a valid tag under its key is one of them, and no operation needs its own signature.
+ * The place of an operation is not transmitted: it is associated data, so that an operation opens
+ * nowhere else.
  */
 import { fromBase64url, toBase64url } from "../protocol/base64.ts";
-import {
-  type Bytes,
-  concat,
-  randomBytes,
-  sha256,
-  utf8,
-  uuidBytes,
-  uuidOf,
-} from "../protocol/bytes.ts";
-import type { Continues, Identity } from "./types.ts";
+import { type Bytes, concat, randomBytes, utf8, uuidBytes } from "../protocol/bytes.ts";
+import { numberBytes, numberOf, takingFrom } from "./binary.ts";
+import { type Content, contentBytes, contentOf, LEAST_CONTENT } from "./content.ts";
+import type { Identity } from "./types.ts";
 
-const ENVELOPE_VERSION = 1;
-/** The version of an operation that says which client ids its own one continues. */
-const CONTINUING_VERSION = 2;
-/** The versions that this software reads. */
-export const ENVELOPE_VERSIONS: readonly number[] = [ENVELOPE_VERSION, CONTINUING_VERSION];
+/** The version that this software reads and writes. */
+export const ENVELOPE_VERSION = 2;
 
-const UUID_BYTES = 16;
-const INDEX_BYTES = 8;
-const HASH_BYTES = 32;
+const VERSION_BYTES = 1;
+const DISTANCE_BYTES = 2;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
-const CONTENT_KEY_BYTES = 32;
+const SECRET_BYTES = 32;
+const HASH_BYTES = 32;
+const INDEX_BYTES = 8;
 
-/** Version, fingerprint, client id, index and hash. The wrapped key and the nonce follow. */
-const HEAD_BYTES = 1 + HASH_BYTES + UUID_BYTES + INDEX_BYTES + HASH_BYTES;
+/** How far the last operation of a session is from the first: two bytes say it. */
+export const MAX_DISTANCE = 2 ** 16 - 1;
 
-/** Of the number of hashes of a client id that is continued. */
-const COUNT_BYTES = 2;
-/** Of each hash, so that it has 24 characters in base64url. */
-const SHORT_HASH_BYTES = 18;
+const OAEP = { name: "RSA-OAEP", label: utf8("sync-server envelope 2 secret") };
+const PSS = { name: "RSA-PSS", saltLength: HASH_BYTES };
+const SIGNATURE_CONTEXT = utf8("sync-server envelope 2 session\n");
+const KEY_CONTEXT = utf8("sync-server envelope 2 content key\n");
+/** HKDF needs no salt where its input is random (RFC 5869, section 3.1). */
+const NO_SALT = new Uint8Array(0);
 
-const OAEP = { name: "RSA-OAEP", label: utf8("sync-server envelope 1 content key") };
-const CONTEXT = utf8("sync-server envelope 1 signature\n");
-const OPERATION_PSS = { name: "RSA-PSS", saltLength: HASH_BYTES };
-
-/** The hash of the previous payload that a client's first operation names. */
-export const NO_PREVIOUS: Bytes = new Uint8Array(HASH_BYTES);
+/** The tag that a client's first operation is bound to. */
+export const NO_PREVIOUS: Bytes = new Uint8Array(TAG_BYTES);
 
 /** The place of an operation. */
 export interface Place {
-  readonly client: string;
+  /** User and client: see `originOf`. */
+  readonly origin: Bytes;
   readonly index: number;
-  /** SHA-256 of the client's previous payload; `NO_PREVIOUS` for the index 0. */
+  /** The tag of the client's previous payload; `NO_PREVIOUS` for the index 0. */
   readonly previous: Bytes;
 }
 
-/** What an operation carries. */
-export interface Content {
-  readonly data: Bytes;
-  /** Which client ids its own one continues; only in the first operation of a client. */
-  readonly continues?: readonly Continues[] | undefined;
+/** Consecutive operations of a client under one key. */
+export interface Session {
+  readonly first: number;
+  /** What the payload of its first operation carries. Not needed once that is sealed. */
+  readonly header: SessionHeader | undefined;
+  readonly key: CryptoKey;
 }
 
-/** The key that encrypts the operations of one session of a client. */
-export interface ContentKey {
-  readonly key: CryptoKey;
-  /** The same key, encrypted under the user's public key. */
+export interface SessionHeader {
+  /** The secret, encrypted under the user's public key. */
   readonly wrapped: Bytes;
+  readonly signature: Bytes;
 }
 
 /** The parts of a payload. Nothing in it is verified. */
 export interface Envelope {
-  /** The bytes of the payload. */
-  readonly bytes: Bytes;
   readonly version: number;
-  /** See `originOf`. */
-  readonly origin: Bytes;
-  readonly index: number;
-  readonly previous: Bytes;
-  readonly wrapped: Bytes;
+  /** How many operations of the session come before this one. */
+  readonly distance: number;
+  /** In the first operation of a session. */
+  readonly header: SessionHeader | undefined;
   readonly nonce: Bytes;
   /** Includes the tag. */
   readonly ciphertext: Bytes;
-  readonly signature: Bytes;
-  /** Everything before the ciphertext. */
-  readonly associated: Bytes;
+  readonly tag: Bytes;
+  /** Everything before the nonce. */
+  readonly head: Bytes;
 }
 
-/** Makes a content key. It may encrypt 2^32 operations, because nonces are random. */
-export async function newContentKey({ keys }: Identity): Promise<ContentKey> {
-  const raw = randomBytes(CONTENT_KEY_BYTES);
+/** Begins a session at the place of its first operation. Takes milliseconds. */
+export async function beginSession(identity: Identity, place: Place): Promise<Session> {
+  const { keys } = identity;
+  const secret = randomBytes(SECRET_BYTES);
   const [key, wrapped] = await Promise.all([
-    crypto.subtle.importKey("raw", raw, "AES-GCM", false, ["encrypt"]),
-    crypto.subtle.encrypt(OAEP, keys.wrap, raw),
+    contentKey(place.origin, place.index, secret),
+    crypto.subtle.encrypt(OAEP, keys.wrap, secret),
   ]);
-  raw.fill(0);
-  return { key, wrapped: new Uint8Array(wrapped) };
+  secret.fill(0);
+  const bytes = new Uint8Array(wrapped);
+  const message = signedMessage(place, bytes);
+  const signature = new Uint8Array(await crypto.subtle.sign(PSS, keys.sign, message));
+  return { first: place.index, header: { wrapped: bytes, signature }, key };
+}
+
+/** Whether the user has begun a session at a place. */
+export function isGenuine(
+  identity: Identity,
+  place: Place,
+  { wrapped, signature }: SessionHeader,
+): Promise<boolean> {
+  const message = signedMessage(place, wrapped);
+  return crypto.subtle.verify(PSS, identity.keys.verify, signature, message);
 }
 
 /**
- * Encrypts and signs data for one place. The result is different each time. `hash` is the SHA-256
- * of the payload's bytes, which the next operation names.
+ * Unwraps the secret of a session with the private key, which takes milliseconds, and derives its key.
+ * Throws a `DOMException` where that fails.
+ *
+ * @param first the index of the session's first operation
  */
-export async function seal(
+export async function openSession(
   identity: Identity,
-  content: ContentKey,
-  { client, index, previous }: Place,
-  { data, continues }: Content,
-): Promise<{ readonly payload: string; readonly hash: Bytes }> {
-  const iv = randomBytes(NONCE_BYTES);
-  const associated = concat(
-    Uint8Array.of(continues === undefined ? ENVELOPE_VERSION : CONTINUING_VERSION),
-    originOf(identity, client),
-    bytesOf(index, INDEX_BYTES),
-    previous,
-    content.wrapped,
-    iv,
-  );
-  const ciphertext = new Uint8Array(
-    await crypto.subtle.encrypt(
-      { name: "AES-GCM", iv, additionalData: associated },
-      content.key,
-      continues === undefined ? data : concat(continuesBytes(continues), data),
-    ),
-  );
-  const message = await signedMessage(associated, ciphertext);
-  const signature = await crypto.subtle.sign(OPERATION_PSS, identity.keys.sign, message);
-  const bytes = concat(associated, ciphertext, new Uint8Array(signature));
-  return { payload: toBase64url(bytes), hash: await sha256(bytes) };
+  origin: Bytes,
+  first: number,
+  wrapped: Bytes,
+): Promise<CryptoKey> {
+  const secret = new Uint8Array(await crypto.subtle.decrypt(OAEP, identity.keys.unwrap, wrapped));
+  if (secret.length !== SECRET_BYTES) throw new DOMException("the secret has a wrong length");
+  const key = await contentKey(origin, first, secret);
+  secret.fill(0);
+  return key;
 }
 
-/** The user's fingerprint and the client id, as all envelopes of a client have them. */
+/** A payload, and the tag that the next one is bound to. */
+export interface Sealed {
+  readonly payload: string;
+  readonly tag: Bytes;
+}
+
+/** Encrypts content for the next place of a session. The result is different each time. */
+export function seal(session: Session, place: Place, content: Content): Promise<Sealed> {
+  return sealBytes(session, place, contentBytes(content));
+}
+
+/** Encrypts bytes, whether they are content or not. */
+export async function sealBytes(session: Session, place: Place, bytes: Bytes): Promise<Sealed> {
+  const distance = place.index - session.first;
+  const header = distance === 0 ? session.header : undefined;
+  const head = concat(
+    Uint8Array.of(ENVELOPE_VERSION),
+    numberBytes(distance, DISTANCE_BYTES),
+    ...(header ? [header.wrapped, header.signature] : []),
+  );
+  const iv = randomBytes(NONCE_BYTES);
+  const additionalData = associatedData(place, head);
+  const algorithm = { name: "AES-GCM", iv, additionalData };
+  const ciphertext = new Uint8Array(await crypto.subtle.encrypt(algorithm, session.key, bytes));
+  const payload = toBase64url(concat(head, iv, ciphertext));
+  return { payload, tag: ciphertext.subarray(-TAG_BYTES) };
+}
+
+/** The bytes of a SHA-256 in base64url. Throws a `TypeError` for any other text. */
+function hashBytes(text: string): Bytes {
+  const bytes = fromBase64url(text);
+  if (bytes?.length !== HASH_BYTES) throw new TypeError("a fingerprint is no SHA-256");
+  return bytes;
+}
+
+/** The bytes of a tag in base64url. Throws a `TypeError` for any other text. */
+export function tagBytes(text: string): Bytes {
+  const bytes = fromBase64url(text);
+  if (bytes?.length !== TAG_BYTES) throw new TypeError("a tag has not 16 bytes");
+  return bytes;
+}
+
+/** The length of the payload that data of a length becomes: longer where it begins a session. */
+export function sealedLength({ bits }: Identity, length: number, beginsSession: boolean): number {
+  const header = beginsSession ? bits / 4 : 0;
+  return Math.ceil(((LEAST_BYTES + header + LEAST_CONTENT + length) * 4) / 3);
+}
+
+/** Of an envelope without a header and without content. */
+const LEAST_BYTES = VERSION_BYTES + DISTANCE_BYTES + NONCE_BYTES + TAG_BYTES;
+
+/** Parses a payload; `undefined` where it is no envelope by its form. Nothing else is checked. */
+export function parseEnvelope({ bits }: Identity, payload: string): Envelope | undefined {
+  const bytes = fromBase64url(payload);
+  if (bytes === undefined || bytes.length < LEAST_BYTES) return undefined;
+  const take = takingFrom(bytes);
+  // In the order of the layout.
+  const version = numberOf(take(VERSION_BYTES));
+  const distance = numberOf(take(DISTANCE_BYTES));
+  const modulus = bits / 8;
+  if (distance === 0 && bytes.length < LEAST_BYTES + 2 * modulus) return undefined;
+  const header = distance === 0 ? { wrapped: take(modulus), signature: take(modulus) } : undefined;
+  return {
+    version,
+    distance,
+    header,
+    head: bytes.subarray(0, VERSION_BYTES + DISTANCE_BYTES + (header ? 2 * modulus : 0)),
+    nonce: take(NONCE_BYTES),
+    ciphertext: take(),
+    tag: bytes.subarray(-TAG_BYTES),
+  };
+}
+
+/**
+ * Decrypts the content. Throws a `DOMException` where the operation is not the user's, or not for this
+ * place, and a `RangeError` where it is, and its maker made it wrong.
+ */
+export async function decrypt(
+  place: Place,
+  { head, nonce, ciphertext }: Envelope,
+  key: CryptoKey,
+): Promise<Content> {
+  const additionalData = associatedData(place, head);
+  const algorithm = { name: "AES-GCM", iv: nonce, additionalData };
+  return contentOf(new Uint8Array(await crypto.subtle.decrypt(algorithm, key, ciphertext)));
+}
+
+/** The key of a session. It depends on the place of the session, as its signature does. */
+async function contentKey(origin: Bytes, first: number, secret: Bytes): Promise<CryptoKey> {
+  const info = concat(KEY_CONTEXT, origin, numberBytes(first, INDEX_BYTES));
+  const hkdf = { name: "HKDF", hash: "SHA-256", salt: NO_SALT, info };
+  const aes = { name: "AES-GCM", length: 256 };
+  const base = await crypto.subtle.importKey("raw", secret, "HKDF", false, ["deriveKey"]);
+  return crypto.subtle.deriveKey(hkdf, base, aes, false, ["encrypt", "decrypt"]);
+}
+
+/** The user's fingerprint and the client id, which all operations of a client have in their place. */
 export function originOf({ fingerprint }: Identity, client: string): Bytes {
   return concat(hashBytes(fingerprint), uuidBytes(client));
 }
 
-/** The bytes of a SHA-256 in base64url. Throws a `TypeError` for any other text. */
-export function hashBytes(text: string): Bytes {
-  const bytes = fromBase64url(text);
-  if (bytes?.length !== HASH_BYTES) throw new TypeError("a fingerprint or hash is no SHA-256");
-  return bytes;
+function signedMessage({ origin, index, previous }: Place, wrapped: Bytes): Bytes {
+  return concat(SIGNATURE_CONTEXT, origin, numberBytes(index, INDEX_BYTES), previous, wrapped);
 }
 
-/** The length of the payload that data of a length becomes. */
-export function sealedLength(identity: Identity, length: number): number {
-  return Math.ceil(((bytesAround(identity) + length) * 4) / 3);
-}
-
-/** How many bytes an envelope has beside the data: the wrapped key and the signature among them. */
-function bytesAround({ bits }: Identity): number {
-  return HEAD_BYTES + NONCE_BYTES + TAG_BYTES + bits / 4;
-}
-
-/** Parses a payload; `undefined` where it is no envelope by its form. Nothing else is checked. */
-export function parseEnvelope(identity: Identity, payload: string): Envelope | undefined {
-  const bytes = fromBase64url(payload);
-  if (bytes === undefined || bytes.length < bytesAround(identity)) return undefined;
-  const modulus = identity.bits / 8;
-  const take = takingFrom(bytes);
-  // In the order of the layout.
-  return {
-    bytes,
-    version: numberOf(take(1)),
-    origin: take(HASH_BYTES + UUID_BYTES),
-    index: numberOf(take(INDEX_BYTES)),
-    previous: take(HASH_BYTES),
-    wrapped: take(modulus),
-    nonce: take(NONCE_BYTES),
-    associated: bytes.subarray(0, HEAD_BYTES + modulus + NONCE_BYTES),
-    ciphertext: take(bytes.length - bytesAround(identity) + TAG_BYTES),
-    signature: take(),
-  };
-}
-
-/** Whether the user signed an envelope. */
-export async function isGenuine({ keys }: Identity, envelope: Envelope): Promise<boolean> {
-  const message = await signedMessage(envelope.associated, envelope.ciphertext);
-  return crypto.subtle.verify(OPERATION_PSS, keys.verify, envelope.signature, message);
-}
-
-/** Decrypts a content key with the private key, which takes milliseconds. Throws where it fails. */
-export async function unwrapContentKey({ keys }: Identity, wrapped: Bytes): Promise<CryptoKey> {
-  const raw = new Uint8Array(await crypto.subtle.decrypt(OAEP, keys.unwrap, wrapped));
-  // Web Crypto would take one of 16 bytes as a key of AES-128.
-  if (raw.length !== CONTENT_KEY_BYTES) throw new DOMException("the content key is too short");
-  const key = await crypto.subtle.importKey("raw", raw, "AES-GCM", false, ["decrypt"]);
-  raw.fill(0);
-  return key;
-}
-
-/** Decrypts the content. Throws where the envelope was altered, or its maker made it wrong. */
-export async function decrypt(envelope: Envelope, key: CryptoKey): Promise<Content> {
-  const { version, nonce, associated, ciphertext } = envelope;
-  const algorithm = { name: "AES-GCM", iv: nonce, additionalData: associated };
-  const data = new Uint8Array(await crypto.subtle.decrypt(algorithm, key, ciphertext));
-  return version === CONTINUING_VERSION ? continuingContent(data) : { data };
-}
-
-function continuesBytes(continues: readonly Continues[]): Bytes {
-  const parts = continues.map(({ client, index, hashes }) => {
-    const short = fromBase64url(hashes) ?? NO_PREVIOUS;
-    const count = bytesOf(short.length / SHORT_HASH_BYTES, COUNT_BYTES);
-    return concat(uuidBytes(client), bytesOf(index, INDEX_BYTES), count, short);
-  });
-  return concat(Uint8Array.of(parts.length), ...parts);
-}
-
-/** Throws a `RangeError` where the content is cut. */
-function continuingContent(bytes: Bytes): Content {
-  const take = takingFrom(bytes);
-  const continues: Continues[] = [];
-  for (let left = numberOf(take(1)); left > 0; left--) {
-    const client = uuidOf(take(UUID_BYTES));
-    const index = numberOf(take(INDEX_BYTES));
-    const hashes = toBase64url(take(numberOf(take(COUNT_BYTES)) * SHORT_HASH_BYTES));
-    continues.push({ client, index, hashes });
-  }
-  return { data: take().slice(), continues };
-}
-
-/**
- * Returns a function that takes the next bytes, or all that are left. It throws a `RangeError`
- * where there are fewer.
- */
-function takingFrom(bytes: Bytes): (length?: number) => Bytes {
-  let start = 0;
-  return (length = bytes.length - start) => {
-    const part = bytes.subarray(start, start + length);
-    if (part.length < length) throw new RangeError("the content is cut");
-    start += length;
-    return part;
-  };
-}
-
-async function signedMessage(associated: Bytes, ciphertext: Bytes): Promise<Bytes> {
-  return concat(CONTEXT, associated, await sha256(ciphertext));
-}
-
-/** A whole number as bytes, the highest first. */
-function bytesOf(number: number, length: number): Bytes {
-  // Each byte keeps the lowest eight bits of what is stored in it.
-  return Uint8Array.from({ length }, (_, i) => number / 256 ** (length - 1 - i));
-}
-
-function numberOf(bytes: Bytes): number {
-  return bytes.reduce((number, byte) => number * 256 + byte, 0);
+/** @param head everything in the payload before the nonce */
+function associatedData({ origin, index, previous }: Place, head: Bytes): Bytes {
+  return concat(origin, numberBytes(index, INDEX_BYTES), previous, head);
 }

@@ -4,7 +4,7 @@ import type { Line } from "../protocol/types.ts";
 import type { SyncOptions } from "./options.ts";
 import type { OwnClient, Store } from "./stores/store.ts";
 import type { Clock, Continues, Cursor, Operation, Refusal } from "./types.ts";
-import { type RunVerifier, SHORT_HASH, type VerifiedRun } from "./verify.ts";
+import { type RunVerifier, SHORT_TAG, type VerifiedRun } from "./verify.ts";
 
 /**
  * A run is verified and delivered when it ends, or has this many operations or this many characters
@@ -171,16 +171,16 @@ export class Inbox {
   }
 
   /** Whether an operation was delivered before, under another client id. */
-  #isCopy({ client, index }: Operation, { cursor, hashOf }: VerifiedRun): boolean {
+  #isCopy({ client, index }: Operation, { cursor, tagOf }: VerifiedRun): boolean {
     for (const one of cursor?.continues ?? []) {
       const old = this.#cursors.get(one.client);
       const at = old === undefined ? -1 : old.index - one.index;
-      // Hashes are chained: one that agrees covers all before it.
-      if (old !== undefined && at >= index && isAt(one, at, old.hash)) return true;
+      // Each tag covers the one before it: one that agrees vouches for all of them.
+      if (old !== undefined && at >= index && isAt(one, at, old.tag)) return true;
     }
     for (const [one, delivered] of this.#continuing(client)) {
       const at = index - one.index;
-      if (at <= delivered && isAt(one, at, hashOf(index))) return true;
+      if (at <= delivered && isAt(one, at, tagOf(index))) return true;
     }
     return false;
   }
@@ -200,8 +200,8 @@ export class Inbox {
   }
 }
 
-/** Whether the operation `i` of a client id is a copy of the one with a hash. */
-function isAt({ hashes }: Continues, i: number, hash: string): boolean {
-  const at = i * SHORT_HASH;
-  return at >= 0 && at < hashes.length && hash.startsWith(hashes.slice(at, at + SHORT_HASH));
+/** Whether the operation `i` of a client id is a copy of the one with a tag. */
+function isAt({ tags }: Continues, i: number, tag: string): boolean {
+  const at = i * SHORT_TAG;
+  return at >= 0 && at < tags.length && tag.startsWith(tags.slice(at, at + SHORT_TAG));
 }

@@ -4,16 +4,27 @@
  * Sealing is randomized, so sealing an operation again would make another one. Therefore an
  * operation is durable before it is sent for the first time, and is sent as it was stored.
  */
-import { fromBase64url, toBase64url } from "../protocol/base64.ts";
-import { type Bytes, sha256 } from "../protocol/bytes.ts";
+import { toBase64url } from "../protocol/base64.ts";
+import type { Bytes } from "../protocol/bytes.ts";
 import type { Line } from "../protocol/types.ts";
-import { type Content, type ContentKey, NO_PREVIOUS, newContentKey, seal } from "./envelope.ts";
+import type { Content } from "./content.ts";
+import {
+  beginSession,
+  type Envelope,
+  MAX_DISTANCE,
+  NO_PREVIOUS,
+  originOf,
+  type Place,
+  parseEnvelope,
+  type Session,
+  seal,
+} from "./envelope.ts";
 import { StoreDamaged } from "./errors.ts";
 import { SerialQueue } from "./serial-queue.ts";
 import { type BatchLimits, initialState } from "./state.ts";
 import type { OwnClient, Store } from "./stores/store.ts";
 import type { ClientChange, Continues, Created, Cursor, Identity, Operation } from "./types.ts";
-import { RunVerifier, SHORT_HASH, type VerifiedRun } from "./verify.ts";
+import { RunVerifier, SHORT_TAG, type VerifiedRun } from "./verify.ts";
 
 /** Consecutive operations to send. */
 export interface OutgoingBatch {
@@ -37,15 +48,18 @@ export class Outbox {
   readonly #store: Store;
   readonly #identity: Identity;
   readonly #own: Own[];
-  /** SHA-256 of the last payload of the current client id. */
+  readonly #verifier: RunVerifier;
+  /** The tag of the last payload of the current client id. */
   #head: Bytes = NO_PREVIOUS;
-  #contentKey: Promise<ContentKey> | undefined;
-  /** Each operation names the one before it, so they are created one after the other. */
+  /** The session of the last operation sealed, and its client id. */
+  #session: (Session & { readonly client: string }) | undefined;
+  /** Each operation is bound to the one before it, so they are created one after the other. */
   readonly #queue = new SerialQueue();
 
   private constructor(store: Store, identity: Identity, own: readonly OwnClient[]) {
     this.#store = store;
     this.#identity = identity;
+    this.#verifier = new RunVerifier(identity);
     this.#own = own.map((client) => ({ ...client }));
   }
 
@@ -55,7 +69,7 @@ export class Outbox {
     const known = own.length === 0 ? (await store.load()).own : own;
     const outbox = new Outbox(store, identity, known);
     const { client, length } = outbox.#current;
-    outbox.#head = await outbox.#hashOf(client, length - 1);
+    if (length > 0) outbox.#head = (await outbox.#envelope(client, length - 1)).tag;
     return outbox;
   }
 
@@ -126,7 +140,13 @@ export class Outbox {
   /** The position of an own operation; `undefined` for the index −1. */
   async cursorAt(client: string, index: number): Promise<Cursor | undefined> {
     if (index < 0) return undefined;
-    return { client, index, hash: toBase64url(await this.#hashOf(client, index)) };
+    const { tag, distance } = await this.#envelope(client, index);
+    const first = index - distance;
+    const { header } = await this.#envelope(client, first);
+    if (header === undefined) throw unreadable(client, first);
+    const before = index === 0 ? NO_PREVIOUS : (await this.#envelope(client, index - 1)).tag;
+    const session = { first, secret: toBase64url(header.wrapped) };
+    return { client, index, tag: toBase64url(tag), previous: toBase64url(before), session };
   }
 
   /** The last position of each client id that was given up. The app has what was created here. */
@@ -203,14 +223,14 @@ export class Outbox {
   async #continues(client: string, index: number): Promise<Continues[]> {
     const { operations, characters } = initialState.limits;
     const sent = await this.#store.read(client, index, operations, characters);
-    const { hashOf } = await this.#verify(client, index, sent.length);
-    const hashes = sent.map((_, i) => hashOf(index + i).slice(0, SHORT_HASH)).join("");
+    const { tagOf } = await this.#verify(client, index, sent.length);
+    const tags = sent.map((_, i) => tagOf(index + i).slice(0, SHORT_TAG)).join("");
     const before = (await this.#continuedBy(this.#of(client))).map((one) => ({
       client: one.client,
       index: one.index + index,
-      hashes: one.hashes.slice(index * SHORT_HASH),
+      tags: one.tags.slice(index * SHORT_TAG),
     }));
-    return [{ client, index, hashes }, ...before.filter((one) => one.hashes !== "")];
+    return [{ client, index, tags }, ...before.filter((one) => one.tags !== "")];
   }
 
   /** All operations of this installation, decrypted, in the order of their creation. */
@@ -230,34 +250,55 @@ export class Outbox {
     const payloads = await this.#store.read(client, first, count, Infinity);
     const lines = payloads.map((payload, i) => ({ client, index: first + i, payload }));
     const before = await this.cursorAt(client, first - 1);
-    const run = await new RunVerifier(this.#identity).verify(client, lines, before);
+    const run = await this.#verifier.verify(client, lines, before);
     if (run.operations.length === count) return run;
     const fault = run.refusal ?? run.unreadable[0];
     throw new StoreDamaged(`operation ${fault?.index} of ${client}: ${fault?.kind}`);
   }
 
   async #seal(client: string, first: number, previous: Bytes, contents: readonly Content[]) {
-    this.#contentKey ??= newContentKey(this.#identity);
-    const content = await this.#contentKey;
+    const origin = originOf(this.#identity, client);
     const payloads: string[] = [];
     let head = previous;
     for (const [i, one] of contents.entries()) {
-      const place = { client, index: first + i, previous: head };
-      const { payload, hash } = await seal(this.#identity, content, place, one);
+      const place = { origin, index: first + i, previous: head };
+      const { payload, tag } = await seal(await this.#sessionAt(client, place), place, one);
       payloads.push(payload);
-      head = hash;
+      head = tag;
     }
     return { payloads, head };
   }
 
-  async #hashOf(client: string, index: number): Promise<Bytes> {
-    if (index < 0) return NO_PREVIOUS;
-    const [payload = ""] = await this.#store.read(client, index, 1, 0);
-    const bytes = fromBase64url(payload);
-    if (payload === "" || bytes === undefined) {
-      throw new StoreDamaged(`operation ${index} of ${client} cannot be read`);
+  /** The session that an operation continues, or begins. */
+  async #sessionAt(client: string, place: Place): Promise<Session> {
+    const known = this.#session ?? (await this.#lastSession(client, place.index));
+    const distance = known?.client === client ? place.index - known.first : -1;
+    const goesOn = known !== undefined && distance >= 0 && distance <= MAX_DISTANCE;
+    const session = goesOn ? known : { ...(await beginSession(this.#identity, place)), client };
+    this.#session = session;
+    return session;
+  }
+
+  /** The session of the operation before an index. A new one takes its place where that does not open. */
+  async #lastSession(client: string, index: number) {
+    if (index === 0) return undefined;
+    try {
+      const { cursor } = await this.#verify(client, index - 1, 1);
+      if (cursor === undefined) return undefined;
+      const { session } = cursor;
+      const key = await this.#verifier.keyOf(originOf(this.#identity, client), session);
+      return { client, first: session.first, header: undefined, key };
+    } catch (error) {
+      if (error instanceof StoreDamaged) return undefined;
+      throw error;
     }
-    return sha256(bytes);
+  }
+
+  async #envelope(client: string, index: number): Promise<Envelope> {
+    const [payload = ""] = await this.#store.read(client, index, 1, 0);
+    const envelope = parseEnvelope(this.#identity, payload);
+    if (envelope === undefined) throw unreadable(client, index);
+    return envelope;
   }
 
   /** Closes the store. */
@@ -268,6 +309,10 @@ export class Outbox {
   #of(client: string): Own {
     return present(this.#own.find((own) => own.client === client));
   }
+}
+
+function unreadable(client: string, index: number): StoreDamaged {
+  return new StoreDamaged(`operation ${index} of ${client} cannot be read`);
 }
 
 function present(own: Own | undefined): Own {

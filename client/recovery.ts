@@ -35,6 +35,9 @@ export interface RecoveryOptions {
 /** A server that refuses every operation as too large is not given one client id after the other. */
 const MAX_TOO_LARGE = 32;
 
+/** A server that shows operations without end in one place is not listened to. */
+const MAX_RIVALS = 16;
+
 /** Decides and does what follows when the server refuses a batch. */
 export class Recovery {
   readonly #options: RecoveryOptions;
@@ -112,7 +115,10 @@ export class Recovery {
     return this.#changeClient(outbox, client, index, remedy === "continue");
   }
 
-  /** Reads what the server has in the place of an own operation, and verifies it. */
+  /**
+   * Reads what the server has in the place of an own operation, and verifies it. The one before it is
+   * read as well: only if that is our own, the other can be opened.
+   */
   async #findDivergence(
     outbox: Outbox,
     client: string,
@@ -121,18 +127,27 @@ export class Recovery {
   ): Promise<Divergence> {
     const { transport, verifier, inbox, outbox: own } = this.#options;
     const { [client]: _, ...status } = inbox.versionVector(own.own);
-    if (index > 0) status[client] = index - 1;
+    if (index > 1) status[client] = index - 2;
     const request = { client, first: undefined, payloads: [], status };
-    const before = await outbox.cursorAt(client, index - 1);
+    const found: Line[] = [];
     for await (const lines of transport.sync(request, signal)) {
-      const line = lines.find((one) => one.client === client);
-      if (line === undefined) continue;
-      if (line.index !== index || (await outbox.has(line))) break;
+      found.push(...lines.filter((line) => line.client === client && line.index <= index));
+      if (found.length > 0 && lines.some((line) => isBehind(line, client, index))) break;
+      if (found.length > MAX_RIVALS) return "unproven";
+    }
+    const rivals = found.filter((line) => line.index === index);
+    const predecessors = found.filter((line) => line.index === index - 1);
+    if (rivals.length === 0 || (await hasAny(outbox, rivals))) return "unproven";
+    if (index > 0 && !(await hasAny(outbox, predecessors))) {
+      return predecessors.length === 0 ? "unproven" : "earlier";
+    }
+    const before = await outbox.cursorAt(client, index - 1);
+    for (const line of rivals) {
       const { refusal } = await verifier.verify(client, [line], before);
       if (refusal === undefined) return "here";
-      return refusal.kind === "chain broken" ? "earlier" : "replaced";
     }
-    return "unproven";
+    // The server has both sides of a fork: the rival follows the other one.
+    return predecessors.length > 1 ? "earlier" : "replaced";
   }
 
   /**
@@ -163,6 +178,17 @@ export class Recovery {
     inbox.markDelivered(await own.cursors(), await own.continued());
     this.#options.app.onClientChange?.(change);
   }
+}
+
+/** Whether what is asked for of a client id comes before a line. */
+function isBehind(line: Line, client: string, index: number): boolean {
+  return line.client !== client || line.index > index;
+}
+
+/** Whether one of the lines is the operation that was created in its place. */
+async function hasAny(outbox: Outbox, lines: readonly Line[]): Promise<boolean> {
+  for (const line of lines) if (await outbox.has(line)) return true;
+  return false;
 }
 
 /** An index in a problem document, if it is one from `from` up to and without `end`. */

@@ -182,9 +182,10 @@ export function mustCheckAbandoned({ abandonedCheckedAt }: SyncState, now: numbe
 }
 
 /**
- * Where the operations of one client id part from those that the server has: the client id is in
- * use twice. `replaced`: the server shows what the user has not made, or not for this place.
- * `unproven`: it shows nothing else than the client has.
+ * Where the operations of one client id part from those that the server has. `here`: it has another
+ * one that the user made for this place, so the client id is in use twice. `earlier`: it shows another
+ * one before that, so what it has here cannot be opened. `replaced`: it shows what the user has not
+ * made, or not for this place. `unproven`: it shows nothing else than the client has.
  */
 export type Divergence = "here" | "earlier" | "replaced" | "unproven";
 
@@ -193,7 +194,8 @@ export type Divergence = "here" | "earlier" | "replaced" | "unproven";
  *
  * - `hold`: the server's word alone is not enough. A server that lies could have operations that
  *   other devices have received created once more.
- * - `rewind`: send everything again, to find where the logs part; at most once for a client id.
+ * - `rewind`: send everything again, to find where the logs part; at most once for a client id, since
+ *   nothing proves `earlier`.
  * - `change-client`: move the operations from the conflict on to a new client id.
  * - `continue`: the same, and the new id says which operations it stands for. Anyone with the
  *   public key can have stored anything there before the user's first signed request.
@@ -206,9 +208,9 @@ export function conflictRemedy(
   divergence: Divergence,
   mayContinue: boolean,
 ): "hold" | "rewind" | "change-client" | "continue" {
-  if (divergence === "replaced" && mayContinue) return "continue";
-  if (divergence === "replaced" || divergence === "unproven") return "hold";
-  return divergence === "earlier" && !state.rewound.has(client) ? "rewind" : "change-client";
+  if (divergence === "here") return "change-client";
+  if (divergence === "earlier" && !state.rewound.has(client)) return "rewind";
+  return mayContinue && divergence !== "unproven" ? "continue" : "hold";
 }
 
 /** What follows from a round. */

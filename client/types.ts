@@ -15,13 +15,13 @@ export interface Identity {
 
 /** The same RSA key once for each use, because Web Crypto binds a key to one algorithm. */
 export interface IdentityKeys {
-  /** RSA-OAEP with SHA-256, public: wraps content keys. */
+  /** RSA-OAEP with SHA-256, public: wraps the secrets of sessions. */
   readonly wrap: CryptoKey;
-  /** RSA-OAEP with SHA-256, private: unwraps content keys. */
+  /** RSA-OAEP with SHA-256, private: unwraps the secrets of sessions. */
   readonly unwrap: CryptoKey;
-  /** RSA-PSS with SHA-256, private: signs operations. */
+  /** RSA-PSS with SHA-256, private: signs sessions. */
   readonly sign: CryptoKey;
-  /** RSA-PSS with SHA-256, public: verifies operations. */
+  /** RSA-PSS with SHA-256, public: verifies sessions. */
   readonly verify: CryptoKey;
   /** RSA-PSS with SHA-512, private: signs requests. */
   readonly signRequests: CryptoKey;
@@ -45,21 +45,33 @@ export interface Cursor {
   readonly client: string;
   /** The index of the last operation delivered. */
   readonly index: number;
-  /** SHA-256 of the bytes of its payload, in base64url: the next operation has to name it. */
-  readonly hash: string;
+  /** The last 16 bytes of its payload, in base64url: the next operation is bound to them. */
+  readonly tag: string;
+  /** The same of the operation before it; of zeros if there is none. */
+  readonly previous: string;
+  /** The session that the operation is of. */
+  readonly session: SessionStart;
   /** Which client ids this one continues, if it does. */
   readonly continues?: readonly Continues[];
 }
 
+/** Where consecutive operations of a client id under one key begin. */
+export interface SessionStart {
+  /** The index of the first of them. */
+  readonly first: number;
+  /** The secret of the session, encrypted under the user's public key, in base64url. */
+  readonly secret: string;
+}
+
 /**
  * A client id continues this one from an index on: its operation `i` is a copy of the operation
- * `index + i` of this one, as far as there are hashes. Either is delivered, and not both.
+ * `index + i` of this one, as far as there are tags. Either is delivered, and not both.
  */
 export interface Continues {
   readonly client: string;
   readonly index: number;
-  /** The first 24 characters of the hash of each, joined. */
-  readonly hashes: string;
+  /** The first 20 characters of the tag of each, joined. */
+  readonly tags: string;
 }
 
 /**
@@ -75,16 +87,17 @@ export type Receive = (operations: readonly Operation[], cursor: Cursor) => void
 /**
  * Why operations were refused:
  *
- * - `forged`: not signed by the user's key; garbage, or an operation of another user.
- * - `out of place`: made by the user for another client id or index, or received before.
- * - `chain broken`: made by the user for this place, but not to follow the operation before it:
- *   operations are missing, or were exchanged.
+ * - `forged`: not the user's, or not for this place: garbage, an altered or exchanged operation, or one
+ *   of another user or client id.
+ * - `chain broken`: operations before it are missing.
+ * - `out of place`: the server sent what was received before.
  * - `fork`: made by the user, and another one was received under the same index: the client id is
  *   in use twice.
- * - `other version`: signed by the user, in a version of the envelope that this software does not
- *   read.
- * - `unreadable`: signed by the user, and does not decrypt: a fault of the device that made it. Only
- *   this operation is missing, for good; those after it are delivered.
+ * - `other version`: it says that it is of a version of the envelope that this software does not read.
+ *   Nobody vouches for that.
+ * - `unreadable`: made by the user, with malformed content: a fault of the device that made it. Only
+ *   this operation is missing, for good; those after it are delivered. If it is the secret of a session
+ *   that cannot be read, all operations of the session are missing.
  */
 export type RefusalKind =
   | "forged"

@@ -1,66 +1,77 @@
 /**
- * Verifies runs: consecutive operations of one client id (ENVELOPE.md).
+ * Verifies and decrypts runs: consecutive operations of one client id (ENVELOPE.md).
  *
- * Each operation names the hash of the one before it, so the signature of the last one covers the
- * whole run. Where a run is not valid, each operation is verified by itself, and the run is split
- * at the first fault: the operations before it are valid, the rest is refused. A valid operation
- * that does not decrypt is left out: the chain goes on after it.
+ * An operation opens only under the key of its session and bound to the tag of the one before it, so
+ * one that opens is the user's own, in its place, and nothing is missing before it. A run is split at
+ * its first fault: the operations before it are valid, the rest is refused. A valid operation whose
+ * content is malformed is left out: the chain goes on after it.
  */
-import { toBase64url } from "../protocol/base64.ts";
-import { type Bytes, equal, sha256 } from "../protocol/bytes.ts";
+import { fromBase64url, toBase64url } from "../protocol/base64.ts";
+import { type Bytes, equal } from "../protocol/bytes.ts";
 import type { Line } from "../protocol/types.ts";
+import type { Content } from "./content.ts";
 import {
-  type Content,
   decrypt,
-  ENVELOPE_VERSIONS,
+  ENVELOPE_VERSION,
   type Envelope,
-  hashBytes,
   isGenuine,
   NO_PREVIOUS,
+  openSession,
   originOf,
+  type Place,
   parseEnvelope,
-  unwrapContentKey,
+  tagBytes,
 } from "./envelope.ts";
-import type { Cursor, Identity, Operation, Refusal, RefusalKind } from "./types.ts";
+import type { Cursor, Identity, Operation, Refusal, RefusalKind, SessionStart } from "./types.ts";
 
 /** The valid part of a run. */
 export interface VerifiedRun {
   readonly operations: Operation[];
-  /** Valid operations that do not decrypt: no retry can help, so they are stepped over. */
+  /** Valid operations whose content is malformed: no retry can help, so they are stepped over. */
   readonly unreadable: Refusal[];
-  /** The hash of a valid operation, as in a cursor. */
-  readonly hashOf: (index: number) => string;
+  /** The tag of a valid operation, as in a cursor. */
+  readonly tagOf: (index: number) => string;
   /** The position after the last of both; the one before the run, if there is none. */
   readonly cursor: Cursor | undefined;
   /** Why the rest is refused, if there is one. */
   readonly refusal: Refusal | undefined;
 }
 
-/** How many characters of a hash `Continues` has. */
-export const SHORT_HASH = 24;
+/** How many characters of each tag `Continues` has. */
+export const SHORT_TAG = 20;
 
-/** Each session of a client has one content key, of a few hundred bytes. */
+/** Each takes a few hundred bytes. */
 const MAX_CACHED_KEYS = 1024;
 
-/** The place of an operation in the chain of its client. */
-interface Link {
+/** What the next operation of a client has to follow. */
+interface Position {
   readonly index: number;
-  /** SHA-256 of the bytes of its payload. */
-  readonly hash: Bytes;
+  readonly tag: Bytes;
+  /** The tag before that one. */
+  readonly previous: Bytes;
+  /** The next operation continues it, or begins one. */
+  readonly session: KnownSession | undefined;
 }
 
-interface ParsedLine extends Link {
-  /** `undefined` where the payload does not have the form of an envelope. */
-  readonly envelope: Envelope | undefined;
+/** A session, and whether the user has begun it: that may still be being verified. */
+interface KnownSession {
+  readonly start: SessionStart;
+  readonly isGenuine: true | Promise<boolean>;
 }
+
+/** What became of a line: its content, `undefined` where that is malformed, or why it is refused. */
+type Opened =
+  | { readonly content: Content | undefined }
+  | { readonly fault: RefusalKind }
+  | { readonly error: unknown };
 
 /** Verifies and decrypts the operations of one user. */
 export class RunVerifier {
   readonly #identity: Identity;
-  /** Unwrapped content keys by the wrapped ones, the least recently used first. */
+  /** Keys of sessions by their start, the least recently used first. */
   readonly #keys = new Map<string, Promise<CryptoKey>>();
   /** The key used last, which most operations of a run share. */
-  #last: { readonly wrapped: Bytes; readonly key: Promise<CryptoKey> } | undefined;
+  #last: { readonly session: SessionStart; readonly key: Promise<CryptoKey> } | undefined;
 
   constructor(identity: Identity) {
     this.#identity = identity;
@@ -76,103 +87,174 @@ export class RunVerifier {
     lines: readonly Line[],
     cursor: Cursor | undefined,
   ): Promise<VerifiedRun> {
-    const parsed = await Promise.all(lines.map((line) => this.#parse(line)));
-    const { valid, fault } = await this.#check(client, parsed, cursor);
-    const envelopes = parsed.slice(0, valid).flatMap(({ envelope }) => envelope ?? []);
-    const results = await Promise.allSettled(envelopes.map((one) => this.#decrypt(one)));
+    const { positions, opening } = this.#start(originOf(this.#identity, client), lines, cursor);
+    const opened = await Promise.all(opening);
     const operations: Operation[] = [];
     const unreadable: Refusal[] = [];
     let continues = cursor?.continues;
-    const indexOf = (i: number) => parsed[i]?.index ?? 0;
-    const hashOf = (index: number) => toBase64url(parsed[index - indexOf(0)]?.hash ?? NO_PREVIOUS);
-    for (const [i, result] of results.entries()) {
-      const place = { client, index: indexOf(i) };
-      if (result.status === "fulfilled") {
-        operations.push({ ...place, data: result.value.data });
-        if (place.index === 0) continues = result.value.continues;
-      } else if (isUnreadable(result.reason)) unreadable.push({ kind: "unreadable", ...place });
-      else throw result.reason;
+    let valid = 0;
+    let refusal: Refusal | undefined;
+    for (const [i, one] of opened.entries()) {
+      const place = { client, index: lines[i]?.index ?? 0 };
+      if ("error" in one) throw one.error;
+      if ("fault" in one) {
+        refusal = { kind: one.fault, ...place };
+        break;
+      }
+      valid++;
+      if (one.content === undefined) unreadable.push({ kind: "unreadable", ...place });
+      else {
+        operations.push({ ...place, data: one.content.data });
+        if (place.index === 0) continues = one.content.continues;
+      }
     }
-    const index = indexOf(valid - 1);
-    const moved = { client, index, hash: hashOf(index), ...(continues && { continues }) };
-    return {
-      operations,
-      unreadable,
-      hashOf,
-      cursor: valid === 0 ? cursor : moved,
-      refusal: fault && { kind: fault, client, index: indexOf(valid) },
+    const first = positions[0]?.index ?? 0;
+    const tagOf = (index: number) => toBase64url(positions[index - first]?.tag ?? NO_PREVIOUS);
+    const last = positions[valid];
+    const moved = last?.session && {
+      client,
+      index: last.index,
+      tag: tagOf(last.index),
+      previous: tagOf(last.index - 1),
+      session: last.session.start,
+      ...(continues && { continues }),
     };
+    return { operations, unreadable, tagOf, cursor: valid === 0 ? cursor : moved, refusal };
   }
 
-  async #parse({ index, payload }: Line): Promise<ParsedLine> {
-    const envelope = parseEnvelope(this.#identity, payload);
-    return { index, envelope, hash: envelope ? await sha256(envelope.bytes) : NO_PREVIOUS };
-  }
-
-  /** How many lines are valid, from the first on, and the fault of the next. */
-  async #check(
-    client: string,
-    parsed: readonly ParsedLine[],
-    cursor: Cursor | undefined,
-  ): Promise<{ valid: number; fault?: RefusalKind }> {
-    const origin = originOf(this.#identity, client);
-    const start = {
-      index: cursor?.index ?? -1,
-      hash: cursor ? hashBytes(cursor.hash) : NO_PREVIOUS,
-    };
-    const faults = parsed.map((one, i) => faultOf(one, parsed[i - 1] ?? start, origin));
-    const last = parsed.at(-1);
-    const isWhole = last !== undefined && !faults.some(Boolean) && (await this.#isGenuine(last));
-    if (isWhole) return { valid: parsed.length };
-    for (const [i, one] of parsed.entries()) {
-      const fault = (await this.#isGenuine(one)) ? faults[i] : "forged";
-      if (fault !== undefined) return { valid: i, fault };
+  /**
+   * Starts to open lines, all at once: what each has to follow is known before that is opened.
+   *
+   * @returns the position before the run, and that after each line
+   */
+  #start(origin: Bytes, lines: readonly Line[], cursor: Cursor | undefined) {
+    let position = positionOf(cursor);
+    const positions = [position];
+    const opening: Promise<Opened>[] = [];
+    for (const line of lines) {
+      const envelope = parseEnvelope(this.#identity, line.payload);
+      const fault = faultOf(line, envelope, position);
+      if (envelope === undefined || fault !== undefined) {
+        opening.push(this.#refused(origin, line, envelope, fault ?? "forged", position));
+        break;
+      }
+      const { tag: previous } = position;
+      const place = { origin, index: line.index, previous };
+      const session = this.#sessionOf(place, envelope, position);
+      opening.push(this.#open(place, envelope, session));
+      if (session === undefined) break;
+      position = { index: line.index, tag: envelope.tag, previous, session };
+      positions.push(position);
     }
-    return { valid: parsed.length };
+    return { positions, opening };
   }
 
-  /** Whether the user has signed a line. */
-  async #isGenuine({ envelope }: ParsedLine): Promise<boolean> {
-    return envelope !== undefined && isGenuine(this.#identity, envelope);
+  /** Opens an operation in its place. Never rejects, because not each is awaited in time. */
+  async #open(
+    place: Place,
+    envelope: Envelope,
+    session: KnownSession | undefined,
+  ): Promise<Opened> {
+    if (session === undefined) return { fault: "forged" };
+    try {
+      // Everybody who knows the public key can wrap a secret. It is not unwrapped without the signature.
+      if (session.isGenuine !== true && !(await session.isGenuine)) return { fault: "forged" };
+      const key = await keyOrNothing(this.keyOf(place.origin, session.start));
+      // What the user has signed: the session as a whole cannot be read.
+      if (key === undefined) return { fault: "unreadable" };
+      return { content: await decrypt(place, envelope, key) };
+    } catch (error) {
+      if (error instanceof RangeError) return { content: undefined };
+      return isDenial(error) ? { fault: "forged" } : { error };
+    }
   }
 
-  async #decrypt(envelope: Envelope): Promise<Content> {
-    return decrypt(envelope, await this.#contentKey(envelope.wrapped));
+  /** The session that an operation says it is of; `undefined` where that is not the one known. */
+  #sessionOf(
+    place: Place,
+    { header, distance }: Envelope,
+    { session }: Position,
+  ): KnownSession | undefined {
+    const { index: first } = place;
+    if (header === undefined) {
+      return session?.start.first === first - distance ? session : undefined;
+    }
+    const start = { first, secret: toBase64url(header.wrapped) };
+    return { start, isGenuine: isGenuine(this.#identity, place, header) };
   }
 
-  #contentKey(wrapped: Bytes): Promise<CryptoKey> {
-    if (this.#last !== undefined && equal(this.#last.wrapped, wrapped)) return this.#last.key;
-    const name = toBase64url(wrapped);
-    const key = this.#keys.get(name) ?? unwrapContentKey(this.#identity, wrapped);
+  /** The kind of a refusal that form and index decide, but for a fork: that is what the user made. */
+  async #refused(
+    origin: Bytes,
+    { index }: Line,
+    envelope: Envelope | undefined,
+    fault: RefusalKind,
+    position: Position,
+  ): Promise<Opened> {
+    const isRival = fault === "out of place" && index === position.index && envelope !== undefined;
+    if (!isRival || equal(envelope.tag, position.tag)) return { fault };
+    const place = { origin, index, previous: position.previous };
+    const session = this.#sessionOf(place, envelope, position);
+    const opened = await this.#open(place, envelope, session);
+    return "content" in opened ? { fault: "fork" } : opened;
+  }
+
+  /** The key of a session that is known to be the user's. Takes milliseconds the first time. */
+  keyOf(origin: Bytes, session: SessionStart): Promise<CryptoKey> {
+    if (this.#last?.session === session) return this.#last.key;
+    const { first, secret } = session;
+    const name = `${toBase64url(origin)} ${first} ${secret}`;
+    const wrapped = fromBase64url(secret) ?? NO_PREVIOUS;
+    const key = this.#keys.get(name) ?? openSession(this.#identity, origin, first, wrapped);
     this.#keys.delete(name);
     this.#keys.set(name, key);
     const oldest = this.#keys.keys().next().value;
     if (this.#keys.size > MAX_CACHED_KEYS && oldest !== undefined) this.#keys.delete(oldest);
-    // A copy: the original is a view that would keep the whole payload in memory.
-    this.#last = { wrapped: wrapped.slice(), key };
+    this.#last = { session, key };
+    // What failed for another reason than the key may work the next time.
+    key.catch(() => this.#forget(name, key));
     return key;
+  }
+
+  #forget(name: string, key: Promise<CryptoKey>): void {
+    if (this.#keys.get(name) === key) this.#keys.delete(name);
+    if (this.#last?.key === key) this.#last = undefined;
   }
 }
 
-/**
- * Whether it can never be read: Web Crypto rejects so where a key or a tag does not fit, and content
- * that is cut has a wrong length. Any other failure may be over later.
- */
-function isUnreadable(error: unknown): boolean {
-  return error instanceof DOMException || error instanceof RangeError;
+/** The position after a cursor. */
+function positionOf(cursor: Cursor | undefined): Position {
+  if (cursor === undefined) {
+    return { index: -1, tag: NO_PREVIOUS, previous: NO_PREVIOUS, session: undefined };
+  }
+  const { index, tag, previous, session } = cursor;
+  const known: KnownSession = { start: session, isGenuine: true };
+  return { index, tag: tagBytes(tag), previous: tagBytes(previous), session: known };
 }
 
-/** The fault of a line, if the user has signed it: without the signature, it is forged. */
+/** The fault of a line that its form and its index show. */
 function faultOf(
-  { index, envelope, hash }: ParsedLine,
-  previous: Link,
-  origin: Bytes,
+  { index }: Line,
+  envelope: Envelope | undefined,
+  position: Position,
 ): RefusalKind | undefined {
   if (envelope === undefined) return "forged";
-  if (!ENVELOPE_VERSIONS.includes(envelope.version)) return "other version";
-  if (!equal(envelope.origin, origin) || envelope.index !== index) return "out of place";
-  if (index === previous.index && !equal(hash, previous.hash)) return "fork";
-  if (index <= previous.index) return "out of place";
-  if (index > previous.index + 1) return "chain broken";
-  return equal(envelope.previous, previous.hash) ? undefined : "chain broken";
+  if (envelope.version !== ENVELOPE_VERSION) return "other version";
+  if (index <= position.index) return "out of place";
+  return index > position.index + 1 ? "chain broken" : undefined;
+}
+
+/** `undefined` where the secret does not unwrap. */
+async function keyOrNothing(key: Promise<CryptoKey>): Promise<CryptoKey | undefined> {
+  try {
+    return await key;
+  } catch (error) {
+    if (isDenial(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Web Crypto rejects so where a key or a tag does not fit. Any other failure may be over later. */
+function isDenial(error: unknown): boolean {
+  return error instanceof DOMException;
 }

@@ -18,8 +18,22 @@ export function isOwnClient(value: unknown): boolean {
 /** A cursor of any client. */
 export function isCursor(value: unknown): value is Cursor {
   if (!isObject(value)) return false;
-  const { client, index, hash } = value;
-  return isClientId(client) && isOperationIndex(index) && typeof hash === "string";
+  const { client, index, tag, previous, session } = value;
+  return (
+    isClientId(client) &&
+    isOperationIndex(index) &&
+    isTag(tag) &&
+    isTag(previous) &&
+    isObject(session) &&
+    isOperationIndex(session.first) &&
+    session.first <= index &&
+    typeof session.secret === "string"
+  );
+}
+
+/** 16 bytes in base64url. */
+function isTag(value: unknown): boolean {
+  return typeof value === "string" && /^[\w-]{21}[AQgw]$/.test(value);
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {

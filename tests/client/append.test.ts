@@ -19,7 +19,7 @@ describe("an append", () => {
         return undefined;
       }),
     );
-    const texts = Array.from({ length: 50 }, (_, i) => `operation ${i}`);
+    const texts = Array.from({ length: 50 }, (_, i) => `operation ${i}`.padEnd(1000));
     await client.appendAll(texts);
     await client.sync();
     assert.ok(sizes.filter((size) => size > 0).length > 5, sizes.join());

@@ -1,13 +1,11 @@
 /** What a client delivers: operations of others, in order, and each cursor after its operations. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { contentBytes } from "../../client/content.ts";
+import { beginSession, NO_PREVIOUS, originOf, sealBytes } from "../../client/envelope.ts";
 import type { Cursor, Operation, Refusal, Store } from "../../client/index.ts";
 import { MemoryStore } from "../../client/memory.ts";
-import { fromBase64url } from "../../protocol/base64.ts";
-import { sha256 } from "../../protocol/bytes.ts";
-import type { Line } from "../../protocol/types.ts";
-import { newIdentity } from "../support/private-keys.ts";
-import { sealed } from "../support/sealed.ts";
+import { utf8 } from "../../protocol/bytes.ts";
 import { nextTick, SimulatedServer } from "../support/simulated-network.ts";
 import { until } from "../support/socket.ts";
 import { createdBy, type Fetch, textsOf, useApps } from "../support/sync-app.ts";
@@ -60,26 +58,24 @@ describe("delivery", () => {
     ]);
   });
 
-  it("steps over operations that do not open, reports each, and does not ask for them again", async () => {
+  it("steps over operations with malformed content, reports each, and does not ask for them again", async () => {
     const server = new SimulatedServer();
     const fetch: Fetch = (request) => server.fetch(request);
-    const stranger = await newIdentity();
-    const faulty = { ...apps.identity, keys: { ...apps.identity.keys, wrap: stranger.keys.wrap } };
     const client = crypto.randomUUID();
-    const lines: Line[] = [];
+    const payloads: string[] = [];
+    let previous = NO_PREVIOUS;
+    const origin = originOf(apps.identity, client);
+    const session = await beginSession(apps.identity, { origin, index: 0, previous });
     for (const [index, text] of ["bad", "one", "bad", "three", "bad"].entries()) {
-      const before = fromBase64url(lines.at(-1)?.payload ?? "") ?? new Uint8Array();
-      const hash = index === 0 ? undefined : await sha256(before);
-      const maker = text === "bad" ? faulty : apps.identity;
-      lines.push(...(await sealed(maker, client, [text], index, hash)));
+      const content = text === "bad" ? new Uint8Array(0) : contentBytes({ data: utf8(text) });
+      const place = { origin, index, previous };
+      const { payload, tag } = await sealBytes(session, place, content);
+      payloads.push(payload);
+      previous = tag;
     }
     const written = new MemoryStore();
     await written.begin(client);
-    await written.append(
-      client,
-      0,
-      lines.map(({ payload }) => payload),
-    );
+    await written.append(client, 0, payloads);
     const writer = await apps.open(fetch, { store: written });
     await writer.client.sync();
 

@@ -9,6 +9,7 @@ import {
   createdBy,
   type Fetch,
   intercepted,
+  lineOf,
   NEVER,
   problem,
   useApps,
@@ -108,15 +109,16 @@ describe("a client id in use twice", () => {
   it("moves the operations after a fork of which the server has both sides", async () => {
     const server = new SimulatedServer();
     const { store, id } = await storeOfTwo();
-    const [, other] = await sealed(apps.identity, id, ["other zero", "other one"]);
+    const [zero = ""] = await store.read(id, 0, 1, NEVER);
+    const other = await sealed(apps.identity, id, ["other zero", "other one"]);
+    const shown = [{ client: id, index: 0, payload: zero }, ...other];
     const { client, changes } = await apps.open(
       intercepted(
         server,
         ({ client_id, payload, operation_index: first = 0, sync_status: known }) => {
           if (client_id !== id) return undefined;
           if (payload === undefined) {
-            const line = { client_id: id, operation_index: 1, payload: other?.payload };
-            return answer(known[id] === 0 ? [`${JSON.stringify(line)}\n`] : []);
+            return answer(known[id] === undefined ? shown.map(lineOf) : []);
           }
           if (first + payload.length < 2) return undefined;
           return problem(409, "operation-conflict", { operation_index: 1 });

@@ -6,6 +6,7 @@ import {
   createHash,
   createPrivateKey,
   createPublicKey,
+  hkdfSync,
   privateDecrypt,
   verify,
 } from "node:crypto";
@@ -13,18 +14,27 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, it } from "node:test";
 import fc from "fast-check";
-import { decrypt, isGenuine, parseEnvelope, unwrapContentKey } from "../../client/envelope.ts";
+import {
+  beginSession,
+  MAX_DISTANCE,
+  NO_PREVIOUS,
+  openSession,
+  originOf,
+  parseEnvelope,
+  type Session,
+  sealBytes,
+} from "../../client/envelope.ts";
 import { identityOf } from "../../client/identity/identity.ts";
 import { importIdentity } from "../../client/identity.ts";
 import type { Identity } from "../../client/index.ts";
 import type { RefusalKind } from "../../client/types.ts";
 import { RunVerifier } from "../../client/verify.ts";
 import { fromBase64url, toBase64url } from "../../protocol/base64.ts";
-import { concat, equal, textOf } from "../../protocol/bytes.ts";
+import { concat, textOf } from "../../protocol/bytes.ts";
 import type { Line } from "../../protocol/types.ts";
 import { newIdentity } from "../support/private-keys.ts";
 import { projectFolder } from "../support/process.ts";
-import { sealed } from "../support/sealed.ts";
+import { sealed, tagOf } from "../support/sealed.ts";
 import { share, sharedPositions } from "../support/share.ts";
 import { newClient } from "../support/users.ts";
 import vectors from "../vectors/envelope.json" with { type: "json" };
@@ -58,8 +68,11 @@ describe("the test vectors of the envelope", () => {
     assert.deepEqual(cursor, {
       client,
       index: last?.operation_index,
-      hash: last?.payload_sha256,
+      tag: last?.tag,
+      previous: last?.previous,
+      session: cursor?.session,
     });
+    assert.equal(cursor?.session.first, last?.session_first);
   });
 
   // Without the client's code: ENVELOPE.md is enough to write another client.
@@ -72,52 +85,64 @@ describe("the test vectors of the envelope", () => {
     const spki = createPublicKey(key).export({ type: "spki", format: "der" });
     const fingerprint = createHash("sha256").update(spki).digest();
     assert.equal(fingerprint.toString("base64url"), vectors.fingerprint);
+    let wrapped = Buffer.alloc(0);
     for (const operation of vectors.operations) {
       const payload = Buffer.from(operation.payload, "base64url");
-      const [wrappedEnd, signatureAt] = [89 + 256, payload.length - 256];
-      const index = Buffer.alloc(8);
-      index.writeBigUInt64BE(BigInt(operation.operation_index));
-      const head = Buffer.concat([
-        Buffer.from([1]),
-        fingerprint,
-        Buffer.from(operation.client_id.replaceAll("-", ""), "hex"),
-        index,
-        Buffer.from(operation.previous, "base64url"),
-      ]);
-      assert.equal(head.length, 89);
-      assert.deepEqual(payload.subarray(0, 89), head);
-      const associated = payload.subarray(0, wrappedEnd + 12);
-      assert.equal(associated.toString("base64url"), operation.associated_data);
-      const nonce = payload.subarray(wrappedEnd, wrappedEnd + 12);
-      assert.equal(nonce.toString("base64url"), operation.nonce);
-      const contentKey = privateDecrypt(
+      const distance = operation.operation_index - operation.session_first;
+      assert.deepEqual([...payload.subarray(0, 3)], [2, 0, distance]);
+      const place = (of: number) => {
+        const index = Buffer.alloc(8);
+        index.writeBigUInt64BE(BigInt(of));
+        const client = Buffer.from(operation.client_id.replaceAll("-", ""), "hex");
+        return Buffer.concat([fingerprint, client, index]);
+      };
+      const previous = Buffer.from(operation.previous, "base64url");
+      const own = Buffer.concat([place(operation.operation_index), previous]);
+      const headEnd = distance === 0 ? 3 + 2 * 256 : 3;
+      if (distance === 0) {
+        wrapped = payload.subarray(3, 3 + 256);
+        const signed = Buffer.concat([
+          Buffer.from("sync-server envelope 2 session\n"),
+          own,
+          wrapped,
+        ]);
+        const pss = { key: createPublicKey(key), padding: constants.RSA_PKCS1_PSS_PADDING };
+        const signature = payload.subarray(3 + 256, headEnd);
+        assert.ok(verify("sha256", signed, { ...pss, saltLength: 32 }, signature));
+      }
+      const secret = privateDecrypt(
         {
           key,
           padding: constants.RSA_PKCS1_OAEP_PADDING,
           oaepHash: "sha256",
-          oaepLabel: Buffer.from("sync-server envelope 1 content key"),
+          oaepLabel: Buffer.from("sync-server envelope 2 secret"),
         },
-        payload.subarray(89, wrappedEnd),
+        wrapped,
       );
+      assert.equal(secret.toString("base64url"), operation.secret);
+      const info = Buffer.concat([
+        Buffer.from("sync-server envelope 2 content key\n"),
+        place(operation.session_first),
+      ]);
+      const contentKey = Buffer.from(hkdfSync("sha256", secret, Buffer.alloc(0), info, 32));
       assert.equal(contentKey.toString("base64url"), operation.content_key);
-      const ciphertext = payload.subarray(wrappedEnd + 12, signatureAt);
+      const associated = Buffer.concat([own, payload.subarray(0, headEnd)]);
+      assert.equal(associated.toString("base64url"), operation.associated_data);
+      const nonce = payload.subarray(headEnd, headEnd + 12);
+      assert.equal(nonce.toString("base64url"), operation.nonce);
+      const ciphertext = payload.subarray(headEnd + 12);
       assert.equal(ciphertext.toString("base64url"), operation.ciphertext);
       const decipher = createDecipheriv("aes-256-gcm", contentKey, nonce);
       decipher.setAAD(associated);
       decipher.setAuthTag(ciphertext.subarray(-16));
-      const data = Buffer.concat([decipher.update(ciphertext.subarray(0, -16)), decipher.final()]);
-      assert.equal(data.toString("base64url"), operation.data);
-      const signed = Buffer.concat([
-        Buffer.from("sync-server envelope 1 signature\n"),
-        associated,
-        createHash("sha256").update(ciphertext).digest(),
+      const content = Buffer.concat([
+        decipher.update(ciphertext.subarray(0, -16)),
+        decipher.final(),
       ]);
-      const pss = { key: createPublicKey(key), padding: constants.RSA_PKCS1_PSS_PADDING };
-      assert.ok(
-        verify("sha256", signed, { ...pss, saltLength: 32 }, payload.subarray(signatureAt)),
-      );
-      const hash = createHash("sha256").update(payload).digest("base64url");
-      assert.equal(hash, operation.payload_sha256);
+      assert.equal(content.toString("base64url"), operation.content);
+      assert.equal(content[0], 0);
+      assert.equal(content.toString("base64url", 1), operation.data);
+      assert.equal(payload.toString("base64url", payload.length - 16), operation.tag);
     }
   });
 
@@ -125,15 +150,8 @@ describe("the test vectors of the envelope", () => {
     const document = readFileSync(join(projectFolder, "ENVELOPE.md"), "utf8");
     const [first] = vectors.operations;
     assert.ok(first);
-    const { content_key, nonce, data, ciphertext, payload_sha256 } = first;
-    for (const value of [
-      vectors.fingerprint,
-      content_key,
-      nonce,
-      data,
-      ciphertext,
-      payload_sha256,
-    ]) {
+    const { secret, content_key, nonce, data, ciphertext, tag } = first;
+    for (const value of [vectors.fingerprint, secret, content_key, nonce, data, ciphertext, tag]) {
       assert.ok(document.includes(`| \`${value}\``), value);
     }
   });
@@ -183,56 +201,61 @@ describe("an envelope", () => {
     await fc.assert(property, { numRuns: share(20) });
   });
 
-  it("T-16 is refused when any of its bytes is altered, alone or within a run", async () => {
-    const payload = bytes(lines[1]?.payload ?? "");
-    for (const at of sharedPositions(payload.length)) {
-      const altered = payload.slice();
-      altered[at] = (altered[at] ?? 0) ^ (1 << (at % 8));
-      const line: Line = { client, index: 1, payload: toBase64url(altered) };
-      const run = lines.with(1, line);
-      const { operations, refusal } = await open(run);
-      assert.equal(operations.length, 1, `byte ${at}`);
-      assert.deepEqual(refusal, { kind: "forged", client, index: 1 }, `byte ${at}`);
-    }
-  });
-
-  it("has a signature and associated data that each detect any altered byte", async () => {
-    const good = parseEnvelope(identity, lines[1]?.payload ?? "") ?? assert.fail();
-    const key = await unwrapContentKey(identity, good.wrapped);
-    for (const at of sharedPositions(good.bytes.length)) {
-      const altered = good.bytes.slice();
-      altered[at] = (altered[at] ?? 0) ^ (1 << (at % 8));
-      const part = (of: Uint8Array) => altered.slice(of.byteOffset, of.byteOffset + of.byteLength);
-      const envelope = {
-        ...good,
-        associated: part(good.associated),
-        nonce: part(good.nonce),
-        ciphertext: part(good.ciphertext),
-        signature: part(good.signature),
-      };
-      assert.equal(await isGenuine(identity, envelope), false, `byte ${at}`);
-      const opening = decrypt(envelope, key);
-      if (equal(envelope.signature, good.signature)) await assert.rejects(opening, `byte ${at}`);
-      else assert.equal(textOf((await opening).data), "one");
+  it("T-16 is refused when any of its bytes is altered, the first of a session and a later one", async () => {
+    for (const index of [0, 1]) {
+      const payload = bytes(lines[index]?.payload ?? "");
+      for (const at of sharedPositions(payload.length)) {
+        const altered = payload.slice();
+        altered[at] = (altered[at] ?? 0) ^ (1 << (at % 8));
+        const run = lines.with(index, { client, index, payload: toBase64url(altered) });
+        const { operations, refusal } = await open(run);
+        assert.equal(operations.length, index, `byte ${at}`);
+        const kind = at === 0 ? "other version" : "forged";
+        assert.deepEqual(refusal, { kind, client, index }, `byte ${at}`);
+      }
     }
   });
 
   it("is refused when it is cut or extended", async () => {
-    const payload = bytes(lines[0]?.payload ?? "");
-    for (let length = 0; length < payload.length; length += 7) {
-      const cut = toBase64url(payload.subarray(0, length));
-      const { operations, refusal } = await open([{ client, index: 0, payload: cut }]);
-      assert.deepEqual(operations, []);
-      assert.equal(refusal?.kind, "forged", `${length} bytes`);
+    for (const index of [0, 1]) {
+      const payload = bytes(lines[index]?.payload ?? "");
+      for (let length = 0; length < payload.length; length += 7) {
+        const cut = toBase64url(payload.subarray(0, length));
+        const { operations, refusal } = await open(
+          lines.with(index, { client, index, payload: cut }),
+        );
+        assert.equal(operations.length, index);
+        assert.equal(refusal?.kind, "forged", `${length} bytes`);
+      }
+      const longer = toBase64url(concat(payload, Uint8Array.of(0)));
+      const { refusal } = await open(lines.with(index, { client, index, payload: longer }));
+      assert.equal(refusal?.kind, "forged");
     }
-    const longer = toBase64url(concat(payload, Uint8Array.of(0)));
-    assert.equal((await open([{ client, index: 0, payload: longer }])).refusal?.kind, "forged");
   });
 
   it("is no envelope without room for a tag", () => {
-    const payload = bytes(lines[0]?.payload ?? "");
-    const short = payload.slice(0, 101 + 256 + 15 + 256);
-    assert.equal(parseEnvelope(identity, toBase64url(short)), undefined);
+    const [zero, one] = lines.map(({ payload }) => bytes(payload));
+    const isEnvelope = (payload: Uint8Array) =>
+      parseEnvelope(identity, toBase64url(payload)) !== undefined;
+    const least = 3 + 12 + 16;
+    assert.ok(zero && one);
+    assert.deepEqual(
+      [isEnvelope(one.slice(0, least)), isEnvelope(one.slice(0, least - 1))],
+      [true, false],
+    );
+    const first = least + 2 * 256;
+    assert.deepEqual(
+      [isEnvelope(zero.slice(0, first)), isEnvelope(zero.slice(0, first - 1))],
+      [true, false],
+    );
+  });
+
+  it("adds 32 bytes to its data, and a header where it begins a session", () => {
+    const overhead = (index: number, text: string) =>
+      bytes(lines[index]?.payload ?? "").length - text.length;
+    assert.equal(overhead(1, "one"), 32);
+    assert.equal(overhead(3, "three"), 32);
+    assert.equal(overhead(0, "zero"), 32 + 2 * 256);
   });
 
   it("is not made for a user without a fingerprint", async () => {
@@ -255,14 +278,15 @@ describe("an envelope", () => {
     assert.ok(zero && one && two && three);
     const at = (line: Line, index: number, name = client) => ({ ...line, client: name, index });
     const cases: readonly [string, readonly Line[], number, RefusalKind, string?][] = [
-      ["another index", [zero, at(two, 1)], 1, "out of place"],
+      ["another index", [zero, at(two, 1)], 1, "forged"],
       ["swapped", [zero, two, one, three], 1, "chain broken"],
-      ["swapped, with the indexes", [zero, at(two, 1), at(one, 2), three], 1, "out of place"],
+      ["swapped, with the indexes", [zero, at(two, 1), at(one, 2), three], 1, "forged"],
       ["one is missing", [zero, two, three], 1, "chain broken"],
+      ["one is missing, and the rest is numbered anew", [zero, at(two, 1)], 1, "forged"],
       ["the first is missing", [one, two], 0, "chain broken"],
       ["sent twice", [zero, one, one, two], 2, "out of place"],
       ["sent again later", [zero, one, two, zero], 3, "out of place"],
-      ["under another client", [at(zero, 0, other)], 0, "out of place", other],
+      ["under another client", [at(zero, 0, other)], 0, "forged", other],
     ];
     for (const [what, run, good, kind, name = client] of cases) {
       const { operations, refusal, cursor } = await open(run, name);
@@ -273,23 +297,58 @@ describe("an envelope", () => {
     }
   });
 
-  it("is refused when the user signed it for a place that is not the next", async () => {
+  it("is refused in the session of another place, of another client, or after another operation", async () => {
     const [zero] = lines;
     assert.ok(zero);
-    const hash = bytes((await open([zero])).cursor?.hash ?? "");
-    const [five] = await sealed(identity, client, ["five"], 5, hash);
-    const fingerprint = toBase64url(new Uint8Array(32));
-    const [foreign] = await sealed({ ...identity, fingerprint }, client, ["foreign"], 1, hash);
-    assert.ok(five && foreign);
-    for (const [line, kind] of [
-      [five, "chain broken"],
-      [{ ...five, index: 1 }, "out of place"],
-      [foreign, "out of place"],
-    ] as const) {
+    const tag = tagOf(zero.payload);
+    const origin = originOf(identity, client);
+    const cases = [
+      { origin, index: 5, previous: tag },
+      { origin, index: 1, previous: NO_PREVIOUS },
+      { origin: originOf(identity, newClient()), index: 1, previous: tag },
+    ];
+    for (const place of cases) {
+      const session = await beginSession(identity, place);
+      const made = { ...session, first: 1 };
+      const [line] = await sealed(identity, client, ["one"], 1, tag, made);
+      assert.ok(line);
       const { operations, refusal } = await open([zero, line]);
       assert.equal(operations.length, 1);
-      assert.deepEqual(refusal, { kind, client, index: line.index });
+      assert.deepEqual(refusal, { kind: "forged", client, index: 1 });
     }
+  });
+
+  it("goes on in a session that another receiver of it has read from the first operation on", async () => {
+    const verifier = new RunVerifier(identity);
+    const { cursor } = await verifier.verify(client, lines.slice(0, 2), undefined);
+    const kept = JSON.parse(JSON.stringify(cursor));
+    const { operations, refusal } = await new RunVerifier(identity).verify(
+      client,
+      lines.slice(2),
+      kept,
+    );
+    assert.equal(refusal, undefined);
+    assert.deepEqual(
+      operations.map(({ data }) => textOf(data)),
+      ["two", "three"],
+    );
+  });
+
+  it("says the distance to the beginning of its session, up to the longest", async () => {
+    const previous = tagOf(lines[3]?.payload ?? "");
+    const origin = originOf(identity, client);
+    const session = await beginSession(identity, { origin, index: 4, previous });
+    const [first] = await sealed(identity, client, ["first"], 4, previous, session);
+    assert.ok(first);
+    const before = tagOf(first.payload);
+    const index = 4 + MAX_DISTANCE;
+    const [last] = await sealed(identity, client, ["last"], index, before, session);
+    assert.ok(last);
+    const { cursor } = await open([...lines, first]);
+    assert.ok(cursor);
+    const verifier = new RunVerifier(identity);
+    const { operations } = await verifier.verify(client, [last], { ...cursor, index: index - 1 });
+    assert.equal(operations.length, 1);
   });
 
   it("T-06 is refused when it belongs to another user, or was made with the public key alone", async () => {
@@ -305,29 +364,33 @@ describe("an envelope", () => {
     assert.deepEqual(refusal, { kind: "forged", client, index: 0 });
   });
 
-  it("is a fork when another one has its index, and a broken chain behind a fork", async () => {
+  it("is a fork when another one has its index, and forged behind a fork", async () => {
     const [zero, one] = lines;
     assert.ok(zero && one);
-    const hash = bytes((await open([zero])).cursor?.hash ?? "");
-    const [other, next] = await sealed(identity, client, ["other", "next"], 1, hash);
-    assert.ok(other && next);
-    const forked = await open([zero, one, other]);
-    assert.equal(forked.operations.length, 2);
-    assert.deepEqual(forked.refusal, { kind: "fork", client, index: 1 });
-    const behind = await open([zero, one, { ...next, index: 2 }]);
-    assert.deepEqual(behind.refusal, { kind: "chain broken", client, index: 2 });
+    const session = await sessionOf(zero);
+    const tag = tagOf(zero.payload);
+    for (const known of [session, undefined]) {
+      const [other, next] = await sealed(identity, client, ["other", "next"], 1, tag, known);
+      assert.ok(other && next);
+      const forked = await open([zero, one, other]);
+      assert.equal(forked.operations.length, 2);
+      assert.deepEqual(forked.refusal, { kind: "fork", client, index: 1 });
+      const behind = await open([zero, one, { ...next, index: 2 }]);
+      assert.deepEqual(behind.refusal, { kind: "forged", client, index: 2 });
+    }
   });
 
-  it("is unreadable when the user's own device encrypted it wrongly", async () => {
-    const stranger = await newIdentity();
-    const wrong: Identity = {
-      ...identity,
-      keys: { ...identity.keys, wrap: stranger.keys.wrap },
-    };
+  it("is unreadable when the user's own device made its content wrongly", async () => {
     const [zero] = lines;
     assert.ok(zero);
-    const hash = bytes((await open([zero])).cursor?.hash ?? "");
-    const run = [zero, ...(await sealed(wrong, client, ["lost", "lost"], 1, hash))];
+    const session = await sessionOf(zero);
+    const run = [zero];
+    for (const index of [1, 2]) {
+      const origin = originOf(identity, client);
+      const place = { origin, index, previous: tagOf(run.at(-1)?.payload ?? "") };
+      const { payload } = await sealBytes(session, place, Uint8Array.of(7));
+      run.push({ client, index, payload });
+    }
     const { operations, unreadable, cursor, refusal } = await open(run);
     assert.equal(operations.length, 1);
     assert.deepEqual(unreadable, [
@@ -337,4 +400,24 @@ describe("an envelope", () => {
     assert.equal(cursor?.index, 2);
     assert.equal(refusal, undefined);
   });
+
+  it("is unreadable when the user's own device wrapped the secret wrongly", async () => {
+    const stranger = await newIdentity();
+    const wrong: Identity = { ...identity, keys: { ...identity.keys, wrap: stranger.keys.wrap } };
+    const [zero] = lines;
+    assert.ok(zero);
+    const run = [zero, ...(await sealed(wrong, client, ["lost", "lost"], 1, tagOf(zero.payload)))];
+    const { operations, cursor, refusal } = await open(run);
+    assert.equal(operations.length, 1);
+    assert.deepEqual(refusal, { kind: "unreadable", client, index: 1 });
+    assert.equal(cursor?.index, 0);
+  });
+
+  /** The session that an operation began, to go on with it. */
+  async function sessionOf({ index, payload }: Line): Promise<Session> {
+    const { header } = parseEnvelope(identity, payload) ?? assert.fail();
+    const origin = originOf(identity, client);
+    const key = await openSession(identity, origin, index, header?.wrapped ?? assert.fail());
+    return { first: index, header: undefined, key };
+  }
 });

@@ -92,11 +92,11 @@ describe("several devices of one user that wait for news", () => {
           await until(async () => {
             held = await Promise.all(devices.map((one) => one.held()));
             const [first = []] = held;
-            const isSame = held.every((texts) => texts.length === first.length);
+            // Not the number alone: what one lacks may be as many as another lacks.
+            const isSame = held.every((texts) => texts.join() === first.join());
             return isSame && appended.every((text) => first.includes(text));
           }, "every device has everything");
           const [first = []] = held;
-          for (const texts of held) assert.deepEqual(texts, first);
           assert.equal(new Set(first).size, first.length, "each once");
           for (const { refusals, changes } of devices) {
             assert.deepEqual([refusals, changes], [[], []]);

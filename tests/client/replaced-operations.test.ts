@@ -16,6 +16,7 @@ import {
   createdBy,
   type Fetch,
   intercepted,
+  lineOf,
   problem,
   useApps,
 } from "../support/sync-app.ts";
@@ -46,9 +47,6 @@ function showing(lines: readonly Line[]): Fetch {
     return answer(wanted.map(lineOf));
   };
 }
-
-const lineOf = ({ client, index, payload }: Line) =>
-  `${JSON.stringify({ client_id: client, operation_index: index, payload })}\n`;
 
 /** Opens a writer whose first operation the server has acknowledged. */
 async function openWriter(server: SimulatedServer) {

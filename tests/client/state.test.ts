@@ -201,11 +201,18 @@ describe("an operation conflict", () => {
       "rewind",
     ],
     [
-      "that everything was sent again for changes the client id",
+      "that everything was sent again for holds appends that others may have",
       rewound,
       "earlier",
       false,
-      "change-client",
+      "hold",
+    ],
+    [
+      "that everything was sent again for is continued under a new client id",
+      rewound,
+      "earlier",
+      true,
+      "continue",
     ],
     [
       "with what the user has not made is continued under a new client id",

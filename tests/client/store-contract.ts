@@ -25,7 +25,8 @@ const B = "8e1d0c5a-3f0b-4b8e-9d3e-2f6f1f7b9c22";
 const ALL = Number.POSITIVE_INFINITY;
 
 function cursor(client: string, index: number): Cursor {
-  return { client, index, hash: "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU" };
+  const [tag, previous] = ["47DEQpj8HBSa-_TImW-5JA", "AAAAAAAAAAAAAAAAAAAAAA"];
+  return { client, index, tag, previous, session: { first: 0, secret: "c2VjcmV0" } };
 }
 
 function same(actual: unknown, expected: unknown): void {
@@ -48,8 +49,8 @@ async function stateOf(store: Store) {
     return { client, length, acknowledged, highWater };
   });
   const sorted = [...cursors].sort((one, other) => (one.client < other.client ? -1 : 1));
-  const fields = sorted.map(({ client, index, hash, continues }) => {
-    return { client, index, hash, ...(continues && { continues }) };
+  const fields = sorted.map(({ client, index, tag, previous, session, continues }) => {
+    return { client, index, tag, previous, session, ...(continues && { continues }) };
   });
   return { own, cursors: fields };
 }
@@ -147,7 +148,7 @@ export const storeCases: readonly StoreCase[] = [
     name: "keeps what a cursor says of the client ids that its own one continues",
     async run({ open }) {
       const store = await open();
-      const continues = [{ client: A, index: 3, hashes: "47DEQpj8HBSa-_TImW-5JCeu" }];
+      const continues = [{ client: A, index: 3, tags: "47DEQpj8HBSa-_TImW-5" }];
       await store.advance({ ...cursor(B, 0), continues });
       await store.close();
       const again = await open();

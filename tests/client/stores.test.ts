@@ -18,6 +18,7 @@ import { describe, it } from "node:test";
 import { type FolderDamage, FolderStore, type HeldFolder } from "../../client/folder.ts";
 import { type Identity, type Store, StoreDamaged } from "../../client/index.ts";
 import { MemoryStore } from "../../client/memory.ts";
+import { someCursor } from "../support/cursors.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { someFingerprint } from "../support/users.ts";
 import { storeCases } from "./store-contract.ts";
@@ -254,6 +255,8 @@ describe("a store in a folder", () => {
       assert.equal(operations, readable);
     });
 
+  const cursors = (wrong: object) =>
+    `"cursors":[${JSON.stringify({ ...someCursor(NEXT, 0), ...wrong })}]`;
   /** Replaces a part of the state. */
   const edit = (part: string | RegExp, by: string) => (place: string) => {
     const file = join(place, "state.json");
@@ -291,12 +294,10 @@ describe("a store in a folder", () => {
     ["a count that is a text", 3, edit('"acknowledged":2', '"acknowledged":"2"')],
     ["a count without its name", 3, edit("acknowledged", "acknowledgee")],
     ["more acknowledged than there was", 3, edit('"acknowledged":2', '"acknowledged":3')],
-    ["a cursor of no client", 3, edit('"cursors":[]', '"cursors":[{"index":0,"hash":"AAAA"}]')],
-    [
-      "a cursor below 0",
-      3,
-      edit('"cursors":[]', `"cursors":[{"client":"${NEXT}","index":-1,"hash":"AAAA"}]`),
-    ],
+    ["a cursor of no client", 3, edit('"cursors":[]', cursors({ client: undefined }))],
+    ["a cursor below 0", 3, edit('"cursors":[]', cursors({ index: -1 }))],
+    ["a cursor without a session", 3, edit('"cursors":[]', cursors({ session: undefined }))],
+    ["a cursor whose tag is too short", 3, edit('"cursors":[]', cursors({ tag: "AAAA" }))],
   ];
   for (const [what, readable, damage] of damages) {
     it(`sets ${what} aside, says so, and sends again what can be read`, () =>

@@ -7,6 +7,7 @@ import type { Cursor, Identity, Operation, OwnClient } from "../../client/index.
 import { ReceivedFile } from "../../examples/notebook/cli/received-file.ts";
 import { Received } from "../../examples/notebook/received.ts";
 import { textOf, utf8 } from "../../protocol/bytes.ts";
+import { someCursor } from "../support/cursors.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { newIdentity } from "../support/private-keys.ts";
 
@@ -42,7 +43,7 @@ describe("what the notebook received", () => {
   }
 
   function cursorOf(client: string, index: number): Cursor {
-    return { client, index, hash: `of ${index}` };
+    return someCursor(client, index);
   }
 
   /** Checks that all operations of each client up to an index are there, with its cursor. */

@@ -1,6 +1,7 @@
 /** Slots of IndexedDB stores that were damaged, as cases that a page runs. */
 import type { Identity } from "../../client/index.ts";
 import { type IndexedDbDamage, IndexedDbStore } from "../../client/indexeddb.ts";
+import { someCursor } from "./cursors.ts";
 
 type User = Pick<Identity, "fingerprint">;
 
@@ -64,7 +65,7 @@ const damages: readonly Damage[] = [
   },
   {
     what: "a cursor below 0",
-    damage: (table, slot) => table("cursors").put({ slot, client: OTHER, index: -1, hash: "h" }),
+    damage: (table, slot) => table("cursors").put({ slot, ...someCursor(OTHER, -1) }),
     operations: 3,
     unsent: 0,
   },
@@ -221,7 +222,7 @@ async function begin(name: string, user: User): Promise<void> {
   await store.begin(CLIENT);
   await store.append(CLIENT, 0, ["zero", "one", "two"]);
   await store.acknowledge(CLIENT, 1);
-  await store.advance({ client: OTHER, index: 3, hash: "h" });
+  await store.advance(someCursor(OTHER, 3));
   await store.close();
 }
 

@@ -8,6 +8,7 @@ import {
   createHash,
   createPrivateKey,
   createPublicKey,
+  hkdfSync,
   type KeyObject,
   privateDecrypt,
   verify,
@@ -16,11 +17,11 @@ import {
 export interface Received {
   /** The data of the operations delivered. */
   readonly delivered: readonly Buffer[];
-  /** The SHA-256 of the last payload delivered. */
-  readonly hash: Buffer;
+  /** What was received of the client then. */
+  readonly position: Position;
   /** What the operation with the index 0 continues, if it is among them: E-1.6. */
   readonly continues: readonly Continued[];
-  /** The operation indexes of those that do not open: E-4.6. */
+  /** The operation indexes of those with malformed content: E-4.6. */
   readonly unreadable: readonly number[];
   readonly refusal: string | undefined;
 }
@@ -29,7 +30,7 @@ export interface Received {
 export interface Continued {
   readonly client: string;
   readonly index: number;
-  readonly hashes: readonly string[];
+  readonly tags: readonly string[];
 }
 
 export interface ReceivedLine {
@@ -40,12 +41,18 @@ export interface ReceivedLine {
 /** What was received of the client before: E-3.1. */
 export interface Position {
   readonly index: number;
-  readonly hash: Buffer;
+  readonly tag: Buffer;
+  readonly previous: Buffer;
+  readonly session: { readonly first: number; readonly wrapped: Buffer } | undefined;
 }
 
-export const NOTHING: Position = { index: -1, hash: Buffer.alloc(32) };
+const ZEROS = Buffer.alloc(16);
+export const NOTHING: Position = { index: -1, tag: ZEROS, previous: ZEROS, session: undefined };
 
-const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest();
+/** What becomes of one line. */
+type Opened =
+  | { readonly position: Position; readonly plain: Buffer }
+  | { readonly refusal: string };
 
 export class ReferenceReceiver {
   readonly fingerprint: Buffer;
@@ -57,116 +64,142 @@ export class ReferenceReceiver {
   constructor(pkcs8: Buffer) {
     this.#private = createPrivateKey({ key: pkcs8, format: "der", type: "pkcs8" });
     this.#public = createPublicKey(this.#private);
-    this.fingerprint = sha256(this.#public.export({ type: "spki", format: "der" }));
+    const spki = this.#public.export({ type: "spki", format: "der" });
+    this.fingerprint = createHash("sha256").update(spki).digest();
     const { n = "" } = this.#public.export({ format: "jwk" });
     this.#modulus = Buffer.from(n, "base64url").length;
   }
 
-  /** Receives the lines of one client, each with its signature, which E-3.4 lets others skip. */
-  receive(client: string, lines: readonly ReceivedLine[], position: Position): Received {
+  /** Receives the lines of one client, one after the other. */
+  receive(client: string, lines: readonly ReceivedLine[], start: Position): Received {
     const delivered: Buffer[] = [];
     const unreadable: number[] = [];
     let continues: readonly Continued[] = [];
-    let { index, hash } = position;
-    for (const line of lines) {
-      const bytes = Buffer.from(line.payload, "base64url");
-      const refusal = this.#refusalOf(client, line, bytes, { index, hash });
-      if (refusal !== undefined) return { delivered, hash, continues, unreadable, refusal };
-      const opened = contentOf(this.#open(bytes), bytes[0] === 2);
-      if (opened === undefined) unreadable.push(line.operation_index);
-      else {
-        delivered.push(opened.data);
-        if (line.operation_index === 0) continues = opened.continues;
+    let position = start;
+    for (const { operation_index: index, payload } of lines) {
+      const opened = this.#receiveOne(client, index, payload, position);
+      if ("refusal" in opened) {
+        return { delivered, position, continues, unreadable, refusal: opened.refusal };
       }
-      index = line.operation_index;
-      hash = sha256(bytes);
+      const content = contentOf(opened.plain);
+      if (content === undefined) unreadable.push(index);
+      else {
+        delivered.push(content.data);
+        if (index === 0) continues = content.continues;
+      }
+      position = opened.position;
     }
-    return { delivered, hash, continues, unreadable, refusal: undefined };
+    return { delivered, position, continues, unreadable, refusal: undefined };
   }
 
-  /** The first of the faults of E-4.5 that a line has, but for the last check. */
-  #refusalOf(
-    client: string,
-    { operation_index: index, payload }: ReceivedLine,
-    bytes: Buffer,
-    before: Position,
-  ): string | undefined {
+  /** The checks of E-4.5, but for the last one. */
+  #receiveOne(client: string, index: number, payload: string, before: Position): Opened {
+    const bytes = Buffer.from(payload, "base64url");
     // E-1.1: exactly one spelling.
-    if (bytes.toString("base64url") !== payload) return "forged";
-    if (bytes.length < 117 + 2 * this.#modulus || !this.#isSigned(bytes)) return "forged";
-    if (bytes[0] !== 1 && bytes[0] !== 2) return "other version";
-    if (!bytes.subarray(1, 33).equals(this.fingerprint)) return "out of place";
-    const id = Buffer.from(client.replaceAll("-", ""), "hex");
-    if (!bytes.subarray(33, 49).equals(id) || bytes.readBigUInt64BE(49) !== BigInt(index))
-      return "out of place";
-    if (index === before.index && !sha256(bytes).equals(before.hash)) return "fork";
-    if (index <= before.index) return "out of place";
-    const follows = index === before.index + 1 && bytes.subarray(57, 89).equals(before.hash);
-    return follows ? undefined : "chain broken";
+    if (bytes.toString("base64url") !== payload) return { refusal: "forged" };
+    const least = 31 + (bytes[1] === 0 && bytes[2] === 0 ? 2 * this.#modulus : 0);
+    if (bytes.length < least) return { refusal: "forged" };
+    if (bytes[0] !== 2) return { refusal: "other version" };
+    const tag = bytes.subarray(-16);
+    if (index < before.index || (index === before.index && tag.equals(before.tag))) {
+      return { refusal: "out of place" };
+    }
+    if (index > before.index + 1) return { refusal: "chain broken" };
+    // A rival of the last operation follows what that followed.
+    const isRival = index === before.index;
+    const opened = this.#open(client, index, bytes, {
+      ...before,
+      tag: isRival ? before.previous : before.tag,
+    });
+    return isRival && !("refusal" in opened) ? { refusal: "fork" } : opened;
   }
 
-  /** E-2.3. */
-  #isSigned(bytes: Buffer): boolean {
-    const { associated, ciphertext, signature } = this.#partsOf(bytes);
-    const context = Buffer.from("sync-server envelope 1 signature\n");
-    const signed = Buffer.concat([context, associated, sha256(ciphertext)]);
-    const pss = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 };
-    return verify("sha256", signed, { key: this.#public, ...pss }, signature);
+  /** E-2.1 to E-2.4, for an operation that follows the one with a tag. */
+  #open(client: string, index: number, bytes: Buffer, before: Position): Opened {
+    const k = this.#modulus;
+    const distance = bytes.readUInt16BE(1);
+    const headEnd = distance === 0 ? 3 + 2 * k : 3;
+    const place = Buffer.concat([this.#placeOf(client, index), before.tag]);
+    let { session } = before;
+    if (distance === 0) {
+      session = { first: index, wrapped: bytes.subarray(3, 3 + k) };
+      const context = Buffer.from("sync-server envelope 2 session\n");
+      const signed = Buffer.concat([context, place, session.wrapped]);
+      const pss = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 };
+      const signature = bytes.subarray(3 + k, headEnd);
+      if (!verify("sha256", signed, { key: this.#public, ...pss }, signature)) {
+        return { refusal: "forged" };
+      }
+    }
+    if (session?.first !== index - distance) return { refusal: "forged" };
+    const secret = this.#unwrap(session.wrapped);
+    if (secret?.length !== 32) return { refusal: "unreadable" };
+    const label = Buffer.from("sync-server envelope 2 content key\n");
+    const info = Buffer.concat([label, this.#placeOf(client, session.first)]);
+    const key = Buffer.from(hkdfSync("sha256", secret, Buffer.alloc(0), info, 32));
+    const decipher = createDecipheriv("aes-256-gcm", key, bytes.subarray(headEnd, headEnd + 12));
+    decipher.setAAD(Buffer.concat([place, bytes.subarray(0, headEnd)]));
+    const tag = bytes.subarray(-16);
+    decipher.setAuthTag(tag);
+    const parts = [decipher.update(bytes.subarray(headEnd + 12, -16))];
+    try {
+      parts.push(decipher.final());
+    } catch {
+      // Whatever the crypto library throws here, it means that the tag does not hold.
+      return { refusal: "forged" };
+    }
+    const position = { index, tag, previous: before.tag, session };
+    return { plain: Buffer.concat(parts), position };
   }
 
-  /** E-2.1 and E-2.2; `undefined` where it does not open. */
-  #open(bytes: Buffer): Buffer | undefined {
-    const { associated, ciphertext, wrapped } = this.#partsOf(bytes);
+  /** Fingerprint, client id and operation index, as E-2.2 to E-2.4 have them. */
+  #placeOf(client: string, index: number): Buffer {
+    const number = Buffer.alloc(8);
+    number.writeBigUInt64BE(BigInt(index));
+    return Buffer.concat([
+      this.fingerprint,
+      Buffer.from(client.replaceAll("-", ""), "hex"),
+      number,
+    ]);
+  }
+
+  /** E-2.1; `undefined` where it does not unwrap. */
+  #unwrap(wrapped: Buffer): Buffer | undefined {
     const oaep = {
       padding: constants.RSA_PKCS1_OAEP_PADDING,
       oaepHash: "sha256",
-      oaepLabel: Buffer.from("sync-server envelope 1 content key"),
+      oaepLabel: Buffer.from("sync-server envelope 2 secret"),
     };
     try {
-      const key = privateDecrypt({ key: this.#private, ...oaep }, wrapped);
-      const decipher = createDecipheriv("aes-256-gcm", key, associated.subarray(-12));
-      decipher.setAAD(associated);
-      decipher.setAuthTag(ciphertext.subarray(-16));
-      return Buffer.concat([decipher.update(ciphertext.subarray(0, -16)), decipher.final()]);
+      return privateDecrypt({ key: this.#private, ...oaep }, wrapped);
     } catch {
-      // Whatever the crypto library throws here, it means that the payload does not open.
+      // Whatever the crypto library throws here, it means that there is no secret.
       return undefined;
     }
   }
-
-  /** E-1.2. */
-  #partsOf(bytes: Buffer) {
-    const wrappedEnd = 89 + this.#modulus;
-    const signatureAt = bytes.length - this.#modulus;
-    return {
-      wrapped: bytes.subarray(89, wrappedEnd),
-      associated: bytes.subarray(0, wrappedEnd + 12),
-      ciphertext: bytes.subarray(wrappedEnd + 12, signatureAt),
-      signature: bytes.subarray(signatureAt),
-    };
-  }
 }
 
-/** E-1.7; `undefined` where it is cut. */
+/** E-1.5 to E-1.7; `undefined` where it is malformed. */
 function contentOf(
-  plain: Buffer | undefined,
-  isContinuing: boolean,
+  plain: Buffer,
 ): { readonly data: Buffer; readonly continues: readonly Continued[] } | undefined {
-  if (plain === undefined || !isContinuing) return plain && { data: plain, continues: [] };
+  if (plain[0] === 0) return { data: plain.subarray(1), continues: [] };
+  const count = plain[1];
+  if (plain[0] !== 1 || count === undefined) return undefined;
   const continues: Continued[] = [];
-  let rest = plain.subarray(1);
-  for (let left = plain[0] ?? 0; left > 0; left--) {
+  let rest = plain.subarray(2);
+  for (let left = count; left > 0; left--) {
     if (rest.length < 26) return undefined;
-    const count = rest.readUInt16BE(24);
-    if (rest.length < 26 + 18 * count) return undefined;
+    const tags = rest.readUInt16BE(24);
+    if (rest.length < 26 + 15 * tags) return undefined;
     continues.push({
       client: rest.toString("hex", 0, 16).replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-"),
       index: Number(rest.readBigUInt64BE(16)),
-      hashes: Array.from({ length: count }, (_, i) =>
-        rest.toString("base64url", 26 + 18 * i, 44 + 18 * i),
+      tags: Array.from({ length: tags }, (_, i) =>
+        rest.toString("base64url", 26 + 15 * i, 41 + 15 * i),
       ),
     });
-    rest = rest.subarray(26 + 18 * count);
+    rest = rest.subarray(26 + 15 * tags);
   }
-  return plain.length === 0 ? undefined : { data: rest, continues };
+  return { data: rest, continues };
 }

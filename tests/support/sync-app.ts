@@ -12,6 +12,8 @@ import {
 } from "../../client/index.ts";
 import { MemoryStore } from "../../client/memory.ts";
 import { LINES_TYPE, OPERATION_COUNT } from "../../protocol/limits.ts";
+import { formatLine } from "../../protocol/ndjson.ts";
+import type { Line } from "../../protocol/types.ts";
 import { newIdentity } from "./private-keys.ts";
 import { JumpingClock, type SimulatedServer, URL_OF_SERVER } from "./simulated-network.ts";
 
@@ -131,6 +133,11 @@ export function problem(
 export function answer(lines: readonly string[], count = lines.length): Response {
   const headers = { "Content-Type": LINES_TYPE, [OPERATION_COUNT]: String(count) };
   return new Response(lines.join(""), { headers });
+}
+
+/** The line of an operation in an answer. */
+export function lineOf({ client, index, payload }: Line): string {
+  return formatLine(client, index, payload);
 }
 
 /** A clock that records how long it was asked to wait. */

@@ -46,12 +46,15 @@ export class CiphertextView {
     if (this.#operations > 0) this.#render();
   }
 
-  /** Counts operations that the server sent earlier, with the size that they have there. */
+  /**
+   * Counts operations that the server sent earlier, with the size that they have there. Of a session
+   * that is not the first of its client, it is not known which operation began it.
+   */
   addReceived(operations: readonly Operation[]): void {
     for (const { client, index, data } of operations) {
       this.#next.set(client, index + 1);
       this.#operations++;
-      this.#characters += sealedLength(this.#identity, data.length);
+      this.#characters += sealedLength(this.#identity, data.length, index === 0);
     }
     if (this.#operations > 0) this.#render();
   }
