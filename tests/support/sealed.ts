@@ -2,6 +2,7 @@
 
 import { beginSession, NO_PREVIOUS, originOf, type Session, seal } from "../../client/envelope.ts";
 import type { Identity } from "../../client/index.ts";
+import { fromBase64url } from "../../protocol/base64.ts";
 import { type Bytes, utf8 } from "../../protocol/bytes.ts";
 import type { Line } from "../../protocol/types.ts";
 
@@ -30,5 +31,7 @@ export async function sealed(
 
 /** The tag of a payload, as the next operation is bound to it. */
 export function tagOf(payload: string): Bytes {
-  return Uint8Array.from(Buffer.from(payload, "base64url")).slice(-16);
+  const bytes = fromBase64url(payload);
+  if (bytes === undefined) throw new TypeError("the payload is not base64url");
+  return bytes.slice(-16);
 }
