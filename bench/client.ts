@@ -1,10 +1,10 @@
 /**
- * The first sync of a new device, in the client: operations per second, and where the time goes.
+ * The client: what an operation costs to create, to send and to read, beside a floor.
  *
  *     npx tsx bench/client.ts [OPERATIONS] [CLIENTS] [BYTES] [BITS]
  *
- * The server runs in its own process with storage in memory. Each stage does one thing more than the
- * stage before, so the differences are the costs of these things.
+ * The server runs in its own process with storage in memory. Each stage of reading does one thing more
+ * than the stage before, so the differences are the costs of these things.
  */
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,14 +15,16 @@ import { MemoryStore } from "../client/memory.ts";
 import { FolderStore } from "../client/stores/folder.ts";
 import { Transport } from "../client/transport.ts";
 import { RunVerifier } from "../client/verify.ts";
+import { fromBase64url } from "../protocol/base64.ts";
 import type { Line } from "../protocol/types.ts";
 import { withTemporaryFolder } from "./lib/folder.ts";
 import { currentRuntime, findRuntime } from "./lib/runtimes.ts";
 import { NO_LIMITS, startServer } from "./lib/server-process.ts";
 
-const [operations = 100_000, clients = 20, bytes = 200, bits = 3072] = process.argv
+const [operations = 100_000, clients = 1, bytes = 200, bits = 3072] = process.argv
   .slice(2)
   .map(Number);
+const data = "x".repeat(bytes);
 
 const server = await startServer(findRuntime(currentRuntime()), {
   STORAGE: "memory:",
@@ -31,10 +33,13 @@ const server = await startServer(findRuntime(currentRuntime()), {
 });
 try {
   const { identity } = await createIdentity("a passphrase for the bench", { bits });
-  await stage(`seal and send (${clients} clients in parallel)`, () => fill(identity));
+  await stage("create, one by one", () => create(identity, 1));
+  await stage("create, 1,000 at a time", () => create(identity, 1000));
+  await stage(`create and send, 1,000 at a time (${clients} in turns)`, () => fill(identity));
   // From here on the caches of the server are warm, for all stages alike.
   await stage("receive the bytes", () => receive(identity));
   await stage("  + read the lines", () => read(identity));
+  await stage("  + decode and decrypt: the floor", () => floor(identity));
   await stage("  + verify and decrypt", () => verify(identity));
   await stage("whole client, store in memory", () => sync(identity, new MemoryStore()));
   await withTemporaryFolder(tmpdir(), async (folder) => {
@@ -56,38 +61,57 @@ async function stage(name: string, work: () => Promise<number>): Promise<void> {
   const rate = Math.round(done / seconds).toLocaleString("en");
   const each = ((user + system) / done).toFixed(1);
   console.log(
-    `${name.padEnd(40)} ${seconds.toFixed(1).padStart(6)} s ${rate.padStart(9)} operations/s ${each.padStart(8)} µs CPU each`,
+    `${name.padEnd(46)} ${seconds.toFixed(1).padStart(6)} s ${rate.padStart(9)} operations/s ${each.padStart(8)} µs CPU each`,
   );
 }
 
-/** Stores the operations, through clients. */
+/** Creates the operations on a device that never reaches a server, so many with one durable write. */
+async function create(identity: Identity, atOnce: number): Promise<number> {
+  const client = await SyncClient.open({
+    url: server.url,
+    identity,
+    store: new MemoryStore(),
+    receive: () => undefined,
+    fetch: () => new Promise(() => undefined),
+  });
+  const count = Math.min(operations, 20_000);
+  for (let done = 0; done < count; done += atOnce) await appendSome(client, atOnce);
+  await client.close();
+  return count;
+}
+
+/** Stores the operations, by one client after the other: what one appends, no other has to read. */
 async function fill(identity: Identity): Promise<number> {
   const each = operations / clients;
-  const data = "x".repeat(bytes);
-  await Promise.all(
-    Array.from({ length: clients }, async () => {
-      const client = await SyncClient.open({
-        url: server.url,
-        identity,
-        store: new MemoryStore(),
-        cursors: [],
-        receive: () => undefined,
-        // The first signature of a user would make the server refuse the unsigned stages.
-        sign: false,
-        // Offline until everything is sealed, so that no client reads while the log grows.
-        fetch: async (request) => (sealed ? fetch(request) : Promise.reject(new Error("later"))),
-        random: () => 0,
-      });
-      let sealed = false;
-      for (let done = 0; done < each; done += 500) {
-        await client.appendAll(Array.from({ length: Math.min(500, each - done) }, () => data));
-      }
-      sealed = true;
-      await untilSent(client);
-      await client.close();
-    }),
-  );
+  for (let i = 0; i < clients; i++) {
+    const store = new MemoryStore();
+    const client = await SyncClient.open({
+      url: server.url,
+      identity,
+      store,
+      receive: () => undefined,
+      // The first signature of a user would make the server refuse the unsigned stages.
+      sign: false,
+    });
+    for (let done = 0; done < each; done += 1000)
+      await appendSome(client, Math.min(1000, each - done));
+    await untilSent(client);
+    if (i === 0) await reportLengths(store);
+    await client.close();
+  }
   return operations;
+}
+
+async function appendSome(client: SyncClient, count: number): Promise<void> {
+  if (count === 1) await client.append(data);
+  else await client.appendAll(Array.from({ length: count }, () => data));
+}
+
+async function reportLengths(store: Store): Promise<void> {
+  const [own] = (await store.load()).own;
+  const payloads = own ? await store.read(own.client, 0, 2, Number.POSITIVE_INFINITY) : [];
+  const [first, later] = payloads.map(({ length }) => length.toLocaleString("en"));
+  console.log(`a payload has ${later} characters, the first of a session ${first}`);
 }
 
 /** Waits until a client has sent everything. A whole `sync` would also read the other clients' operations. */
@@ -141,6 +165,28 @@ async function* runs(identity: Identity): AsyncGenerator<Line[], void, void> {
 async function read(identity: Identity): Promise<number> {
   let count = 0;
   for await (const run of runs(identity)) count += run.length;
+  return count;
+}
+
+/** What cannot be spared: each payload is decoded, and decrypted with a key that is known. */
+async function floor(identity: Identity): Promise<number> {
+  const key = await crypto.subtle.generateKey({ name: "AES-GCM", length: 256 }, false, [
+    "encrypt",
+    "decrypt",
+  ]);
+  const iv = new Uint8Array(12);
+  const additionalData = new Uint8Array(75);
+  const algorithm = { name: "AES-GCM", iv, additionalData };
+  const sealed = new Uint8Array(await crypto.subtle.encrypt(algorithm, key, new Uint8Array(bytes)));
+  let count = 0;
+  for await (const run of runs(identity)) {
+    const open = async ({ payload }: Line) => {
+      if (fromBase64url(payload) === undefined) throw new Error("a payload is not base64url");
+      await crypto.subtle.decrypt(algorithm, key, sealed);
+    };
+    await Promise.all(run.map(open));
+    count += run.length;
+  }
   return count;
 }
 
