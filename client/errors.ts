@@ -14,6 +14,8 @@ export type TransportCode =
   | "incomplete-response"
   /** The answer is not as the protocol says: it may be that of a proxy. */
   | "invalid-response"
+  /** The signature was refused because of its time: one of the two clocks is wrong. */
+  | "clock-skew"
   /** A status without a problem of this protocol; the message names it. */
   | "http-error";
 
@@ -80,9 +82,10 @@ export class ServerRejected extends Error {
     status: number,
     problem: Readonly<Record<string, unknown>>,
     message = messageOf(status, problem),
+    code = errorCodeOf(status, problem),
   ) {
     super(message);
-    this.code = errorCodeOf(status, problem);
+    this.code = code;
     this.status = status;
     this.members = problem;
   }

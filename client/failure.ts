@@ -13,6 +13,9 @@ import {
 /** A wrong or hostile `Retry-After` does not silence a client for longer. */
 const MAX_RETRY_AFTER_MS = 3600_000;
 
+const ADVICE_ON_CLOCKS =
+  "the clocks of this device and the server are more than a day apart: set the wrong one";
+
 /** A signature for another time is good for a replay at that time, so none is made for a far one. */
 export const MAX_CLOCK_SKEW_MS = 24 * 3600_000;
 
@@ -32,8 +35,11 @@ export function failureOf(
   // The login page of a network, for example. The server has not done what a page seems to confirm.
   if (status < 400) return invalidResponse(adviceOn(status, headers.get("location"), url));
   if (!isRetryable(status)) {
-    const advice = status === 401 ? adviceOnSignature(problem, url, skew) : undefined;
-    return new ServerRejected(status, problem, advice);
+    if (status !== 401) return new ServerRejected(status, problem);
+    const isFar = Math.abs(skew) > MAX_CLOCK_SKEW_MS;
+    const advice = isFar ? ADVICE_ON_CLOCKS : adviceOnSignature(problem, url);
+    const code = isFar || problem.check === "clock" ? "clock-skew" : undefined;
+    return new ServerRejected(status, problem, advice, code);
   }
   return new ServerUnavailable(messageOf(status, problem), errorCodeOf(status, problem), {
     retryAfter: retryAfterOf(headers.get("retry-after"), now),
@@ -57,11 +63,7 @@ function adviceOn(status: number, location: string | null, url: URL): string {
 function adviceOnSignature(
   { authority, path }: Readonly<Record<string, unknown>>,
   url: URL,
-  skew: number,
 ): string | undefined {
-  if (Math.abs(skew) > MAX_CLOCK_SKEW_MS) {
-    return "the clocks of this device and the server are more than a day apart: set the wrong one";
-  }
   const signed = url.host + url.pathname;
   const checked = `${authority}${path}`;
   if (typeof authority !== "string" || checked === signed) return undefined;

@@ -18,8 +18,10 @@ export type {
   Identity,
   IdentityKeys,
   Operation,
+  Reason,
   Receive,
   Refusal,
   RefusalKind,
   Status,
+  StatusCode,
 } from "./types.ts";

@@ -1,10 +1,11 @@
 /**
  * What a client knows between two rounds of requests, and every decision that follows from it. All
- * of it is pure: events go in, decisions come out, and the time is an argument.
+ * of it is pure: the time is an argument.
  */
 import { type ServerError, ServerRejected, ServerUnavailable } from "./errors.ts";
+import { reasonOf } from "./reason.ts";
 import type { OwnClient } from "./stores/store.ts";
-import type { Activity } from "./types.ts";
+import type { Activity, Reason } from "./types.ts";
 
 /** The most that one request may carry. */
 export interface BatchLimits {
@@ -248,9 +249,9 @@ export function nextStep(
     const { error } = outcome;
     const wait = backoff(state.failures, random);
     if (!(error instanceof ServerUnavailable)) return refused(error, pending, wait);
-    const { limited, message: why, retryAfter } = error;
-    const status: Activity = { state: limited ? "pending" : "offline", pending, why };
-    return { status, calls: "wait", pause: Math.max(wait, retryAfter) };
+    const kind = error.limited ? "pending" : "offline";
+    const pause = Math.max(wait, error.retryAfter);
+    return { status: { state: kind, pending, ...reasonOf(error) }, calls: "wait", pause };
   }
   if (outcome.kind === "incomplete") {
     const status: Activity = { state: "pending", pending };
@@ -266,7 +267,8 @@ export function nextStep(
   if (tooLarge !== undefined) {
     const count = state.tooLarge.size;
     const why = `Operations that are too large for the server stay on this device: ${count}.`;
-    return refused(tooLarge.error, pending, pending > count ? undefined : idle, why);
+    const reason: Reason = { code: "too-large", why };
+    return refused(tooLarge.error, pending, pending > count ? undefined : idle, reason);
   }
   // Operations that were appended since the round ended are the next round's.
   const pause = pending > 0 ? undefined : idle;
@@ -280,12 +282,12 @@ function refused(
   error: unknown,
   pending: number,
   pause: number | undefined,
-  why = error instanceof Error ? error.message : String(error),
+  reason = reasonOf(error),
 ): NextStep {
   // The one problem that no retry solves.
   const final = error instanceof ServerRejected && error.code === "user-erased";
   return {
-    status: { state: "refused", pending, why, final },
+    status: { state: "refused", pending, ...reason, final },
     calls: { reject: error },
     pause: final ? Infinity : pause,
   };

@@ -151,22 +151,53 @@ export type Status = Activity & {
   readonly live: boolean;
 };
 
+/**
+ * Why a client is not synced, for a program; `why` is the sentence for a person:
+ *
+ * - `offline`: the server does not answer, or something on the way to it does.
+ * - `busy`: the server cannot answer now.
+ * - `rate`: the server limits the rate, of requests or of new users.
+ * - `quota`: the user has no room left on the server.
+ * - `too-large`: operations that are larger than the server accepts stay on this device.
+ * - `not-allowed`: the server does not accept the user.
+ * - `clock`: the clocks of this device and the server are too far apart.
+ * - `signature`: the server does not accept the signature, or its address is another one for it.
+ * - `erased`: the user was erased.
+ * - `place-taken`: the server has something else in the place of an operation, which waits.
+ * - `server`: the server refuses for another reason.
+ * - `device`: the app's `receive` or the store fails.
+ */
+export type StatusCode =
+  | "offline"
+  | "busy"
+  | "rate"
+  | "quota"
+  | "too-large"
+  | "not-allowed"
+  | "clock"
+  | "signature"
+  | "erased"
+  | "place-taken"
+  | "server"
+  | "device";
+
+/** Why a client is not synced. */
+export interface Reason {
+  readonly code: StatusCode;
+  /** A sentence for a person. */
+  readonly why: string;
+}
+
 /** What a client does. `pending` counts the operations that the server has not acknowledged. */
 export type Activity =
   /** At the last contact with the server, everything was sent and everything read. */
   | { readonly state: "synced"; readonly pending: 0 }
-  /** Operations are being sent or read. `why` is there while the server limits the rate. */
-  | { readonly state: "pending"; readonly pending: number; readonly why?: string }
+  /** Operations are being sent or read. The reason is there while the server limits the rate. */
+  | ({ readonly state: "pending"; readonly pending: number } & Partial<Reason>)
   /** The server does not answer. The client retries. */
-  | { readonly state: "offline"; readonly pending: number; readonly why: string }
+  | ({ readonly state: "offline"; readonly pending: number } & Reason)
   /** The server refuses, or the app's `receive` or the store fails. Retried unless `final`. */
-  | {
-      readonly state: "refused";
-      readonly pending: number;
-      /** A sentence for a person. */
-      readonly why: string;
-      readonly final: boolean;
-    };
+  | ({ readonly state: "refused"; readonly pending: number; readonly final: boolean } & Reason);
 
 /** Time, so that a test can replace it. */
 export interface Clock {

@@ -115,6 +115,7 @@ describe("delivery", () => {
     assert.deepEqual(refused, {
       state: "refused",
       pending: 0,
+      code: "device",
       why: "the disk is full",
       final: false,
       refused: 0,

@@ -7,7 +7,9 @@ import {
   ServerRejected,
   ServerUnavailable,
 } from "../../client/errors.ts";
+import { reasonOf } from "../../client/reason.ts";
 import { Transport } from "../../client/transport.ts";
+import type { StatusCode } from "../../client/types.ts";
 import { PROBLEM_URN } from "../../protocol/problems.ts";
 import { answer, type Fetch, problem, RecordingClock, useApps } from "../support/sync-app.ts";
 
@@ -38,6 +40,31 @@ describe("the code of an answer", () => {
     });
   }
 });
+
+describe("the reason in a status", () => {
+  const cases: readonly [Error, StatusCode][] = [
+    [new ServerUnavailable("No connection."), "offline"],
+    [new ServerUnavailable("A proxy.", "http-error"), "offline"],
+    [new ServerUnavailable("Later.", "storage-unavailable"), "busy"],
+    [new ServerUnavailable("Slower.", "new-users-limited"), "rate"],
+    [rejected(403, "user-not-allowed"), "not-allowed"],
+    [rejected(401, "signature-invalid"), "signature"],
+    [rejected(410, "user-erased"), "erased"],
+    [rejected(409, "operation-conflict"), "place-taken"],
+    [rejected(507, "quota-exceeded"), "quota"],
+    [rejected(400, "invalid-request"), "server"],
+    [new RangeError("no room on the disk"), "device"],
+  ];
+  for (const [error, code] of cases) {
+    it(`is ${code} for ${"code" in error ? error.code : error.message}`, () => {
+      assert.deepEqual(reasonOf(error), { code, why: error.message });
+    });
+  }
+});
+
+function rejected(status: number, type: string): ServerRejected {
+  return new ServerRejected(status, { type: PROBLEM_URN + type, detail: "So it is." });
+}
 
 describe("a request", () => {
   const broken: readonly [string, Fetch, ErrorCode][] = [

@@ -52,6 +52,7 @@ describe("a refused append", () => {
     assert.deepEqual(client.status, {
       state: "refused",
       pending: 1,
+      code: "quota",
       why: "the server says: So it is.",
       final: false,
       refused: 0,
@@ -84,6 +85,7 @@ describe("a refused append", () => {
       pending: 2,
       refused: 0,
       live: false,
+      code: "too-large",
       why: "Operations that are too large for the server stay on this device: 2.",
       final: false,
     });

@@ -116,6 +116,7 @@ describe("a client whose requests fail", () => {
       pending: 0,
       refused: 0,
       live: false,
+      code: "rate",
       why: "the server says: So it is.",
     });
   });
@@ -173,6 +174,7 @@ describe("a client whose requests fail", () => {
     assert.deepEqual(client.status, {
       state: "refused",
       pending: 0,
+      code: "erased",
       why: "the server says: So it is.",
       final: true,
       refused: 0,

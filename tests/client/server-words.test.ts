@@ -101,6 +101,7 @@ describe("the time of a server", () => {
         reasons(statuses)[0] ?? "",
         /clocks .* more than a day apart: set the wrong one/,
       );
+      assert.ok(statuses.some((status) => "code" in status && status.code === "clock"));
     });
   }
 });

@@ -312,6 +312,7 @@ describe("the end of a round", () => {
         status: {
           state: "refused",
           pending: 2,
+          code: "quota",
           why: "the server says: Over the quota.",
           final: false,
         },
@@ -328,6 +329,7 @@ describe("the end of a round", () => {
         status: {
           state: "refused",
           pending: 1,
+          code: "too-large",
           why: "Operations that are too large for the server stay on this device: 1.",
           final: false,
         },
@@ -341,7 +343,7 @@ describe("the end of a round", () => {
       failed(offline),
       {},
       {
-        status: { state: "offline", pending: 0, why: "No connection." },
+        status: { state: "offline", pending: 0, code: "offline", why: "No connection." },
         calls: "wait",
         pause: 750,
       },
@@ -352,7 +354,13 @@ describe("the end of a round", () => {
       failed(forbidden),
       { pending: 1 },
       {
-        status: { state: "refused", pending: 1, why: "the server says: No.", final: false },
+        status: {
+          state: "refused",
+          pending: 1,
+          code: "server",
+          why: "the server says: No.",
+          final: false,
+        },
         calls: { reject: forbidden },
         pause: 750,
       },
@@ -363,7 +371,13 @@ describe("the end of a round", () => {
       failed(erased),
       {},
       {
-        status: { state: "refused", pending: 0, why: "the server says: Erased.", final: true },
+        status: {
+          state: "refused",
+          pending: 0,
+          code: "erased",
+          why: "the server says: Erased.",
+          final: true,
+        },
         calls: { reject: erased },
         pause: Number.POSITIVE_INFINITY,
       },
@@ -374,7 +388,7 @@ describe("the end of a round", () => {
       failed("a text"),
       {},
       {
-        status: { state: "refused", pending: 0, why: "a text", final: false },
+        status: { state: "refused", pending: 0, code: "device", why: "a text", final: false },
         calls: { reject: "a text" },
         pause: 750,
       },
@@ -415,7 +429,7 @@ describe("the end of a round", () => {
     for (const code of ["rate-limited", "new-users-limited"] as const) {
       const limited = new ServerUnavailable("Slower.", code);
       const { status } = nextStep(after(ended(failed(limited))), failed(limited), context);
-      assert.deepEqual(status, { state: "pending", pending: 0, why: "Slower." });
+      assert.deepEqual(status, { state: "pending", pending: 0, code: "rate", why: "Slower." });
     }
   });
 
@@ -458,7 +472,7 @@ describe("abandoned stores", () => {
     const failure = new Error("no permission");
     const failing: SyncEvent = { type: "abandoned-checked", now: NOW, failure };
     assert.deepEqual(nextStep(after(failing, ended(complete)), complete, context), {
-      status: { state: "refused", pending: 0, why: "no permission", final: false },
+      status: { state: "refused", pending: 0, code: "device", why: "no permission", final: false },
       calls: { reject: failure },
       pause: MINUTE,
     });
