@@ -70,6 +70,8 @@ describe("what one server announces, another applies", () => {
     assert.deepEqual(runsOf(changedListing(listingOf(...single), user, change)), after);
     // Storage was listed after the segment was stored, and before the rest was deleted.
     assert.deepEqual(runsOf(changedListing(listingOf(...single, segment), user, change)), after);
+    // And after the rest was deleted.
+    assert.deepEqual(runsOf(changedListing(listingOf(segment, nameOf(3)), user, change)), after);
   });
 
   it("lists the log where it knows other objects than were packed", () => {
