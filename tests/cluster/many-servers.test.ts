@@ -1,6 +1,7 @@
 /** Servers on one storage and one Redis, over HTTP. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { setImmediate as turn } from "node:timers/promises";
 import { openCluster } from "../../cluster/open.ts";
 import { OPERATION_COUNT } from "../../protocol/limits.ts";
 import type { Driver } from "../../storage/driver.ts";
@@ -124,18 +125,24 @@ if (hasRedis) {
       for (const { status } of await unsigned()) assert.equal(status, 401);
     });
 
-    it("refuse a user as soon as one of them has erased it", async () => {
+    it("refuse a user as soon as one of them has erased it, also a device that waits", async () => {
       const [a, b, c] = place.servers;
       const user = await newSigningUser();
-      const signed = async ({ url }: Serving, method: string, body: string) => {
+      const signed = async ({ url }: Serving, method: string, body: string, prefer = "") => {
         const request = { url: new URL("/sync", url).href, method, body };
-        return fetch(request.url, { ...request, headers: await signedHeaders(user, request) });
+        const headers = { ...(await signedHeaders(user, request)), Prefer: prefer };
+        return fetch(request.url, { ...request, headers });
       };
-      const body = syncBody(user, { operation_index: 0, payload: "x" });
+      const client_id = newClient();
+      const body = syncBody(user, { client_id, operation_index: 0, payload: "x" });
       for (const server of [a, b, c])
         assert.equal((await signed(server, "POST", body)).status, 200);
+      const poll = syncBody(user, { operation_index: 0, sync_status: { [client_id]: 0 } });
+      const waiting = signed(b, "POST", poll, "wait=50");
+      while ((await metricOf(b.url, "sync_waiting")) === 0) await turn();
       const erase = JSON.stringify({ user: user.base64 });
       assert.equal((await signed(a, "DELETE", erase)).status, 204);
+      assert.equal((await waiting).status, 410);
       for (const server of [b, c]) assert.equal((await signed(server, "POST", body)).status, 410);
     });
 

@@ -4,93 +4,24 @@ import { beforeEach, describe, it } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import { MemoryHub } from "../../cluster/memory.ts";
 import type { Fingerprint } from "../../oplog/names.ts";
-import { NO_TELEMETRY } from "../../oplog/telemetry.ts";
-import { readConfig } from "../../server/config.ts";
-import { createLogger } from "../../server/logger.ts";
-import { wireService } from "../../server/service-wiring.ts";
 import { StorageUnavailable } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { UserErased } from "../../sync/access.ts";
-import { HookedDriver } from "../support/drivers.ts";
-import type { Operation } from "../support/http.ts";
 import { newClient, someFingerprint } from "../support/users.ts";
-
-const NEVER = 1e9;
-const BUDGET = {
-  tryReserve: () => true,
-  reserve: async () => undefined,
-  free: () => undefined,
-};
-
-/** A server on a storage, and the indexes that it shows of a user. */
-function serverOn(storage: MemoryDriver, hub: MemoryHub, settings: Record<string, string> = {}) {
-  const driver = new HookedDriver(storage);
-  const { service, compaction } = wireService({
-    config: readConfig({
-      RATE_LIMIT: "0",
-      NEW_USERS_PER_HOUR: "0",
-      LISTING_TTL: "1h",
-      ...settings,
-    }),
-    driver,
-    cluster: hub.join(),
-    logger: createLogger("silent"),
-    compaction: {
-      limits: { operations: 4 },
-      timing: {
-        debounce: NEVER,
-        maxDelay: NEVER,
-        deleteDelay: NEVER,
-        idle: NEVER,
-        scanStep: NEVER,
-        backoff: 0,
-      },
-    },
-    telemetry: NO_TELEMETRY,
-    pause: async () => undefined,
-  });
-  const request = (user: Fingerprint) => ({
-    user,
-    client: newClient(),
-    versionVector: new Map<string, number>(),
-    key: { fingerprint: user, spki: new Uint8Array() },
-  });
-  const context = (signed = false) => ({ address: "192.0.2.1", bytes: 1, signed, budget: BUDGET });
-  return {
-    driver,
-    compaction,
-    append: (user: Fingerprint, client: string, first: number) =>
-      service.sync(
-        { ...request(user), client, append: { first, payloads: [`${first}`] } },
-        context(),
-      ),
-    read: async (user: Fingerprint) => {
-      const { reading } = await service.sync({ ...request(user), append: undefined }, context());
-      let text = "";
-      for await (const lines of reading.lines) text += Buffer.from(lines).toString();
-      const lines = text.split("\n").filter((line) => line !== "");
-      return lines.map((line): Operation => JSON.parse(line)).map((line) => line.operation_index);
-    },
-    erase: (user: Fingerprint) => service.erase(request(user), context(true)),
-  };
-}
-
-const failing = () => {
-  throw new StorageUnavailable("no answer in time");
-};
+import { failing, type Server, serverOn } from "./service.ts";
 
 describe("two servers of a cluster", () => {
   let storage: MemoryDriver;
   let hub: MemoryHub;
-  let a: ReturnType<typeof serverOn>;
-  let b: ReturnType<typeof serverOn>;
+  let a: Server;
+  let b: Server;
   let user: Fingerprint;
   const client = newClient();
 
   beforeEach(() => {
     storage = new MemoryDriver();
     hub = new MemoryHub();
-    [a, b] = [serverOn(storage, hub), serverOn(storage, hub)];
+    [a, b] = [serverOn(storage, hub.join()), serverOn(storage, hub.join())];
     user = someFingerprint();
   });
 
@@ -122,16 +53,66 @@ describe("two servers of a cluster", () => {
     assert.deepEqual(await b.read(user), all);
   });
 
-  it("list nothing again after a compaction of their own, or of each other", async () => {
+  it("read the segment after a compaction of their own, or of each other, and list nothing again", async () => {
     for (let index = 0; index < 9; index++) await a.append(user, client, index);
     await b.read(user);
     assert.equal(await a.compaction?.compact(user, true), true);
     await turn();
-    const lists = () => a.driver.count("list") + b.driver.count("list");
-    const before = lists();
+    const count = () => a.driver.count("list") + b.driver.count("list");
+    const [lists, gets] = [count(), b.driver.count("get")];
     await a.read(user);
     await b.read(user);
-    assert.equal(lists(), before);
+    assert.equal(count(), lists);
+    assert.equal(b.driver.count("get"), gets + 1, "the segment is not read");
+  });
+
+  it("show what a server that takes no part has stored, once one of them has acknowledged it again", async () => {
+    await b.read(user);
+    const alone = serverOn(storage, new MemoryHub().join());
+    await alone.append(user, client, 0);
+    await a.append(user, client, 0);
+    assert.deepEqual(await b.read(user), [0]);
+  });
+
+  it("list a log again after LISTING_TTL while one of them is missing", async () => {
+    const cluster = hub.join();
+    let now = 0;
+    const c = serverOn(storage, cluster, { LISTING_TTL: "1s" }, () => now);
+    assert.deepEqual(await c.read(user), []);
+    await serverOn(storage, new MemoryHub().join()).append(user, client, 0);
+    now = 1000;
+    assert.deepEqual(await c.read(user), []);
+    Object.defineProperty(cluster, "isReliable", { value: false });
+    assert.deepEqual(await c.read(user), [0]);
+  });
+
+  it("list a log once where another stores something meanwhile", async () => {
+    await a.append(user, client, 0);
+    const { held, go } = b.driver.hold("after", ({ kind }) => kind === "list");
+    const first = b.read(user);
+    await held;
+    await a.append(user, client, 1);
+    go();
+    await first;
+    assert.deepEqual(await b.read(user), [0, 1]);
+    assert.equal(b.driver.count("list"), 1);
+  });
+
+  it("refuse a reader that waits at one once another has erased its user", async () => {
+    await a.append(user, client, 0);
+    await b.read(user);
+    await a.erase(user);
+    await turn();
+    await assert.rejects(b.look(user), UserErased);
+  });
+
+  it("refuse a user whose erasure one of them has begun and cannot finish", async () => {
+    await a.append(user, client, 0);
+    await b.read(user);
+    a.driver.before = ({ kind }) => (kind === "delete" ? failing() : undefined);
+    await assert.rejects(a.erase(user), StorageUnavailable);
+    await turn();
+    await assert.rejects(b.read(user), UserErased);
   });
 
   it("refuse a user whose tombstone one of them has found without storing it", async () => {
@@ -146,14 +127,14 @@ describe("two servers of a cluster", () => {
     await assert.rejects(a.erase(user), StorageUnavailable);
     await b.read(user);
     await store();
-    const c = serverOn(storage, hub);
+    const c = serverOn(storage, hub.join());
     await c.erase(user);
     await turn();
     await assert.rejects(b.read(user), UserErased);
   });
 
   it("list a log for each request where LISTING_TTL is 0", async () => {
-    const c = serverOn(storage, hub, { LISTING_TTL: "0" });
+    const c = serverOn(storage, hub.join(), { LISTING_TTL: "0" });
     await c.append(user, client, 0);
     const before = c.driver.count("list");
     await c.read(user);
