@@ -45,6 +45,8 @@ export async function openCluster(address: string, options: ClusterOptions): Pro
       options.onChange(isJoined, reason);
     },
   });
+  // Takes seconds on a slow machine, which is no fault of Redis. Where it fails, an attempt to connect says so.
+  await import("@redis/client").catch(() => undefined);
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<"late">((resolve) => {
     timer = setTimeout(resolve, options.joinWithin ?? JOIN_WITHIN_MS, "late" as const);

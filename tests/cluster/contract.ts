@@ -224,7 +224,7 @@ export function contract(name: string, newPlace: () => Place): void {
       assert.equal(await outcome(a, {}), "granted");
     });
 
-    it("ends a claim by its announcement, by its release, and after a minute", async () => {
+    it("ends a claim by its announcement, by its release, and after five minutes", async () => {
       const full = { room: { ...ANY, bytes: 10 } };
       assert.equal(await outcome(a, { id: "first", ...full }), "granted");
       assert.equal(await outcome(b, full), "bytes");

@@ -335,13 +335,13 @@ class World {
     return broken.some((type) => error instanceof type);
   }
 
-  /** When all is quiet, everything is sent, everything is delivered, and packing changes nothing. */
   /** How long another process may lack what one has stored: of PROTOCOL.md. */
   #delay(ttl: number): number {
     const { longestList } = this.#storage;
     return ttl > 0 && longestList > ttl / 2 ? ttl + longestList : ttl;
   }
 
+  /** When all is quiet, everything is sent, everything is delivered, and packing changes nothing. */
   async #settle(): Promise<void> {
     this.#replace(0);
     const process = this.#anyProcess(0);
