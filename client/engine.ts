@@ -262,7 +262,8 @@ export class SyncEngine {
     if (own === undefined || outbox.client !== self) return inbox.push(lines);
     await inbox.push(lines.slice(0, at));
     await this.#recovery.ownLine(own);
-    await inbox.push(lines.slice(at));
+    const rest = lines.slice(at);
+    await inbox.push(outbox.client === self ? rest.filter(({ client }) => client !== self) : rest);
   }
 
   /** Grows whenever operations are acknowledged or delivered. */

@@ -6,9 +6,19 @@ import { beginSession, NO_PREVIOUS, originOf, sealBytes } from "../../client/env
 import type { Cursor, Operation, Refusal, Store } from "../../client/index.ts";
 import { MemoryStore } from "../../client/memory.ts";
 import { utf8 } from "../../protocol/bytes.ts";
+import { onlyOn } from "../support/one-runtime.ts";
 import { nextTick, SimulatedServer } from "../support/simulated-network.ts";
 import { until } from "../support/socket.ts";
-import { createdBy, type Fetch, textsOf, useApps } from "../support/sync-app.ts";
+import {
+  answer,
+  createdBy,
+  type Fetch,
+  intercepted,
+  lineOf,
+  NEVER,
+  textsOf,
+  useApps,
+} from "../support/sync-app.ts";
 
 const apps = useApps();
 
@@ -30,6 +40,31 @@ describe("delivery", () => {
     assert.deepEqual(a.received, ["three"], "its own are not delivered to it");
     assert.deepEqual(await createdBy(a.client), ["one", "two"]);
     assert.deepEqual(a.client.status, { state: "synced", pending: 0, refused: 0, live: false });
+  });
+
+  const { skip, note } = onlyOn("Bun", "what is left out does not depend on it");
+  it(`brings a client nothing of its own where the server shows it behind 10,000 forged clients${note}`, {
+    skip,
+  }, async () => {
+    const store = new MemoryStore();
+    let lines: string[] = [];
+    const { client, received } = await apps.open(
+      intercepted(new SimulatedServer(), ({ payload }) =>
+        payload === undefined && lines.length > 0 ? answer(lines) : undefined,
+      ),
+      { store },
+    );
+    await client.appendAll(["one", "two"]);
+    await client.sync();
+    const forged = Array.from({ length: 10_001 }, () => {
+      return { client: crypto.randomUUID(), index: 0, payload: "AQAA" };
+    });
+    const own = (await store.read(client.client, 0, 2, NEVER)).map((payload, index) => {
+      return { client: client.client, index, payload };
+    });
+    lines = [...forged, ...own].map(lineOf);
+    await client.sync();
+    assert.deepEqual(received, []);
   });
 
   it("takes a long log in parts, and the cursor follows each part", async () => {
