@@ -143,7 +143,8 @@ export async function sealBytes(session: Session, place: Place, bytes: Bytes): P
   const algorithm = { name: "AES-GCM", iv, additionalData };
   const ciphertext = new Uint8Array(await crypto.subtle.encrypt(algorithm, session.key, bytes));
   const payload = toBase64url(concat(head, iv, ciphertext));
-  return { payload, tag: ciphertext.subarray(-TAG_BYTES) };
+  // A copy: it is kept, and the rest is not.
+  return { payload, tag: ciphertext.slice(-TAG_BYTES) };
 }
 
 /** The bytes of a SHA-256 in base64url. Throws a `TypeError` for any other text. */
@@ -187,7 +188,7 @@ export function parseEnvelope({ bits }: Identity, payload: string): Envelope | u
     head: bytes.subarray(0, VERSION_BYTES + DISTANCE_BYTES + (header ? 2 * modulus : 0)),
     nonce: take(NONCE_BYTES),
     ciphertext: take(),
-    tag: bytes.subarray(-TAG_BYTES),
+    tag: bytes.slice(-TAG_BYTES),
   };
 }
 
