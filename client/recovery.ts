@@ -130,9 +130,14 @@ export class Recovery {
     if (index > 1) status[client] = index - 2;
     const request = { client, first: undefined, payloads: [], status };
     const found: Line[] = [];
+    let isComplete = false;
     for await (const lines of transport.sync(request, signal)) {
-      found.push(...lines.filter((line) => line.client === client && line.index <= index));
-      if (found.length > 0 && lines.some((line) => isBehind(line, client, index))) break;
+      for (const line of lines) {
+        if (line.client === client && line.index <= index) found.push(line);
+        // The lines of a client follow each other. Those of another one can also come before them.
+        else isComplete ||= found.length > 0;
+      }
+      if (isComplete) break;
       if (found.length > MAX_RIVALS) return "unproven";
     }
     const rivals = found.filter((line) => line.index === index);
@@ -178,11 +183,6 @@ export class Recovery {
     inbox.markDelivered(await own.cursors(), await own.continued());
     this.#options.app.onClientChange?.(change);
   }
-}
-
-/** Whether what is asked for of a client id comes before a line. */
-function isBehind(line: Line, client: string, index: number): boolean {
-  return line.client !== client || line.index > index;
 }
 
 /** Whether one of the lines is the operation that was created in its place. */

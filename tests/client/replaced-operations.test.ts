@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 import { type Identity, type Refusal, ServerRejected } from "../../client/index.ts";
 import { MemoryStore } from "../../client/memory.ts";
+import { utf8 } from "../../protocol/bytes.ts";
 import type { Line } from "../../protocol/types.ts";
 import { newIdentity } from "../support/private-keys.ts";
 import { sealed } from "../support/sealed.ts";
@@ -75,6 +76,16 @@ async function receivedFrom(answers: readonly (readonly Line[])[]): Promise<stri
     await reader.client.close();
   }
   return received;
+}
+
+/** A body that comes in several parts. */
+function inParts(parts: readonly string[]): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    start: (controller) => {
+      for (const part of parts) controller.enqueue(utf8(part));
+      controller.close();
+    },
+  });
 }
 
 describe("operations in whose place the server has a forged one", () => {
@@ -212,6 +223,34 @@ describe("operations in whose place the server has a forged one", () => {
     await assert.rejects(client.sync(), ServerRejected);
     await assert.rejects(client.sync(), ServerRejected);
     assert.equal(changes.length, 1);
+  });
+
+  it("are found in an answer that begins with those of another client and comes in parts", async () => {
+    const server = new SimulatedServer({ LISTING_TTL: "0" });
+    const { writer, store, from } = await openWriter(server);
+    await forge(server, from, 1);
+    await writer.client.close();
+    const other = crypto.randomUUID();
+    const [elsewhere] = await sealed(apps.identity, other, ["elsewhere"]);
+    const own = await linesIn(store, from);
+    assert.ok(elsewhere);
+    const lines = [elsewhere, ...own, { client: from, index: 1, payload: "AQAA" }].map(lineOf);
+    const again = await apps.open(
+      intercepted(server, ({ payload, client_id: id, sync_status: status }) => {
+        if (id !== from || payload !== undefined || status[from] !== undefined) return undefined;
+        const { headers } = answer(lines);
+        return new Response(inParts([lines.slice(0, 2).join(""), lines.slice(2).join("")]), {
+          headers,
+        });
+      }),
+      { store },
+    );
+    await again.client.append("one");
+    await again.client.sync();
+    assert.deepEqual(
+      again.changes.map(({ first, count }) => [first, count]),
+      [[1, 1]],
+    );
   });
 
   it("keep what they stand for when they are moved a second time", async () => {
