@@ -97,7 +97,7 @@ export type Receive = (operations: readonly Operation[], cursor: Cursor) => void
  *   Nobody vouches for that.
  * - `unreadable`: made by the user, with malformed content: a fault of the device that made it. Only
  *   this operation is missing, for good; those after it are delivered. If it is the secret of a session
- *   that cannot be read, all operations of the session are missing.
+ *   that cannot be read, all operations of the client id are missing from there on.
  */
 export type RefusalKind =
   | "forged"

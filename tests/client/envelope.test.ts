@@ -380,6 +380,15 @@ describe("an envelope", () => {
     }
   });
 
+  it("is forged where it goes on in the session before that of the operation received in its place", async () => {
+    const [zero, one] = lines;
+    assert.ok(zero && one);
+    const [received] = await sealed(identity, client, ["other"], 1, tagOf(zero.payload));
+    assert.ok(received);
+    const { refusal } = await open([zero, received, one]);
+    assert.deepEqual(refusal, { kind: "forged", client, index: 1 });
+  });
+
   it("is unreadable when the user's own device made its content wrongly", async () => {
     const [zero] = lines;
     assert.ok(zero);
@@ -406,7 +415,9 @@ describe("an envelope", () => {
     const wrong: Identity = { ...identity, keys: { ...identity.keys, wrap: stranger.keys.wrap } };
     const [zero] = lines;
     assert.ok(zero);
-    const run = [zero, ...(await sealed(wrong, client, ["lost", "lost"], 1, tagOf(zero.payload)))];
+    const lost = await sealed(wrong, client, ["lost", "lost"], 1, tagOf(zero.payload));
+    const behind = await sealed(identity, client, ["three"], 3, tagOf(lost[1]?.payload ?? ""));
+    const run = [zero, ...lost, ...behind];
     const { operations, cursor, refusal } = await open(run);
     assert.equal(operations.length, 1);
     assert.deepEqual(refusal, { kind: "unreadable", client, index: 1 });
