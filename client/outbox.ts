@@ -36,6 +36,9 @@ export interface OutgoingBatch {
 /** How many operations are decrypted at once: a bound on memory. */
 const PAGE_OPERATIONS = 1000;
 
+/** A client id that continues so many others is not continued: one byte counts them (E-1.7). */
+const MAX_CONTINUED = 64;
+
 interface Own {
   readonly client: string;
   length: number;
@@ -171,8 +174,10 @@ export class Outbox {
    * what the server alone says. No other device has had the server's word for them; and a server
    * that refuses the new id as well is not given one after the other.
    */
-  mayContinue(client: string, first: number): boolean {
-    return first >= this.#of(client).highWater && (first > 0 || this.#own[0]?.client === client);
+  async mayContinue(client: string, first: number): Promise<boolean> {
+    const own = this.#of(client);
+    if (first < own.highWater || (first === 0 && this.#own[0] !== own)) return false;
+    return (await this.#continuedBy(own)).length < MAX_CONTINUED;
   }
 
   /**

@@ -64,9 +64,7 @@ export class Recovery {
         throw error;
       case "body-too-large":
         if (payloads.length > 1) return dispatch({ type: "batch-too-large", payloads });
-        if (state.tooLarge.size >= MAX_TOO_LARGE) return this.#hold(error);
-        dispatch({ type: "operation-too-large", client, error, now: this.#options.clock.now() });
-        return this.#stepOver(outbox, client, first);
+        return this.#stepOver(state, append, error);
       case "quota-exceeded":
         return this.#hold(error);
       case "operation-gap": {
@@ -91,10 +89,19 @@ export class Recovery {
   }
 
   /** Leaves an operation where it is, as the last one of its client id: the others go on under a new one. */
-  async #stepOver(outbox: Outbox, client: string, index: number): Promise<void> {
-    const hasMore = outbox.own.some((own) => own.client === client && own.length > index + 1);
+  async #stepOver(
+    state: SyncState,
+    { outbox, batch: { client, first } }: Append,
+    error: ServerError,
+  ): Promise<void> {
+    const { clock, dispatch } = this.#options;
+    const hasMore = outbox.own.some((own) => own.client === client && own.length > first + 1);
     const isInUse = outbox === this.#options.outbox && outbox.client === client;
-    if (hasMore || isInUse) await this.#changeClient(outbox, client, index + 1, true);
+    const moves = hasMore || isInUse;
+    const mayMove = !moves || (await outbox.mayContinue(client, first + 1));
+    if (!mayMove || state.tooLarge.size >= MAX_TOO_LARGE) return this.#hold(error);
+    dispatch({ type: "operation-too-large", client, error, now: clock.now() });
+    if (moves) await this.#changeClient(outbox, client, first + 1, true);
   }
 
   async #resolveConflict(
@@ -105,7 +112,7 @@ export class Recovery {
     signal: AbortSignal,
   ): Promise<void> {
     const divergence = await this.#findDivergence(outbox, client, index, signal);
-    const mayContinue = outbox.mayContinue(client, index);
+    const mayContinue = await outbox.mayContinue(client, index);
     const remedy = conflictRemedy(state, client, divergence, mayContinue);
     if (remedy === "hold") return this.#hold(error);
     if (remedy === "rewind") {

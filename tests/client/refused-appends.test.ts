@@ -6,7 +6,16 @@ import { MemoryStore } from "../../client/memory.ts";
 import { onlyOn } from "../support/one-runtime.ts";
 import { SimulatedServer } from "../support/simulated-network.ts";
 import { until } from "../support/socket.ts";
-import { createdBy, type Fetch, intercepted, problem, useApps } from "../support/sync-app.ts";
+import {
+  answer,
+  type Body,
+  createdBy,
+  type Fetch,
+  intercepted,
+  lineOf,
+  problem,
+  useApps,
+} from "../support/sync-app.ts";
 
 const apps = useApps();
 
@@ -172,6 +181,53 @@ describe("a refused append", () => {
     await assert.rejects(client.sync(), ServerRejected);
     assert.equal(changes.length, 32);
     assert.equal((await createdBy(client)).length, 35);
+  });
+
+  it(`does not begin client ids without end where each second operation is replaced, nor alters any${note}`, {
+    skip,
+  }, async () => {
+    const stored = new Map<string, string>();
+    const { client, changes } = await apps.open(async (request) => {
+      const body: Body = JSON.parse(await request.text());
+      const { client_id: id, operation_index: index = 0, payload } = body;
+      const [first = ""] = payload ?? [];
+      if (index === 0 && first !== "") stored.set(id, first);
+      if (payload === undefined) {
+        const shown = [stored.get(id) ?? "", "AQAA"];
+        return answer(shown.map((one, i) => lineOf({ client: id, index: i, payload: one })));
+      }
+      if (index === 0 && payload.length === 1) return answer([]);
+      return problem(409, "operation-conflict", { operation_index: 1 });
+    });
+    const texts = Array.from({ length: 70 }, (_, i) => `operation ${i}`);
+    await client.appendAll(texts);
+    await assert.rejects(client.sync(), ServerRejected);
+    assert.equal(changes.length, 64);
+    assert.deepEqual(await createdBy(client), texts);
+  });
+
+  it("is not moved to a new client id by a server that first denies what it has acknowledged", async () => {
+    const server = new SimulatedServer({ LISTING_TTL: "0" });
+    const store = new MemoryStore();
+    const honest: Fetch = (request) => server.fetch(request);
+    const writer = await apps.open(honest, { store });
+    const texts = Array.from({ length: 3 }, (_, i) => `operation ${i}`);
+    await writer.client.appendAll(texts);
+    await writer.client.sync();
+    await writer.client.close();
+    const again = await apps.open(
+      intercepted(server, ({ operation_index: first = 0, payload }) => {
+        if (payload === undefined) return undefined;
+        return first > 0
+          ? problem(409, "operation-gap", { next_index: 0 })
+          : problem(413, "body-too-large");
+      }),
+      { store },
+    );
+    await again.client.append("one more");
+    await assert.rejects(again.client.sync(), ServerRejected);
+    assert.deepEqual(again.changes, [], "other devices have received them under this id");
+    assert.deepEqual(again.client.tooLarge, []);
   });
 
   it("fails when a server reports gaps and conflicts without end", async () => {
