@@ -18,7 +18,7 @@ export function isOwnClient(value: unknown): boolean {
 /** A cursor of any client. */
 export function isCursor(value: unknown): value is Cursor {
   if (!isObject(value)) return false;
-  const { client, index, tag, previous, session } = value;
+  const { client, index, tag, previous, session, continues = [] } = value;
   return (
     isClientId(client) &&
     isOperationIndex(index) &&
@@ -27,7 +27,19 @@ export function isCursor(value: unknown): value is Cursor {
     isObject(session) &&
     isOperationIndex(session.first) &&
     session.first <= index &&
-    typeof session.secret === "string"
+    typeof session.secret === "string" &&
+    Array.isArray(continues) &&
+    continues.every(isContinues)
+  );
+}
+
+/** What a client id continues. */
+function isContinues(value: unknown): boolean {
+  return (
+    isObject(value) &&
+    isClientId(value.client) &&
+    Number.isInteger(value.index) &&
+    typeof value.tags === "string"
   );
 }
 

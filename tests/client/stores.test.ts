@@ -297,6 +297,7 @@ describe("a store in a folder", () => {
     ["a cursor of no client", 3, edit('"cursors":[]', cursors({ client: undefined }))],
     ["a cursor below 0", 3, edit('"cursors":[]', cursors({ index: -1 }))],
     ["a cursor without a session", 3, edit('"cursors":[]', cursors({ session: undefined }))],
+    ["a cursor that continues nothing", 3, edit('"cursors":[]', cursors({ continues: [{}] }))],
     ["a cursor whose tag is too short", 3, edit('"cursors":[]', cursors({ tag: "AAAA" }))],
   ];
   for (const [what, readable, damage] of damages) {
