@@ -1,15 +1,20 @@
 /** Numbers and parts in bytes. */
 import type { Bytes } from "../protocol/bytes.ts";
 
+/** Bytes are not what they have to be. */
+export class Malformed extends Error {
+  override name = "Malformed";
+}
+
 /**
- * Returns a function that takes the next bytes, or all that are left. It throws a `RangeError`
+ * Returns a function that takes the next bytes, or all that are left. It throws `Malformed`
  * where there are fewer.
  */
 export function takingFrom(bytes: Bytes): (length?: number) => Bytes {
   let start = 0;
   return (length = bytes.length - start) => {
     const part = bytes.subarray(start, start + length);
-    if (part.length < length) throw new RangeError("the content is cut");
+    if (part.length < length) throw new Malformed("the content is cut");
     start += length;
     return part;
   };

@@ -9,6 +9,7 @@ import type { SyncOptions } from "./options.ts";
 import { Outbox } from "./outbox.ts";
 import { Pause } from "./pause.ts";
 import type { NextStep, Outcome } from "./state.ts";
+import { isCursor } from "./stores/stored-values.ts";
 import { Transport } from "./transport.ts";
 import type { Clock, Created, Cursor, Operation, Refusal, Status } from "./types.ts";
 import { RunVerifier } from "./verify.ts";
@@ -74,10 +75,12 @@ export class SyncClient {
 
   /**
    * Continues with what the store holds, and starts to sync. Throws what the store throws, such as
-   * `StoreDamaged`, and a `TypeError` for a URL that is not one of http or https.
+   * `StoreDamaged`, and a `TypeError` for a URL that is not one of http or https, and for `cursors` that
+   * the app has not got from a client of this version.
    */
   static async open(options: SyncOptions): Promise<SyncClient> {
     const { store, identity, cursors } = options;
+    if (cursors?.every(isCursor) === false) throw new TypeError("one of the cursors is none");
     const state = await store.load();
     if (cursors !== undefined) await store.replaceCursors(cursors);
     const outbox = await Outbox.open(store, identity, state.own);

@@ -1,7 +1,7 @@
 /** What is encrypted in an envelope: the data of the app, and what a client has to tell others. */
 import { fromBase64url, toBase64url } from "../protocol/base64.ts";
 import { type Bytes, concat, uuidBytes, uuidOf } from "../protocol/bytes.ts";
-import { numberBytes, numberOf, takingFrom } from "./binary.ts";
+import { Malformed, numberBytes, numberOf, takingFrom } from "./binary.ts";
 import type { Continues } from "./types.ts";
 
 const UUID_BYTES = 16;
@@ -36,12 +36,12 @@ export function contentBytes({ data, continues }: Content): Bytes {
   return concat(Uint8Array.of(CONTINUES, parts.length), ...parts, data);
 }
 
-/** The content that bytes are. Throws a `RangeError` where they are cut, or say what is not known. */
+/** The content that bytes are. Throws `Malformed` where they are cut, or say what is not known. */
 export function contentOf(bytes: Bytes): Content {
   const take = takingFrom(bytes);
   const kind = numberOf(take(1));
   if (kind === NOTHING) return { data: take().slice() };
-  if (kind !== CONTINUES) throw new RangeError("the content has an unknown part");
+  if (kind !== CONTINUES) throw new Malformed("the content has an unknown part");
   const continues: Continues[] = [];
   for (let left = numberOf(take(1)); left > 0; left--) {
     const client = uuidOf(take(UUID_BYTES));

@@ -194,7 +194,7 @@ export function parseEnvelope({ bits }: Identity, payload: string): Envelope | u
 
 /**
  * Decrypts the content. Throws a `DOMException` where the operation is not the user's, or not for this
- * place, and a `RangeError` where it is, and its maker made it wrong.
+ * place, and `Malformed` where it is, and its maker made it wrong.
  */
 export async function decrypt(
   place: Place,

@@ -7,19 +7,9 @@
 import { toBase64url } from "../protocol/base64.ts";
 import type { Bytes } from "../protocol/bytes.ts";
 import type { Line } from "../protocol/types.ts";
-import type { Content } from "./content.ts";
-import {
-  beginSession,
-  type Envelope,
-  MAX_DISTANCE,
-  NO_PREVIOUS,
-  originOf,
-  type Place,
-  parseEnvelope,
-  type Session,
-  seal,
-} from "./envelope.ts";
+import { type Envelope, NO_PREVIOUS, originOf, parseEnvelope, type Session } from "./envelope.ts";
 import { StoreDamaged } from "./errors.ts";
+import { Sealer } from "./sealer.ts";
 import { SerialQueue } from "./serial-queue.ts";
 import { type BatchLimits, initialState } from "./state.ts";
 import type { OwnClient, Store } from "./stores/store.ts";
@@ -52,10 +42,9 @@ export class Outbox {
   readonly #identity: Identity;
   readonly #own: Own[];
   readonly #verifier: RunVerifier;
+  readonly #sealer: Sealer;
   /** The tag of the last payload of the current client id. */
   #head: Bytes = NO_PREVIOUS;
-  /** The session of the last operation sealed, and its client id. */
-  #session: (Session & { readonly client: string }) | undefined;
   /** Each operation is bound to the one before it, so they are created one after the other. */
   readonly #queue = new SerialQueue();
 
@@ -63,6 +52,7 @@ export class Outbox {
     this.#store = store;
     this.#identity = identity;
     this.#verifier = new RunVerifier(identity);
+    this.#sealer = new Sealer(identity, (client, index) => this.#sessionBefore(client, index));
     this.#own = own.map((client) => ({ ...client }));
   }
 
@@ -102,10 +92,10 @@ export class Outbox {
       const own = this.#current;
       const first = own.length;
       const contents = data.map((one) => ({ data: one }));
-      const sealed = await this.#seal(own.client, first, this.#head, contents);
+      const sealed = await this.#sealer.seal(own.client, first, this.#head, contents);
       await this.#store.append(own.client, first, sealed.payloads);
       own.length += data.length;
-      this.#head = sealed.head;
+      this.#head = sealed.tag;
       return { client: own.client, index: first };
     });
   }
@@ -198,9 +188,9 @@ export class Outbox {
         const contents = page.map(({ index, data }) => {
           return index === first ? { data, continues } : { data };
         });
-        const sealed = await this.#seal(to, payloads.length, head, contents);
+        const sealed = await this.#sealer.seal(to, payloads.length, head, contents);
         payloads.push(...sealed.payloads);
-        head = sealed.head;
+        head = sealed.tag;
       }
       await this.#store.move({ from, length: first, to, payloads });
       own.length = first;
@@ -261,38 +251,15 @@ export class Outbox {
     throw new StoreDamaged(`operation ${fault?.index} of ${client}: ${fault?.kind}`);
   }
 
-  async #seal(client: string, first: number, previous: Bytes, contents: readonly Content[]) {
-    const origin = originOf(this.#identity, client);
-    const payloads: string[] = [];
-    let head = previous;
-    for (const [i, one] of contents.entries()) {
-      const place = { origin, index: first + i, previous: head };
-      const { payload, tag } = await seal(await this.#sessionAt(client, place), place, one);
-      payloads.push(payload);
-      head = tag;
-    }
-    return { payloads, head };
-  }
-
-  /** The session that an operation continues, or begins. */
-  async #sessionAt(client: string, place: Place): Promise<Session> {
-    const known = this.#session ?? (await this.#lastSession(client, place.index));
-    const distance = known?.client === client ? place.index - known.first : -1;
-    const goesOn = known !== undefined && distance >= 0 && distance <= MAX_DISTANCE;
-    const session = goesOn ? known : { ...(await beginSession(this.#identity, place)), client };
-    this.#session = session;
-    return session;
-  }
-
   /** The session of the operation before an index. A new one takes its place where that does not open. */
-  async #lastSession(client: string, index: number) {
+  async #sessionBefore(client: string, index: number): Promise<Session | undefined> {
     if (index === 0) return undefined;
     try {
       const { cursor } = await this.#verify(client, index - 1, 1);
       if (cursor === undefined) return undefined;
       const { session } = cursor;
       const key = await this.#verifier.keyOf(originOf(this.#identity, client), session);
-      return { client, first: session.first, header: undefined, key };
+      return { first: session.first, header: undefined, key };
     } catch (error) {
       if (error instanceof StoreDamaged) return undefined;
       throw error;

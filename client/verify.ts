@@ -9,6 +9,7 @@
 import { fromBase64url, toBase64url } from "../protocol/base64.ts";
 import { type Bytes, equal } from "../protocol/bytes.ts";
 import type { Line } from "../protocol/types.ts";
+import { Malformed } from "./binary.ts";
 import type { Content } from "./content.ts";
 import {
   decrypt,
@@ -164,7 +165,7 @@ export class RunVerifier {
       if (key === undefined) return { fault: "unreadable" };
       return { content: await decrypt(place, envelope, key) };
     } catch (error) {
-      if (error instanceof RangeError) return { content: undefined };
+      if (error instanceof Malformed) return { content: undefined };
       return isDenial(error) ? { fault: "forged" } : { error };
     }
   }

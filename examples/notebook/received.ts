@@ -38,7 +38,7 @@ export interface ReceivedOptions {
 const KEY_BYTES = 32;
 const NONCE_BYTES = 12;
 /** ENVELOPE.md uses the same keys with other labels and contexts. */
-const PURPOSE = "sync-server notebook 1 received";
+const PURPOSE = "sync-server notebook 2 received";
 const WRAPPING = { name: "RSA-OAEP", label: utf8(PURPOSE) };
 const SIGNING = { name: "RSA-PSS", saltLength: 32 };
 const CONTEXT = utf8(`${PURPOSE} key\n`);

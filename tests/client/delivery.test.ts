@@ -207,4 +207,14 @@ describe("delivery", () => {
     await knowing.client.sync();
     assert.deepEqual(knowing.received, []);
   });
+
+  it("does not begin with a cursor that is none", async () => {
+    const server = new SimulatedServer();
+    const cursor = { client: crypto.randomUUID(), index: 0, hash: "of an earlier version" };
+    const cursors: Cursor[] = JSON.parse(JSON.stringify([cursor]));
+    await assert.rejects(
+      apps.open((request) => server.fetch(request), { cursors }),
+      TypeError,
+    );
+  });
 });

@@ -1,0 +1,65 @@
+import type { Bytes } from "../protocol/bytes.ts";
+import type { Content } from "./content.ts";
+import {
+  beginSession,
+  MAX_DISTANCE,
+  originOf,
+  type Place,
+  type Session,
+  seal,
+} from "./envelope.ts";
+import type { Identity } from "./types.ts";
+
+/** Seals operations of an installation, one after the other, and begins sessions where one is needed. */
+export class Sealer {
+  readonly #identity: Identity;
+  readonly #sessionBefore: (client: string, index: number) => Promise<Session | undefined>;
+  /** The session of the last operation sealed, and its client id. */
+  #last: { readonly client: string; readonly session: Session } | undefined;
+
+  /** @param sessionBefore the session of the stored operation before an index, if that opens */
+  constructor(
+    identity: Identity,
+    sessionBefore: (client: string, index: number) => Promise<Session | undefined>,
+  ) {
+    this.#identity = identity;
+    this.#sessionBefore = sessionBefore;
+  }
+
+  /**
+   * Seals consecutive operations.
+   *
+   * @param previous the tag of the payload before the first
+   * @returns the payloads, and the tag of the last
+   */
+  async seal(
+    client: string,
+    first: number,
+    previous: Bytes,
+    contents: readonly Content[],
+  ): Promise<{ readonly payloads: string[]; readonly tag: Bytes }> {
+    const origin = originOf(this.#identity, client);
+    const payloads: string[] = [];
+    let tag = previous;
+    for (const [i, content] of contents.entries()) {
+      const place = { origin, index: first + i, previous: tag };
+      const sealed = await seal(await this.#sessionAt(client, place), place, content);
+      payloads.push(sealed.payload);
+      tag = sealed.tag;
+    }
+    return { payloads, tag };
+  }
+
+  /** The session that an operation continues, or begins. */
+  async #sessionAt(client: string, place: Place): Promise<Session> {
+    const { index } = place;
+    const known = this.#last?.client === client ? this.#last.session : undefined;
+    const session = known ?? (await this.#sessionBefore(client, index));
+    // An append that has failed may have begun one behind this operation.
+    const goesOn = session !== undefined && session.first <= index;
+    const isFull = goesOn && index - session.first > MAX_DISTANCE;
+    const next = goesOn && !isFull ? session : await beginSession(this.#identity, place);
+    this.#last = { client, session: next };
+    return next;
+  }
+}
