@@ -24,6 +24,9 @@ import { newClient } from "../support/users.ts";
 
 const MIB = 2 ** 20;
 
+/** In milliseconds. Without it, a flood whose requests are refused at once is most of the work. */
+const PAUSE = 1000;
+
 describe("a server under a flood", () => {
   // Without the bounds each of these floods takes a gigabyte or more, or all slots.
   const BOUND = 700 * MIB;
@@ -51,7 +54,7 @@ describe("a server under a flood", () => {
 
   /** A flood of long bodies. Without a pause, those that are refused take most of the work. */
   const longFlood = (connections: number, behavior: Behavior) =>
-    new Flood(server.port, connections, behavior, 100);
+    new Flood(server.port, connections, behavior, PAUSE);
   const metric = (name: string) => metricOf(server.url, name);
   const refused = (type: string) => metric(`sync_refusals_total{type="${type}"}`);
 
@@ -102,7 +105,7 @@ describe("a server under a flood", () => {
     for (let operation_index = 0; operation_index < 8; operation_index++) {
       await store(server.url, { user: reader, client_id, operation_index, payload });
     }
-    flood = new Flood(server.port, 300, slowReader({ user: reader, client_id: newClient() }));
+    flood = longFlood(300, slowReader({ user: reader, client_id: newClient() }));
     // Readers that find room are cut when they take nothing; the others are answered with 503.
     await served(async () => (await metric("sync_stalled_total")) > 0);
     // On a busy machine there may be room again for each that comes, and none opens its connection again.

@@ -80,7 +80,7 @@ describe("the limit of requests that wait", () => {
         socket.pause();
         await untilWaiting(url, 1);
         // More than the buffers between server and reader hold.
-        const payload = Array.from({ length: 6 }, () => "p".repeat(5 * 2 ** 20));
+        const payload = Array.from({ length: 4 }, () => "p".repeat(5 * 2 ** 20));
         await store(url, { user, client_id: a, operation_index: 0, payload });
         await until(async () => (await metricOf(url, "sync_stalled_total")) === 1);
         await untilWaiting(url, 0);
