@@ -10,6 +10,7 @@ import { fingerprintOf } from "../../sync/public-key.ts";
 import { sync } from "../support/http.ts";
 import { storeEach } from "../support/logs.ts";
 import { metricOf } from "../support/metrics.ts";
+import type { OneRuntime } from "../support/one-runtime.ts";
 import { type ServerProcess, startServer } from "../support/process.ts";
 import { until } from "../support/socket.ts";
 import { newClient, newUser } from "../support/users.ts";
@@ -63,13 +64,19 @@ export interface CrashSuiteOptions {
   readonly journal?: boolean;
   /** Whether what a segment supersedes is deleted as soon as that is stored. */
   readonly deletesAtOnce?: boolean;
+  /** Where what is packed and what two servers see is tested: on each runtime unless given. */
+  readonly packed?: OneRuntime;
 }
 
 /** Declares the suite. `location` is asked for when the tests run. */
 export function crashSuite(
   name: string,
   location: () => string,
-  { journal = true, deletesAtOnce = false }: CrashSuiteOptions = {},
+  {
+    journal = true,
+    deletesAtOnce = false,
+    packed: { skip, note } = { skip: false, note: "" },
+  }: CrashSuiteOptions = {},
 ): void {
   const open = () => openStorage(location(), console.warn, { journal });
   const start = (settings: Readonly<Record<string, string>> = {}) =>
@@ -112,7 +119,7 @@ export function crashSuite(
     });
   });
 
-  describe(`a server on ${name} that ends in the middle of a compaction`, () => {
+  describe(`a server on ${name} that ends in the middle of a compaction${note}`, { skip }, () => {
     const client = newClient();
     const payloads = Array.from({ length: PACKED }, () => randomBytes(300).toString("base64"));
 
@@ -192,7 +199,7 @@ export function crashSuite(
     });
   });
 
-  describe(`two servers on ${name}`, () => {
+  describe(`two servers on ${name}${note}`, { skip }, () => {
     it("show each other's writes within LISTING_TTL, and accept operations that follow them", async () => {
       const user = newUser().base64;
       const [a, b] = [newClient(), newClient()];

@@ -84,7 +84,10 @@ if (s3 === undefined) {
       }
     });
   });
-  protocolSuite("S3", () => S3Driver.open(newPlace()));
+  const deno = onlyOn("Deno", "each runtime has a storage of its own for this");
+  describe(`the protocol on S3${deno.note}`, { skip: deno.skip }, () =>
+    protocolSuite("S3", () => S3Driver.open(newPlace())),
+  );
   const { skip, note } = onlyOn(
     "Deno",
     "what is acknowledged is in the bucket, whatever the runtime",
