@@ -53,6 +53,10 @@ function isWhole(start: string, received: number): boolean {
   return length !== undefined && received === head + Number(length);
 }
 
+/** Between two looks, in milliseconds. What takes long is looked at less often: a look takes CPU. */
+const FIRST_PAUSE = 10;
+const LONGEST_PAUSE = 100;
+
 /** Waits until a condition holds. Fails, naming the condition, if that takes too long. */
 export async function until(
   condition: () => boolean | Promise<boolean>,
@@ -61,7 +65,10 @@ export async function until(
   const { lost, end } = startDeadline(() => what);
   try {
     // The loss comes first: of a race in which all are over, the first one listed has won.
-    while (!(await Promise.race([lost, condition()]))) await sleep(10);
+    for (let pause = FIRST_PAUSE; !(await Promise.race([lost, condition()])); ) {
+      await sleep(pause);
+      pause = Math.min(1.3 * pause, LONGEST_PAUSE);
+    }
   } finally {
     end();
   }
