@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { hiddenIssue, inspectJson } from "../../server/http/json-guard.ts";
+import { onlyOn } from "../support/one-runtime.ts";
 import { share } from "../support/share.ts";
 import { inProcessServer } from "../support/signing.ts";
 import { newClient, newUser } from "../support/users.ts";
@@ -14,6 +15,8 @@ const faultOf = (text: string) => inspectJson(encode(text), MAX_CLIENTS).tooComp
 /** What parsing hides of a document. */
 const hiddenIn = (text: string) =>
   hiddenIssue(inspectJson(encode(text), MAX_CLIENTS), JSON.parse(text))?.detail;
+
+const { skip, note } = onlyOn("Bun", "the limit is a count, whatever runs it");
 
 const tooMany = /no more than 3 objects and arrays in all/;
 const tooManyValues = /more values than a sync request can have/;
@@ -46,7 +49,7 @@ describe("a large body", () => {
     }
   });
 
-  it("may hold as many payloads and clients as a request can have", () => {
+  it(`may hold as many payloads and clients as a request can have${note}`, { skip }, () => {
     const payload = Array.from({ length: 10_000 }, () => "p");
     const sync_status = Object.fromEntries(
       Array.from({ length: 50_000 }, () => [newClient(), 0] as const),
@@ -58,7 +61,9 @@ describe("a large body", () => {
     assert.equal(faultOf(entries), undefined);
   });
 
-  it("T-42 is refused before it is parsed when its sync status has more clients than a user can have", () => {
+  it(`T-42 is refused before it is parsed when its sync status has more clients than a user can have${note}`, {
+    skip,
+  }, () => {
     const clients = (number: number) => {
       const entries = Array.from({ length: number }, () => `"${newClient()}":0`);
       return `{"sync_status":{${entries.join(",")}}}`;

@@ -5,11 +5,14 @@ import { after, describe, it } from "node:test";
 import manifest from "../../package.json" with { type: "json" };
 import { temporaryFolder } from "../support/folder.ts";
 import { sync } from "../support/http.ts";
+import { onlyOn } from "../support/one-runtime.ts";
 import { fromSource, runToEnd, startServer } from "../support/process.ts";
 import { until } from "../support/socket.ts";
 import { newClient, newUser } from "../support/users.ts";
 
 const user = newUser().base64;
+
+const { skip, note } = onlyOn("Bun", "it is the same text, whatever prints it");
 
 describe("the server as a process", () => {
   const folder = temporaryFolder();
@@ -66,7 +69,7 @@ describe("the server as a process", () => {
     assert.match(answer, /HTTP\/1\.1 200 /);
   });
 
-  it("shows its settings with --help and its version with --version", async () => {
+  it(`shows its settings with --help and its version with --version${note}`, { skip }, async () => {
     const help = await runToEnd(["--help"]);
     assert.equal(help.code, 0);
     assert.deepEqual(await runToEnd(["-h"]), help);
@@ -102,7 +105,7 @@ describe("the server as a process", () => {
     assert.match(stderr, /^STORAGE must be /);
   });
 
-  it("does not start with wrong settings, and names all of them", async () => {
+  it(`does not start with wrong settings, and names all of them${note}`, { skip }, async () => {
     const { code, stderr } = await runToEnd([], { PORT: "99999", MAX_BODY: "lots", LOG: "loud" });
     assert.equal(code, 1);
     assert.match(stderr, /^PORT must be /m);
