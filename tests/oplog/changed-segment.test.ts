@@ -8,7 +8,6 @@ import { ObjectDamaged } from "../../oplog/object-cache.ts";
 import type { Driver } from "../../storage/driver.ts";
 import { FilesystemDriver } from "../../storage/filesystem.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
-import { S3Driver } from "../../storage/s3.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { processOn } from "../support/logs.ts";
 import { operationsOf } from "../support/operations.ts";
@@ -50,8 +49,13 @@ const STORAGES: Record<string, () => Storage | Promise<Storage>> = {
   "in memory": () => byDriver(new MemoryDriver()),
   "in a folder": () => inFolder(false),
   "in a folder, where the file keeps its times": () => inFolder(true),
-  ...(s3 !== undefined && { "on S3": async () => byDriver(await S3Driver.open(newPlace())) }),
+  ...(s3 !== undefined && { "on S3": onS3 }),
 };
+
+async function onS3(): Promise<Storage> {
+  const { S3Driver } = await import("../../storage/s3.ts");
+  return byDriver(await S3Driver.open(newPlace()));
+}
 
 describe("a segment that changes after it was read", () => {
   if (s3 === undefined) skipS3();

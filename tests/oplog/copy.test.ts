@@ -11,7 +11,6 @@ import { type Driver, ObjectMissing } from "../../storage/driver.ts";
 import { FilesystemDriver } from "../../storage/filesystem.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { openStorage } from "../../storage/open.ts";
-import { S3Driver } from "../../storage/s3.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { processOn } from "../support/logs.ts";
 import { onlyOn } from "../support/one-runtime.ts";
@@ -184,6 +183,7 @@ describe(`a copy of the storage, made while a server appends and packs${note}`, 
   it("has every operation that was acknowledged before, on S3", {
     skip: s3 === undefined,
   }, async () => {
+    const { S3Driver } = await import("../../storage/s3.ts");
     const source = await S3Driver.open(newPlace());
     const target = new MemoryDriver();
     try {

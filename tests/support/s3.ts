@@ -1,12 +1,5 @@
 import { it } from "node:test";
-import {
-  DeleteObjectsCommand,
-  PutObjectCommand,
-  paginateListObjectsV2,
-  S3ServiceException,
-} from "@aws-sdk/client-s3";
 import { findS3, newPrefix } from "../../bench/lib/s3.ts";
-import { openClient } from "../../storage/s3-client.ts";
 
 /** A bucket to test with: see `findS3`. */
 export const s3 = findS3();
@@ -23,10 +16,16 @@ export function newPlace(): string {
   return newPrefix(s3);
 }
 
+/** The AWS SDK, which takes a second to load, with a client; only where there is S3 to test with. */
+async function sdk() {
+  const { openClient } = await import("../../storage/s3-client.ts");
+  return { ...(await import("@aws-sdk/client-s3")), client: await openClient({}) };
+}
+
 /** Deletes all objects of a place, many with each request. */
 export async function removePlace(place: string): Promise<void> {
+  const { DeleteObjectsCommand, paginateListObjectsV2, client } = await sdk();
   const { host: Bucket, pathname } = new URL(place);
-  const client = await openClient({});
   for await (const { Contents = [] } of paginateListObjectsV2(
     { client },
     { Bucket, Prefix: `${pathname.slice(1)}/` },
@@ -43,8 +42,8 @@ export async function removePlace(place: string): Promise<void> {
 
 /** Whether the service refuses to replace an object that may only be created; asked without the driver. */
 export async function hasConditionalWrites(place: string): Promise<boolean> {
+  const { PutObjectCommand, S3ServiceException, client } = await sdk();
   const { host: Bucket, pathname } = new URL(place);
-  const client = await openClient({});
   const Key = `${pathname.slice(1)}/condition`;
   const create = () =>
     client.send(new PutObjectCommand({ Bucket, Key, Body: "", IfNoneMatch: "*" }));
