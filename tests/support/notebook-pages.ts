@@ -1,7 +1,7 @@
 /** The web page of the notebook in headless Chromium, on the real server. */
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, it } from "node:test";
-import { type Browser, type BrowserContext, chromium as driver, type Page } from "playwright-core";
+import type { Browser, BrowserContext, Page } from "playwright-core";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { chromium } from "./chromium.ts";
 import { type Serving, serveHere } from "./http.ts";
@@ -13,6 +13,9 @@ const PLAIN_HOST = "notebook.test";
 const FLAGS = [
   "--no-sandbox",
   "--disable-gpu",
+  "--disable-software-rasterizer",
+  // A process less.
+  "--in-process-gpu",
   "--disable-quic",
   "--no-first-run",
   `--host-resolver-rules=MAP ${PLAIN_HOST} 127.0.0.1`,
@@ -54,27 +57,31 @@ export function describeNotebook(
   });
 }
 
+function serve(storage: MemoryDriver): Promise<Serving> {
+  return serveHere({ LISTING_TTL: "0" }, storage);
+}
+
 export class NotebookPages {
-  readonly storage: MemoryDriver;
   readonly browser: Browser;
-  readonly #server: Serving;
-  /** The key of the test's notebook, as text; empty until the first device creates it. */
+  #storage = new MemoryDriver();
+  #server: Serving;
+  /** The key of the notebooks, as text; empty until the first device of the first test creates it. */
   key = "";
   /** Uncaught errors of pages, and what the Content Security Policy blocked. */
   readonly errors: string[] = [];
 
-  private constructor(storage: MemoryDriver, server: Serving, browser: Browser) {
-    this.storage = storage;
+  private constructor(server: Serving, browser: Browser) {
     this.#server = server;
     this.browser = browser;
   }
 
   static async start(): Promise<NotebookPages> {
     await buildPage();
-    const storage = new MemoryDriver();
-    const server = await serveHere({ LISTING_TTL: "0" }, storage);
+    const server = await serve(new MemoryDriver());
+    // Loaded only where the tests run, which takes as long as many of them.
+    const { chromium: driver } = await import("playwright-core");
     const browser = await driver.launch({ executablePath: chromium ?? "", args: FLAGS });
-    return new NotebookPages(storage, server, browser);
+    return new NotebookPages(server, browser);
   }
 
   async close(): Promise<void> {
@@ -82,11 +89,21 @@ export class NotebookPages {
     await this.#server.close();
   }
 
-  /** Begins a test, with a new notebook. Pages of the test before would go on asking the server. */
+  /**
+   * Begins a test, with an empty notebook: on a new server, because making a new key takes a browser
+   * long. Pages of the test before would go on asking theirs.
+   */
   async reset(): Promise<void> {
     await Promise.all(this.browser.contexts().map((context) => context.close()));
-    this.key = "";
+    await this.#server.close();
+    this.#storage = new MemoryDriver();
+    this.#server = await serve(this.#storage);
     this.errors.length = 0;
+  }
+
+  /** What the server of the test stores. */
+  get storage(): MemoryDriver {
+    return this.#storage;
   }
 
   /** The address of the server as a secure context, which localhost is over plain HTTP too. */
@@ -118,7 +135,7 @@ export class NotebookPages {
     return page;
   }
 
-  /** Opens the page on a new device: the first one creates the key, others import it. */
+  /** Opens the page on a new device: the first one of all creates the key, others import it. */
   async openNew(): Promise<Page> {
     return this.openIn(await this.device());
   }
