@@ -382,6 +382,7 @@ if (s3 !== undefined && target?.startsWith("http://")) {
   });
 
   describe("a server that cannot use its bucket", () => {
+    const onDeno = onlyOn("Deno", "the text is the same, whatever prints it");
     const rows = [
       ["no bucket", { STORAGE: "s3://no-such-bucket/x" }, /the bucket does not exist .*STORAGE/],
       [
@@ -398,7 +399,12 @@ if (s3 !== undefined && target?.startsWith("http://")) {
       ["no bucket name", { STORAGE: "s3://" }, /STORAGE must be .*s3:\/\/bucket/],
     ] as const;
     for (const [what, settings, message] of rows) {
-      it(`says in one line what to check, and exits: ${what}`, async () => {
+      // How an address is not reached is the runtime's word; the rest is that of S3, or the settings'.
+      const isEverywhere = what === "no server at its address";
+      const where = isEverywhere ? { skip: false, note: "" } : onDeno;
+      it(`says in one line what to check, and exits: ${what}${where.note}`, {
+        skip: where.skip,
+      }, async () => {
         const environment = { PORT: "0", STORAGE: newPlace(), AWS_MAX_ATTEMPTS: "1", ...settings };
         const { code, stderr } = await runToEnd([], environment);
         const lines = stderr
