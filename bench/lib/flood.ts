@@ -28,7 +28,7 @@ export class Flood {
   readonly #sockets = new Set<net.Socket>();
   #ended = false;
 
-  /** @param pause how many milliseconds later a closed connection is opened again */
+  /** @param pause about how many milliseconds later a closed connection is opened again */
   constructor(port: number, connections: number, behavior: Behavior, pause = 0) {
     this.#port = port;
     this.#behavior = behavior;
@@ -60,7 +60,9 @@ export class Flood {
     socket.on("error", () => socket.destroy());
     socket.on("close", () => {
       this.#sockets.delete(socket);
-      if (!this.#ended) setTimeout(() => this.#open(), this.#pause);
+      // Those that are refused at once do not come back at once.
+      const pause = this.#pause * (0.5 + Math.random());
+      if (!this.#ended) setTimeout(() => this.#open(), pause);
     });
   }
 }
