@@ -2,7 +2,7 @@
  * The format of a payload. ENVELOPE.md has its layout.
  *
  * A session begins with a secret that only the user's devices can unwrap, and that only they can sign.
- * So whoever makes a valid tag under its key is one of them, and no operation needs its own signature.
+ * A valid tag under its key therefore proves that one of them made it: no operation needs a signature.
  * The place of an operation is not transmitted: it is associated data, so that an operation opens
  * nowhere else.
  */

@@ -13,7 +13,8 @@ export function waitSeconds(random: number): number {
 }
 
 /**
- * How a wait ends that failed before its answer began; `undefined` if it failed as any request can.
+ * The outcome of a wait that failed before its answer began; `undefined` where it failed as any request
+ * can.
  */
 export function endBy(error: unknown): Outcome | undefined {
   if (!(error instanceof ServerUnavailable) || error.limited) return undefined;

@@ -1,8 +1,8 @@
-/** What a person or a program is told of an error. */
+/** The reason in a status that an error leads to: a code for a program, and a sentence for a person. */
 import { type ErrorCode, ServerRejected, ServerUnavailable } from "./errors.ts";
 import type { Reason, StatusCode } from "./types.ts";
 
-/** Problems that have a code of their own. */
+/** Of all other errors, the class alone decides. */
 const CODES: Partial<Record<ErrorCode, StatusCode>> = {
   "rate-limited": "rate",
   "new-users-limited": "rate",

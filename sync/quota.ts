@@ -66,9 +66,9 @@ export function mostRuns(cacheRuns: number): number {
 }
 
 /**
- * What all servers together are not expected to have under way in one log: four times the default of
- * `MAX_BUFFERED`, a thousand clients, and as many runs as any user may have. With more room than that, an
- * append need not ask the others.
+ * More than all servers together are expected to have under way in one log: four times the default of
+ * `MAX_BUFFERED`, a thousand clients, and as many runs as any user may have. An append that leaves more
+ * room than this claims none at the others.
  */
 const PLENTY = { bytes: 512 * 1024 * 1024, clients: 1000, size: LEAST_RUNS };
 

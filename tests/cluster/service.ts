@@ -8,11 +8,11 @@ import { wireService } from "../../server/service-wiring.ts";
 import { StorageUnavailable } from "../../storage/driver.ts";
 import type { MemoryDriver } from "../../storage/memory.ts";
 import type { SyncResult } from "../../sync/service.ts";
+import { MANUAL_TIMING } from "../support/compaction-timing.ts";
 import { HookedDriver } from "../support/drivers.ts";
 import type { Operation } from "../support/http.ts";
 import { newClient } from "../support/users.ts";
 
-const NEVER = 1e9;
 const BUDGET = {
   tryReserve: () => true,
   reserve: async () => undefined,
@@ -43,14 +43,7 @@ export function serverOn(
     logger: createLogger("silent"),
     compaction: {
       limits: { operations: 4 },
-      timing: {
-        debounce: NEVER,
-        maxDelay: NEVER,
-        deleteDelay: NEVER,
-        idle: NEVER,
-        scanStep: NEVER,
-        backoff: 0,
-      },
+      timing: MANUAL_TIMING,
     },
     telemetry: NO_TELEMETRY,
     pause: async () => undefined,

@@ -6,6 +6,7 @@ import { readConfig } from "../../../server/config.ts";
 import { createLogger } from "../../../server/logger.ts";
 import { wireService } from "../../../server/service-wiring.ts";
 import type { RequestContext, SyncResult } from "../../../sync/service.ts";
+import { MANUAL_TIMING } from "../compaction-timing.ts";
 import type { SimulatedStorage } from "./storage.ts";
 
 /** The process that a request was sent to has died. */
@@ -35,8 +36,6 @@ export interface Append {
 
 const CONFIG = readConfig({ RATE_LIMIT: "0", NEW_USERS_PER_HOUR: "0" });
 const LOGGER = createLogger("silent");
-/** Nothing happens by itself: a simulation says when a log is compacted. */
-const NEVER = 1e9;
 const BUDGET = {
   tryReserve: () => true,
   reserve: async () => undefined,
@@ -86,14 +85,7 @@ export class SimulatedProcess {
           bytes: options.packBytes,
           objects: options.packObjects,
         },
-        timing: {
-          debounce: NEVER,
-          maxDelay: NEVER,
-          deleteDelay: options.retention,
-          idle: NEVER,
-          scanStep: NEVER,
-          backoff: 0,
-        },
+        timing: { ...MANUAL_TIMING, deleteDelay: options.retention },
       },
       telemetry: NO_TELEMETRY,
       pause: async () => undefined,
