@@ -158,8 +158,7 @@ export class Recovery {
       const { refusal } = await verifier.verify(client, [line], before);
       if (refusal === undefined) return "here";
     }
-    // The server has both sides of a fork: the rival follows the other one.
-    return predecessors.length > 1 ? "earlier" : "replaced";
+    return "replaced";
   }
 
   /**

@@ -30,7 +30,7 @@ import type { Identity } from "../../client/index.ts";
 import type { RefusalKind } from "../../client/types.ts";
 import { RunVerifier } from "../../client/verify.ts";
 import { fromBase64url, toBase64url } from "../../protocol/base64.ts";
-import { concat, textOf } from "../../protocol/bytes.ts";
+import { concat, textOf, utf8 } from "../../protocol/bytes.ts";
 import type { Line } from "../../protocol/types.ts";
 import { newIdentity } from "../support/private-keys.ts";
 import { projectFolder } from "../support/process.ts";
@@ -408,6 +408,35 @@ describe("an envelope", () => {
     ]);
     assert.equal(cursor?.index, 2);
     assert.equal(refusal, undefined);
+  });
+
+  it("is forged when it says another beginning of its session, though the user has made it", async () => {
+    const [zero, one] = lines;
+    assert.ok(zero && one);
+    const wrong = { ...(await sessionOf(zero)), first: 1 };
+    const [two] = await sealed(identity, client, ["two"], 2, tagOf(one.payload), wrong);
+    assert.ok(two);
+    assert.deepEqual((await open([zero, one, two])).refusal, { kind: "forged", client, index: 2 });
+  });
+
+  it("is unreadable when the secret of its session has another length, though the user has signed it", async () => {
+    const { wrap, sign } = identity.keys;
+    const label = utf8("sync-server envelope 2 secret");
+    const secret = new Uint8Array(16);
+    const wrapped = await crypto.subtle.encrypt({ name: "RSA-OAEP", label }, wrap, secret);
+    const place = concat(originOf(identity, client), new Uint8Array(8), NO_PREVIOUS);
+    const signed = concat(utf8("sync-server envelope 2 session\n"), place, new Uint8Array(wrapped));
+    const pss = { name: "RSA-PSS", saltLength: 32 };
+    const signature = await crypto.subtle.sign(pss, sign, signed);
+    const header = { wrapped: new Uint8Array(wrapped), signature: new Uint8Array(signature) };
+    const base = await crypto.subtle.importKey("raw", secret, "HKDF", false, ["deriveKey"]);
+    const context = utf8("sync-server envelope 2 content key\n");
+    const info = concat(context, originOf(identity, client), new Uint8Array(8));
+    const hkdf = { name: "HKDF", hash: "SHA-256", salt: new Uint8Array(0), info };
+    const aes = { name: "AES-GCM", length: 256 };
+    const key = await crypto.subtle.deriveKey(hkdf, base, aes, false, ["encrypt"]);
+    const run = await sealed(identity, client, ["zero"], 0, NO_PREVIOUS, { first: 0, header, key });
+    assert.deepEqual((await open(run)).refusal, { kind: "unreadable", client, index: 0 });
   });
 
   it("is unreadable when the user's own device wrapped the secret wrongly", async () => {
