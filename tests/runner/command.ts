@@ -6,6 +6,7 @@ import { join, relative } from "node:path";
 import { createInterface } from "node:readline";
 import manifest from "../../package.json" with { type: "json" };
 import { projectFolder } from "../support/process.ts";
+import { writeGroups } from "./groups.ts";
 import { readReport } from "./junit.ts";
 import type { Result } from "./result.ts";
 import type { Print } from "./turns.ts";
@@ -21,10 +22,11 @@ const ON_DENO = availableParallelism() + 1;
 
 /** Runs test files on the Bun of the development dependencies. It prints dots and failures. */
 export function runOnBun(files: readonly string[], print: Print): Promise<Result> {
-  return runCommand("Bun", files, print, (report) => ({
+  return runCommand("Bun", print, (report) => ({
     command: [
       ...["bun", "test", "--timeout", "600000", `--parallel=${ON_BUN}`],
       ...["--dots", "--reporter", "junit", "--reporter-outfile", report],
+      ...files.map((file) => `./${nameOf(file)}`),
     ],
     version: manifest.devDependencies.bun,
   }));
@@ -32,32 +34,34 @@ export function runOnBun(files: readonly string[], print: Print): Promise<Result
 
 /**
  * Runs test files on the Deno of the development dependencies. It prints dots and failures. It does
- * not check types, as `npm run typecheck` does that once for all. An error that a file throws after
- * its first test goes unnoticed by Deno 2.9; Node and Bun find it.
+ * not check types, as `npm run typecheck` does that once for all.
  */
 export function runOnDeno(files: readonly string[], print: Print): Promise<Result> {
-  return runCommand("Deno", files, print, (report) => ({
+  return runCommand("Deno", print, (report, folder) => ({
     command: [
       ...["deno", "test", "--allow-all", "--no-check", "--parallel"],
       ...["--reporter", "dot", "--junit-path", report],
+      ...writeGroups(files, folder, nameOf).keys(),
     ],
     version: manifest.devDependencies.deno,
   }));
 }
 
+function nameOf(file: string): string {
+  return relative(projectFolder, file);
+}
+
 async function runCommand(
   name: string,
-  files: readonly string[],
   print: Print,
-  how: (report: string) => { command: readonly string[]; version: string },
+  how: (report: string, folder: string) => { command: readonly string[]; version: string },
 ): Promise<Result> {
   const startedAt = performance.now();
   const folder = mkdtempSync(join(tmpdir(), "sync-server-tests-"));
   try {
     const file = join(folder, "report.xml");
-    const { command, version } = how(file);
-    const paths = files.map((file) => `./${relative(projectFolder, file)}`);
-    const code = await printed([...command, ...paths], print);
+    const { command, version } = how(file, folder);
+    const code = await printed(command, print);
     const report = readReport(existsSync(file) ? readFileSync(file, "utf8") : "");
     return {
       runtime: `${name} ${version}`,

@@ -5,6 +5,7 @@ import { run } from "node:test";
 import { inspect } from "node:util";
 import { projectFolder } from "../support/process.ts";
 import { bundlePrograms, bundleTests } from "./bundle.ts";
+import { BEFORE, writeGroups } from "./groups.ts";
 import type { Result, Skip } from "./result.ts";
 import { inSources } from "./traces.ts";
 import type { Print } from "./turns.ts";
@@ -31,22 +32,35 @@ export async function runOnNode(files: readonly string[], print: Print): Promise
       process.env.TEST_PROGRAMS = join(folder, "programs");
       await bundlePrograms(process.env.TEST_PROGRAMS);
     }
-    return await runBundles(sources, print);
+    const sourceOf = (file: string) => sources.get(file) ?? file;
+    const groups = writeGroups([...sources.keys()], folder, sourceOf, true);
+    return await runGroups(groups, sources, print);
   } finally {
     rmSync(folder, { recursive: true });
   }
 }
 
-/** @param sources the path of each bundle, and that of the test file in it */
-async function runBundles(sources: ReadonlyMap<string, string>, print: Print): Promise<Result> {
+/**
+ * @param sources the path of each bundle, and that of the test file in it
+ * @param groups the modules to be run, with the bundles that each loads
+ */
+async function runGroups(
+  groups: ReadonlyMap<string, readonly string[]>,
+  sources: ReadonlyMap<string, string>,
+  print: Print,
+): Promise<Result> {
   const startedAt = performance.now();
   const skipped: Skip[] = [];
   const failed: string[] = [];
   const failures: string[] = [];
-  /** What each file has printed: it says why one did not load. */
+  /** What each group has printed: it says why one ended. */
   const printed = new Map<string, string>();
   /** The tests of each file that have begun and not ended, each after the suite around it. */
   const running = new Map<string, string[]>();
+  /** Files of which no test has begun. */
+  const missing = new Set(sources.values());
+  /** The file whose tests are reported. Those that a helper declares have the helper's path. */
+  let current: string | undefined;
   let passed = 0;
   let column = 0;
   const sourceOf = (file = "") => sources.get(file) ?? file;
@@ -67,7 +81,7 @@ async function runBundles(sources: ReadonlyMap<string, string>, print: Print): P
   process.execArgv = [];
 
   for await (const { type, data } of run({
-    files: [...sources.keys()],
+    files: [...groups.keys()],
     concurrency: CONCURRENCY,
     timeout: FILE_TIMEOUT_MS,
   })) {
@@ -76,17 +90,17 @@ async function runBundles(sources: ReadonlyMap<string, string>, print: Print): P
     } else if (type === "test:dequeue") {
       const file = sourceOf(data.file);
       if (data.name !== data.file) running.set(file, [...(running.get(file) ?? []), data.name]);
+    } else if (type === "test:start") {
+      const announced = groups.has(data.file ?? "") && data.name.startsWith(BEFORE);
+      if (announced) current = data.name.slice(BEFORE.length);
+      else if (current !== undefined) missing.delete(current);
     } else if (type === "test:pass") {
       end(data);
+      if (groups.has(data.file ?? "")) continue;
       const skip = data.skip ?? data.todo ?? false;
       if (skip !== false) {
         skipped.push({ test: data.name, reason: skip === true || skip === "" ? undefined : skip });
         dot(",");
-      } else if (data.name === data.file) {
-        fail(
-          sourceOf(data.file),
-          `${sourceOf(data.file)}\nhas no test, or ended before it ran one\n${printed.get(data.name) ?? ""}`,
-        );
       } else if (data.details.type !== "suite") {
         passed++;
         dot(".");
@@ -96,16 +110,26 @@ async function runBundles(sources: ReadonlyMap<string, string>, print: Print): P
       const error: Error & { failureType?: unknown } = data.details.error;
       // A suite fails with a test in it, which was counted.
       if (error.failureType === "subtestsFailed") continue;
-      const isFile = data.name === data.file;
-      const output = isFile ? (printed.get(data.name) ?? "") : "";
-      // It was ended, or ended itself, in the middle of a test.
-      const within = isFile
-        ? (running.get(sourceOf(data.name)) ?? []).map((name) => ` > ${name}`)
-        : [];
-      fail(
-        `${sourceOf(data.name)}${within.join("")}`,
-        `${sourceOf(data.name)}\n${sourceOf(data.file)}\n${output}${inspect(error.cause ?? error)}`,
-      );
+      const text = (printed.get(data.name) ?? "") + inspect(error.cause ?? error);
+      const files = groups.get(data.name)?.map(sourceOf);
+      if (files?.some((file) => (running.get(file) ?? []).length > 0)) {
+        // The test in which it ended is named below.
+        printed.set(data.name, text);
+        continue;
+      }
+      // A file that does not load has its own name there.
+      const place = files ?? (groups.has(data.file ?? "") ? [] : [current, sourceOf(data.file)]);
+      fail(data.name, [...new Set([data.name, ...place, text])].join("\n"));
+    }
+  }
+  for (const [group, bundles] of groups) {
+    for (const file of bundles.map(sourceOf)) {
+      const names = running.get(file) ?? [];
+      const reason =
+        names.length > 0 ? "the process ended" : "has no test, or the process ended before it";
+      if (names.length > 0 || missing.has(file)) {
+        fail([file, ...names].join(" > "), `${file}\n${reason}\n${printed.get(group) ?? ""}`);
+      }
     }
   }
 

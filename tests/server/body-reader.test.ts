@@ -17,14 +17,17 @@ function watcher(): { readonly looks: () => number; readonly leave: () => void }
 
 describe("deadlines", () => {
   const { setInterval, clearInterval } = globalThis;
-  const timers = { begun: 0, ended: 0 };
+  let begun = 0;
+  const running = new Set<ReturnType<typeof setInterval>>();
   before(() => {
     globalThis.setInterval = Object.assign((...args: Parameters<typeof setInterval>) => {
-      timers.begun++;
-      return setInterval(...args);
+      begun++;
+      const timer = setInterval(...args);
+      running.add(timer);
+      return timer;
     }, setInterval);
-    const counting = (...[timer]: Parameters<typeof clearInterval>) => {
-      timers.ended++;
+    const counting = (timer: ReturnType<typeof setInterval>) => {
+      running.delete(timer);
       clearInterval(timer);
     };
     Object.assign(globalThis, { clearInterval: counting });
@@ -32,7 +35,7 @@ describe("deadlines", () => {
   after(() => {
     Object.assign(globalThis, { setInterval, clearInterval });
   });
-  const quiet = () => until(() => timers.ended === timers.begun, "no timer is left");
+  const quiet = () => until(() => running.size === 0, "no timer is left");
 
   it("are checked until they are no longer watched, whatever others come and go", async () => {
     const [one, other] = [watcher(), watcher()];
@@ -60,10 +63,10 @@ describe("deadlines", () => {
   });
 
   it("share one timer, which ends with the last of them", async () => {
-    const { begun } = timers;
+    const first = begun;
     for (let round = 1; round <= 3; round++) {
       const watchers = [watcher(), watcher(), watcher()];
-      assert.equal(timers.begun, begun + round);
+      assert.equal(begun, first + round);
       for (const { leave } of watchers) leave();
       await quiet();
     }

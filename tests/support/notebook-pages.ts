@@ -16,6 +16,8 @@ const FLAGS = [
   "--disable-software-rasterizer",
   // A process less.
   "--in-process-gpu",
+  // Pages of a profile share a process.
+  "--renderer-process-limit=1",
   "--disable-quic",
   "--no-first-run",
   `--host-resolver-rules=MAP ${PLAIN_HOST} 127.0.0.1`,

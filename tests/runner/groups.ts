@@ -1,0 +1,76 @@
+/**
+ * Test files in groups, for each of which a runtime starts once: that takes longer than most files,
+ * half a second of CPU on Deno.
+ */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+
+/** Files of a group. Those of one folder take similarly long, and come into different groups. */
+const SIZE = 8;
+
+/**
+ * They replace timers of the process for a while. What others have begun before would not end then:
+ * each of them is started by itself.
+ */
+const ALONE = [
+  join("client", "clock.test.ts"),
+  join("cluster", "unsettled.test.ts"),
+  join("oplog", "unsettled-logs.test.ts"),
+  join("server", "body-reader.test.ts"),
+];
+
+/** What the name of a test begins with that stands before those of a file, and has the file's name. */
+export const BEFORE = "file ";
+
+/** How a file is called, where it does not load or in the test before its tests. */
+export type NameOf = (file: string) => string;
+
+/**
+ * Puts a module for each group into a folder, in the order of their first files.
+ *
+ * @param announced whether each file has a test before its own, by which they can be told apart
+ * @returns the modules, with the files of each
+ */
+export function writeGroups(
+  files: readonly string[],
+  folder: string,
+  nameOf: NameOf,
+  announced = false,
+): Map<string, readonly string[]> {
+  const together = files.filter((file) => !isAlone(nameOf(file)));
+  const count = Math.ceil(together.length / SIZE);
+  const groups = [
+    ...Array.from({ length: count }, (_, group) => together.filter((_, i) => i % count === group)),
+    ...files.filter((file) => isAlone(nameOf(file))).map((file) => [file]),
+  ];
+  return new Map(
+    groups.map((its, i) => {
+      const module = join(folder, `group-${i + 1}.test.mjs`);
+      const named = its.map((file) => [nameOf(file), pathToFileURL(file).href] as const);
+      writeFileSync(module, loading(named, announced));
+      return [module, its];
+    }),
+  );
+}
+
+function isAlone(name: string): boolean {
+  return ALONE.some((file) => name.endsWith(join("tests", file)));
+}
+
+/** A module that loads files. One that does not load fails as a test, and the others run. */
+function loading(
+  files: readonly (readonly [name: string, url: string])[],
+  announced: boolean,
+): string {
+  return `import { it } from "node:test";
+for (const [name, url] of ${JSON.stringify(files)}) {
+  ${announced ? `it("${BEFORE}" + name, () => {});` : ""}
+  try {
+    await import(url);
+  } catch (error) {
+    it(name, () => { throw error; });
+  }
+}
+`;
+}
