@@ -9,21 +9,43 @@ interface NativeDecoder {
 
 interface NativeEncoder {
   readonly length: number;
-  readonly toBase64?: () => string;
+  readonly toBase64?: (options?: {
+    readonly alphabet: "base64url";
+    readonly omitPadding: true;
+  }) => string;
 }
+
+/** What these have instead. */
+interface NodeRuntime {
+  readonly btoa: unknown;
+  readonly Buffer?: {
+    from(text: string, encoding: "base64url"): Uint8Array;
+    from(bytes: ArrayBufferLike, offset: number, length: number): Encoder;
+  };
+}
+
+interface Encoder {
+  toString(encoding: "base64" | "base64url"): string;
+}
+
+const { Buffer }: NodeRuntime = globalThis;
 
 /** How many bytes become characters at once: a call takes a bounded number of arguments. */
 const PIECE_BYTES = 8192;
 
 /** Base64url without padding (RFC 4648, section 5). */
 export function toBase64url(bytes: Uint8Array): string {
-  return toBase64(bytes).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+  const native: NativeEncoder = bytes;
+  if (native.toBase64) return native.toBase64({ alphabet: "base64url", omitPadding: true });
+  if (Buffer) return encoderOf(bytes, Buffer).toString("base64url");
+  return encode(bytes).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
 /** Base64 with padding (RFC 4648, section 4), as header fields and PEM use it. */
 export function toBase64(bytes: Uint8Array): string {
   const native: NativeEncoder = bytes;
-  return native.toBase64?.() ?? encode(bytes);
+  if (native.toBase64) return native.toBase64();
+  return Buffer ? encoderOf(bytes, Buffer).toString("base64") : encode(bytes);
 }
 
 /**
@@ -32,14 +54,38 @@ export function toBase64(bytes: Uint8Array): string {
  */
 export function fromBase64url(text: string): Bytes | undefined {
   const native: NativeDecoder = Uint8Array;
-  if (native.fromBase64 === undefined) return decode(text);
-  return isCanonical(text) ? native.fromBase64(text, { alphabet: "base64url" }) : undefined;
+  if (native.fromBase64) return decodeNatively(text, native.fromBase64);
+  if (Buffer === undefined) return decode(text);
+  // It leaves out what is no digit.
+  const bytes = new Uint8Array(Buffer.from(text, "base64url"));
+  return toBase64url(bytes) === text ? bytes : undefined;
 }
 
-/** Native decoders ignore white space, and the unused bits of a last group of two or three digits. */
-function isCanonical(text: string): boolean {
-  const last = text.slice(text.length - (text.length % 4));
-  return /^[\w-]*$/.test(text) && /^(.[AQgw]|..[AEIMQUYcgkosw048])?$/.test(last);
+function decodeNatively(
+  text: string,
+  fromBase64: NonNullable<NativeDecoder["fromBase64"]>,
+): Bytes | undefined {
+  if (!hasCanonicalEnd(text)) return undefined;
+  try {
+    const bytes = fromBase64(text, { alphabet: "base64url" });
+    // It leaves out white space.
+    return bytes.length === Math.floor((text.length * 3) / 4) ? bytes : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+/** Native decoders take padding, and the unused bits of a last group of two or three digits. */
+function hasCanonicalEnd(text: string): boolean {
+  return (
+    /^(.[AQgw]|..[AEIMQUYcgkosw048])?$/.test(text.slice(text.length - (text.length % 4))) &&
+    !text.endsWith("=")
+  );
+}
+
+function encoderOf(bytes: Uint8Array, { from }: NonNullable<NodeRuntime["Buffer"]>): Encoder {
+  return from(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 /** `toBase64` for runtimes without a native encoder. */
@@ -54,7 +100,7 @@ export function encode(bytes: Uint8Array): string {
 
 /** `fromBase64url` for runtimes without a native decoder. */
 export function decode(text: string): Bytes | undefined {
-  if (!isCanonical(text)) return undefined;
+  if (!/^[\w-]*$/.test(text) || !hasCanonicalEnd(text)) return undefined;
   const binary = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
   const bytes = new Uint8Array(binary.length);
   for (let i = 0; i < bytes.length; i++) bytes[i] = binary.charCodeAt(i);

@@ -19,6 +19,11 @@ export function textOf(bytes: Uint8Array): string {
 
 /** Joins byte arrays. */
 export function concat(...parts: readonly Uint8Array[]): Bytes {
+  return join(parts);
+}
+
+/** Joins any number of byte arrays: a call takes a bounded number of arguments. */
+export function join(parts: readonly Uint8Array[]): Bytes {
   const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
   let at = 0;
   for (const part of parts) {

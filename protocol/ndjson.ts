@@ -1,4 +1,5 @@
 /** The lines of a response: newline-delimited JSON, one operation a line (PROTOCOL.md, Response). */
+import { join } from "./bytes.ts";
 import { isClientId, isOperationIndex } from "./ids.ts";
 import type { Line } from "./types.ts";
 
@@ -27,28 +28,38 @@ export function parseLine(text: string): Line | undefined {
   return isLine ? { client, index, payload } : undefined;
 }
 
+const LINE_FEED = 0x0a;
+
 /** Splits chunks of UTF-8 into lines, wherever the chunks end, in time that is linear in the bytes. */
 export class LineSplitter {
+  /** Whole lines are decoded at once: runtimes decode a stream many times as slowly. */
   readonly #decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-  /** The pieces of a line that has not ended, joined once it has. */
-  #pieces: string[] = [];
+  /** The pieces of a line that has not ended. */
+  #pieces: Uint8Array[] = [];
   #length = 0;
 
-  /** The number of characters after the last line feed. */
+  /** The number of bytes after the last line feed. */
   get rest(): number {
     return this.#length;
   }
 
   /** Returns the lines that a chunk completes. Throws a `TypeError` for bytes that are not UTF-8. */
   push(chunk: Uint8Array): string[] {
-    const lines = this.#decoder.decode(chunk, { stream: true }).split("\n");
-    const rest = lines.pop() ?? "";
-    if (lines.length > 0) {
-      lines[0] = `${this.#pieces.join("")}${lines[0]}`;
+    const end = chunk.lastIndexOf(LINE_FEED) + 1;
+    const rest = end === 0 ? chunk : chunk.subarray(end);
+    let lines: string[] = [];
+    if (end > 0) {
+      const whole =
+        this.#length === 0
+          ? chunk.subarray(0, end)
+          : join([...this.#pieces, chunk.subarray(0, end)]);
+      lines = this.#decoder.decode(whole).split("\n");
+      lines.pop();
       this.#pieces = [];
       this.#length = 0;
     }
-    this.#pieces.push(rest);
+    // A copy: a chunk of a runtime may be a small part of a large buffer.
+    if (rest.length > 0) this.#pieces.push(rest.slice());
     this.#length += rest.length;
     return lines;
   }

@@ -35,6 +35,6 @@ describe("a splitter of lines", () => {
   });
 
   it("refuses bytes that are not UTF-8", () => {
-    assert.throws(() => new LineSplitter().push(Uint8Array.of(0x41, 0xff)), TypeError);
+    assert.throws(() => new LineSplitter().push(Uint8Array.of(0x41, 0xff, 0x0a)), TypeError);
   });
 });
