@@ -15,8 +15,8 @@ import type { Print } from "./turns.ts";
  * does alone, once the other runtimes have ended, takes longest.
  */
 const CONCURRENCY = availableParallelism() + 2;
-/** How long a file may take, in milliseconds. */
-const FILE_TIMEOUT_MS = 600_000;
+/** How long a group of files may take, in milliseconds. */
+const GROUP_TIMEOUT_MS = 1_200_000;
 const LINE_WIDTH = 100;
 
 /** Runs test files on the Node that runs this. Prints a dot a test, then the failures in full. */
@@ -83,7 +83,7 @@ async function runGroups(
   for await (const { type, data } of run({
     files: [...groups.keys()],
     concurrency: CONCURRENCY,
-    timeout: FILE_TIMEOUT_MS,
+    timeout: GROUP_TIMEOUT_MS,
   })) {
     if (type === "test:stdout" || type === "test:stderr") {
       printed.set(data.file, (printed.get(data.file) ?? "") + data.message);
