@@ -1,10 +1,11 @@
 /**
- * The client: what an operation costs to create, to send and to read, beside a floor.
+ * The client: what an entry costs to create, to send and to read, beside a floor.
  *
- *     npx tsx bench/client.ts [OPERATIONS] [CLIENTS] [BYTES] [BITS]
+ *     npx tsx bench/client.ts [ENTRIES] [BYTES] [BITS]
  *
- * The server runs in its own process with storage in memory. Each stage of reading does one thing more
- * than the stage before, so the differences are the costs of these things.
+ * Everything twice: for entries appended by 1,000, of which each operation has as many as it takes,
+ * and for operations of one entry each, as a device sends them that appends one now and then. The
+ * server runs in its own process with storage in memory.
  */
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,18 +13,17 @@ import { systemClock } from "../client/clock.ts";
 import { createIdentity } from "../client/identity.ts";
 import { type Identity, type Store, SyncClient } from "../client/index.ts";
 import { MemoryStore } from "../client/memory.ts";
+import { Outbox } from "../client/outbox.ts";
 import { FolderStore } from "../client/stores/folder.ts";
 import { Transport } from "../client/transport.ts";
-import { RunVerifier } from "../client/verify.ts";
 import { fromBase64url } from "../protocol/base64.ts";
+import { utf8 } from "../protocol/bytes.ts";
 import type { Line } from "../protocol/types.ts";
 import { withTemporaryFolder } from "./lib/folder.ts";
 import { currentRuntime, findRuntime } from "./lib/runtimes.ts";
 import { NO_LIMITS, startServer } from "./lib/server-process.ts";
 
-const [operations = 100_000, clients = 1, bytes = 200, bits = 3072] = process.argv
-  .slice(2)
-  .map(Number);
+const [entries = 100_000, bytes = 200, bits = 3072] = process.argv.slice(2).map(Number);
 const data = "x".repeat(bytes);
 
 const server = await startServer(findRuntime(currentRuntime()), {
@@ -32,24 +32,32 @@ const server = await startServer(findRuntime(currentRuntime()), {
   ...NO_LIMITS,
 });
 try {
-  const { identity } = await createIdentity("a passphrase for the bench", { bits });
-  await stage("create, one by one", () => create(identity, 1));
-  await stage("create, 1,000 at a time", () => create(identity, 1000));
-  await stage(`create and send, 1,000 at a time (${clients} in turns)`, () => fill(identity));
-  // From here on the caches of the server are warm, for all stages alike.
-  await stage("receive the bytes", () => receive(identity));
-  await stage("  + read the lines", () => read(identity));
-  await stage("  + decode and decrypt: the floor", () => floor(identity));
-  await stage("  + verify and decrypt", () => verify(identity));
-  await stage("whole client, store in memory", () => sync(identity, new MemoryStore()));
-  await withTemporaryFolder(tmpdir(), async (folder) => {
-    const store = await FolderStore.open(join(folder, "store"), identity);
-    await stage("whole client, store in a folder", () => sync(identity, store));
-  });
+  const passphrase = "a passphrase for the bench";
+  const { identity: many } = await createIdentity(passphrase, { bits });
+  const { identity: single } = await createIdentity(passphrase, { bits });
+  await stage("create one by one, each durable in memory", () => create(many, 1));
+  await stage("create by 1,000", () => create(many, 1000));
+  await stage("create and send by 1,000", () => fill(many));
+  await reading(many);
+  console.log("\noperations of one entry:");
+  await stage("create and send", () => fillSingly(single));
+  await reading(single);
   const { rss } = process.memoryUsage();
   console.log(`memory at the end: ${Math.round(rss / 2 ** 20)} MiB`);
 } finally {
   await server.stop();
+}
+
+/** Each stage does one thing more than the stage before. */
+async function reading(identity: Identity): Promise<void> {
+  await stage("receive the bytes", () => receive(identity));
+  await stage("  + read the lines", () => read(identity));
+  await stage("  + decode and decrypt: the floor", () => floor(identity));
+  await stage("first sync, store in memory", () => sync(identity, new MemoryStore()));
+  await withTemporaryFolder(tmpdir(), async (folder) => {
+    const store = await FolderStore.open(join(folder, "store"), identity);
+    await stage("first sync, store in a folder", () => sync(identity, store));
+  });
 }
 
 async function stage(name: string, work: () => Promise<number>): Promise<void> {
@@ -61,11 +69,11 @@ async function stage(name: string, work: () => Promise<number>): Promise<void> {
   const rate = Math.round(done / seconds).toLocaleString("en");
   const each = ((user + system) / done).toFixed(1);
   console.log(
-    `${name.padEnd(46)} ${seconds.toFixed(1).padStart(6)} s ${rate.padStart(9)} operations/s ${each.padStart(8)} µs CPU each`,
+    `${name.padEnd(42)} ${seconds.toFixed(1).padStart(6)} s ${rate.padStart(9)} entries/s ${each.padStart(8)} µs CPU each`,
   );
 }
 
-/** Creates the operations on a device that never reaches a server, so many with one durable write. */
+/** Creates entries on a device that never reaches a server, so many with one durable write. */
 async function create(identity: Identity, atOnce: number): Promise<number> {
   const client = await SyncClient.open({
     url: server.url,
@@ -74,32 +82,49 @@ async function create(identity: Identity, atOnce: number): Promise<number> {
     receive: () => undefined,
     fetch: () => new Promise(() => undefined),
   });
-  const count = Math.min(operations, 20_000);
-  for (let done = 0; done < count; done += atOnce) await appendSome(client, atOnce);
+  for (let done = 0; done < entries; done += atOnce) await appendSome(client, atOnce);
   await client.close();
-  return count;
+  return entries;
 }
 
-/** Stores the operations, by one client after the other: what one appends, no other has to read. */
+/** Creates and sends entries, by one device. */
 async function fill(identity: Identity): Promise<number> {
-  const each = operations / clients;
-  for (let i = 0; i < clients; i++) {
-    const store = new MemoryStore();
-    const client = await SyncClient.open({
-      url: server.url,
-      identity,
-      store,
-      receive: () => undefined,
-      // The first signature of a user would make the server refuse the unsigned stages.
-      sign: false,
-    });
-    for (let done = 0; done < each; done += 1000)
-      await appendSome(client, Math.min(1000, each - done));
-    await untilSent(client);
-    if (i === 0) await reportLengths(store);
-    await client.close();
+  const store = new MemoryStore();
+  const client = await openToSend(identity, store);
+  for (let done = 0; done < entries; done += 1000) {
+    await appendSome(client, Math.min(1000, entries - done));
   }
-  return operations;
+  await untilSent(client);
+  await client.close();
+  await reportLengths(store);
+  return entries;
+}
+
+/** The same, with an operation for each entry. */
+async function fillSingly(identity: Identity): Promise<number> {
+  const store = new MemoryStore();
+  const outbox = await Outbox.open(store, identity, await store.load());
+  const entry = utf8(data);
+  for (let done = 0; done < entries; done++) {
+    await outbox.append([entry], 0);
+    await outbox.sealWaiting();
+  }
+  const client = await openToSend(identity, store);
+  await untilSent(client);
+  await client.close();
+  await reportLengths(store);
+  return entries;
+}
+
+function openToSend(identity: Identity, store: Store): Promise<SyncClient> {
+  return SyncClient.open({
+    url: server.url,
+    identity,
+    store,
+    receive: () => undefined,
+    // The first signature of a user would make the server refuse the unsigned stages.
+    sign: false,
+  });
 }
 
 async function appendSome(client: SyncClient, count: number): Promise<void> {
@@ -109,9 +134,13 @@ async function appendSome(client: SyncClient, count: number): Promise<void> {
 
 async function reportLengths(store: Store): Promise<void> {
   const [own] = (await store.load()).own;
-  const payloads = own ? await store.read(own.client, 0, 2, Number.POSITIVE_INFINITY) : [];
-  const [first, later] = payloads.map(({ length }) => length.toLocaleString("en"));
-  console.log(`a payload has ${later} characters, the first of a session ${first}`);
+  const payloads = own ? await store.read(own.client, 0, Infinity, Infinity) : [];
+  const [first, second] = payloads.map(({ length }) => length.toLocaleString("en"));
+  const all = payloads.reduce((sum, { length }) => sum + length, 0) / 1e6;
+  console.log(
+    `${payloads.length.toLocaleString("en")} operations of ${all.toFixed(1)} MB; the first of a session ` +
+      `has ${first} characters, the second ${second}`,
+  );
 }
 
 /** Waits until a client has sent everything. A whole `sync` would also read the other clients' operations. */
@@ -134,8 +163,8 @@ async function receive(identity: Identity): Promise<number> {
   });
   let size = 0;
   for await (const chunk of response.body ?? []) size += chunk.length;
-  if (size < operations * bytes) throw new Error(`received only ${size} bytes`);
-  return Number(response.headers.get("operation-count"));
+  if (size < entries * bytes) throw new Error(`received only ${size} bytes`);
+  return entries;
 }
 
 /** All lines, in runs of one client as the inbox groups them. */
@@ -163,9 +192,8 @@ async function* runs(identity: Identity): AsyncGenerator<Line[], void, void> {
 }
 
 async function read(identity: Identity): Promise<number> {
-  let count = 0;
-  for await (const run of runs(identity)) count += run.length;
-  return count;
+  for await (const run of runs(identity)) if (run.length === 0) throw new Error("an empty run");
+  return entries;
 }
 
 /** What cannot be spared: each payload is decoded, and decrypted with a key that is known. */
@@ -177,35 +205,19 @@ async function floor(identity: Identity): Promise<number> {
   const iv = new Uint8Array(12);
   const additionalData = new Uint8Array(75);
   const algorithm = { name: "AES-GCM", iv, additionalData };
-  const sealed = new Uint8Array(await crypto.subtle.encrypt(algorithm, key, new Uint8Array(bytes)));
-  let count = 0;
+  const encrypt = async (length: number) =>
+    new Uint8Array(await crypto.subtle.encrypt(algorithm, key, new Uint8Array(length)));
+  const sealed = new Map<number, Uint8Array<ArrayBuffer>>();
   for await (const run of runs(identity)) {
     const open = async ({ payload }: Line) => {
-      if (fromBase64url(payload) === undefined) throw new Error("a payload is not base64url");
-      await crypto.subtle.decrypt(algorithm, key, sealed);
+      const length = fromBase64url(payload)?.length ?? 0;
+      const ciphertext = sealed.get(length) ?? (await encrypt(length));
+      sealed.set(length, ciphertext);
+      await crypto.subtle.decrypt(algorithm, key, ciphertext);
     };
     await Promise.all(run.map(open));
-    count += run.length;
   }
-  return count;
-}
-
-async function verify(identity: Identity): Promise<number> {
-  const verifier = new RunVerifier(identity);
-  const cursors = new Map();
-  let count = 0;
-  for await (const run of runs(identity)) {
-    const client = run[0]?.client ?? "";
-    const {
-      operations: opened,
-      cursor,
-      refusal,
-    } = await verifier.verify(client, run, cursors.get(client));
-    if (refusal !== undefined) throw new Error(refusal.kind);
-    cursors.set(client, cursor);
-    count += opened.length;
-  }
-  return count;
+  return entries;
 }
 
 async function sync(identity: Identity, store: Store): Promise<number> {

@@ -43,8 +43,7 @@ export class AbandonedOutboxes {
 
   async #openOne(store: Store): Promise<void> {
     try {
-      const { own } = await store.load();
-      this.#open.add(await Outbox.open(store, this.#identity, own));
+      this.#open.add(await Outbox.open(store, this.#identity, await store.load()));
     } catch (error) {
       await store.close();
       throw error;

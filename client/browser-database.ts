@@ -7,7 +7,9 @@ const STRICT: IDBTransactionOptions = { durability: "strict" };
 /** How a database is opened. */
 export interface DatabaseOptions {
   readonly name: string;
-  /** Makes the tables of a new database. */
+  /** 1 by default. */
+  readonly version?: number;
+  /** Makes the tables that a new database, or one of a lower version, lacks. */
   readonly create: (database: IDBDatabase) => void;
   /**
    * Called when the connection is gone and no new one can be had: the database was deleted, another
@@ -36,8 +38,8 @@ export class BrowserDatabase {
 
   /** Opens or creates a database. Rejects with the error of the browser. */
   static async open(options: DatabaseOptions): Promise<BrowserDatabase> {
-    const { name, create } = options;
-    return new BrowserDatabase(options, await connect(name, create));
+    const { name, version, create } = options;
+    return new BrowserDatabase(options, await connect(name, version, create));
   }
 
   /**
@@ -109,9 +111,9 @@ export class BrowserDatabase {
 
   async #connect(): Promise<void> {
     if (this.#ended !== undefined) throw this.#ended;
-    const { name, onLost } = this.#options;
+    const { name, version, onLost } = this.#options;
     try {
-      const connection = await connect(name, () => {
+      const connection = await connect(name, version, () => {
         throw new StoreDamaged(`the database ${name} of this browser was deleted`);
       });
       if (this.#ended !== undefined) {
@@ -148,9 +150,10 @@ export function result<Value>(request: IDBRequest<Value>): Promise<Value> {
 /** @param create called for a new database; what it throws undoes that and is thrown */
 async function connect(
   name: string,
+  version = 1,
   create: (database: IDBDatabase) => void,
 ): Promise<IDBDatabase> {
-  const request = indexedDB.open(name, 1);
+  const request = indexedDB.open(name, version);
   let failure: { readonly error: unknown } | undefined;
   request.onupgradeneeded = () => {
     try {

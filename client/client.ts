@@ -2,21 +2,29 @@
 import { type Bytes, utf8 } from "../protocol/bytes.ts";
 import { LinkedAbort } from "./abort.ts";
 import { systemClock } from "./clock.ts";
+import { MAX_ENTRY_BYTES } from "./content.ts";
+import { bytesPerOperation } from "./draft.ts";
 import { SyncEngine } from "./engine.ts";
 import { sealedLength } from "./envelope.ts";
 import { Inbox } from "./inbox.ts";
+import { LocalLog } from "./local-log.ts";
 import type { SyncOptions } from "./options.ts";
 import { Outbox } from "./outbox.ts";
 import { Pause } from "./pause.ts";
+import { ReceivedLog } from "./received-log.ts";
 import type { NextStep, Outcome } from "./state.ts";
+import { stateCode } from "./state-code.ts";
+import type { StoreState } from "./stores/store.ts";
 import { isCursor } from "./stores/stored-values.ts";
 import { Transport } from "./transport.ts";
-import type { Clock, Created, Cursor, Operation, Refusal, Status } from "./types.ts";
+import type { Clock, Created, Entry, OperationName, Refusal, Status } from "./types.ts";
 import { RunVerifier } from "./verify.ts";
 import { type Waiter, Waiters } from "./waiters.ts";
 
 const DEFAULT_POLL_INTERVAL_MS = 30_000;
 const DEFAULT_IDLE_TIMEOUT_MS = 60_000;
+/** The status says of an answer with so many operations how many of them have come. */
+const LONG_ANSWER = 1000;
 
 /**
  * Syncs operations with a server, one round of requests after the other, from `open` until `close`.
@@ -27,6 +35,7 @@ export class SyncClient {
   readonly #transport: Transport;
   readonly #outbox: Outbox;
   readonly #inbox: Inbox;
+  readonly #log: LocalLog;
   readonly #engine: SyncEngine;
   readonly #closing: LinkedAbort;
   readonly #pause: Pause;
@@ -40,9 +49,10 @@ export class SyncClient {
   /** Whether the last round left nothing to do. */
   #isIdle = false;
 
-  private constructor(options: SyncOptions, outbox: Outbox, cursors: readonly Cursor[]) {
+  private constructor(options: SyncOptions, outbox: Outbox, state: StoreState) {
     const { identity, store, clock = systemClock } = options;
     const verifier = new RunVerifier(identity);
+    const log = new ReceivedLog(store, identity, verifier, state);
     this.#options = options;
     this.#clock = clock;
     this.#outbox = outbox;
@@ -54,7 +64,9 @@ export class SyncClient {
       sign: options.sign ?? true,
       idleTimeout: options.idleTimeout ?? DEFAULT_IDLE_TIMEOUT_MS,
     });
-    this.#inbox = new Inbox({ app: options, store, verifier, clock }, cursors);
+    this.#inbox = new Inbox({ app: options, log, outbox, verifier, clock }, state.cursors);
+    outbox.heads = this.#inbox.heads;
+    this.#log = new LocalLog(outbox, log, this.#inbox);
     this.#engine = new SyncEngine({
       app: options,
       identity,
@@ -67,6 +79,7 @@ export class SyncClient {
       tabs: store.tabs?.(() => this.#pause.cut()),
       pollInterval: options.pollInterval ?? DEFAULT_POLL_INTERVAL_MS,
       random: options.random ?? Math.random,
+      onProgress: (received, of) => this.#showProgress(received, of),
     });
     this.#closing = new LinkedAbort(options.signal);
     this.#pause = new Pause(this.#closing.signal);
@@ -82,9 +95,9 @@ export class SyncClient {
     const { store, identity, cursors } = options;
     if (cursors?.every(isCursor) === false) throw new TypeError("one of the cursors is none");
     const state = await store.load();
-    if (cursors !== undefined) await store.replaceCursors(cursors);
-    const outbox = await Outbox.open(store, identity, state.own);
-    const client = new SyncClient(options, outbox, cursors ?? state.cursors);
+    const outbox = await Outbox.open(store, identity, state);
+    const client = new SyncClient(options, outbox, state);
+    if (cursors !== undefined) await client.#inbox.startAt(cursors, state.own.length === 0);
     client.#inbox.markDelivered(await outbox.cursors(), await outbox.continued());
     client.#closed = client.#run();
     return client;
@@ -93,6 +106,11 @@ export class SyncClient {
   /** The client id under which operations are created. It may change; see `onClientChange`. */
   get client(): string {
     return this.#outbox.client;
+  }
+
+  /** Whether this installation has created an entry. */
+  isOwn({ client, index }: OperationName): boolean {
+    return this.#outbox.created(client, index);
   }
 
   /** The current status; `onStatus` reports each change. */
@@ -104,8 +122,27 @@ export class SyncClient {
    * Operations of this device that are larger than the server accepts. They are kept and tried again
    * every hour and at each start; what was appended after them is sent.
    */
-  get tooLarge(): readonly Created[] {
+  get tooLarge(): readonly OperationName[] {
     return this.#engine.tooLarge;
+  }
+
+  /**
+   * Gives up an operation that is too large for the server, with all entries in it. Throws a
+   * `RangeError` for one that is not among `tooLarge`, and what the store throws.
+   */
+  async drop(operation: OperationName): Promise<void> {
+    if (!(await this.#engine.drop(operation))) {
+      throw new RangeError(`operation ${operation.index} of ${operation.client} is not too large`);
+    }
+    this.#pause.cut();
+  }
+
+  /**
+   * A short code for all that this device has from the server and has given to it, such as `7K3M-9QXA`.
+   * Two devices that are synced show the same one, or the server does not show one of them everything.
+   */
+  async stateCode(): Promise<string> {
+    return stateCode(await this.#log.heads());
   }
 
   /** The last refusal of each client id whose operations are missing. */
@@ -114,8 +151,9 @@ export class SyncClient {
   }
 
   /**
-   * Creates an operation. Returns once it is encrypted and durable on this device; it is sent as
-   * soon as the server can be reached. It is not delivered to `receive` here.
+   * Creates an entry. Returns its place once it is encrypted and durable on this device; it is sent as
+   * soon as the server can be reached, in one operation with what else waits then. It is not
+   * delivered to `receive` here.
    *
    * Throws a `TypeError` for a text with a lone surrogate, which UTF-8 cannot represent, a
    * `RangeError` for data that is larger than the server accepts, as far as it has said how much that
@@ -123,26 +161,22 @@ export class SyncClient {
    * created then.
    */
   async append(data: string | Bytes, signal?: AbortSignal): Promise<Created> {
-    return this.#append([data], signal);
+    const [created] = await this.appendAll([data], signal);
+    if (created === undefined) throw new TypeError("there is no data");
+    return created;
   }
 
-  /** Creates several operations with one durable write: faster than one by one. See `append`. */
+  /** Creates several entries with one durable write: faster than one by one. See `append`. */
   async appendAll(
     data: readonly (string | Bytes)[],
     signal?: AbortSignal,
   ): Promise<readonly Created[]> {
     this.#closing.signal.throwIfAborted();
     if (data.length === 0) return [];
-    const { client, index: first } = await this.#append(data, signal);
-    return data.map((_, i) => ({ client, index: first + i }));
-  }
-
-  /** Returns the place of the first operation. */
-  async #append(data: readonly (string | Bytes)[], signal?: AbortSignal): Promise<Created> {
-    this.#closing.signal.throwIfAborted();
-    const bytes = data.map((one) => (typeof one === "string" ? utf8Of(one) : one));
-    this.#checkSize(bytes);
-    const created = await this.#outbox.append(bytes, signal);
+    const entries = data.map((one) => (typeof one === "string" ? utf8Of(one) : one));
+    this.#checkSize(entries);
+    const limit = bytesPerOperation(this.#transport.maxBody);
+    const created = await this.#outbox.append(entries, limit, signal);
     const { pending } = this.#engine;
     if (this.#status.state === "synced") {
       this.#setStatus({ ...this.#status, state: "pending", pending });
@@ -152,11 +186,14 @@ export class SyncClient {
   }
 
   /**
-   * Reads the operations that this installation created, decrypted, in the order of their
-   * creation, up to 1,000 at a time. Throws `StoreDamaged` where one cannot be read.
+   * Reads all entries that are on this device, own and others', decrypted, in pieces: those of each
+   * client id in the order of their creation, and each once. Throws `StoreDamaged` where one cannot
+   * be read; the next `sync` brings those of other installations from the server.
+   *
+   * @param after of client ids that are not to be read from the beginning: the last entry left out
    */
-  operations(): AsyncGenerator<Operation[], void, void> {
-    return this.#outbox.operations();
+  entries(after: readonly Created[] = []): AsyncGenerator<Entry[], void, void> {
+    return this.#log.entries(after);
   }
 
   /**
@@ -224,7 +261,12 @@ export class SyncClient {
   #checkSize(data: readonly Bytes[]): void {
     const { maxBody } = this.#transport;
     for (const { length } of data) {
-      if (sealedLength(this.#options.identity, length, true) <= maxBody) continue;
+      if (length > MAX_ENTRY_BYTES) {
+        throw new RangeError(
+          `${length} bytes are too large: an entry has ${MAX_ENTRY_BYTES} at most`,
+        );
+      }
+      if (sealedLength(this.#options.identity, length) <= maxBody) continue;
       throw new RangeError(`${length} bytes are too large: the server takes ${maxBody} encrypted`);
     }
   }
@@ -251,6 +293,11 @@ export class SyncClient {
   /** A round that waits for news; `undefined` if it was cut short, before its answer began. */
   #waitForNews(): Promise<Outcome | undefined> {
     return this.#pause.during((signal) => this.#engine.round(signal, () => this.#pause.settle()));
+  }
+
+  /** Of an answer that takes a while. */
+  #showProgress(received: number, of: number): void {
+    if (of >= LONG_ANSWER) this.#setStatus({ ...this.#status, received, of });
   }
 
   #setStatus(status: Status): void {

@@ -1,53 +1,110 @@
-/** What is encrypted in an envelope: the data of the app, and what a client has to tell others. */
+/** What is encrypted in an envelope: the entries of the app, and what a client has to tell others. */
 import { fromBase64url, toBase64url } from "../protocol/base64.ts";
 import { type Bytes, concat, uuidBytes, uuidOf } from "../protocol/bytes.ts";
-import { Malformed, numberBytes, numberOf, takingFrom } from "./binary.ts";
-import type { Continues } from "./types.ts";
+import { isOperationIndex } from "../protocol/ids.ts";
+import { lengthBytes, lengthOf, Malformed, numberBytes, numberOf, takingFrom } from "./binary.ts";
+import type { Continues, Head } from "./types.ts";
 
 const UUID_BYTES = 16;
 const INDEX_BYTES = 8;
+const TAG_BYTES = 16;
 /** Of the number of tags of a client id that is continued. */
 const COUNT_BYTES = 2;
 /** Of each of these tags, so that it has 20 characters in base64url. */
 const SHORT_TAG_BYTES = 15;
 
-/** What the first byte says to come before the data. */
-const NOTHING = 0;
+/** The bits of the first byte: what comes before the entries. */
 const CONTINUES = 1;
+const HEADS = 2;
 
-/** How much longer than its data a content is that has nothing else. */
-export const LEAST_CONTENT = 1;
+const HEAD_BYTES = UUID_BYTES + INDEX_BYTES + TAG_BYTES;
+/** One byte counts them. */
+const MAX_HEADS = 255;
+/** The most that one operation of this client tells; the next one tells the rest. */
+export const HEADS_AT_ONCE = 64;
+/** The length of an entry has at most four bytes. */
+export const MAX_ENTRY_BYTES = 2 ** 28 - 1;
 
 /** What an operation carries. */
 export interface Content {
-  readonly data: Bytes;
+  readonly entries: readonly Bytes[];
   /** Which client ids its own one continues; only in the first operation of a client. */
   readonly continues?: readonly Continues[] | undefined;
+  /** What its device has received of others since the operation before; at most 255. */
+  readonly heads?: readonly Head[] | undefined;
 }
 
-/** The bytes of content. */
-export function contentBytes({ data, continues }: Content): Bytes {
-  if (continues === undefined) return concat(Uint8Array.of(NOTHING), data);
-  const parts = continues.map(({ client, index, tags }) => {
-    const short = fromBase64url(tags) ?? new Uint8Array(0);
-    const count = numberBytes(short.length / SHORT_TAG_BYTES, COUNT_BYTES);
-    return concat(uuidBytes(client), numberBytes(index, INDEX_BYTES), count, short);
-  });
-  return concat(Uint8Array.of(CONTINUES, parts.length), ...parts, data);
+/** The most bytes of content that has one entry of a length, and continues no other client id. */
+export function contentLength(entry: number): number {
+  return 2 + HEADS_AT_ONCE * HEAD_BYTES + entryLength(entry);
+}
+
+/** How much an entry of a length adds to the content. */
+export function entryLength(entry: number): number {
+  return lengthBytes(entry).length + entry;
+}
+
+/** The bytes of content. Throws a `RangeError` for more heads than one byte counts. */
+export function contentBytes({ entries, continues = [], heads = [] }: Content): Bytes {
+  if (heads.length > MAX_HEADS)
+    throw new RangeError(`an operation tells ${MAX_HEADS} heads at most`);
+  const has = (continues.length > 0 ? CONTINUES : 0) | (heads.length > 0 ? HEADS : 0);
+  const before = concat(
+    Uint8Array.of(has),
+    ...(has & CONTINUES ? [Uint8Array.of(continues.length), ...continues.map(continuesBytes)] : []),
+    ...(has & HEADS ? [Uint8Array.of(heads.length), ...heads.map(headBytes)] : []),
+  );
+  const whole = entries.reduce((sum, { length }) => sum + entryLength(length), before.length);
+  const bytes = new Uint8Array(whole);
+  bytes.set(before);
+  let at = before.length;
+  for (const entry of entries) {
+    const length = lengthBytes(entry.length);
+    bytes.set(length, at);
+    bytes.set(entry, at + length.length);
+    at += length.length + entry.length;
+  }
+  return bytes;
 }
 
 /** The content that bytes are. Throws `Malformed` where they are cut, or say what is not known. */
 export function contentOf(bytes: Bytes): Content {
-  const take = takingFrom(bytes);
-  const kind = numberOf(take(1));
-  if (kind === NOTHING) return { data: take().slice() };
-  if (kind !== CONTINUES) throw new Malformed("the content has an unknown part");
+  const input = takingFrom(bytes);
+  const { take } = input;
+  const has = numberOf(take(1));
+  if (has > (CONTINUES | HEADS)) throw new Malformed("the content has an unknown part");
   const continues: Continues[] = [];
-  for (let left = numberOf(take(1)); left > 0; left--) {
+  for (let left = has & CONTINUES ? numberOf(take(1)) : 0; left > 0; left--) {
     const client = uuidOf(take(UUID_BYTES));
     const index = numberOf(take(INDEX_BYTES));
     const tags = toBase64url(take(numberOf(take(COUNT_BYTES)) * SHORT_TAG_BYTES));
     continues.push({ client, index, tags });
   }
-  return { data: take().slice(), continues };
+  const heads: Head[] = [];
+  for (let left = has & HEADS ? numberOf(take(1)) : 0; left > 0; left--) {
+    const client = uuidOf(take(UUID_BYTES));
+    const index = numberOf(take(INDEX_BYTES));
+    const tag = toBase64url(take(TAG_BYTES));
+    // No operation has another index, and no store keeps one.
+    if (isOperationIndex(index)) heads.push({ client, index, tag });
+  }
+  const entries: Bytes[] = [];
+  // Copies: an app may keep one of many.
+  while (input.left > 0) entries.push(take(lengthOf(take)).slice());
+  return {
+    entries,
+    ...(has & CONTINUES && { continues }),
+    ...(has & HEADS && { heads }),
+  };
+}
+
+function continuesBytes({ client, index, tags }: Continues): Bytes {
+  const short = fromBase64url(tags) ?? new Uint8Array(0);
+  const count = numberBytes(short.length / SHORT_TAG_BYTES, COUNT_BYTES);
+  return concat(uuidBytes(client), numberBytes(index, INDEX_BYTES), count, short);
+}
+
+function headBytes({ client, index, tag }: Head): Bytes {
+  const bytes = fromBase64url(tag) ?? new Uint8Array(TAG_BYTES);
+  return concat(uuidBytes(client), numberBytes(index, INDEX_BYTES), bytes);
 }

@@ -21,7 +21,7 @@ import {
 } from "./state.ts";
 import type { OwnClient, Store, Tabs } from "./stores/store.ts";
 import type { Transport } from "./transport.ts";
-import type { Clock, Created, Identity } from "./types.ts";
+import type { Clock, Identity, OperationName } from "./types.ts";
 import type { RunVerifier } from "./verify.ts";
 
 /** What an engine works with; all of it is its caller's to close. */
@@ -39,7 +39,12 @@ export interface SyncEngineOptions {
   readonly pollInterval: number;
   /** From 0 up to 1. */
   readonly random: () => number;
+  /** Called with the number of operations that an answer has brought, and will bring. */
+  readonly onProgress: (received: number, of: number) => void;
 }
+
+/** A device that others have not heard of for so long appends an operation without entries. */
+const SIGN_OF_LIFE_MS = 24 * 3600_000;
 
 /** A server that asks for a longer pause keeps no other tab from asking as well. */
 const LONG_PAUSE_MS = 60_000;
@@ -57,25 +62,39 @@ export class SyncEngine {
   #endTurn: () => void = () => undefined;
   /** The number of operations that the server has acknowledged so far. */
   #acknowledged = 0;
+  /** When other devices last heard of this one. */
+  #heardAt: number;
 
   constructor(options: SyncEngineOptions) {
     this.#options = options;
+    this.#heardAt = options.clock.now();
     this.#abandoned = new AbandonedOutboxes(options.store, options.identity);
     this.#recovery = new Recovery({ ...options, dispatch: (event) => this.#dispatch(event) });
   }
 
-  /** The number of operations that the server has not acknowledged. */
+  /** The number of entries that the server has not acknowledged. */
   get pending(): number {
     return this.#outboxes().reduce((sum, outbox) => sum + outbox.pending, 0);
   }
 
   /** Own operations that are too large for the server, and stay on this device. */
-  get tooLarge(): Created[] {
+  get tooLarge(): OperationName[] {
     const { tooLarge } = this.#state;
     return this.#outboxes()
       .flatMap(({ own }) => own)
       .filter(({ client }) => tooLarge.has(client))
       .map(({ client, acknowledged: index }) => ({ client, index }));
+  }
+
+  /** Removes an own operation that is too large for the server. False if it is none of these. */
+  async drop({ client, index }: OperationName): Promise<boolean> {
+    if (!this.tooLarge.some((one) => one.client === client && one.index === index)) return false;
+    const outbox = this.#outboxes().find((one) => one.lengthOf(client) > 0);
+    await outbox?.drop(client, index);
+    const { inbox, outbox: own } = this.#options;
+    if (outbox === own) inbox.markDelivered(await own.cursors(), await own.continued());
+    this.#dispatch({ type: "operation-dropped", client });
+    return true;
   }
 
   /** Whether appends wait because the server refused one. */
@@ -102,8 +121,12 @@ export class SyncEngine {
    */
   async round(signal: AbortSignal, onAnswer?: () => void): Promise<Outcome> {
     const before = this.#progress();
+    const failure = await failureOf(this.#options.inbox.catchUp());
     try {
-      return await this.#exchange(signal, onAnswer);
+      const outcome = await this.#exchange(signal, failure === undefined ? onAnswer : undefined);
+      // What fails in the app keeps nothing from being sent.
+      if (failure !== undefined) throw failure.error;
+      return outcome;
     } catch (error) {
       return { kind: "failed", error, progressed: this.#progress() > before };
     }
@@ -120,6 +143,7 @@ export class SyncEngine {
       now: clock.now(),
       pending: this.pending,
       pollInterval: this.live ? undefined : pollInterval,
+      isDone: this.#isDone(),
       random: random(),
     });
   }
@@ -143,7 +167,8 @@ export class SyncEngine {
   async #exchange(signal: AbortSignal, onAnswer?: () => void): Promise<Outcome> {
     await this.#updateAbandoned();
     const append = await this.#nextAppend();
-    if (append === undefined && onAnswer !== undefined) return this.#wait(signal, onAnswer);
+    const waits = append === undefined && this.#options.inbox.heads.due.length === 0;
+    if (waits && onAnswer !== undefined) return this.#wait(signal, onAnswer);
     const self = this.#options.outbox.client;
     try {
       await this.#request(append, 0, signal);
@@ -185,7 +210,8 @@ export class SyncEngine {
 
   /** Whether nothing is left to send. */
   #isDone(): boolean {
-    return this.#plan().send === "nothing";
+    if (this.isHeld) return true;
+    return !this.#outboxes().some(({ isWaiting }) => isWaiting) && this.#plan().send === "nothing";
   }
 
   #plan() {
@@ -194,6 +220,8 @@ export class SyncEngine {
   }
 
   async #nextAppend(): Promise<Append | undefined> {
+    if (!this.isHeld) for (const outbox of this.#outboxes()) await outbox.sealWaiting();
+    await this.#signOfLife();
     const plan = this.#plan();
     if (plan.send === "nothing") return undefined;
     const outbox = this.#outboxes()[plan.outbox];
@@ -202,6 +230,15 @@ export class SyncEngine {
         ? await outbox?.last(plan.client)
         : await outbox?.next(plan.client, this.#fitting(plan.limits));
     return outbox && batch && { outbox, batch };
+  }
+
+  /** What this device has received, others learn from its operations: one a day at least. */
+  async #signOfLife(): Promise<void> {
+    const { clock, outbox } = this.#options;
+    const isQuiet = clock.now() - this.#heardAt >= SIGN_OF_LIFE_MS;
+    if (!isQuiet || this.isHeld || lastIndex(outbox.own) === undefined) return;
+    this.#heardAt = clock.now();
+    await outbox.append([], 0);
   }
 
   /** The limits of a batch, so that the server takes its body. */
@@ -219,8 +256,12 @@ export class SyncEngine {
     const { transport, inbox, outbox } = this.#options;
     const { client: self, own } = outbox;
     const batch = append?.batch ?? { client: self, first: lastIndex(own), payloads: [] };
-    const request = { ...batch, status: inbox.versionVector(own), wait };
+    const isOurs = batch.client === self;
+    const at = this.#options.clock.now();
+    const status = inbox.versionVector(own, isOurs && wait === 0);
+    const request = { ...batch, status, wait };
     let stored = false;
+    let received = 0;
     inbox.discard();
     try {
       for await (const lines of transport.sync(request, signal)) {
@@ -228,6 +269,8 @@ export class SyncEngine {
         if (!stored && append !== undefined) await this.#acknowledge(append);
         stored = true;
         this.#options.app.onLines?.(lines);
+        received += lines.length;
+        this.#options.onProgress(received, transport.expected);
         // The server leaves out what the sender created itself. The rest of the sender's
         // operations would come with holes, so they are left for a request as ourselves.
         const wanted = lines.filter(({ client }) => client === self || client !== batch.client);
@@ -239,6 +282,7 @@ export class SyncEngine {
       throw error;
     }
     await inbox.flush();
+    if (isOurs) inbox.endAnswer(at);
   }
 
   /** The server has stored a batch, which may have been acknowledged before. */
@@ -248,6 +292,7 @@ export class SyncEngine {
     if (next > known) {
       await outbox.acknowledge(client, next);
       this.#acknowledged += next - known;
+      if (outbox === this.#options.outbox) this.#heardAt = this.#options.clock.now();
     }
     this.#dispatch({ type: "batch-stored", client, now: this.#options.clock.now() });
   }
@@ -277,6 +322,15 @@ export class SyncEngine {
     if (!mustCheckAbandoned(this.#state, now)) return;
     const failure = await this.#abandoned.find();
     this.#dispatch({ type: "abandoned-checked", now, failure });
+  }
+}
+
+async function failureOf(work: Promise<void>): Promise<{ readonly error: unknown } | undefined> {
+  try {
+    await work;
+    return undefined;
+  } catch (error) {
+    return { error };
   }
 }
 

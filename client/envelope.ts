@@ -9,7 +9,7 @@
 import { fromBase64url, toBase64url } from "../protocol/base64.ts";
 import { type Bytes, concat, randomBytes, utf8, uuidBytes } from "../protocol/bytes.ts";
 import { numberBytes, numberOf, takingFrom } from "./binary.ts";
-import { type Content, contentBytes, contentOf, LEAST_CONTENT } from "./content.ts";
+import { type Content, contentBytes, contentLength, contentOf } from "./content.ts";
 import type { Identity } from "./types.ts";
 
 /** The version that this software reads and writes. */
@@ -161,10 +161,9 @@ export function tagBytes(text: string): Bytes {
   return bytes;
 }
 
-/** The length of the payload that data of a length becomes: longer where it begins a session. */
-export function sealedLength({ bits }: Identity, length: number, beginsSession: boolean): number {
-  const header = beginsSession ? bits / 4 : 0;
-  return Math.ceil(((LEAST_BYTES + header + LEAST_CONTENT + length) * 4) / 3);
+/** The most characters that a payload with one entry of a length has. */
+export function sealedLength({ bits }: Identity, length: number): number {
+  return Math.ceil(((LEAST_BYTES + bits / 4 + contentLength(length)) * 4) / 3);
 }
 
 /** Of an envelope without a header and without content. */
@@ -174,7 +173,7 @@ const LEAST_BYTES = VERSION_BYTES + DISTANCE_BYTES + NONCE_BYTES + TAG_BYTES;
 export function parseEnvelope({ bits }: Identity, payload: string): Envelope | undefined {
   const bytes = fromBase64url(payload);
   if (bytes === undefined || bytes.length < LEAST_BYTES) return undefined;
-  const take = takingFrom(bytes);
+  const { take } = takingFrom(bytes);
   // In the order of the layout.
   const version = numberOf(take(VERSION_BYTES));
   const distance = numberOf(take(DISTANCE_BYTES));

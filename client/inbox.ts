@@ -1,10 +1,17 @@
 /** Receives the operations of other installations: verified in runs, delivered, then recorded. */
 import { MAX_INDEX } from "../protocol/ids.ts";
 import type { Line } from "../protocol/types.ts";
+import type { Content } from "./content.ts";
+import { StoreDamaged } from "./errors.ts";
+import { Heads } from "./heads.ts";
 import type { SyncOptions } from "./options.ts";
-import type { OwnClient, Store } from "./stores/store.ts";
-import type { Clock, Continues, Cursor, Operation, Refusal } from "./types.ts";
-import { type RunVerifier, SHORT_TAG, type VerifiedRun } from "./verify.ts";
+import type { Outbox } from "./outbox.ts";
+import { Positions } from "./positions.ts";
+import type { ReceivedLog } from "./received-log.ts";
+import { Refusals } from "./refusals.ts";
+import type { OwnClient } from "./stores/store.ts";
+import type { Clock, Continues, Cursor, Head, Refusal } from "./types.ts";
+import { entriesOf, type RunVerifier, type VerifiedRun } from "./verify.ts";
 
 /**
  * A run is verified and delivered when it ends, or has this many operations or this many characters
@@ -16,22 +23,10 @@ const RUN_CHARACTERS = 1024 * 1024;
 /** An index that no client passes: the server sends nothing of a client that is known this far. */
 const ALL = MAX_INDEX;
 
-/** How long a client with refused operations is not asked for: doubles each time. */
-const MIN_SUSPENSION_MS = 60_000;
-const MAX_SUSPENSION_MS = 3600_000;
-
-/** A server can make up any number of clients. */
-const MAX_SUSPENDED = 10_000;
-
-interface Suspension {
-  readonly refusal: Refusal;
-  readonly milliseconds: number;
-  readonly until: number;
-}
-
 /** What an inbox works with. */
 export interface InboxOptions {
-  readonly store: Store;
+  readonly log: ReceivedLog;
+  readonly outbox: Outbox;
   readonly verifier: RunVerifier;
   readonly clock: Clock;
   readonly app: Pick<SyncOptions, "receive" | "onRefusal">;
@@ -39,25 +34,31 @@ export interface InboxOptions {
 
 /**
  * The operations of other clients: gathers lines into runs, verifies them, delivers them to the app,
- * and then stores the cursor. The operations of one client are delivered in order.
+ * and then stores them with the cursor. The operations of one client are delivered in order.
  */
 export class Inbox {
   readonly #options: InboxOptions;
-  readonly #cursors: Map<string, Cursor>;
-  /** The client ids that own ones continue. */
-  #own: readonly Continues[] = [];
-  /** Clients of which operations were refused. */
-  readonly #suspended = new Map<string, Suspension>();
-  /** The last operation of each client that does not decrypt. */
-  readonly #unreadable = new Map<string, Refusal>();
+  readonly positions: Positions;
+  readonly #refusals: Refusals;
+  readonly heads: Heads;
   /** Consecutive lines of one client, not verified yet. */
   #run: Line[] = [];
   #characters = 0;
   #taken = 0;
+  /** The clients of which the server was asked for nothing. */
+  #ignored: readonly string[] = [];
 
   constructor(options: InboxOptions, cursors: readonly Cursor[]) {
+    const { app, clock, outbox } = options;
     this.#options = options;
-    this.#cursors = new Map(cursors.map((cursor) => [cursor.client, cursor]));
+    this.positions = new Positions(cursors);
+    this.#refusals = new Refusals(app, clock, (client) => this.positions.endOf(client));
+    this.heads = new Heads({
+      positions: this.positions,
+      clock,
+      lengthOf: (client) => outbox.lengthOf(client),
+      isSuspended: (client) => this.#refusals.isSuspended(client),
+    });
   }
 
   /** The number of operations that were valid so far, delivered or not. */
@@ -70,26 +71,102 @@ export class Inbox {
     return new Set(this.refusals.map(({ client }) => client)).size;
   }
 
-  /** The last refusal of each client whose operations are missing. */
+  /** The last refusals of each client whose operations are missing. */
   get refusals(): Refusal[] {
-    const suspended = [...this.#suspended.values()].map(({ refusal }) => refusal);
-    return [...suspended.filter((one) => !this.#isReplaced(one)), ...this.#unreadable.values()];
+    return this.#refusals.all;
   }
 
   /**
    * For each client id, the last index that the server need not send.
    *
    * @param own the client ids of this installation, whose operations the app has
+   * @param checks whether the server has to show once more what is due
    */
-  versionVector(own: readonly OwnClient[]): Record<string, number> {
+  versionVector(own: readonly OwnClient[], checks = false): Record<string, number> {
     const vector: Record<string, number> = {};
-    for (const { client, index } of this.#cursors.values()) vector[client] = index;
-    for (const client of this.#suspended.keys())
-      if (this.#isSuspended(client)) vector[client] = ALL;
+    const due = this.heads.ask(checks);
+    for (const { client, index } of this.positions.all) vector[client] = index;
+    for (const { client, index } of due) {
+      if (index === 0) delete vector[client];
+      else vector[client] = index - 1;
+    }
+    this.#ignored = this.#refusals.suspended;
+    for (const client of this.#ignored) vector[client] = ALL;
     for (const { client, length } of own) {
       if (length > 0) vector[client] = Math.max(length - 1, vector[client] ?? 0);
     }
     return vector;
+  }
+
+  /**
+   * Goes on from the app's positions, instead of from what is stored.
+   *
+   * @param positions those of all clients of which something was delivered
+   * @param isNew whether the store is: then it begins at the positions. If not, it lacks what the app
+   *   had when a crash came, and receives that once more
+   */
+  async startAt(positions: readonly Cursor[], isNew: boolean): Promise<void> {
+    const wanted = new Map(positions.map((cursor) => [cursor.client, cursor]));
+    const stored = this.positions.all.map(({ client }) => client);
+    for (const client of new Set([...stored, ...wanted.keys()])) {
+      const position = wanted.get(client);
+      const last = this.positions.get(client)?.index ?? -1;
+      const next = (position?.index ?? -1) + 1;
+      if (next === last + 1) continue;
+      const isStored = next <= last && next >= this.#options.log.first(client);
+      const isAhead = next > last && !isNew;
+      if (isStored) this.positions.setDelivered(client, position);
+      else if (isAhead && position !== undefined) this.positions.setAhead(client, position);
+      else await this.#forget(client, position);
+    }
+    this.heads.begin();
+  }
+
+  /** Delivers what is stored, and was not delivered. What cannot be read, the server has to send again. */
+  async catchUp(): Promise<void> {
+    for (const client of this.#options.log.damaged) this.#receiveAgain(client);
+    for (const client of this.positions.behind) await this.#catchUp(client);
+  }
+
+  /** Returns false if the server has to send what was stored. */
+  async #catchUp(client: string): Promise<boolean> {
+    if (!this.positions.behind.includes(client)) return true;
+    const { log } = this.#options;
+    try {
+      for await (const run of log.runs(client, this.positions.delivered(client))) {
+        if (run.cursor !== undefined) await this.#deliver(run, this.#whole(run.cursor));
+        this.positions.setDelivered(client, run.cursor);
+      }
+      this.positions.endBehind(client);
+      return true;
+    } catch (error) {
+      if (!(error instanceof StoreDamaged)) throw error;
+      this.#receiveAgain(client);
+      return false;
+    }
+  }
+
+  /**
+   * Has the server send everything of a client again that was stored. It takes the place of that, and
+   * is not delivered again.
+   */
+  #receiveAgain(client: string): void {
+    const delivered = this.positions.delivered(client);
+    this.positions.set(client, this.#options.log.start(client));
+    if (delivered !== undefined) this.positions.setAhead(client, delivered);
+    this.#options.log.damaged.delete(client);
+  }
+
+  /** A position with what is stored along with it. */
+  #whole(cursor: Cursor): Cursor {
+    const stored = this.positions.get(cursor.client);
+    return stored?.index === cursor.index ? stored : cursor;
+  }
+
+  /** Has the server send the operations of a client again that follow a position. */
+  async #forget(client: string, position: Cursor | undefined): Promise<void> {
+    await this.#options.log.forget(client, position);
+    this.positions.set(client, position);
   }
 
   /**
@@ -99,12 +176,8 @@ export class Inbox {
    * @param continued the client ids that own ones continue
    */
   markDelivered(cursors: readonly Cursor[], continued: readonly Continues[]): void {
-    this.#own = continued;
-    for (const cursor of cursors) {
-      const known = this.#cursors.get(cursor.client)?.index ?? -1;
-      if (cursor.index > known) this.#cursors.set(cursor.client, cursor);
-      this.#suspended.delete(cursor.client);
-    }
+    this.positions.setCreated(cursors, continued);
+    for (const { client } of cursors) this.#refusals.resume(client);
   }
 
   /** Drops the run that an earlier answer left unfinished. */
@@ -117,12 +190,20 @@ export class Inbox {
   async push(lines: readonly Line[]): Promise<void> {
     for (const line of lines) {
       if (this.#run[0]?.client !== line.client) await this.flush();
-      if (this.#isSuspended(line.client)) continue;
+      if (this.#refusals.isSuspended(line.client) || this.#isShownAgain(line)) continue;
       this.#run.push(line);
       this.#characters += line.payload.length;
       const full = this.#run.length >= RUN_OPERATIONS || this.#characters >= RUN_CHARACTERS;
       if (full) await this.flush();
     }
+  }
+
+  /** Whether a line is the operation that the server was asked to show once more. */
+  #isShownAgain({ client, index, payload }: Line): boolean {
+    const tag = () => this.#options.verifier.tagOf(payload);
+    const isSame = this.heads.isShownAgain(client, index, tag);
+    if (isSame) this.#refusals.resume(client, index);
+    return isSame;
   }
 
   /** Verifies and delivers the run so far, if there is one. */
@@ -131,77 +212,99 @@ export class Inbox {
     const client = lines[0]?.client;
     this.discard();
     if (client === undefined) return;
-    const run = await this.#options.verifier.verify(client, lines, this.#cursors.get(client));
-    const { operations, unreadable, cursor, refusal } = run;
+    if (!(await this.#catchUp(client))) return;
+    const before = this.positions.get(client);
+    const run = await this.#options.verifier.verify(client, lines, before);
+    const { operations, unreadable, refusal } = run;
     const taken = operations.length + unreadable.length;
-    for (const one of unreadable) {
-      this.#unreadable.set(client, one);
-      this.#options.app.onRefusal?.(one);
-    }
-    if (taken > 0 && cursor !== undefined) {
-      const fresh = operations.filter((one) => !this.#isCopy(one, run));
-      if (fresh.length > 0) await this.#options.app.receive(fresh, cursor);
+    for (const one of unreadable) this.#refusals.addUnreadable(one);
+    if (taken > 0 && run.cursor !== undefined) {
+      const heads = await this.#compare(client, run);
+      const cursor = { ...run.cursor, ...(heads.length > 0 && { heads }) };
+      await this.#deliver(run, cursor);
       // Only now: a crash before this line delivers the operations again, and loses none.
-      await this.#options.store.advance(cursor);
-      this.#cursors.set(client, cursor);
-      this.#suspended.delete(client);
+      const payloads = lines.slice(0, taken).map(({ payload }) => payload);
+      await this.#options.log.receive(before, cursor, payloads);
+      this.positions.set(client, cursor);
+      this.#refusals.resume(client);
     }
     this.#taken += taken;
-    if (refusal !== undefined) this.refuse(refusal);
+    if (refusal !== undefined) this.#refusals.suspend(refusal);
+  }
+
+  /**
+   * Compares what operations tell, and what others told of them, with what is here.
+   *
+   * @returns what they tell that is not here
+   */
+  async #compare(client: string, { operations, tagOf, cursor }: VerifiedRun): Promise<Head[]> {
+    const first = (this.positions.get(client)?.index ?? -1) + 1;
+    for (const { index, tag, by } of this.heads.expected(client)) {
+      const isHere = index >= first && index <= (cursor?.index ?? -1);
+      if (isHere && tagOf(index) !== tag)
+        this.#refusals.addFork({ kind: "fork", client, index, by });
+    }
+    for (const { client: other, index, tag } of operations.flatMap(headsOf)) {
+      const known = await orNothing(this.tagAt(other, index));
+      if (known !== undefined && known !== tag) {
+        this.#refusals.addFork({ kind: "fork", client: other, index, by: client });
+      }
+    }
+    return this.heads.hear(client, operations);
+  }
+
+  /** The tag of an operation that is here, and that the server has acknowledged or sent. */
+  async tagAt(client: string, index: number): Promise<string | undefined> {
+    const { log, outbox } = this.#options;
+    const own = await outbox.acknowledgedTag(client, index);
+    if (own !== undefined) return own;
+    const position = this.positions.get(client);
+    if (position === undefined || index > position.index) return undefined;
+    if (index === position.index) return position.tag;
+    return log.tagAt(client, index).catch(unlessDamaged);
+  }
+
+  async #deliver(run: VerifiedRun, cursor: Cursor): Promise<void> {
+    const last = this.positions.delivered(cursor.client)?.index ?? -1;
+    const fresh = run.operations.filter(
+      (one) => one.index > last && !this.positions.isCopy(one, run),
+    );
+    const entries = entriesOf(fresh);
+    if (entries.length > 0) await this.#options.app.receive(entries, cursor);
   }
 
   /** Ignores a client for a while, and reports why. */
   refuse(refusal: Refusal): void {
-    const { client } = refusal;
-    const before = this.#suspended.get(client)?.milliseconds ?? MIN_SUSPENSION_MS / 2;
-    const milliseconds = Math.min(before * 2, MAX_SUSPENSION_MS);
-    if (this.#suspended.size < MAX_SUSPENDED || this.#suspended.has(client)) {
-      const until = this.#options.clock.now() + milliseconds;
-      this.#suspended.set(client, { refusal, milliseconds, until });
-    }
-    if (!this.#isReplaced(refusal)) this.#options.app.onRefusal?.(refusal);
-  }
-
-  /** What client ids say that continue this one, with the last index delivered of each. */
-  *#continuing(client: string): Generator<readonly [Continues, number]> {
-    for (const one of this.#own) if (one.client === client) yield [one, ALL];
-    for (const { continues = [], index } of this.#cursors.values()) {
-      for (const one of continues) if (one.client === client) yield [one, index];
-    }
-  }
-
-  /** Whether an operation was delivered before, under another client id. */
-  #isCopy({ client, index }: Operation, { cursor, tagOf }: VerifiedRun): boolean {
-    for (const one of cursor?.continues ?? []) {
-      const old = this.#cursors.get(one.client);
-      const at = old === undefined ? -1 : old.index - one.index;
-      // Each tag covers the one before it: one that agrees vouches for all of them.
-      if (old !== undefined && at >= index && isAt(one, at, old.tag)) return true;
-    }
-    for (const [one, delivered] of this.#continuing(client)) {
-      const at = index - one.index;
-      if (at <= delivered && isAt(one, at, tagOf(index))) return true;
-    }
-    return false;
+    this.#refusals.suspend(refusal);
   }
 
   /**
-   * Whether a refusal no longer matters: because of what the server has in the place of the operation,
-   * its client has moved it to a new client id.
+   * An answer was whole: reports what it should have brought.
+   *
+   * @param at when it was asked for
    */
-  #isReplaced({ kind, client, index }: Refusal): boolean {
-    if (kind === "fork" || kind === "chain broken") return false;
-    return [...this.#continuing(client)].some(([one]) => index >= one.index);
-  }
-
-  #isSuspended(client: string): boolean {
-    const suspended = this.#suspended.get(client);
-    return suspended !== undefined && this.#options.clock.now() < suspended.until;
+  endAnswer(at: number): void {
+    const ignored = new Set([...this.#ignored, ...this.#refusals.suspended]);
+    const withheld = this.heads.endAnswer(at);
+    this.#refusals.setWithheld(withheld.filter(({ client }) => !ignored.has(client)));
   }
 }
 
-/** Whether the operation `i` of a client id is a copy of the one with a tag. */
-function isAt({ tags }: Continues, i: number, tag: string): boolean {
-  const at = i * SHORT_TAG;
-  return at >= 0 && at < tags.length && tag.startsWith(tags.slice(at, at + SHORT_TAG));
+/** Nothing for what cannot be read, and is received again. */
+function unlessDamaged(error: unknown): undefined {
+  if (!(error instanceof StoreDamaged)) throw error;
+}
+
+function headsOf({ content }: { readonly content: Content }): readonly Head[] {
+  return content.heads ?? [];
+}
+
+/** Nothing, where the store is damaged: to compare is no reason to stop. */
+async function orNothing(tag: Promise<string | undefined>): Promise<string | undefined> {
+  try {
+    return await tag;
+  } catch (error) {
+    if (error instanceof StoreDamaged) return undefined;
+    throw error;
+  }
 }

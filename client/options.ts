@@ -18,11 +18,11 @@ export interface SyncOptions {
   readonly identity: Identity;
   /** Opened for this client alone, which closes it. */
   readonly store: Store;
-  /** Handles the operations of other installations. */
+  /** Handles the entries of other installations. */
   readonly receive: Receive;
   /**
-   * The positions that the app stored together with its data; they replace those in the store. An
-   * empty list delivers everything again.
+   * The positions that the app stored together with its data. What the store has behind them is
+   * delivered from there, and all else comes from the server. An empty list delivers everything again.
    */
   readonly cursors?: readonly Cursor[];
   /** Called with what the server sends, before it is verified: to show what a server stores. */

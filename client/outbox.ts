@@ -1,5 +1,5 @@
 /**
- * The operations that this installation creates: sealed once, stored, sent until acknowledged.
+ * The operations that this installation creates: stored, and sent until acknowledged.
  *
  * Sealing is randomized, so sealing an operation again would make another one. Therefore an
  * operation is durable before it is sent for the first time, and is sent as it was stored.
@@ -7,14 +7,18 @@
 import { toBase64url } from "../protocol/base64.ts";
 import type { Bytes } from "../protocol/bytes.ts";
 import type { Line } from "../protocol/types.ts";
-import { type Envelope, NO_PREVIOUS, originOf, parseEnvelope, type Session } from "./envelope.ts";
+import { bytesOf, divide } from "./draft.ts";
+import { NO_PREVIOUS, tagBytes } from "./envelope.ts";
 import { StoreDamaged } from "./errors.ts";
+import type { Heads } from "./heads.ts";
+import { OwnLog } from "./own-log.ts";
+import { OwnOperations } from "./own-operations.ts";
 import { Sealer } from "./sealer.ts";
 import { SerialQueue } from "./serial-queue.ts";
 import { type BatchLimits, initialState } from "./state.ts";
-import type { OwnClient, Store } from "./stores/store.ts";
-import type { ClientChange, Continues, Created, Cursor, Identity, Operation } from "./types.ts";
-import { RunVerifier, SHORT_TAG, type VerifiedRun } from "./verify.ts";
+import type { OwnClient, Store, StoreState } from "./stores/store.ts";
+import type { ClientChange, Continues, Created, Cursor, Entry, Identity } from "./types.ts";
+import { entriesOf } from "./verify.ts";
 
 /** Consecutive operations to send. */
 export interface OutgoingBatch {
@@ -23,46 +27,51 @@ export interface OutgoingBatch {
   readonly payloads: readonly string[];
 }
 
-/** How many operations are decrypted at once: a bound on memory. */
-const PAGE_OPERATIONS = 1000;
-
 /** A client id that continues so many others is not continued: one byte counts them (E-1.7). */
 const MAX_CONTINUED = 64;
-
-interface Own {
-  readonly client: string;
-  length: number;
-  acknowledged: number;
-  highWater: number;
-}
 
 /** The own operations in one store: seals and stores new ones, and hands out batches to send. */
 export class Outbox {
   readonly #store: Store;
-  readonly #identity: Identity;
-  readonly #own: Own[];
-  readonly #verifier: RunVerifier;
+  readonly #log: OwnLog;
+  readonly #own: OwnOperations[];
   readonly #sealer: Sealer;
   /** The tag of the last payload of the current client id. */
   #head: Bytes = NO_PREVIOUS;
+  /** The entries of the next operation, and their bytes in it. */
+  #waiting: Bytes[] = [];
+  #waitingBytes = 0;
+  /** How many drafts they are in, and the tag of the last one. */
+  #drafts = { count: 0, tag: NO_PREVIOUS };
+  /** What the next operation tells of the operations of others. */
+  heads: Pick<Heads, "unsaid" | "said"> | undefined;
   /** Each operation is bound to the one before it, so they are created one after the other. */
   readonly #queue = new SerialQueue();
 
   private constructor(store: Store, identity: Identity, own: readonly OwnClient[]) {
     this.#store = store;
-    this.#identity = identity;
-    this.#verifier = new RunVerifier(identity);
-    this.#sealer = new Sealer(identity, (client, index) => this.#sessionBefore(client, index));
-    this.#own = own.map((client) => ({ ...client }));
+    this.#log = new OwnLog(store, identity);
+    this.#sealer = new Sealer(identity, (client, index) => this.#log.sessionBefore(client, index));
+    this.#own = own.map((one) => new OwnOperations(one));
   }
 
-  /** Continues with the client ids that a store holds; begins one in a new store. */
-  static async open(store: Store, identity: Identity, own: readonly OwnClient[]): Promise<Outbox> {
-    if (own.length === 0) await store.begin(crypto.randomUUID());
-    const known = own.length === 0 ? (await store.load()).own : own;
-    const outbox = new Outbox(store, identity, known);
+  /** Continues with what a store holds; begins a client id in a new store. */
+  static async open(store: Store, identity: Identity, state: StoreState): Promise<Outbox> {
+    if (state.own.length === 0) await store.begin(crypto.randomUUID());
+    const { own, drafts } = state.own.length === 0 ? await store.load() : state;
+    const outbox = new Outbox(store, identity, own);
     const { client, length } = outbox.#current;
-    if (length > 0) outbox.#head = (await outbox.#envelope(client, length - 1)).tag;
+    if (length > 0) outbox.#head = await outbox.#log.tagAt(client, length - 1);
+    if (drafts.length > 0) {
+      const { operations, cursor } = await outbox.#log.verify(client, length, drafts);
+      const tag = cursor === undefined ? NO_PREVIOUS : tagBytes(cursor.tag);
+      outbox.#waiting = entriesOf(operations).map(({ data }) => data);
+      outbox.#waitingBytes = bytesOf(outbox.#waiting);
+      outbox.#drafts = { count: drafts.length, tag };
+    }
+    for (const one of outbox.#own) {
+      one.countAfter(await outbox.#log.countEntries(one.client, one.acknowledged, one.length));
+    }
     return outbox;
   }
 
@@ -71,33 +80,93 @@ export class Outbox {
     return this.#current.client;
   }
 
+  /** The number of operations that were created here under a client id. */
+  lengthOf(client: string): number {
+    return this.#own.find((own) => own.client === client)?.length ?? 0;
+  }
+
+  /** Whether an operation was created here, or waits to be one. Another one can have its client id. */
+  created(client: string, index: number): boolean {
+    const own = this.#own.find((one) => one.client === client);
+    return own !== undefined && (own === this.#current || index < own.length);
+  }
+
   /** The client ids of this installation: those given up, then the one in use. */
   get own(): readonly OwnClient[] {
     return this.#own;
   }
 
-  /** The number of operations that the server has not acknowledged. */
+  /** The number of entries that the server has not acknowledged. */
   get pending(): number {
-    return this.#own.reduce((sum, { length, acknowledged }) => sum + length - acknowledged, 0);
+    return this.#own.reduce((sum, { pending }) => sum + pending, this.#waiting.length);
   }
 
-  get #current(): Own {
+  /** Whether entries wait for the next operation. */
+  get isWaiting(): boolean {
+    return this.#waiting.length > 0;
+  }
+
+  get #current(): OwnOperations {
     return present(this.#own.at(-1));
   }
 
-  /** Seals operations. Returns the place of the first once they are durable. */
-  append(data: readonly Bytes[], signal?: AbortSignal): Promise<Created> {
+  /**
+   * Creates entries. Returns their places once they are durable.
+   *
+   * @param limit the most bytes of entries in an operation; see `bytesPerOperation`
+   */
+  append(entries: readonly Bytes[], limit: number, signal?: AbortSignal): Promise<Created[]> {
     return this.#queue.run(async () => {
       signal?.throwIfAborted();
-      const own = this.#current;
-      const first = own.length;
-      const contents = data.map((one) => ({ data: one }));
-      const sealed = await this.#sealer.seal(own.client, first, this.#head, contents);
-      await this.#store.append(own.client, first, sealed.payloads);
-      own.length += data.length;
-      this.#head = sealed.tag;
-      return { client: own.client, index: first };
+      const { client, length: first, acknowledged } = this.#current;
+      const waiting = this.#waiting.length;
+      const [joining = [], ...others] = divide(this.#waitingBytes, entries, limit);
+      // Nothing is gained by waiting, for an operation that is sent at once or is large.
+      const isFree = waiting === 0 && acknowledged === first;
+      const isLarge = others.length > 0 || bytesOf(entries) > limit / 2;
+      if (isFree || isLarge)
+        await this.#appendOperations([[...this.#waiting, ...joining], ...others]);
+      else await this.#appendDraft(entries);
+      return [joining, ...others].flatMap((one, i) =>
+        one.map((_, at) => ({ client, index: first + i, position: i === 0 ? waiting + at : at })),
+      );
     });
+  }
+
+  /** Makes an operation of the entries that wait, if there are any. */
+  sealWaiting(): Promise<void> {
+    return this.#queue.run(() => this.#sealWaiting());
+  }
+
+  async #sealWaiting(): Promise<void> {
+    if (this.isWaiting) await this.#appendOperations([this.#waiting]);
+  }
+
+  /** Appends operations; the first one has the entries that wait. */
+  async #appendOperations(operations: readonly (readonly Bytes[])[]): Promise<void> {
+    const own = this.#current;
+    const heads = this.heads?.unsaid() ?? [];
+    const contents = operations.map((entries, i) => (i === 0 ? { entries, heads } : { entries }));
+    const sealed = await this.#sealer.seal(own.client, own.length, this.#head, contents);
+    await this.#store.append(own.client, own.length, sealed.payloads);
+    this.heads?.said(heads);
+    own.length += operations.length;
+    own.countAfter(operations.map(({ length }) => length));
+    this.#head = sealed.tag;
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    this.#drafts = { count: 0, tag: NO_PREVIOUS };
+  }
+
+  async #appendDraft(entries: readonly Bytes[]): Promise<void> {
+    const { client, length } = this.#current;
+    const { count, tag } = this.#drafts;
+    const previous = count === 0 ? this.#head : tag;
+    const sealed = await this.#sealer.seal(client, length + count, previous, [{ entries }]);
+    await this.#store.appendDraft(client, length + count, sealed.payloads[0] ?? "");
+    for (const entry of entries) this.#waiting.push(entry);
+    this.#waitingBytes += bytesOf(entries);
+    this.#drafts = { count: count + 1, tag: sealed.tag };
   }
 
   /** The oldest operations of an own client id that are not acknowledged, one at least. */
@@ -119,34 +188,35 @@ export class Outbox {
   /** Records that the server has the operations before an index, and none from there on. */
   async acknowledge(client: string, next: number): Promise<void> {
     const own = this.#of(client);
-    if (own.acknowledged === next) return;
-    await this.#store.acknowledge(client, next);
-    own.acknowledged = next;
-    own.highWater = Math.max(own.highWater, next);
+    const known = Math.min(next, own.length);
+    if (own.acknowledged === known) return;
+    const again = await this.#log.countEntries(client, known, own.acknowledged);
+    await this.#store.acknowledge(client, known);
+    own.acknowledge(known, again);
   }
 
   /** The position of the last operation of an own client id that the server has acknowledged. */
   async acknowledgedCursor(client: string): Promise<Cursor | undefined> {
-    return this.cursorAt(client, this.#of(client).acknowledged - 1);
+    return this.#log.cursorAt(client, this.#of(client).acknowledged - 1);
   }
 
   /** The position of an own operation; `undefined` for the index −1. */
-  async cursorAt(client: string, index: number): Promise<Cursor | undefined> {
-    if (index < 0) return undefined;
-    const { tag, distance } = await this.#envelope(client, index);
-    const first = index - distance;
-    const { header } = await this.#envelope(client, first);
-    if (header === undefined) throw unreadable(client, first);
-    const before = index === 0 ? NO_PREVIOUS : (await this.#envelope(client, index - 1)).tag;
-    const session = { first, secret: toBase64url(header.wrapped) };
-    return { client, index, tag: toBase64url(tag), previous: toBase64url(before), session };
+  cursorAt(client: string, index: number): Promise<Cursor | undefined> {
+    return this.#log.cursorAt(client, index);
+  }
+
+  /** The tag of an own operation that the server has acknowledged, as in a cursor. */
+  async acknowledgedTag(client: string, index: number): Promise<string | undefined> {
+    const own = this.#own.find((one) => one.client === client);
+    if (own === undefined || index < 0 || index >= own.acknowledged) return undefined;
+    return toBase64url(await this.#log.tagAt(client, index));
   }
 
   /** The last position of each client id that was given up. The app has what was created here. */
   async cursors(): Promise<Cursor[]> {
     const cursors: Cursor[] = [];
     for (const { client, length } of this.#own.slice(0, -1)) {
-      const cursor = await this.cursorAt(client, length - 1);
+      const cursor = await this.#log.cursorAt(client, length - 1);
       if (cursor !== undefined) cursors.push(cursor);
     }
     return cursors;
@@ -167,7 +237,7 @@ export class Outbox {
   async mayContinue(client: string, first: number): Promise<boolean> {
     const own = this.#of(client);
     if (first < own.highWater || (first === 0 && this.#own[0] !== own)) return false;
-    return (await this.#continuedBy(own)).length < MAX_CONTINUED;
+    return (await this.#log.continuedBy(own)).length < MAX_CONTINUED;
   }
 
   /**
@@ -178,25 +248,28 @@ export class Outbox {
    */
   changeClient(from: string, first: number, continuing: boolean): Promise<ClientChange> {
     return this.#queue.run(async () => {
+      await this.#sealWaiting();
       const own = this.#of(from);
       const count = own.length - first;
       const to = crypto.randomUUID();
-      const continues = continuing && count > 0 ? await this.#continues(from, first) : undefined;
+      const continues = continuing && count > 0 ? await this.#log.continues(own, first) : undefined;
       const payloads: string[] = [];
+      const counts: number[] = [];
       let head = NO_PREVIOUS;
-      for await (const page of this.#pages(own, first)) {
-        const contents = page.map(({ index, data }) => {
-          return index === first ? { data, continues } : { data };
+      for await (const page of this.#log.pages(own, first)) {
+        const contents = page.map(({ index, content }) => {
+          return index === first ? { ...content, continues } : content;
         });
         const sealed = await this.#sealer.seal(to, payloads.length, head, contents);
         payloads.push(...sealed.payloads);
+        counts.push(...contents.map(({ entries }) => entries.length));
         head = sealed.tag;
       }
       await this.#store.move({ from, length: first, to, payloads });
-      own.length = first;
-      own.acknowledged = Math.min(own.acknowledged, first);
-      own.highWater = Math.min(own.highWater, first);
-      this.#own.push({ client: to, length: count, acknowledged: 0, highWater: 0 });
+      own.cut(first);
+      const next = new OwnOperations({ client: to, length: count, acknowledged: 0, highWater: 0 });
+      next.countAfter(counts);
+      this.#own.push(next);
       this.#head = head;
       return { from, to, first, count };
     });
@@ -204,73 +277,33 @@ export class Outbox {
 
   /** The client ids that own ones continue. */
   async continued(): Promise<Continues[]> {
-    const found = await Promise.all(this.#own.slice(1).map((own) => this.#continuedBy(own)));
+    const found = await Promise.all(this.#own.slice(1).map((own) => this.#log.continuedBy(own)));
     return found.flat();
   }
 
-  async #continuedBy({ client, length }: Own): Promise<readonly Continues[]> {
-    if (length === 0) return [];
-    const { cursor } = await this.#verify(client, 0, 1);
-    return cursor?.continues ?? [];
-  }
-
-  /** What a new client id continues: of all operations that one request can have carried. */
-  async #continues(client: string, index: number): Promise<Continues[]> {
-    const { operations, characters } = initialState.limits;
-    const sent = await this.#store.read(client, index, operations, characters);
-    const { tagOf } = await this.#verify(client, index, sent.length);
-    const tags = sent.map((_, i) => tagOf(index + i).slice(0, SHORT_TAG)).join("");
-    const before = (await this.#continuedBy(this.#of(client))).map((one) => ({
-      client: one.client,
-      index: one.index + index,
-      tags: one.tags.slice(index * SHORT_TAG),
-    }));
-    return [{ client, index, tags }, ...before.filter((one) => one.tags !== "")];
-  }
-
-  /** All operations of this installation, decrypted, in the order of their creation. */
-  async *operations(): AsyncGenerator<Operation[], void, void> {
-    for (const own of [...this.#own]) yield* this.#pages(own, 0);
-  }
-
-  /** Reads the operations of an own client id from an index on, decrypted. */
-  async *#pages({ client, length }: Own, first: number): AsyncGenerator<Operation[], void, void> {
-    for (let at = first; at < length; at += PAGE_OPERATIONS) {
-      yield (await this.#verify(client, at, Math.min(PAGE_OPERATIONS, length - at))).operations;
+  /** Reads the entries of an own client id from the operation `first` on, in order and in pieces. */
+  async *entries(client: string, first: number): AsyncGenerator<Entry[], void, void> {
+    const own = this.#of(client);
+    // What waits becomes an operation at any time.
+    for (let next = first; next < own.length; ) {
+      for await (const page of this.#log.pages(own, next)) {
+        yield entriesOf(page);
+        next += page.length;
+      }
     }
+    if (own !== this.#current) return;
+    const { length: index } = own;
+    yield this.#waiting.map((data, position) => ({ client, index, position, data }));
   }
 
-  /** Reads own operations. Throws `StoreDamaged` unless each is whole. */
-  async #verify(client: string, first: number, count: number): Promise<VerifiedRun> {
-    const payloads = await this.#store.read(client, first, count, Infinity);
-    const lines = payloads.map((payload, i) => ({ client, index: first + i, payload }));
-    const before = await this.cursorAt(client, first - 1);
-    const run = await this.#verifier.verify(client, lines, before);
-    if (run.operations.length === count) return run;
-    const fault = run.refusal ?? run.unreadable[0];
-    throw new StoreDamaged(`operation ${fault?.index} of ${client}: ${fault?.kind}`);
-  }
-
-  /** The session of the operation before an index. A new one takes its place where that does not open. */
-  async #sessionBefore(client: string, index: number): Promise<Session | undefined> {
-    if (index === 0) return undefined;
-    try {
-      const { cursor } = await this.#verify(client, index - 1, 1);
-      if (cursor === undefined) return undefined;
-      const { session } = cursor;
-      const key = await this.#verifier.keyOf(originOf(this.#identity, client), session);
-      return { first: session.first, header: undefined, key };
-    } catch (error) {
-      if (error instanceof StoreDamaged) return undefined;
-      throw error;
-    }
-  }
-
-  async #envelope(client: string, index: number): Promise<Envelope> {
-    const [payload = ""] = await this.#store.read(client, index, 1, 0);
-    const envelope = parseEnvelope(this.#identity, payload);
-    if (envelope === undefined) throw unreadable(client, index);
-    return envelope;
+  /** Removes the operations of a client id that was given up from an index on. */
+  drop(client: string, index: number): Promise<void> {
+    return this.#queue.run(async () => {
+      const own = this.#of(client);
+      if (own === this.#current || index >= own.length) return;
+      await this.#store.cut(client, index);
+      own.cut(index);
+    });
   }
 
   /** Closes the store. */
@@ -278,16 +311,12 @@ export class Outbox {
     return this.#store.close();
   }
 
-  #of(client: string): Own {
+  #of(client: string): OwnOperations {
     return present(this.#own.find((own) => own.client === client));
   }
 }
 
-function unreadable(client: string, index: number): StoreDamaged {
-  return new StoreDamaged(`operation ${index} of ${client} cannot be read`);
-}
-
-function present(own: Own | undefined): Own {
+function present(own: OwnOperations | undefined): OwnOperations {
   if (own === undefined) throw new StoreDamaged("the store has lost its client id");
   return own;
 }

@@ -72,6 +72,8 @@ export type SyncEvent =
       readonly error: ServerError;
       readonly now: number;
     }
+  /** The app has dropped the operation of an own client id that is too large. */
+  | { readonly type: "operation-dropped"; readonly client: string }
   /** The server refused a batch that cannot be sent in another form. */
   | { readonly type: "batch-refused"; readonly error: ServerError; readonly now: number }
   /** All operations of an own client id are sent again. */
@@ -108,6 +110,11 @@ export function transition(state: SyncState, event: SyncEvent): SyncState {
       const tooLarge = new Map(state.tooLarge).set(event.client, entry);
       // What was halved on the way to this operation says nothing about the others.
       return { ...state, tooLarge, limits: initialState.limits };
+    }
+    case "operation-dropped": {
+      const tooLarge = new Map(state.tooLarge);
+      tooLarge.delete(event.client);
+      return { ...state, tooLarge };
     }
     case "batch-refused":
       return { ...state, hold: { error: event.error, until: event.now + HOLD_MS } };
@@ -231,6 +238,7 @@ const RETURN_MS = 60_000;
 /**
  * What follows from a round that ended in a state.
  *
+ * @param context.isDone whether nothing is left to send now
  * @param context.pollInterval `undefined` if the next round waits for news instead
  * @param context.random from 0 up to 1: how much of the random part of a pause is waited
  */
@@ -240,6 +248,7 @@ export function nextStep(
   context: {
     readonly now: number;
     readonly pending: number;
+    readonly isDone: boolean;
     readonly pollInterval: number | undefined;
     readonly random: number;
   },
@@ -263,15 +272,15 @@ export function nextStep(
       : context.pollInterval;
   const refusal = holdAt(state, context.now);
   if (refusal !== undefined) return refused(refusal, pending, idle);
+  // Entries that were appended since the round ended are the next round's.
+  const pause = context.isDone ? idle : undefined;
   const [tooLarge] = state.tooLarge.values();
   if (tooLarge !== undefined) {
     const count = state.tooLarge.size;
     const why = `Operations that are too large for the server stay on this device: ${count}.`;
     const reason: Reason = { code: "too-large", why };
-    return refused(tooLarge.error, pending, pending > count ? undefined : idle, reason);
+    return refused(tooLarge.error, pending, pause, reason);
   }
-  // Operations that were appended since the round ended are the next round's.
-  const pause = pending > 0 ? undefined : idle;
   if (state.abandonedFailure !== undefined) return refused(state.abandonedFailure, pending, pause);
   const status: Activity = { state: "synced", pending: 0 };
   return { status, calls: "resolve", pause };

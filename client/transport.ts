@@ -2,6 +2,7 @@
 import { utf8 } from "../protocol/bytes.ts";
 import {
   MAX_BODY,
+  OPERATION_COUNT,
   PREFER,
   PREFERENCE_APPLIED,
   REQUEST_TYPE,
@@ -54,6 +55,8 @@ export class Transport {
   #skew = 0;
   /** The largest body that the server takes, as far as it has said so. */
   maxBody = Infinity;
+  /** The number of operations in the last answer. */
+  expected = 0;
   /** The seconds that the server would have waited with its last answer; NaN if it does not wait. */
   waits = NaN;
 
@@ -85,7 +88,9 @@ export class Transport {
     });
     const timeout = this.#timeout(signal);
     try {
-      yield* readLines(await this.#send("POST", body, this.#options.sign, 200, timeout, wait));
+      const answer = await this.#send("POST", body, this.#options.sign, 200, timeout, wait);
+      this.expected = Number(answer.headers.get(OPERATION_COUNT));
+      yield* readLines(answer);
     } finally {
       timeout.end();
     }

@@ -27,12 +27,17 @@ export interface IdentityKeys {
   readonly signRequests: CryptoKey;
 }
 
-/** A decrypted operation that is proven to be the user's own and in its place. */
-export interface Operation {
+/**
+ * What an app appended: decrypted, and proven to be the user's own and in its place. The first three
+ * members name it.
+ */
+export interface Entry {
   /** The client id that created it: a UUID in lower case. */
   readonly client: string;
-  /** Its operation index under that client id, from 0 on. */
+  /** The index of its operation under that client id, from 0 on. */
   readonly index: number;
+  /** Its place in that operation, which can carry many, from 0 on. */
+  readonly position: number;
   /** What the app appended. */
   readonly data: Bytes;
 }
@@ -53,6 +58,8 @@ export interface Cursor {
   readonly session: SessionStart;
   /** Which client ids this one continues, if it does. */
   readonly continues?: readonly Continues[];
+  /** What its device has received of others, and this one had not when it learned that. */
+  readonly heads?: readonly Head[];
 }
 
 /** Where consecutive operations of a client id under one key begin. */
@@ -74,15 +81,23 @@ export interface Continues {
   readonly tags: string;
 }
 
+/** The last operation of a client id that a device has received. */
+export interface Head {
+  readonly client: string;
+  readonly index: number;
+  /** The last 16 bytes of its payload, in base64url. */
+  readonly tag: string;
+}
+
 /**
- * Handles operations of other installations: all of one client id, in order, decrypted and proven
+ * Handles entries of other installations: all of one client id, in order, decrypted and proven
  * to be the user's own. None is missing between them but those reported as `unreadable`. They count
  * as delivered once the function returns, or its promise is fulfilled. If it throws or rejects, they
  * are delivered again.
  *
- * @param cursor the position after the last of the operations
+ * @param cursor the position after the last of them
  */
-export type Receive = (operations: readonly Operation[], cursor: Cursor) => void | Promise<void>;
+export type Receive = (entries: readonly Entry[], cursor: Cursor) => void | Promise<void>;
 
 /**
  * Why operations were refused:
@@ -91,8 +106,11 @@ export type Receive = (operations: readonly Operation[], cursor: Cursor) => void
  *   of another user or client id.
  * - `chain broken`: operations before it are missing.
  * - `out of place`: the server sent what was received before.
- * - `fork`: made by the user, and another one was received under the same index: the client id is
- *   in use twice.
+ * - `fork`: made by the user, and another one was received under the same index: the client id is in
+ *   use twice. With `by`, another device has received another one: the server shows devices different
+ *   histories. Nothing is held back then.
+ * - `withheld`: the server does not show an operation that it has stored: another device of the user has
+ *   received it (`by`), or this one has, earlier. It is no longer in `refusals` once it comes.
  * - `other version`: it says that it is of a version of the envelope that this software does not read.
  *   Nobody vouches for that.
  * - `unreadable`: made by the user, with malformed content: a fault of the device that made it. Only
@@ -104,6 +122,7 @@ export type RefusalKind =
   | "out of place"
   | "chain broken"
   | "fork"
+  | "withheld"
   | "other version"
   | "unreadable";
 
@@ -111,15 +130,17 @@ export type RefusalKind =
 export interface Refusal {
   readonly kind: RefusalKind;
   readonly client: string;
-  /** The index that the server gives the first refused operation. */
+  /** The index of the first operation concerned. */
   readonly index: number;
+  /** The client id of the device that has received it. */
+  readonly by?: string;
 }
 
-/** The place of an operation that `append` created. */
-export interface Created {
-  readonly client: string;
-  readonly index: number;
-}
+/** An operation: the entries that are sent and stored together. */
+export type OperationName = Pick<Entry, "client" | "index">;
+
+/** The place of an entry that `append` created; see `Entry`. */
+export type Created = Pick<Entry, "client" | "index" | "position">;
 
 /**
  * This installation goes on under a new client id, and moved to it those of its operations that no
@@ -149,6 +170,10 @@ export type Status = Activity & {
    * news. If not, the client asks at intervals.
    */
   readonly live: boolean;
+  /** While many operations are being read: how many of them have come, */
+  readonly received?: number;
+  /** and how many there are. */
+  readonly of?: number;
 };
 
 /**
@@ -188,7 +213,7 @@ export interface Reason {
   readonly why: string;
 }
 
-/** What a client does. `pending` counts the operations that the server has not acknowledged. */
+/** What a client does. `pending` counts the entries that the server has not acknowledged. */
 export type Activity =
   /** At the last contact with the server, everything was sent and everything read. */
   | { readonly state: "synced"; readonly pending: 0 }

@@ -23,7 +23,22 @@ import {
   parseEnvelope,
   tagBytes,
 } from "./envelope.ts";
-import type { Cursor, Identity, Operation, Refusal, RefusalKind, SessionStart } from "./types.ts";
+import type {
+  Continues,
+  Cursor,
+  Entry,
+  Identity,
+  Refusal,
+  RefusalKind,
+  SessionStart,
+} from "./types.ts";
+
+/** A valid operation. */
+export interface Operation {
+  readonly client: string;
+  readonly index: number;
+  readonly content: Content;
+}
 
 /** The valid part of a run. */
 export interface VerifiedRun {
@@ -105,7 +120,7 @@ export class RunVerifier {
       valid++;
       if (one.content === undefined) unreadable.push({ kind: "unreadable", ...place });
       else {
-        operations.push({ ...place, data: one.content.data });
+        operations.push({ ...place, content: one.content });
         if (place.index === 0) continues = one.content.continues;
       }
     }
@@ -200,6 +215,12 @@ export class RunVerifier {
     return "content" in opened ? { fault: "fork" } : opened;
   }
 
+  /** The tag of a payload, as in a cursor, whether it is valid or not; `undefined` where there is none. */
+  tagOf(payload: string): string | undefined {
+    const envelope = parseEnvelope(this.#identity, payload);
+    return envelope && toBase64url(envelope.tag);
+  }
+
   /** The key of a session that is known to be the user's. Takes milliseconds the first time. */
   keyOf(origin: Bytes, session: SessionStart): Promise<CryptoKey> {
     if (this.#last?.session === session) return this.#last.key;
@@ -221,6 +242,21 @@ export class RunVerifier {
     if (this.#keys.get(name) === key) this.#keys.delete(name);
     if (this.#last?.key === key) this.#last = undefined;
   }
+}
+
+/** The entries of operations, in order. */
+export function entriesOf(operations: readonly Operation[]): Entry[] {
+  return operations.flatMap(({ client, index, content }) =>
+    content.entries.map((data, position) => ({ client, index, position, data })),
+  );
+}
+
+/**
+ * Whether the operation `i` of a client id that continues another one is a copy of the one with a tag.
+ */
+export function isAt({ tags }: Continues, i: number, tag: string): boolean {
+  const at = i * SHORT_TAG;
+  return at >= 0 && at < tags.length && tag.startsWith(tags.slice(at, at + SHORT_TAG));
 }
 
 /** The position after a cursor. */

@@ -1,7 +1,7 @@
 /**
  * `npm run demo`: two devices and a server on this machine, for less than a minute. The lines of
  * README.md go from one device to the other, and each is printed beside what the server stores of
- * it. Nothing is left behind.
+ * it. Then the server hides a line, and is caught. Nothing is left behind.
  */
 import { readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -21,6 +21,7 @@ import { createHandler } from "../server.ts";
 import type { Driver } from "../storage/driver.ts";
 import { openStorage } from "../storage/open.ts";
 import { UserObjects } from "./user-objects.ts";
+import { showWithholding } from "./withholding-server.ts";
 
 const README = fileURLToPath(new URL("../README.md", import.meta.url));
 /** Widths of the columns of text. */
@@ -85,8 +86,8 @@ async function syncReadme(url: string, driver: Driver): Promise<void> {
     identity: phoneIdentity,
     store: new MemoryStore(),
     pollInterval: POLL_MS,
-    receive: async (operations) => {
-      for (const { client, index, data } of operations) {
+    receive: async (entries) => {
+      for (const { client, index, data } of entries) {
         const text = textOf(data);
         received.push(text);
         const { object, payload } = await objects.find(client, index);
@@ -102,8 +103,11 @@ async function syncReadme(url: string, driver: Driver): Promise<void> {
     },
   });
   try {
-    for (const line of lines) await laptop.append(line);
-    await laptop.sync();
+    for (const line of lines) {
+      await laptop.append(line);
+      // Without, what waits goes together, as one ciphertext.
+      await laptop.sync();
+    }
     await phone.sync();
   } finally {
     await Promise.all([laptop.close(), phone.close()]);
@@ -115,6 +119,7 @@ async function syncReadme(url: string, driver: Driver): Promise<void> {
     `\n${lines.length} lines went from the laptop to the phone in ${seconds} s and arrived unchanged.\n` +
       `The server stores ${bytes} bytes in ${count} objects, and cannot read any of it.`,
   );
+  await showWithholding(url, identity);
 }
 
 function row(index: number, ciphertext: string, text: string): string {

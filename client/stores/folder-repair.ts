@@ -1,9 +1,10 @@
 /** What becomes of a slot of a folder store whose content is damaged: a copy is kept, the rest goes on. */
 import { copyFile, mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { DraftFile } from "./folder-drafts.ts";
 import { syncFolder } from "./folder-files.ts";
-import { countPayloads } from "./folder-log.ts";
-import { clientsWithLog, logPath } from "./folder-slot.ts";
+import { countPayloads, LogFile } from "./folder-log.ts";
+import { clientsWithDrafts, clientsWithLog, draftsPath, logPath } from "./folder-slot.ts";
 import { EMPTY, STATE_FILE, type State } from "./folder-state.ts";
 
 /** What a `FolderStore` found damaged, and did about it. */
@@ -26,7 +27,7 @@ export async function keepCopy(slot: string): Promise<string> {
   await rm(unfinished, { recursive: true, force: true });
   await mkdir(unfinished, { mode: 0o700 });
   for (const name of await readdir(slot)) {
-    const counts = name === STATE_FILE || name.endsWith(".log");
+    const counts = name === STATE_FILE || name.endsWith(".log") || name.endsWith(".drafts");
     if (counts) await copy(join(slot, name), join(unfinished, name));
   }
   await syncFolder(unfinished);
@@ -51,13 +52,28 @@ export async function readableState(
   fresh: string,
 ): Promise<State> {
   const own: State["own"][number][] = [];
+  const drafted = await clientsWithDrafts(folder);
   for (const client of await clientsWithLog(folder)) {
+    const path = logPath(folder, client);
     // What lies behind has moved to another client id.
     const moved = known.find((one) => one.client === client)?.length ?? Infinity;
-    const length = Math.min(await countPayloads(logPath(folder, client)), moved);
+    let length = Math.min(await countPayloads(path), moved);
+    if (drafted.includes(client)) length += await endDrafts(folder, client, length);
     own.push({ client, length, acknowledged: 0, highWater: length });
   }
   return { ...EMPTY, own: [...own, { client: fresh, acknowledged: 0, highWater: 0 }] };
+}
+
+/** Makes operations of the drafts that follow those of a client id. Returns how many there are. */
+async function endDrafts(folder: string, client: string, length: number): Promise<number> {
+  const drafts = await DraftFile.readable(draftsPath(folder, client), length);
+  const log = await LogFile.open(logPath(folder, client), 0, length);
+  try {
+    if (drafts.length > 0) await log.append(drafts);
+  } finally {
+    await log.close();
+  }
+  return drafts.length;
 }
 
 async function copy(from: string, to: string): Promise<void> {

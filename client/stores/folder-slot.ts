@@ -7,11 +7,28 @@ import { hasCode } from "./folder-files.ts";
 import type { State } from "./folder-state.ts";
 
 const LOG = new RegExp(`^(${CLIENT_ID})\\.log$`);
+const DRAFTS = new RegExp(`^(${CLIENT_ID})\\.drafts$`);
+const RECEIVED = new RegExp(`^(${CLIENT_ID})\\.received$`);
 const UNFINISHED = new RegExp(`^${CLIENT_ID}\\.tmp$`);
 
 /** The log of a client id. */
 export function logPath(slot: string, client: string): string {
   return join(slot, `${client}.log`);
+}
+
+/** The drafts of a client id. */
+export function draftsPath(slot: string, client: string): string {
+  return join(slot, `${client}.drafts`);
+}
+
+/** The operations of another installation. */
+export function receivedPath(slot: string, client: string): string {
+  return join(slot, `${client}.received`);
+}
+
+/** The client ids that have drafts. */
+export async function clientsWithDrafts(slot: string): Promise<string[]> {
+  return (await readdir(slot)).flatMap((name) => DRAFTS.exec(name)?.[1] ?? []);
 }
 
 /** A log that counts, under its own name, once the state names its client id. */
@@ -51,12 +68,20 @@ async function finishLog(slot: string, client: string): Promise<void> {
   }
 }
 
-/** Removes what a crash left: files that were never finished, and empty logs without a client id. */
-export async function removeLeftovers(slot: string, own: State["own"]): Promise<void> {
+/**
+ * Removes what a crash left: files that were never finished, and files that the state does not name;
+ * and the drafts of client ids that were given up.
+ */
+export async function removeLeftovers(slot: string, { own, received }: State): Promise<void> {
   for (const name of await readdir(slot)) {
     const client = LOG.exec(name)?.[1];
     const isUnknown = client !== undefined && !own.some((one) => one.client === client);
+    const drafted = DRAFTS.exec(name)?.[1];
+    const isOver = drafted !== undefined && drafted !== own.at(-1)?.client;
+    const other = RECEIVED.exec(name)?.[1];
+    const isForgotten = other !== undefined && !received.some((one) => one.cursor.client === other);
     // Any other file is not the store's to delete.
-    if (isUnknown || UNFINISHED.test(name)) await rm(join(slot, name), { force: true });
+    if (isUnknown || isOver || isForgotten || UNFINISHED.test(name))
+      await rm(join(slot, name), { force: true });
   }
 }

@@ -3,13 +3,33 @@ import { join } from "node:path";
 import { StoreDamaged } from "../errors.ts";
 import { SerialQueue } from "../serial-queue.ts";
 import type { Cursor, Identity } from "../types.ts";
+import { DraftFile } from "./folder-drafts.ts";
 import { replaceFile, syncFolder } from "./folder-files.ts";
 import { FolderLock, type HeldFolder, warnHeld } from "./folder-lock.ts";
 import { LogFile } from "./folder-log.ts";
+import { ReceivedFiles } from "./folder-received.ts";
 import { type FolderDamage, keepCopy, readableState, warnDamaged } from "./folder-repair.ts";
-import { finishLogs, logPath, removeLeftovers, unfinishedPath } from "./folder-slot.ts";
-import { EMPTY, OtherVersion, readState, STATE_FILE, type State } from "./folder-state.ts";
-import type { Move, OwnClient, Store, StoreState } from "./store.ts";
+import {
+  clientsWithDrafts,
+  draftsPath,
+  finishLogs,
+  logPath,
+  removeLeftovers,
+  unfinishedPath,
+} from "./folder-slot.ts";
+import {
+  EMPTY,
+  OtherVersion,
+  type ReceivedState,
+  readState,
+  STATE_FILE,
+  type State,
+  withAcknowledged,
+  withCut,
+  withMove,
+  withReceived,
+} from "./folder-state.ts";
+import type { Move, OwnClient, Received, Store, StoreState } from "./store.ts";
 
 /** How a folder store tells the app what happened to it. */
 export interface FolderOptions {
@@ -29,9 +49,11 @@ export interface FolderOptions {
 /**
  * Stores an installation in a folder, for Node, Bun and Deno:
  *
- *     FOLDER/FINGERPRINT/0/state.json     client ids, acknowledgements, cursors
- *     FOLDER/FINGERPRINT/0/CLIENT_ID.log  own operations, one payload a line
- *     FOLDER/FINGERPRINT/1/…              the same for a second process at the same time
+ *     FOLDER/FINGERPRINT/0/state.json        client ids, acknowledgements, cursors
+ *     FOLDER/FINGERPRINT/0/CLIENT_ID.log     own operations, one payload a line
+ *     FOLDER/FINGERPRINT/0/CLIENT_ID.drafts  entries that wait for the next operation
+ *     FOLDER/FINGERPRINT/0/CLIENT_ID.received  operations of another installation
+ *     FOLDER/FINGERPRINT/1/…                 the same for a second process at the same time
  *
  * `state.json` is replaced by a rename and logs are append-only; both are synced to the disk before
  * a method returns.
@@ -41,6 +63,9 @@ export class FolderStore implements Store {
   readonly #folder: string;
   readonly #lock: FolderLock;
   readonly #logs = new Map<string, LogFile>();
+  readonly #files: ReceivedFiles;
+  /** Of the client id in use, once it has had some. */
+  #drafts: DraftFile | undefined;
   #state: State = EMPTY;
   /** One change at a time, so that none is lost. */
   readonly #queue = new SerialQueue();
@@ -59,6 +84,7 @@ export class FolderStore implements Store {
     this.#place = place;
     this.#folder = join(place, String(slot));
     this.#lock = lock;
+    this.#files = new ReceivedFiles(this.#folder);
   }
 
   /**
@@ -124,8 +150,8 @@ export class FolderStore implements Store {
   async #repair(reason: string): Promise<void> {
     await this.#closeLogs();
     const fresh = crypto.randomUUID();
-    const state = await readableState(this.#folder, this.#state.own, fresh);
     const folder = await keepCopy(this.#folder);
+    const state = await readableState(this.#folder, this.#state.own, fresh);
     const operations = state.own.reduce((sum, { length = 0 }) => sum + length, 0);
     this.#options.onDamaged({ reason, folder, operations });
     await (await LogFile.open(logPath(this.#folder, fresh))).close();
@@ -137,7 +163,10 @@ export class FolderStore implements Store {
     const own = this.#state.own.map(({ client, length, acknowledged, highWater }): OwnClient => {
       return { client, length: length ?? this.#log(client).length, acknowledged, highWater };
     });
-    return { own, cursors: this.#state.cursors };
+    const drafts = (await this.#drafts?.read(own.at(-1)?.length ?? 0)) ?? [];
+    const { received } = this.#state;
+    const cursors = received.map(({ cursor }) => cursor);
+    return { own, drafts, cursors, starts: received.flatMap(({ start }) => start ?? []) };
   }
 
   begin(client: string): Promise<void> {
@@ -160,29 +189,48 @@ export class FolderStore implements Store {
     });
   }
 
+  appendDraft(client: string, index: number, payload: string): Promise<void> {
+    return this.#queue.run(async () => {
+      await this.#lock.check();
+      const { length } = this.#log(client);
+      this.#drafts ??= await DraftFile.open(draftsPath(this.#folder, client), length);
+      const next = length + this.#drafts.count(length);
+      if (index !== next) throw new RangeError(`the next draft of ${client} is ${next}`);
+      await this.#drafts.append(length, payload);
+    });
+  }
+
   read(client: string, first: number, count: number, bytes: number): Promise<string[]> {
     return this.#queue.run(() => this.#log(client).read(first, count, bytes));
   }
 
   acknowledge(client: string, acknowledged: number): Promise<void> {
-    return this.#change(({ own, ...rest }) => ({
-      ...rest,
-      own: own.map((one) => {
-        if (one.client !== client) return one;
-        return { ...one, acknowledged, highWater: Math.max(one.highWater, acknowledged) };
-      }),
-    }));
+    return this.#change((state) => withAcknowledged(state, client, acknowledged));
   }
 
-  advance(cursor: Cursor): Promise<void> {
-    return this.#change((state) => ({
-      ...state,
-      cursors: [...without(state.cursors, cursor.client), cursor],
-    }));
+  receive(cursor: Cursor, payloads: readonly string[]): Promise<void> {
+    return this.#queue.run(async () => {
+      await this.#lock.check();
+      const { client } = cursor;
+      const received = await this.#files.append(this.#received(client), cursor, payloads);
+      await this.#save(withReceived(this.#state, client, received));
+    });
   }
 
-  replaceCursors(cursors: readonly Cursor[]): Promise<void> {
-    return this.#change((state) => ({ ...state, cursors }));
+  readReceived(client: string, first: number, characters: number): Promise<Received> {
+    return this.#queue.run(async () => {
+      const received = this.#received(client);
+      if (received === undefined) return { first, payloads: [] };
+      return this.#files.read(received, first, characters);
+    });
+  }
+
+  forget(client: string, start: Cursor | undefined): Promise<void> {
+    const received = start && { start, cursor: start, bytes: 0 };
+    return this.#change((state) => {
+      this.#files.forget(client);
+      return withReceived(state, client, received);
+    });
   }
 
   move({ from, length, to, payloads }: Move): Promise<void> {
@@ -192,25 +240,22 @@ export class FolderStore implements Store {
       const log = await LogFile.open(unfinishedPath(this.#folder, to));
       this.#logs.set(to, log);
       await log.append(payloads);
-      const { own, ...rest } = this.#state;
       // The move counts once the state is saved. After a crash from then on, opening cuts the old log.
-      await this.#save({
-        ...rest,
-        own: [
-          ...own.map((one) => {
-            if (one.client !== from) return { ...one, length: this.#lengthOf(one) };
-            const [acknowledged, highWater] = [
-              Math.min(one.acknowledged, length),
-              Math.min(one.highWater, length),
-            ];
-            return { client: from, length, acknowledged, highWater };
-          }),
-          { client: to, acknowledged: 0, highWater: 0 },
-        ],
-      });
+      await this.#save(withMove(this.#state, from, length, to, (one) => this.#lengthOf(one)));
       await rename(unfinishedPath(this.#folder, to), logPath(this.#folder, to));
       await syncFolder(this.#folder);
       await this.#log(from).cut(length);
+      // They were those of the old client id.
+      await this.#drafts?.close();
+      this.#drafts = undefined;
+    });
+  }
+
+  cut(client: string, length: number): Promise<void> {
+    return this.#queue.run(async () => {
+      // After a crash from then on, opening cuts the log.
+      await this.#save(withCut(this.#state, client, length));
+      await this.#log(client).cut(length);
     });
   }
 
@@ -225,8 +270,9 @@ export class FolderStore implements Store {
           (error: unknown) => this.#leaveAlone(name, error),
         );
         if (store === undefined) continue;
-        const { own } = await store.load();
-        const pending = own.some(({ length, acknowledged }) => acknowledged < length);
+        const { own, drafts } = await store.load();
+        const isUnsent = own.some(({ length, acknowledged }) => acknowledged < length);
+        const pending = isUnsent || drafts.length > 0;
         if (pending) stores.push(store);
         else await store.close();
       }
@@ -247,6 +293,8 @@ export class FolderStore implements Store {
   async #closeLogs(): Promise<void> {
     for (const log of this.#logs.values()) await log.close();
     this.#logs.clear();
+    await this.#drafts?.close();
+    this.#drafts = undefined;
   }
 
   /** Another slot that may not be opened, as one of newer software, keeps no other from being sent. */
@@ -259,13 +307,22 @@ export class FolderStore implements Store {
   /** Reads the state and the logs, and finishes or removes what a crash left unfinished. */
   async #recover(): Promise<void> {
     this.#state = await readState(this.#folder);
-    const { own } = this.#state;
+    const { own, received } = this.#state;
+    await this.#files.check(received);
     await finishLogs(this.#folder, own);
     for (const { client, length, acknowledged } of own) {
       const least = Math.max(acknowledged, length ?? 0);
       this.#logs.set(client, await LogFile.open(logPath(this.#folder, client), least, length));
     }
-    await removeLeftovers(this.#folder, own);
+    await removeLeftovers(this.#folder, this.#state);
+    for (const client of await clientsWithDrafts(this.#folder)) {
+      const path = draftsPath(this.#folder, client);
+      this.#drafts = await DraftFile.open(path, this.#log(client).length);
+    }
+  }
+
+  #received(client: string): ReceivedState | undefined {
+    return this.#state.received.find(({ cursor }) => cursor.client === client);
   }
 
   #change(change: (state: State) => State): Promise<void> {
@@ -287,8 +344,4 @@ export class FolderStore implements Store {
   #lengthOf({ client, length }: State["own"][number]): number {
     return length ?? this.#log(client).length;
   }
-}
-
-function without(cursors: readonly Cursor[], client: string): Cursor[] {
-  return cursors.filter((cursor) => cursor.client !== client);
 }

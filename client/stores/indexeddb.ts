@@ -5,16 +5,22 @@ import type { Cursor, Identity } from "../types.ts";
 import { type IndexedDbDamage, isOperation, isOwn, repair } from "./indexeddb-repair.ts";
 import {
   type CursorRow,
+  cutOperations,
+  draftsAfter,
   type OperationRow,
   type OwnRow,
   openTables,
   putPayloads,
   READ_AT_ONCE,
+  type ReceivedRow,
   rangeOf,
+  readReceived,
+  rowsOf,
   TABLES,
   type Tables,
 } from "./indexeddb-tables.ts";
-import type { Move, OwnClient, Store, StoreState } from "./store.ts";
+import type { Move, OwnClient, Received, Store, StoreState } from "./store.ts";
+import { checkFollows } from "./stored-values.ts";
 
 /** What an app may want to know of its store. */
 export interface IndexedDbOptions {
@@ -111,10 +117,13 @@ export class IndexedDbStore implements Store {
   }
 
   load(): Promise<StoreState> {
-    return this.#transaction("readonly", async (table) => ({
-      own: (await this.#own(table)).map(({ slot: _, place: __, ...own }): OwnClient => own),
-      cursors: (await this.#cursors(table)).map(({ slot: _, ...cursor }): Cursor => cursor),
-    }));
+    return this.#transaction("readonly", async (table) => {
+      const own = (await this.#own(table)).map(({ slot: _, place: __, ...one }): OwnClient => one);
+      const drafts = await draftsAfter(table, own.at(-1));
+      const rows = await result<CursorRow[]>(table("cursors").getAll(this.#range));
+      const cursors = rows.map(({ slot: _, start: __, ...one }): Cursor => one);
+      return { own, drafts, cursors, starts: rows.flatMap(({ start }) => start ?? []) };
+    });
   }
 
   begin(client: string): Promise<void> {
@@ -126,7 +135,18 @@ export class IndexedDbStore implements Store {
       const row = await this.#row(table, client);
       if (row.length !== first) throw new RangeError(`the next operation is ${row.length}`);
       putPayloads(table, client, first, payloads);
+      table("drafts").delete(rowsOf(client));
       table("own").put({ ...row, length: first + payloads.length });
+    });
+  }
+
+  appendDraft(client: string, index: number, payload: string): Promise<void> {
+    return this.#transaction("readwrite", async (table) => {
+      const { length } = await this.#row(table, client);
+      const next = length + (await result(table("drafts").count(rowsOf(client))));
+      if (index !== next) throw new RangeError(`the next draft is ${next}`);
+      const row: OperationRow = { client, index, payload };
+      table("drafts").put(row);
     });
   }
 
@@ -165,45 +185,62 @@ export class IndexedDbStore implements Store {
     });
   }
 
-  advance(cursor: Cursor): Promise<void> {
+  receive(cursor: Cursor, payloads: readonly string[]): Promise<void> {
     return this.#transaction("readwrite", async (table) => {
-      table("cursors").put({ ...cursor, slot: this.#slot });
+      const slot = this.#slot;
+      const { client, index } = cursor;
+      const known = await result<CursorRow | undefined>(table("cursors").get([slot, client]));
+      checkFollows(known, index, payloads.length);
+      const row: ReceivedRow = { slot, client, first: index - payloads.length + 1, payloads };
+      table("received").put(row);
+      table("cursors").put({ ...cursor, slot, ...(known?.start && { start: known.start }) });
     });
   }
 
-  replaceCursors(cursors: readonly Cursor[]): Promise<void> {
+  readReceived(client: string, first: number, characters: number): Promise<Received> {
+    return this.#transaction("readonly", (table) =>
+      readReceived(table, this.#slot, client, first, characters),
+    );
+  }
+
+  forget(client: string, start: Cursor | undefined): Promise<void> {
     return this.#transaction("readwrite", async (table) => {
-      table("cursors").delete(this.#range);
-      for (const cursor of cursors) table("cursors").put({ ...cursor, slot: this.#slot });
+      const slot = this.#slot;
+      table("received").delete(IDBKeyRange.bound([slot, client], [slot, client, []]));
+      if (start === undefined) table("cursors").delete([slot, client]);
+      else table("cursors").put({ ...start, slot, start });
     });
   }
 
   move({ from, length, to, payloads }: Move): Promise<void> {
     return this.#transaction("readwrite", async (table) => {
-      const row = await this.#row(table, from);
-      const acknowledged = Math.min(row.acknowledged, length);
-      const highWater = Math.min(row.highWater, length);
-      table("own").put({ ...row, length, acknowledged, highWater });
-      // Not what may lie behind: it belongs to a slot that was set aside.
-      if (length < row.length) {
-        const cut = IDBKeyRange.bound([from, length], [from, row.length - 1]);
-        table("operations").delete(cut);
-      }
+      cutOperations(table, await this.#row(table, from), length);
+      const inUse = (await this.#own(table)).at(-1);
+      if (inUse !== undefined) table("drafts").delete(rowsOf(inUse.client));
       await this.#begin(table, to, payloads);
+    });
+  }
+
+  cut(client: string, length: number): Promise<void> {
+    return this.#transaction("readwrite", async (table) => {
+      cutOperations(table, await this.#row(table, client), length);
     });
   }
 
   async abandoned(): Promise<Store[]> {
     const { fingerprint } = this.#scope;
     const all = IDBKeyRange.bound([`${fingerprint} `], [`${fingerprint} \uffff`]);
-    const rows = await this.#transaction("readonly", (table) =>
-      result<OwnRow[]>(table("own").getAll(all)),
-    );
-    const slots = new Set(
-      rows
-        .filter((row) => !isOwn(row) || row.acknowledged < row.length)
-        .map(({ slot }) => Number(slot.split(" ")[1])),
-    );
+    const rows = await this.#transaction("readonly", async (table) => {
+      const unsent: OwnRow[] = [];
+      for (const row of await result<OwnRow[]>(table("own").getAll(all))) {
+        const isUnsent = !isOwn(row) || row.acknowledged < row.length;
+        if (isUnsent || (await result(table("drafts").count(rowsOf(row.client)))) > 0) {
+          unsent.push(row);
+        }
+      }
+      return unsent;
+    });
+    const slots = new Set(rows.map(({ slot }) => Number(slot.split(" ")[1])));
     slots.delete(this.#number);
     const stores: Store[] = [];
     try {
@@ -240,10 +277,6 @@ export class IndexedDbStore implements Store {
 
   #own(table: Tables): Promise<OwnRow[]> {
     return result(table("own").getAll(this.#range));
-  }
-
-  #cursors(table: Tables): Promise<CursorRow[]> {
-    return result(table("cursors").getAll(this.#range));
   }
 
   async #row(table: Tables, client: string): Promise<OwnRow> {

@@ -3,7 +3,7 @@
  * is the contract as a test suite.
  *
  * A store holds one installation: its own operations as they were sealed, how many of them the
- * server has acknowledged, and how far the operations of others were delivered.
+ * server has acknowledged, and the operations of others that were delivered, as they were received.
  *
  * - Durable: what a method returned for survives a crash, of the machine as well.
  * - Atomic: each change happens completely or not at all, except `append`, of which a crash may
@@ -31,8 +31,19 @@ export interface OwnClient {
 export interface StoreState {
   /** In the order in which they were begun; operations are created under the last one. */
   readonly own: readonly OwnClient[];
-  /** At most one for each client id. */
+  /** What waits to become the next operation of that one; see `Store.appendDraft`. */
+  readonly drafts: readonly string[];
+  /** The position after the operations received of others: at most one for each client id. */
   readonly cursors: readonly Cursor[];
+  /** The position before them, of client ids whose first operations are not kept. */
+  readonly starts: readonly Cursor[];
+}
+
+/** Consecutive operations of another installation. */
+export interface Received {
+  /** The index of the first. */
+  readonly first: number;
+  readonly payloads: readonly string[];
 }
 
 /** The change from one client id to a new one; see `Store.move`. */
@@ -64,11 +75,18 @@ export interface Store {
   /** Begins a client id, with no operations. */
   begin(client: string): Promise<void>;
   /**
-   * Appends operations of an own client id.
+   * Appends operations of an own client id. They take the place of its drafts, which end.
    *
    * @param first the index of the first payload; rejects with a `RangeError` unless it is the next
    */
   append(client: string, first: number, payloads: readonly string[]): Promise<void>;
+  /**
+   * Adds a draft: a payload like an operation after those that there are and the other drafts, which
+   * is none yet. Only the client id in use has drafts.
+   *
+   * @param index rejects with a `RangeError` unless it is the next
+   */
+  appendDraft(client: string, index: number, payload: string): Promise<void>;
   /**
    * Reads payloads of an own client id from an index on: at most `count`, and at most `characters`
    * together, but at least one, if there is one.
@@ -79,15 +97,34 @@ export interface Store {
    * high-water mark stays then.
    */
   acknowledge(client: string, acknowledged: number): Promise<void>;
-  /** Sets the cursor of a client id. */
-  advance(cursor: Cursor): Promise<void>;
-  /** Replaces all cursors. */
-  replaceCursors(cursors: readonly Cursor[]): Promise<void>;
-  /** Cuts the operations of one own client id and begins another one with operations, atomically. */
-  move(move: Move): Promise<void>;
   /**
-   * Opens the stores of the same place that are not open anywhere and hold unacknowledged
-   * operations: those of a tab or a process that has ended. The caller closes them.
+   * Adds operations of another installation, and sets its cursor, together.
+   *
+   * @param payloads those that end with the cursor; rejects with a `RangeError` unless they follow
+   *   what is kept of the client id: at first, the first operation
+   */
+  receive(cursor: Cursor, payloads: readonly string[]): Promise<void>;
+  /**
+   * Reads payloads of another installation from an index on, or from the first that is kept: at most
+   * `characters` together, but at least one, if there is one.
+   */
+  readReceived(client: string, first: number, characters: number): Promise<Received>;
+  /**
+   * Forgets what was received of another installation.
+   *
+   * @param start what is received later follows this; `undefined` for the first operation
+   */
+  forget(client: string, start: Cursor | undefined): Promise<void>;
+  /**
+   * Cuts the operations of one own client id and begins another one with operations, atomically.
+   * There are no drafts then.
+   */
+  move(move: Move): Promise<void>;
+  /** Removes the operations of an own client id, other than the last one, from an index on. */
+  cut(client: string, length: number): Promise<void>;
+  /**
+   * Opens the stores of the same place that are not open anywhere and hold drafts or
+   * unacknowledged operations: those of a tab or a process that has ended. The caller closes them.
    */
   abandoned(): Promise<Store[]>;
   /**

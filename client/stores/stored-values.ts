@@ -18,7 +18,7 @@ export function isOwnClient(value: unknown): boolean {
 /** A cursor of any client. */
 export function isCursor(value: unknown): value is Cursor {
   if (!isObject(value)) return false;
-  const { client, index, tag, previous, session, continues = [] } = value;
+  const { client, index, tag, previous, session, continues = [], heads = [] } = value;
   return (
     isClientId(client) &&
     isOperationIndex(index) &&
@@ -29,8 +29,20 @@ export function isCursor(value: unknown): value is Cursor {
     session.first <= index &&
     typeof session.secret === "string" &&
     Array.isArray(continues) &&
-    continues.every(isContinues)
+    continues.every(isContinues) &&
+    Array.isArray(heads) &&
+    heads.every(isHead)
   );
+}
+
+/**
+ * Throws a `RangeError` unless operations follow those received before.
+ *
+ * @param index of the last of them
+ */
+export function checkFollows(cursor: Cursor | undefined, index: number, count: number): void {
+  const next = (cursor?.index ?? -1) + 1;
+  if (index - count + 1 !== next) throw new RangeError(`the next operation is ${next}`);
 }
 
 /** What a client id continues. */
@@ -40,6 +52,13 @@ function isContinues(value: unknown): boolean {
     isClientId(value.client) &&
     Number.isInteger(value.index) &&
     typeof value.tags === "string"
+  );
+}
+
+/** What a client id has received of another one. */
+function isHead(value: unknown): boolean {
+  return (
+    isObject(value) && isClientId(value.client) && isOperationIndex(value.index) && isTag(value.tag)
   );
 }
 

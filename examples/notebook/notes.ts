@@ -1,33 +1,34 @@
-/** What a note is: the data of an operation. The page and the command line share it. */
-import { type Operation, textOf } from "../../client/index.ts";
+/** What a note is: the data of an entry. The page and the command line share it. */
+import { type Entry, textOf } from "../../client/index.ts";
 
-/** A note, and the operation that holds it. */
+/** A note, and the name of the entry that holds it. */
 export interface Note {
   readonly client: string;
   readonly index: number;
-  /** When it was written, in milliseconds since 1970; 0 if the operation does not say. */
+  readonly position: number;
+  /** When it was written, in milliseconds since 1970; 0 if the entry does not say. */
   readonly at: number;
   readonly text: string;
 }
 
-/** The data of an operation for a note written at a time, in milliseconds since 1970. */
+/** The data of an entry for a note written at a time, in milliseconds since 1970. */
 export function noteData(text: string, at: number): string {
   return JSON.stringify({ at, text });
 }
 
-/** The note in an operation. Data that another app wrote is shown as text if it is text. */
-export function noteOf({ client, index, data }: Operation): Note {
-  return { client, index, ...contentOf(data) };
+/** The note in an entry. Data that another app wrote is shown as text if it is text. */
+export function noteOf({ client, index, position, data }: Entry): Note {
+  return { client, index, position, ...contentOf(data) };
 }
 
 /** Orders notes by the time of writing, as far as the clocks of the devices agree. */
 export function compareNotes(a: Note, b: Note): number {
   if (a.at !== b.at) return a.at - b.at;
   if (a.client !== b.client) return a.client < b.client ? -1 : 1;
-  return a.index - b.index;
+  return a.index - b.index || a.position - b.position;
 }
 
-function contentOf(data: Operation["data"]): { at: number; text: string } {
+function contentOf(data: Entry["data"]): { at: number; text: string } {
   const text = decode(data);
   if (text === undefined) return { at: 0, text: `(${data.length} bytes that are not text)` };
   const note = parse(text);
@@ -45,7 +46,7 @@ function isTime(value: unknown): value is number {
 }
 
 /** `undefined` for bytes that are not UTF-8. */
-function decode(data: Operation["data"]): string | undefined {
+function decode(data: Entry["data"]): string | undefined {
   try {
     return textOf(data);
   } catch (error) {

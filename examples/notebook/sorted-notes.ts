@@ -48,6 +48,6 @@ export class SortedNotes {
   }
 }
 
-function idOf({ client, index }: Note): string {
-  return `${client} ${index}`;
+function idOf({ client, index, position }: Note): string {
+  return `${client} ${index} ${position}`;
 }

@@ -4,7 +4,7 @@ import { describe, it } from "node:test";
 import { type Store, StoreDamaged } from "../../client/index.ts";
 import { MemoryStore } from "../../client/memory.ts";
 import { SimulatedServer } from "../support/simulated-network.ts";
-import { type Fetch, useApps } from "../support/sync-app.ts";
+import { type Fetch, sendEach, useApps } from "../support/sync-app.ts";
 
 const apps = useApps();
 
@@ -35,8 +35,7 @@ describe("an abandoned store", () => {
     const left = new MemoryStore();
     const gone = await apps.open(fetch, { store: left });
     const texts = ["0", "1", "2"].map((text) => text.repeat(3000));
-    await gone.client.appendAll(texts);
-    await gone.client.sync();
+    await sendEach(gone.client, texts);
     await gone.client.close();
     await left.acknowledge(gone.client.client, 0);
     const place: Store = new MemoryStore();

@@ -11,7 +11,7 @@ const apps = useApps();
 
 describe("an append", () => {
   it("is sent in batches, none larger than the server accepts", async () => {
-    const server = new SimulatedServer({ MAX_BODY: "16KiB" });
+    const server = new SimulatedServer({ MAX_BODY: "64KiB" });
     const sizes: number[] = [];
     const { client } = await apps.open(
       intercepted(server, ({ payload }) => {
@@ -19,7 +19,8 @@ describe("an append", () => {
         return undefined;
       }),
     );
-    const texts = Array.from({ length: 50 }, (_, i) => `operation ${i}`.padEnd(1000));
+    await client.sync();
+    const texts = Array.from({ length: 150 }, (_, i) => `entry ${i}`.padEnd(1000));
     await client.appendAll(texts);
     await client.sync();
     assert.ok(sizes.filter((size) => size > 0).length > 5, sizes.join());
@@ -70,10 +71,15 @@ describe("an append", () => {
     };
     const { client } = await apps.open(fetch, { store });
     await client.append("one");
+    await client.sync();
     full = true;
     await assert.rejects(client.append("lost"), /disk is full/);
     full = false;
-    assert.deepEqual(await client.append("two"), { client: client.client, index: 1 });
+    assert.deepEqual(await client.append("two"), {
+      client: client.client,
+      index: 1,
+      position: 0,
+    });
     await client.sync();
     const reader = await apps.open(fetch);
     await reader.client.sync();
@@ -84,7 +90,11 @@ describe("an append", () => {
     const server = new SimulatedServer();
     const { client } = await apps.open((request) => server.fetch(request));
     await assert.rejects(client.appendAll(["one", "\ud800"]), TypeError);
-    assert.deepEqual(await client.append(""), { client: client.client, index: 0 });
+    assert.deepEqual(await client.append(""), {
+      client: client.client,
+      index: 0,
+      position: 0,
+    });
     await client.sync();
     assert.deepEqual(await createdBy(client), [""]);
   });

@@ -3,10 +3,11 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { contentBytes } from "../../client/content.ts";
 import { beginSession, NO_PREVIOUS, originOf, sealBytes } from "../../client/envelope.ts";
-import type { Cursor, Operation, Refusal, Store } from "../../client/index.ts";
+import type { Cursor, Entry, Refusal, Store } from "../../client/index.ts";
 import { MemoryStore } from "../../client/memory.ts";
 import { utf8 } from "../../protocol/bytes.ts";
 import { onlyOn } from "../support/one-runtime.ts";
+import { storeOf } from "../support/sealed.ts";
 import { nextTick, SimulatedServer } from "../support/simulated-network.ts";
 import { until } from "../support/socket.ts";
 import {
@@ -29,8 +30,8 @@ describe("delivery", () => {
     const [a, b] = [await apps.open(fetch), await apps.open(fetch)];
     const created = await a.client.appendAll(["one", "two"]);
     assert.deepEqual(created, [
-      { client: a.client.client, index: 0 },
-      { client: a.client.client, index: 1 },
+      { client: a.client.client, index: 0, position: 0 },
+      { client: a.client.client, index: 0, position: 1 },
     ]);
     await a.client.sync();
     await b.client.append("three");
@@ -70,9 +71,8 @@ describe("delivery", () => {
   it("takes a long log in parts, and the cursor follows each part", async () => {
     const server = new SimulatedServer();
     const fetch: Fetch = (request) => server.fetch(request);
-    const writer = await apps.open(fetch);
     const texts = Array.from({ length: 600 }, (_, i) => `operation ${i}`);
-    await writer.client.appendAll(texts);
+    const writer = await apps.open(fetch, { store: (await storeOf(apps.identity, texts)).store });
     await writer.client.sync();
     const store = new MemoryStore();
     const parts: [number, number][] = [];
@@ -102,7 +102,7 @@ describe("delivery", () => {
     const origin = originOf(apps.identity, client);
     const session = await beginSession(apps.identity, { origin, index: 0, previous });
     for (const [index, text] of ["bad", "one", "bad", "three", "bad"].entries()) {
-      const content = text === "bad" ? new Uint8Array(0) : contentBytes({ data: utf8(text) });
+      const content = text === "bad" ? new Uint8Array(0) : contentBytes({ entries: [utf8(text)] });
       const place = { origin, index, previous };
       const { payload, tag } = await sealBytes(session, place, content);
       payloads.push(payload);
@@ -165,11 +165,11 @@ describe("delivery", () => {
     await writer.client.appendAll(["one", "two"]);
     await writer.client.sync();
     const store: Store = new MemoryStore();
-    const advance = store.advance.bind(store);
+    const receive = store.receive.bind(store);
     let failures = 1;
-    store.advance = async (cursor) => {
+    store.receive = async (...of) => {
       if (failures-- > 0) throw new Error("the disk is full");
-      await advance(cursor);
+      await receive(...of);
     };
     const delivered: [string[], number][] = [];
     const reader = await apps.open(fetch, {
@@ -180,8 +180,8 @@ describe("delivery", () => {
     });
     await until(() => reader.client.status.state === "synced");
     assert.deepEqual(delivered, [
-      [["one", "two"], 1],
-      [["one", "two"], 1],
+      [["one", "two"], 0],
+      [["one", "two"], 0],
     ]);
   });
 
@@ -193,7 +193,7 @@ describe("delivery", () => {
     await writer.client.sync();
     const store = new MemoryStore();
     const cursors = new Map<string, Cursor>();
-    const receive = (_: readonly Operation[], cursor: Cursor) => {
+    const receive = (_: readonly Entry[], cursor: Cursor) => {
       cursors.set(cursor.client, cursor);
     };
     const first = await apps.open(fetch, { store, receive });

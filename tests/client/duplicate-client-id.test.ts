@@ -2,35 +2,25 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { MemoryStore } from "../../client/memory.ts";
-import { sealed } from "../support/sealed.ts";
+import { sealed, storeOf } from "../support/sealed.ts";
 import { SimulatedServer } from "../support/simulated-network.ts";
 import {
   answer,
-  createdBy,
+  entriesOn,
   type Fetch,
   intercepted,
   lineOf,
   NEVER,
   problem,
+  sendEach,
+  textsOf,
   useApps,
 } from "../support/sync-app.ts";
 
 const apps = useApps();
 
 /** A store with two operations, of which the server is believed to have some. */
-async function storeOfTwo(acknowledged = 1): Promise<{ store: MemoryStore; id: string }> {
-  const store = new MemoryStore();
-  const id = crypto.randomUUID();
-  const ours = await sealed(apps.identity, id, ["zero", "one"]);
-  await store.begin(id);
-  await store.append(
-    id,
-    0,
-    ours.map(({ payload }) => payload),
-  );
-  await store.acknowledge(id, acknowledged);
-  return { store, id };
-}
+const storeOfTwo = (acknowledged = 1) => storeOf(apps.identity, ["zero", "one"], acknowledged);
 
 describe("a client id in use twice", () => {
   it("is given up by the copy: unsent operations move to a new id, and the app is informed", async () => {
@@ -57,10 +47,11 @@ describe("a client id in use twice", () => {
     const { first = 0, count = 0 } = change ?? {};
     assert.deepEqual({ ...change, first, count }, { from: id, to, first: 1, count });
     assert.deepEqual(cloned.received, ["of the original"]);
-    assert.deepEqual(await createdBy(cloned.client), [
+    assert.deepEqual(textsOf(await entriesOn(cloned.client)), [
       "both have it",
       "of the copy",
       "of the copy too",
+      "of the original",
     ]);
     await original.client.sync();
     assert.deepEqual(original.received, ["of the copy", "of the copy too"]);
@@ -96,8 +87,7 @@ describe("a client id in use twice", () => {
     await copy.begin(id);
     const fetch: Fetch = (request) => server.fetch(request);
     const cloned = await apps.open(fetch, { store: copy });
-    await cloned.client.appendAll(["other zero", "other one"]);
-    await cloned.client.sync();
+    await sendEach(cloned.client, ["other zero", "other one"]);
     const { client, changes, received } = await apps.open(fetch, { store });
     await client.sync();
     assert.deepEqual(changes, [{ from: id, to: client.client, first: 0, count: 2 }]);
@@ -136,20 +126,17 @@ describe("a client id in use twice", () => {
     const store = new MemoryStore();
     const original = await apps.open(fetch, { store });
     const id = original.client.client;
-    await original.client.appendAll(["both have it", "this too"]);
-    await original.client.sync();
+    await sendEach(original.client, ["both have it", "this too"]);
     const copy = new MemoryStore();
     await copy.begin(id);
     await copy.append(id, 0, await store.read(id, 0, 2, NEVER));
     await copy.acknowledge(id, 2);
     await server.backUp();
-    await original.client.appendAll(["lost", "lost too"]);
-    await original.client.sync();
+    await sendEach(original.client, ["lost", "lost too"]);
     await original.client.close();
     await server.restore();
     const cloned = await apps.open(fetch, { store: copy });
-    await cloned.client.appendAll(["of the copy", "and", "more of it"]);
-    await cloned.client.sync();
+    await sendEach(cloned.client, ["of the copy", "and", "more of it"]);
     assert.equal(cloned.client.client, id);
     const again = await apps.open(fetch, { store });
     await again.client.append("new");

@@ -6,9 +6,13 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { identityOf } from "../../client/identity/identity.ts";
 import type { Cursor } from "../../client/types.ts";
-import { RunVerifier } from "../../client/verify.ts";
-import { fromBase64url } from "../../protocol/base64.ts";
-import { NOTHING, ReferenceReceiver } from "../support/reference-receiver.ts";
+import { type Operation, RunVerifier } from "../../client/verify.ts";
+import { fromBase64url, toBase64url } from "../../protocol/base64.ts";
+import {
+  NOTHING,
+  type ReceivedOperation,
+  ReferenceReceiver,
+} from "../support/reference-receiver.ts";
 import small from "../vectors/envelope.json" with { type: "json" };
 import large from "../vectors/envelope-3072.json" with { type: "json" };
 import continuing from "../vectors/envelope-continues.json" with { type: "json" };
@@ -17,6 +21,27 @@ import vectors from "../vectors/refusals.json" with { type: "json" };
 const buffer = (text: string) => Buffer.from(text, "base64url");
 const identityIn = (pkcs8: string) =>
   identityOf(fromBase64url(pkcs8) ?? assert.fail("the key is not base64url"));
+
+/** The entries and heads of an operation: those in the vectors, and what the receivers make of it. */
+const inVectors = ({
+  entries,
+  heads,
+}: Pick<(typeof small.operations)[number], "entries" | "heads">) => ({
+  entries,
+  heads: heads.map((head) => ({
+    client: head.client_id,
+    index: head.operation_index,
+    tag: head.tag,
+  })),
+});
+const inClient = ({ content: { entries, heads = [] } }: Operation) => ({
+  entries: entries.map(toBase64url),
+  heads,
+});
+const inReference = ({ entries, heads }: ReceivedOperation) => ({
+  entries: entries.map((entry) => entry.toString("base64url")),
+  heads,
+});
 
 /** A cursor of the vectors, or of the client, as the other receiver has it. */
 function positionOf({
@@ -42,7 +67,7 @@ for (const [bits, { private_key_pkcs8, fingerprint, public_key, operations }] of
 ] as const) {
   describe(`the vectors with a key of ${bits} bits`, () => {
     const client = operations[0]?.client_id ?? "";
-    const expected = operations.map(({ data }) => data);
+    const expected = operations.map(inVectors);
     const tag = operations.at(-1)?.tag;
 
     it("open in the client", async () => {
@@ -56,30 +81,24 @@ for (const [bits, { private_key_pkcs8, fingerprint, public_key, operations }] of
       }));
       const run = await new RunVerifier(identity).verify(client, lines, undefined);
       assert.equal(run.refusal, undefined);
-      assert.deepEqual(
-        run.operations.map(({ data }) => Buffer.from(data).toString("base64url")),
-        expected,
-      );
+      assert.deepEqual(run.operations.map(inClient), expected);
       assert.equal(run.cursor?.tag, tag);
     });
 
     it("open in a receiver written from ENVELOPE.md", () => {
       const receiver = new ReferenceReceiver(buffer(private_key_pkcs8));
       assert.equal(receiver.fingerprint.toString("base64url"), fingerprint);
-      const received = receiver.receive(client, operations, NOTHING);
-      assert.equal(received.refusal, undefined);
-      assert.deepEqual(
-        received.delivered.map((data) => data.toString("base64url")),
-        expected,
-      );
-      assert.equal(received.position.tag.toString("base64url"), tag);
+      const { refusal, delivered, position } = receiver.receive(client, operations, NOTHING);
+      assert.equal(refusal, undefined);
+      assert.deepEqual(delivered.map(inReference), expected);
+      assert.equal(position.tag.toString("base64url"), tag);
     });
   });
 }
 
 describe("the vectors of a client that continues others", () => {
   const { client_id: client, operations } = continuing;
-  const expected = operations.map(({ data }) => data);
+  const expected = operations.map(inVectors);
 
   it("open in the client", async () => {
     const verifier = new RunVerifier(await identityIn(small.private_key_pkcs8));
@@ -88,10 +107,7 @@ describe("the vectors of a client that continues others", () => {
     });
     const run = await verifier.verify(client, lines, undefined);
     assert.equal(run.refusal, undefined);
-    assert.deepEqual(
-      run.operations.map(({ data }) => Buffer.from(data).toString("base64url")),
-      expected,
-    );
+    assert.deepEqual(run.operations.map(inClient), expected);
     const continues = continuing.continues.map((one) => {
       return { client: one.client_id, index: one.operation_index, tags: one.tags.join("") };
     });
@@ -102,16 +118,13 @@ describe("the vectors of a client that continues others", () => {
 
   it("open in a receiver written from ENVELOPE.md", () => {
     const receiver = new ReferenceReceiver(buffer(small.private_key_pkcs8));
-    const received = receiver.receive(client, operations, NOTHING);
-    assert.equal(received.refusal, undefined);
-    assert.deepEqual(
-      received.delivered.map((data) => data.toString("base64url")),
-      expected,
-    );
+    const run = receiver.receive(client, operations, NOTHING);
+    assert.equal(run.refusal, undefined);
+    assert.deepEqual(run.delivered.map(inReference), expected);
     const continues = continuing.continues.map((one) => {
       return { client: one.client_id, index: one.operation_index, tags: one.tags };
     });
-    assert.deepEqual(received.continues, continues);
+    assert.deepEqual(run.continues, continues);
   });
 
   it("name operations of the other vectors", () => {
@@ -151,16 +164,13 @@ describe("the vectors of refusals", () => {
         unreadable.map((at) => ({ kind: "unreadable", client, index: at })),
       );
 
-      const received = receiver.receive(
-        client,
-        lines,
-        cursor === null ? NOTHING : positionOf(cursor),
-      );
-      assert.equal(received.delivered.length, delivered);
-      assert.equal(received.refusal, kind ?? undefined);
-      assert.deepEqual(received.unreadable, unreadable);
+      const start = cursor === null ? NOTHING : positionOf(cursor);
+      const reference = receiver.receive(client, lines, start);
+      assert.equal(reference.delivered.length, delivered);
+      assert.equal(reference.refusal, kind ?? undefined);
+      assert.deepEqual(reference.unreadable, unreadable);
       assert.deepEqual(run.cursor === undefined ? NOTHING : positionOf(run.cursor), {
-        ...received.position,
+        ...reference.position,
         index: run.cursor?.index ?? -1,
       });
     });

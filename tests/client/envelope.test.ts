@@ -14,6 +14,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, it } from "node:test";
 import fc from "fast-check";
+import { contentBytes } from "../../client/content.ts";
 import {
   beginSession,
   MAX_DISTANCE,
@@ -28,7 +29,7 @@ import { identityOf } from "../../client/identity/identity.ts";
 import { importIdentity } from "../../client/identity.ts";
 import type { Identity } from "../../client/index.ts";
 import type { RefusalKind } from "../../client/types.ts";
-import { RunVerifier } from "../../client/verify.ts";
+import { entriesOf, RunVerifier } from "../../client/verify.ts";
 import { fromBase64url, toBase64url } from "../../protocol/base64.ts";
 import { concat, textOf, utf8 } from "../../protocol/bytes.ts";
 import type { Line } from "../../protocol/types.ts";
@@ -61,8 +62,8 @@ describe("the test vectors of the envelope", () => {
     );
     assert.equal(refusal, undefined);
     assert.deepEqual(
-      operations.map(({ data }) => toBase64url(data)),
-      vectors.operations.map(({ data }) => data),
+      operations.map(({ content }) => content.entries.map(toBase64url)),
+      vectors.operations.map(({ entries }) => entries),
     );
     const last = vectors.operations.at(-1);
     assert.deepEqual(cursor, {
@@ -74,6 +75,25 @@ describe("the test vectors of the envelope", () => {
     });
     assert.equal(cursor?.session.first, last?.session_first);
   });
+
+  /** E-1.5, for an operation of the vectors. */
+  function contentIn({ entries, heads }: (typeof vectors.operations)[number]): Buffer {
+    const parts = [Buffer.of(heads.length > 0 ? 2 : 0)];
+    if (heads.length > 0) parts.push(Buffer.of(heads.length));
+    for (const { client_id, operation_index, tag } of heads) {
+      const index = Buffer.alloc(8);
+      index.writeBigUInt64BE(BigInt(operation_index));
+      const client = Buffer.from(client_id.replaceAll("-", ""), "hex");
+      parts.push(client, index, Buffer.from(tag, "base64url"));
+    }
+    for (const entry of entries) {
+      const data = Buffer.from(entry, "base64url");
+      const { length } = data;
+      parts.push(length < 128 ? Buffer.of(length) : Buffer.of(128 + (length % 128), length >> 7));
+      parts.push(data);
+    }
+    return Buffer.concat(parts);
+  }
 
   // Without the client's code: ENVELOPE.md is enough to write another client.
   it("can be decrypted by the layout in ENVELOPE.md alone", () => {
@@ -140,8 +160,7 @@ describe("the test vectors of the envelope", () => {
         decipher.final(),
       ]);
       assert.equal(content.toString("base64url"), operation.content);
-      assert.equal(content[0], 0);
-      assert.equal(content.toString("base64url", 1), operation.data);
+      assert.deepEqual(content, contentIn(operation));
       assert.equal(payload.toString("base64url", payload.length - 16), operation.tag);
     }
   });
@@ -150,8 +169,9 @@ describe("the test vectors of the envelope", () => {
     const document = readFileSync(join(projectFolder, "ENVELOPE.md"), "utf8");
     const [first] = vectors.operations;
     assert.ok(first);
-    const { secret, content_key, nonce, data, ciphertext, tag } = first;
-    for (const value of [vectors.fingerprint, secret, content_key, nonce, data, ciphertext, tag]) {
+    const { secret, content_key, nonce, entries, content, ciphertext, tag } = first;
+    const sealing = [secret, content_key, nonce, ...entries, content, ciphertext, tag];
+    for (const value of [vectors.fingerprint, ...sealing]) {
       assert.ok(document.includes(`| \`${value}\``), value);
     }
   });
@@ -176,7 +196,7 @@ describe("an envelope", () => {
   it("decrypts in its place", async () => {
     const { operations, refusal } = await open(lines);
     assert.deepEqual(
-      operations.map(({ index, data }) => [index, textOf(data)]),
+      entriesOf(operations).map(({ index, data }) => [index, textOf(data)]),
       [
         [0, "zero"],
         [1, "one"],
@@ -193,7 +213,7 @@ describe("an envelope", () => {
       async (texts) => {
         const { operations } = await open(await sealed(identity, client, texts));
         assert.deepEqual(
-          operations.map(({ data }) => textOf(data)),
+          entriesOf(operations).map(({ data }) => textOf(data)),
           texts,
         );
       },
@@ -250,12 +270,12 @@ describe("an envelope", () => {
     );
   });
 
-  it("adds 32 bytes to its data, and a header where it begins a session", () => {
+  it("adds 31 bytes to its content, and a header where it begins a session", () => {
     const overhead = (index: number, text: string) =>
-      bytes(lines[index]?.payload ?? "").length - text.length;
-    assert.equal(overhead(1, "one"), 32);
-    assert.equal(overhead(3, "three"), 32);
-    assert.equal(overhead(0, "zero"), 32 + 2 * 256);
+      bytes(lines[index]?.payload ?? "").length - contentBytes({ entries: [utf8(text)] }).length;
+    assert.equal(overhead(1, "one"), 31);
+    assert.equal(overhead(3, "three"), 31);
+    assert.equal(overhead(0, "zero"), 31 + 2 * 256);
   });
 
   it("is not made for a user without a fingerprint", async () => {
@@ -329,7 +349,7 @@ describe("an envelope", () => {
     );
     assert.equal(refusal, undefined);
     assert.deepEqual(
-      operations.map(({ data }) => textOf(data)),
+      entriesOf(operations).map(({ data }) => textOf(data)),
       ["two", "three"],
     );
   });

@@ -98,6 +98,7 @@ describe("several devices of one user that wait for news", () => {
           }, "every device has everything");
           const [first = []] = held;
           assert.equal(new Set(first).size, first.length, "each once");
+          for (const one of devices) await one.checkEntries();
           for (const { refusals, changes } of devices) {
             assert.deepEqual([refusals, changes], [[], []]);
           }

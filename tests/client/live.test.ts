@@ -217,8 +217,11 @@ describe("an append during a wait whose answer has begun", () => {
   it("does not end it: what it brings is delivered, and the append is sent after it", async () => {
     const server = await serve();
     const store = new MemoryStore();
-    const outbox = await Outbox.open(store, apps.identity, []);
-    await outbox.append([utf8("one"), utf8("two")]);
+    const outbox = await Outbox.open(store, apps.identity, await store.load());
+    for (const text of ["one", "two"]) {
+      await outbox.append([utf8(text)], 1000);
+      await outbox.sealWaiting();
+    }
     const client = outbox.client;
     const [one = "", two = ""] = (await store.read(client, 0, 2, Infinity)).map((payload, index) =>
       formatLine(client, index, payload),

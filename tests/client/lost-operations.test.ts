@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { MemoryStore } from "../../client/memory.ts";
+import { storeOf } from "../support/sealed.ts";
 import { SimulatedServer } from "../support/simulated-network.ts";
-import { type Fetch, intercepted, problem, useApps } from "../support/sync-app.ts";
+import { type Fetch, intercepted, problem, sendEach, useApps } from "../support/sync-app.ts";
 
 const apps = useApps();
 
@@ -13,11 +14,9 @@ describe("a server that lost operations", () => {
     const fetch: Fetch = (request) => server.fetch(request);
     const store = new MemoryStore();
     const writer = await apps.open(fetch, { store });
-    await writer.client.appendAll(["zero", "one"]);
-    await writer.client.sync();
+    await sendEach(writer.client, ["zero", "one"]);
     await server.backUp();
-    await writer.client.appendAll(["two", "three"]);
-    await writer.client.sync();
+    await sendEach(writer.client, ["two", "three"]);
     await writer.client.close();
     await server.restore();
     const again = await apps.open(fetch, { store });
@@ -33,8 +32,10 @@ describe("a server that lost operations", () => {
     const fetch: Fetch = (request) => server.fetch(request);
     const store = new MemoryStore();
     const first = await apps.open(fetch, { store });
-    await first.client.appendAll(["0", "1", "2"].map((text) => text.repeat(3000)));
-    await first.client.sync();
+    await sendEach(
+      first.client,
+      ["0", "1", "2"].map((text) => text.repeat(3000)),
+    );
     await first.client.close();
     await store.acknowledge(first.client.client, 0);
     const onRefusal = () => assert.fail("it was refused");
@@ -45,9 +46,9 @@ describe("a server that lost operations", () => {
 
   it("is followed back gap by gap", async () => {
     const server = new SimulatedServer();
-    const store = new MemoryStore();
+    const texts = Array.from({ length: 10 }, (_, i) => `operation ${i}`);
+    const { store } = await storeOf(apps.identity, texts);
     const writer = await apps.open((request) => server.fetch(request), { store });
-    await writer.client.appendAll(Array.from({ length: 10 }, (_, i) => `operation ${i}`));
     await writer.client.sync();
     await writer.client.close();
     const again = await apps.open(

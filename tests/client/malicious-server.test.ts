@@ -12,15 +12,13 @@ import {
 } from "../../client/index.ts";
 import { MemoryStore } from "../../client/memory.ts";
 import type { Line } from "../../protocol/types.ts";
+import { altered, type Trick } from "../support/altered-answer.ts";
 import { newIdentity } from "../support/private-keys.ts";
-import { sealed } from "../support/sealed.ts";
+import { sealed, storeOf } from "../support/sealed.ts";
 import { share } from "../support/share.ts";
 import { JumpingClock, SimulatedServer, URL_OF_SERVER } from "../support/simulated-network.ts";
-import { answer, problem } from "../support/sync-app.ts";
+import { problem } from "../support/sync-app.ts";
 import { newClient } from "../support/users.ts";
-
-/** Changes the lines of an answer. */
-type Trick = (lines: Line[]) => Line[] | Promise<Line[]>;
 
 const HONEST: Trick = (lines) => lines;
 
@@ -61,12 +59,13 @@ describe("a lying server", () => {
     const clock = new JumpingClock();
     const truth = new Map<string, string[]>();
     for (const name of ["a", "b"]) {
+      const texts = [0, 1, 2, 3].map((i) => `${name}${i}`);
+      const { store } = await storeOf(identity, texts);
       const writer = await open(clock, {
+        store,
         receive: () => undefined,
         fetch: (request) => server.fetch(request),
       });
-      const texts = [0, 1, 2, 3].map((i) => `${name}${i}`);
-      await writer.appendAll(texts);
       await writer.sync();
       truth.set(writer.client, texts);
       await writer.close();
@@ -412,22 +411,4 @@ function mutated(lines: readonly Line[], next: (below: number) => number): Line[
       return lines.with(at, { ...line, payload });
     }
   }
-}
-
-async function altered(response: Response, trick: Trick): Promise<Response> {
-  if (response.status !== 200) return response;
-  const text = await response.text();
-  const lines = text
-    .split("\n")
-    .filter((line) => line !== "")
-    .map((line): Line => {
-      const { client_id: client, operation_index: index, payload } = JSON.parse(line);
-      return { client, index, payload };
-    });
-  const sent = await trick(lines);
-  const body = sent.map(
-    ({ client, index, payload }) =>
-      `${JSON.stringify({ client_id: client, operation_index: index, payload })}\n`,
-  );
-  return answer(body);
 }

@@ -4,6 +4,7 @@ import { describe, it } from "node:test";
 import { ServerRejected } from "../../client/index.ts";
 import { MemoryStore } from "../../client/memory.ts";
 import { onlyOn } from "../support/one-runtime.ts";
+import { createEach, storeOf } from "../support/sealed.ts";
 import { SimulatedServer } from "../support/simulated-network.ts";
 import { until } from "../support/socket.ts";
 import {
@@ -14,6 +15,7 @@ import {
   intercepted,
   lineOf,
   problem,
+  sendEach,
   useApps,
 } from "../support/sync-app.ts";
 
@@ -23,19 +25,22 @@ describe("a refused append", () => {
   it("is halved when it reaches the server too slowly", async () => {
     const server = new SimulatedServer();
     const sizes: number[] = [];
+    // Alone, because the first of a session is longer than the others.
+    const { store } = await storeOf(apps.identity, ["first"]);
+    const first = await apps.open((request) => server.fetch(request), { store });
+    await first.client.sync();
+    await first.client.close();
+    const texts = Array.from({ length: 10 }, (_, i) => `operation ${i}`);
+    await createEach(apps.identity, store, texts);
     const { client } = await apps.open(
       intercepted(server, ({ payload }) => {
         sizes.push(payload?.length ?? 0);
         return (payload?.length ?? 0) > 3 ? problem(408, "request-timeout") : undefined;
       }),
+      { store },
     );
-    // Alone, because the first of a session is longer than the others.
-    await client.append("first");
     await client.sync();
-    const texts = Array.from({ length: 10 }, (_, i) => `operation ${i}`);
-    await client.appendAll(texts);
-    await client.sync();
-    assert.deepEqual(sizes.filter((size) => size > 0).slice(0, 3), [1, 10, 5]);
+    assert.deepEqual(sizes.filter((size) => size > 0).slice(0, 2), [10, 5]);
     const reader = await apps.open((request) => server.fetch(request));
     await reader.client.sync();
     assert.deepEqual(reader.received, ["first", ...texts]);
@@ -75,10 +80,10 @@ describe("a refused append", () => {
   it("that is larger than the server accepts stays on the device, and all others are sent", async () => {
     const server = new SimulatedServer({ MAX_BODY: "4KiB", LISTING_TTL: "0" });
     const fetch: Fetch = (request) => server.fetch(request);
-    const store = new MemoryStore();
+    const large = "x".repeat(5000);
+    const all = ["small", large, "small too", large, "and this"];
+    const { store, id: from } = await storeOf(apps.identity, all);
     const { client, changes } = await apps.open(fetch, { store });
-    const [from, large] = [client.client, "x".repeat(5000)];
-    await client.appendAll(["small", large, "small too", large, "and this"]);
     const isTooLarge = (error: unknown) => error instanceof ServerRejected && error.status === 413;
     await assert.rejects(client.sync(), isTooLarge);
     const [first, second] = changes;
@@ -101,7 +106,6 @@ describe("a refused append", () => {
     const reader = await apps.open(fetch);
     await reader.client.sync();
     assert.deepEqual(reader.received.toSorted(), ["and this", "small", "small too"]);
-    const all = ["small", large, "small too", large, "and this"];
     assert.deepEqual(await createdBy(client), all);
 
     await client.close();
@@ -124,13 +128,13 @@ describe("a refused append", () => {
     const server = new SimulatedServer({ LISTING_TTL: "0" });
     const { client } = await apps.open(
       intercepted(server, ({ payload = [] }) =>
-        payload.join("").length > 10_000
+        payload.join("").length > 40_000
           ? new Response("<h1>413</h1>", { status: 413 })
           : undefined,
       ),
     );
-    const texts = Array.from({ length: 30 }, (_, i) => `operation ${i}`);
-    await client.appendAll([...texts, "x".repeat(20_000)]);
+    const texts = Array.from({ length: 30 }, (_, i) => `entry ${i}`);
+    await client.appendAll([...texts, "x".repeat(40_000)]);
     await assert.rejects(client.sync(), ServerRejected);
     const waits = client.append("at once");
     const reader = await apps.open((request) => server.fetch(request));
@@ -172,12 +176,14 @@ describe("a refused append", () => {
   it(`does not begin client ids without end where a server says that everything is too large${note}`, {
     skip,
   }, async () => {
+    const texts = Array.from({ length: 35 }, (_, i) => `operation ${i}`);
+    const { store } = await storeOf(apps.identity, texts);
     const { client, changes } = await apps.open(
       intercepted(new SimulatedServer(), ({ payload }) =>
         payload === undefined ? undefined : problem(413, "body-too-large"),
       ),
+      { store },
     );
-    await client.appendAll(Array.from({ length: 35 }, (_, i) => `operation ${i}`));
     await assert.rejects(client.sync(), ServerRejected);
     assert.equal(changes.length, 32);
     assert.equal((await createdBy(client)).length, 35);
@@ -186,8 +192,10 @@ describe("a refused append", () => {
   it(`does not begin client ids without end where each second operation is replaced, nor alters any${note}`, {
     skip,
   }, async () => {
+    const texts = Array.from({ length: 70 }, (_, i) => `operation ${i}`);
+    const { store } = await storeOf(apps.identity, texts);
     const stored = new Map<string, string>();
-    const { client, changes } = await apps.open(async (request) => {
+    const fetch: Fetch = async (request) => {
       const body: Body = JSON.parse(await request.text());
       const { client_id: id, operation_index: index = 0, payload } = body;
       const [first = ""] = payload ?? [];
@@ -198,9 +206,8 @@ describe("a refused append", () => {
       }
       if (index === 0 && payload.length === 1) return answer([]);
       return problem(409, "operation-conflict", { operation_index: 1 });
-    });
-    const texts = Array.from({ length: 70 }, (_, i) => `operation ${i}`);
-    await client.appendAll(texts);
+    };
+    const { client, changes } = await apps.open(fetch, { store });
     await assert.rejects(client.sync(), ServerRejected);
     assert.equal(changes.length, 64);
     assert.deepEqual(await createdBy(client), texts);
@@ -211,9 +218,7 @@ describe("a refused append", () => {
     const store = new MemoryStore();
     const honest: Fetch = (request) => server.fetch(request);
     const writer = await apps.open(honest, { store });
-    const texts = Array.from({ length: 3 }, (_, i) => `operation ${i}`);
-    await writer.client.appendAll(texts);
-    await writer.client.sync();
+    await sendEach(writer.client, ["zero", "one", "two"]);
     await writer.client.close();
     const again = await apps.open(
       intercepted(server, ({ operation_index: first = 0, payload }) => {

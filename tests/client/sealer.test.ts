@@ -19,7 +19,7 @@ import { newClient } from "../support/users.ts";
 
 describe("the session of an operation", () => {
   const client = newClient();
-  const content = { data: utf8("a note") };
+  const content = { entries: [utf8("a note")] };
   let identity: Identity;
   let session: Session;
   before(async () => {
@@ -58,8 +58,9 @@ describe("the session of an operation", () => {
   it("goes on after a restart of the device", async () => {
     const store = new MemoryStore();
     for (const text of ["one", "two", "three"]) {
-      const outbox = await Outbox.open(store, identity, (await store.load()).own);
-      await outbox.append([utf8(text)]);
+      const outbox = await Outbox.open(store, identity, await store.load());
+      await outbox.append([utf8(text)], 1000);
+      await outbox.sealWaiting();
     }
     const [own] = (await store.load()).own;
     const payloads = await store.read(own?.client ?? "", 0, 9, Number.POSITIVE_INFINITY);

@@ -239,7 +239,7 @@ describe("an operation conflict", () => {
 });
 
 describe("the end of a round", () => {
-  const context = { now: NOW, pending: 0, pollInterval: 30_000, random: 0.5 };
+  const context = { now: NOW, pending: 0, isDone: true, pollInterval: 30_000, random: 0.5 };
   type Context = Parameters<typeof nextStep>[2];
   const cases: readonly [string, SyncState, Outcome, Partial<Context>, NextStep][] = [
     [
@@ -264,10 +264,10 @@ describe("the end of a round", () => {
       { status: { state: "synced", pending: 0 }, calls: "resolve", pause: 77_000 },
     ],
     [
-      "with a wait that was cut and an operation appended meanwhile goes on at once",
+      "with a wait that was cut and an entry appended meanwhile goes on at once",
       initialState,
       { kind: "cut", retryAfter: 77_000 },
-      { pending: 1 },
+      { pending: 1, isDone: false },
       { status: { state: "synced", pending: 0 }, calls: "resolve", pause: undefined },
     ],
     [
@@ -282,10 +282,10 @@ describe("the end of a round", () => {
       },
     ],
     [
-      "with an operation appended meanwhile resolves the calls and goes on at once",
+      "with an entry appended meanwhile resolves the calls and goes on at once",
       initialState,
       { kind: "complete" },
-      { pending: 1 },
+      { pending: 1, isDone: false },
       {
         status: { state: "synced", pending: 0 },
         calls: "resolve",
@@ -467,7 +467,7 @@ describe("abandoned stores", () => {
   });
 
   it("that cannot be opened are reported until they can", () => {
-    const context = { now: NOW, pending: 0, pollInterval: MINUTE, random: 0.5 };
+    const context = { now: NOW, pending: 0, isDone: true, pollInterval: MINUTE, random: 0.5 };
     const complete: Outcome = { kind: "complete" };
     const failure = new Error("no permission");
     const failing: SyncEvent = { type: "abandoned-checked", now: NOW, failure };

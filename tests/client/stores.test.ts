@@ -255,8 +255,8 @@ describe("a store in a folder", () => {
       assert.equal(operations, readable);
     });
 
-  const cursors = (wrong: object) =>
-    `"cursors":[${JSON.stringify({ ...someCursor(NEXT, 0), ...wrong })}]`;
+  const received = (cursor: object, other: object = {}) =>
+    `"received":[${JSON.stringify({ cursor: { ...someCursor(NEXT, 0), ...cursor }, bytes: 0, ...other })}]`;
   /** Replaces a part of the state. */
   const edit = (part: string | RegExp, by: string) => (place: string) => {
     const file = join(place, "state.json");
@@ -294,11 +294,14 @@ describe("a store in a folder", () => {
     ["a count that is a text", 3, edit('"acknowledged":2', '"acknowledged":"2"')],
     ["a count without its name", 3, edit("acknowledged", "acknowledgee")],
     ["more acknowledged than there was", 3, edit('"acknowledged":2', '"acknowledged":3')],
-    ["a cursor of no client", 3, edit('"cursors":[]', cursors({ client: undefined }))],
-    ["a cursor below 0", 3, edit('"cursors":[]', cursors({ index: -1 }))],
-    ["a cursor without a session", 3, edit('"cursors":[]', cursors({ session: undefined }))],
-    ["a cursor that continues nothing", 3, edit('"cursors":[]', cursors({ continues: [{}] }))],
-    ["a cursor whose tag is too short", 3, edit('"cursors":[]', cursors({ tag: "AAAA" }))],
+    ["a cursor of no client", 3, edit('"received":[]', received({ client: undefined }))],
+    ["a cursor below 0", 3, edit('"received":[]', received({ index: -1 }))],
+    ["a cursor without a session", 3, edit('"received":[]', received({ session: undefined }))],
+    ["a cursor that continues nothing", 3, edit('"received":[]', received({ continues: [{}] }))],
+    ["a cursor whose tag is too short", 3, edit('"received":[]', received({ tag: "AAAA" }))],
+    ["a start that is no cursor", 3, edit('"received":[]', received({}, { start: {} }))],
+    ["a length that is a text", 3, edit('"received":[]', received({}, { bytes: "0" }))],
+    ["what was received, as null", 3, edit('"received":[]', '"received":[null]')],
   ];
   for (const [what, readable, damage] of damages) {
     it(`sets ${what} aside, says so, and sends again what can be read`, () =>
@@ -440,25 +443,27 @@ describe("a store in a folder", () => {
       for (const store of stores) await store.close();
       const place = join(path, user.fingerprint);
       const newer = join(place, "1", "state.json");
-      writeFileSync(newer, '{"version":2}');
+      writeFileSync(newer, '{"version":3}');
       mkdirSync(join(path, "elsewhere"));
       symlinkSync(join(path, "elsewhere"), join(place, "9"));
       const store = await FolderStore.open(path, user);
       const [left, ...rest] = await store.abandoned();
       assert.deepEqual(await left?.read(CLIENT, 0, 10, 100), ["unsent"]);
       assert.deepEqual(rest, []);
-      assert.equal(readFileSync(newer, "utf8"), '{"version":2}');
+      assert.equal(readFileSync(newer, "utf8"), '{"version":3}');
       await left?.close();
       await store.close();
     }));
 
-  it("does not touch what newer software wrote", () =>
+  it("does not touch what software of another version wrote", () =>
     inFolder(async (path) => {
       await (await FolderStore.open(path, user)).close();
       const state = join(slotIn(path), "state.json");
-      writeFileSync(state, '{"version":2}');
-      await assert.rejects(FolderStore.open(path, user), StoreDamaged);
-      assert.equal(readFileSync(state, "utf8"), '{"version":2}');
+      for (const text of ['{"version":1,"own":[],"cursors":[]}', '{"version":3}']) {
+        writeFileSync(state, text);
+        await assert.rejects(FolderStore.open(path, user), StoreDamaged);
+        assert.equal(readFileSync(state, "utf8"), text);
+      }
     }));
 
   it("repairs a log that lost the end of what was not acknowledged", () =>

@@ -96,6 +96,7 @@ describe("several devices of one user", () => {
       }
       for (const one of devices) assert.ok(await one.sync());
       for (const fault of network.counts.keys()) struck.add(fault);
+      for (const one of devices) await one.checkEntries();
       return { devices, held: await Promise.all(devices.map((one) => one.held())) };
     } finally {
       for (const one of devices) await one.stop();

@@ -12,7 +12,7 @@ describe("the notebook's README", () => {
       fences(text)
         .find(({ language }) => language === "json")
         ?.body.trim() ?? "";
-    const { at, text: note } = noteOf({ client: "", index: 0, data: utf8(shown) });
+    const { at, text: note } = noteOf({ client: "", index: 0, position: 0, data: utf8(shown) });
     assert.deepEqual([at, note], [1767225600000, "Buy milk."]);
     assert.equal(noteData(note, at), shown);
   });

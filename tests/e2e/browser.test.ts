@@ -40,7 +40,9 @@ describe("the client in Chromium", () => {
     );
     assert.deepEqual(
       report.opened,
-      vectors.operations.map(({ data }) => textOf(Buffer.from(data, "base64url"))),
+      vectors.operations.flatMap(({ entries }) =>
+        entries.map((entry) => textOf(Buffer.from(entry, "base64url"))),
+      ),
     );
     const [first] = report.sealed;
     assert.deepEqual(await openAll(vectors.private_key_pkcs8, first?.client ?? "", report.sealed), [

@@ -100,20 +100,18 @@ describe(`erase of the notebook on the command line${note}`, { skip }, () => {
   it("deletes the notebook for all devices, and says what is left on this one", async () => {
     const erased = await run(["erase", "--folder", phone], { input: "erase\n" });
     assert.equal(erased.code, 0, erased.stderr);
-    assert.ok(!existsSync(join(phone, "received.log")), "what others wrote is deleted here too");
     assert.match(
       erased.stdout,
       /^All notes of the notebook [\w-]{8} are deleted from http:\S+, which will not accept any with this key again\.$/m,
     );
-    assert.ok(
-      erased.stdout.includes(`${phone} keeps the key and the notes written on this device`),
-    );
+    assert.ok(erased.stdout.includes(`${phone} keeps the key and all notes that it has`));
     const log = await run(["log", "--folder", laptop]);
     assert.match(log.stdout, /^.*written here$/m);
     assert.match(log.stderr, /^Warning: .*erased/m);
     assert.equal(log.code, 1);
     const other = await run(["log", "--folder", phone]);
-    assert.deepEqual([other.code, other.stdout], [1, ""]);
+    assert.equal(other.code, 1);
+    assert.match(other.stdout, /^.*written here$/m);
   });
 
   it("does not ask with --yes, and succeeds again for a notebook that is erased", async () => {

@@ -1,6 +1,13 @@
 /** What the notebook on the command line keeps of other devices: there without the server, and sealed. */
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { temporaryFolder } from "../support/folder.ts";
@@ -14,7 +21,6 @@ const { skip, note } = onlyOn("Bun", ONE_COMMAND_LINE);
 describe(`what the notebook on the command line received${note}`, { skip }, () => {
   const folder = temporaryFolder();
   const [laptop, phone] = [join(folder.path, "laptop"), join(folder.path, "phone")];
-  const cache = join(phone, "received.log");
   const expected = ["Feed the cat.", "Buy milk.", "and the dog"];
   let server: Serving | undefined;
   const delivered = () => metricOf(server?.url ?? "", 'sync_operations_total{result="delivered"}');
@@ -28,6 +34,14 @@ describe(`what the notebook on the command line received${note}`, { skip }, () =
     const { code, stderr } = await run(["send", text ?? "", "--folder", device]);
     assert.equal(code, 0, stderr);
   };
+  /** The file with the operations of the laptop. */
+  const kept = () => {
+    const [user = ""] = readdirSync(join(phone, "store"));
+    const slot = join(phone, "store", user, "0");
+    const [name, ...others] = readdirSync(slot).filter((one) => one.endsWith(".received"));
+    assert.deepEqual(others, []);
+    return join(slot, name ?? "");
+  };
   before(async () => {
     server = await serveHere();
     await openNotebook(server.url, laptop, phone);
@@ -39,32 +53,43 @@ describe(`what the notebook on the command line received${note}`, { skip }, () =
     folder.remove();
   });
 
-  it("is downloaded once, whatever command comes first", async () => {
+  it("is downloaded once, but for the newest of each device, which a command asks for again", async () => {
     await send(expected[2], laptop);
     const first = await sent(() => run(["status", "--folder", phone]));
-    assert.equal(first, 1, "send has received the other one");
-    assert.equal(await sent(async () => assert.deepEqual(await logOf(phone), expected)), 0);
+    assert.equal(first, 2, "send has received the first one");
+    assert.equal(await sent(async () => assert.deepEqual(await logOf(phone), expected)), 1);
   });
 
   it("is encrypted, in a file that only its owner can read", () => {
-    assert.equal(statSync(cache).mode & 0o077, 0);
-    const lines = readFileSync(cache, "latin1").trimEnd().split("\n");
-    assert.equal(lines.length, 3, "the key, and a row of each delivery");
+    assert.equal(statSync(kept()).mode & 0o077, 0);
+    const lines = readFileSync(kept(), "latin1").trimEnd().split("\n");
+    assert.equal(lines.length, 2, "an operation each");
     for (const line of lines) {
-      const bytes = line
-        .split(".")
-        .map((part) => Buffer.from(part, "base64url").toString("latin1"));
+      const bytes = Buffer.from(line, "base64url").toString("latin1");
       // With a space or a quote, which no base64 has by chance.
       assert.doesNotMatch(`${line}${bytes}`, /the cat|the dog|"text"|"client"/);
     }
   });
 
-  it("comes from the server again where the file is damaged", async () => {
-    const whole = readFileSync(cache, "latin1");
-    writeFileSync(cache, `${whole.slice(0, -9)}AAAAAAAA\n`);
-    assert.equal(await sent(async () => assert.deepEqual(await logOf(phone), expected)), 1);
-    writeFileSync(cache, `x${whole.slice(1)}`);
-    assert.equal(await sent(async () => assert.deepEqual(await logOf(phone), expected)), 2);
+  it("comes from the server again where the file is damaged, and is printed", async () => {
+    const whole = readFileSync(kept(), "latin1");
+    const [zero = "", one = ""] = whole.split("\n");
+    for (const damaged of [`${zero}\n${one.slice(0, -9)}AAAAAAAAA\n`, `x${whole.slice(1)}`]) {
+      writeFileSync(kept(), damaged);
+      // The one that the command asks for again, and then both.
+      assert.equal(await sent(async () => assert.deepEqual(await logOf(phone), expected)), 3);
+      assert.deepEqual(readFileSync(kept(), "latin1"), whole);
+    }
+  });
+
+  it("comes from the server again where the file has lost its end, with a warning", async () => {
+    const whole = readFileSync(kept(), "latin1");
+    truncateSync(kept(), whole.length - 5);
+    const { code, stdout, stderr } = await run(["log", "--folder", phone]);
+    assert.equal(code, 0, stderr);
+    for (const text of expected) assert.ok(stdout.includes(`${text}\n`), text);
+    assert.match(stderr, /^Warning: .*has lost operations.*$/m);
+    assert.deepEqual(readFileSync(kept(), "latin1"), whole);
   });
 
   it("is there when the server is gone, and stays if the server has not erased everything", async () => {
@@ -75,6 +100,18 @@ describe(`what the notebook on the command line received${note}`, { skip }, () =
     assert.match(stderr, /^Warning: .*Notes of other devices may be missing\.$/m);
     assert.equal(code, 1);
     assert.equal((await run(["erase", "--yes", "--folder", phone])).code, 1);
-    assert.ok(existsSync(cache));
+    assert.ok(existsSync(kept()));
+  });
+
+  it("is left out, with a warning, where it is damaged and the server is gone", async () => {
+    writeFileSync(kept(), readFileSync(kept(), "latin1").replace(/.$/m, "-"));
+    const { code, stdout, stderr } = await run(["log", "--folder", phone]);
+    assert.equal(stdout.includes("Buy milk.\n"), true);
+    assert.equal(stdout.includes("Feed the cat.\n"), false);
+    assert.match(
+      stderr,
+      /^Warning: the received operation 0 of .* cannot be read\. Notes after it/m,
+    );
+    assert.equal(code, 1);
   });
 });

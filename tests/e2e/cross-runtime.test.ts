@@ -96,7 +96,7 @@ describe("a device with a folder", () => {
       });
       await last.sync();
       const created: string[] = [];
-      for await (const some of last.operations()) {
+      for await (const some of last.entries()) {
         created.push(...some.map(({ data }) => textOf(data)));
       }
       await last.close();

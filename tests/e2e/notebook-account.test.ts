@@ -77,7 +77,7 @@ describeNotebook("the user of the notebook", (pages) => {
 
     await laptop.reload();
     await erased(laptop);
-    await pages().shows(laptop, ["by the laptop"]);
+    await pages().shows(laptop, both);
     assert.equal(await laptop.locator("#key").inputValue(), pages().key);
     assert.deepEqual(pages().errors, []);
   });

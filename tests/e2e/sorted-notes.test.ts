@@ -5,8 +5,8 @@ import { compareNotes, type Note } from "../../examples/notebook/notes.ts";
 import { SortedNotes } from "../../examples/notebook/sorted-notes.ts";
 
 const note: fc.Arbitrary<Note> = fc
-  .record({ client: fc.constantFrom("a", "b", "c"), index: fc.nat(40) })
-  .map(({ client, index }) => ({ client, index, at: (index * 7919) % 13, text: "" }));
+  .record({ client: fc.constantFrom("a", "b", "c"), index: fc.nat(20), position: fc.nat(2) })
+  .map((place) => ({ ...place, at: ((3 * place.index + place.position) * 7919) % 13, text: "" }));
 
 describe("sorted notes", () => {
   it("hold each note once and in order, whatever the order in which they come", () => {
@@ -17,7 +17,7 @@ describe("sorted notes", () => {
         for (const batch of batches) {
           const before = all.size;
           for (const one of batch) {
-            const id = `${one.client} ${one.index}`;
+            const id = `${one.client} ${one.index} ${one.position}`;
             if (!all.has(id)) all.set(id, one);
           }
           assert.equal(sorted.add(batch).length, all.size - before);
@@ -31,7 +31,9 @@ describe("sorted notes", () => {
 
   it("take a note again that was removed", () => {
     const sorted = new SortedNotes();
-    const [first, second] = [0, 1].map((index) => ({ client: "a", index, at: index, text: "" }));
+    const [first, second] = [0, 1].map((position) => {
+      return { client: "a", index: 0, position, at: position, text: "" };
+    });
     assert.ok(first !== undefined && second !== undefined);
     sorted.add([first, second]);
     sorted.remove(new Set([first]));

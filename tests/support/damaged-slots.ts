@@ -2,6 +2,7 @@
 import type { Identity } from "../../client/index.ts";
 import { type IndexedDbDamage, IndexedDbStore } from "../../client/indexeddb.ts";
 import { someCursor } from "./cursors.ts";
+import { change, includes, rowsOf, same, type Tables } from "./slot-rows.ts";
 
 type User = Pick<Identity, "fingerprint">;
 
@@ -14,8 +15,6 @@ export interface DamageCase {
 const CLIENT = "5f0c1a52-7f7e-4d35-a9a5-0d8b8c1d8b11";
 const MOVED = "8e1d0c5a-3f0b-4b8e-9d3e-2f6f1f7b9c22";
 const OTHER = "3b241101-e2bb-4255-8caf-4136c566a962";
-
-type Tables = (name: string) => IDBObjectStore;
 
 interface Damage {
   readonly what: string;
@@ -71,6 +70,34 @@ const damages: readonly Damage[] = [
   },
 ];
 
+/** Of the same with two drafts. */
+const drafts: readonly (Omit<Damage, "operations"> & { readonly operations: string[] })[] = [
+  {
+    what: "a cursor that is none",
+    damage: (table, slot) => table("cursors").put({ slot, client: "c", index: "x" }),
+    operations: ["zero", "one", "two", "three", "four"],
+    unsent: 0,
+  },
+  {
+    what: "lost the first draft",
+    damage: (table) => table("drafts").delete([CLIENT, 3]),
+    operations: ["zero", "one", "two"],
+    unsent: 1,
+  },
+  {
+    what: "a draft that is none",
+    damage: (table) => table("drafts").put({ client: CLIENT, index: 4, payload: 5 }),
+    operations: ["zero", "one", "two", "three"],
+    unsent: 1,
+  },
+  {
+    what: "lost the operation before them",
+    damage: (table) => table("operations").delete([CLIENT, 2]),
+    operations: ["zero", "one"],
+    unsent: 3,
+  },
+];
+
 export const damageCases: readonly DamageCase[] = [
   ...damages.map(({ what, damage, operations, unsent }) => ({
     name: `sets a slot with ${what} aside, says so, and sends again what can be read`,
@@ -92,6 +119,8 @@ export const damageCases: readonly DamageCase[] = [
         { client: fresh, length: 0, acknowledged: 0, highWater: 0 },
       ]);
       same(cursors, []);
+      same((await store.readReceived(OTHER, 0, 1000)).payloads, []);
+      await store.receive(someCursor(OTHER, 0), ["theirs"]);
       same(
         isTaken ? await store.read(CLIENT, 0, 10, 1000) : [],
         ["zero", "one", "two"].slice(0, operations),
@@ -110,6 +139,28 @@ export const damageCases: readonly DamageCase[] = [
         onDamaged: () => found.push(...found),
       });
       same(found.length, 1);
+      await again.close();
+    },
+  })),
+  ...drafts.map(({ what, damage, operations, unsent }) => ({
+    name: `makes operations of the drafts that can be read where a slot has ${what}`,
+    run: async (name: string, user: User) => {
+      await begin(name, user);
+      const before = await IndexedDbStore.open(name, user);
+      await before.appendDraft(CLIENT, 3, "three");
+      await before.appendDraft(CLIENT, 4, "four");
+      await before.close();
+      await change(name, (table) => damage(table, `${user.fingerprint} 0`));
+      const found: IndexedDbDamage[] = [];
+      const store = await IndexedDbStore.open(name, user, { onDamaged: (one) => found.push(one) });
+      same([found[0]?.operations, found[0]?.unsent, found.length], [operations.length, unsent, 1]);
+      const { own, drafts: left } = await store.load();
+      same([own[0]?.length, own.length, left], [operations.length, 2, []]);
+      same(await store.read(CLIENT, 0, 10, 1000), operations);
+      await store.appendDraft(own[1]?.client ?? "", 0, "next");
+      await store.close();
+      const again = await IndexedDbStore.open(name, user, { onDamaged: (one) => found.push(one) });
+      same([(await again.load()).drafts, found.length], [["next"], 1]);
       await again.close();
     },
   })),
@@ -222,57 +273,6 @@ async function begin(name: string, user: User): Promise<void> {
   await store.begin(CLIENT);
   await store.append(CLIENT, 0, ["zero", "one", "two"]);
   await store.acknowledge(CLIENT, 1);
-  await store.advance(someCursor(OTHER, 3));
+  await store.receive(someCursor(OTHER, 0), ["theirs"]);
   await store.close();
-}
-
-/** Changes rows behind the store's back. */
-async function change(name: string, work: (table: Tables) => void): Promise<void> {
-  await inTables(name, "readwrite", async (table) => work(table));
-}
-
-function rowsOf(name: string): Promise<object[]> {
-  return inTables(name, "readonly", async (table) => {
-    const all: object[] = [];
-    for (const one of ["own", "operations", "cursors"]) {
-      all.push(...(await done<object[]>(table(one).getAll())));
-    }
-    return all;
-  });
-}
-
-async function inTables<Result>(
-  name: string,
-  mode: IDBTransactionMode,
-  work: (table: Tables) => Promise<Result>,
-): Promise<Result> {
-  const database = await done(indexedDB.open(name, 1));
-  try {
-    const transaction = database.transaction(["own", "operations", "cursors"], mode);
-    const result = await work((table) => transaction.objectStore(table));
-    await new Promise((resolve, reject) => {
-      transaction.oncomplete = resolve;
-      transaction.onabort = reject;
-      transaction.commit();
-    });
-    return result;
-  } finally {
-    database.close();
-  }
-}
-
-function done<Value>(request: IDBRequest<Value>): Promise<Value> {
-  return new Promise((resolve, reject) => {
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
-  });
-}
-
-function includes(range: unknown, key: IDBValidKey): boolean {
-  return range instanceof IDBKeyRange && range.includes(key);
-}
-
-function same(actual: unknown, expected: unknown): void {
-  const [a, b] = [JSON.stringify(actual), JSON.stringify(expected)];
-  if (a !== b) throw new Error(`got ${a}, expected ${b}`);
 }

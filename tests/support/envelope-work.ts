@@ -4,7 +4,7 @@
  */
 
 import { identityOf } from "../../client/identity/identity.ts";
-import { RunVerifier } from "../../client/verify.ts";
+import { entriesOf, RunVerifier } from "../../client/verify.ts";
 import { fromBase64url } from "../../protocol/base64.ts";
 import { textOf } from "../../protocol/bytes.ts";
 import type { Line } from "../../protocol/types.ts";
@@ -35,5 +35,5 @@ export async function openAll(
   const verifier = new RunVerifier(await identity(key));
   const { operations, refusal } = await verifier.verify(client, lines, undefined);
   if (refusal !== undefined) throw new Error(`${refusal.kind} at ${refusal.index}`);
-  return operations.map(({ data }) => textOf(data));
+  return entriesOf(operations).map(({ data }) => textOf(data));
 }

@@ -15,8 +15,8 @@ import {
 } from "node:crypto";
 
 export interface Received {
-  /** The data of the operations delivered. */
-  readonly delivered: readonly Buffer[];
+  /** The operations delivered. */
+  readonly delivered: readonly ReceivedOperation[];
   /** What was received of the client then. */
   readonly position: Position;
   /** What the operation with the index 0 continues, if it is among them: E-1.6. */
@@ -24,6 +24,20 @@ export interface Received {
   /** The operation indexes of those with malformed content: E-4.6. */
   readonly unreadable: readonly number[];
   readonly refusal: string | undefined;
+}
+
+/** What an operation carries, but for E-1.6. */
+export interface ReceivedOperation {
+  /** E-1.9. */
+  readonly entries: readonly Buffer[];
+  readonly heads: readonly ReceivedHead[];
+}
+
+/** One part of E-1.8. */
+export interface ReceivedHead {
+  readonly client: string;
+  readonly index: number;
+  readonly tag: string;
 }
 
 /** One part of E-1.7. */
@@ -72,7 +86,7 @@ export class ReferenceReceiver {
 
   /** Receives the lines of one client, one after the other. */
   receive(client: string, lines: readonly ReceivedLine[], start: Position): Received {
-    const delivered: Buffer[] = [];
+    const delivered: ReceivedOperation[] = [];
     const unreadable: number[] = [];
     let continues: readonly Continued[] = [];
     let position = start;
@@ -84,7 +98,7 @@ export class ReferenceReceiver {
       const content = contentOf(opened.plain);
       if (content === undefined) unreadable.push(index);
       else {
-        delivered.push(content.data);
+        delivered.push({ entries: content.entries, heads: content.heads });
         if (index === 0) continues = content.continues;
       }
       position = opened.position;
@@ -179,27 +193,46 @@ export class ReferenceReceiver {
   }
 }
 
-/** E-1.5 to E-1.7; `undefined` where it is malformed. */
+/** E-1.5 to E-1.9; `undefined` where it is malformed: E-1.11. */
 function contentOf(
   plain: Buffer,
-): { readonly data: Buffer; readonly continues: readonly Continued[] } | undefined {
-  if (plain[0] === 0) return { data: plain.subarray(1), continues: [] };
-  const count = plain[1];
-  if (plain[0] !== 1 || count === undefined) return undefined;
-  const continues: Continued[] = [];
-  let rest = plain.subarray(2);
-  for (let left = count; left > 0; left--) {
-    if (rest.length < 26) return undefined;
-    const tags = rest.readUInt16BE(24);
-    if (rest.length < 26 + 15 * tags) return undefined;
-    continues.push({
-      client: rest.toString("hex", 0, 16).replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-"),
-      index: Number(rest.readBigUInt64BE(16)),
-      tags: Array.from({ length: tags }, (_, i) =>
-        rest.toString("base64url", 26 + 15 * i, 41 + 15 * i),
-      ),
-    });
-    rest = rest.subarray(26 + 15 * tags);
+): (ReceivedOperation & { readonly continues: readonly Continued[] }) | undefined {
+  const parts = plain[0];
+  if (parts === undefined || parts > 3) return undefined;
+  let at = 1;
+  const take = (length: number): Buffer => {
+    if (at + length > plain.length) throw new RangeError("the content is cut");
+    at += length;
+    return plain.subarray(at - length, at);
+  };
+  const takeOperation = () => ({
+    client: take(16)
+      .toString("hex")
+      .replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-"),
+    index: Number(take(8).readBigUInt64BE()),
+  });
+  const times = <T>(count: number, one: () => T): T[] => Array.from({ length: count }, one);
+  try {
+    const continues = times((parts & 1) === 0 ? 0 : take(1).readUInt8(), () => ({
+      ...takeOperation(),
+      tags: times(take(2).readUInt16BE(), () => take(15).toString("base64url")),
+    }));
+    const heads = times((parts & 2) === 0 ? 0 : take(1).readUInt8(), () => ({
+      ...takeOperation(),
+      tag: take(16).toString("base64url"),
+    }));
+    const entries: Buffer[] = [];
+    while (at < plain.length) entries.push(take(takeLength(take)));
+    return { continues, heads, entries };
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
   }
-  return { data: rest, continues };
+}
+
+/** LEB128, of at most four bytes. */
+function takeLength(take: (length: number) => Buffer, place = 1): number {
+  if (place === 2 ** 28) throw new RangeError("a length has five bytes");
+  const byte = take(1).readUInt8();
+  return (byte % 128) * place + (byte < 128 ? 0 : takeLength(take, place * 128));
 }

@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import {
   type ClientChange,
+  type Created,
   type Cursor,
   type Identity,
-  type Operation,
   type Refusal,
   type Store,
   SyncClient,
@@ -33,15 +33,19 @@ interface Disk {
   /** The texts that were delivered to the app, in order. */
   readonly received: string[];
   readonly cursors: Map<string, Cursor>;
+  /** The last entry of each client id that was delivered. */
+  readonly last: Map<string, Created>;
 }
 
 export class Device {
   readonly refusals: Refusal[] = [];
   readonly changes: ClientChange[] = [];
-  /** The texts for which `append` has returned. */
-  readonly appended: string[] = [];
+  /** The texts for which `append` has returned, with their places. */
+  readonly created = new Map<string, Created>();
+  /** How often it has crashed. */
+  crashes = 0;
   readonly #world: World;
-  #disk: Disk = { store: new MemoryStore(), received: [], cursors: new Map() };
+  #disk: Disk = { store: new MemoryStore(), received: [], cursors: new Map(), last: new Map() };
   /** Starting, running, or crashed. */
   #session: Promise<Session> | undefined;
   /** The device starts, ends and is copied one after the other. */
@@ -53,8 +57,16 @@ export class Device {
 
   async append(texts: readonly string[]): Promise<void> {
     const session = await this.#start();
-    const done = await session.unlessCrashed((client) => client.appendAll(texts));
-    if (done) this.appended.push(...texts);
+    await session.unlessCrashed(async (client) => {
+      for (const [i, place] of (await client.appendAll(texts)).entries()) {
+        this.created.set(texts[i] ?? "", place);
+      }
+    });
+  }
+
+  /** The texts for which `append` has returned. */
+  get appended(): string[] {
+    return [...this.created.keys()];
   }
 
   /** Syncs, unless the device crashes meanwhile. */
@@ -75,12 +87,41 @@ export class Device {
 
   /** All texts on the device: created and received. */
   async held(): Promise<string[]> {
-    const session = await this.#start();
-    const texts = [...this.#disk.received];
-    for await (const some of session.client.operations()) {
-      texts.push(...some.map(({ data }) => textOf(data)));
+    const { client } = await this.#start();
+    const texts: string[] = [];
+    for await (const entries of client.entries()) {
+      texts.push(...entries.map(({ data }) => textOf(data)));
     }
     return texts.sort();
+  }
+
+  /**
+   * Asserts that what others created was delivered to the app once, and nothing else was; and that
+   * entries have the places that `append` returned, unless they were moved.
+   */
+  async checkEntries(): Promise<void> {
+    const { client } = await this.#start();
+    const held: string[] = [];
+    const others: string[] = [];
+    for await (const entries of client.entries()) {
+      for (const { data, ...place } of entries) {
+        const text = textOf(data);
+        held.push(text);
+        if (!client.isOwn(place)) others.push(text);
+        else if (this.changes.length === 0) {
+          assert.deepEqual(place, this.created.get(text) ?? place, text);
+        }
+      }
+    }
+    const { received } = this.#disk;
+    for (const text of received) assert.ok(held.includes(text), `${text} is not kept`);
+    for (const text of others) assert.ok(received.includes(text), `${text} is not delivered`);
+    assert.equal(new Set(received).size, received.length, "delivered once");
+  }
+
+  /** What the client says now that it refuses. */
+  async refused(): Promise<readonly Refusal[]> {
+    return (await this.#start()).client.refusals;
   }
 
   /** Replaces the disk of this device with a copy of another one's. */
@@ -104,7 +145,9 @@ export class Device {
   }
 
   async #end(): Promise<void> {
-    await (await this.#session)?.end();
+    const session = await this.#session;
+    if (session?.over) this.crashes++;
+    await session?.end();
     this.#session = undefined;
   }
 }
@@ -113,7 +156,7 @@ export class Device {
  * Copies acknowledged operations only. Two copies of an unacknowledged one would both be moved to
  * new client ids and become two operations.
  */
-async function copyOf({ store, received, cursors }: Disk): Promise<Disk> {
+async function copyOf({ store, received, cursors, last }: Disk): Promise<Disk> {
   const copy = new MemoryStore();
   const state = await store.load();
   for (const { client, acknowledged } of state.own) {
@@ -122,8 +165,12 @@ async function copyOf({ store, received, cursors }: Disk): Promise<Disk> {
     await copy.append(client, 0, payloads);
     await copy.acknowledge(client, acknowledged);
   }
-  await copy.replaceCursors(state.cursors);
-  return { store: copy, received: [...received], cursors: new Map(cursors) };
+  for (const start of state.starts) await copy.forget(start.client, start);
+  for (const cursor of state.cursors) {
+    const all = await store.readReceived(cursor.client, 0, Number.POSITIVE_INFINITY);
+    if (all.payloads.length > 0) await copy.receive(cursor, all.payloads);
+  }
+  return { store: copy, received: [...received], cursors: new Map(cursors), last: new Map(last) };
 }
 
 /** One run of the app, from its start to its end or crash. */
@@ -143,17 +190,17 @@ class Session {
       identity: world.identity,
       store: fuse.guard(disk.store),
       cursors: [...disk.cursors.values()],
-      receive: async (operations, cursor) => {
+      receive: async (entries, cursor) => {
         await nextTick();
         // One transaction of the app: its data, and the cursor with it.
         await fuse.step(async () => {
-          const before = disk.cursors.get(cursor.client)?.index ?? firstOf(operations) - 1;
-          operations.forEach(({ client: creator, index, data }, i) => {
-            assert.equal(creator, cursor.client);
-            assert.equal(index, before + 1 + i, "in order, without holes");
-            disk.received.push(textOf(data));
-          });
-          assert.equal(cursor.index, before + operations.length);
+          for (const entry of entries) {
+            assert.equal(entry.client, cursor.client);
+            assert.ok(isNext(entry, disk.last.get(entry.client)), "in order, without holes");
+            disk.received.push(textOf(entry.data));
+            disk.last.set(entry.client, entry);
+          }
+          assert.equal(cursor.index, entries.at(-1)?.index);
           disk.cursors.set(cursor.client, cursor);
         });
       },
@@ -196,8 +243,10 @@ class Session {
   }
 }
 
-function firstOf(operations: readonly Operation[]): number {
-  return operations[0]?.index ?? 0;
+/** Whether an entry comes directly after another one of its client id; any may be the first. */
+function isNext({ index, position }: Created, last: Created | undefined): boolean {
+  if (last === undefined) return position === 0;
+  return index === last.index ? position === last.position + 1 : index === last.index + 1;
 }
 
 /** Counts accesses to the disk. Once it has blown, nothing reaches the disk. */
@@ -232,8 +281,11 @@ class Fuse {
       append: (...of) => this.step(() => store.append(...of)),
       read: (...of) => this.step(() => store.read(...of)),
       acknowledge: (...of) => this.step(() => store.acknowledge(...of)),
-      advance: (cursor) => this.step(() => store.advance(cursor)),
-      replaceCursors: (cursors) => this.step(() => store.replaceCursors(cursors)),
+      appendDraft: (...of) => this.step(() => store.appendDraft(...of)),
+      receive: (...of) => this.step(() => store.receive(...of)),
+      readReceived: (...of) => store.readReceived(...of),
+      forget: (...of) => this.step(() => store.forget(...of)),
+      cut: (...of) => this.step(() => store.cut(...of)),
       move: (move) => this.step(() => store.move(move)),
       abandoned: async () => [],
       close: async () => undefined,

@@ -3,8 +3,9 @@ import { afterEach, before } from "node:test";
 import {
   type ClientChange,
   type Clock,
+  type Created,
+  type Entry,
   type Identity,
-  type Operation,
   type Status,
   SyncClient,
   type SyncOptions,
@@ -66,8 +67,8 @@ export function useApps(): Apps {
         url: URL_OF_SERVER,
         identity: known(),
         store: new MemoryStore(),
-        receive: (operations) => {
-          received.push(...textsOf(operations));
+        receive: (entries) => {
+          received.push(...textsOf(entries));
         },
         onStatus: (status) => statuses.push(status),
         onClientChange: (change) => changes.push(change),
@@ -84,16 +85,29 @@ export function useApps(): Apps {
   };
 }
 
-/** The data of operations as texts. */
-export function textsOf(operations: readonly Operation[]): string[] {
-  return operations.map(({ data }) => textOf(data));
+/** The data of entries as texts. */
+export function textsOf(entries: readonly Entry[]): string[] {
+  return entries.map(({ data }) => textOf(data));
 }
 
-/** The texts that an installation has created. */
+/** Appends texts and sends them, each in an operation of its own. */
+export async function sendEach(client: SyncClient, texts: readonly string[]): Promise<void> {
+  for (const text of texts) {
+    await client.append(text);
+    await client.sync();
+  }
+}
+
+/** The entries on a device after those that are left out. */
+export async function entriesOn(client: SyncClient, after?: readonly Created[]): Promise<Entry[]> {
+  const entries: Entry[] = [];
+  for await (const some of client.entries(after)) entries.push(...some);
+  return entries;
+}
+
+/** The texts of the entries under the own client ids of a device. */
 export async function createdBy(client: SyncClient): Promise<string[]> {
-  const texts: string[] = [];
-  for await (const some of client.operations()) texts.push(...textsOf(some));
-  return texts;
+  return textsOf((await entriesOn(client)).filter((entry) => client.isOwn(entry)));
 }
 
 /** The members of a sync request that tests look at. */

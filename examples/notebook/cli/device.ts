@@ -1,18 +1,10 @@
-/** A device: a folder with the key, the server's address, the client's store and what it received. */
+/** A device: a folder with the key, the server's address and the client's store. */
 import { mkdir, open, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { FolderStore } from "../../../client/folder.ts";
 import { importIdentity } from "../../../client/identity.ts";
-import {
-  type Identity,
-  type OwnClient,
-  type Store,
-  SyncClient,
-  type SyncOptions,
-} from "../../../client/index.ts";
-import { Received } from "../received.ts";
+import { type Identity, type Store, SyncClient, type SyncOptions } from "../../../client/index.ts";
 import { hasCode, UsageError } from "./errors.ts";
-import { ReceivedFile } from "./received-file.ts";
 import { printable } from "./terminal.ts";
 
 /** The content of `device.json`. */
@@ -81,23 +73,9 @@ export class Device {
   async client(
     identity: Identity,
     store: Store,
-    options: Pick<SyncOptions, "receive" | "onStatus" | "onRefusal" | "pollInterval" | "cursors">,
+    options: Pick<SyncOptions, "receive" | "onStatus" | "onRefusal" | "pollInterval">,
   ): Promise<SyncClient> {
     return SyncClient.open({ url: this.server, identity, store, ...options });
-  }
-
-  /** Opens what the device received. */
-  received(identity: Identity, own: readonly OwnClient[]): Promise<Received> {
-    return Received.open(new ReceivedFile(this.folder), {
-      identity,
-      own,
-      onFailure: (message) => console.error(printable(`Warning: ${message}`)),
-    });
-  }
-
-  /** Deletes what the device received. */
-  forgetReceived(): Promise<void> {
-    return new ReceivedFile(this.folder).clear();
   }
 
   /** Opens what the device stores; for one client. */

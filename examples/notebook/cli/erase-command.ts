@@ -35,12 +35,11 @@ export async function erase({ folder, yes = false }: Arguments): Promise<void> {
   } finally {
     await client.close();
   }
-  await device.forgetReceived();
   await print(
     printable(
       `All notes of ${notebook} are deleted from ${device.server}, which will not accept any with this key again.\n` +
-        `${folder} keeps the key and the notes written on this device, which log prints; delete the ` +
-        "folder if you do not need them. Other devices keep what they have.\n",
+        `${folder} keeps the key and all notes that it has, which log prints; delete the folder if you ` +
+        "do not need them. Other devices keep what they have as well.\n",
     ),
   );
 }

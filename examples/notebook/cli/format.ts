@@ -1,5 +1,5 @@
 /** Notes and states as lines of text. */
-import type { RefusalKind, Status } from "../../../client/index.ts";
+import type { Status } from "../../../client/index.ts";
 import type { Note } from "../notes.ts";
 import { printable } from "./terminal.ts";
 
@@ -8,8 +8,8 @@ export function noteLine({ client, at, text }: Note): string {
   return `${time.replace("T", " ").padEnd(20)}  ${client.slice(0, 8)}  ${printable(text)}\n`;
 }
 
-export function noteJson({ client, index, at, text }: Note): string {
-  return `${JSON.stringify({ client, index, at, text })}\n`;
+export function noteJson({ client, index, position, at, text }: Note): string {
+  return `${JSON.stringify({ client, index, position, at, text })}\n`;
 }
 
 export function noteCount(count: number): string {
@@ -23,20 +23,6 @@ export function statusText(status: Status): string {
   if (status.state === "synced") return `synced${more}`;
   if (status.state !== "pending") return `${status.state}: ${clause(status.why)}${more}`;
   return `${status.why === undefined ? "in progress" : `waiting: ${clause(status.why)}`}${more}`;
-}
-
-const REFUSALS: Readonly<Record<RefusalKind, string>> = {
-  forged: "not signed with this key",
-  "out of place": "made for another device or number",
-  "chain broken": "not made to follow the note before it",
-  fork: "another note has its number",
-  "other version": "made by another version of this program",
-  unreadable: "its device has encrypted it wrongly",
-};
-
-/** Why a note was refused, with a few words about it. */
-export function refusalText(kind: RefusalKind): string {
-  return `${kind} (${REFUSALS[kind]})`;
 }
 
 /** A sentence without its full stop, to be a part of another sentence. */

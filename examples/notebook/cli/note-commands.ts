@@ -1,8 +1,14 @@
 /** The commands that write and read notes. */
 import { readFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
-import { type Created, ServerRejected, ServerUnavailable, textOf } from "../../../client/index.ts";
+import {
+  type OperationName,
+  ServerRejected,
+  ServerUnavailable,
+  textOf,
+} from "../../../client/index.ts";
 import { compareNotes, type Note, noteData } from "../notes.ts";
+import { SortedNotes } from "../sorted-notes.ts";
 import type { Arguments } from "./command.ts";
 import { Device } from "./device.ts";
 import { UsageError } from "./errors.ts";
@@ -58,13 +64,8 @@ export async function send({ folder, file, words }: Arguments): Promise<void> {
 
 export async function log({ folder, json }: Arguments): Promise<void> {
   const device = await Device.open(folder);
-  const notes: Note[] = [];
-  let own: Note[] = [];
-  const session = await Session.open(device, await device.identity(await readPassphrase()), {
-    onNotes: (received) => {
-      notes.push(...received);
-    },
-  });
+  let notes: Note[] = [];
+  const session = await Session.open(device, await device.identity(await readPassphrase()));
   try {
     await session.sync();
   } catch (error) {
@@ -79,10 +80,11 @@ export async function log({ folder, json }: Arguments): Promise<void> {
     console.error(printable(`Warning: ${sentences.join(" ")}`));
     process.exitCode = 1;
   } finally {
-    own = await session.ownNotes();
+    const { own, others } = await session.notes();
+    notes = [...own, ...others];
     await session.close();
   }
-  await printNotes([...notes, ...own], json);
+  await printNotes(notes, json);
 }
 
 export async function watch({ folder, json }: Arguments): Promise<void> {
@@ -95,18 +97,19 @@ export async function watch({ folder, json }: Arguments): Promise<void> {
     fail = reject;
   });
   let printing = Promise.resolve();
+  const printed = new SortedNotes();
   const show = (notes: readonly Note[]) => {
-    printing = printing.then(() => printNotes(notes, json));
+    const unknown = printed.add(notes);
+    printing = printing.then(() => printNotes(unknown, json));
     printing.catch(fail);
   };
-  // Notes of the first sync are collected, to be printed in order.
-  let collected: Note[] | undefined = [];
+  // Those of the first sync are printed in order.
+  let hasSynced = false;
   let shown = "";
   const session = await Session.open(device, identity, {
     isLive: true,
     onNotes: (notes) => {
-      if (collected === undefined) show(notes);
-      else collected.push(...notes);
+      if (hasSynced) show(notes);
     },
     onStatus: (status) => {
       const text = statusText(status);
@@ -121,9 +124,9 @@ export async function watch({ folder, json }: Arguments): Promise<void> {
       if (!isOfServer(error)) throw error;
     });
     await Promise.race([firstSync, stopped]);
-    const own = await session.ownNotes();
-    show([...collected, ...own]);
-    collected = undefined;
+    hasSynced = true;
+    const { own, others } = await session.notes();
+    show([...own, ...others]);
     await stopped;
   } finally {
     await session.close();
@@ -141,16 +144,17 @@ export async function status({ folder }: Arguments): Promise<void> {
     if (!isOfServer(error)) throw error;
     process.exitCode = 1;
   }
-  const others = await session.cursors();
-  const received = others.reduce((sum, { index }) => sum + index + 1, 0);
+  const { own, others } = await session.notes();
+  const devices = new Set(others.map(({ client }) => client));
   const rows = {
     status: statusText(session.status),
     server: device.server,
     folder,
     notebook: `${identity.fingerprint.slice(0, 8)}, RSA key of ${identity.bits} bits`,
     fingerprint: identity.fingerprint,
-    "this device": `${session.client}, ${noteCount((await session.ownNotes()).length)}`,
-    "other devices": `${others.length}, ${noteCount(received)}`,
+    "this device": `${session.client}, ${noteCount(own.length)}`,
+    "state code": await session.stateCode(),
+    "other devices": `${devices.size}, ${noteCount(others.length)}`,
     ...(session.tooLarge.length === 0 ? {} : { "too large": placesText(session.tooLarge) }),
   };
   await session.close();
@@ -163,14 +167,14 @@ function isOfServer(error: unknown): error is ServerUnavailable | ServerRejected
 }
 
 /** What becomes of notes that are too large for the server. */
-function tooLargeText(tooLarge: readonly Created[], folder: string): string {
+function tooLargeText(tooLarge: readonly OperationName[], folder: string): string {
   return (
     `Too large for the server: ${placesText(tooLarge)}. They are kept in ${folder}, log prints them, ` +
     "and each send, log, watch or status tries to send them again."
   );
 }
 
-function placesText(notes: readonly Created[]): string {
+function placesText(notes: readonly OperationName[]): string {
   return notes.map(({ client, index }) => `note ${index} of ${client}`).join(", ");
 }
 

@@ -1,38 +1,43 @@
 /** A client for the time of one command: progress, warnings, and a sync that does not retry. */
 import {
-  type Created,
-  type Cursor,
   type Identity,
+  type OperationName,
   ServerUnavailable,
   type Status,
-  type Store,
+  StoreDamaged,
   type SyncClient,
 } from "../../../client/index.ts";
 import { type Note, noteData, noteOf } from "../notes.ts";
+import { refusalText } from "../refusal-text.ts";
 import type { Device } from "./device.ts";
-import { refusalText } from "./format.ts";
 import { Progress, printable } from "./terminal.ts";
 
 export interface SessionOptions {
-  /** Called with the notes of other devices that are kept here, and then with others as they arrive. */
+  /** Called with the notes of other devices as they arrive. */
   readonly onNotes?: (notes: readonly Note[]) => void;
   readonly onStatus?: (status: Status) => void;
   /** Whether news of other devices is shown as it comes. Without, the server is asked by `sync` alone. */
   readonly isLive?: boolean;
 }
 
+/** Notes, by who wrote them. */
+export interface Notes {
+  /** Of this device. */
+  readonly own: Note[];
+  /** Of other devices. */
+  readonly others: Note[];
+}
+
 export class Session {
   readonly #client: SyncClient;
-  readonly #store: Store;
   readonly #sending: Progress;
   readonly #receiving: Progress;
   #created = 0;
   /** Each receives every status while a `sync` is running. */
   readonly #syncing = new Set<(status: Status) => void>();
 
-  private constructor(client: SyncClient, store: Store, sending: Progress, receiving: Progress) {
+  private constructor(client: SyncClient, sending: Progress, receiving: Progress) {
     this.#client = client;
-    this.#store = store;
     this.#sending = sending;
     this.#receiving = receiving;
   }
@@ -47,30 +52,23 @@ export class Session {
     let count = 0;
     let session: Session | undefined;
     const store = await device.store(identity);
-    const received = await device.received(identity, (await store.load()).own);
-    onNotes?.(received.operations.map(noteOf));
     const client = await device.client(identity, store, {
       ...(isLive ? {} : { pollInterval: Infinity }),
-      // The store has those of what it received, which may be more than is kept.
-      cursors: received.cursors,
-      receive: async (operations, cursor) => {
-        await received.add(operations, cursor);
-        onNotes?.(operations.map(noteOf));
-        count += operations.length;
+      receive: (entries) => {
+        onNotes?.(entries.map(noteOf));
+        count += entries.length;
         receiving.show(count);
       },
       onStatus: (status) => {
         if (session !== undefined) session.#show(status);
         onStatus?.(status);
       },
-      onRefusal: ({ kind, client, index }) => {
-        console.error(
-          `Warning: note ${index} of device ${client} was refused: ${refusalText(kind)}`,
-        );
+      onRefusal: (refusal) => {
+        console.error(`Warning: ${refusalText(refusal)}`);
         process.exitCode = 1;
       },
     });
-    session = new Session(client, store, sending, receiving);
+    session = new Session(client, sending, receiving);
     return session;
   }
 
@@ -83,8 +81,8 @@ export class Session {
     return this.#client.status;
   }
 
-  /** The notes that are too large for the server, and are only on this device. */
-  get tooLarge(): readonly Created[] {
+  /** The operations that are too large for the server, and are only on this device. */
+  get tooLarge(): readonly OperationName[] {
     return this.#client.tooLarge;
   }
 
@@ -123,18 +121,39 @@ export class Session {
     }
   }
 
-  /** The notes written on this device. */
-  async ownNotes(): Promise<Note[]> {
-    const notes: Note[] = [];
-    for await (const operations of this.#client.operations()) {
-      for (const operation of operations) notes.push(noteOf(operation));
-    }
-    return notes;
+  /** The same on all devices that are synced, unless the server withholds something. */
+  stateCode(): Promise<string> {
+    return this.#client.stateCode();
   }
 
-  /** How far the notes of each other device were read. */
-  async cursors(): Promise<readonly Cursor[]> {
-    return (await this.#store.load()).cursors;
+  /** The notes that are on this device. Where some cannot be read, asks the server for them. */
+  async notes(): Promise<Notes> {
+    const { damage, ...notes } = await this.#read();
+    if (damage === undefined) return notes;
+    // What fails here, the caller has met before, or meets next.
+    await this.sync().catch(() => undefined);
+    const { damage: left, ...again } = await this.#read();
+    if (left !== undefined) {
+      console.error(printable(`Warning: ${left.message}. Notes after it may be missing.`));
+      process.exitCode = 1;
+    }
+    return again;
+  }
+
+  /** Reads notes up to the first that cannot be read. */
+  async #read(): Promise<Notes & { readonly damage?: StoreDamaged }> {
+    const [own, others]: [Note[], Note[]] = [[], []];
+    try {
+      for await (const entries of this.#client.entries()) {
+        for (const entry of entries) {
+          (this.#client.isOwn(entry) ? own : others).push(noteOf(entry));
+        }
+      }
+      return { own, others };
+    } catch (error) {
+      if (!(error instanceof StoreDamaged)) throw error;
+      return { own, others, damage: error };
+    }
   }
 
   async close(): Promise<void> {

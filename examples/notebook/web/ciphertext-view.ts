@@ -3,13 +3,15 @@
  * accepted from here and sent to here. An app needs nothing of this, so it alone looks inside the
  * client, at envelopes.
  */
-import { parseEnvelope, sealedLength } from "../../../client/envelope.ts";
-import type { Identity, Line, Operation, Store } from "../../../client/index.ts";
+import { parseEnvelope } from "../../../client/envelope.ts";
+import type { Identity, Line, Store } from "../../../client/index.ts";
 import { toBase64url } from "../../../protocol/base64.ts";
 import { beforeNextFrame, create, find, setText } from "./dom.ts";
 
 /** Operations that are shown; all are counted. */
 const MAX_SHOWN = 20;
+/** Characters that are read from the store at once. */
+const PAGE_CHARACTERS = 1024 * 1024;
 /** Characters of ciphertext that are shown of each. */
 const PREVIEW_LENGTH = 120;
 
@@ -46,17 +48,17 @@ export class CiphertextView {
     if (this.#operations > 0) this.#render();
   }
 
-  /**
-   * Counts operations that the server sent earlier, with the size that they have there. Of a session
-   * that is not the first of its client, it is not known which operation began it.
-   */
-  addReceived(operations: readonly Operation[]): void {
-    for (const { client, index, data } of operations) {
-      this.#next.set(client, index + 1);
-      this.#operations++;
-      this.#characters += sealedLength(this.#identity, data.length, index === 0);
+  /** Adds the operations of others that this device has received earlier. */
+  async addReceived(store: Store): Promise<void> {
+    const { cursors } = await store.load();
+    for (const { client, index: last } of cursors) {
+      for (let next = 0; next <= last; ) {
+        const { first, payloads } = await store.readReceived(client, next, PAGE_CHARACTERS);
+        if (payloads.length === 0) break;
+        this.add(payloads.map((payload, i) => ({ client, index: first + i, payload })));
+        next = first + payloads.length;
+      }
     }
-    if (this.#operations > 0) this.#render();
   }
 
   /** Adds the operations of this device that the server has acknowledged. */

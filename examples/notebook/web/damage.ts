@@ -9,9 +9,9 @@ export function showDamage({ operations, unsent }: IndexedDbDamage): void {
 }
 
 function readText(operations: number): string {
-  if (operations === 0) return "No note written here can be read any more.";
-  const verb = operations === 1 ? "is" : "are";
-  return `${notes(operations)} written here can still be read, and ${verb} sent again.`;
+  return operations === 0
+    ? "No note written here can be read any more."
+    : "The notes written here that can still be read are sent again.";
 }
 
 function missingText(unsent: number | undefined): string {
@@ -19,9 +19,5 @@ function missingText(unsent: number | undefined): string {
   const sent = "Notes that had been sent come back from the server";
   return unsent === undefined
     ? `${sent}: look for those that you wrote last.`
-    : `${notes(unsent)} had not been sent, and cannot be read any more: write again what is missing. ${sent}.`;
-}
-
-function notes(count: number): string {
-  return count === 1 ? "1 note" : `${count.toLocaleString("en")} notes`;
+    : `Some had not been sent, and cannot be read any more: write again what is missing. ${sent}.`;
 }

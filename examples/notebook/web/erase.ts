@@ -3,7 +3,7 @@ import type { SyncClient } from "../../../client/index.ts";
 import { find, hideError, sentenceOf, setText, showError } from "./dom.ts";
 
 /** @param onErased called once the server has deleted everything; the client is closed then */
-export function offerErasure(client: SyncClient, onErased: () => Promise<void>): void {
+export function offerErasure(client: SyncClient, onErased: () => void): void {
   const button = find("erase", HTMLButtonElement);
   const dialog = find("erase-dialog", HTMLDialogElement);
   const label = button.textContent;
@@ -21,7 +21,7 @@ export function offerErasure(client: SyncClient, onErased: () => Promise<void>):
     setText(find("news", HTMLElement), "Deleting…");
     try {
       await client.erase();
-      await onErased();
+      onErased();
       find("erased", HTMLElement).focus();
     } catch (error) {
       // an answer that did not arrive may have been a 204.

@@ -9,9 +9,6 @@ import { find, hideError, showError, showWhileChecked } from "./dom.ts";
 /** The name of the databases and of the channel between tabs. */
 export const NAME = "notebook";
 
-/** The name of the database with what other devices wrote. */
-export const RECEIVED = `${NAME} received`;
-
 /** Where `localStorage` has the key as text. Earlier keys have a time behind it. */
 const TEXT = `${NAME} key`;
 
@@ -54,7 +51,6 @@ export async function openKey(onAsk: () => void, onNew: () => void): Promise<Use
 export async function forgetAll(): Promise<void> {
   await forgetIdentity(NAME);
   dropText(localStorage.getItem(TEXT));
-  indexedDB.deleteDatabase(RECEIVED);
   indexedDB.deleteDatabase(NAME);
 }
 

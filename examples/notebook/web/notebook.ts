@@ -1,16 +1,15 @@
 /** The notebook as a web page. All devices with the same key share one notebook. */
-import { type Created, StoreDamaged, SyncClient } from "../../../client/index.ts";
+import { type OperationName, StoreDamaged, SyncClient } from "../../../client/index.ts";
 import { IndexedDbStore } from "../../../client/indexeddb.ts";
 import { noteData, noteOf } from "../notes.ts";
-import { Received } from "../received.ts";
+import { refusalText } from "../refusal-text.ts";
 import { checkBrowser, withStorage } from "./browser.ts";
 import { CiphertextView } from "./ciphertext-view.ts";
 import { showDamage } from "./damage.ts";
 import { copyOnClick, find, hideError, setText, showError } from "./dom.ts";
 import { offerErasure, showErased } from "./erase.ts";
-import { forgetAll, NAME, offerStoredKey, openKey, RECEIVED, type UserKey } from "./key.ts";
+import { forgetAll, NAME, offerStoredKey, openKey, type UserKey } from "./key.ts";
 import { NotesList } from "./notes-list.ts";
-import { ReceivedTable } from "./received-table.ts";
 import { StatusLine } from "./status-line.ts";
 
 async function main(line: StatusLine): Promise<void> {
@@ -54,18 +53,12 @@ async function openClient({ identity }: UserKey, line: StatusLine): Promise<Sync
     }),
   );
   await withStorage(() => ciphertexts.addAcknowledged(store));
-  const { own } = await withStorage(() => store.load());
-  const received = await Received.open(new ReceivedTable(RECEIVED), {
-    identity,
-    own,
-    onFailure: showError,
-  });
-  ciphertexts.addReceived(received.operations);
-  notes.addOthers(received.operations.map(noteOf), false);
+  await withStorage(() => ciphertexts.addReceived(store));
   let hasSynced = false;
   let receivedCount = 0;
   // The status can change before there is a client.
-  let tooLarge: () => readonly Created[] = () => [];
+  let tooLarge: () => readonly OperationName[] = () => [];
+  let showStateCode: () => void = () => undefined;
   const onErased = () => {
     line.showErased();
     ciphertexts.showErased();
@@ -76,14 +69,11 @@ async function openClient({ identity }: UserKey, line: StatusLine): Promise<Sync
     url: new URL(".", location.href),
     identity,
     store,
-    // The store has those of what it received, which may be more than is kept.
-    cursors: received.cursors,
     onLines: (lines) => ciphertexts.add(lines),
     signal: closing.signal,
-    receive: async (operations, cursor) => {
-      await received.add(operations, cursor);
-      notes.addOthers(operations.map(noteOf), hasSynced);
-      receivedCount += operations.length;
+    receive: (entries) => {
+      notes.addOthers(entries.map(noteOf), hasSynced);
+      receivedCount += entries.length;
       const count = receivedCount === 1 ? "1 note" : `${receivedCount.toLocaleString("en")} notes`;
       if (!hasSynced) line.showProgress(`${count} received`);
     },
@@ -95,30 +85,30 @@ async function openClient({ identity }: UserKey, line: StatusLine): Promise<Sync
       if (now.state === "refused" && now.final) onErased();
       if (now.state !== "synced") return;
       hasSynced = true;
+      showStateCode();
       line.showProgress("");
     },
-    onRefusal: ({ kind, client, index }) => {
-      const device = `device ${client.slice(0, 8)}`;
-      showError(
-        kind === "unreadable"
-          ? `Note ${index} of ${device} is not shown: the device has encrypted it wrongly.`
-          : `Notes of ${device} from number ${index} on are not shown: ${kind}.`,
-      );
-    },
+    onRefusal: (refusal) => showError(refusalText(refusal)),
     onClientChange: async () => {
       showClient(client);
       notes.clearOwn();
-      await addOwn(client, notes);
+      await addStored(client, notes);
     },
   });
   tooLarge = () => client.tooLarge;
+  showStateCode = () => {
+    const shown = client.stateCode().then((code) => setText(find("state-code", HTMLElement), code));
+    shown.catch(showError);
+  };
+  showStateCode();
   line.show(client.status);
-  await addOwn(client, notes);
-  offerErasure(client, async () => {
-    onErased();
-    // The error of the browser is no reason to delete on the server again.
-    await withStorage(() => received.clear()).catch(showError);
-  });
+  if (!(await addStored(client, notes))) {
+    // The server sends again what this browser has damaged of others.
+    const again = client.sync().then(() => addStored(client, notes));
+    // The status says so.
+    again.catch(() => undefined);
+  }
+  offerErasure(client, onErased);
   onWrite(async (text) => {
     const at = Date.now();
     const created = await withStorage(() => client.append(noteData(text, at)));
@@ -127,19 +117,29 @@ async function openClient({ identity }: UserKey, line: StatusLine): Promise<Sync
   return client;
 }
 
-/** Adds the notes written here; where one is damaged, says so, and leaves out those after it. */
-async function addOwn(client: SyncClient, notes: NotesList): Promise<void> {
+/**
+ * Adds the notes in this browser. Where one is damaged, says so, leaves out those after it, and returns
+ * false.
+ */
+async function addStored(client: SyncClient, notes: NotesList): Promise<boolean> {
+  let isWhole = true;
   try {
-    for await (const operations of client.operations()) notes.addOwn(operations.map(noteOf));
+    for await (const entries of client.entries()) {
+      const [first] = entries;
+      if (first !== undefined && client.isOwn(first)) notes.addOwn(entries.map(noteOf));
+      else notes.addOthers(entries.map(noteOf), false);
+    }
   } catch (error) {
     if (!(error instanceof StoreDamaged)) throw error;
+    isWhole = false;
     showError(
-      `Not all notes written here are shown, because this browser has damaged one (${error.message}). ` +
-        "They are on your other devices, if they had been sent: copy the key, add another device with " +
-        "it, and forget this one.",
+      `Not all notes are shown, because this browser has damaged one (${error.message}). They are on ` +
+        "your other devices, if they had been sent: copy the key, add another device with it, and " +
+        "forget this one.",
     );
   }
   notes.setPending(client.status.pending, client.tooLarge);
+  return isWhole;
 }
 
 function onWrite(write: (text: string) => Promise<void>): void {

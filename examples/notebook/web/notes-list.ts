@@ -1,5 +1,5 @@
 /** The list of notes on the page, newest first. Only those that may be on the screen are in it. */
-import type { Created } from "../../../client/index.ts";
+import type { OperationName } from "../../../client/index.ts";
 import type { Note } from "../notes.ts";
 import { SortedNotes } from "../sorted-notes.ts";
 import { beforeNextFrame, create, find, setText } from "./dom.ts";
@@ -20,7 +20,7 @@ export class NotesList {
   #items = new Map<Note, HTMLLIElement>();
   #limit = STEP;
   #pending = 0;
-  /** The names of notes that are too large for the server. */
+  /** The names of operations that are too large for the server. */
   #tooLarge: ReadonlySet<string> = new Set();
   readonly #render = beforeNextFrame(() => this.#renderNow());
 
@@ -62,9 +62,10 @@ export class NotesList {
    *
    * @param tooLarge those among the unsent that the server does not take, wherever they are
    */
-  setPending(count: number, tooLarge: readonly Created[]): void {
-    this.#pending = count - tooLarge.length;
+  setPending(count: number, tooLarge: readonly OperationName[]): void {
     this.#tooLarge = new Set(tooLarge.map(nameOf));
+    const isTooLarge = (note: Note) => this.#tooLarge.has(nameOf(note));
+    this.#pending = count - [...this.#own.keys()].filter(isTooLarge).length;
     this.#render();
   }
 
@@ -124,6 +125,6 @@ export class NotesList {
 /** One for all: making one takes longer than using it. */
 const TIME = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
-function nameOf({ client, index }: Created): string {
+function nameOf({ client, index }: OperationName): string {
   return `${client} ${index}`;
 }

@@ -2,7 +2,7 @@
  * An app on two devices of one user: what one appends, the other receives. `process` is declared by
  * hand, so that the check of the types shows that an app needs none of Node's.
  */
-import { type Operation, SyncClient, textOf } from "@sync-server/client";
+import { type Entry, SyncClient, textOf } from "@sync-server/client";
 import { FolderStore } from "@sync-server/client/folder";
 import { createIdentity, importIdentity } from "@sync-server/client/identity";
 import { MemoryStore } from "@sync-server/client/memory";
@@ -25,8 +25,8 @@ const phone = await SyncClient.open({
   url,
   identity: await importIdentity(text, passphrase),
   store: new MemoryStore(),
-  receive: (operations: readonly Operation[]) => {
-    received.push(...operations.map(({ data }) => textOf(data)));
+  receive: (entries: readonly Entry[]) => {
+    received.push(...entries.map(({ data }) => textOf(data)));
   },
 });
 await laptop.append("Buy milk.");

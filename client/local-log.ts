@@ -1,0 +1,92 @@
+import type { Inbox } from "./inbox.ts";
+import type { Outbox } from "./outbox.ts";
+import type { ReceivedLog } from "./received-log.ts";
+import type { Continues, Created, Cursor, Entry, Head } from "./types.ts";
+import { entriesOf, isAt } from "./verify.ts";
+
+/** What this device has: the entries that it created, and those that it received. */
+export class LocalLog {
+  readonly #outbox: Outbox;
+  readonly #received: ReceivedLog;
+  readonly #inbox: Inbox;
+
+  constructor(outbox: Outbox, received: ReceivedLog, inbox: Inbox) {
+    this.#outbox = outbox;
+    this.#received = received;
+    this.#inbox = inbox;
+  }
+
+  /**
+   * Reads the entries, in pieces: those of each client id in order, and each once.
+   *
+   * @param after the last entry that is not wanted, of each client id that is not read from the
+   *   beginning on
+   */
+  async *entries(after: readonly Created[]): AsyncGenerator<Entry[], void, void> {
+    const skipped = new Map(after.map((one) => [one.client, one]));
+    // One can be added meanwhile.
+    for (const { client } of this.#outbox.own) {
+      const last = skipped.get(client);
+      for await (const page of this.#outbox.entries(client, last?.index ?? 0)) {
+        yield page.filter((entry) => isAfter(entry, last));
+      }
+    }
+    const own = await this.#outbox.continued();
+    for (const cursor of this.#received.ends) yield* this.#others(cursor, own, skipped);
+  }
+
+  /**
+   * The newest operation of each client id that the server has acknowledged or sent; of one that
+   * another continues, the last that was not moved.
+   */
+  async heads(): Promise<Head[]> {
+    const heads = new Map<string, Head>();
+    for (const { client, index, tag } of this.#inbox.positions.received) {
+      const last = Math.min(index, this.#inbox.positions.endOf(client) - 1);
+      const known = last === index ? tag : await this.#inbox.tagAt(client, last);
+      if (known !== undefined) heads.set(client, { client, index: last, tag: known });
+    }
+    for (const { client, acknowledged } of this.#outbox.own) {
+      const index = acknowledged - 1;
+      const tag = await this.#outbox.acknowledgedTag(client, index);
+      const isNewer = index > (heads.get(client)?.index ?? -1);
+      if (tag !== undefined && isNewer) heads.set(client, { client, index, tag });
+    }
+    return [...heads.values()];
+  }
+
+  /** Those of a client id of another installation; or of an own one that was in use twice. */
+  async *#others(
+    { client, continues = [] }: Cursor,
+    own: readonly Continues[],
+    skipped: ReadonlyMap<string, Created>,
+  ): AsyncGenerator<Entry[], void, void> {
+    const last = skipped.get(client);
+    const before = await this.#received.cursorAt(client, (last?.index ?? 0) - 1);
+    for await (const { operations, tagOf } of this.#received.runs(client, before)) {
+      const wanted: typeof operations = [];
+      for (const operation of operations) {
+        const { index } = operation;
+        const tag = tagOf(index);
+        const isOwn = own.some((one) => one.client === client && isAt(one, index - one.index, tag));
+        const isCopy = isOwn || (await this.#hasOriginal(continues, index));
+        if (!isCopy) wanted.push(operation);
+      }
+      yield entriesOf(wanted).filter((entry) => isAfter(entry, last));
+    }
+  }
+
+  /** Whether an operation is a copy of one that is here as well. */
+  async #hasOriginal(continues: readonly Continues[], index: number): Promise<boolean> {
+    for (const one of continues) {
+      const tag = await this.#received.tagAt(one.client, one.index + index);
+      if (tag !== undefined && isAt(one, index, tag)) return true;
+    }
+    return false;
+  }
+}
+
+function isAfter({ index, position }: Entry, last: Created | undefined): boolean {
+  if (last === undefined) return true;
+  return index > last.index || (index === last.index && position > last.position);
+}

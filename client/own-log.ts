@@ -1,0 +1,133 @@
+import { toBase64url } from "../protocol/base64.ts";
+import type { Bytes } from "../protocol/bytes.ts";
+import { type Envelope, NO_PREVIOUS, originOf, parseEnvelope, type Session } from "./envelope.ts";
+import { StoreDamaged } from "./errors.ts";
+import { initialState } from "./state.ts";
+import type { OwnClient, Store } from "./stores/store.ts";
+import type { Continues, Cursor, Identity } from "./types.ts";
+import { type Operation, RunVerifier, SHORT_TAG, type VerifiedRun } from "./verify.ts";
+
+/** How much of a log is decrypted at once: a bound on memory. */
+const PAGE_CHARACTERS = 1024 * 1024;
+
+/** Reads the own operations in a store, and opens them. */
+export class OwnLog {
+  readonly #store: Store;
+  readonly #identity: Identity;
+  readonly #verifier: RunVerifier;
+
+  constructor(store: Store, identity: Identity) {
+    this.#store = store;
+    this.#identity = identity;
+    this.#verifier = new RunVerifier(identity);
+  }
+
+  /** The tag of an own operation. */
+  async tagAt(client: string, index: number): Promise<Bytes> {
+    return (await this.#envelope(client, index)).tag;
+  }
+
+  /** The position of an own operation; `undefined` for the index −1. */
+  async cursorAt(client: string, index: number): Promise<Cursor | undefined> {
+    if (index < 0) return undefined;
+    const { tag, distance } = await this.#envelope(client, index);
+    const first = index - distance;
+    const { header } = await this.#envelope(client, first);
+    if (header === undefined) throw unreadable(client, first);
+    const before = index === 0 ? NO_PREVIOUS : (await this.#envelope(client, index - 1)).tag;
+    const session = { first, secret: toBase64url(header.wrapped) };
+    return { client, index, tag: toBase64url(tag), previous: toBase64url(before), session };
+  }
+
+  /** The client ids that an own one continues. */
+  async continuedBy({ client, length }: OwnClient): Promise<readonly Continues[]> {
+    if (length === 0) return [];
+    const { cursor } = await this.#verifyOne(client, 0);
+    return cursor?.continues ?? [];
+  }
+
+  /** What a new client id continues: of all operations that one request can have carried. */
+  async continues(own: OwnClient, index: number): Promise<Continues[]> {
+    const { client } = own;
+    const { operations, characters } = initialState.limits;
+    const sent = await this.#store.read(client, index, operations, characters);
+    const { tagOf } = await this.verify(client, index, sent);
+    const tags = sent.map((_, i) => tagOf(index + i).slice(0, SHORT_TAG)).join("");
+    const before = (await this.continuedBy(own)).map((one) => ({
+      client: one.client,
+      index: one.index + index,
+      tags: one.tags.slice(index * SHORT_TAG),
+    }));
+    return [{ client, index, tags }, ...before.filter((one) => one.tags !== "")];
+  }
+
+  /** Reads the operations of an own client id from an index on, decrypted. */
+  async *pages(own: OwnClient, first: number): AsyncGenerator<Operation[], void, void> {
+    const { client } = own;
+    let at = first;
+    while (at < own.length) {
+      const payloads = await this.#store.read(client, at, own.length - at, PAGE_CHARACTERS);
+      // They were moved to another client id meanwhile.
+      if (payloads.length === 0 && at >= own.length) return;
+      yield (await this.verify(client, at, payloads)).operations;
+      at += payloads.length;
+    }
+  }
+
+  /** Opens stored payloads. Throws `StoreDamaged` unless each is whole. */
+  async verify(client: string, first: number, payloads: readonly string[]): Promise<VerifiedRun> {
+    const run = await this.#open(client, first, payloads);
+    if (run.operations.length === payloads.length && payloads.length > 0) return run;
+    const fault = run.refusal ?? run.unreadable[0];
+    throw new StoreDamaged(`operation ${fault?.index ?? first} of ${client}: ${fault?.kind}`);
+  }
+
+  async #open(client: string, first: number, payloads: readonly string[]): Promise<VerifiedRun> {
+    const lines = payloads.map((payload, i) => ({ client, index: first + i, payload }));
+    const before = await this.cursorAt(client, first - 1);
+    return this.#verifier.verify(client, lines, before);
+  }
+
+  async #verifyOne(client: string, index: number): Promise<VerifiedRun> {
+    return this.verify(client, index, await this.#store.read(client, index, 1, 0));
+  }
+
+  /** How many entries each operation of a range has; one, where it cannot be read. */
+  async countEntries(client: string, first: number, end: number): Promise<number[]> {
+    const counts: number[] = [];
+    while (first + counts.length < end) {
+      const at = first + counts.length;
+      const payloads = await this.#store.read(client, at, end - at, PAGE_CHARACTERS);
+      const { operations } = await this.#open(client, at, payloads);
+      const entries = new Map(operations.map(({ index, content }) => [index, content.entries]));
+      counts.push(...payloads.map((_, i) => entries.get(at + i)?.length ?? 1));
+    }
+    return counts;
+  }
+
+  /** The session of the operation before an index. A new one takes its place where that does not open. */
+  async sessionBefore(client: string, index: number): Promise<Session | undefined> {
+    if (index === 0) return undefined;
+    try {
+      const { cursor } = await this.#verifyOne(client, index - 1);
+      if (cursor === undefined) return undefined;
+      const { session } = cursor;
+      const key = await this.#verifier.keyOf(originOf(this.#identity, client), session);
+      return { first: session.first, header: undefined, key };
+    } catch (error) {
+      if (error instanceof StoreDamaged) return undefined;
+      throw error;
+    }
+  }
+
+  async #envelope(client: string, index: number): Promise<Envelope> {
+    const [payload = ""] = await this.#store.read(client, index, 1, 0);
+    const envelope = parseEnvelope(this.#identity, payload);
+    if (envelope === undefined) throw unreadable(client, index);
+    return envelope;
+  }
+}
+
+function unreadable(client: string, index: number): StoreDamaged {
+  return new StoreDamaged(`operation ${index} of ${client} cannot be read`);
+}

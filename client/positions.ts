@@ -1,0 +1,131 @@
+import type { Continues, Cursor } from "./types.ts";
+import { isAt, type Operation, type VerifiedRun } from "./verify.ts";
+
+/** How far the operations of each client id are stored and delivered, and which are copies of others. */
+export class Positions {
+  /** The position after what is stored. */
+  readonly #cursors: Map<string, Cursor>;
+  /** The last position delivered of client ids of which more is stored; `undefined` for the beginning. */
+  readonly #behind = new Map<string, Cursor | undefined>();
+  /** The last positions of own client ids that were given up. */
+  #created = new Map<string, Cursor>();
+  /** The last position delivered of client ids of which less is stored. */
+  readonly #ahead = new Map<string, Cursor>();
+  /** Which client ids say that they continue another one. */
+  readonly #continuers = new Map<string, Set<string>>();
+  /** The client ids that own ones continue. */
+  #own: readonly Continues[] = [];
+
+  constructor(cursors: readonly Cursor[]) {
+    this.#cursors = new Map(cursors.map((cursor) => [cursor.client, cursor]));
+    for (const cursor of cursors) this.#noteContinues(cursor);
+  }
+
+  /** The positions after what is stored, and after what was created under client ids now given up. */
+  get all(): Cursor[] {
+    return [...new Map([...this.#created, ...this.#cursors]).values()];
+  }
+
+  /** The positions after what was received. */
+  get received(): Cursor[] {
+    return [...this.#cursors.values()];
+  }
+
+  /** The client ids of which more is stored than delivered. */
+  get behind(): string[] {
+    return [...this.#behind.keys()];
+  }
+
+  /** The position after what is stored of a client id, or was created under it. */
+  get(client: string): Cursor | undefined {
+    return this.#cursors.get(client) ?? this.#created.get(client);
+  }
+
+  /** Whether something was received of a client id. */
+  hasReceived(client: string): boolean {
+    return this.#cursors.has(client);
+  }
+
+  /** Everything up to a position is stored and delivered; nothing of the client id without one. */
+  set(client: string, position: Cursor | undefined): void {
+    this.#behind.delete(client);
+    if (position === undefined) this.#cursors.delete(client);
+    else {
+      this.#cursors.set(client, position);
+      this.#noteContinues(position);
+    }
+  }
+
+  /** Less is delivered than stored. */
+  setDelivered(client: string, position: Cursor | undefined): void {
+    this.#behind.set(client, position);
+  }
+
+  /** More is delivered than stored. What is stored from now on is delivered up to a position. */
+  setAhead(client: string, position: Cursor): void {
+    this.#ahead.set(client, position);
+  }
+
+  /** The last position delivered of a client id. */
+  delivered(client: string): Cursor | undefined {
+    if (this.#behind.has(client)) return this.#behind.get(client);
+    const [ahead, stored] = [this.#ahead.get(client), this.get(client)];
+    return (ahead?.index ?? -1) > (stored?.index ?? -1) ? ahead : stored;
+  }
+
+  /** Everything is delivered of a client id. */
+  endBehind(client: string): void {
+    this.#behind.delete(client);
+  }
+
+  /**
+   * What was created here.
+   *
+   * @param cursors the last positions of client ids now given up
+   * @param continued the client ids that own ones continue
+   */
+  setCreated(cursors: readonly Cursor[], continued: readonly Continues[]): void {
+    this.#created = new Map(cursors.map((cursor) => [cursor.client, cursor]));
+    this.#own = continued;
+    for (const { client, index } of cursors) {
+      if (index > (this.#cursors.get(client)?.index ?? -1)) this.set(client, undefined);
+    }
+  }
+
+  /** Whether an operation was delivered before, under another client id. */
+  isCopy({ client, index }: Operation, { cursor, tagOf }: VerifiedRun): boolean {
+    for (const one of cursor?.continues ?? []) {
+      const old = this.delivered(one.client);
+      const at = old === undefined ? -1 : old.index - one.index;
+      // Each tag covers the one before it: one that agrees vouches for all of them.
+      if (old !== undefined && at >= index && isAt(one, at, old.tag)) return true;
+    }
+    for (const [one, last] of this.#continuing(client)) {
+      const at = index - one.index;
+      if (at <= last && isAt(one, at, tagOf(index))) return true;
+    }
+    return false;
+  }
+
+  /** The first index from which on another client id continues one; `Infinity` if none does. */
+  endOf(client: string): number {
+    return Math.min(...[...this.#continuing(client)].map(([one]) => one.index));
+  }
+
+  #noteContinues({ client, continues = [] }: Cursor): void {
+    for (const one of continues) {
+      const known = this.#continuers.get(one.client) ?? new Set();
+      this.#continuers.set(one.client, known.add(client));
+    }
+  }
+
+  /** What client ids say that continue this one, with the last index delivered of each. */
+  *#continuing(client: string): Generator<readonly [Continues, number]> {
+    for (const one of this.#own) if (one.client === client) yield [one, Infinity];
+    for (const other of this.#continuers.get(client) ?? []) {
+      const continues = this.#cursors.get(other)?.continues ?? [];
+      const delivered = this.delivered(other)?.index ?? -1;
+      for (const one of continues) if (one.client === client) yield [one, delivered];
+    }
+  }
+}

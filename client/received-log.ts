@@ -1,0 +1,149 @@
+import { toBase64url } from "../protocol/base64.ts";
+import { type Envelope, parseEnvelope } from "./envelope.ts";
+import { StoreDamaged } from "./errors.ts";
+import type { Received, Store, StoreState } from "./stores/store.ts";
+import type { Cursor, Identity } from "./types.ts";
+import type { RunVerifier, VerifiedRun } from "./verify.ts";
+
+/** How much is decrypted at once: a bound on memory. */
+const PAGE_CHARACTERS = 1024 * 1024;
+
+/** Reads the operations of others in a store, and opens them. */
+export class ReceivedLog {
+  readonly #store: Store;
+  readonly #identity: Identity;
+  readonly #verifier: RunVerifier;
+  /** The position before what is kept, of client ids whose first operations are not. */
+  readonly #starts: Map<string, Cursor>;
+  /** The position after what is kept. */
+  readonly #ends: Map<string, Cursor>;
+  /** Client ids of which something cannot be read. */
+  readonly damaged = new Set<string>();
+
+  constructor(store: Store, identity: Identity, verifier: RunVerifier, state: StoreState) {
+    this.#store = store;
+    this.#identity = identity;
+    this.#verifier = verifier;
+    this.#starts = new Map(state.starts.map((start) => [start.client, start]));
+    this.#ends = new Map(state.cursors.map((cursor) => [cursor.client, cursor]));
+  }
+
+  /** The positions after what is kept of each client id. */
+  get ends(): Cursor[] {
+    return [...this.#ends.values()];
+  }
+
+  /** The index of the first operation that is kept of a client id, if there are any. */
+  first(client: string): number {
+    return (this.#starts.get(client)?.index ?? -1) + 1;
+  }
+
+  /** The position before that; `undefined` for the first operation of all. */
+  start(client: string): Cursor | undefined {
+    return this.#starts.get(client);
+  }
+
+  /**
+   * As `Store.receive`.
+   *
+   * @param before the position that they follow. If that is not the end of what is kept, they replace
+   *   it: what was damaged, or nothing yet of a client id that was ours
+   */
+  async receive(
+    before: Cursor | undefined,
+    cursor: Cursor,
+    payloads: readonly string[],
+  ): Promise<void> {
+    const { client } = cursor;
+    if (this.#ends.get(client)?.index !== before?.index) await this.forget(client, before);
+    await this.#store.receive(cursor, payloads);
+    this.#ends.set(client, cursor);
+  }
+
+  /** As `Store.forget`. */
+  async forget(client: string, start: Cursor | undefined): Promise<void> {
+    await this.#store.forget(client, start);
+    if (start === undefined) {
+      this.#starts.delete(client);
+      this.#ends.delete(client);
+    } else {
+      this.#starts.set(client, start);
+      this.#ends.set(client, start);
+    }
+  }
+
+  /**
+   * Reads the operations of a client id that follow a position, in runs. Throws `StoreDamaged` after
+   * those that can be read.
+   *
+   * @param after not before what is kept
+   */
+  async *runs(client: string, after: Cursor | undefined): AsyncGenerator<VerifiedRun, void, void> {
+    for (let cursor = after; ; ) {
+      const next = (cursor?.index ?? -1) + 1;
+      if (next > (this.#ends.get(client)?.index ?? -1)) return;
+      const { first, payloads } = await this.#read(client, next, PAGE_CHARACTERS);
+      const lines = payloads.map((payload, i) => ({ client, index: first + i, payload }));
+      const run = await this.#verifier.verify(client, lines, cursor);
+      if (run.cursor !== cursor) yield run;
+      if (run.refusal !== undefined) throw this.#unreadable(client, run.refusal.index);
+      cursor = run.cursor;
+    }
+  }
+
+  /** The position of an operation that is kept; the start of what is kept for any other one. */
+  async cursorAt(client: string, index: number): Promise<Cursor | undefined> {
+    const start = this.#starts.get(client);
+    if ((await this.tagAt(client, index)) === undefined) return start;
+    const { tag, distance } = await this.#envelope(client, index);
+    const first = index - distance;
+    const session =
+      start !== undefined && first <= start.index
+        ? start.session
+        : { first, secret: await this.#secretAt(client, first) };
+    const previous =
+      start?.index === index - 1 ? start.tag : toBase64url(await this.#tagBefore(client, index));
+    return { client, index, tag: toBase64url(tag), previous, session };
+  }
+
+  /** The tag of an operation, as in a cursor; `undefined` where that is not kept. */
+  async tagAt(client: string, index: number): Promise<string | undefined> {
+    if (index < this.first(client)) return undefined;
+    if (index > (this.#ends.get(client)?.index ?? -1)) return undefined;
+    return toBase64url((await this.#envelope(client, index)).tag);
+  }
+
+  async #tagBefore(client: string, index: number): Promise<Uint8Array> {
+    return index === 0 ? new Uint8Array(16) : (await this.#envelope(client, index - 1)).tag;
+  }
+
+  async #secretAt(client: string, index: number): Promise<string> {
+    const { header } = await this.#envelope(client, index);
+    if (header === undefined) throw this.#unreadable(client, index);
+    return toBase64url(header.wrapped);
+  }
+
+  async #envelope(client: string, index: number): Promise<Envelope> {
+    const { first, payloads } = await this.#read(client, index, 0);
+    const envelope = first === index && parseEnvelope(this.#identity, payloads[0] ?? "");
+    if (!envelope) throw this.#unreadable(client, index);
+    return envelope;
+  }
+
+  /** Reads payloads where there has to be one. */
+  async #read(client: string, index: number, characters: number): Promise<Received> {
+    try {
+      const received = await this.#store.readReceived(client, index, characters);
+      if (received.payloads.length === 0) throw this.#unreadable(client, index);
+      return received;
+    } catch (error) {
+      if (error instanceof StoreDamaged) this.damaged.add(client);
+      throw error;
+    }
+  }
+
+  #unreadable(client: string, index: number): StoreDamaged {
+    this.damaged.add(client);
+    return new StoreDamaged(`the received operation ${index} of ${client} cannot be read`);
+  }
+}
