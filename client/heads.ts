@@ -66,13 +66,13 @@ export class Heads {
   /** Begins with the positions that there are: what was received before is asked for once more. */
   begin(): void {
     const { positions, clock } = this.#options;
-    this.#checkedAt = positions.received.length > 0 ? -Infinity : clock.now();
-    for (const { client, heads = [] } of positions.received) this.#note(client, heads);
+    this.#checkedAt = positions.all.length > 0 ? -Infinity : clock.now();
+    for (const { client, heads = [] } of positions.all) this.#note(client, heads);
   }
 
   /** What the next operation has to tell. */
   unsaid(): Head[] {
-    return this.#options.positions.received
+    return this.#options.positions.all
       .filter(({ client, index }) => index > (this.#said.get(client) ?? -1))
       .slice(0, HEADS_AT_ONCE)
       .map(({ client, index, tag }) => ({ client, index, tag }));
@@ -110,7 +110,7 @@ export class Heads {
     const { positions, clock, isSuspended } = this.#options;
     const now = clock.now();
     const isTime = now - this.#checkedAt >= CHECK_INTERVAL_MS;
-    return positions.received.filter(({ client }) => {
+    return positions.all.filter(({ client }) => {
       const { askedAt = now } = this.#hidden.get(client) ?? {};
       return (isTime || now - askedAt >= PATIENCE_MS) && !isSuspended(client);
     });

@@ -41,7 +41,7 @@ export class LocalLog {
    */
   async heads(): Promise<Head[]> {
     const heads = new Map<string, Head>();
-    for (const { client, index, tag } of this.#inbox.positions.received) {
+    for (const { client, index, tag } of this.#inbox.positions.all) {
       const last = Math.min(index, this.#inbox.positions.endOf(client) - 1);
       const known = last === index ? tag : await this.#inbox.tagAt(client, last);
       if (known !== undefined) heads.set(client, { client, index: last, tag: known });

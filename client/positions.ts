@@ -21,13 +21,8 @@ export class Positions {
     for (const cursor of cursors) this.#noteContinues(cursor);
   }
 
-  /** The positions after what is stored, and after what was created under client ids now given up. */
+  /** The positions after what is stored. */
   get all(): Cursor[] {
-    return [...new Map([...this.#created, ...this.#cursors]).values()];
-  }
-
-  /** The positions after what was received. */
-  get received(): Cursor[] {
     return [...this.#cursors.values()];
   }
 
