@@ -1,7 +1,9 @@
 /** A client id in use twice: the operations move to a new one, and none is lost or created twice. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import type { Cursor } from "../../client/index.ts";
 import { MemoryStore } from "../../client/memory.ts";
+import { RunVerifier } from "../../client/verify.ts";
 import { sealed, storeOf } from "../support/sealed.ts";
 import { SimulatedServer } from "../support/simulated-network.ts";
 import {
@@ -61,6 +63,32 @@ describe("a client id in use twice", () => {
     const again = await apps.open(fetch, { store: copy });
     await again.client.sync();
     assert.deepEqual(again.received, [], "what came under the old id is not delivered once more");
+  });
+
+  it("goes on behind what was created under it, also where the app's cursor lies before that", async () => {
+    const server = new SimulatedServer();
+    const fetch: Fetch = (request) => server.fetch(request);
+    const { store, id } = await storeOfTwo(0);
+    const original = await apps.open(fetch, { store });
+    await original.client.sync();
+    const copy = new MemoryStore();
+    await copy.begin(id);
+    await copy.append(id, 0, await store.read(id, 0, 2, NEVER));
+    await copy.acknowledge(id, 2);
+    const cursors: Cursor[] = [];
+    const verifier = new RunVerifier(apps.identity);
+    const [payload = ""] = await store.read(id, 0, 1, NEVER);
+    const { cursor } = await verifier.verify(id, [{ client: id, index: 0, payload }], undefined);
+    if (cursor !== undefined) cursors.push(cursor);
+    await sendEach(original.client, ["of the original"]);
+    const cloned = await apps.open(fetch, { store: copy });
+    await sendEach(cloned.client, ["of the copy"]);
+    assert.notEqual(cloned.client.client, id);
+    await cloned.client.close();
+    const again = await apps.open(fetch, { store: copy, cursors });
+    await again.client.sync();
+    assert.deepEqual(again.received, ["of the original"]);
+    assert.deepEqual(again.client.refusals, []);
   });
 
   it("moves an acknowledged operation that a copy replaced on the server", async () => {

@@ -1,7 +1,9 @@
 /** A server that shows devices different histories of a client (ENVELOPE.md, E-3.6). */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import type { Cursor } from "../../client/index.ts";
 import { MemoryStore } from "../../client/memory.ts";
+import { isCursor } from "../../client/stores/stored-values.ts";
 import type { Line } from "../../protocol/types.ts";
 import { sealed, tagOf } from "../support/sealed.ts";
 import { SimulatedServer } from "../support/simulated-network.ts";
@@ -45,7 +47,7 @@ const restOf = (name: string, from: number, length: number) =>
 
 describe("a server that shows devices different histories", () => {
   it("T-20 is reported by the device that hears of the other one, and nothing is held back", async () => {
-    const { id, one, other, first, second, show } = await start(3, 1);
+    const { id, stage, one, other, first, second, show } = await start(3, 1);
     show(first, one);
     show(second, other);
     await first.sync();
@@ -59,9 +61,10 @@ describe("a server that shows devices different histories", () => {
     await second.write("I have the other");
     await first.sync();
     assert.deepEqual(first.refusals, [{ kind: "fork", client: id, index: 2, by: second.id }]);
-    await first.write("more");
+    await stage.restart(first);
+    await first.write("after a start it tells that again");
     await second.sync();
-    assert.deepEqual(second.received.at(-1), "more");
+    assert.deepEqual(second.received.at(-1), "after a start it tells that again");
     assert.deepEqual(second.reported, [fork], "it is reported once");
   });
 
@@ -218,4 +221,44 @@ describe("a server that shows devices different histories", () => {
     await original.sync();
     assert.deepEqual(original.refusals, [{ kind: "fork", client: id, index: 1, by: far.id }]);
   });
+
+  it("T-20 is accused at worst where a bit flips in what a device keeps, and nothing is held back", async () => {
+    const { stage, one, first, second, show } = await start(3, 3);
+    show(first, one);
+    show(second, one, 1);
+    await first.sync();
+    await first.write("I have all");
+    await second.sync();
+    const { cursors } = await second.store.load();
+    const stored = JSON.stringify(cursors);
+    const at = stored.indexOf('"heads"');
+    const end = stored.indexOf("]", at);
+    for (let i = at; i < end; i++) {
+      for (const bit of [1, 2, 4, 8, 16, 32, 64]) {
+        const flipped = String.fromCharCode(stored.charCodeAt(i) ^ bit);
+        const damaged = parsed(stored.slice(0, i) + flipped + stored.slice(i + 1));
+        if (damaged === undefined) continue;
+        second.received.length = 0;
+        show(second, one);
+        await stage.restart(second, { store: new MemoryStore(), cursors: damaged });
+        await stage.wait(second);
+        assert.deepEqual(second.received, ["both 1", "both 2"]);
+        for (const { kind, by } of second.refusals) {
+          assert.ok(kind === "fork" || kind === "withheld");
+          assert.equal(by, first.id);
+        }
+      }
+    }
+  });
 });
+
+/** Cursors, if a text is that of some. */
+function parsed(text: string): Cursor[] | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return Array.isArray(value) && value.every(isCursor) ? value : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}

@@ -257,6 +257,8 @@ describe("a store in a folder", () => {
 
   const received = (cursor: object, other: object = {}) =>
     `"received":[${JSON.stringify({ cursor: { ...someCursor(NEXT, 0), ...cursor }, bytes: 0, ...other })}]`;
+  const withHead = (head: object) =>
+    received({ heads: [{ client: NEXT, index: 0, tag: someCursor(NEXT, 0).tag, ...head }] });
   /** Replaces a part of the state. */
   const edit = (part: string | RegExp, by: string) => (place: string) => {
     const file = join(place, "state.json");
@@ -299,6 +301,15 @@ describe("a store in a folder", () => {
     ["a cursor without a session", 3, edit('"received":[]', received({ session: undefined }))],
     ["a cursor that continues nothing", 3, edit('"received":[]', received({ continues: [{}] }))],
     ["a cursor whose tag is too short", 3, edit('"received":[]', received({ tag: "AAAA" }))],
+    ["a cursor with a head of nothing", 3, edit('"received":[]', received({ heads: [{}] }))],
+    ["a cursor with heads that are no list", 3, edit('"received":[]', received({ heads: {} }))],
+    ["a cursor with a head below 0", 3, edit('"received":[]', withHead({ index: -1 }))],
+    ["a cursor with a head of no client", 3, edit('"received":[]', withHead({ client: "C" }))],
+    [
+      "a cursor with a head whose tag has a bit flipped",
+      3,
+      edit('"received":[]', withHead({ tag: "AAAAAAAAAAAAAAAAAAAAA?" })),
+    ],
     ["a start that is no cursor", 3, edit('"received":[]', received({}, { start: {} }))],
     ["a length that is a text", 3, edit('"received":[]', received({}, { bytes: "0" }))],
     ["what was received, as null", 3, edit('"received":[]', '"received":[null]')],

@@ -6,7 +6,7 @@ import { MemoryStore } from "../../client/memory.ts";
 import { RunVerifier } from "../../client/verify.ts";
 import { newIdentity } from "../support/private-keys.ts";
 import { sealed, sealedContents } from "../support/sealed.ts";
-import { HOUR, MINUTE, Stage } from "../support/stage.ts";
+import { HOUR, MINUTE, SECOND, Stage } from "../support/stage.ts";
 import { useApps } from "../support/sync-app.ts";
 import { newClient } from "../support/users.ts";
 
@@ -64,15 +64,31 @@ describe("a device with the key that tells of what does not exist", () => {
     assert.deepEqual(reader.refusals, [withheld], "a store keeps what is kept of it");
   });
 
-  it("is ignored where it tells of itself, and of what the reader has not sent yet", async () => {
+  it("is ignored where it tells of itself, and of what the reader has created", async () => {
     const stage = new Stage(apps);
     const reader = await stage.open();
     await reader.write("mine");
+    const [mine] = await stage.stored();
+    const tag = new RunVerifier(stage.identity).tagOf(mine?.payload ?? "") ?? "";
     const liar = newClient();
-    await stage.tell([{ client: liar, index: 0, tag: TAG }], liar);
-    await stage.server.backUp();
+    const heads = [
+      { client: liar, index: 0, tag: TAG },
+      { client: reader.id, index: 0, tag },
+    ];
+    await stage.tell(heads, liar);
     await stage.wait(reader);
     assert.deepEqual(reader.reported, []);
+  });
+
+  it("T-20 is taken at its word where it tells of what others made under the reader's client id", async () => {
+    const stage = new Stage(apps);
+    const reader = await stage.open();
+    await reader.write("mine");
+    const by = await stage.tell([{ client: reader.id, index: 1, tag: TAG }]);
+    await stage.wait(reader);
+    assert.deepEqual(reader.refusals, [{ kind: "withheld", client: reader.id, index: 1, by }]);
+    await reader.write("mine too");
+    assert.deepEqual(reader.refusals, []);
   });
 
   it("T-20 is reported with the first device that told of it, and only once", async () => {
@@ -86,6 +102,18 @@ describe("a device with the key that tells of what does not exist", () => {
     await stage.wait(reader);
     await stage.wait(reader);
     assert.deepEqual(reader.reported, [{ kind: "withheld", client, index: 3, by: first }]);
+  });
+
+  it("is remembered by the newest that it told of a client", async () => {
+    const stage = new Stage(apps);
+    const reader = await stage.open();
+    const [client, liar] = [newClient(), newClient()];
+    const contents = [3, 2].map((index) => ({ entries: [], heads: [{ client, index, tag: TAG }] }));
+    await stage.put(await sealedContents(stage.identity, liar, contents));
+    await reader.sync();
+    await stage.restart(reader);
+    await stage.wait(reader);
+    assert.deepEqual(reader.refusals, [{ kind: "withheld", client, index: 3, by: liar }]);
   });
 
   it("does not stop a device whose store has lost what is told", async () => {
@@ -202,6 +230,23 @@ describe("what another device has told", () => {
     await stage.wait(reader);
     await stage.wait(reader);
     assert.deepEqual(reader.reported, []);
+  });
+
+  it("is not reported for a client whose next operation was forged for a while", async () => {
+    const stage = new Stage(apps);
+    const [writer, reader] = await stage.openAll(2);
+    assert.ok(writer && reader);
+    await writer.write("a0");
+    const [garbage] = await sealed(await newIdentity(), writer.id, ["garbage"], 1);
+    assert.ok(garbage);
+    reader.trick = (lines) => [...lines, garbage];
+    for (let elapsed = 0; elapsed < 5 * HOUR; elapsed += 70 * SECOND) {
+      await stage.pass(70 * SECOND);
+      await reader.sync();
+      if (elapsed > 2 * HOUR) reader.beHonest();
+    }
+    const kinds = new Set(reader.reported.map(({ kind }) => kind));
+    assert.deepEqual([...kinds], ["forged"]);
   });
 
   it("is not reported while its client is not asked for, because of a forged operation", async () => {

@@ -54,6 +54,8 @@ describe("a server that withholds operations", () => {
     assert.deepEqual(reader.received.at(-1), "a1");
     assert.deepEqual(reader.refusals, []);
     assert.equal(reader.client.status.refused, 0);
+    await writer.write("a2");
+    await reader.sync();
     assert.deepEqual(reader.reported, [withheld], "it is reported once");
   });
 
@@ -213,6 +215,7 @@ describe("a server that withholds operations", () => {
     const { stage, writer, witness, reader } = await start();
     await writeAndTell(writer, witness);
     await reader.sync();
+    assert.deepEqual(reader.asked, [{}, {}, { [writer.id]: 0 }], "not what came just now");
     const usual = { [writer.id]: 1, [witness.id]: 0 };
     const once = { [writer.id]: 0 };
     reader.asked.length = 0;
