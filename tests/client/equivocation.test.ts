@@ -118,6 +118,19 @@ describe("a server that shows devices different histories", () => {
     assert.deepEqual([first.reported, second.reported], [[], []]);
   });
 
+  it("is not reported where the device catches up in several runs", async () => {
+    const { one, first, second, show } = await start(300, 300);
+    show(first, one, 5);
+    show(second, one, 1);
+    await first.sync();
+    await first.write("I have five");
+    await second.sync();
+    show(second, one);
+    await second.sync();
+    assert.equal(second.received.length, 301);
+    assert.deepEqual(second.reported, []);
+  });
+
   it("T-20 is reported to the client itself of which it shows another history", async () => {
     const stage = new Stage(apps);
     const [writer, other] = await stage.openAll(2);
