@@ -245,7 +245,7 @@ export class Inbox {
         this.#refusals.addFork({ kind: "fork", client, index, by });
     }
     for (const { client: other, index, tag } of operations.flatMap(headsOf)) {
-      const known = await orNothing(this.tagAt(other, index));
+      const known = await this.tagAt(other, index);
       if (known !== undefined && known !== tag) {
         this.#refusals.addFork({ kind: "fork", client: other, index, by: client });
       }
@@ -253,15 +253,22 @@ export class Inbox {
     return this.heads.hear(client, operations);
   }
 
-  /** The tag of an operation that is here, and that the server has acknowledged or sent. */
+  /**
+   * The tag of an operation that is here, and that the server has acknowledged or sent; `undefined` as
+   * well where the store has damaged it.
+   */
   async tagAt(client: string, index: number): Promise<string | undefined> {
     const { log, outbox } = this.#options;
-    const own = await outbox.acknowledgedTag(client, index);
-    if (own !== undefined) return own;
-    const position = this.positions.get(client);
-    if (position === undefined || index > position.index) return undefined;
-    if (index === position.index) return position.tag;
-    return log.tagAt(client, index).catch(unlessDamaged);
+    try {
+      const own = await outbox.acknowledgedTag(client, index);
+      if (own !== undefined) return own;
+      const position = this.positions.get(client);
+      if (position === undefined || index > position.index) return undefined;
+      return index === position.index ? position.tag : await log.tagAt(client, index);
+    } catch (error) {
+      if (error instanceof StoreDamaged) return undefined;
+      throw error;
+    }
   }
 
   async #deliver(run: VerifiedRun, cursor: Cursor): Promise<void> {
@@ -290,21 +297,6 @@ export class Inbox {
   }
 }
 
-/** Nothing for what cannot be read, and is received again. */
-function unlessDamaged(error: unknown): undefined {
-  if (!(error instanceof StoreDamaged)) throw error;
-}
-
 function headsOf({ content }: { readonly content: Content }): readonly Head[] {
   return content.heads ?? [];
-}
-
-/** Nothing, where the store is damaged: to compare is no reason to stop. */
-async function orNothing(tag: Promise<string | undefined>): Promise<string | undefined> {
-  try {
-    return await tag;
-  } catch (error) {
-    if (error instanceof StoreDamaged) return undefined;
-    throw error;
-  }
 }
