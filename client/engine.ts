@@ -236,7 +236,9 @@ export class SyncEngine {
   async #signOfLife(): Promise<void> {
     const { clock, outbox } = this.#options;
     const isQuiet = clock.now() - this.#heardAt >= SIGN_OF_LIFE_MS;
-    if (!isQuiet || this.isHeld || lastIndex(outbox.own) === undefined) return;
+    // What is pending is a sign as well.
+    const isIdle = outbox.pending === 0 && !this.isHeld;
+    if (!isQuiet || !isIdle || lastIndex(outbox.own) === undefined) return;
     this.#heardAt = clock.now();
     await outbox.append([], 0);
   }
