@@ -10,14 +10,18 @@ import { pathToFileURL } from "node:url";
 const SIZE = 8;
 
 /**
- * They replace timers of the process for a while. What others have begun before would not end then:
- * each of them is started by itself.
+ * Files that are started by themselves. Some replace timers of the process for a while: what others have
+ * begun before would not end then. Floods and measurements need a process that does nothing else.
  */
 const ALONE = [
   join("client", "clock.test.ts"),
   join("cluster", "unsettled.test.ts"),
   join("oplog", "unsettled-logs.test.ts"),
   join("server", "body-reader.test.ts"),
+  join("server", "floods.test.ts"),
+  join("server", "response-memory.test.ts"),
+  join("server", "stalled-readers.test.ts"),
+  join("server", "worst-texts.test.ts"),
 ];
 
 /** What the name of a test begins with that stands before those of a file, and has the file's name. */
