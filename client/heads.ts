@@ -50,7 +50,7 @@ export class Heads {
   readonly #said = new Map<string, number>();
   /** What others have told, and is not here: of each client, what is missing longest, and the newest. */
   readonly #told = new Map<string, { readonly oldest: Told; readonly newest: Told }>();
-  /** What was told of the operations of each client, once, until nothing told of it is missing. */
+  /** The operations of each client that others have named and that are missing here. */
   readonly #expected = new Map<string, Expected[]>();
   readonly #hidden = new Map<string, Hidden>();
   #checkedAt = 0;
@@ -100,7 +100,7 @@ export class Heads {
     return missing;
   }
 
-  /** What others have told of the operations of a client, and who. */
+  /** The heads of a client that others have named, and who named them. */
   expected(client: string): readonly Expected[] {
     return this.#expected.get(client) ?? [];
   }

@@ -233,7 +233,7 @@ export class Inbox {
   }
 
   /**
-   * Compares what operations tell, and what others told of them, with what is here.
+   * Compares the heads in operations, and the heads that name them, with what is here.
    *
    * @returns what they tell that is not here
    */

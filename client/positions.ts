@@ -36,11 +36,6 @@ export class Positions {
     return this.#cursors.get(client) ?? this.#created.get(client);
   }
 
-  /** Whether something was received of a client id. */
-  hasReceived(client: string): boolean {
-    return this.#cursors.has(client);
-  }
-
   /** Everything up to a position is stored and delivered; nothing of the client id without one. */
   set(client: string, position: Cursor | undefined): void {
     this.#behind.delete(client);

@@ -260,7 +260,7 @@ export class FolderStore implements Store {
   }
 
   async abandoned(): Promise<Store[]> {
-    // This is asked again and again: `open` has told of those that are held.
+    // This is asked again and again: `open` has reported those that are held.
     const options = { ...this.#options, onHeld: () => undefined };
     const stores: Store[] = [];
     try {

@@ -91,7 +91,7 @@ describe("a device with the key that tells of what does not exist", () => {
     assert.deepEqual(reader.refusals, []);
   });
 
-  it("T-20 is reported with the first device that told of it, and only once", async () => {
+  it("T-20 is reported with the first device that named it, and only once", async () => {
     const stage = new Stage(apps);
     const reader = await stage.open();
     const client = newClient();
@@ -104,7 +104,7 @@ describe("a device with the key that tells of what does not exist", () => {
     assert.deepEqual(reader.reported, [{ kind: "withheld", client, index: 3, by: first }]);
   });
 
-  it("is remembered by the newest that it told of a client", async () => {
+  it("is remembered by the newest head that it named of a client", async () => {
     const stage = new Stage(apps);
     const reader = await stage.open();
     const [client, liar] = [newClient(), newClient()];
@@ -132,7 +132,7 @@ describe("a device with the key that tells of what does not exist", () => {
 });
 
 describe("what another device has told", () => {
-  /** A reader that was told of a withheld operation, just now. */
+  /** A reader that has just heard that an operation is withheld from it. */
   async function told(options = {}) {
     const stage = new Stage(apps);
     const [writer, witness] = await stage.openAll(2);

@@ -9,7 +9,7 @@ const BEGINNINGS = ["", "a", '"', "a=", "["];
 const ENDINGS = ["!", "\n"];
 
 /** What a text may cost, as a multiple of a plain one of the same size. Backtracking costs hundreds. */
-const MAX_RATIO = 40;
+const MAX_RATIO = 20;
 
 /** A busy machine is not faster than it is: what costs too much once is measured again. */
 const TRIES = 8;
