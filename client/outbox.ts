@@ -122,7 +122,7 @@ export class Outbox {
       const waiting = this.#waiting.length;
       const [joining = [], ...others] = divide(this.#waitingBytes, entries, limit);
       // Nothing is gained by waiting, for an operation that is sent at once or is large.
-      const isFree = waiting === 0 && acknowledged === first;
+      const isFree = acknowledged === first;
       const isLarge = others.length > 0 || bytesOf(entries) > limit / 2;
       if (isFree || isLarge)
         await this.#appendOperations([[...this.#waiting, ...joining], ...others]);
