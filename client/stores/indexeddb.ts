@@ -1,26 +1,29 @@
 import { type BrowserDatabase, result } from "../browser-database.ts";
 import { BrowserTabs } from "../browser-tabs.ts";
-import { StoreDamaged } from "../errors.ts";
 import type { Cursor, Identity } from "../types.ts";
-import { type IndexedDbDamage, isOperation, isOwn, repair } from "./indexeddb-repair.ts";
+import {
+  acknowledgeOwn,
+  appendDraft,
+  appendOwn,
+  beginOwn,
+  cutOwn,
+  draftsAfter,
+  moveOwn,
+  ownRows,
+  readOwn,
+} from "./indexeddb-own.ts";
+import { forget, readReceived, receive } from "./indexeddb-received.ts";
+import { type IndexedDbDamage, isOwn, repair } from "./indexeddb-repair.ts";
 import {
   type CursorRow,
-  cutOperations,
-  draftsAfter,
-  type OperationRow,
   type OwnRow,
   openTables,
-  putPayloads,
-  READ_AT_ONCE,
-  type ReceivedRow,
   rangeOf,
-  readReceived,
   rowsOf,
   TABLES,
   type Tables,
 } from "./indexeddb-tables.ts";
 import type { Move, OwnClient, Received, Store, StoreState } from "./store.ts";
-import { checkFollows } from "./stored-values.ts";
 
 /** What an app may want to know of its store. */
 export interface IndexedDbOptions {
@@ -118,83 +121,39 @@ export class IndexedDbStore implements Store {
 
   load(): Promise<StoreState> {
     return this.#transaction("readonly", async (table) => {
-      const own = (await this.#own(table)).map(({ slot: _, place: __, ...one }): OwnClient => one);
+      const rows = await ownRows(table, this.#slot);
+      const own = rows.map(({ slot: _, place: __, ...one }): OwnClient => one);
       const drafts = await draftsAfter(table, own.at(-1));
-      const rows = await result<CursorRow[]>(table("cursors").getAll(this.#range));
-      const cursors = rows.map(({ slot: _, start: __, ...one }): Cursor => one);
-      return { own, drafts, cursors, starts: rows.flatMap(({ start }) => start ?? []) };
+      const received = await result<CursorRow[]>(table("cursors").getAll(rangeOf(this.#slot)));
+      const cursors = received.map(({ slot: _, start: __, ...one }): Cursor => one);
+      return { own, drafts, cursors, starts: received.flatMap(({ start }) => start ?? []) };
     });
   }
 
   begin(client: string): Promise<void> {
-    return this.#transaction("readwrite", (table) => this.#begin(table, client, []));
+    return this.#write((table) => beginOwn(table, this.#slot, client, []));
   }
 
   append(client: string, first: number, payloads: readonly string[]): Promise<void> {
-    return this.#transaction("readwrite", async (table) => {
-      const row = await this.#row(table, client);
-      if (row.length !== first) throw new RangeError(`the next operation is ${row.length}`);
-      putPayloads(table, client, first, payloads);
-      table("drafts").delete(rowsOf(client));
-      table("own").put({ ...row, length: first + payloads.length });
-    });
+    return this.#write((table) => appendOwn(table, this.#slot, client, first, payloads));
   }
 
   appendDraft(client: string, index: number, payload: string): Promise<void> {
-    return this.#transaction("readwrite", async (table) => {
-      const { length } = await this.#row(table, client);
-      const next = length + (await result(table("drafts").count(rowsOf(client))));
-      if (index !== next) throw new RangeError(`the next draft is ${next}`);
-      const row: OperationRow = { client, index, payload };
-      table("drafts").put(row);
-    });
+    return this.#write((table) => appendDraft(table, this.#slot, { client, index, payload }));
   }
 
-  read(client: string, first: number, count: number, bytes: number): Promise<string[]> {
-    return this.#transaction("readonly", async (table) => {
-      const payloads: string[] = [];
-      let room = bytes;
-      // What may lie behind belongs to a slot that was set aside.
-      const end = Math.min(first + count, (await this.#row(table, client)).length);
-      for (let at = first; at < end; at += READ_AT_ONCE) {
-        const last = Math.min(at + READ_AT_ONCE, end) - 1;
-        const range = IDBKeyRange.bound([client, at], [client, last]);
-        const rows: OperationRow[] = await result(table("operations").getAll(range));
-        for (let index = at; index <= last; index++) {
-          const row = rows[index - at];
-          // Another one in its place would be sent under its index.
-          if (row === undefined || !isOperation(row, index)) {
-            throw new StoreDamaged(
-              `operation ${index} of ${client} cannot be read: load the page again`,
-            );
-          }
-          room -= row.payload.length;
-          if (room < 0 && payloads.length > 0) return payloads;
-          payloads.push(row.payload);
-        }
-      }
-      return payloads;
-    });
+  read(client: string, first: number, count: number, characters: number): Promise<string[]> {
+    return this.#transaction("readonly", (table) =>
+      readOwn(table, this.#slot, client, { first, count, characters }),
+    );
   }
 
   acknowledge(client: string, acknowledged: number): Promise<void> {
-    return this.#transaction("readwrite", async (table) => {
-      const row = await this.#row(table, client);
-      const highWater = Math.max(row.highWater, acknowledged);
-      table("own").put({ ...row, acknowledged, highWater });
-    });
+    return this.#write((table) => acknowledgeOwn(table, this.#slot, client, acknowledged));
   }
 
   receive(cursor: Cursor, payloads: readonly string[]): Promise<void> {
-    return this.#transaction("readwrite", async (table) => {
-      const slot = this.#slot;
-      const { client, index } = cursor;
-      const known = await result<CursorRow | undefined>(table("cursors").get([slot, client]));
-      checkFollows(known, index, payloads.length);
-      const row: ReceivedRow = { slot, client, first: index - payloads.length + 1, payloads };
-      table("received").put(row);
-      table("cursors").put({ ...cursor, slot, ...(known?.start && { start: known.start }) });
-    });
+    return this.#write((table) => receive(table, this.#slot, cursor, payloads));
   }
 
   readReceived(client: string, first: number, characters: number): Promise<Received> {
@@ -204,27 +163,15 @@ export class IndexedDbStore implements Store {
   }
 
   forget(client: string, start: Cursor | undefined): Promise<void> {
-    return this.#transaction("readwrite", async (table) => {
-      const slot = this.#slot;
-      table("received").delete(IDBKeyRange.bound([slot, client], [slot, client, []]));
-      if (start === undefined) table("cursors").delete([slot, client]);
-      else table("cursors").put({ ...start, slot, start });
-    });
+    return this.#write((table) => forget(table, this.#slot, client, start));
   }
 
-  move({ from, length, to, payloads }: Move): Promise<void> {
-    return this.#transaction("readwrite", async (table) => {
-      cutOperations(table, await this.#row(table, from), length);
-      const inUse = (await this.#own(table)).at(-1);
-      if (inUse !== undefined) table("drafts").delete(rowsOf(inUse.client));
-      await this.#begin(table, to, payloads);
-    });
+  move(move: Move): Promise<void> {
+    return this.#write((table) => moveOwn(table, this.#slot, move));
   }
 
   cut(client: string, length: number): Promise<void> {
-    return this.#transaction("readwrite", async (table) => {
-      cutOperations(table, await this.#row(table, client), length);
-    });
+    return this.#write((table) => cutOwn(table, this.#slot, client, length));
   }
 
   async abandoned(): Promise<Store[]> {
@@ -271,32 +218,8 @@ export class IndexedDbStore implements Store {
     return `${this.#scope.fingerprint} ${this.#number}`;
   }
 
-  get #range(): IDBKeyRange {
-    return rangeOf(this.#slot);
-  }
-
-  #own(table: Tables): Promise<OwnRow[]> {
-    return result(table("own").getAll(this.#range));
-  }
-
-  async #row(table: Tables, client: string): Promise<OwnRow> {
-    const row = (await this.#own(table)).find((one) => one.client === client);
-    if (row === undefined) throw new RangeError(`${client} is no client id of this store`);
-    return row;
-  }
-
-  async #begin(table: Tables, client: string, payloads: readonly string[]): Promise<void> {
-    const { length: place } = await this.#own(table);
-    const row: OwnRow = {
-      slot: this.#slot,
-      place,
-      client,
-      length: payloads.length,
-      acknowledged: 0,
-      highWater: 0,
-    };
-    table("own").put(row);
-    putPayloads(table, client, 0, payloads);
+  #write(work: (table: Tables) => Promise<void>): Promise<void> {
+    return this.#transaction("readwrite", work);
   }
 
   #transaction<Result>(
