@@ -5,7 +5,7 @@ import { DraftFile } from "./folder-drafts.ts";
 import { syncFolder } from "./folder-files.ts";
 import { countPayloads, LogFile } from "./folder-log.ts";
 import { clientsWithDrafts, clientsWithLog, draftsPath, logPath } from "./folder-slot.ts";
-import { EMPTY, STATE_FILE, type State } from "./folder-state.ts";
+import { type OwnState, STATE_FILE } from "./folder-state.ts";
 
 /** What a `FolderStore` found damaged, and did about it. */
 export interface FolderDamage {
@@ -27,7 +27,7 @@ export async function keepCopy(slot: string): Promise<string> {
   await rm(unfinished, { recursive: true, force: true });
   await mkdir(unfinished, { mode: 0o700 });
   for (const name of await readdir(slot)) {
-    const counts = name === STATE_FILE || name.endsWith(".log") || name.endsWith(".drafts");
+    const counts = name === STATE_FILE || /\.(log|drafts|changes)$/.test(name);
     if (counts) await copy(join(slot, name), join(unfinished, name));
   }
   await syncFolder(unfinished);
@@ -39,19 +39,19 @@ export async function keepCopy(slot: string): Promise<string> {
 }
 
 /**
- * The state in which a damaged slot goes on, with the operations that can be read. Nothing of them
+ * The client ids with which a damaged slot goes on, with the operations that can be read. Nothing of them
  * counts as acknowledged: the server answers what it has as it answers a retry. None of the client
  * ids may be continued, because operations may be missing at the end.
  *
  * @param known of the damaged state, as far as it could be read
  * @param fresh the client id for new operations
  */
-export async function readableState(
+export async function readableOwn(
   folder: string,
-  known: State["own"],
+  known: OwnState,
   fresh: string,
-): Promise<State> {
-  const own: State["own"][number][] = [];
+): Promise<OwnState> {
+  const own: OwnState[number][] = [];
   const drafted = await clientsWithDrafts(folder);
   for (const client of await clientsWithLog(folder)) {
     const path = logPath(folder, client);
@@ -61,7 +61,7 @@ export async function readableState(
     if (drafted.includes(client)) length += await endDrafts(folder, client, length);
     own.push({ client, length, acknowledged: 0, highWater: length });
   }
-  return { ...EMPTY, own: [...own, { client: fresh, acknowledged: 0, highWater: 0 }] };
+  return [...own, { client: fresh, acknowledged: 0, highWater: 0 }];
 }
 
 /** Makes operations of the drafts that follow those of a client id. Returns how many there are. */

@@ -4,11 +4,12 @@ import { join } from "node:path";
 import { CLIENT_ID } from "../../protocol/ids.ts";
 import { StoreDamaged } from "../errors.ts";
 import { hasCode } from "./folder-files.ts";
-import type { State } from "./folder-state.ts";
+import type { OwnState, State } from "./folder-state.ts";
 
 const LOG = new RegExp(`^(${CLIENT_ID})\\.log$`);
 const DRAFTS = new RegExp(`^(${CLIENT_ID})\\.drafts$`);
 const RECEIVED = new RegExp(`^(${CLIENT_ID})\\.received$`);
+const CHANGES = new RegExp(`^(${CLIENT_ID})\\.changes$`);
 const UNFINISHED = new RegExp(`^${CLIENT_ID}\\.tmp$`);
 
 /** The log of a client id. */
@@ -24,6 +25,11 @@ export function draftsPath(slot: string, client: string): string {
 /** The operations of another installation. */
 export function receivedPath(slot: string, client: string): string {
   return join(slot, `${client}.received`);
+}
+
+/** The changes since the state was saved that has their name. */
+export function changesPath(slot: string, name: string): string {
+  return join(slot, `${name}.changes`);
 }
 
 /** The client ids that have drafts. */
@@ -45,7 +51,7 @@ export async function clientsWithLog(slot: string): Promise<string[]> {
  * Gives logs their names where a crash came between that and the state. Throws `StoreDamaged` unless
  * the state names the logs that there are: a crash leaves none but an empty one without a client id.
  */
-export async function finishLogs(slot: string, own: State["own"]): Promise<void> {
+export async function finishLogs(slot: string, own: OwnState): Promise<void> {
   const found = await clientsWithLog(slot);
   for (const { client } of own) {
     if (!found.includes(client)) await finishLog(slot, client);
@@ -72,7 +78,10 @@ async function finishLog(slot: string, client: string): Promise<void> {
  * Removes what a crash left: files that were never finished, and files that the state does not name;
  * and the drafts of client ids that were given up.
  */
-export async function removeLeftovers(slot: string, { own, received }: State): Promise<void> {
+export async function removeLeftovers(
+  slot: string,
+  { own, received, changes }: Omit<State, "version">,
+): Promise<void> {
   for (const name of await readdir(slot)) {
     const client = LOG.exec(name)?.[1];
     const isUnknown = client !== undefined && !own.some((one) => one.client === client);
@@ -80,8 +89,10 @@ export async function removeLeftovers(slot: string, { own, received }: State): P
     const isOver = drafted !== undefined && drafted !== own.at(-1)?.client;
     const other = RECEIVED.exec(name)?.[1];
     const isForgotten = other !== undefined && !received.some((one) => one.cursor.client === other);
+    const list = CHANGES.exec(name)?.[1];
+    const isSaved = list !== undefined && list !== changes;
     // Any other file is not the store's to delete.
-    if (isUnknown || isOver || isForgotten || UNFINISHED.test(name))
+    if (isUnknown || isOver || isForgotten || isSaved || UNFINISHED.test(name))
       await rm(join(slot, name), { force: true });
   }
 }

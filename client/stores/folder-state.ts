@@ -1,22 +1,28 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { isClientId } from "../../protocol/ids.ts";
 import { StoreDamaged } from "../errors.ts";
 import type { Cursor } from "../types.ts";
 import { hasCode } from "./folder-files.ts";
+import type { Move } from "./store.ts";
 import { isCursor, isOwnClient } from "./stored-values.ts";
 
 export const STATE_FILE = "state.json";
 
-/** The content of `state.json`. It is replaced as a whole and decides what a log counts for. */
+/** The own client ids. `length` is set for one that was given up. The log has that of the one in use. */
+export type OwnState = readonly {
+  readonly client: string;
+  readonly length?: number;
+  readonly acknowledged: number;
+  readonly highWater: number;
+}[];
+
+/** The content of `state.json`. It is replaced as a whole and decides what the other files count for. */
 export interface State {
-  readonly version: 2;
-  /** `length` is set for a client id that was given up. The log has that of the one in use. */
-  readonly own: readonly {
-    readonly client: string;
-    readonly length?: number;
-    readonly acknowledged: number;
-    readonly highWater: number;
-  }[];
+  readonly version: 3;
+  /** The name of the list of changes that follow on it. A state of version 2 has none. */
+  readonly changes?: string | undefined;
+  readonly own: OwnState;
   readonly received: readonly ReceivedState[];
 }
 
@@ -29,7 +35,10 @@ export interface ReceivedState {
   readonly bytes: number;
 }
 
-export const EMPTY: State = { version: 2, own: [], received: [] };
+export const EMPTY: State = { version: 3, own: [], received: [] };
+
+/** Those that this software reads. It writes the last one. */
+const VERSIONS: readonly number[] = [2, 3];
 
 /** Newer software wrote it: it is not damaged, and must not be replaced. */
 export class OtherVersion extends StoreDamaged {}
@@ -52,11 +61,14 @@ export async function readState(folder: string): Promise<State> {
   } catch (error) {
     throw new StoreDamaged(`${path} cannot be read`, { cause: error });
   }
-  if (typeof state?.version === "number" && state.version !== 2) {
+  if (typeof state?.version === "number" && !VERSIONS.includes(state.version)) {
     throw new OtherVersion(`${path} is of a version that this software does not read`);
   }
   if (!Array.isArray(state?.own) || !Array.isArray(state.received)) {
     throw new StoreDamaged(`${path} has lost a part of its content`);
+  }
+  if (state.changes !== undefined && !isClientId(state.changes)) {
+    throw new StoreDamaged(`the name of a file in ${path} is damaged`);
   }
   if (!state.own.every(isOwnClient)) throw new StoreDamaged(`a client id in ${path} is damaged`);
   if (!state.received.every(isReceived)) throw new StoreDamaged(`a cursor in ${path} is damaged`);
@@ -69,44 +81,29 @@ function isReceived(value: Partial<ReceivedState> | null): boolean {
   return isCursor(cursor) && isStart && Number.isInteger(bytes);
 }
 
-/** The state with another number of acknowledged operations of a client id. */
-export function withAcknowledged(state: State, client: string, acknowledged: number): State {
-  const own = state.own.map((one) => {
+/** The own client ids with another number of acknowledged operations of one. */
+export function withAcknowledged(own: OwnState, client: string, acknowledged: number): OwnState {
+  return own.map((one) => {
     if (one.client !== client) return one;
     return { ...one, acknowledged, highWater: Math.max(one.highWater, acknowledged) };
   });
-  return { ...state, own };
 }
 
-/** The state with only the first operations of a client id. */
-export function withCut(state: State, client: string, length: number): State {
-  const own = state.own.map((one) => {
+/** The own client ids with only the first operations of one. */
+export function withCut(own: OwnState, client: string, length: number): OwnState {
+  return own.map((one) => {
     if (one.client !== client) return one;
     const acknowledged = Math.min(one.acknowledged, length);
     return { client, length, acknowledged, highWater: Math.min(one.highWater, length) };
   });
-  return { ...state, own };
 }
 
-/** The state after a move: no client id before the new one gets more operations. */
+/** The own client ids after a move: none before the new one gets more operations. */
 export function withMove(
-  state: State,
-  from: string,
-  length: number,
-  to: string,
-  lengthOf: (one: State["own"][number]) => number,
-): State {
-  const own = state.own.map((one) => ({ ...one, length: lengthOf(one) }));
-  const cut = withCut({ ...state, own }, from, length);
-  return { ...cut, own: [...cut.own, { client: to, acknowledged: 0, highWater: 0 }] };
-}
-
-/** The state with other operations received of a client id, or with none. */
-export function withReceived(
-  state: State,
-  client: string,
-  received: ReceivedState | undefined,
-): State {
-  const others = state.received.filter(({ cursor }) => cursor.client !== client);
-  return { ...state, received: received === undefined ? others : [...others, received] };
+  own: OwnState,
+  { from, length, to }: Move,
+  lengthOf: (one: OwnState[number]) => number,
+): OwnState {
+  const ended = own.map((one) => ({ ...one, length: lengthOf(one) }));
+  return [...withCut(ended, from, length), { client: to, acknowledged: 0, highWater: 0 }];
 }

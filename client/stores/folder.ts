@@ -1,35 +1,14 @@
-import { lstat, mkdir, readdir, rename } from "node:fs/promises";
+import { lstat, mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { StoreDamaged } from "../errors.ts";
 import { SerialQueue } from "../serial-queue.ts";
 import type { Cursor, Identity } from "../types.ts";
-import { DraftFile } from "./folder-drafts.ts";
-import { replaceFile, syncFolder } from "./folder-files.ts";
+import { SlotContents } from "./folder-contents.ts";
+import { syncFolder } from "./folder-files.ts";
 import { FolderLock, type HeldFolder, warnHeld } from "./folder-lock.ts";
-import { LogFile } from "./folder-log.ts";
-import { ReceivedFiles } from "./folder-received.ts";
-import { type FolderDamage, keepCopy, readableState, warnDamaged } from "./folder-repair.ts";
-import {
-  clientsWithDrafts,
-  draftsPath,
-  finishLogs,
-  logPath,
-  removeLeftovers,
-  unfinishedPath,
-} from "./folder-slot.ts";
-import {
-  EMPTY,
-  OtherVersion,
-  type ReceivedState,
-  readState,
-  STATE_FILE,
-  type State,
-  withAcknowledged,
-  withCut,
-  withMove,
-  withReceived,
-} from "./folder-state.ts";
-import type { Move, OwnClient, Received, Store, StoreState } from "./store.ts";
+import { type FolderDamage, warnDamaged } from "./folder-repair.ts";
+import { OtherVersion } from "./folder-state.ts";
+import type { Move, Received, Store, StoreState } from "./store.ts";
 
 /** How a folder store tells the app what happened to it. */
 export interface FolderOptions {
@@ -50,26 +29,23 @@ export interface FolderOptions {
  * Stores an installation in a folder, for Node, Bun and Deno:
  *
  *     FOLDER/FINGERPRINT/0/state.json        client ids, acknowledgements, cursors
+ *     FOLDER/FINGERPRINT/0/UUID.changes      what has changed since, one change a line
  *     FOLDER/FINGERPRINT/0/CLIENT_ID.log     own operations, one payload a line
  *     FOLDER/FINGERPRINT/0/CLIENT_ID.drafts  entries that wait for the next operation
  *     FOLDER/FINGERPRINT/0/CLIENT_ID.received  operations of another installation
  *     FOLDER/FINGERPRINT/1/…                 the same for a second process at the same time
  *
- * `state.json` is replaced by a rename and logs are append-only; both are synced to the disk before
- * a method returns.
+ * `state.json` is replaced by a rename, and the list of changes and logs are append-only; they are
+ * synced to the disk before a method returns. What is received is in the list of changes as well, until
+ * the state is saved: so it survives a crash before its own file is synced.
  */
 export class FolderStore implements Store {
   readonly #place: string;
   readonly #folder: string;
   readonly #lock: FolderLock;
-  readonly #logs = new Map<string, LogFile>();
-  readonly #files: ReceivedFiles;
-  /** Of the client id in use, once it has had some. */
-  #drafts: DraftFile | undefined;
-  #state: State = EMPTY;
+  readonly #contents: SlotContents;
   /** One change at a time, so that none is lost. */
   readonly #queue = new SerialQueue();
-
   readonly #options: Required<FolderOptions>;
   /** Slots that were reported. */
   readonly #leftAlone = new Set<string>();
@@ -84,7 +60,7 @@ export class FolderStore implements Store {
     this.#place = place;
     this.#folder = join(place, String(slot));
     this.#lock = lock;
-    this.#files = new ReceivedFiles(this.#folder);
+    this.#contents = new SlotContents(this.#folder);
   }
 
   /**
@@ -136,127 +112,58 @@ export class FolderStore implements Store {
   /** Reads the slot. Where anything of it is damaged, keeps a copy, and goes on with the rest. */
   async #read(): Promise<void> {
     try {
-      await this.#recover();
+      await this.#contents.recover();
     } catch (error) {
       if (!(error instanceof StoreDamaged) || error instanceof OtherVersion) throw error;
-      await this.#repair(error.message);
+      const { message: reason } = error;
+      await this.#contents.repair((folder, operations) => {
+        this.#options.onDamaged({ reason, folder, operations });
+      });
     }
   }
 
-  /**
-   * The slot counts as damaged until its new state is saved. So a crash before has it copied,
-   * reported, and repaired again.
-   */
-  async #repair(reason: string): Promise<void> {
-    await this.#closeLogs();
-    const fresh = crypto.randomUUID();
-    const folder = await keepCopy(this.#folder);
-    const state = await readableState(this.#folder, this.#state.own, fresh);
-    const operations = state.own.reduce((sum, { length = 0 }) => sum + length, 0);
-    this.#options.onDamaged({ reason, folder, operations });
-    await (await LogFile.open(logPath(this.#folder, fresh))).close();
-    await this.#save(state);
-    await this.#recover();
-  }
-
-  async load(): Promise<StoreState> {
-    const own = this.#state.own.map(({ client, length, acknowledged, highWater }): OwnClient => {
-      return { client, length: length ?? this.#log(client).length, acknowledged, highWater };
-    });
-    const drafts = (await this.#drafts?.read(own.at(-1)?.length ?? 0)) ?? [];
-    const { received } = this.#state;
-    const cursors = received.map(({ cursor }) => cursor);
-    return { own, drafts, cursors, starts: received.flatMap(({ start }) => start ?? []) };
+  load(): Promise<StoreState> {
+    return this.#queue.run(() => this.#contents.load());
   }
 
   begin(client: string): Promise<void> {
-    return this.#queue.run(async () => {
-      this.#logs.set(client, await LogFile.open(logPath(this.#folder, client)));
-      await this.#save({
-        ...this.#state,
-        own: [...this.#state.own, { client, acknowledged: 0, highWater: 0 }],
-      });
-    });
+    return this.#change((contents) => contents.begin(client));
   }
 
   append(client: string, first: number, payloads: readonly string[]): Promise<void> {
-    return this.#queue.run(async () => {
-      await this.#lock.check();
-      const log = this.#log(client);
-      if (log.length !== first)
-        throw new RangeError(`the next operation of ${client} is ${log.length}`);
-      await log.append(payloads);
-    });
+    return this.#change((contents) => contents.append(client, first, payloads));
   }
 
   appendDraft(client: string, index: number, payload: string): Promise<void> {
-    return this.#queue.run(async () => {
-      await this.#lock.check();
-      const { length } = this.#log(client);
-      this.#drafts ??= await DraftFile.open(draftsPath(this.#folder, client), length);
-      const next = length + this.#drafts.count(length);
-      if (index !== next) throw new RangeError(`the next draft of ${client} is ${next}`);
-      await this.#drafts.append(length, payload);
-    });
+    return this.#change((contents) => contents.appendDraft(client, index, payload));
   }
 
   read(client: string, first: number, count: number, bytes: number): Promise<string[]> {
-    return this.#queue.run(() => this.#log(client).read(first, count, bytes));
+    return this.#queue.run(() => this.#contents.read(client, first, count, bytes));
   }
 
   acknowledge(client: string, acknowledged: number): Promise<void> {
-    return this.#change((state) => withAcknowledged(state, client, acknowledged));
+    return this.#change((contents) => contents.acknowledge(client, acknowledged));
   }
 
   receive(cursor: Cursor, payloads: readonly string[]): Promise<void> {
-    return this.#queue.run(async () => {
-      await this.#lock.check();
-      const { client } = cursor;
-      const received = await this.#files.append(this.#received(client), cursor, payloads);
-      await this.#save(withReceived(this.#state, client, received));
-    });
+    return this.#change((contents) => contents.receive(cursor, payloads));
   }
 
   readReceived(client: string, first: number, characters: number): Promise<Received> {
-    return this.#queue.run(async () => {
-      const received = this.#received(client);
-      if (received === undefined) return { first, payloads: [] };
-      return this.#files.read(received, first, characters);
-    });
+    return this.#queue.run(() => this.#contents.readReceived(client, first, characters));
   }
 
   forget(client: string, start: Cursor | undefined): Promise<void> {
-    const received = start && { start, cursor: start, bytes: 0 };
-    return this.#change((state) => {
-      this.#files.forget(client);
-      return withReceived(state, client, received);
-    });
+    return this.#change((contents) => contents.forget(client, start));
   }
 
-  move({ from, length, to, payloads }: Move): Promise<void> {
-    return this.#queue.run(async () => {
-      await this.#lock.check();
-      // Until the state is saved, a crash leaves a file that was never finished.
-      const log = await LogFile.open(unfinishedPath(this.#folder, to));
-      this.#logs.set(to, log);
-      await log.append(payloads);
-      // The move counts once the state is saved. After a crash from then on, opening cuts the old log.
-      await this.#save(withMove(this.#state, from, length, to, (one) => this.#lengthOf(one)));
-      await rename(unfinishedPath(this.#folder, to), logPath(this.#folder, to));
-      await syncFolder(this.#folder);
-      await this.#log(from).cut(length);
-      // They were those of the old client id.
-      await this.#drafts?.close();
-      this.#drafts = undefined;
-    });
+  move(move: Move): Promise<void> {
+    return this.#change((contents) => contents.move(move));
   }
 
   cut(client: string, length: number): Promise<void> {
-    return this.#queue.run(async () => {
-      // After a crash from then on, opening cuts the log.
-      await this.#save(withCut(this.#state, client, length));
-      await this.#log(client).cut(length);
-    });
+    return this.#change((contents) => contents.cut(client, length));
   }
 
   async abandoned(): Promise<Store[]> {
@@ -283,18 +190,13 @@ export class FolderStore implements Store {
     }
   }
 
-  close(): Promise<void> {
-    return this.#queue.run(async () => {
-      await this.#closeLogs();
+  async close(): Promise<void> {
+    // Where that fails, all that counts is in the list of changes.
+    await this.#change((contents) => contents.settle()).catch(() => undefined);
+    await this.#queue.run(async () => {
+      await this.#contents.close();
       await this.#lock.release();
     });
-  }
-
-  async #closeLogs(): Promise<void> {
-    for (const log of this.#logs.values()) await log.close();
-    this.#logs.clear();
-    await this.#drafts?.close();
-    this.#drafts = undefined;
   }
 
   /** Another slot that may not be opened, as one of newer software, keeps no other from being sent. */
@@ -304,44 +206,10 @@ export class FolderStore implements Store {
     this.#leftAlone.add(slot);
   }
 
-  /** Reads the state and the logs, and finishes or removes what a crash left unfinished. */
-  async #recover(): Promise<void> {
-    this.#state = await readState(this.#folder);
-    const { own, received } = this.#state;
-    await this.#files.check(received);
-    await finishLogs(this.#folder, own);
-    for (const { client, length, acknowledged } of own) {
-      const least = Math.max(acknowledged, length ?? 0);
-      this.#logs.set(client, await LogFile.open(logPath(this.#folder, client), least, length));
-    }
-    await removeLeftovers(this.#folder, this.#state);
-    for (const client of await clientsWithDrafts(this.#folder)) {
-      const path = draftsPath(this.#folder, client);
-      this.#drafts = await DraftFile.open(path, this.#log(client).length);
-    }
-  }
-
-  #received(client: string): ReceivedState | undefined {
-    return this.#state.received.find(({ cursor }) => cursor.client === client);
-  }
-
-  #change(change: (state: State) => State): Promise<void> {
-    return this.#queue.run(() => this.#save(change(this.#state)));
-  }
-
-  async #save(state: State): Promise<void> {
-    await this.#lock.check();
-    await replaceFile(this.#folder, STATE_FILE, JSON.stringify(state));
-    this.#state = state;
-  }
-
-  #log(client: string): LogFile {
-    const log = this.#logs.get(client);
-    if (log === undefined) throw new RangeError(`${client} is no client id of this store`);
-    return log;
-  }
-
-  #lengthOf({ client, length }: State["own"][number]): number {
-    return length ?? this.#log(client).length;
+  #change(change: (contents: SlotContents) => Promise<void>): Promise<void> {
+    return this.#queue.run(async () => {
+      await this.#lock.check();
+      await change(this.#contents);
+    });
   }
 }

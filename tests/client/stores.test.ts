@@ -454,14 +454,14 @@ describe("a store in a folder", () => {
       for (const store of stores) await store.close();
       const place = join(path, user.fingerprint);
       const newer = join(place, "1", "state.json");
-      writeFileSync(newer, '{"version":3}');
+      writeFileSync(newer, '{"version":4}');
       mkdirSync(join(path, "elsewhere"));
       symlinkSync(join(path, "elsewhere"), join(place, "9"));
       const store = await FolderStore.open(path, user);
       const [left, ...rest] = await store.abandoned();
       assert.deepEqual(await left?.read(CLIENT, 0, 10, 100), ["unsent"]);
       assert.deepEqual(rest, []);
-      assert.equal(readFileSync(newer, "utf8"), '{"version":3}');
+      assert.equal(readFileSync(newer, "utf8"), '{"version":4}');
       await left?.close();
       await store.close();
     }));
@@ -470,7 +470,7 @@ describe("a store in a folder", () => {
     inFolder(async (path) => {
       await (await FolderStore.open(path, user)).close();
       const state = join(slotIn(path), "state.json");
-      for (const text of ['{"version":1,"own":[],"cursors":[]}', '{"version":3}']) {
+      for (const text of ['{"version":1,"own":[],"cursors":[]}', '{"version":4}']) {
         writeFileSync(state, text);
         await assert.rejects(FolderStore.open(path, user), StoreDamaged);
         assert.equal(readFileSync(state, "utf8"), text);
