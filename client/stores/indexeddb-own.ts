@@ -60,7 +60,8 @@ export async function appendDraft(
   { client, index, payload }: OperationRow,
 ): Promise<void> {
   const { length } = await rowOf(table, slot, client);
-  const next = length + (await result(table("drafts").count(rowsOf(client))));
+  const key = (await result(table("drafts").openKeyCursor(rowsOf(client), "prev")))?.primaryKey;
+  const next = Array.isArray(key) ? Number(key[1]) + 1 : length;
   if (index !== next) throw new RangeError(`the next draft is ${next}`);
   table("drafts").put({ client, index, payload });
 }

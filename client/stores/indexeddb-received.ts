@@ -16,7 +16,7 @@ export async function receive(
   const known = await result<CursorRow | undefined>(table("cursors").get([slot, client]));
   checkFollows(known, index, payloads.length);
   const row: ReceivedRow = { slot, client, first: index - payloads.length + 1, payloads };
-  table("received").put(row);
+  if (payloads.length > 0) table("received").put(row);
   table("cursors").put({ ...cursor, slot, ...(known?.start && { start: known.start }) });
 }
 

@@ -101,7 +101,8 @@ export interface Store {
    * Adds operations of another installation, and sets its cursor, together.
    *
    * @param payloads those that end with the cursor; rejects with a `RangeError` unless they follow
-   *   what is kept of the client id: at first, the first operation
+   *   what is kept of the client id: at first, the first operation. With none of them, the cursor
+   *   takes the place of one at the same index
    */
   receive(cursor: Cursor, payloads: readonly string[]): Promise<void>;
   /**

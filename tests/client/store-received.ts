@@ -158,6 +158,28 @@ export const receivedCases: readonly StoreCase[] = [
     },
   },
   {
+    name: "sets a cursor anew without operations, and takes those that follow it",
+    async run({ open }) {
+      const store = await open();
+      await fails(store.receive(cursor(B, 0), []), "RangeError");
+      await store.receive(cursor(B, 1), ["zero", "one"]);
+      const continues = [{ client: A, index: 3, tags: "47DEQpj8HBSa-_TImW-5" }];
+      await store.receive({ ...cursor(B, 1), continues }, []);
+      for (const index of [0, 2]) await fails(store.receive(cursor(B, index), []), "RangeError");
+      await store.close();
+      const again = await open();
+      same((await stateOf(again)).cursors, [{ ...cursor(B, 1), continues }]);
+      same(await received(again, B), { first: 0, payloads: ["zero", "one"] });
+      same((await again.readReceived(B, 2, ALL)).payloads, []);
+      await again.receive(cursor(B, 2), ["two"]);
+      await again.close();
+      const last = await open();
+      same((await stateOf(last)).cursors, [cursor(B, 2)]);
+      same(await received(last, B), { first: 0, payloads: ["zero", "one", "two"] });
+      await last.close();
+    },
+  },
+  {
     name: "keeps what a cursor says of the client ids that its own one continues",
     async run({ open }) {
       const store = await open();
