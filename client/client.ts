@@ -3,6 +3,7 @@ import { type Bytes, utf8 } from "../protocol/bytes.ts";
 import { LinkedAbort } from "./abort.ts";
 import { systemClock } from "./clock.ts";
 import { MAX_ENTRY_BYTES } from "./content.ts";
+import { Delivery } from "./delivery.ts";
 import { bytesPerOperation } from "./draft.ts";
 import { SyncEngine } from "./engine.ts";
 import { sealedLength } from "./envelope.ts";
@@ -35,6 +36,7 @@ export class SyncClient {
   readonly #transport: Transport;
   readonly #outbox: Outbox;
   readonly #inbox: Inbox;
+  readonly #delivery: Delivery;
   readonly #log: LocalLog;
   readonly #engine: SyncEngine;
   readonly #closing: LinkedAbort;
@@ -64,7 +66,14 @@ export class SyncClient {
       sign: options.sign ?? true,
       idleTimeout: options.idleTimeout ?? DEFAULT_IDLE_TIMEOUT_MS,
     });
-    this.#inbox = new Inbox({ app: options, log, outbox, verifier, clock }, state.cursors);
+    this.#closing = new LinkedAbort(options.signal);
+    const { signal } = this.#closing;
+    const delivery = new Delivery({ app: options, outbox, signal });
+    this.#delivery = delivery;
+    this.#inbox = new Inbox(
+      { app: options, log, outbox, verifier, clock, delivery },
+      state.cursors,
+    );
     outbox.heads = this.#inbox.heads;
     this.#log = new LocalLog(outbox, log, this.#inbox);
     this.#engine = new SyncEngine({
@@ -76,13 +85,13 @@ export class SyncClient {
       verifier,
       outbox,
       inbox: this.#inbox,
+      delivery,
       tabs: store.tabs?.(() => this.#pause.cut()),
       pollInterval: options.pollInterval ?? DEFAULT_POLL_INTERVAL_MS,
       random: options.random ?? Math.random,
       onProgress: (received, of) => this.#showProgress(received, of),
     });
-    this.#closing = new LinkedAbort(options.signal);
-    this.#pause = new Pause(this.#closing.signal);
+    this.#pause = new Pause(signal);
     this.#status = { state: "pending", pending: this.#engine.pending, refused: 0, live: false };
   }
 
@@ -97,7 +106,10 @@ export class SyncClient {
     const state = await store.load();
     const outbox = await Outbox.open(store, identity, state);
     const client = new SyncClient(options, outbox, state);
-    if (cursors !== undefined) await client.#inbox.startAt(cursors, state.own.length === 0);
+    if (cursors !== undefined) {
+      const others = client.#delivery.startAt(cursors);
+      await client.#inbox.startAt(others, state.own.length === 0);
+    }
     client.#inbox.markDelivered(await outbox.cursors(), await outbox.continued());
     client.#closed = client.#run();
     return client;
@@ -151,9 +163,9 @@ export class SyncClient {
   }
 
   /**
-   * Creates an entry. Returns its place once it is encrypted and durable on this device; it is sent as
-   * soon as the server can be reached, in one operation with what else waits then. It is not
-   * delivered to `receive` here.
+   * Creates an entry. Returns its place once it is encrypted and durable on this device. It is delivered
+   * to `receive` then, and sent as soon as the server can be reached, in one operation with what else
+   * waits.
    *
    * Throws a `TypeError` for a text with a lone surrogate, which UTF-8 cannot represent, a
    * `RangeError` for data that is larger than the server accepts, as far as it has said how much that
@@ -177,6 +189,8 @@ export class SyncClient {
     this.#checkSize(entries);
     const limit = bytesPerOperation(this.#transport.maxBody);
     const created = await this.#outbox.append(entries, limit, signal);
+    // What fails is tried again, and reported, by the next round.
+    this.#delivery.own().catch(() => this.#pause.cut());
     const { pending } = this.#engine;
     if (this.#status.state === "synced") {
       this.#setStatus({ ...this.#status, state: "pending", pending });
@@ -254,7 +268,12 @@ export class SyncClient {
     }
     this.#calls.end(signal.reason);
     await this.#engine.close();
-    await this.#outbox.close();
+    await this.#delivery.end();
+    try {
+      await this.#outbox.recordDelivered();
+    } finally {
+      await this.#outbox.close();
+    }
   }
 
   /** Throws a `RangeError` for data that no request can carry. */

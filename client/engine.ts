@@ -1,6 +1,7 @@
 /** Rounds of requests: each asks `state.ts` what to do, does it, and reports what came of it. */
 import type { Line } from "../protocol/types.ts";
 import { AbandonedOutboxes } from "./abandoned.ts";
+import type { Delivery } from "./delivery.ts";
 import { ServerUnavailable } from "./errors.ts";
 import type { Inbox } from "./inbox.ts";
 import { endBy, isEarly, waitSeconds } from "./news.ts";
@@ -33,6 +34,7 @@ export interface SyncEngineOptions {
   readonly verifier: RunVerifier;
   readonly outbox: Outbox;
   readonly inbox: Inbox;
+  readonly delivery: Delivery;
   readonly tabs: Tabs | undefined;
   readonly app: Pick<SyncOptions, "onLines" | "onClientChange">;
   /** Milliseconds from being synced to the next round, where the server does not wait for news. */
@@ -120,8 +122,17 @@ export class SyncEngine {
    *   Called when its answer begins: until then, an abort loses nothing
    */
   async round(signal: AbortSignal, onAnswer?: () => void): Promise<Outcome> {
+    const outcome = await this.#attempt(signal, onAnswer);
+    // An append that cuts a wait short is sent next, and recorded then.
+    const failure = signal.aborted
+      ? undefined
+      : await failureOf(this.#options.outbox.recordDelivered());
+    return failure === undefined ? outcome : { kind: "failed", ...failure, progressed: false };
+  }
+
+  async #attempt(signal: AbortSignal, onAnswer?: () => void): Promise<Outcome> {
     const before = this.#progress();
-    const failure = await failureOf(this.#options.inbox.catchUp());
+    const failure = await failureOf(this.#deliver());
     try {
       const outcome = await this.#exchange(signal, failure === undefined ? onAnswer : undefined);
       // What fails in the app keeps nothing from being sent.
@@ -153,6 +164,12 @@ export class SyncEngine {
     this.#endTurn();
     this.#options.tabs?.close();
     await this.#abandoned.close();
+  }
+
+  /** Delivers what is on this device. */
+  async #deliver(): Promise<void> {
+    await this.#options.delivery.own();
+    await this.#options.inbox.catchUp();
   }
 
   #dispatch(event: SyncEvent): void {

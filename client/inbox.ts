@@ -2,6 +2,7 @@
 import { MAX_INDEX } from "../protocol/ids.ts";
 import type { Line } from "../protocol/types.ts";
 import type { Content } from "./content.ts";
+import type { Delivery } from "./delivery.ts";
 import { StoreDamaged } from "./errors.ts";
 import { Heads } from "./heads.ts";
 import type { SyncOptions } from "./options.ts";
@@ -29,7 +30,8 @@ export interface InboxOptions {
   readonly outbox: Outbox;
   readonly verifier: RunVerifier;
   readonly clock: Clock;
-  readonly app: Pick<SyncOptions, "receive" | "onRefusal">;
+  readonly delivery: Delivery;
+  readonly app: Pick<SyncOptions, "onRefusal">;
 }
 
 /**
@@ -272,12 +274,13 @@ export class Inbox {
   }
 
   async #deliver(run: VerifiedRun, cursor: Cursor): Promise<void> {
-    const last = this.positions.delivered(cursor.client)?.index ?? -1;
+    const { index: last = -1, entries: more = 0 } = this.positions.delivered(cursor.client) ?? {};
     const fresh = run.operations.filter(
       (one) => one.index > last && !this.positions.isCopy(one, run),
     );
-    const entries = entriesOf(fresh);
-    if (entries.length > 0) await this.#options.app.receive(entries, cursor);
+    // Of what was own before this store was, a part may be delivered of one operation more.
+    const entries = entriesOf(fresh).filter((one) => one.index > last + 1 || one.position >= more);
+    if (entries.length > 0) await this.#options.delivery.others(entries, cursor);
   }
 
   /** Ignores a client for a while, and reports why. */

@@ -26,10 +26,9 @@ export class LocalLog {
     const skipped = new Map(after.map((one) => [one.client, one]));
     // One can be added meanwhile.
     for (const { client } of this.#outbox.own) {
-      const last = skipped.get(client);
-      for await (const page of this.#outbox.entries(client, last?.index ?? 0)) {
-        yield page.filter((entry) => isAfter(entry, last));
-      }
+      const { index, position } = skipped.get(client) ?? { index: 0, position: -1 };
+      const from = { index, position: position + 1 };
+      for await (const { entries } of this.#outbox.entries(client, from)) yield entries;
     }
     const own = await this.#outbox.continued();
     for (const cursor of this.#received.ends) yield* this.#others(cursor, own, skipped);

@@ -18,11 +18,13 @@ export interface SyncOptions {
   readonly identity: Identity;
   /** Opened for this client alone, which closes it. */
   readonly store: Store;
-  /** Handles the entries of other installations. */
+  /** Handles the entries, own and others'. */
   readonly receive: Receive;
   /**
    * The positions that the app stored together with its data. What the store has behind them is
    * delivered from there, and all else comes from the server. An empty list delivers everything again.
+   * Without them, the store remembers what was delivered; after a crash, what came last is delivered
+   * once more.
    */
   readonly cursors?: readonly Cursor[];
   /** Called with what the server sends, before it is verified: to show what a server stores. */

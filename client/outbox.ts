@@ -16,7 +16,7 @@ import { OwnOperations } from "./own-operations.ts";
 import { Sealer } from "./sealer.ts";
 import { SerialQueue } from "./serial-queue.ts";
 import { type BatchLimits, initialState } from "./state.ts";
-import type { OwnClient, Store, StoreState } from "./stores/store.ts";
+import type { OwnClient, Place, Store, StoreState } from "./stores/store.ts";
 import type { ClientChange, Continues, Created, Cursor, Entry, Identity } from "./types.ts";
 import { entriesOf } from "./verify.ts";
 
@@ -25,6 +25,12 @@ export interface OutgoingBatch {
   readonly client: string;
   readonly first: number;
   readonly payloads: readonly string[];
+}
+
+/** Consecutive own entries, and the place after them. */
+export interface OwnEntries {
+  readonly entries: Entry[];
+  readonly next: Place;
 }
 
 /** A client id that continues so many others is not continued: one byte counts them (E-1.7). */
@@ -45,6 +51,8 @@ export class Outbox {
   #drafts = { count: 0, tag: NO_PREVIOUS };
   /** What the next operation tells of the operations of others. */
   heads: Pick<Heads, "unsaid" | "said"> | undefined;
+  /** How far the store has recorded that own entries were delivered. */
+  readonly #recorded: Map<string, Place | undefined>;
   /** Each operation is bound to the one before it, so they are created one after the other. */
   readonly #queue = new SerialQueue();
 
@@ -53,6 +61,7 @@ export class Outbox {
     this.#log = new OwnLog(store, identity);
     this.#sealer = new Sealer(identity, (client, index) => this.#log.sessionBefore(client, index));
     this.#own = own.map((one) => new OwnOperations(one));
+    this.#recorded = new Map(own.map(({ client, delivered }) => [client, delivered]));
   }
 
   /** Continues with what a store holds; begins a client id in a new store. */
@@ -92,7 +101,7 @@ export class Outbox {
   }
 
   /** The client ids of this installation: those given up, then the one in use. */
-  get own(): readonly OwnClient[] {
+  get own(): readonly OwnOperations[] {
     return this.#own;
   }
 
@@ -191,8 +200,18 @@ export class Outbox {
     const known = Math.min(next, own.length);
     if (own.acknowledged === known) return;
     const again = await this.#log.countEntries(client, known, own.acknowledged);
-    await this.#store.acknowledge(client, known);
+    await this.#store.acknowledge(client, known, own.delivered);
+    this.#recorded.set(client, own.delivered);
     own.acknowledge(known, again);
+  }
+
+  /** Records how far own entries were delivered. */
+  async recordDelivered(): Promise<void> {
+    for (const { client, acknowledged, delivered } of this.#own) {
+      if (this.#recorded.get(client) === delivered) continue;
+      await this.#store.acknowledge(client, acknowledged, delivered);
+      this.#recorded.set(client, delivered);
+    }
   }
 
   /** The position of the last operation of an own client id that the server has acknowledged. */
@@ -237,7 +256,7 @@ export class Outbox {
   async mayContinue(client: string, first: number): Promise<boolean> {
     const own = this.#of(client);
     if (first < own.highWater || (first === 0 && this.#own[0] !== own)) return false;
-    return (await this.#log.continuedBy(own)).length < MAX_CONTINUED;
+    return own.length === 0 || (await this.#log.continuedBy(client)).length < MAX_CONTINUED;
   }
 
   /**
@@ -252,12 +271,14 @@ export class Outbox {
       const own = this.#of(from);
       const count = own.length - first;
       const to = crypto.randomUUID();
-      const continues = continuing && count > 0 ? await this.#log.continues(own, first) : undefined;
+      const continues =
+        continuing && count > 0 ? await this.#log.continues(from, first) : undefined;
       const payloads: string[] = [];
       const counts: number[] = [];
       let head = NO_PREVIOUS;
-      for await (const page of this.#log.pages(own, first)) {
-        const contents = page.map(({ index, content }) => {
+      for await (const { operations, isWhole } of this.#log.pages(own, first)) {
+        if (!isWhole) throw new StoreDamaged(`an operation of ${from} has malformed content`);
+        const contents = operations.map(({ index, content }) => {
           return index === first ? { ...content, continues } : content;
         });
         const sealed = await this.#sealer.seal(to, payloads.length, head, contents);
@@ -267,7 +288,14 @@ export class Outbox {
       }
       await this.#store.move({ from, length: first, to, payloads });
       own.cut(first);
-      const next = new OwnOperations({ client: to, length: count, acknowledged: 0, highWater: 0 });
+      const moved = { from, first, count };
+      const next = new OwnOperations({
+        client: to,
+        length: count,
+        acknowledged: 0,
+        highWater: 0,
+        moved,
+      });
       next.countAfter(counts);
       this.#own.push(next);
       this.#head = head;
@@ -277,23 +305,31 @@ export class Outbox {
 
   /** The client ids that own ones continue. */
   async continued(): Promise<Continues[]> {
-    const found = await Promise.all(this.#own.slice(1).map((own) => this.#log.continuedBy(own)));
+    const own = this.#own.slice(1).filter(({ length }) => length > 0);
+    const found = await Promise.all(own.map(({ client }) => this.#log.continuedBy(client)));
     return found.flat();
   }
 
-  /** Reads the entries of an own client id from the operation `first` on, in order and in pieces. */
-  async *entries(client: string, first: number): AsyncGenerator<Entry[], void, void> {
+  /** Reads the entries of an own client id from a place on, in order and in pieces. */
+  async *entries(client: string, from: Place): AsyncGenerator<OwnEntries, void, void> {
     const own = this.#of(client);
+    let next = from;
     // What waits becomes an operation at any time.
-    for (let next = first; next < own.length; ) {
-      for await (const page of this.#log.pages(own, next)) {
-        yield entriesOf(page);
-        next += page.length;
+    while (next.index < own.length) {
+      for await (const page of this.#log.pages(own, next.index)) {
+        const { index, position } = next;
+        const entries = entriesOf(page.operations).filter(
+          (one) => one.index > index || one.position >= position,
+        );
+        next = { index: page.next, position: 0 };
+        yield { entries, next };
       }
     }
-    if (own !== this.#current) return;
-    const { length: index } = own;
-    yield this.#waiting.map((data, position) => ({ client, index, position, data }));
+    if (own !== this.#current || next.index > own.length) return;
+    const { index, position: first } = next;
+    const waiting = this.#waiting.slice(first);
+    const entries = waiting.map((data, i) => ({ client, index, position: first + i, data }));
+    if (entries.length > 0) yield { entries, next: { index, position: first + entries.length } };
   }
 
   /** Removes the operations of a client id that was given up from an index on. */

@@ -10,11 +10,22 @@ import { type Operation, RunVerifier, SHORT_TAG, type VerifiedRun } from "./veri
 /** How much of a log is decrypted at once: a bound on memory. */
 const PAGE_CHARACTERS = 1024 * 1024;
 
+/** Consecutive own operations, without those whose content is malformed. */
+interface Page {
+  readonly operations: readonly Operation[];
+  readonly isWhole: boolean;
+  /** The index after them. */
+  readonly next: number;
+}
+
 /** Reads the own operations in a store, and opens them. */
 export class OwnLog {
   readonly #store: Store;
   readonly #identity: Identity;
   readonly #verifier: RunVerifier;
+  /** The position that was asked for last. */
+  #cursor: Cursor | undefined;
+  readonly #continued = new Map<string, readonly Continues[]>();
 
   constructor(store: Store, identity: Identity) {
     this.#store = store;
@@ -30,30 +41,44 @@ export class OwnLog {
   /** The position of an own operation; `undefined` for the index −1. */
   async cursorAt(client: string, index: number): Promise<Cursor | undefined> {
     if (index < 0) return undefined;
+    if (this.#cursor?.client === client && this.#cursor.index === index) return this.#cursor;
     const { tag, distance } = await this.#envelope(client, index);
     const first = index - distance;
     const { header } = await this.#envelope(client, first);
-    if (header === undefined) throw unreadable(client, first);
+    if (header === undefined) throw unreadableAt(client, first);
     const before = index === 0 ? NO_PREVIOUS : (await this.#envelope(client, index - 1)).tag;
     const session = { first, secret: toBase64url(header.wrapped) };
-    return { client, index, tag: toBase64url(tag), previous: toBase64url(before), session };
+    const continues = await this.continuedBy(client);
+    this.#cursor = {
+      client,
+      index,
+      tag: toBase64url(tag),
+      previous: toBase64url(before),
+      session,
+      ...(continues.length > 0 && { continues }),
+    };
+    return this.#cursor;
   }
 
-  /** The client ids that an own one continues. */
-  async continuedBy({ client, length }: OwnClient): Promise<readonly Continues[]> {
-    if (length === 0) return [];
-    const { cursor } = await this.#verifyOne(client, 0);
-    return cursor?.continues ?? [];
+  /** The client ids that an own one with operations continues. */
+  async continuedBy(client: string): Promise<readonly Continues[]> {
+    const known = this.#continued.get(client);
+    if (known !== undefined) return known;
+    const payloads = await this.#store.read(client, 0, 1, 0);
+    const { cursor, refusal } = await this.#open(client, 0, payloads);
+    if (refusal !== undefined) throw unreadableAt(client, 0);
+    const continues = cursor?.continues ?? [];
+    this.#continued.set(client, continues);
+    return continues;
   }
 
   /** What a new client id continues: of all operations that one request can have carried. */
-  async continues(own: OwnClient, index: number): Promise<Continues[]> {
-    const { client } = own;
+  async continues(client: string, index: number): Promise<Continues[]> {
     const { operations, characters } = initialState.limits;
     const sent = await this.#store.read(client, index, operations, characters);
     const { tagOf } = await this.verify(client, index, sent);
     const tags = sent.map((_, i) => tagOf(index + i).slice(0, SHORT_TAG)).join("");
-    const before = (await this.continuedBy(own)).map((one) => ({
+    const before = (await this.continuedBy(client)).map((one) => ({
       client: one.client,
       index: one.index + index,
       tags: one.tags.slice(index * SHORT_TAG),
@@ -61,16 +86,18 @@ export class OwnLog {
     return [{ client, index, tags }, ...before.filter((one) => one.tags !== "")];
   }
 
-  /** Reads the operations of an own client id from an index on, decrypted. */
-  async *pages(own: OwnClient, first: number): AsyncGenerator<Operation[], void, void> {
+  /** Reads the operations of an own client id from an index on, decrypted. Throws `StoreDamaged`. */
+  async *pages(own: OwnClient, first: number): AsyncGenerator<Page, void, void> {
     const { client } = own;
     let at = first;
     while (at < own.length) {
       const payloads = await this.#store.read(client, at, own.length - at, PAGE_CHARACTERS);
       // They were moved to another client id meanwhile.
       if (payloads.length === 0 && at >= own.length) return;
-      yield (await this.verify(client, at, payloads)).operations;
+      const { operations, unreadable, refusal } = await this.#open(client, at, payloads);
+      if (refusal !== undefined) throw unreadableAt(client, refusal.index);
       at += payloads.length;
+      yield { operations, isWhole: unreadable.length === 0, next: at };
     }
   }
 
@@ -123,11 +150,11 @@ export class OwnLog {
   async #envelope(client: string, index: number): Promise<Envelope> {
     const [payload = ""] = await this.#store.read(client, index, 1, 0);
     const envelope = parseEnvelope(this.#identity, payload);
-    if (envelope === undefined) throw unreadable(client, index);
+    if (envelope === undefined) throw unreadableAt(client, index);
     return envelope;
   }
 }
 
-function unreadable(client: string, index: number): StoreDamaged {
+function unreadableAt(client: string, index: number): StoreDamaged {
   return new StoreDamaged(`operation ${index} of ${client} cannot be read`);
 }

@@ -1,4 +1,4 @@
-import type { OwnClient } from "./stores/store.ts";
+import type { Moved, OwnClient, Place } from "./stores/store.ts";
 
 /** How far the operations of an own client id are created and acknowledged, as the store has it. */
 export class OwnOperations implements OwnClient {
@@ -6,16 +6,20 @@ export class OwnOperations implements OwnClient {
   length: number;
   acknowledged: number;
   highWater: number;
+  delivered: Place | undefined;
+  readonly moved: Moved | undefined;
   /** The number of entries in each operation that is not acknowledged. */
   #unacknowledged: number[] = [];
   /** Their sum. */
   #pending = 0;
 
-  constructor({ client, length, acknowledged, highWater }: OwnClient) {
+  constructor({ client, length, acknowledged, highWater, delivered, moved }: OwnClient) {
     this.client = client;
     this.length = length;
     this.acknowledged = acknowledged;
     this.highWater = highWater;
+    this.delivered = delivered;
+    this.moved = moved;
   }
 
   /** The number of entries that are not acknowledged. */

@@ -5,6 +5,7 @@
  */
 import { isOperationIndex } from "../protocol/ids.ts";
 import type { Line } from "../protocol/types.ts";
+import type { Delivery } from "./delivery.ts";
 import { type ServerError, ServerRejected, ServerUnavailable } from "./errors.ts";
 import type { Inbox } from "./inbox.ts";
 import type { SyncOptions } from "./options.ts";
@@ -27,6 +28,7 @@ export interface RecoveryOptions {
   /** The outbox of this installation, not one of an abandoned store. */
   readonly outbox: Outbox;
   readonly inbox: Inbox;
+  readonly delivery: Delivery;
   readonly clock: Clock;
   readonly app: Pick<SyncOptions, "onClientChange">;
   readonly dispatch: (event: SyncEvent) => void;
@@ -185,9 +187,11 @@ export class Recovery {
     continuing: boolean,
   ): Promise<void> {
     const change = await outbox.changeClient(client, first, continuing);
-    const { inbox, outbox: own } = this.#options;
+    const { inbox, outbox: own, delivery } = this.#options;
     inbox.markDelivered(await own.cursors(), await own.continued());
-    this.#options.app.onClientChange?.(change);
+    // Own entries are delivered under their old names up to there.
+    if (outbox === own) await delivery.own();
+    else this.#options.app.onClientChange?.(change);
   }
 }
 

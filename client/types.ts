@@ -43,8 +43,8 @@ export interface Entry {
 }
 
 /**
- * How far the operations of one client id were delivered. Small, plain data: an app may store it in
- * the same transaction as what it makes of the operations.
+ * How far the entries of one client id were delivered. Small, plain data: an app may store it in the
+ * same transaction as what it makes of the entries.
  */
 export interface Cursor {
   readonly client: string;
@@ -60,6 +60,11 @@ export interface Cursor {
   readonly continues?: readonly Continues[];
   /** What its device has received of others, and this one had not when it learned that. */
   readonly heads?: readonly Head[];
+  /**
+   * Of entries that were appended here: how many of the operation after that were delivered as well,
+   * which waited to be sent.
+   */
+  readonly entries?: number;
 }
 
 /** Where consecutive operations of a client id under one key begin. */
@@ -90,14 +95,20 @@ export interface Head {
 }
 
 /**
- * Handles entries of other installations: all of one client id, in order, decrypted and proven
- * to be the user's own. None is missing between them but those reported as `unreadable`. They count
- * as delivered once the function returns, or its promise is fulfilled. If it throws or rejects, they
- * are delivered again.
+ * Handles entries: those that were appended here, as soon as they are durable, and those of other
+ * installations, decrypted and proven to be the user's own. One call has entries of one client id, in
+ * order. None is missing between them but those reported as `unreadable`. They count as delivered
+ * once the function returns, or its promise is fulfilled. If it throws or rejects, they are delivered
+ * again. It is not called again before that, so it must not wait for `sync`.
  *
  * @param cursor the position after the last of them
+ * @param isOwn whether they were appended here
  */
-export type Receive = (entries: readonly Entry[], cursor: Cursor) => void | Promise<void>;
+export type Receive = (
+  entries: readonly Entry[],
+  cursor: Cursor,
+  isOwn: boolean,
+) => void | Promise<void>;
 
 /**
  * Why operations were refused:
@@ -156,6 +167,8 @@ export interface ClientChange {
   readonly first: number;
   /** The number of operations moved. */
   readonly count: number;
+  /** The position after those that were delivered, if there are any: to be stored with the new names. */
+  readonly cursor?: Cursor;
 }
 
 /** The state of a client. */

@@ -76,8 +76,8 @@ async function syncReadme(url: string, driver: Driver): Promise<void> {
     url,
     identity,
     store: new MemoryStore(),
-    receive: () => {
-      throw new Error("the laptop received an operation, but the phone sent none");
+    receive: (_entries, _cursor, isOwn) => {
+      if (!isOwn) throw new Error("the laptop received an operation, but the phone sent none");
     },
   });
   const phoneIdentity = await importIdentity(keyText, passphrase);

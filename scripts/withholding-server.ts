@@ -25,8 +25,8 @@ export async function showWithholding(url: string, identity: Identity): Promise<
       identity,
       store: new MemoryStore(),
       pollInterval: Infinity,
-      receive: (entries) => {
-        const lines = entries.filter(({ client }) => names.has(client));
+      receive: (entries, _, isOwn) => {
+        const lines = entries.filter(({ client }) => !isOwn && names.has(client));
         for (const { client, data } of lines) {
           console.log(`  the ${name} receives from ${names.get(client)}: ${textOf(data)}`);
         }

@@ -5,10 +5,16 @@ import { StoreDamaged } from "../errors.ts";
 import type { Cursor } from "../types.ts";
 import { hasCode, syncFolder } from "./folder-files.ts";
 import type { ReceivedState } from "./folder-state.ts";
+import type { Place } from "./store.ts";
 
 /** What has changed in a slot. */
 export type Change =
-  | { readonly kind: "acknowledged"; readonly client: string; readonly count: number }
+  | {
+      readonly kind: "acknowledged";
+      readonly client: string;
+      readonly count: number;
+      readonly delivered?: Place | undefined;
+    }
   | {
       readonly kind: "received";
       /** What is kept of the client id then. */

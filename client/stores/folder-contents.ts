@@ -24,7 +24,7 @@ import {
   withCut,
   withMove,
 } from "./folder-state.ts";
-import type { Move, OwnClient, Received, StoreState } from "./store.ts";
+import type { Move, OwnClient, Place, Received, StoreState } from "./store.ts";
 
 /** Once the list of changes has so many bytes, the state is saved and a new list begins. */
 const CHANGES_BYTES = 4 * 1024 * 1024;
@@ -100,10 +100,7 @@ export class SlotContents {
   }
 
   async load(): Promise<StoreState> {
-    const own = this.#own.map((one): OwnClient => {
-      const { client, acknowledged, highWater } = one;
-      return { client, length: this.#lengthOf(one), acknowledged, highWater };
-    });
+    const own = this.#own.map((one): OwnClient => ({ ...one, length: this.#lengthOf(one) }));
     const drafts = (await this.#drafts?.read(own.at(-1)?.length ?? 0)) ?? [];
     const received = this.#received.all;
     const cursors = received.map(({ cursor }) => cursor);
@@ -135,8 +132,8 @@ export class SlotContents {
     return this.#log(client).read(first, count, bytes);
   }
 
-  acknowledge(client: string, count: number): Promise<void> {
-    return this.#record({ kind: "acknowledged", client, count });
+  acknowledge(client: string, count: number, delivered: Place | undefined): Promise<void> {
+    return this.#record({ kind: "acknowledged", client, count, delivered });
   }
 
   async receive(cursor: Cursor, payloads: readonly string[]): Promise<void> {
@@ -205,7 +202,10 @@ export class SlotContents {
   #apply(change: Change): void {
     if (change.kind === "received") this.#received.set(change.received);
     else if (change.kind === "forgotten") this.#received.forget(change.client, change.start);
-    else this.#own = withAcknowledged(this.#own, change.client, change.count);
+    else {
+      const { client, count, delivered } = change;
+      this.#own = withAcknowledged(this.#own, client, count, delivered);
+    }
   }
 
   /** Saves the state with these client ids, and begins a new list of changes. */

@@ -4,18 +4,15 @@ import { isClientId } from "../../protocol/ids.ts";
 import { StoreDamaged } from "../errors.ts";
 import type { Cursor } from "../types.ts";
 import { hasCode } from "./folder-files.ts";
-import type { Move } from "./store.ts";
+import type { Move, OwnClient, Place } from "./store.ts";
 import { isCursor, isOwnClient } from "./stored-values.ts";
 
 export const STATE_FILE = "state.json";
 
 /** The own client ids. `length` is set for one that was given up. The log has that of the one in use. */
-export type OwnState = readonly {
-  readonly client: string;
-  readonly length?: number;
-  readonly acknowledged: number;
-  readonly highWater: number;
-}[];
+export type OwnState = readonly (Omit<OwnClient, "length"> & {
+  readonly length?: number | undefined;
+})[];
 
 /** The content of `state.json`. It is replaced as a whole and decides what the other files count for. */
 export interface State {
@@ -82,10 +79,16 @@ function isReceived(value: Partial<ReceivedState> | null): boolean {
 }
 
 /** The own client ids with another number of acknowledged operations of one. */
-export function withAcknowledged(own: OwnState, client: string, acknowledged: number): OwnState {
+export function withAcknowledged(
+  own: OwnState,
+  client: string,
+  acknowledged: number,
+  delivered?: Place,
+): OwnState {
   return own.map((one) => {
     if (one.client !== client) return one;
-    return { ...one, acknowledged, highWater: Math.max(one.highWater, acknowledged) };
+    const highWater = Math.max(one.highWater, acknowledged);
+    return { ...one, acknowledged, highWater, ...(delivered && { delivered }) };
   });
 }
 
@@ -94,16 +97,17 @@ export function withCut(own: OwnState, client: string, length: number): OwnState
   return own.map((one) => {
     if (one.client !== client) return one;
     const acknowledged = Math.min(one.acknowledged, length);
-    return { client, length, acknowledged, highWater: Math.min(one.highWater, length) };
+    return { ...one, length, acknowledged, highWater: Math.min(one.highWater, length) };
   });
 }
 
 /** The own client ids after a move: none before the new one gets more operations. */
 export function withMove(
   own: OwnState,
-  { from, length, to }: Move,
+  { from, length: first, to, payloads }: Move,
   lengthOf: (one: OwnState[number]) => number,
 ): OwnState {
   const ended = own.map((one) => ({ ...one, length: lengthOf(one) }));
-  return [...withCut(ended, from, length), { client: to, acknowledged: 0, highWater: 0 }];
+  const moved = { from, first, count: payloads.length };
+  return [...withCut(ended, from, first), { client: to, acknowledged: 0, highWater: 0, moved }];
 }

@@ -8,7 +8,7 @@ import { syncFolder } from "./folder-files.ts";
 import { FolderLock, type HeldFolder, warnHeld } from "./folder-lock.ts";
 import { type FolderDamage, warnDamaged } from "./folder-repair.ts";
 import { OtherVersion } from "./folder-state.ts";
-import type { Move, Received, Store, StoreState } from "./store.ts";
+import type { Move, Place, Received, Store, StoreState } from "./store.ts";
 
 /** How a folder store tells the app what happened to it. */
 export interface FolderOptions {
@@ -142,8 +142,8 @@ export class FolderStore implements Store {
     return this.#queue.run(() => this.#contents.read(client, first, count, bytes));
   }
 
-  acknowledge(client: string, acknowledged: number): Promise<void> {
-    return this.#change((contents) => contents.acknowledge(client, acknowledged));
+  acknowledge(client: string, acknowledged: number, delivered?: Place): Promise<void> {
+    return this.#change((contents) => contents.acknowledge(client, acknowledged, delivered));
   }
 
   receive(cursor: Cursor, payloads: readonly string[]): Promise<void> {

@@ -11,7 +11,7 @@ import {
   rowsOf,
   type Tables,
 } from "./indexeddb-tables.ts";
-import type { Move, OwnClient } from "./store.ts";
+import type { Move, Moved, OwnClient, Place } from "./store.ts";
 
 /** The client ids of a slot, in order. */
 export function ownRows(table: Tables, slot: string): Promise<OwnRow[]> {
@@ -30,10 +30,12 @@ export async function beginOwn(
   slot: string,
   client: string,
   payloads: readonly string[],
+  moved?: Moved,
 ): Promise<void> {
   const { length: place } = await ownRows(table, slot);
   const { length } = payloads;
-  const row: OwnRow = { slot, place, client, length, acknowledged: 0, highWater: 0 };
+  const begun = { slot, place, client, length, acknowledged: 0, highWater: 0 };
+  const row: OwnRow = { ...begun, ...(moved && { moved }) };
   table("own").put(row);
   putPayloads(table, client, 0, payloads);
 }
@@ -104,10 +106,11 @@ export async function acknowledgeOwn(
   slot: string,
   client: string,
   acknowledged: number,
+  delivered?: Place,
 ): Promise<void> {
   const row = await rowOf(table, slot, client);
   const highWater = Math.max(row.highWater, acknowledged);
-  table("own").put({ ...row, acknowledged, highWater });
+  table("own").put({ ...row, acknowledged, highWater, ...(delivered && { delivered }) });
 }
 
 /** As `Store.move`. */
@@ -119,7 +122,7 @@ export async function moveOwn(
   await cutOwn(table, slot, from, length);
   const inUse = (await ownRows(table, slot)).at(-1);
   if (inUse !== undefined) table("drafts").delete(rowsOf(inUse.client));
-  await beginOwn(table, slot, to, payloads);
+  await beginOwn(table, slot, to, payloads, { from, first: length, count: payloads.length });
 }
 
 /** As `Store.cut`. */

@@ -1,15 +1,12 @@
 /** The tables of an IndexedDB store. Rows of all slots and users are in the same ones. */
 import { BrowserDatabase } from "../browser-database.ts";
 import type { Cursor } from "../types.ts";
+import type { OwnClient } from "./store.ts";
 
 /** An own client id; `place` orders them. */
-export interface OwnRow {
+export interface OwnRow extends OwnClient {
   readonly slot: string;
   readonly place: number;
-  readonly client: string;
-  readonly length: number;
-  readonly acknowledged: number;
-  readonly highWater: number;
 }
 
 export interface OperationRow {

@@ -23,7 +23,7 @@ import {
   TABLES,
   type Tables,
 } from "./indexeddb-tables.ts";
-import type { Move, OwnClient, Received, Store, StoreState } from "./store.ts";
+import type { Move, OwnClient, Place, Received, Store, StoreState } from "./store.ts";
 
 /** What an app may want to know of its store. */
 export interface IndexedDbOptions {
@@ -148,8 +148,10 @@ export class IndexedDbStore implements Store {
     );
   }
 
-  acknowledge(client: string, acknowledged: number): Promise<void> {
-    return this.#write((table) => acknowledgeOwn(table, this.#slot, client, acknowledged));
+  acknowledge(client: string, acknowledged: number, delivered?: Place): Promise<void> {
+    return this.#write((table) =>
+      acknowledgeOwn(table, this.#slot, client, acknowledged, delivered),
+    );
   }
 
   receive(cursor: Cursor, payloads: readonly string[]): Promise<void> {

@@ -1,5 +1,5 @@
 import type { Cursor } from "../types.ts";
-import type { Move, Received, Store, StoreState } from "./store.ts";
+import type { Move, Moved, Place, Received, Store, StoreState } from "./store.ts";
 import { checkFollows } from "./stored-values.ts";
 
 interface OwnLog {
@@ -7,6 +7,8 @@ interface OwnLog {
   drafts: string[];
   acknowledged: number;
   highWater: number;
+  delivered?: Place | undefined;
+  readonly moved?: Moved;
 }
 
 interface ReceivedLog {
@@ -24,11 +26,10 @@ export class MemoryStore implements Store {
 
   async load(): Promise<StoreState> {
     return {
-      own: [...this.#own].map(([client, { payloads, acknowledged, highWater }]) => ({
+      own: [...this.#own].map(([client, { payloads, drafts: _, ...own }]) => ({
         client,
         length: payloads.length,
-        acknowledged,
-        highWater,
+        ...own,
       })),
       drafts: [...([...this.#own.values()].at(-1)?.drafts ?? [])],
       cursors: [...this.#received.values()].map(({ cursor }) => cursor),
@@ -60,8 +61,9 @@ export class MemoryStore implements Store {
     return fitting(this.#log(client).payloads, first, count, bytes);
   }
 
-  async acknowledge(client: string, acknowledged: number): Promise<void> {
+  async acknowledge(client: string, acknowledged: number, delivered?: Place): Promise<void> {
     const log = this.#log(client);
+    if (delivered !== undefined) log.delivered = delivered;
     log.acknowledged = acknowledged;
     log.highWater = Math.max(log.highWater, acknowledged);
   }
@@ -90,7 +92,14 @@ export class MemoryStore implements Store {
 
   async move({ from, length, to, payloads }: Move): Promise<void> {
     await this.cut(from, length);
-    this.#own.set(to, { payloads: [...payloads], drafts: [], acknowledged: 0, highWater: 0 });
+    const moved = { from, first: length, count: payloads.length };
+    this.#own.set(to, {
+      payloads: [...payloads],
+      drafts: [],
+      acknowledged: 0,
+      highWater: 0,
+      moved,
+    });
   }
 
   async cut(client: string, length: number): Promise<void> {

@@ -14,7 +14,10 @@
  * A method rejects with the error of the system, or with `StoreDamaged` where the content is not
  * what was written; then nothing was changed.
  */
-import type { Cursor } from "../types.ts";
+import type { Created, Cursor } from "../types.ts";
+
+/** A place among the entries of one client id. */
+export type Place = Pick<Created, "index" | "position">;
 
 /** The operations that this installation created under one client id. */
 export interface OwnClient {
@@ -25,6 +28,19 @@ export interface OwnClient {
   readonly acknowledged: number;
   /** The most that were ever acknowledged, also if the server has lost some of them since. */
   readonly highWater: number;
+  /** The first place of which the entry was not delivered to the app, once that was recorded. */
+  readonly delivered?: Place | undefined;
+  /** Where its first operations were before they were moved, if they were. */
+  readonly moved?: Moved | undefined;
+}
+
+/** Operations that were moved to a new client id. */
+export interface Moved {
+  /** The old client id. */
+  readonly from: string;
+  /** The old index of the first. */
+  readonly first: number;
+  readonly count: number;
 }
 
 /** The content of a store without the operations themselves. */
@@ -95,8 +111,10 @@ export interface Store {
   /**
    * Sets how many operations are acknowledged: fewer than before, if the server has lost some. The
    * high-water mark stays then.
+   *
+   * @param delivered records as well up to where entries were delivered
    */
-  acknowledge(client: string, acknowledged: number): Promise<void>;
+  acknowledge(client: string, acknowledged: number, delivered?: Place): Promise<void>;
   /**
    * Adds operations of another installation, and sets its cursor, together.
    *
@@ -117,8 +135,8 @@ export interface Store {
    */
   forget(client: string, start: Cursor | undefined): Promise<void>;
   /**
-   * Cuts the operations of one own client id and begins another one with operations, atomically.
-   * There are no drafts then.
+   * Cuts the operations of one own client id and begins another one with operations, atomically, which
+   * says where they were (`OwnClient.moved`). There are no drafts then.
    */
   move(move: Move): Promise<void>;
   /** Removes the operations of an own client id, other than the last one, from an index on. */

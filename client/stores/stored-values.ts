@@ -5,10 +5,12 @@ import type { Cursor } from "../types.ts";
 /** The position of a client id, with counts in the order in which they can only be. */
 export function isOwnClient(value: unknown): boolean {
   if (!isObject(value)) return false;
-  const { client, acknowledged, highWater, length = highWater } = value;
+  const { client, acknowledged, highWater, length = highWater, delivered, moved } = value;
   const counts = [acknowledged, highWater, length];
   return (
     isClientId(client) &&
+    (delivered === undefined || isPlace(delivered)) &&
+    (moved === undefined || isMoved(moved)) &&
     counts.every(isOperationIndex) &&
     Number(acknowledged) <= Number(highWater) &&
     Number(highWater) <= Number(length)
@@ -18,7 +20,7 @@ export function isOwnClient(value: unknown): boolean {
 /** A cursor of any client. */
 export function isCursor(value: unknown): value is Cursor {
   if (!isObject(value)) return false;
-  const { client, index, tag, previous, session, continues = [], heads = [] } = value;
+  const { client, index, tag, previous, session, continues = [], heads = [], entries = 0 } = value;
   return (
     isClientId(client) &&
     isOperationIndex(index) &&
@@ -31,7 +33,8 @@ export function isCursor(value: unknown): value is Cursor {
     Array.isArray(continues) &&
     continues.every(isContinues) &&
     Array.isArray(heads) &&
-    heads.every(isHead)
+    heads.every(isHead) &&
+    isOperationIndex(entries)
   );
 }
 
@@ -43,6 +46,19 @@ export function isCursor(value: unknown): value is Cursor {
 export function checkFollows(cursor: Cursor | undefined, index: number, count: number): void {
   const next = (cursor?.index ?? -1) + 1;
   if (index - count + 1 !== next) throw new RangeError(`the next operation is ${next}`);
+}
+
+function isPlace(value: unknown): boolean {
+  return isObject(value) && isOperationIndex(value.index) && isOperationIndex(value.position);
+}
+
+function isMoved(value: unknown): boolean {
+  return (
+    isObject(value) &&
+    isClientId(value.from) &&
+    isOperationIndex(value.first) &&
+    isOperationIndex(value.count)
+  );
 }
 
 /** What a client id continues. */

@@ -8,7 +8,7 @@ import { Device } from "../support/simulated-device.ts";
 import { JumpingClock, nextTick, SimulatedServer } from "../support/simulated-network.ts";
 
 /** More accesses to its disk than the device makes. */
-const STEPS = 45;
+const STEPS = 80;
 
 describe("a device that appends while an operation is on its way", () => {
   let identity: Identity;

@@ -138,7 +138,7 @@ describe("what a device has received before", () => {
     assert.equal(app.client.status.state, "refused");
     data.check = () => undefined;
     await app.client.sync();
-    assert.deepEqual(data.texts.toSorted(), ["new", "old", "old of another"]);
+    assert.deepEqual(data.texts.toSorted(), ["mine", "new", "old", "old of another"]);
   });
 });
 

@@ -1,5 +1,5 @@
 /** What the cases of the contract of a store work with. */
-import type { Store } from "../../client/stores/store.ts";
+import type { OwnClient, Store } from "../../client/stores/store.ts";
 import type { Cursor } from "../../client/types.ts";
 
 /** A place for stores, empty at first. */
@@ -45,8 +45,10 @@ export async function fails(work: Promise<unknown>, name?: string): Promise<void
 export async function stateOf(store: Store) {
   const { own, drafts, cursors, starts } = await store.load();
   return {
-    own: own.map(({ client, length, acknowledged, highWater }) => {
-      return { client, length, acknowledged, highWater };
+    // Without members that are undefined, in one order.
+    own: own.map(({ client, length, acknowledged, highWater, delivered, moved }): OwnClient => {
+      const counts = { client, length, acknowledged, highWater };
+      return { ...counts, ...(delivered && { delivered }), ...(moved && { moved }) };
     }),
     drafts,
     cursors: sorted(cursors),

@@ -79,6 +79,27 @@ export const storeCases: readonly StoreCase[] = [
     },
   },
   {
+    name: "keeps up to where entries were delivered, until it is told another place",
+    async run({ open }) {
+      const store = await open();
+      await store.begin(A);
+      await store.append(A, 0, ["zero", "one"]);
+      await store.acknowledge(A, 1, { index: 1, position: 3 });
+      await store.acknowledge(A, 2);
+      const delivered = { index: 1, position: 3 };
+      const own = [{ client: A, length: 2, acknowledged: 2, highWater: 2, delivered }];
+      same((await stateOf(store)).own, own);
+      await store.close();
+      const again = await open();
+      same((await stateOf(again)).own, own);
+      await again.acknowledge(A, 2, { index: 2, position: 0 });
+      same((await stateOf(again)).own[0]?.delivered, { index: 2, position: 0 });
+      await again.move({ from: A, length: 1, to: B, payloads: ["one-anew"] });
+      same((await stateOf(again)).own[0]?.delivered, { index: 2, position: 0 });
+      await again.close();
+    },
+  },
+  {
     name: "moves operations to a new client id",
     async run({ open }) {
       const store = await open();
@@ -88,7 +109,13 @@ export const storeCases: readonly StoreCase[] = [
       await store.move({ from: A, length: 1, to: B, payloads: ["one-anew", "two-anew"] });
       const own = [
         { client: A, length: 1, acknowledged: 1, highWater: 1 },
-        { client: B, length: 2, acknowledged: 0, highWater: 0 },
+        {
+          client: B,
+          length: 2,
+          acknowledged: 0,
+          highWater: 0,
+          moved: { from: A, first: 1, count: 2 },
+        },
       ];
       same((await stateOf(store)).own, own);
       await store.close();

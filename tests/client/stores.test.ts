@@ -518,7 +518,13 @@ describe("a store in a folder", () => {
       const finished = await FolderStore.open(path, user);
       assert.deepEqual((await finished.load()).own, [
         { client: CLIENT, length: 1, acknowledged: 0, highWater: 0 },
-        { client: NEXT, length: 2, acknowledged: 0, highWater: 0 },
+        {
+          client: NEXT,
+          length: 2,
+          acknowledged: 0,
+          highWater: 0,
+          moved: { from: CLIENT, first: 1, count: 2 },
+        },
       ]);
       assert.equal(readFileSync(join(place, `${CLIENT}.log`), "utf8"), "zero\n");
       await finished.close();

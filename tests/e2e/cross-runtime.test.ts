@@ -92,7 +92,7 @@ describe("a device with a folder", () => {
         url: server.url,
         identity,
         store,
-        receive: () => assert.fail("there is no other device"),
+        receive: (_entries, _cursor, isOwn) => assert.ok(isOwn, "there is no other device"),
       });
       await last.sync();
       const created: string[] = [];

@@ -16,8 +16,8 @@ export class AppData {
   /** Called before each delivery. */
   check: Receive = () => undefined;
 
-  readonly receive: Receive = async (entries, cursor) => {
-    await this.check(entries, cursor);
+  readonly receive: Receive = async (entries, cursor, isOwn) => {
+    await this.check(entries, cursor, isOwn);
     this.texts.push(...textsOf(entries));
     this.cursors.set(cursor.client, cursor);
   };

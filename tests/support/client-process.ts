@@ -13,8 +13,9 @@ const client = await SyncClient.open({
   url,
   identity,
   store: await FolderStore.open(folder, identity),
-  receive: (operations) => {
-    for (const { data } of operations) console.log(`received ${textOf(data)}`);
+  receive: (entries, _, isOwn) => {
+    if (isOwn) return;
+    for (const { data } of entries) console.log(`received ${textOf(data)}`);
   },
 });
 for (let i = 0; ; i++) {

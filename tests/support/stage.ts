@@ -8,7 +8,7 @@ import type { Line } from "../../protocol/types.ts";
 import { altered, type Trick } from "./altered-answer.ts";
 import { sealedContents } from "./sealed.ts";
 import { JumpingClock, SimulatedServer, URL_OF_SERVER } from "./simulated-network.ts";
-import { type App, type Apps, type Body, textsOf } from "./sync-app.ts";
+import { type App, type Apps, type Body, fromOthers, textsOf } from "./sync-app.ts";
 import { newClient } from "./users.ts";
 
 export const SECOND = 1000;
@@ -118,9 +118,7 @@ export class Stage {
       {
         store: actor.store,
         clock: this.clock,
-        receive: (entries) => {
-          actor.received.push(...textsOf(entries));
-        },
+        receive: fromOthers((entries) => actor.received.push(...textsOf(entries))),
         onRefusal: (refusal) => actor.reported.push(refusal),
         ...options,
       },

@@ -6,6 +6,7 @@ import {
   type Created,
   type Entry,
   type Identity,
+  type Receive,
   type Status,
   SyncClient,
   type SyncOptions,
@@ -25,7 +26,8 @@ export interface App {
   readonly client: SyncClient;
   readonly received: string[];
   readonly statuses: Status[];
-  readonly changes: ClientChange[];
+  /** Without the positions. */
+  readonly changes: Omit<ClientChange, "cursor">[];
 }
 
 export type Fetch = (request: Request) => Promise<Response>;
@@ -62,16 +64,14 @@ export function useApps(): Apps {
     async open(fetch, options = {}) {
       const received: string[] = [];
       const statuses: Status[] = [];
-      const changes: ClientChange[] = [];
+      const changes: Omit<ClientChange, "cursor">[] = [];
       const client = await SyncClient.open({
         url: URL_OF_SERVER,
         identity: known(),
         store: new MemoryStore(),
-        receive: (entries) => {
-          received.push(...textsOf(entries));
-        },
+        receive: fromOthers((entries) => received.push(...textsOf(entries))),
         onStatus: (status) => statuses.push(status),
-        onClientChange: (change) => changes.push(change),
+        onClientChange: ({ cursor: _, ...names }) => changes.push(names),
         fetch,
         clock: new JumpingClock(),
         sign: false,
@@ -82,6 +82,13 @@ export function useApps(): Apps {
       opened.push(client);
       return { client, received, statuses, changes };
     },
+  };
+}
+
+/** Handles the entries of other installations alone. */
+export function fromOthers(receive: (...of: Parameters<Receive>) => unknown): Receive {
+  return async (entries, cursor, isOwn) => {
+    if (!isOwn) await receive(entries, cursor, isOwn);
   };
 }
 

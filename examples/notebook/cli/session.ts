@@ -54,7 +54,8 @@ export class Session {
     const store = await device.store(identity);
     const client = await device.client(identity, store, {
       ...(isLive ? {} : { pollInterval: Infinity }),
-      receive: (entries) => {
+      receive: (entries, _, isOwn) => {
+        if (isOwn) return;
         onNotes?.(entries.map(noteOf));
         count += entries.length;
         receiving.show(count);

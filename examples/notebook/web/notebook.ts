@@ -71,7 +71,8 @@ async function openClient({ identity }: UserKey, line: StatusLine): Promise<Sync
     store,
     onLines: (lines) => ciphertexts.add(lines),
     signal: closing.signal,
-    receive: (entries) => {
+    receive: (entries, _, isOwn) => {
+      if (isOwn) return notes.addOwn(entries.map(noteOf));
       notes.addOthers(entries.map(noteOf), hasSynced);
       receivedCount += entries.length;
       const count = receivedCount === 1 ? "1 note" : `${receivedCount.toLocaleString("en")} notes`;
@@ -110,9 +111,7 @@ async function openClient({ identity }: UserKey, line: StatusLine): Promise<Sync
   }
   offerErasure(client, onErased);
   onWrite(async (text) => {
-    const at = Date.now();
-    const created = await withStorage(() => client.append(noteData(text, at)));
-    notes.addOwn([{ ...created, at, text }]);
+    await withStorage(() => client.append(noteData(text, Date.now())));
   });
   return client;
 }

@@ -17,8 +17,8 @@ const laptop = await SyncClient.open({
   url,
   identity,
   store: await FolderStore.open(folder, identity),
-  receive: () => {
-    throw new Error("the phone sends nothing");
+  receive: (_entries, _cursor, isOwn) => {
+    if (!isOwn) throw new Error("the phone sends nothing");
   },
 });
 const phone = await SyncClient.open({

@@ -1,0 +1,124 @@
+/** Hands entries to the app: one call after the other, and own ones before those that came later. */
+import { StoreDamaged } from "./errors.ts";
+import type { SyncOptions } from "./options.ts";
+import type { Outbox } from "./outbox.ts";
+import type { OwnOperations } from "./own-operations.ts";
+import { SerialQueue } from "./serial-queue.ts";
+import type { Moved } from "./stores/store.ts";
+import type { Cursor, Entry } from "./types.ts";
+
+const BEGINNING = { index: 0, position: 0 };
+
+/** What a delivery works with. */
+export interface DeliveryOptions {
+  readonly outbox: Outbox;
+  readonly app: Pick<SyncOptions, "receive" | "onClientChange">;
+  /** Nothing more is handed to the app once it is aborted. */
+  readonly signal: AbortSignal;
+}
+
+/** Delivers the entries that were created here as soon as they are durable, and those of others. */
+export class Delivery {
+  readonly #options: DeliveryOptions;
+  readonly #queue = new SerialQueue();
+  /** A delivery of own entries that has not begun. */
+  #next: Promise<void> | undefined;
+
+  constructor(options: DeliveryOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Goes on from the app's positions, instead of from what the store has recorded.
+   *
+   * @returns those that are not of own entries
+   */
+  startAt(cursors: readonly Cursor[]): Cursor[] {
+    const others = new Map(cursors.map((cursor) => [cursor.client, cursor]));
+    for (const own of this.#options.outbox.own) {
+      const cursor = others.get(own.client);
+      if (cursor?.entries !== undefined) {
+        own.delivered = { index: cursor.index + 1, position: cursor.entries };
+        others.delete(own.client);
+      } else if (cursor !== undefined) {
+        // Others are only received of an own client id that was given up, after all that is own of it.
+        own.delivered = { index: own.length, position: 0 };
+      } else {
+        own.delivered = this.#hasOldNames(own) ? undefined : BEGINNING;
+      }
+    }
+    return [...others.values()];
+  }
+
+  /** Delivers the entries that were created here and were not delivered. */
+  own(): Promise<void> {
+    this.#next ??= this.#queue.run(() => {
+      this.#next = undefined;
+      return this.#deliverOwn();
+    });
+    return this.#next;
+  }
+
+  /** Delivers entries of another installation. */
+  others(entries: readonly Entry[], cursor: Cursor): Promise<void> {
+    return this.#queue.run(async () => {
+      try {
+        await this.#deliverOwn();
+      } catch (error) {
+        // Each round reports it. What cannot be read of own ones does not hold up the others.
+        if (!(error instanceof StoreDamaged)) throw error;
+      }
+      await this.#options.app.receive(entries, cursor, false);
+    });
+  }
+
+  /** Resolves once the app has returned from what was handed to it. */
+  async end(): Promise<void> {
+    await this.#queue.run(async () => undefined);
+  }
+
+  async #deliverOwn(): Promise<void> {
+    const { outbox, app, signal } = this.#options;
+    for (const own of outbox.own) {
+      if (own.delivered === undefined && own.moved !== undefined) await this.#begin(own, own.moved);
+      const from = own.delivered ?? BEGINNING;
+      for await (const { entries, next } of outbox.entries(own.client, from)) {
+        const cursor = await outbox.cursorAt(own.client, next.index - 1);
+        // Drafts follow an operation, so there is a cursor.
+        if (cursor === undefined || signal.aborted) return;
+        if (entries.length > 0)
+          await app.receive(entries, { ...cursor, entries: next.position }, true);
+        own.delivered = next;
+      }
+    }
+  }
+
+  /** The app learns the new names of entries before it receives more under the new client id. */
+  async #begin(own: OwnOperations, { from, first, count }: Moved): Promise<void> {
+    const { outbox, app } = this.#options;
+    const old = outbox.own.find(({ client }) => client === from)?.delivered ?? BEGINNING;
+    let { index, position } = old.index < first ? BEGINNING : { ...old, index: old.index - first };
+    // If all of an operation was delivered before it was one, the position is the one after it.
+    for await (const { entries, next } of outbox.entries(own.client, { index, position })) {
+      if (entries.length === 0) ({ index, position } = next);
+      break;
+    }
+    const cursor = await outbox.cursorAt(own.client, index - 1);
+    app.onClientChange?.({
+      from,
+      to: own.client,
+      first,
+      count,
+      ...(cursor && { cursor: { ...cursor, entries: position } }),
+    });
+    own.delivered = { index, position };
+  }
+
+  /** Whether the app has entries under the names that they had before they were moved. */
+  #hasOldNames({ moved }: OwnOperations): boolean {
+    if (moved === undefined) return false;
+    const old = this.#options.outbox.own.find(({ client }) => client === moved.from)?.delivered;
+    const { index, position } = old ?? BEGINNING;
+    return index > moved.first || (index === moved.first && position > 0);
+  }
+}
