@@ -19,13 +19,13 @@ interface NativeEncoder {
 interface NodeRuntime {
   readonly btoa: unknown;
   readonly Buffer?: {
-    from(text: string, encoding: "base64url"): Uint8Array;
-    from(bytes: ArrayBufferLike, offset: number, length: number): Encoder;
+    from(bytes: ArrayBufferLike, offset: number, length: number): View;
   };
 }
 
-interface Encoder {
+interface View {
   toString(encoding: "base64" | "base64url"): string;
+  write(text: string, encoding: "base64url"): number;
 }
 
 const { Buffer }: NodeRuntime = globalThis;
@@ -37,7 +37,7 @@ const PIECE_BYTES = 8192;
 export function toBase64url(bytes: Uint8Array): string {
   const native: NativeEncoder = bytes;
   if (native.toBase64) return native.toBase64({ alphabet: "base64url", omitPadding: true });
-  if (Buffer) return encoderOf(bytes, Buffer).toString("base64url");
+  if (Buffer) return viewOf(bytes, Buffer).toString("base64url");
   return encode(bytes).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
@@ -45,7 +45,7 @@ export function toBase64url(bytes: Uint8Array): string {
 export function toBase64(bytes: Uint8Array): string {
   const native: NativeEncoder = bytes;
   if (native.toBase64) return native.toBase64();
-  return Buffer ? encoderOf(bytes, Buffer).toString("base64") : encode(bytes);
+  return Buffer ? viewOf(bytes, Buffer).toString("base64") : encode(bytes);
 }
 
 /**
@@ -56,9 +56,10 @@ export function fromBase64url(text: string): Bytes | undefined {
   const native: NativeDecoder = Uint8Array;
   if (native.fromBase64) return decodeNatively(text, native.fromBase64);
   if (Buffer === undefined) return decode(text);
-  // It leaves out what is no digit.
-  const bytes = new Uint8Array(Buffer.from(text, "base64url"));
-  return toBase64url(bytes) === text ? bytes : undefined;
+  if (!isCanonical(text)) return undefined;
+  const bytes = new Uint8Array(Math.floor((text.length * 3) / 4));
+  viewOf(bytes, Buffer).write(text, "base64url");
+  return bytes;
 }
 
 function decodeNatively(
@@ -76,6 +77,11 @@ function decodeNatively(
   }
 }
 
+/** Whether a text is base64url without padding. `Buffer` and `atob` take much more than that. */
+function isCanonical(text: string): boolean {
+  return /^[\w-]*$/.test(text) && hasCanonicalEnd(text);
+}
+
 /** Native decoders take padding, and the unused bits of a last group of two or three digits. */
 function hasCanonicalEnd(text: string): boolean {
   return (
@@ -84,7 +90,7 @@ function hasCanonicalEnd(text: string): boolean {
   );
 }
 
-function encoderOf(bytes: Uint8Array, { from }: NonNullable<NodeRuntime["Buffer"]>): Encoder {
+function viewOf(bytes: Uint8Array, { from }: NonNullable<NodeRuntime["Buffer"]>): View {
   return from(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
@@ -100,7 +106,7 @@ export function encode(bytes: Uint8Array): string {
 
 /** `fromBase64url` for runtimes without a native decoder. */
 export function decode(text: string): Bytes | undefined {
-  if (!/^[\w-]*$/.test(text) || !hasCanonicalEnd(text)) return undefined;
+  if (!isCanonical(text)) return undefined;
   const binary = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
   const bytes = new Uint8Array(binary.length);
   for (let i = 0; i < bytes.length; i++) bytes[i] = binary.charCodeAt(i);
