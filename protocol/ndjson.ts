@@ -1,6 +1,5 @@
 /** The lines of a response: newline-delimited JSON, one operation a line (PROTOCOL.md, Response). */
-import { join } from "./bytes.ts";
-import { isClientId, isOperationIndex } from "./ids.ts";
+import { CLIENT_ID, isClientId, isOperationIndex } from "./ids.ts";
 import type { Line } from "./types.ts";
 
 /** Formats the line of an operation, with its line feed. The server escapes line separators later. */
@@ -14,8 +13,19 @@ export function parseMembers(text: string): Record<string, unknown> {
   return typeof value === "object" ? { ...value } : {};
 }
 
+/** A line as `formatLine` writes it, of which the payload has nothing to unescape. */
+const PLAIN = new RegExp(
+  `^\\{"client_id":("${CLIENT_ID}"),"operation_index":(0|[1-9]\\d{0,14}),"payload":"([\\w-]*)"\\}$`,
+);
+
 /** Parses a line without its line feed; `undefined` if it is not that of an operation. */
 export function parseLine(text: string): Line | undefined {
+  const [, id, digits, plain] = PLAIN.exec(text) ?? [];
+  if (id !== undefined && plain !== undefined) {
+    // Its payload is a part of the text. A client id is kept for longer: this is a copy.
+    const client: string = JSON.parse(id);
+    return { client, index: Number(digits), payload: plain };
+  }
   let line: Record<string, unknown>;
   try {
     line = parseMembers(text);
@@ -34,8 +44,8 @@ const LINE_FEED = 0x0a;
 export class LineSplitter {
   /** Whole lines are decoded at once: runtimes decode a stream many times as slowly. */
   readonly #decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-  /** The pieces of a line that has not ended. */
-  #pieces: Uint8Array[] = [];
+  /** Begins with the bytes of a line that has not ended. */
+  #buffer = new Uint8Array(0);
   #length = 0;
 
   /** The number of bytes after the last line feed. */
@@ -46,21 +56,27 @@ export class LineSplitter {
   /** Returns the lines that a chunk completes. Throws a `TypeError` for bytes that are not UTF-8. */
   push(chunk: Uint8Array): string[] {
     const end = chunk.lastIndexOf(LINE_FEED) + 1;
-    const rest = end === 0 ? chunk : chunk.subarray(end);
-    let lines: string[] = [];
-    if (end > 0) {
-      const whole =
-        this.#length === 0
-          ? chunk.subarray(0, end)
-          : join([...this.#pieces, chunk.subarray(0, end)]);
-      lines = this.#decoder.decode(whole).split("\n");
-      lines.pop();
-      this.#pieces = [];
+    let whole = chunk.subarray(0, end);
+    if (end > 0 && this.#length > 0) {
+      this.#append(whole);
+      whole = this.#buffer.subarray(0, this.#length);
       this.#length = 0;
     }
-    // A copy: a chunk of a runtime may be a small part of a large buffer.
-    if (rest.length > 0) this.#pieces.push(rest.slice());
-    this.#length += rest.length;
+    const lines = this.#decoder.decode(whole).split("\n");
+    lines.pop();
+    this.#append(chunk.subarray(end));
     return lines;
+  }
+
+  /** Its buffer grows by doubling, and is used again: a new one for each long line takes longer. */
+  #append(bytes: Uint8Array): void {
+    const length = this.#length + bytes.length;
+    if (length > this.#buffer.length) {
+      const larger = new Uint8Array(2 * length);
+      larger.set(this.#buffer.subarray(0, this.#length));
+      this.#buffer = larger;
+    }
+    this.#buffer.set(bytes, this.#length);
+    this.#length = length;
   }
 }

@@ -1,8 +1,11 @@
 /** The lines of a response, however they are cut into chunks. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import fc from "fast-check";
 import { utf8 } from "../../protocol/bytes.ts";
+import { isClientId, isOperationIndex } from "../../protocol/ids.ts";
 import { formatLine, LineSplitter, parseLine } from "../../protocol/ndjson.ts";
+import type { Line } from "../../protocol/types.ts";
 
 const CLIENT = "5f0c1a52-7f7e-4d35-a9a5-0d8b8c1d8b11";
 
@@ -37,4 +40,50 @@ describe("a splitter of lines", () => {
   it("refuses bytes that are not UTF-8", () => {
     assert.throws(() => new LineSplitter().push(Uint8Array.of(0x41, 0xff, 0x0a)), TypeError);
   });
+});
+
+/** The definition: a line is JSON with these three members. */
+function defined(text: string): Line | undefined {
+  try {
+    const { client_id: client, operation_index: index, payload } = JSON.parse(text);
+    const isLine = isClientId(client) && isOperationIndex(index) && typeof payload === "string";
+    return isLine ? { client, index, payload } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+describe("a line", () => {
+  const payload = fc.string({ unit: fc.constantFrom(...'aZ09_-+/="\\\n\t \u2028\u00e9\ud800') });
+  const index = fc.oneof(fc.maxSafeNat(), fc.constantFrom(0, 9, 10 ** 14, 10 ** 15, 2 ** 53 - 1));
+
+  it("is parsed into what it was formatted from", () => {
+    fc.assert(
+      fc.property(index, payload, (at, text) => {
+        const line = formatLine(CLIENT, at, text).slice(0, -1);
+        assert.deepEqual(parseLine(line), { client: CLIENT, index: at, payload: text });
+      }),
+    );
+  });
+
+  it("is parsed as JSON is where a character of it is another", () => {
+    const line = formatLine(CLIENT, 1234, "aZ09_-").slice(0, -1);
+    const other = fc.constantFrom("", ...'0-.e"\\{}[]:, \t\u0000\u007f\u00e9\u0141Gg+/=_');
+    fc.assert(
+      fc.property(fc.nat({ max: line.length }), other, (at, one) => {
+        for (const end of [at, at + 1]) {
+          const changed = line.slice(0, at) + one + line.slice(end);
+          assert.deepEqual(parseLine(changed), defined(changed), changed);
+        }
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  for (const digits of ["-0", "01", "1e3", "1.0", "9007199254740992", "99999999999999999999"]) {
+    it(`is parsed as JSON is where its index is ${digits}`, () => {
+      const text = `{"client_id":"${CLIENT}","operation_index":${digits},"payload":"x"}`;
+      assert.deepEqual(parseLine(text), defined(text));
+    });
+  }
 });
