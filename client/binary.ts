@@ -6,23 +6,59 @@ export class Malformed extends Error {
   override name = "Malformed";
 }
 
-/** Takes the next bytes, or all that are left. Throws `Malformed` where there are fewer. */
-export type Take = (length?: number) => Bytes;
+/** Reads bytes from the first to the last. Its methods throw `Malformed` where there are too few. */
+export class Input {
+  readonly #bytes: Bytes;
+  #at = 0;
 
-/** Reads bytes from the first to the last. */
-export function takingFrom(bytes: Bytes): { readonly take: Take; readonly left: number } {
-  let start = 0;
-  return {
-    take: (length = bytes.length - start) => {
-      const part = bytes.subarray(start, start + length);
-      if (part.length < length) throw new Malformed("the content is cut");
-      start += length;
-      return part;
-    },
-    get left() {
-      return bytes.length - start;
-    },
-  };
+  constructor(bytes: Bytes) {
+    this.#bytes = bytes;
+  }
+
+  /** How many bytes are left. */
+  get left(): number {
+    return this.#bytes.length - this.#at;
+  }
+
+  /** Takes bytes, which are a part of the input and no copy. */
+  take(length: number): Bytes {
+    const start = this.#advance(length);
+    return this.#bytes.subarray(start, this.#at);
+  }
+
+  /** Takes bytes as a copy. */
+  copy(length: number): Bytes {
+    const start = this.#advance(length);
+    return this.#bytes.slice(start, this.#at);
+  }
+
+  /** Takes a whole number, the highest byte first. */
+  number(length: number): number {
+    let number = 0;
+    for (let at = this.#advance(length); at < this.#at; at++) {
+      number = number * 256 + (this.#bytes[at] ?? 0);
+    }
+    return number;
+  }
+
+  /** Takes a length as LEB128. */
+  length(): number {
+    let length = 0;
+    for (let i = 0; i < MAX_LENGTH_BYTES; i++) {
+      const byte = this.number(1);
+      length += (byte & 127) << (7 * i);
+      if (byte < 128) return length;
+    }
+    throw new Malformed("a length is too long");
+  }
+
+  /** Returns where the bytes begin that are taken. */
+  #advance(length: number): number {
+    const start = this.#at;
+    if (length > this.left) throw new Malformed("the content is cut");
+    this.#at += length;
+    return start;
+  }
 }
 
 /** A whole number as bytes, the highest first. */
@@ -36,13 +72,6 @@ export function numberBytes(number: number, length: number): Bytes {
   return bytes;
 }
 
-/** The whole number that bytes are, the highest first. */
-export function numberOf(bytes: Bytes): number {
-  let number = 0;
-  for (const byte of bytes) number = number * 256 + byte;
-  return number;
-}
-
 /** The most bytes of a length: it is below 2^28. */
 const MAX_LENGTH_BYTES = 4;
 
@@ -52,15 +81,4 @@ export function lengthBytes(length: number): Bytes {
   let rest = length;
   for (; rest > 127; rest >>>= 7) bytes.push(128 | (rest & 127));
   return Uint8Array.of(...bytes, rest);
-}
-
-/** The length that comes next. Throws `Malformed` where it has too many bytes. */
-export function lengthOf(take: Take): number {
-  let length = 0;
-  for (let i = 0; i < MAX_LENGTH_BYTES; i++) {
-    const byte = numberOf(take(1));
-    length += (byte & 127) << (7 * i);
-    if (byte < 128) return length;
-  }
-  throw new Malformed("a length is too long");
 }

@@ -2,7 +2,7 @@
 import { fromBase64url, toBase64url } from "../protocol/base64.ts";
 import { type Bytes, concat, uuidBytes, uuidOf } from "../protocol/bytes.ts";
 import { isOperationIndex } from "../protocol/ids.ts";
-import { lengthBytes, lengthOf, Malformed, numberBytes, numberOf, takingFrom } from "./binary.ts";
+import { Input, lengthBytes, Malformed, numberBytes } from "./binary.ts";
 import type { Continues, Head } from "./types.ts";
 
 const UUID_BYTES = 16;
@@ -69,28 +69,27 @@ export function contentBytes({ entries, continues = [], heads = [] }: Content): 
 
 /** The content that bytes are. Throws `Malformed` where they are cut, or say what is not known. */
 export function contentOf(bytes: Bytes): Content {
-  const input = takingFrom(bytes);
-  const { take } = input;
-  const has = numberOf(take(1));
+  const input = new Input(bytes);
+  const has = input.number(1);
   if (has > (CONTINUES | HEADS)) throw new Malformed("the content has an unknown part");
   const continues: Continues[] = [];
-  for (let left = has & CONTINUES ? numberOf(take(1)) : 0; left > 0; left--) {
-    const client = uuidOf(take(UUID_BYTES));
-    const index = numberOf(take(INDEX_BYTES));
-    const tags = toBase64url(take(numberOf(take(COUNT_BYTES)) * SHORT_TAG_BYTES));
+  for (let left = has & CONTINUES ? input.number(1) : 0; left > 0; left--) {
+    const client = uuidOf(input.take(UUID_BYTES));
+    const index = input.number(INDEX_BYTES);
+    const tags = toBase64url(input.take(input.number(COUNT_BYTES) * SHORT_TAG_BYTES));
     continues.push({ client, index, tags });
   }
   const heads: Head[] = [];
-  for (let left = has & HEADS ? numberOf(take(1)) : 0; left > 0; left--) {
-    const client = uuidOf(take(UUID_BYTES));
-    const index = numberOf(take(INDEX_BYTES));
-    const tag = toBase64url(take(TAG_BYTES));
+  for (let left = has & HEADS ? input.number(1) : 0; left > 0; left--) {
+    const client = uuidOf(input.take(UUID_BYTES));
+    const index = input.number(INDEX_BYTES);
+    const tag = toBase64url(input.take(TAG_BYTES));
     // No operation has another index, and no store keeps one.
     if (isOperationIndex(index)) heads.push({ client, index, tag });
   }
   const entries: Bytes[] = [];
   // Copies: an app may keep one of many.
-  while (input.left > 0) entries.push(take(lengthOf(take)).slice());
+  while (input.left > 0) entries.push(input.copy(input.length()));
   return {
     entries,
     ...(has & CONTINUES && { continues }),

@@ -8,7 +8,7 @@
  */
 import { fromBase64url, toBase64url } from "../protocol/base64.ts";
 import { type Bytes, concat, randomBytes, utf8, uuidBytes } from "../protocol/bytes.ts";
-import { numberBytes, numberOf, takingFrom } from "./binary.ts";
+import { Input, numberBytes } from "./binary.ts";
 import { type Content, contentBytes, contentLength, contentOf } from "./content.ts";
 import type { Identity } from "./types.ts";
 
@@ -173,20 +173,21 @@ const LEAST_BYTES = VERSION_BYTES + DISTANCE_BYTES + NONCE_BYTES + TAG_BYTES;
 export function parseEnvelope({ bits }: Identity, payload: string): Envelope | undefined {
   const bytes = fromBase64url(payload);
   if (bytes === undefined || bytes.length < LEAST_BYTES) return undefined;
-  const { take } = takingFrom(bytes);
+  const input = new Input(bytes);
   // In the order of the layout.
-  const version = numberOf(take(VERSION_BYTES));
-  const distance = numberOf(take(DISTANCE_BYTES));
+  const version = input.number(VERSION_BYTES);
+  const distance = input.number(DISTANCE_BYTES);
   const modulus = bits / 8;
   if (distance === 0 && bytes.length < LEAST_BYTES + 2 * modulus) return undefined;
-  const header = distance === 0 ? { wrapped: take(modulus), signature: take(modulus) } : undefined;
+  const header =
+    distance === 0 ? { wrapped: input.take(modulus), signature: input.take(modulus) } : undefined;
   return {
     version,
     distance,
     header,
-    head: bytes.subarray(0, VERSION_BYTES + DISTANCE_BYTES + (header ? 2 * modulus : 0)),
-    nonce: take(NONCE_BYTES),
-    ciphertext: take(),
+    head: bytes.subarray(0, bytes.length - input.left),
+    nonce: input.take(NONCE_BYTES),
+    ciphertext: input.take(input.left),
     tag: bytes.slice(-TAG_BYTES),
   };
 }
