@@ -79,7 +79,8 @@ export class IdleTimeout {
         cause,
       });
     } finally {
-      waiting.abort();
+      // With a reason: the one that it has otherwise takes longer to make than the rest of a wait.
+      waiting.abort(null);
     }
   }
 

@@ -23,7 +23,8 @@ export async function* readLines(response: BoundedResponse): AsyncGenerator<Line
   const count = Number(header);
   const splitter = new LineSplitter();
   let received = 0;
-  for (let bytes = await response.read(); bytes !== undefined; bytes = await response.read()) {
+  const chunks = readAhead(response);
+  for (let bytes = await chunks(); bytes !== undefined; bytes = await chunks()) {
     const texts = split(splitter, bytes);
     if (splitter.rest > MAX_LINE_CHARACTERS) throw invalidResponse("a line is too long");
     const lines: Line[] = [];
@@ -42,6 +43,18 @@ export async function* readLines(response: BoundedResponse): AsyncGenerator<Line
     const message = `the answer was cut: ${received} of ${count} operations came`;
     throw new ServerUnavailable(message, "incomplete-response");
   }
+}
+
+/** Asks for the next bytes before these are used: they arrive while operations are decrypted. */
+function readAhead(response: BoundedResponse): () => Promise<Uint8Array | undefined> {
+  let next = response.read();
+  return async () => {
+    const bytes = await next;
+    if (bytes !== undefined) next = response.read();
+    // It is reported when it is asked for, which may be never.
+    next.catch(() => undefined);
+    return bytes;
+  };
 }
 
 function split(splitter: LineSplitter, bytes: Uint8Array): string[] {

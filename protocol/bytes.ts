@@ -24,7 +24,9 @@ export function concat(...parts: readonly Uint8Array[]): Bytes {
 
 /** Joins any number of byte arrays: a call takes a bounded number of arguments. */
 export function join(parts: readonly Uint8Array[]): Bytes {
-  const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
+  let length = 0;
+  for (const part of parts) length += part.length;
+  const whole = new Uint8Array(length);
   let at = 0;
   for (const part of parts) {
     whole.set(part, at);
