@@ -20,14 +20,8 @@ export class Input {
     return this.#bytes.length - this.#at;
   }
 
-  /** Takes bytes, which are a part of the input and no copy. */
+  /** Takes bytes, as a copy. */
   take(length: number): Bytes {
-    const start = this.#advance(length);
-    return this.#bytes.subarray(start, this.#at);
-  }
-
-  /** Takes bytes as a copy. */
-  copy(length: number): Bytes {
     const start = this.#advance(length);
     return this.#bytes.slice(start, this.#at);
   }

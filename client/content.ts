@@ -88,8 +88,8 @@ export function contentOf(bytes: Bytes): Content {
     if (isOperationIndex(index)) heads.push({ client, index, tag });
   }
   const entries: Bytes[] = [];
-  // Copies: an app may keep one of many.
-  while (input.left > 0) entries.push(input.copy(input.length()));
+  // Copies, because an app may keep one of many.
+  while (input.left > 0) entries.push(input.take(input.length()));
   return {
     entries,
     ...(has & CONTINUES && { continues }),

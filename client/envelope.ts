@@ -187,7 +187,7 @@ export function parseEnvelope({ bits }: Identity, payload: string): Envelope | u
     header,
     head: bytes.subarray(0, bytes.length - input.left),
     nonce: input.take(NONCE_BYTES),
-    ciphertext: input.take(input.left),
+    ciphertext: bytes.subarray(bytes.length - input.left),
     tag: bytes.slice(-TAG_BYTES),
   };
 }

@@ -23,8 +23,11 @@ export async function* readLines(response: BoundedResponse): AsyncGenerator<Line
   const count = Number(header);
   const splitter = new LineSplitter();
   let received = 0;
-  const chunks = readAhead(response);
-  for (let bytes = await chunks(); bytes !== undefined; bytes = await chunks()) {
+  let next = response.read();
+  for (let bytes = await next; bytes !== undefined; bytes = await next) {
+    // They arrive while these are used. What fails is reported when it is asked for, if it is.
+    next = response.read();
+    next.catch(() => undefined);
     const texts = split(splitter, bytes);
     if (splitter.rest > MAX_LINE_CHARACTERS) throw invalidResponse("a line is too long");
     const lines: Line[] = [];
@@ -43,18 +46,6 @@ export async function* readLines(response: BoundedResponse): AsyncGenerator<Line
     const message = `the answer was cut: ${received} of ${count} operations came`;
     throw new ServerUnavailable(message, "incomplete-response");
   }
-}
-
-/** Asks for the next bytes before these are used: they arrive while operations are decrypted. */
-function readAhead(response: BoundedResponse): () => Promise<Uint8Array | undefined> {
-  let next = response.read();
-  return async () => {
-    const bytes = await next;
-    if (bytes !== undefined) next = response.read();
-    // It is reported when it is asked for, which may be never.
-    next.catch(() => undefined);
-    return bytes;
-  };
 }
 
 function split(splitter: LineSplitter, bytes: Uint8Array): string[] {
