@@ -60,8 +60,14 @@ export function uuidBytes(uuid: string): Bytes {
   );
 }
 
-/** The UUID of 16 bytes, in lower case. */
+/** The two digits of each byte. */
+const HEX = Array.from({ length: 256 }, (_, byte) => (256 + byte).toString(16).slice(1));
+
+/** The UUID of 16 bytes, in lower case. An operation names up to 255 clients. */
 export function uuidOf(bytes: Uint8Array): string {
-  const digits = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  return digits.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+  let uuid = "";
+  bytes.forEach((byte, at) => {
+    uuid += (at > 3 && at < 11 && at % 2 === 0 ? "-" : "") + HEX[byte];
+  });
+  return uuid;
 }
