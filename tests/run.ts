@@ -10,6 +10,7 @@ import { readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { runOnBun, runOnDeno } from "./runner/command.ts";
 import { runOnNode } from "./runner/node.ts";
+import { withPrograms } from "./runner/programs.ts";
 import { type Result, tableOf } from "./runner/result.ts";
 import { inTurns, type Print } from "./runner/turns.ts";
 
@@ -31,14 +32,16 @@ const given = args.filter((arg) => !runtimes.has(arg)).map((file) => resolve(fil
 const files = given.length > 0 ? given : allTests();
 
 // Side by side, because tests wait as well as work.
-const results = await inTurns(
-  [...runtimes]
-    .filter(([name]) => chosen.length === 0 || chosen.includes(name))
-    .map(([name, run]) => (print: Print) => {
-      print(`\n${name}, ${files.length} files\n`);
-      return run(files, print);
-    }),
-  (text) => process.stdout.write(text),
+const results = await withPrograms(() =>
+  inTurns(
+    [...runtimes]
+      .filter(([name]) => chosen.length === 0 || chosen.includes(name))
+      .map(([name, run]) => (print: Print) => {
+        print(`\n${name}, ${files.length} files\n`);
+        return run(files, print);
+      }),
+    (text) => process.stdout.write(text),
+  ),
 );
 
 const sum = (count: (result: Result) => number) =>

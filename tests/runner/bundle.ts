@@ -1,6 +1,7 @@
 /**
- * The tests and the programs that they start, bundled for Node. Through tsx, each process would load
- * some hundred modules one by one, which takes a second of CPU, and a run has hundreds of processes.
+ * The tests, bundled for Node, and the programs that they start, bundled for all runtimes. Otherwise
+ * each process would load some hundred modules one by one, which takes a second of CPU through tsx and
+ * a tenth on Bun and Deno, and a run has hundreds of processes.
  */
 import { readFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
@@ -40,6 +41,11 @@ const OF_PLACES = /\bimport\.meta(?=\.(?:url|filename|dirname)\b)/g;
 const REQUIRE =
   'import { createRequire as requireFrom } from "node:module"; const require = requireFrom(import.meta.url);';
 
+const PROCESSES = [
+  ...["append", "client", "cluster", "durable", "envelope"],
+  ...["put", "receive", "retrying", "store"],
+];
+
 /** Programs that tests start, and modules that these import by their URL. */
 const PROGRAMS = [
   "server.ts",
@@ -47,9 +53,7 @@ const PROGRAMS = [
   join("bench", "run.ts"),
   join("bench", "cost", "cost.ts"),
   join("scripts", "demo.ts"),
-  ...["append", "client", "durable", "envelope", "put", "retrying", "store"].map((name) =>
-    join("tests", "support", `${name}-process.ts`),
-  ),
+  ...PROCESSES.map((name) => join("tests", "support", `${name}-process.ts`)),
   join("tests", "support", "faulty-app.ts"),
   join("storage", "filesystem.ts"),
   join("storage", "s3.ts"),

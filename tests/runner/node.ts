@@ -1,11 +1,9 @@
-import { mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { availableParallelism, tmpdir } from "node:os";
-import { join } from "node:path";
+import { availableParallelism } from "node:os";
 import { run } from "node:test";
 import { inspect } from "node:util";
-import { projectFolder } from "../support/process.ts";
-import { bundlePrograms, bundleTests } from "./bundle.ts";
+import { bundleTests } from "./bundle.ts";
 import { BEFORE, writeGroups } from "./groups.ts";
+import { bundleFolder } from "./programs.ts";
 import type { Result, Skip } from "./result.ts";
 import { inSources } from "./traces.ts";
 import type { Print } from "./turns.ts";
@@ -21,22 +19,14 @@ const LINE_WIDTH = 100;
 
 /** Runs test files on the Node that runs this. Prints a dot a test, then the failures in full. */
 export async function runOnNode(files: readonly string[], print: Print): Promise<Result> {
-  const folder = realpathSync(mkdtempSync(join(tmpdir(), "sync-server-tests-")));
+  const folder = bundleFolder();
   try {
-    symlinkSync(join(projectFolder, "node_modules"), join(folder, "node_modules"));
-    // Node 24 starts tests through tsx nevertheless, which takes .js for CommonJS otherwise.
-    writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
-    const sources = await bundleTests(files, folder);
-    // Set where a test runs tests.
-    if (process.env.TEST_PROGRAMS === undefined) {
-      process.env.TEST_PROGRAMS = join(folder, "programs");
-      await bundlePrograms(process.env.TEST_PROGRAMS);
-    }
+    const sources = await bundleTests(files, folder.path);
     const sourceOf = (file: string) => sources.get(file) ?? file;
-    const groups = writeGroups([...sources.keys()], folder, sourceOf, true);
+    const groups = writeGroups([...sources.keys()], folder.path, sourceOf, true);
     return await runGroups(groups, sources, print);
   } finally {
-    rmSync(folder, { recursive: true });
+    folder.remove();
   }
 }
 

@@ -8,31 +8,27 @@ import { inTime } from "./deadline.ts";
 export const projectFolder = fileURLToPath(new URL("../..", import.meta.url));
 
 /**
- * How a TypeScript file of the project is started on the runtime that runs this test. For Node,
- * `tests/run.ts` has made bundles of the programs that are started often.
+ * How a TypeScript file of the project is started on the runtime that runs this test. `tests/run.ts`
+ * has made bundles of the programs that are started often.
  */
 export function commandFor(file: string): [string, ...string[]] {
   const bundle = bundleOf(file);
-  return bundle === undefined ? commandForSource(file) : [process.execPath, bundle];
+  if (process.versions.bun !== undefined) return [process.execPath, bundle ?? file];
+  if (process.versions.deno !== undefined) {
+    return [process.execPath, "run", "--allow-all", bundle ?? file];
+  }
+  return [process.execPath, ...(bundle === undefined ? ["--import", "tsx", file] : [bundle])];
 }
 
 /** The same for a program whose first argument is the URL of a module that it imports. */
 export function commandImporting(module: string, file: string): [string, ...string[]] {
   const bundle = bundleOf(relative(projectFolder, fileURLToPath(module)));
-  if (bundle === undefined) return [...commandForSource(file), module];
-  return [...commandFor(file), pathToFileURL(bundle).href];
-}
-
-function commandForSource(file: string): [string, ...string[]] {
-  if (process.versions.bun !== undefined) return [process.execPath, file];
-  if (process.versions.deno !== undefined) return [process.execPath, "run", "--allow-all", file];
-  return [process.execPath, "--import", "tsx", file];
+  return [...commandFor(file), bundle === undefined ? module : pathToFileURL(bundle).href];
 }
 
 function bundleOf(file: string): string | undefined {
   const { TEST_PROGRAMS: folder } = process.env;
-  const isNode = process.versions.bun === undefined && process.versions.deno === undefined;
-  if (!isNode || folder === undefined) return undefined;
+  if (folder === undefined) return undefined;
   const bundle = join(folder, file.replace(/\.ts$/, ".js"));
   return existsSync(bundle) ? bundle : undefined;
 }
