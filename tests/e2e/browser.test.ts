@@ -5,7 +5,8 @@ import { textOf } from "../../protocol/bytes.ts";
 import type { Line } from "../../protocol/types.ts";
 import { storeCases } from "../client/store-contract.ts";
 import { chromium, runInChromium } from "../support/chromium.ts";
-import { openAll } from "../support/envelope-work.ts";
+import { openOn, RUNTIMES, STARTS_ALL } from "../support/envelope-runtimes.ts";
+import { onlyOn } from "../support/one-runtime.ts";
 import vectors from "../vectors/envelope.json" with { type: "json" };
 
 interface Report {
@@ -16,7 +17,8 @@ interface Report {
   readonly sealed: Line[];
 }
 
-describe("the client in Chromium", () => {
+const { skip, note } = onlyOn("Node", STARTS_ALL);
+describe(`the client in Chromium${note}`, { skip }, () => {
   if (chromium === undefined) {
     it("is not tested: install Debian's chromium-headless-shell, or set TEST_CHROMIUM", {
       skip: true,
@@ -45,10 +47,10 @@ describe("the client in Chromium", () => {
       ),
     );
     const [first] = report.sealed;
-    assert.deepEqual(await openAll(vectors.private_key_pkcs8, first?.client ?? "", report.sealed), [
-      "sealed",
-      "in",
-      "Chromium",
-    ]);
+    const sealed = { client: first?.client ?? "", lines: report.sealed };
+    for (const runtime of RUNTIMES) {
+      const opened = await openOn(runtime, { key: vectors.private_key_pkcs8, runs: [sealed] });
+      assert.deepEqual(opened, [["sealed", "in", "Chromium"]], runtime);
+    }
   });
 });

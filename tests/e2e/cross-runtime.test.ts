@@ -3,12 +3,13 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
-import { text } from "node:stream/consumers";
 import { before, describe, it } from "node:test";
 import { importIdentity } from "../../client/identity.ts";
 import { SyncClient, textOf } from "../../client/index.ts";
 import { MemoryStore } from "../../client/memory.ts";
 import { FolderStore } from "../../client/stores/folder.ts";
+import type { Line } from "../../protocol/types.ts";
+import { openOn, RUNTIMES, STARTS_ALL, sealOn } from "../support/envelope-runtimes.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { serveHere } from "../support/http.ts";
 import { onlyOn } from "../support/one-runtime.ts";
@@ -17,40 +18,20 @@ import { until } from "../support/socket.ts";
 import { newClient } from "../support/users.ts";
 import vectors from "../vectors/envelope.json" with { type: "json" };
 
-const bin = (name: string) => join(projectFolder, "node_modules", ".bin", name);
-const FILE = join("tests", "support", "envelope-process.ts");
-const RUNTIMES: Readonly<Record<string, readonly [string, ...string[]]>> = {
-  Node: commandFor(FILE),
-  Bun: [bin("bun"), FILE],
-  Deno: [bin("deno"), "run", "--allow-all", FILE],
-};
-
-async function run([command, ...args]: readonly [string, ...string[]], task: unknown) {
-  const child = spawn(command, args, {
-    cwd: projectFolder,
-    stdio: ["pipe", "pipe", "inherit"],
-    env: { ...process.env, NO_COLOR: "1" },
-  });
-  child.stdin.end(JSON.stringify(task));
-  const [output, [code]] = await Promise.all([text(child.stdout), once(child, "close")]);
-  assert.equal(code, 0);
-  return JSON.parse(output);
-}
-
-const { skip, note } = onlyOn("Node", "the test on Node starts all three");
+const { skip, note } = onlyOn("Node", STARTS_ALL);
 describe(`envelopes of each runtime${note}`, { skip }, () => {
   const key = vectors.private_key_pkcs8;
   const texts = ["Buy milk.", "", "Füttere die Katze. 🐈"];
-  const sealed: { client: string; lines: unknown }[] = [];
+  const sealed: { client: string; lines: readonly Line[] }[] = [];
   before(async () => {
-    for (const command of Object.values(RUNTIMES)) {
+    for (const runtime of RUNTIMES) {
       const client = newClient();
-      sealed.push({ client, lines: await run(command, { key, client, texts }) });
+      sealed.push({ client, lines: await sealOn(runtime, { key, client, texts }) });
     }
   });
-  for (const [opener, command] of Object.entries(RUNTIMES)) {
+  for (const opener of RUNTIMES) {
     it(`open on ${opener}`, async () => {
-      const opened = await run(command, { key, runs: sealed });
+      const opened = await openOn(opener, { key, runs: sealed });
       assert.deepEqual(opened, [texts, texts, texts]);
     });
   }
