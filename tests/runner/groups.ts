@@ -9,19 +9,27 @@ import { pathToFileURL } from "node:url";
 /** Files of a group. Those of one folder take similarly long, and come into different groups. */
 const SIZE = 8;
 
+/** Groups that take longest. The files of the web page share a browser; floods need a process that does nothing else. */
+const LONG = [
+  ["notebook", "notebook-account", "notebook-faults", "notebook-live"].map((name) =>
+    join("e2e", `${name}.test.ts`),
+  ),
+  [join("server", "floods.test.ts")],
+  [join("packages", "packages.test.ts")],
+  [join("server", "response-memory.test.ts")],
+];
+
 /**
- * Files that are started by themselves. Some replace timers of the process for a while: what others have
- * begun before would not end then. Floods and measurements need a process that does nothing else.
+ * Short files that are started by themselves. Some replace timers of the process for a while: what others
+ * have begun before would not end then. Measurements need a process that does nothing else.
  */
 const ALONE = [
+  join("server", "worst-texts.test.ts"),
+  join("server", "stalled-readers.test.ts"),
   join("client", "clock.test.ts"),
   join("cluster", "unsettled.test.ts"),
   join("oplog", "unsettled-logs.test.ts"),
   join("server", "body-reader.test.ts"),
-  join("server", "floods.test.ts"),
-  join("server", "response-memory.test.ts"),
-  join("server", "stalled-readers.test.ts"),
-  join("server", "worst-texts.test.ts"),
 ];
 
 /** What the name of a test begins with that stands before those of a file, and has the file's name. */
@@ -31,7 +39,8 @@ export const BEFORE = "file ";
 export type NameOf = (file: string) => string;
 
 /**
- * Puts a module for each group into a folder, in the order of their first files.
+ * Puts a module for each group into a folder: the one with the first file, those that take longest, all
+ * others, and at the end short ones.
  *
  * @param announced whether each file has a test before its own, by which they can be told apart
  * @returns the modules, with the files of each
@@ -42,12 +51,16 @@ export function writeGroups(
   nameOf: NameOf,
   announced = false,
 ): Map<string, readonly string[]> {
-  const together = files.filter((file) => !isAlone(nameOf(file)));
-  const count = Math.ceil(together.length / SIZE);
-  const groups = [
-    ...Array.from({ length: count }, (_, group) => together.filter((_, i) => i % count === group)),
-    ...files.filter((file) => isAlone(nameOf(file))).map((file) => [file]),
-  ];
+  const find = (name: string) => files.filter((file) => nameOf(file).endsWith(join("tests", name)));
+  const long = LONG.map((names) => names.flatMap(find)).filter(({ length }) => length > 0);
+  const alone = ALONE.flatMap(find);
+  const placed = new Set([...long.flat(), ...alone]);
+  const others = files.filter((file) => !placed.has(file));
+  const count = Math.ceil(others.length / SIZE);
+  const [first, ...rest] = Array.from({ length: count }, (_, group) =>
+    others.filter((_, i) => i % count === group),
+  );
+  const groups = [...(first ? [first] : []), ...long, ...rest, ...alone.map((file) => [file])];
   return new Map(
     groups.map((its, i) => {
       const module = join(folder, `group-${i + 1}.test.mjs`);
@@ -56,10 +69,6 @@ export function writeGroups(
       return [module, its];
     }),
   );
-}
-
-function isAlone(name: string): boolean {
-  return ALONE.some((file) => name.endsWith(join("tests", file)));
 }
 
 /** A module that loads files. One that does not load fails as a test, and the others run. */

@@ -50,14 +50,40 @@ export function describeNotebook(
       assert.ok(pages !== undefined, "the browser has started");
       return pages;
     };
+    const { start, end } = shared.declare();
     before(async () => {
-      pages = await NotebookPages.start();
+      pages = await start();
     });
-    after(() => started().close());
+    after(end);
     beforeEach(() => started().reset());
     declareTests(started);
   });
 }
+
+/** The pages of a process: of several files, the first one starts the browser, and the last one ends it. */
+class SharedPages {
+  #pages: Promise<NotebookPages> | undefined;
+  #users = 0;
+
+  /** To be called before any of the tests runs. */
+  declare() {
+    this.#users++;
+    return {
+      start: () => {
+        this.#pages ??= NotebookPages.start();
+        return this.#pages;
+      },
+      end: async () => {
+        if (--this.#users > 0) return;
+        const pages = await this.#pages;
+        this.#pages = undefined;
+        await pages?.close();
+      },
+    };
+  }
+}
+
+const shared = new SharedPages();
 
 function serve(storage: MemoryDriver): Promise<Serving> {
   return serveHere({ LISTING_TTL: "0" }, storage);
