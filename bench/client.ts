@@ -5,7 +5,7 @@
  *
  * Everything twice: for entries appended by 1,000, of which each operation has as many as it takes,
  * and for operations of one entry each, as a device sends them that appends one now and then. The
- * server runs in its own process with storage in memory.
+ * server runs in its own process with storage in memory. Where there is a Chromium, it reads as well.
  */
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -19,12 +19,14 @@ import { Transport } from "../client/transport.ts";
 import { fromBase64url } from "../protocol/base64.ts";
 import { utf8 } from "../protocol/bytes.ts";
 import type { Line } from "../protocol/types.ts";
+import { chromium, runInChromium } from "../tests/support/chromium.ts";
 import { withTemporaryFolder } from "./lib/folder.ts";
 import { currentRuntime, findRuntime } from "./lib/runtimes.ts";
 import { NO_LIMITS, startServer } from "./lib/server-process.ts";
 
 const [entries = 100_000, bytes = 200, bits = 3072] = process.argv.slice(2).map(Number);
 const data = "x".repeat(bytes);
+const passphrase = "a passphrase for the bench";
 
 const server = await startServer(findRuntime(currentRuntime()), {
   STORAGE: "memory:",
@@ -32,16 +34,17 @@ const server = await startServer(findRuntime(currentRuntime()), {
   ...NO_LIMITS,
 });
 try {
-  const passphrase = "a passphrase for the bench";
-  const { identity: many } = await createIdentity(passphrase, { bits });
-  const { identity: single } = await createIdentity(passphrase, { bits });
+  const { identity: many, text: manyKey } = await createIdentity(passphrase, { bits });
+  const { identity: single, text: singleKey } = await createIdentity(passphrase, { bits });
   await stage("create one by one, each durable in memory", () => create(many, 1));
   await stage("create by 1,000", () => create(many, 1000));
   await stage("create and send by 1,000", () => fill(many));
   await reading(many);
+  await readingInChromium(manyKey);
   console.log("\noperations of one entry:");
   await stage("create and send", () => fillSingly(single));
   await reading(single);
+  await readingInChromium(singleKey);
   const { rss } = process.memoryUsage();
   console.log(`memory at the end: ${Math.round(rss / 2 ** 20)} MiB`);
 } finally {
@@ -60,17 +63,30 @@ async function reading(identity: Identity): Promise<void> {
   });
 }
 
+async function readingInChromium(key: string): Promise<void> {
+  if (chromium === undefined) return;
+  const given = { url: server.url, key, passphrase, entries };
+  const seconds = await runInChromium(join("..", "..", "bench", "client-page.ts"), given);
+  for (const [store, took] of Object.entries(seconds ?? {})) {
+    print(`first sync in Chromium, ${store}`, entries, took);
+  }
+}
+
+function print(name: string, done: number, seconds: number, more = ""): void {
+  const rate = Math.round(done / seconds).toLocaleString("en");
+  console.log(
+    `${name.padEnd(42)} ${seconds.toFixed(1).padStart(6)} s ${rate.padStart(9)} entries/s${more}`,
+  );
+}
+
 async function stage(name: string, work: () => Promise<number>): Promise<void> {
   const since = performance.now();
   const cpu = process.cpuUsage();
   const done = await work();
   const seconds = (performance.now() - since) / 1000;
   const { user, system } = process.cpuUsage(cpu);
-  const rate = Math.round(done / seconds).toLocaleString("en");
   const each = ((user + system) / done).toFixed(1);
-  console.log(
-    `${name.padEnd(42)} ${seconds.toFixed(1).padStart(6)} s ${rate.padStart(9)} entries/s ${each.padStart(8)} µs CPU each`,
-  );
+  print(name, done, seconds, ` ${each.padStart(8)} µs CPU each`);
 }
 
 /** Creates entries on a device that never reaches a server, so many with one durable write. */

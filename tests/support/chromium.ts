@@ -26,13 +26,17 @@ function inPath(name: string): string | undefined {
 /**
  * Runs a module in a page of headless Chromium and returns what it hands to the function `report`,
  * which the page has, as JSON. The module is bundled, for a browser takes no TypeScript.
+ *
+ * @param file relative to this folder
+ * @param given what the page has as `given`
  */
-export async function runInChromium(file: string): Promise<unknown> {
+export async function runInChromium(file: string, given: unknown = null): Promise<unknown> {
   if (chromium === undefined) throw new Error("there is no Chromium");
   const folder = temporaryFolder();
   const bundle = await bundled(file);
   const { promise, resolve } = later<string>();
   const page = `<!doctype html><meta charset="utf-8"><title>Test</title><script>
+    const given = ${JSON.stringify(given)};
     const report = (value) => fetch("/report", { method: "POST", body: JSON.stringify(value) });
     addEventListener("error", (event) => report({ failed: String(event.message) }));
     addEventListener("unhandledrejection", (event) => report({ failed: String(event.reason) }));
