@@ -301,7 +301,7 @@ export class SyncEngine {
       throw error;
     }
     await inbox.flush();
-    if (isOurs) inbox.endAnswer(at);
+    if (isOurs) await inbox.endAnswer(at);
   }
 
   /** The server has stored a batch, which may have been acknowledged before. */

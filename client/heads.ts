@@ -4,7 +4,7 @@
  */
 import { HEADS_AT_ONCE } from "./content.ts";
 import type { Positions } from "./positions.ts";
-import type { Clock, Cursor, Head, Refusal } from "./types.ts";
+import type { Clock, Cursor, Head, MissingHead, Refusal } from "./types.ts";
 import type { Operation } from "./verify.ts";
 
 /**
@@ -16,23 +16,11 @@ const PATIENCE_MS = 120_000;
 /** How often the server has to show once more what it has shown last of each client. */
 const CHECK_INTERVAL_MS = 3600_000;
 
-/** An operation that another device has, and since when that is known. */
-interface Told {
-  readonly index: number;
-  /** The device that has it. */
-  readonly by: string;
-  readonly since: number;
-}
+/** So many heads that have come stay in a cursor until its device writes again. */
+const MAX_SETTLED = 16;
 
-/** What was told first of an operation, and by which device. */
-type Expected = Head & { readonly by: string };
-
-/** An operation that the server has not shown again: when it was asked for it first, and last. */
-interface Hidden {
-  readonly index: number;
-  readonly since: number;
-  readonly askedAt: number;
-}
+/** A head, and the device that was the first to tell it. */
+type Claim = MissingHead & { readonly by: string };
 
 /** What `Heads` has to know of the client. */
 export interface HeadsOptions {
@@ -48,11 +36,8 @@ export class Heads {
   readonly #options: HeadsOptions;
   /** The last index of each client that an operation of ours has told. */
   readonly #said = new Map<string, number>();
-  /** What others have told, and is not here: of each client, what is missing longest, and the newest. */
-  readonly #told = new Map<string, { readonly oldest: Told; readonly newest: Told }>();
-  /** The operations of each client that others have named and that are missing here. */
-  readonly #expected = new Map<string, Expected[]>();
-  readonly #hidden = new Map<string, Hidden>();
+  /** When the server was last asked to show the operation of a client once more, and has not. */
+  readonly #askedAt = new Map<string, number>();
   #checkedAt = 0;
   /** The positions whose operations the server was asked to show once more, and those that it has. */
   #asked: ReadonlyMap<string, Cursor> = new Map();
@@ -67,7 +52,6 @@ export class Heads {
   begin(): void {
     const { positions, clock } = this.#options;
     this.#checkedAt = positions.all.length > 0 ? -Infinity : clock.now();
-    for (const { client, heads = [] } of positions.all) this.#note(client, heads);
   }
 
   /** What the next operation has to tell. */
@@ -88,21 +72,40 @@ export class Heads {
    *
    * @returns what of that is not here, with what it had told before, to be kept in its cursor
    */
-  hear(client: string, operations: readonly Operation[]): Head[] {
-    const told = operations.flatMap(({ content }) => content.heads ?? []);
-    const before = this.#options.positions.get(client)?.heads ?? [];
-    const newest = new Map<string, Head>();
-    for (const head of [...before, ...told]) {
-      if (head.index >= (newest.get(head.client)?.index ?? 0)) newest.set(head.client, head);
-    }
-    const missing = [...newest.values()].filter((head) => this.#isMissing(head));
-    this.#note(client, missing);
-    return missing;
+  hear(client: string, operations: readonly Operation[]): MissingHead[] {
+    const { positions, clock } = this.#options;
+    const [since, known] = [clock.now(), this.#claims()];
+    const told = operations
+      .flatMap(({ content }) => content.heads ?? [])
+      .filter(
+        (head) =>
+          !known.some(
+            (one) => isFor(head)(one) && one.tag === head.tag && one.index === head.index,
+          ),
+      )
+      .map((head) => ({ ...head, since }));
+    return this.#missing([...(positions.get(client)?.heads ?? []), ...told]);
   }
 
   /** The heads of a client that others have named, and who named them. */
-  expected(client: string): readonly Expected[] {
-    return this.#expected.get(client) ?? [];
+  expected(client: string): Claim[] {
+    return this.#claims().filter(isFor({ client }));
+  }
+
+  /** All that others have named, and was not here then. */
+  #claims(): Claim[] {
+    return this.#options.positions.all.flatMap(({ client: by, heads = [] }) =>
+      heads.map((head) => ({ ...head, by })),
+    );
+  }
+
+  /** Which heads are to be kept: of each client, what is missing longest is reported, and then the newest. */
+  #missing(heads: readonly MissingHead[]): MissingHead[] {
+    const missing = heads.filter((head) => this.#isMissing(head));
+    return missing.filter((head, i) => {
+      const rest = missing.slice(i + 1);
+      return missing.find(isFor(head)) === head || !rest.some(isFor(head));
+    });
   }
 
   /** The positions whose operations the server has to show once more now. */
@@ -110,8 +113,8 @@ export class Heads {
     const { positions, clock, isSuspended } = this.#options;
     const now = clock.now();
     const isTime = now - this.#checkedAt >= CHECK_INTERVAL_MS;
-    return positions.all.filter(({ client }) => {
-      const { askedAt = now } = this.#hidden.get(client) ?? {};
+    return positions.all.filter(({ client, hiddenSince }) => {
+      const askedAt = hiddenSince === undefined ? now : (this.#askedAt.get(client) ?? now);
       return (isTime || now - askedAt >= PATIENCE_MS) && !isSuspended(client);
     });
   }
@@ -133,42 +136,53 @@ export class Heads {
   }
 
   /**
-   * A whole answer has come. Returns the operations that it should have brought, and did not.
+   * A whole answer has come. Returns the positions with which other things are to be kept, and these.
    *
    * @param at when it was asked for
    */
-  endAnswer(at: number): Refusal[] {
+  endAnswer(at: number): Cursor[] {
     if (this.#asked.size > 0 && at - this.#checkedAt >= CHECK_INTERVAL_MS) this.#checkedAt = at;
-    for (const { client, index } of this.#asked.values()) {
-      const { since = at } = this.#hidden.get(client) ?? {};
-      if (this.#shown.has(client)) this.#hidden.delete(client);
-      else this.#hidden.set(client, { index, since, askedAt: at });
-    }
-    for (const [client, { index }] of this.#hidden) {
+    return this.#options.positions.all.flatMap(({ heads = [], hiddenSince, ...position }) => {
+      const { client, index } = position;
+      let since = hiddenSince;
       // What follows an operation proves it.
-      if (this.#options.positions.get(client)?.index !== index) this.#hidden.delete(client);
-    }
-    for (const [client, { oldest, newest }] of this.#told) {
-      if (this.#isMissing({ client, index: oldest.index })) continue;
-      if (this.#isMissing({ client, index: newest.index })) {
-        this.#told.set(client, { oldest: newest, newest });
-      } else {
-        this.#told.delete(client);
-        this.#expected.delete(client);
+      if (this.#asked.get(client)?.index === index) {
+        since = this.#shown.has(client) ? undefined : Math.min(since ?? at, at);
+        this.#askedAt.set(client, at);
       }
-    }
-    return this.#withheld(at);
+      const kept = this.#missing(heads);
+      // A clock that was set back would never reach it.
+      const isAhead = kept.some((head) => (head.since ?? Infinity) > at);
+      const isSettled = heads.length - kept.length >= MAX_SETTLED;
+      if (since === hiddenSince && !isAhead && !isSettled) return [];
+      return {
+        ...position,
+        heads: kept.map((head) => ({ ...head, since: Math.min(head.since ?? at, at) })),
+        ...(since !== undefined && { hiddenSince: since }),
+      };
+    });
   }
 
-  #withheld(at: number): Refusal[] {
+  /**
+   * The operations that the server should have shown by now, and has not.
+   *
+   * @param at when the last answer was asked for
+   */
+  withheld(at: number): Refusal[] {
     const found = new Map<string, Refusal>();
-    for (const [client, { index, since, askedAt }] of this.#hidden) {
-      if (askedAt - since >= PATIENCE_MS) found.set(client, { kind: "withheld", client, index });
+    for (const { client, index, hiddenSince = Infinity } of this.#options.positions.all) {
+      const askedAt = this.#askedAt.get(client) ?? 0;
+      if (askedAt - hiddenSince >= PATIENCE_MS)
+        found.set(client, { kind: "withheld", client, index });
     }
-    for (const [client, { oldest }] of this.#told) {
-      const { index, by, since } = oldest;
+    const claims = this.#claims().filter((one) => this.#isMissing(one));
+    claims.sort((one, other) => (one.since ?? at) - (other.since ?? at));
+    for (const { client, index, by, since = at } of claims) {
       // What was asked for at once, a server may not have listed yet.
-      if (at - since >= PATIENCE_MS) found.set(client, { kind: "withheld", client, index, by });
+      const isLate = at - since >= PATIENCE_MS;
+      if (isLate && found.get(client)?.by === undefined) {
+        found.set(client, { kind: "withheld", client, index, by });
+      }
     }
     return [...found.values()];
   }
@@ -178,17 +192,9 @@ export class Heads {
     const known = positions.get(client)?.index ?? -1;
     return index > known && index >= lengthOf(client) && index < positions.endOf(client);
   }
+}
 
-  #note(by: string, heads: readonly Head[]): void {
-    for (const head of heads) {
-      const { client, index, tag } = head;
-      const expected = this.#expected.get(client) ?? [];
-      const isKnown = expected.some((one) => one.index === index && one.tag === tag);
-      if (!isKnown) this.#expected.set(client, [...expected, { ...head, by }]);
-      const known = this.#told.get(client);
-      if (known !== undefined && known.newest.index >= index) continue;
-      const newest = { index, by, since: this.#options.clock.now() };
-      this.#told.set(client, { oldest: known?.oldest ?? newest, newest });
-    }
-  }
+/** Whether something is for the same client. */
+function isFor({ client }: Pick<Head, "client">): (other: Pick<Head, "client">) => boolean {
+  return (other) => other.client === client;
 }

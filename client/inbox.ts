@@ -70,7 +70,9 @@ export class Inbox {
 
   /** The number of clients whose operations are missing. */
   get refused(): number {
-    return new Set(this.refusals.map(({ client }) => client)).size;
+    // What `by` has received of a fork is another history: nothing of this one is missing.
+    const missing = this.refusals.filter(({ kind, by }) => kind !== "fork" || by === undefined);
+    return new Set(missing.map(({ client }) => client)).size;
   }
 
   /** The last refusals of each client whose operations are missing. */
@@ -293,10 +295,13 @@ export class Inbox {
    *
    * @param at when it was asked for
    */
-  endAnswer(at: number): void {
+  async endAnswer(at: number): Promise<void> {
     const ignored = new Set([...this.#ignored, ...this.#refusals.suspended]);
-    const withheld = this.heads.endAnswer(at);
+    const cursors = this.heads.endAnswer(at);
+    for (const cursor of cursors) this.positions.replace(cursor);
+    const withheld = this.heads.withheld(at);
     this.#refusals.setWithheld(withheld.filter(({ client }) => !ignored.has(client)));
+    for (const cursor of cursors) await this.#options.log.replace(cursor);
   }
 }
 

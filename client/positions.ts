@@ -46,6 +46,11 @@ export class Positions {
     }
   }
 
+  /** Other things are kept with the position after what is stored. */
+  replace(cursor: Cursor): void {
+    this.#cursors.set(cursor.client, cursor);
+  }
+
   /** Less is delivered than stored. */
   setDelivered(client: string, position: Cursor | undefined): void {
     this.#behind.set(client, position);

@@ -60,6 +60,12 @@ export class ReceivedLog {
     this.#ends.set(client, cursor);
   }
 
+  /** Keeps a cursor in the place of the one after what is kept, if it is for the same operation. */
+  async replace(cursor: Cursor): Promise<void> {
+    const isEnd = this.#ends.get(cursor.client)?.index === cursor.index;
+    if (isEnd) await this.receive(cursor, cursor, []);
+  }
+
   /** As `Store.forget`. */
   async forget(client: string, start: Cursor | undefined): Promise<void> {
     await this.#store.forget(client, start);

@@ -59,7 +59,9 @@ export interface Cursor {
   /** Which client ids this one continues, if it does. */
   readonly continues?: readonly Continues[];
   /** What its device has received of others, and this one had not when it learned that. */
-  readonly heads?: readonly Head[];
+  readonly heads?: readonly MissingHead[];
+  /** Since when the server does not show its operation again, if it does not: milliseconds of Unix time. */
+  readonly hiddenSince?: number;
   /**
    * Of entries that were appended here: how many of the operation after that were delivered as well,
    * which waited to be sent.
@@ -94,6 +96,12 @@ export interface Head {
   readonly tag: string;
 }
 
+/** Such an operation that is missing on this device. */
+export interface MissingHead extends Head {
+  /** Milliseconds of Unix time: when this device learned of it. */
+  readonly since?: number;
+}
+
 /**
  * Handles entries: those that were appended here, as soon as they are durable, and those of other
  * installations, decrypted and proven to be the user's own. One call has entries of one client id, in
@@ -119,7 +127,8 @@ export type Receive = (
  * - `out of place`: the server sent what was received before.
  * - `fork`: made by the user, and another one was received under the same index: the client id is in
  *   use twice. With `by`, another device has received another one: the server shows devices different
- *   histories. Nothing is held back then.
+ *   histories. Nothing is held back or missing then, and nothing can undo it: it is in `refusals` until
+ *   the client is closed, and again once a device has told it again, as each does at its start.
  * - `withheld`: the server does not show an operation that it has stored: another device of the user has
  *   received it (`by`), or this one has, earlier. It is no longer in `refusals` once it comes.
  * - `other version`: it says that it is of a version of the envelope that this software does not read.
@@ -174,8 +183,8 @@ export interface ClientChange {
 /** The state of a client. */
 export type Status = Activity & {
   /**
-   * The number of client ids of which operations are missing, because they were refused: `refusals`
-   * says which. A client that is `synced` has everything else.
+   * The number of client ids of which operations are missing, because they were refused or withheld:
+   * `refusals` says which, and has what is no more than a fork with `by` as well. A client that is `synced` has everything else.
    */
   readonly refused: number;
   /**

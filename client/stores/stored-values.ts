@@ -21,6 +21,7 @@ export function isOwnClient(value: unknown): boolean {
 export function isCursor(value: unknown): value is Cursor {
   if (!isObject(value)) return false;
   const { client, index, tag, previous, session, continues = [], heads = [], entries = 0 } = value;
+  const { hiddenSince = 0 } = value;
   return (
     isClientId(client) &&
     isOperationIndex(index) &&
@@ -34,7 +35,8 @@ export function isCursor(value: unknown): value is Cursor {
     continues.every(isContinues) &&
     Array.isArray(heads) &&
     heads.every(isHead) &&
-    isOperationIndex(entries)
+    isOperationIndex(entries) &&
+    Number.isFinite(hiddenSince)
   );
 }
 
@@ -73,9 +75,9 @@ function isContinues(value: unknown): boolean {
 
 /** What a client id has received of another one. */
 function isHead(value: unknown): boolean {
-  return (
-    isObject(value) && isClientId(value.client) && isOperationIndex(value.index) && isTag(value.tag)
-  );
+  if (!isObject(value)) return false;
+  const { client, index, tag, since = 0 } = value;
+  return isClientId(client) && isOperationIndex(index) && isTag(tag) && Number.isFinite(since);
 }
 
 /** 16 bytes in base64url. */

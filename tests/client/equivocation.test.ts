@@ -57,7 +57,7 @@ describe("a server that shows devices different histories", () => {
     assert.deepEqual(second.refusals, [fork]);
     assert.deepEqual(second.received, ["both 0", ...restOf("other", 1, 3), "I have one"]);
     assert.equal(second.client.status.state, "synced");
-    assert.equal(second.client.status.refused, 1);
+    assert.equal(second.client.status.refused, 0, "it has all of the history that it is shown");
     await second.write("I have the other");
     await first.sync();
     assert.deepEqual(first.refusals, [{ kind: "fork", client: id, index: 2, by: second.id }]);
@@ -66,6 +66,14 @@ describe("a server that shows devices different histories", () => {
     await second.sync();
     assert.deepEqual(second.received.at(-1), "after a start it tells that again");
     assert.deepEqual(second.reported, [fork], "it is reported once");
+    assert.deepEqual(second.refusals, [fork], "nothing undoes it");
+    await stage.restart(second);
+    await second.sync();
+    assert.deepEqual(second.refusals, [], "until a device tells it again");
+    await stage.restart(first);
+    await first.write("and again after the next one");
+    await second.sync();
+    assert.deepEqual([second.refusals, second.client.status.refused], [[fork], 0]);
   });
 
   it("T-20 is reported where it shows the other history only after the device heard of the first", async () => {
