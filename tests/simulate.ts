@@ -1,15 +1,18 @@
 /**
- * Runs the simulations of the log and of the journals: `npm run simulate [-- SEEDS [FIRST]]`, 10,000
- * seeds from 1 by default. Prints every seed that breaks an invariant; `npm run simulate -- 1 SEED`
+ * Runs the simulations of the log, of the journals, and of devices that are killed, of which each starts
+ * ten processes: `npm run simulate [-- SEEDS [FIRST]]`, 10,000 seeds from 1 by default, and a hundredth
+ * of them for devices. Prints every seed that breaks an invariant; `npm run simulate -- 1 SEED`
  * runs it again.
  */
 import { simulate as simulateJournals } from "./storage/journal/simulation.ts";
+import { killAgainAndAgain } from "./support/killed-store.ts";
 import { simulate as simulateLog } from "./support/simulation/world.ts";
 
-const [seeds = 10_000, first = 1] = process.argv.slice(2).map(Number);
-for (const [what, simulate] of [
-  ["the log", simulateLog],
-  ["journals", simulateJournals],
+const [most = 10_000, first = 1] = process.argv.slice(2).map(Number);
+for (const [what, seeds, simulate] of [
+  ["the log", most, simulateLog],
+  ["journals", most, simulateJournals],
+  ["devices that are killed", Math.ceil(most / 100), (seed: number) => killAgainAndAgain(seed, 10)],
 ] as const) {
   let failed = 0;
   for (let seed = first; seed < first + seeds; seed++) {
