@@ -9,11 +9,10 @@ import { pathToFileURL } from "node:url";
 /** Files of a group. Those of one folder take similarly long, and come into different groups. */
 const SIZE = 8;
 
-/** Groups that take longest. The files of the web page share a browser; floods need a process that does nothing else. */
+/** Groups that take longest. Files of the web page share a browser; floods need a process that does nothing else. */
 const LONG = [
-  ["notebook", "notebook-account", "notebook-faults", "notebook-live"].map((name) =>
-    join("e2e", `${name}.test.ts`),
-  ),
+  [join("e2e", "notebook.test.ts"), join("e2e", "notebook-account.test.ts")],
+  [join("e2e", "notebook-faults.test.ts"), join("e2e", "notebook-live.test.ts")],
   [join("server", "floods.test.ts")],
   [join("packages", "packages.test.ts")],
   [join("server", "response-memory.test.ts")],
