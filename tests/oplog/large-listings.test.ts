@@ -8,7 +8,7 @@ import type { StoredObject } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { gate, HookedDriver } from "../support/drivers.ts";
 import { listingsOn, logOver, objectsOn } from "../support/logs.ts";
-import { turnsDuring } from "../support/turns-during.ts";
+import { turnsDuring, whileTimePasses } from "../support/turns-during.ts";
 import { newClient, someFingerprint } from "../support/users.ts";
 
 const COUNT = 50_000;
@@ -39,14 +39,16 @@ describe("a user with very many objects", () => {
 
   it("lets others be answered while the names are parsed, and is listed once", async () => {
     const listings = open();
-    let isListed = false;
-    const large = listings.get(user).finally(() => {
-      isListed = true;
+    await whileTimePasses(async () => {
+      let isListed = false;
+      const large = listings.get(user).finally(() => {
+        isListed = true;
+      });
+      const small = await listings.get(someFingerprint());
+      assert.ok(small.isEmpty && !isListed);
+      assert.equal((await large).runs, COUNT);
+      assert.equal(await listings.get(user), await large);
     });
-    const small = await listings.get(someFingerprint());
-    assert.ok(small.isEmpty && !isListed);
-    assert.equal((await large).runs, COUNT);
-    assert.equal(await listings.get(user), await large);
     assert.equal(driver.count("list"), 2);
   });
 
