@@ -4,6 +4,7 @@ import { LinkedAbort } from "./abort.ts";
 import { systemClock } from "./clock.ts";
 import { MAX_ENTRY_BYTES } from "./content.ts";
 import { Delivery } from "./delivery.ts";
+import { devicesIn } from "./devices.ts";
 import { bytesPerOperation } from "./draft.ts";
 import { SyncEngine } from "./engine.ts";
 import { sealedLength } from "./envelope.ts";
@@ -18,7 +19,16 @@ import { stateCode } from "./state-code.ts";
 import type { StoreState } from "./stores/store.ts";
 import { isCursor } from "./stores/stored-values.ts";
 import { Transport } from "./transport.ts";
-import type { Clock, Created, Entry, OperationName, Refusal, Status } from "./types.ts";
+import type {
+  Clock,
+  Created,
+  Entry,
+  Head,
+  OperationName,
+  OtherDevice,
+  Refusal,
+  Status,
+} from "./types.ts";
 import { RunVerifier } from "./verify.ts";
 import { type Waiter, Waiters } from "./waiters.ts";
 
@@ -155,6 +165,19 @@ export class SyncClient {
    */
   async stateCode(): Promise<string> {
     return stateCode(await this.#log.heads());
+  }
+
+  /**
+   * The newest operation of each client id that this device has from the server or has given to it, those
+   * of this device first, then those that came last. `withHeads` adds them to the text of the key.
+   */
+  heads(): Promise<readonly Head[]> {
+    return this.#log.heads();
+  }
+
+  /** The other client ids of the user that are in use: what this device has of each, and since when. */
+  get devices(): readonly OtherDevice[] {
+    return devicesIn(this.#inbox.positions, this.client);
   }
 
   /** The last refusal of each client id whose operations are missing. */

@@ -4,7 +4,7 @@
  */
 import { HEADS_AT_ONCE } from "./content.ts";
 import type { Positions } from "./positions.ts";
-import type { Clock, Cursor, Head, MissingHead, Refusal } from "./types.ts";
+import type { Clock, Cursor, Expected, Head, MissingHead, Refusal } from "./types.ts";
 import type { Operation } from "./verify.ts";
 
 /**
@@ -26,6 +26,8 @@ type Claim = MissingHead & { readonly by: string };
 export interface HeadsOptions {
   readonly positions: Positions;
   readonly clock: Clock;
+  /** What the text of the key says. */
+  readonly expected: Expected | undefined;
   /** The number of operations that were created here under a client id. */
   readonly lengthOf: (client: string) => number;
   /** Whether the server is not asked for a client now. */
@@ -38,6 +40,8 @@ export class Heads {
   readonly #said = new Map<string, number>();
   /** When the server was last asked to show the operation of a client once more, and has not. */
   readonly #askedAt = new Map<string, number>();
+  /** What the text of the key says. */
+  readonly #expected: readonly Claim[];
   #checkedAt = 0;
   /** The positions whose operations the server was asked to show once more, and those that it has. */
   #asked: ReadonlyMap<string, Cursor> = new Map();
@@ -45,6 +49,10 @@ export class Heads {
 
   constructor(options: HeadsOptions) {
     this.#options = options;
+    const { heads = [], since = 0 } = options.expected ?? {};
+    // A clock that was set back would never reach it.
+    const known = Math.min(since, options.clock.now());
+    this.#expected = heads.map((head) => ({ ...head, since: known, by: "key" }));
     this.begin();
   }
 
@@ -70,21 +78,21 @@ export class Heads {
   /**
    * Takes what operations of another device tell.
    *
-   * @returns what of that is not here, with what it had told before, to be kept in its cursor
+   * @returns what of that is not here, or was created here, with what it had told before, to be kept in
+   *   its cursor
    */
   hear(client: string, operations: readonly Operation[]): MissingHead[] {
     const { positions, clock } = this.#options;
-    const [since, known] = [clock.now(), this.#claims()];
-    const told = operations
-      .flatMap(({ content }) => content.heads ?? [])
-      .filter(
-        (head) =>
-          !known.some(
-            (one) => isFor(head)(one) && one.tag === head.tag && one.index === head.index,
-          ),
-      )
+    const told = operations.flatMap(({ content }) => content.heads ?? []);
+    // Most operations tell none, and there can be many claims.
+    const known = told.length > 0 ? this.#claims() : [];
+    const isKnown = (head: Head) =>
+      known.some((one) => isFor(head)(one) && one.tag === head.tag && one.index === head.index);
+    const since = clock.now();
+    const fresh = told
+      .filter((head) => !this.#isMissing(head) || !isKnown(head))
       .map((head) => ({ ...head, since }));
-    return this.#missing([...(positions.get(client)?.heads ?? []), ...told]);
+    return this.#kept([...(positions.get(client)?.heads ?? []), ...fresh]);
   }
 
   /** The heads of a client that others have named, and who named them. */
@@ -94,18 +102,29 @@ export class Heads {
 
   /** All that others have named, and was not here then. */
   #claims(): Claim[] {
-    return this.#options.positions.all.flatMap(({ client: by, heads = [] }) =>
-      heads.map((head) => ({ ...head, by })),
-    );
+    return [
+      // First: it is known longer than this client runs.
+      ...this.#expected,
+      ...this.#options.positions.all.flatMap(({ client: by, heads = [] }) =>
+        heads.map((head) => ({ ...head, by })),
+      ),
+    ];
   }
 
-  /** Which heads are to be kept: of each client, what is missing longest is reported, and then the newest. */
-  #missing(heads: readonly MissingHead[]): MissingHead[] {
+  /**
+   * Which heads are to be kept: of each client, what is missing longest is reported, and then the newest.
+   * The newest of an own client id says what the device has seen.
+   */
+  #kept(heads: readonly MissingHead[]): MissingHead[] {
+    const { lengthOf } = this.#options;
     const missing = heads.filter((head) => this.#isMissing(head));
-    return missing.filter((head, i) => {
-      const rest = missing.slice(i + 1);
-      return missing.find(isFor(head)) === head || !rest.some(isFor(head));
-    });
+    const seen = heads.filter((head) => !missing.includes(head) && lengthOf(head.client) > 0);
+    return [
+      ...seen.filter((head) => seen.findLast(isFor(head)) === head),
+      ...missing.filter((head) => {
+        return missing.find(isFor(head)) === head || missing.findLast(isFor(head)) === head;
+      }),
+    ];
   }
 
   /** The positions whose operations the server has to show once more now. */
@@ -150,7 +169,7 @@ export class Heads {
         since = this.#shown.has(client) ? undefined : Math.min(since ?? at, at);
         this.#askedAt.set(client, at);
       }
-      const kept = this.#missing(heads);
+      const kept = this.#kept(heads);
       // A clock that was set back would never reach it.
       const isAhead = kept.some((head) => (head.since ?? Infinity) > at);
       const isSettled = heads.length - kept.length >= MAX_SETTLED;

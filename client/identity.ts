@@ -6,3 +6,4 @@ export {
   importIdentity,
   type NewIdentity,
 } from "./identity/identity.ts";
+export { withHeads } from "./identity/key-heads.ts";

@@ -31,7 +31,7 @@ export interface InboxOptions {
   readonly verifier: RunVerifier;
   readonly clock: Clock;
   readonly delivery: Delivery;
-  readonly app: Pick<SyncOptions, "onRefusal">;
+  readonly app: Pick<SyncOptions, "identity" | "onRefusal">;
 }
 
 /**
@@ -58,6 +58,7 @@ export class Inbox {
     this.heads = new Heads({
       positions: this.positions,
       clock,
+      expected: app.identity.expected,
       lengthOf: (client) => outbox.lengthOf(client),
       isSuspended: (client) => this.#refusals.isSuspended(client),
     });
@@ -224,7 +225,8 @@ export class Inbox {
     for (const one of unreadable) this.#refusals.addUnreadable(one);
     if (taken > 0 && run.cursor !== undefined) {
       const heads = await this.#compare(client, run);
-      const cursor = { ...run.cursor, ...(heads.length > 0 && { heads }) };
+      const heardAt = this.#options.clock.now();
+      const cursor = { ...run.cursor, heardAt, ...(heads.length > 0 && { heads }) };
       await this.#deliver(run, cursor);
       // Only now: a crash before this line delivers the operations again, and loses none.
       const payloads = lines.slice(0, taken).map(({ payload }) => payload);

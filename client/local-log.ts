@@ -36,20 +36,22 @@ export class LocalLog {
 
   /**
    * The newest operation of each client id that the server has acknowledged or sent; of one that
-   * another continues, the last that was not moved.
+   * another continues, the last that was not moved. Own ones come first, then those heard of last.
    */
   async heads(): Promise<Head[]> {
     const heads = new Map<string, Head>();
-    for (const { client, index, tag } of this.#inbox.positions.all) {
-      const last = Math.min(index, this.#inbox.positions.endOf(client) - 1);
-      const known = last === index ? tag : await this.#inbox.tagAt(client, last);
-      if (known !== undefined) heads.set(client, { client, index: last, tag: known });
-    }
-    for (const { client, acknowledged } of this.#outbox.own) {
+    for (const { client, acknowledged } of [...this.#outbox.own].reverse()) {
       const index = acknowledged - 1;
       const tag = await this.#outbox.acknowledgedTag(client, index);
-      const isNewer = index > (heads.get(client)?.index ?? -1);
-      if (tag !== undefined && isNewer) heads.set(client, { client, index, tag });
+      if (tag !== undefined) heads.set(client, { client, index, tag });
+    }
+    const { positions } = this.#inbox;
+    const newestFirst = positions.all.sort((a, b) => (b.heardAt ?? 0) - (a.heardAt ?? 0));
+    for (const { client, index, tag } of newestFirst) {
+      const last = Math.min(index, positions.endOf(client) - 1);
+      const known = last === index ? tag : await this.#inbox.tagAt(client, last);
+      const isNewer = last >= (heads.get(client)?.index ?? 0);
+      if (known !== undefined && isNewer) heads.set(client, { client, index: last, tag: known });
     }
     return [...heads.values()];
   }

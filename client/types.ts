@@ -11,6 +11,15 @@ export interface Identity {
   readonly bits: number;
   /** The private ones cannot be exported. */
   readonly keys: IdentityKeys;
+  /** What the text of the key says that there is; see `withHeads`. The server has to show all of it. */
+  readonly expected?: Expected;
+}
+
+/** What the device that gave the text of a key had. */
+export interface Expected {
+  readonly heads: readonly Head[];
+  /** When the text came to this device, in milliseconds of Unix time. */
+  readonly since: number;
 }
 
 /** The same RSA key once for each use, because Web Crypto binds a key to one algorithm. */
@@ -58,7 +67,10 @@ export interface Cursor {
   readonly session: SessionStart;
   /** Which client ids this one continues, if it does. */
   readonly continues?: readonly Continues[];
-  /** What its device has received of others, and this one had not when it learned that. */
+  /**
+   * What its device has received of others, and this one had not when it learned that; and the newest that
+   * it has received of this one.
+   */
   readonly heads?: readonly MissingHead[];
   /** Since when the server does not show its operation again, if it does not: milliseconds of Unix time. */
   readonly hiddenSince?: number;
@@ -67,6 +79,23 @@ export interface Cursor {
    * which waited to be sent.
    */
   readonly entries?: number;
+  /** When the operation came, in milliseconds of Unix time. */
+  readonly heardAt?: number;
+}
+
+/** Another client id of the user: a device, or a tab or process of one. */
+export interface OtherDevice {
+  readonly client: string;
+  /** The index of its newest operation here. */
+  readonly index: number;
+  /**
+   * When that came to this device, in milliseconds of Unix time: not when it was made. A device that
+   * has written something makes an operation a day at least, while it runs. `undefined` if that is not
+   * known.
+   */
+  readonly heardAt: number | undefined;
+  /** The newest index under the client id of this device that it says to have; `undefined` for none. */
+  readonly seen: number | undefined;
 }
 
 /** Where consecutive operations of a client id under one key begin. */
@@ -152,7 +181,7 @@ export interface Refusal {
   readonly client: string;
   /** The index of the first operation concerned. */
   readonly index: number;
-  /** The client id of the device that has received it. */
+  /** The client id of the device that has received it; `key` for the one that gave the key as text. */
   readonly by?: string;
 }
 

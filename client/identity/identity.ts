@@ -9,6 +9,7 @@ import { toBase64, toBase64url } from "../../protocol/base64.ts";
 import { type Bytes, sha256 } from "../../protocol/bytes.ts";
 import { InvalidKey } from "../errors.ts";
 import type { Identity } from "../types.ts";
+import { headsIn } from "./key-heads.ts";
 import { decryptKey, encryptKey } from "./key-text.ts";
 
 /** A new identity, and the text that brings it to other devices. */
@@ -58,16 +59,25 @@ export async function createIdentity(
 }
 
 /**
- * Imports an identity from the text that `createIdentity` returned. White space in the text and
- * words around it are ignored.
+ * Imports an identity from the text that `createIdentity` or `withHeads` returned. White space in the
+ * text and words around it are ignored. What the text says that there is, is `expected` of the identity:
+ * the client reports what the server does not show of that. An app that stores the identity keeps it.
  *
  * Throws `InvalidKey`; its message says what is wrong with the text or the passphrase.
+ *
+ * @param since when the text came to this device, in milliseconds of Unix time; for an app that stores
+ *   the text and imports it at each start
  */
-export async function importIdentity(text: string, passphrase: string): Promise<Identity> {
+export async function importIdentity(
+  text: string,
+  passphrase: string,
+  since = Date.now(),
+): Promise<Identity> {
   const pkcs8 = await decryptKey(text, passphrase);
   const identity = await identityOf(pkcs8);
   pkcs8.fill(0);
-  return identity;
+  const heads = await headsIn(text, identity);
+  return { ...identity, ...(heads && { expected: { heads, since } }) };
 }
 
 /**

@@ -1,6 +1,7 @@
 /** Stores an identity in a browser as `CryptoKey` objects, whose bytes no page can read. */
 import { BrowserDatabase, result } from "../browser-database.ts";
-import type { Identity, IdentityKeys } from "../types.ts";
+import { isHead } from "../stores/stored-values.ts";
+import type { Expected, Identity, IdentityKeys } from "../types.ts";
 
 const TABLE = "identity";
 const KEY = "current";
@@ -51,13 +52,19 @@ async function withTable<Value>(
 const KEYS: readonly (keyof IdentityKeys)[] = ["wrap", "unwrap", "sign", "verify", "signRequests"];
 
 function isIdentity(stored: unknown): stored is Identity {
-  const { fingerprint, publicKey, bits, keys }: Partial<Record<keyof Identity, unknown>> =
+  const { fingerprint, publicKey, bits, keys, expected }: Partial<Record<keyof Identity, unknown>> =
     Object(stored);
   const found: Partial<Record<keyof IdentityKeys, unknown>> = Object(keys);
   return (
     typeof fingerprint === "string" &&
     typeof publicKey === "string" &&
     typeof bits === "number" &&
-    KEYS.every((key) => found[key] instanceof CryptoKey)
+    KEYS.every((key) => found[key] instanceof CryptoKey) &&
+    (expected === undefined || isExpected(expected))
   );
+}
+
+function isExpected(stored: unknown): boolean {
+  const { heads, since }: Partial<Record<keyof Expected, unknown>> = Object(stored);
+  return Array.isArray(heads) && heads.every(isHead) && typeof since === "number";
 }

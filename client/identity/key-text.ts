@@ -6,14 +6,15 @@ import { fromBase64url, toBase64url } from "../../protocol/base64.ts";
 import { type Bytes, concat, randomBytes, utf8 } from "../../protocol/bytes.ts";
 import { InvalidKey } from "../errors.ts";
 
-const BEGIN = "-----BEGIN SYNC-SERVER KEY-----";
-const END = "-----END SYNC-SERVER KEY-----";
+/** The parts of a text, by the name in the lines around them. */
+export type Part = "KEY" | "HEADS";
+
 const LINE = 64;
 
 const KEY_TEXT_VERSION = 1;
 const SALT_BYTES = 16;
 const NONCE_BYTES = 12;
-const TAG_BYTES = 16;
+export const TAG_BYTES = 16;
 const HEAD_BYTES = 1 + 4 + SALT_BYTES + NONCE_BYTES;
 
 /** The minimum for PBKDF2 with HMAC-SHA-256 in OWASP's Password Storage Cheat Sheet. */
@@ -48,9 +49,7 @@ export async function encryptKey(
     key,
     pkcs8,
   );
-  const text = toBase64url(concat(head, new Uint8Array(sealed)));
-  const lines = text.match(new RegExp(`.{1,${LINE}}`, "g")) ?? [];
-  return [BEGIN, ...lines, END, ""].join("\n");
+  return armoured("KEY", toBase64url(concat(head, new Uint8Array(sealed))));
 }
 
 /**
@@ -58,15 +57,7 @@ export async function encryptKey(
  * damaged text or a wrong passphrase.
  */
 export async function decryptKey(text: string, passphrase: string): Promise<Bytes> {
-  const start = text.indexOf(BEGIN);
-  const end = text.indexOf(END, start);
-  if (start === -1 || end === -1) {
-    throw new InvalidKey(`this is not a key: it must have the lines ${BEGIN} and ${END}`);
-  }
-  const bytes = fromBase64url(text.slice(start + BEGIN.length, end).replace(/\s+/g, ""));
-  if (bytes === undefined || bytes.length < HEAD_BYTES + TAG_BYTES || bytes.length > MAX_BYTES) {
-    throw new InvalidKey("the key is damaged: copy all of it again");
-  }
+  const bytes = bytesOfKey(text);
   if (bytes[0] !== KEY_TEXT_VERSION) {
     throw new InvalidKey(
       `the key has version ${bytes[0]}, and this software reads version ${KEY_TEXT_VERSION}`,
@@ -81,6 +72,40 @@ export async function decryptKey(text: string, passphrase: string): Promise<Byte
   } catch (error) {
     throw new InvalidKey("the passphrase is wrong, or the key is damaged", { cause: error });
   }
+}
+
+/** The key in a text, still encrypted. Throws `InvalidKey` for a text that has none. */
+export function bytesOfKey(text: string): Bytes {
+  const body = partIn(text, "KEY");
+  if (body === undefined) {
+    const [begin, end] = linesAround("KEY");
+    throw new InvalidKey(`this is not a key: it must have the lines ${begin} and ${end}`);
+  }
+  const bytes = fromBase64url(body);
+  if (bytes === undefined || bytes.length < HEAD_BYTES + TAG_BYTES || bytes.length > MAX_BYTES) {
+    throw new InvalidKey("the key is damaged: copy all of it again");
+  }
+  return bytes;
+}
+
+/** What a text has between the lines of a part, without white space; `undefined` if it lacks them. */
+export function partIn(text: string, part: Part): string | undefined {
+  const [begin, last] = linesAround(part);
+  const start = text.indexOf(begin);
+  const end = text.indexOf(last, start);
+  if (start === -1 || end === -1) return undefined;
+  return text.slice(start + begin.length, end).replace(/\s+/g, "");
+}
+
+/** A part of a text, in lines that no mail program breaks. */
+export function armoured(part: Part, base64url: string): string {
+  const [begin, end] = linesAround(part);
+  const lines = base64url.match(new RegExp(`.{1,${LINE}}`, "g")) ?? [];
+  return [begin, ...lines, end, ""].join("\n");
+}
+
+function linesAround(part: Part): readonly [begin: string, end: string] {
+  return [`-----BEGIN SYNC-SERVER ${part}-----`, `-----END SYNC-SERVER ${part}-----`];
 }
 
 /** Derives the AES key from the passphrase and the head of a text, which has the nonce too. */

@@ -20,8 +20,8 @@ export function isOwnClient(value: unknown): boolean {
 /** A cursor of any client. */
 export function isCursor(value: unknown): value is Cursor {
   if (!isObject(value)) return false;
-  const { client, index, tag, previous, session, continues = [], heads = [], entries = 0 } = value;
-  const { hiddenSince = 0 } = value;
+  const { client, index, tag, previous, session } = value;
+  const { continues = [], heads = [], entries = 0, heardAt = 0, hiddenSince = 0 } = value;
   return (
     isClientId(client) &&
     isOperationIndex(index) &&
@@ -36,6 +36,7 @@ export function isCursor(value: unknown): value is Cursor {
     Array.isArray(heads) &&
     heads.every(isHead) &&
     isOperationIndex(entries) &&
+    Number.isFinite(heardAt) &&
     Number.isFinite(hiddenSince)
   );
 }
@@ -74,7 +75,7 @@ function isContinues(value: unknown): boolean {
 }
 
 /** What a client id has received of another one. */
-function isHead(value: unknown): boolean {
+export function isHead(value: unknown): boolean {
   if (!isObject(value)) return false;
   const { client, index, tag, since = 0 } = value;
   return isClientId(client) && isOperationIndex(index) && isTag(tag) && Number.isFinite(since);

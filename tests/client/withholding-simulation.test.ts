@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 import fc from "fast-check";
-import type { Identity, Refusal } from "../../client/index.ts";
+import type { Expected, Identity, Refusal } from "../../client/index.ts";
 import { newIdentity } from "../support/private-keys.ts";
 import { share } from "../support/share.ts";
 import { Device } from "../support/simulated-device.ts";
@@ -23,6 +23,7 @@ type Step =
   | { readonly kind: "stop"; readonly device: number }
   | { readonly kind: "crash"; readonly device: number; readonly steps: number }
   | { readonly kind: "copy"; readonly device: number; readonly from: number }
+  | { readonly kind: "give key"; readonly device: number }
   | { readonly kind: "back up" }
   | { readonly kind: "restore" }
   | { readonly kind: "pass"; readonly minutes: number };
@@ -33,6 +34,7 @@ const sync = fc.record({ kind: fc.constant("sync" as const), device });
 const stop = fc.record({ kind: fc.constant("stop" as const), device });
 const crash = fc.record({ kind: fc.constant("crash" as const), device, steps: fc.nat(12) });
 const copy = fc.record({ kind: fc.constant("copy" as const), device, from: device });
+const giveKey = fc.record({ kind: fc.constant("give key" as const), device });
 const backUp = fc.record({ kind: fc.constant("back up" as const) });
 const restore = fc.record({ kind: fc.constant("restore" as const) });
 const pass = fc.record({
@@ -57,7 +59,10 @@ describe("an honest server", () => {
     identity = await newIdentity();
   });
 
-  /** Runs the steps; then all devices restart and sync, hours pass, and they sync again. */
+  /**
+   * Runs the steps; then all devices restart and sync, hours pass, and they sync again. With them, the new
+   * devices to which the text of the key was given, once the faults of the network are over.
+   */
   async function run(plan: readonly (readonly Step[])[], seed: number, faulty: number) {
     const random = randomFrom(seed);
     const server = new SimulatedServer({ MAX_BODY: "8KiB", LISTING_TTL: "0" });
@@ -68,13 +73,16 @@ describe("an honest server", () => {
     const devices = Array.from({ length: DEVICES }, () => new Device(world));
     const at = (index: number) => devices[index] ?? assert.fail();
     const never = new AbortController().signal;
+    const given: Expected[] = [];
     let created = 0;
     const take = async (step: Step): Promise<void> => {
       if (step.kind === "append") await at(step.device).append([`operation ${created++}`]);
       else if (step.kind === "sync") await at(step.device).sync();
       else if (step.kind === "stop") await at(step.device).stop();
       else if (step.kind === "crash") await at(step.device).crashAfter(step.steps);
-      else if (step.kind === "back up") await server.backUp();
+      else if (step.kind === "give key") {
+        given.push({ since: clock.now(), heads: await at(step.device).heads() });
+      } else if (step.kind === "back up") await server.backUp();
       else if (step.kind === "restore") await server.restore();
       else if (step.kind === "pass") await clock.sleep(step.minutes * MINUTE, never);
       else if (step.device !== step.from && (await at(step.from).sync())) {
@@ -84,6 +92,9 @@ describe("an honest server", () => {
     try {
       for (const group of plan) await Promise.all(group.map(take));
       network.faulty = 0;
+      for (const expected of given) {
+        devices.push(new Device({ ...world, identity: { ...identity, expected } }));
+      }
       for (let round = 0; round < 4; round++) {
         for (const one of devices) {
           if (round === 0) await one.stop();
@@ -100,7 +111,7 @@ describe("an honest server", () => {
   it("T-20 is accused by no device after faults of the network, crashes and copies, in any order", async () => {
     await fc.assert(
       fc.asyncProperty(
-        steps(append, append, append, sync, sync, sync, stop, crash, copy, pass),
+        steps(append, append, append, sync, sync, sync, stop, crash, copy, giveKey, pass),
         fc.nat(),
         fc.constantFrom(0, 0.3),
         async (plan, seed, faulty) => {
@@ -116,7 +127,7 @@ describe("an honest server", () => {
   it("T-20 that was restored is accused no longer once each device has sent again what was lost", async () => {
     await fc.assert(
       fc.asyncProperty(
-        steps(append, append, sync, sync, stop, crash, pass, backUp, restore),
+        steps(append, append, sync, sync, stop, crash, pass, giveKey, backUp, restore),
         fc.nat(),
         async (plan, seed) => {
           const { devices, left } = await run(plan, seed, 0.3);

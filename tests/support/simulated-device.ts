@@ -4,6 +4,7 @@ import {
   type ClientChange,
   type Created,
   type Cursor,
+  type Head,
   type Identity,
   type Refusal,
   type Store,
@@ -73,6 +74,16 @@ export class Device {
   async sync(): Promise<boolean> {
     const session = await this.#start();
     return session.unlessCrashed((client) => client.sync());
+  }
+
+  /** What it gives with the text of the key, unless it crashes meanwhile. */
+  async heads(): Promise<readonly Head[]> {
+    const session = await this.#start();
+    let heads: readonly Head[] = [];
+    await session.unlessCrashed(async (client) => {
+      heads = await client.heads();
+    });
+    return heads;
   }
 
   /** The device crashes after some more accesses to its disk. */

@@ -15,6 +15,7 @@ import {
   seal,
 } from "../../client/envelope.ts";
 import { identityOf } from "../../client/identity/identity.ts";
+import { withHeads } from "../../client/identity/key-heads.ts";
 import type { Head, Identity } from "../../client/types.ts";
 import { toBase64url } from "../../protocol/base64.ts";
 import { randomBytes, utf8, uuidBytes } from "../../protocol/bytes.ts";
@@ -57,8 +58,24 @@ async function makeOperations(name: string) {
     previous = tag;
   }
   const head = { note, private_key_pkcs8: pkcs8, public_key, fingerprint };
-  write(name, { ...head, ...(key_text && { key_text }), operations });
+  const last = operations.at(-1) ?? assert.fail();
+  const texts = key_text && { key_text: await makeTexts(identity, key_text, last) };
+  write(name, { ...head, ...texts, operations });
   return { identity, pkcs8, operations };
+}
+
+/** The key as text, and with heads: of the client of the vectors, and of others. */
+async function makeTexts(
+  identity: Identity,
+  { passphrase, text }: { readonly passphrase: string; readonly text: string },
+  { client_id, operation_index, tag, heads: others }: Vector,
+) {
+  const heads = [{ client_id, operation_index, tag }, ...others];
+  const told = heads.map((one) => {
+    return { client: one.client_id, index: one.operation_index, tag: one.tag };
+  });
+  const with_heads = { text: await withHeads(text, identity, told), heads };
+  return { passphrase, text, with_heads };
 }
 
 /** What E-7.1 lists of one operation. */
