@@ -13,6 +13,7 @@ export function refusalText(
   const device = nameOf(client);
   const one = `note ${index} of ${device}`;
   const all = `Notes of ${device} from number ${index} on are not shown: ${kind}`;
+  const witness = by === "key" ? "the device that gave the key" : nameOf(by ?? "");
   switch (kind) {
     case "forged":
       return `${all}. What the server has there was not made with this key, or not for this place.`;
@@ -27,11 +28,11 @@ export function refusalText(
     case "fork":
       if (by === undefined)
         return `${all}. The device was copied or restored: another note has its number.`;
-      return `The server shows your devices different notes: ${nameOf(by)} has received another ${one}. Do not trust this server.`;
+      return `The server shows your devices different notes: ${witness} has received another ${one}. Do not trust this server.`;
     case "withheld":
       if (by === undefined) {
         return `The server no longer shows ${one}, which it has shown here: it was restored from a backup, or withholds it.`;
       }
-      return `The server withholds ${one}: ${nameOf(by)} has received it.`;
+      return `The server withholds ${one}: ${witness} has received it.`;
   }
 }

@@ -39,12 +39,16 @@ describe(`the notebook on the command line, with a key in PEM${note}`, { skip },
     writeFileSync(pem, openssl("genpkey", ...RSA, "rsa_keygen_bits:3072"));
     const imported = await importInto("first", [pem]);
     assert.equal(imported.code, 0, imported.stderr);
+    assert.match(imported.stdout, /does not say what the notebook has: compare the state codes/);
     const { stdout: key } = await run(["export", "--folder", join(folder.path, "first")]);
     assert.match(key, /^-----BEGIN SYNC-SERVER KEY-----$/m);
+    assert.match(key, /^-----BEGIN SYNC-SERVER HEADS-----$/m);
     assert.equal((await importInto("second", [], key)).code, 0);
     const sent = await run(["send", "with my own key", "--folder", join(folder.path, "first")]);
     assert.equal(sent.code, 0, sent.stderr);
     assert.deepEqual(await logOf(join(folder.path, "second")), ["with my own key"]);
+    const { stdout } = await run(["status", "--folder", join(folder.path, "second")]);
+    assert.match(stdout, /^ {2}[0-9a-f]{8} +heard of (just now|\d+ minutes? ago)$/m);
   });
 
   it("says of a key that it does not take what to do, and makes no device", async () => {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import type { Page } from "playwright-core";
-import { describeNotebook, PASSPHRASE } from "../support/notebook-pages.ts";
+import { describeNotebook, keyIn, PASSPHRASE } from "../support/notebook-pages.ts";
 
 /** What a page runs first, to be a browser of another kind. */
 const FORBID = {
@@ -290,8 +290,8 @@ describeNotebook("the notebook in a faulty browser", (pages) => {
     for (const page of tabs) await page.locator("#create-passphrase").fill(PASSPHRASE);
     await Promise.all(tabs.map((page) => page.locator("#create-passphrase").press("Enter")));
     for (const page of tabs) await page.locator("#note").waitFor();
-    const keys = tabs.map((page) => page.locator("#key").inputValue());
-    assert.equal(new Set(await Promise.all(keys)).size, 1);
+    const texts = await Promise.all(tabs.map((page) => page.locator("#key").inputValue()));
+    assert.equal(new Set(texts.map(keyIn)).size, 1);
   });
 
   it("shows that it syncs, and how far it is, through a long first sync", async () => {

@@ -85,6 +85,12 @@ class SharedPages {
 
 const shared = new SharedPages();
 
+/** A text of a key, without what it says of the notebook. */
+export function keyIn(text: string): string {
+  const [key = ""] = text.split("-----BEGIN SYNC-SERVER HEADS");
+  return key;
+}
+
 function serve(storage: MemoryDriver): Promise<Serving> {
   return serveHere({ LISTING_TTL: "0" }, storage);
 }
@@ -93,7 +99,7 @@ export class NotebookPages {
   readonly browser: Browser;
   #storage = new MemoryDriver();
   #server: Serving;
-  /** The key of the notebooks, as text; empty until the first device of the first test creates it. */
+  /** The key of the notebooks, as text that says nothing of a notebook; empty until the first device of the first test creates it. */
   key = "";
   /** Uncaught errors of pages, and what the Content Security Policy blocked. */
   readonly errors: string[] = [];
@@ -176,7 +182,7 @@ export class NotebookPages {
       await form.getByLabel("Passphrase").fill(PASSPHRASE);
       await form.getByRole("button").click();
       await page.locator("#note").waitFor();
-      this.key = await page.getByLabel("Key, protected by the passphrase").inputValue();
+      this.key = keyIn(await page.getByLabel("Key, protected by the passphrase").inputValue());
     } else {
       await this.importKey(page, PASSPHRASE);
       await page.locator("#note").waitFor();
@@ -184,9 +190,9 @@ export class NotebookPages {
     return page;
   }
 
-  async importKey(page: Page, passphrase: string): Promise<void> {
+  async importKey(page: Page, passphrase: string, key = this.key): Promise<void> {
     const form = page.locator("#import");
-    await form.getByLabel("Key").fill(this.key);
+    await form.getByLabel("Key").fill(key);
     await form.getByLabel("Passphrase").fill(passphrase);
     await form.getByRole("button").click();
   }

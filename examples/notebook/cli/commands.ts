@@ -15,6 +15,7 @@ export const COMMANDS: readonly Command[] = [
     name: "export",
     summary: "print the key, protected by the passphrase, for another device",
     details:
+      "It also says what this device has, so that the server cannot hide notes from the other one.\n" +
       "Redirect it to a file, such as `export > key.txt`, and keep that: if all devices are lost, only\n" +
       "this key and the passphrase bring the notes back.",
     options: [],

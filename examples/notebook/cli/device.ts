@@ -13,6 +13,8 @@ interface Settings {
   readonly server: string;
   /** The private key, protected by the passphrase. */
   readonly key: string;
+  /** When it came from another device, in milliseconds since 1970. */
+  readonly imported?: number;
 }
 
 export class Device {
@@ -20,11 +22,13 @@ export class Device {
   readonly server: string;
   /** The private key as a text that the passphrase protects. */
   readonly key: string;
+  readonly #imported: number | undefined;
 
-  private constructor(folder: string, { server, key }: Settings) {
+  private constructor(folder: string, { server, key, imported }: Settings) {
     this.folder = folder;
     this.server = server;
     this.key = key;
+    this.#imported = imported;
   }
 
   /** Throws `UsageError` if the folder is a device already: its key may be the only copy. */
@@ -37,9 +41,9 @@ export class Device {
   }
 
   /** Makes the folder a device. Throws `UsageError` if it is one already. */
-  static async create(folder: string, server: string, key: string): Promise<Device> {
+  static async create(folder: string, made: Omit<Settings, "version">): Promise<Device> {
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    const settings: Settings = { version: 1, server, key };
+    const settings: Settings = { version: 1, ...made };
     try {
       const file = await open(pathIn(folder), "wx", 0o600);
       try {
@@ -66,7 +70,7 @@ export class Device {
   }
 
   identity(passphrase: string): Promise<Identity> {
-    return importIdentity(this.key, passphrase);
+    return importIdentity(this.key, passphrase, this.#imported);
   }
 
   /** Opens a client at the server of this device. */

@@ -1,4 +1,5 @@
 /** Errors that the person at the terminal can resolve. */
+import { ServerRejected, ServerUnavailable } from "../../../client/index.ts";
 
 /** The message says what to do. */
 export class UsageError extends Error {
@@ -13,4 +14,9 @@ export class InvalidArguments extends UsageError {
 /** Whether an error has this code, such as `ENOENT`. */
 export function hasCode(error: unknown, code: string): boolean {
   return error instanceof Error && "code" in error && error.code === code;
+}
+
+/** Whether the server refuses, or does not answer. */
+export function isOfServer(error: unknown): error is ServerUnavailable | ServerRejected {
+  return error instanceof ServerUnavailable || error instanceof ServerRejected;
 }

@@ -1,12 +1,15 @@
 /** The commands that make a device or carry its key. */
 import { readFile } from "node:fs/promises";
 import { text } from "node:stream/consumers";
-import { createIdentity, importIdentity } from "../../../client/identity.ts";
+import { createIdentity, importIdentity, withHeads } from "../../../client/identity.ts";
+import type { Identity } from "../../../client/index.ts";
 import { identityFromPem } from "../../../client/pem.ts";
 import type { Arguments } from "./command.ts";
 import { Device } from "./device.ts";
-import { UsageError } from "./errors.ts";
-import { print, readPassphrase } from "./terminal.ts";
+import { isOfServer, UsageError } from "./errors.ts";
+import { clause } from "./format.ts";
+import { Session } from "./session.ts";
+import { print, printable, readPassphrase } from "./terminal.ts";
 
 const DEFAULT_SERVER = "http://localhost:8080";
 
@@ -15,7 +18,7 @@ export async function init({ folder, server, bits = "3072" }: Arguments): Promis
   const url = serverUrl(server);
   const passphrase = await readPassphrase({ confirm: true });
   const { identity, text: key } = await createIdentity(passphrase, { bits: Number(bits) });
-  await Device.create(folder, url, key);
+  await Device.create(folder, { server: url, key });
   await print(
     `${folder} is a device of a new notebook, ${identity.fingerprint.slice(0, 8)}, at ${url}.\n` +
       "To add a device, import there what export prints here. Keep a copy of that and the passphrase.\n",
@@ -23,7 +26,37 @@ export async function init({ folder, server, bits = "3072" }: Arguments): Promis
 }
 
 export async function exportKey({ folder }: Arguments): Promise<void> {
-  await print((await Device.open(folder)).key);
+  const device = await Device.open(folder);
+  const identity = await device.identity(await readPassphrase());
+  await print(await textWithHeads(device, identity));
+}
+
+/** The key, with what the device has of the notebook. It may be the last copy: nothing keeps it back. */
+async function textWithHeads(device: Device, identity: Identity): Promise<string> {
+  try {
+    const session = await Session.open(device, identity);
+    try {
+      await session.sync().catch(ignoreServer);
+      return await withHeads(device.key, identity, await session.heads());
+    } finally {
+      await session.close();
+    }
+  } catch (error) {
+    console.error(
+      printable(`Warning: ${reasonOf(error)}. The key does not say what the notebook has.`),
+    );
+    process.exitCode = 1;
+    return device.key;
+  }
+}
+
+/** What this device has is enough. */
+function ignoreServer(error: unknown): void {
+  if (!isOfServer(error)) throw error;
+}
+
+function reasonOf(error: unknown): string {
+  return clause(error instanceof Error ? error.message : String(error));
 }
 
 export async function importKey({ folder, server, words }: Arguments): Promise<void> {
@@ -36,9 +69,13 @@ export async function importKey({ folder, server, words }: Arguments): Promise<v
   const { identity, text: key } = isPem
     ? await identityFromPem(given, passphrase)
     : { identity: await importIdentity(given, passphrase), text: given };
-  await Device.create(folder, url, key);
+  await Device.create(folder, { server: url, key, imported: Date.now() });
   await print(
-    `${folder} is a device of the notebook ${identity.fingerprint.slice(0, 8)}, at ${url}.\n`,
+    `${folder} is a device of the notebook ${identity.fingerprint.slice(0, 8)}, at ${url}.\n` +
+      (identity.expected === undefined
+        ? "The key does not say what the notebook has: compare the state codes that status shows on this\n" +
+          "device and on another one.\n"
+        : ""),
   );
 }
 

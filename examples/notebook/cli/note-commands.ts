@@ -1,17 +1,13 @@
 /** The commands that write and read notes. */
 import { readFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
-import {
-  type OperationName,
-  ServerRejected,
-  ServerUnavailable,
-  textOf,
-} from "../../../client/index.ts";
+import { type OperationName, textOf } from "../../../client/index.ts";
+import { deviceText } from "../device-text.ts";
 import { compareNotes, type Note, noteData } from "../notes.ts";
 import { SortedNotes } from "../sorted-notes.ts";
 import type { Arguments } from "./command.ts";
 import { Device } from "./device.ts";
-import { UsageError } from "./errors.ts";
+import { isOfServer, UsageError } from "./errors.ts";
 import { clause, noteCount, noteJson, noteLine, statusText } from "./format.ts";
 import { Session } from "./session.ts";
 import { print, printable, readPassphrase } from "./terminal.ts";
@@ -155,6 +151,7 @@ export async function status({ folder }: Arguments): Promise<void> {
     "this device": `${session.client}, ${noteCount(own.length)}`,
     "state code": await session.stateCode(),
     "other devices": `${devices.size}, ${noteCount(others.length)}`,
+    ...Object.fromEntries(deviceRows(session, own)),
     ...(session.tooLarge.length === 0 ? {} : { "too large": placesText(session.tooLarge) }),
   };
   await session.close();
@@ -162,8 +159,11 @@ export async function status({ folder }: Arguments): Promise<void> {
   await print(printable(lines.join("")));
 }
 
-function isOfServer(error: unknown): error is ServerUnavailable | ServerRejected {
-  return error instanceof ServerUnavailable || error instanceof ServerRejected;
+/** A row for each other device. */
+function deviceRows({ client, devices }: Session, own: readonly Note[]): [string, string][] {
+  const newest = own.findLast((note) => note.client === client)?.index;
+  const now = Date.now();
+  return devices.map((one) => [`  ${one.client.slice(0, 8)}`, deviceText(one, newest, now)]);
 }
 
 /** What becomes of notes that are too large for the server. */

@@ -1,7 +1,9 @@
 /** A client for the time of one command: progress, warnings, and a sync that does not retry. */
 import {
+  type Head,
   type Identity,
   type OperationName,
+  type OtherDevice,
   ServerUnavailable,
   type Status,
   StoreDamaged,
@@ -125,6 +127,16 @@ export class Session {
   /** The same on all devices that are synced, unless the server withholds something. */
   stateCode(): Promise<string> {
     return this.#client.stateCode();
+  }
+
+  /** The other devices of which something came. */
+  get devices(): readonly OtherDevice[] {
+    return this.#client.devices;
+  }
+
+  /** What this device has, to be said with the key. */
+  heads(): Promise<readonly Head[]> {
+    return this.#client.heads();
   }
 
   /** The notes that are on this device. Where some cannot be read, asks the server for them. */

@@ -31,10 +31,14 @@ export function hideError(): void {
 }
 
 /** Lets a button copy a text, which `select` selects: the user can copy it where the page may not. */
-export function copyOnClick(button: HTMLButtonElement, text: string, select: () => void): void {
+export function copyOnClick(
+  button: HTMLButtonElement,
+  text: () => string,
+  select: () => void,
+): void {
   button.addEventListener("click", async () => {
     select();
-    await navigator.clipboard.writeText(text);
+    await navigator.clipboard.writeText(text());
     setText(button, "Copied");
     setText(find("news", HTMLElement), "Copied");
   });

@@ -6,11 +6,16 @@ import { refusalText } from "../refusal-text.ts";
 import { checkBrowser, withStorage } from "./browser.ts";
 import { CiphertextView } from "./ciphertext-view.ts";
 import { showDamage } from "./damage.ts";
+import { DevicesView } from "./devices-view.ts";
 import { copyOnClick, find, hideError, setText, showError } from "./dom.ts";
 import { offerErasure, showErased } from "./erase.ts";
 import { forgetAll, NAME, offerStoredKey, openKey, type UserKey } from "./key.ts";
+import { KeyView } from "./key-view.ts";
 import { NotesList } from "./notes-list.ts";
 import { StatusLine } from "./status-line.ts";
+
+/** Within this time, the client has stored what it has delivered. */
+const STORED_MS = 1000;
 
 async function main(line: StatusLine): Promise<void> {
   checkBrowser();
@@ -22,7 +27,7 @@ async function main(line: StatusLine): Promise<void> {
   line.showText("Opening the notebook…");
   const client = await openClient(key, line);
   showClient(client);
-  showKey(key);
+  showFingerprint(key);
   find("forget", HTMLButtonElement).addEventListener("click", async () => {
     const { pending } = client.status;
     const notes = pending === 1 ? "1 note" : `${pending} notes`;
@@ -38,7 +43,8 @@ async function main(line: StatusLine): Promise<void> {
 }
 
 /** Opens the client, and shows its notes and its status. */
-async function openClient({ identity }: UserKey, line: StatusLine): Promise<SyncClient> {
+async function openClient(key: UserKey, line: StatusLine): Promise<SyncClient> {
+  const { identity } = key;
   const notes = new NotesList();
   const ciphertexts = new CiphertextView(identity);
   const closing = new AbortController();
@@ -58,7 +64,7 @@ async function openClient({ identity }: UserKey, line: StatusLine): Promise<Sync
   let receivedCount = 0;
   // The status can change before there is a client.
   let tooLarge: () => readonly OperationName[] = () => [];
-  let showStateCode: () => void = () => undefined;
+  let showSynced: () => void = () => undefined;
   const onErased = () => {
     line.showErased();
     ciphertexts.showErased();
@@ -77,6 +83,8 @@ async function openClient({ identity }: UserKey, line: StatusLine): Promise<Sync
       receivedCount += entries.length;
       const count = receivedCount === 1 ? "1 note" : `${receivedCount.toLocaleString("en")} notes`;
       if (!hasSynced) line.showProgress(`${count} received`);
+      // Once they are stored. The status need not change for that.
+      else setTimeout(() => showSynced(), STORED_MS);
     },
     onStatus: (now) => {
       line.show(now);
@@ -86,7 +94,7 @@ async function openClient({ identity }: UserKey, line: StatusLine): Promise<Sync
       if (now.state === "refused" && now.final) onErased();
       if (now.state !== "synced") return;
       hasSynced = true;
-      showStateCode();
+      showSynced();
       line.showProgress("");
     },
     onRefusal: (refusal) => showError(refusalText(refusal)),
@@ -97,11 +105,12 @@ async function openClient({ identity }: UserKey, line: StatusLine): Promise<Sync
     },
   });
   tooLarge = () => client.tooLarge;
-  showStateCode = () => {
-    const shown = client.stateCode().then((code) => setText(find("state-code", HTMLElement), code));
-    shown.catch(showError);
+  const [devices, keyText] = [new DevicesView(client, notes), new KeyView(key, client)];
+  showSynced = () => {
+    devices.show().catch(showError);
+    keyText.refresh().catch(showError);
   };
-  showStateCode();
+  showSynced();
   line.show(client.status);
   if (!(await addStored(client, notes))) {
     // The server sends again what this browser has damaged of others.
@@ -173,20 +182,11 @@ function showClient({ client }: SyncClient): void {
   setText(find("client", HTMLElement), client.slice(0, 8));
 }
 
-function showKey({ identity, text, isNew }: UserKey): void {
-  const area = find("key", HTMLTextAreaElement);
-  const copy = find("copy", HTMLButtonElement);
-  area.value = text;
-  copy.disabled = text === "";
-  find("key-lost", HTMLElement).hidden = text !== "";
-  find("device-details", HTMLDetailsElement).open = isNew;
-  copyOnClick(copy, text, () => area.select());
-  const { fingerprint } = identity;
+function showFingerprint({ identity: { fingerprint } }: UserKey): void {
   const code = find("fingerprint", HTMLElement);
   setText(code, fingerprint);
-  copyOnClick(find("copy-fingerprint", HTMLButtonElement), fingerprint, () => {
-    getSelection()?.selectAllChildren(code);
-  });
+  const select = () => getSelection()?.selectAllChildren(code);
+  copyOnClick(find("copy-fingerprint", HTMLButtonElement), () => fingerprint, select);
 }
 
 const line = new StatusLine();

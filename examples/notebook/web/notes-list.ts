@@ -69,6 +69,12 @@ export class NotesList {
     this.#render();
   }
 
+  /** The index of the newest of this tab's notes under a client id, if there is one. */
+  newestOwn(client: string): number | undefined {
+    const newest = [...this.#own.keys()].at(-1);
+    return newest?.client === client ? newest.index : undefined;
+  }
+
   /** Removes the notes of this tab, to be added again. */
   clearOwn(): void {
     this.#notes.remove(new Set(this.#own.keys()));
