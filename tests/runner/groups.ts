@@ -12,7 +12,9 @@ const SIZE = 8;
 /** Groups that take longest. Files of the web page share a browser; floods need a process that does nothing else. */
 const LONG = [
   [join("e2e", "notebook.test.ts"), join("e2e", "notebook-account.test.ts")],
-  [join("e2e", "notebook-faults.test.ts"), join("e2e", "notebook-live.test.ts")],
+  ["notebook-devices", "notebook-faults", "notebook-live"].map((name) =>
+    join("e2e", `${name}.test.ts`),
+  ),
   [join("server", "floods.test.ts")],
   [join("packages", "packages.test.ts")],
   [join("server", "response-memory.test.ts")],
