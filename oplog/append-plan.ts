@@ -10,6 +10,7 @@ import type { Fingerprint, ObjectName } from "./names.ts";
 import { ObjectDamaged } from "./object-cache.ts";
 import { encodeSegment } from "./segment.ts";
 import { isOverlap, type Run, type Sequence, type Span } from "./sequence.ts";
+import type { Covers } from "./snapshots.ts";
 
 /** Refused: the operation's index is above the next one of its client. */
 export class OperationGap extends Error {
@@ -33,6 +34,17 @@ export class OperationConflict extends Error {
   }
 }
 
+/** Refused: the operation was trimmed, so what is sent cannot be compared with it. */
+export class OperationTrimmed extends Error {
+  override name = "OperationTrimmed";
+  readonly code = "operation-trimmed";
+  readonly members: { readonly next_index: number };
+  constructor(index: number, nextIndex: number) {
+    super(`operation ${index} of this client was deleted, because snapshots stand for it`);
+    this.members = { next_index: nextIndex };
+  }
+}
+
 /** A larger batch is stored as several segments, because a reader holds a segment in memory whole. */
 const SEGMENT_BYTES = 4 * 1024 * 1024;
 
@@ -43,6 +55,8 @@ export interface Batch {
   /** The index of the first payload. */
   readonly first: number;
   readonly payloads: readonly string[];
+  /** What the operation covers, if it is a snapshot: the only one of its batch. */
+  readonly snapshot?: Covers | undefined;
 }
 
 /** An object that is to be stored. */
@@ -51,7 +65,7 @@ export interface NewObject {
   readonly body: Uint8Array;
 }
 
-type Refusal = OperationGap | OperationConflict;
+type Refusal = OperationGap | OperationConflict | OperationTrimmed;
 
 /** The objects to store, or why there are none. */
 type Missing = NewObject[] | Refusal | ObjectMissing | ObjectDamaged;
@@ -67,6 +81,9 @@ export function missingObjects(
   entries: EntryReader,
 ): Missing | Promise<Missing> {
   const sequence = listing.clients.get(batch.client);
+  if (sequence !== undefined && batch.first < sequence.base) {
+    return new OperationTrimmed(batch.first, sequence.next);
+  }
   return sequence === undefined || batch.first > sequence.end
     ? objectsOf(batch, missingSpans(batch, sequence?.next ?? 0, []))
     : comparedMissing(sequence, batch, entries);

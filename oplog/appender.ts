@@ -10,11 +10,13 @@ import {
   type NewObject,
   OperationConflict,
   OperationGap,
+  OperationTrimmed,
   spanOf,
 } from "./append-plan.ts";
 import { MAX_LISTS } from "./client-refresh.ts";
 import type { EntryReader } from "./entries.ts";
 import { KeyedQueue } from "./keyed-queue.ts";
+import type { ListedSnapshot } from "./listed-snapshots.ts";
 import type { Listing } from "./listing.ts";
 import type { ListingCache } from "./listing-cache.ts";
 import type { Fingerprint } from "./names.ts";
@@ -22,6 +24,7 @@ import { type ObjectCache, ObjectDamaged, ObjectUnfindable } from "./object-cach
 import type { Addition, AppendPolicy, Reservation, RoomClaim } from "./policy.ts";
 import { RoomClaims } from "./room-claims.ts";
 import { lengthOf } from "./sequence.ts";
+import type { NewSnapshot, Snapshots } from "./snapshots.ts";
 import type { Telemetry } from "./telemetry.ts";
 
 export interface AppenderOptions {
@@ -30,6 +33,7 @@ export interface AppenderOptions {
   readonly announcer?: Announcer | undefined;
   readonly objects: ObjectCache;
   readonly entries: EntryReader;
+  readonly snapshots: Snapshots;
   /** Called after an append that has stored something. */
   readonly onAppended?: (user: Fingerprint) => void;
   /** Called after an append that found no room in storage. */
@@ -40,6 +44,8 @@ export interface AppenderOptions {
 /** What an append stores, and the room that is reserved for it. */
 interface AppendPlan {
   readonly objects: readonly NewObject[];
+  /** Stored last, so that what it says of the operation is true. */
+  readonly snapshot: NewSnapshot | undefined;
   /** Absent where nothing is stored. */
   readonly reservation: Reservation | undefined;
   /** Absent where no other server has to be asked. */
@@ -76,7 +82,7 @@ export class Appender {
 
   async #append(batch: Batch, policy: AppendPolicy): Promise<void> {
     const { announcer } = this.#options;
-    const { objects, reservation, claim } = await this.#plan(batch, policy);
+    const { objects, snapshot, reservation, claim } = await this.#plan(batch, policy);
     const missing = objects.reduce((sum, { name }) => sum + lengthOf(name), 0);
     this.#telemetry.count("operations", "retried", batch.payloads.length - missing);
     try {
@@ -85,6 +91,10 @@ export class Appender {
         await this.#store(object, reservation);
         claim?.stored(object.body.byteLength);
         this.#telemetry.count("operations", "stored", lengthOf(object.name));
+      }
+      if (snapshot !== undefined) {
+        await this.#storeSnapshot(snapshot, reservation);
+        claim?.stored(snapshot.size);
       }
     } catch (error) {
       claim?.announcing();
@@ -97,22 +107,35 @@ export class Appender {
     if (announcer !== undefined) {
       claim?.announcing();
       await announcer.stored(batch.user, batch.client, spanOf(batch), claim?.id);
+      if (batch.snapshot !== undefined) await announcer.changed(batch.user);
     }
     if (missing > 0) this.#options.onAppended?.(batch.user);
   }
 
   async #store({ name, body }: NewObject, reservation: Reservation | undefined): Promise<void> {
     const { listings, objects } = this.#options;
-    try {
-      await objects.put(name, body);
-    } catch (error) {
-      listings.invalidate(name.user);
-      if (error instanceof StorageFull) this.#options.onFull?.(name.user);
-      throw error;
-    }
+    await this.#putting(name.user, () => objects.put(name, body));
     // From one moment to the next it counts as stored, and no longer as reserved.
     listings.appended(name, body.byteLength);
     reservation?.stored(body.byteLength);
+  }
+
+  async #storeSnapshot(snapshot: NewSnapshot, reservation: Reservation | undefined): Promise<void> {
+    const { user, size } = snapshot;
+    await this.#putting(user, () => this.#options.snapshots.put(snapshot));
+    this.#options.listings.marked(user, (listing) => listing.markedSnapshot(listedOf(snapshot)));
+    reservation?.stored(size);
+    this.#telemetry.count("snapshots", "stored");
+  }
+
+  async #putting(user: Fingerprint, put: () => Promise<void>): Promise<void> {
+    try {
+      await put();
+    } catch (error) {
+      this.#options.listings.invalidate(user);
+      if (error instanceof StorageFull) this.#options.onFull?.(user);
+      throw error;
+    }
   }
 
   /** The objects of a batch to store, and room for them. Throws when it may not be appended. */
@@ -129,7 +152,7 @@ export class Appender {
   }
 
   async #planWith(claims: RoomClaims, batch: Batch, policy: AppendPolicy): Promise<AppendPlan> {
-    const { listings, entries, announcer } = this.#options;
+    const { listings, entries, snapshots, announcer } = this.#options;
     const { user } = batch;
     let listing = listings.recent(user, policy.asked) ?? (await listings.get(user, policy.asked));
     for (let lists = 0, overtaken = 0; ; ) {
@@ -137,9 +160,10 @@ export class Appender {
       if (check !== undefined) await check;
       const missing = missingObjects(listing, batch, entries);
       const objects = missing instanceof Promise ? await missing : missing;
+      const snapshot = snapshots.plan(listing, batch);
       // A retry of what is stored is never refused.
-      if (!(objects instanceof Error) && objects.length === 0) {
-        return { objects, reservation: undefined };
+      if (!(objects instanceof Error) && objects.length === 0 && snapshot === undefined) {
+        return { objects, snapshot, reservation: undefined };
       }
       // Meanwhile the log may have changed: the listing of this moment decides.
       const current = listings.current(user);
@@ -158,8 +182,9 @@ export class Appender {
         continue;
       }
       let refusal: Error | undefined;
-      if (announcer !== undefined && !(objects instanceof Error)) {
-        const addition = additionOf(batch, objects);
+      const added = objects instanceof Error ? objects : addedBy(objects, snapshot);
+      if (announcer !== undefined && !(added instanceof Error)) {
+        const addition = additionOf(batch, added);
         const claiming = claims.covers(addition) ? undefined : claims.take(addition, listing);
         if (claiming !== undefined) {
           const outcome = await claiming;
@@ -173,7 +198,7 @@ export class Appender {
         }
       }
       const isGone = current === undefined;
-      const plan = refusal ?? (isGone ? new Outdated() : decide(listing, batch, objects, policy));
+      const plan = refusal ?? (isGone ? new Outdated() : decide(listing, batch, added, policy));
       if (!(plan instanceof Error)) return { ...plan, claim: claims.claim };
       // A cached listing never refuses an append: another process may have stored more.
       const mayList = plan instanceof Outdated || plan instanceof ObjectMissing;
@@ -201,6 +226,7 @@ export class Appender {
     const isOfClient =
       refusal instanceof OperationGap ||
       refusal instanceof OperationConflict ||
+      refusal instanceof OperationTrimmed ||
       refusal instanceof ObjectMissing;
     const whole = !isOfClient || listings.current(user) === undefined;
     const listing = await (whole ? listings.fresh(user) : listings.freshOf(user, client));
@@ -229,15 +255,26 @@ class Outdated extends StorageUnavailable {
 function decide(
   listing: Listing,
   batch: Batch,
-  objects: readonly NewObject[] | Error,
+  added: Added | Error,
   policy: AppendPolicy,
 ): AppendPlan | Error {
-  if (objects instanceof Error) return objects;
-  const reservation = policy.reserve(additionOf(batch, objects), listing);
-  return reservation instanceof Error ? reservation : { objects, reservation };
+  if (added instanceof Error) return added;
+  const reservation = policy.reserve(additionOf(batch, added), listing);
+  return reservation instanceof Error ? reservation : { ...added, reservation };
 }
 
-function additionOf({ user, client }: Batch, objects: readonly NewObject[]): Addition {
-  const bytes = objects.reduce((sum, { body }) => sum + body.byteLength, 0);
-  return { user, client, objects: objects.length, bytes };
+type Added = Pick<AppendPlan, "objects" | "snapshot">;
+
+function addedBy(objects: readonly NewObject[], snapshot: NewSnapshot | undefined | Error) {
+  return snapshot instanceof Error ? snapshot : { objects, snapshot };
+}
+
+function additionOf({ user, client }: Batch, { objects, snapshot }: Added): Addition {
+  const bytes = objects.reduce((sum, { body }) => sum + body.byteLength, snapshot?.size ?? 0);
+  return { user, client, objects: objects.length + (snapshot === undefined ? 0 : 1), bytes };
+}
+
+/** The marker without its body, which a listing does not keep. */
+function listedOf({ user, at, client, index, md5, size }: NewSnapshot): ListedSnapshot {
+  return { user, at, client, index, md5, size };
 }

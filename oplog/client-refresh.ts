@@ -1,4 +1,5 @@
-import { holesIn, type Listing } from "./listing.ts";
+import type { Listing } from "./listing.ts";
+import { holesIn } from "./listing-load.ts";
 import { isShorter } from "./sequence.ts";
 
 /** How often an append or a read lists storage again because its listing turned out to be old. */

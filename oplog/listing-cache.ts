@@ -1,14 +1,21 @@
 import type { Version } from "../cluster/cluster.ts";
-import type { Driver } from "../storage/driver.ts";
 import { lruOf } from "../storage/lru.ts";
 import { CachedListings } from "./cached-listings.ts";
 import { refreshClient } from "./client-refresh.ts";
 import { DamagedObjects } from "./damaged-objects.ts";
 import { KeyedQueue } from "./keyed-queue.ts";
-import { Listing } from "./listing.ts";
-import { KEPT_UP_MS, ListingAges, type ListingAgesOptions } from "./listing-age.ts";
+import type { Listing } from "./listing.ts";
+import { KEPT_UP_MS, ListingAges } from "./listing-age.ts";
+import type { ListingCacheOptions } from "./listing-cache-options.ts";
 import { ListingListeners } from "./listing-listeners.ts";
-import { type Asked, ListingLoad, type NumberedLoad, showsAsked } from "./listing-load.ts";
+import {
+  type Asked,
+  type Listed,
+  ListingLoad,
+  listUsable,
+  type NumberedLoad,
+  showsAsked,
+} from "./listing-load.ts";
 import type { AnnouncedChange } from "./listing-versions.ts";
 import {
   clientPrefix,
@@ -21,19 +28,6 @@ import type { ObjectDamaged } from "./object-cache.ts";
 import type { Run } from "./sequence.ts";
 import { SupersededObjects } from "./superseded-objects.ts";
 import type { Telemetry } from "./telemetry.ts";
-
-/** With a `ttl` of 0 a cached listing is never served, with Infinity always. */
-export interface ListingCacheOptions extends ListingAgesOptions {
-  readonly driver: Driver;
-  /** How many runs are cached, over all users; users and clients count as some more (`sizeInRuns`). */
-  readonly maxRuns: number;
-  /** Objects that count as missing. */
-  readonly damaged?: DamagedObjects;
-  /** The version of a log now, as all servers on this storage have it; absent for a lone server. */
-  readonly version?: ((user: Fingerprint) => Promise<Version | undefined>) | undefined;
-  readonly listeners?: ListingListeners;
-  readonly telemetry: Telemetry;
-}
 
 /** How many users are remembered whose next listing may show what a failed put has stored. */
 const REMEMBERED = 10_000;
@@ -182,10 +176,13 @@ export class ListingCache {
     this.#listeners.news(name.user);
   }
 
-  /** Records that the user's `signed` marker is now in storage. */
-  markSigned(user: Fingerprint): void {
-    this.#loads.get(user)?.change((listing) => listing.markedSigned());
-    this.current(user)?.markedSigned();
+  /**
+   * Records a marker that is now in storage.
+   *
+   * @param mark changes a listing, and returns it
+   */
+  marked(user: Fingerprint, mark: (listing: Listing) => Listing): void {
+    this.#change(user, mark);
     this.#listeners.news(user);
   }
 
@@ -204,12 +201,7 @@ export class ListingCache {
     superseded: readonly Run[],
     added: readonly Run[] = [],
   ): void {
-    const change = (listing: Listing) => listing.compacted(client, superseded, added);
-    this.#loads.get(user)?.change(change);
-    const entry = this.#cached.get(user);
-    if (entry === undefined) return;
-    const listing = change(entry.listing);
-    if (listing !== entry.listing) this.#cached.set(user, { ...entry, listing });
+    this.#change(user, (listing) => listing.compacted(client, superseded, added));
   }
 
   /** The version that the user's listing shows, and how many loads have begun: what `Asked` is made of. */
@@ -234,6 +226,13 @@ export class ListingCache {
     }
   }
 
+  #change(user: Fingerprint, change: (listing: Listing) => Listing): void {
+    this.#loads.get(user)?.change(change);
+    const entry = this.#cached.get(user);
+    // Set again, because the cache measures an entry only when it is set.
+    if (entry !== undefined) this.#cached.set(user, { ...entry, listing: change(entry.listing) });
+  }
+
   /** Whether the listing of a load may be used, as `ListingAges.stateOf` says it. */
   #stateOf(load: NumberedLoad, asked: Asked | undefined): "recent" | "due" | "old" {
     if (asked !== undefined && !showsAsked(asked, load)) return "old";
@@ -241,11 +240,8 @@ export class ListingCache {
     return this.#ages.stateOf(load, isKeptUp ? KEPT_UP_MS : undefined);
   }
 
-  /** A listing of what storage has under a prefix, apart from what is damaged. */
-  async #list(prefix: string): Promise<{ readonly listing: Listing; readonly lacks: boolean }> {
-    const objects = await this.#options.driver.list(prefix);
-    const usable = await this.#damaged.without(objects);
-    return { listing: await Listing.inSlices(usable), lacks: usable.length < objects.length };
+  #list(prefix: string): Promise<Listed> {
+    return listUsable(this.#options.driver, this.#damaged, prefix);
   }
 
   /**

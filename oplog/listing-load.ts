@@ -1,5 +1,7 @@
 import type { Version } from "../cluster/cluster.ts";
-import { holesIn, type Listing } from "./listing.ts";
+import type { Driver } from "../storage/driver.ts";
+import type { DamagedObjects } from "./damaged-objects.ts";
+import { Listing } from "./listing.ts";
 import type { LoadTimes } from "./listing-age.ts";
 import { type AnnouncedChange, Versions } from "./listing-versions.ts";
 
@@ -26,12 +28,35 @@ export function showsAsked(asked: Asked, { order, versions }: NumberedLoad): boo
   return order > asked.order || versions.includes(asked.version);
 }
 
+/** What a list shows, and whether something damaged was left out. */
+export interface Listed {
+  readonly listing: Listing;
+  readonly lacks: boolean;
+}
+
+/** Lists what storage has under a prefix, apart from what is damaged. */
+export async function listUsable(
+  driver: Driver,
+  damaged: DamagedObjects,
+  prefix: string,
+): Promise<Listed> {
+  const objects = await driver.list(prefix);
+  const usable = await damaged.without(objects);
+  return { listing: await Listing.inSlices(usable), lacks: usable.length < objects.length };
+}
+
+/** The holes in a listing as text, to compare; `undefined` where there are none. */
+export function holesIn({ clients }: Listing): string | undefined {
+  const all = [...clients].map(([client, { holes }]) => ({ client, holes }));
+  const some = all.filter(({ holes }) => holes.length > 0);
+  return some.length > 0 ? JSON.stringify(some) : undefined;
+}
+
 export interface LoadOptions extends LoadTimes {
   readonly order: number;
   /** The version of the log before it is listed; absent where there is no cluster. */
   readonly ask: (() => Promise<Version | undefined>) | undefined;
-  /** Lists the log, and says whether something was left out. */
-  readonly list: () => Promise<{ readonly listing: Listing; readonly lacks: boolean }>;
+  readonly list: () => Promise<Listed>;
   /** Called with what was listed, at once, before anything else is changed. */
   readonly complete: (listed: Listing) => Listing;
   /** Called with the listing and its versions, from one moment to the next. */

@@ -1,6 +1,17 @@
 import type { StoredObject } from "../storage/driver.ts";
 import { Slices } from "../storage/slices.ts";
-import { type ObjectName, parseMarker, parseName } from "./names.ts";
+import { type ListedSnapshot, ListedSnapshots } from "./listed-snapshots.ts";
+import { type FloorName, type ObjectName, parseMarker, parseName } from "./names.ts";
+import {
+  copyOf,
+  difference,
+  isSameSequence,
+  runOf,
+  runsOf,
+  sequenceOf,
+  storedBytes,
+  trimmedTo,
+} from "./runs.ts";
 import { byName, isOverlap, type Run, Sequence } from "./sequence.ts";
 
 /** The room that objects take. */
@@ -11,8 +22,8 @@ export interface Footprint {
 }
 
 /**
- * The parsed object names of one user: which runs of which clients are stored, and the markers. An
- * erased user has no runs, whatever is still in storage.
+ * The parsed object names of one user: which runs of which clients are stored, the snapshots, the floors, and
+ * the markers. An erased user has no runs, whatever is still in storage.
  */
 export class Listing {
   readonly clients = new Map<string, Sequence>();
@@ -24,6 +35,8 @@ export class Listing {
   #runs = 0;
   #bytes = 0;
   #leftovers = 0;
+  #snapshots = new ListedSnapshots();
+  #isTrimmed = false;
 
   /** @param objects all objects of one user, in byte order of their names */
   constructor(objects: Iterable<StoredObject>) {
@@ -66,18 +79,37 @@ export class Listing {
 
   /** True where nothing is stored of the user: no operations, no lock, no tombstone. */
   get isEmpty(): boolean {
-    const stored = this.clients.size + this.#unrecognized;
+    const stored = this.clients.size + this.#unrecognized + this.#snapshots.count;
     return stored === 0 && !this.#signed && this.erasedAt === undefined;
   }
 
-  /** How many runs are stored. */
+  /** How many runs and snapshots are stored. */
   get runs(): number {
-    return this.#runs;
+    return this.#runs + this.snapshots.length;
   }
 
-  /** The room that all stored runs take, without those that a segment supersedes. */
+  /** In the order in which they were stored. */
+  get snapshots(): readonly ListedSnapshot[] {
+    return this.#snapshots.snapshots;
+  }
+
+  /** A client may have several, of which the highest counts. */
+  get floors(): readonly FloorName[] {
+    return this.#snapshots.floors;
+  }
+
+  /** Whether a reader lacks operations that were trimmed: it needs a snapshot. */
+  isBeyond(versionVector: ReadonlyMap<string, number>): boolean {
+    if (!this.#isTrimmed) return false;
+    for (const [client, { base }] of this.clients) {
+      if (base > (versionVector.get(client) ?? -1) + 1) return true;
+    }
+    return false;
+  }
+
+  /** The room that all stored runs and snapshots take, without what is superseded or trimmed. */
   get footprint(): Footprint {
-    let [objects, bytes] = [this.#runs, this.#bytes];
+    let [objects, bytes] = [this.runs, this.#bytes + this.#snapshots.bytes];
     for (const sequence of this.clients.values()) {
       for (const { first, last, runs } of sequence.overlaps()) {
         // The runs that were packed into this one are about to be deleted.
@@ -108,6 +140,13 @@ export class Listing {
     return this;
   }
 
+  /** Records a snapshot. Returns this listing. */
+  markedSnapshot(snapshot: ListedSnapshot): Listing {
+    this.#snapshots = this.#snapshots.with(snapshot);
+    if (this.#erasedAt !== undefined) this.#leftovers++;
+    return this;
+  }
+
   /** Adds an object that begins where the operations of its client end; false for any other. */
   extend(name: ObjectName, size: number): boolean {
     const sequence = this.clients.get(name.client);
@@ -123,8 +162,9 @@ export class Listing {
   appended(name: ObjectName, size: number): Listing {
     if (this.#erasedAt !== undefined) this.#leftovers++;
     else if (!this.has(name) && !this.extend(name, size)) {
-      const runs = this.clients.get(name.client)?.runs ?? [];
-      return this.#with(name.client, sequenceOf([...runs, runOf(name, size)].sort(byName)));
+      const before = this.clients.get(name.client);
+      const runs = [...(before?.runs ?? []), runOf(name, size)].sort(byName);
+      return this.#with(name.client, sequenceOf(runs, before));
     }
     return this;
   }
@@ -140,7 +180,7 @@ export class Listing {
     const kept = difference(sequence.runs, superseded);
     const unknown = difference(added.toSorted(byName), kept);
     if (kept.length === sequence.runs.length && unknown.length === 0) return this;
-    return this.#with(client, sequenceOf([...kept, ...unknown].sort(byName)));
+    return this.#with(client, sequenceOf([...kept, ...unknown].sort(byName), sequence));
   }
 
   /** The listing without runs, by client. Returns a new listing, as `compacted` does. */
@@ -150,7 +190,7 @@ export class Listing {
       const sequence = this.clients.get(client);
       if (sequence === undefined) continue;
       const kept = difference(sequence.runs, some);
-      if (kept.length < sequence.runs.length) changes.set(client, sequenceOf(kept));
+      if (kept.length < sequence.runs.length) changes.set(client, sequenceOf(kept, sequence));
     }
     return changes.size === 0 ? this : this.#withAll(changes);
   }
@@ -161,8 +201,7 @@ export class Listing {
    */
   updated(client: string, other: Listing): Listing {
     const [known, found] = [this.clients.get(client), other.clients.get(client)];
-    const keys = (sequence: Sequence | undefined) => sequence?.runs.map(keyOf).join();
-    return keys(known) === keys(found) ? this : this.#with(client, found);
+    return isSameSequence(known, found) ? this : this.#with(client, found);
   }
 
   /** True where this shows what another listing of the user does not: operations, or a marker. */
@@ -187,6 +226,8 @@ export class Listing {
     listing.#signed = this.#signed;
     listing.#runs = this.#runs;
     listing.#bytes = this.#bytes;
+    listing.#snapshots = this.#snapshots;
+    listing.#isTrimmed = this.#isTrimmed;
     for (const [client, sequence] of this.clients) listing.clients.set(client, sequence);
     for (const [client, sequence] of changes) {
       const before = this.clients.get(client);
@@ -194,6 +235,7 @@ export class Listing {
       listing.#bytes += storedBytes(sequence) - storedBytes(before);
       if (sequence === undefined) listing.clients.delete(client);
       else listing.clients.set(client, sequence);
+      if (sequence !== undefined && sequence.base > 0) listing.#isTrimmed = true;
     }
     return listing;
   }
@@ -206,7 +248,7 @@ export class Listing {
     }
     const marker = parseMarker(name);
     if (marker === undefined) {
-      this.#unrecognized++;
+      if (!this.#snapshots.take({ name, size })) this.#unrecognized++;
       return;
     }
     this.#markers++;
@@ -215,14 +257,30 @@ export class Listing {
     else this.#erasedAt ??= marker.at;
   }
 
-  /** To be called once all objects are taken: an erased user has no operations. */
+  /** To be called once all objects are taken: what was trimmed does not count, and an erased user has nothing. */
   #end(): void {
-    if (this.#erasedAt === undefined) return;
-    this.#leftovers = this.#runs + this.#unrecognized + this.#markers - 1;
+    if (this.#erasedAt === undefined) {
+      for (const { client, index } of this.floors) this.#trim(client, index + 1);
+      return;
+    }
+    const others = this.#unrecognized + this.#snapshots.count;
+    this.#leftovers = this.#runs + others + this.#markers - 1;
     this.#unrecognized = 0;
+    this.#snapshots = new ListedSnapshots();
     this.clients.clear();
     this.#runs = 0;
     this.#bytes = 0;
+  }
+
+  #trim(client: string, base: number): void {
+    const sequence = this.clients.get(client);
+    if (sequence !== undefined && sequence.base >= base) return;
+    const trimmed = trimmedTo(base, sequence);
+    for (const run of sequence?.trimmed ?? []) trimmed.add(run);
+    this.#isTrimmed = true;
+    this.#runs += runsOf(trimmed) - runsOf(sequence);
+    this.#bytes += storedBytes(trimmed) - storedBytes(sequence);
+    this.clients.set(client, trimmed);
   }
 
   #add(client: string, run: Run): void {
@@ -235,61 +293,4 @@ export class Listing {
     this.#runs++;
     this.#bytes += run.size;
   }
-}
-
-/** The holes in a listing as text, to compare; `undefined` where there are none. */
-export function holesIn({ clients }: Listing): string | undefined {
-  const all = [...clients].map(([client, { holes }]) => ({ client, holes }));
-  const some = all.filter(({ holes }) => holes.length > 0);
-  return some.length > 0 ? JSON.stringify(some) : undefined;
-}
-
-/** The runs that are not among others. In byte order of names, as they have to be. */
-function difference(runs: readonly Run[], others: readonly Run[]): Run[] {
-  const sorted = others.toSorted(byName);
-  let next = 0;
-  return runs.filter((run) => {
-    let other = sorted[next];
-    while (other !== undefined && byName(other, run) < 0) other = sorted[++next];
-    return other === undefined || byName(other, run) !== 0;
-  });
-}
-
-/** @param runs in byte order of their names */
-function sequenceOf(runs: readonly Run[]): Sequence {
-  const sequence = new Sequence();
-  for (const run of runs) sequence.add(run);
-  return sequence;
-}
-
-function storedBytes(sequence: Sequence | undefined): number {
-  return sequence?.runs.reduce((sum, { size }) => sum + size, 0) ?? 0;
-}
-
-function runsOf(sequence: Sequence | undefined): number {
-  return sequence?.runs.length ?? 0;
-}
-
-function keyOf({ first, last, md5, crc32 = "" }: Run): string {
-  return `${first}-${last}.${md5}.${crc32}`;
-}
-
-/** @param own what is kept of a text in the name */
-function runOf(
-  { first, last, md5, crc32 }: ObjectName,
-  size: number,
-  own = (text: string) => text,
-): Run {
-  if (crc32 === undefined) return { first, last, md5: own(md5), size };
-  return { first, last, md5: own(md5), crc32: own(crc32), size };
-}
-
-/**
- * A copy that shares no memory: for a part of a name, engines keep the whole name in memory. Copying
- * by characters takes a fraction of the time that encoding and decoding takes.
- */
-function copyOf(text: string): string {
-  const codes = new Array<number>(text.length);
-  for (let i = 0; i < text.length; i++) codes[i] = text.charCodeAt(i);
-  return String.fromCharCode(...codes);
 }

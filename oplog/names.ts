@@ -42,6 +42,46 @@ export type Marker =
   | { readonly kind: "signed"; readonly user: Fingerprint }
   | { readonly kind: "erased"; readonly user: Fingerprint; readonly at: number };
 
+/**
+ * A snapshot, whose body says what it covers (`oplog/snapshots.ts`). After its time come the client and the
+ * index of the operation that has its payload:
+ *
+ *     [PUBLIC_KEY].snapshot.[UNIX_SECONDS].[CLIENT_ID].[OPERATION_INDEX].[MD5]
+ *
+ * Names sort by time, so that the newest snapshot is the last one.
+ */
+export interface SnapshotName {
+  readonly user: Fingerprint;
+  /** When it was stored, in seconds of Unix time. */
+  readonly at: number;
+  readonly client: string;
+  readonly index: number;
+  /** MD5 of the body. */
+  readonly md5: string;
+}
+
+/**
+ * The floor of a client, stored as an empty object: snapshots stand for its operations up to this index, which
+ * are deleted from storage. Names sort behind the operations of the client:
+ *
+ *     [PUBLIC_KEY].[CLIENT_ID].trimmed.[OPERATION_INDEX].[UNIX_SECONDS]
+ */
+export interface FloorName {
+  readonly user: Fingerprint;
+  readonly client: string;
+  readonly index: number;
+  /** When it was stored, in seconds of Unix time. */
+  readonly at: number;
+}
+
+const snapshotPattern = new RegExp(
+  `^([A-Za-z0-9_-]{43})\\.snapshot\\.([0-9]{16})\\.(${CLIENT_ID})\\.([0-9]{16})\\.([0-9a-f]{32})$`,
+);
+
+const floorPattern = new RegExp(
+  `^([A-Za-z0-9_-]{43})\\.(${CLIENT_ID})\\.trimmed\\.([0-9]{16})\\.([0-9]{16})$`,
+);
+
 const markerPattern = /^([A-Za-z0-9_-]{43})\.(?:signed|erased\.([0-9]{16}))$/;
 
 /** The name of an object: a segment where it holds more than one operation. */
@@ -78,6 +118,37 @@ export function parseMarker(text: string): Marker | undefined {
   if (seconds === undefined) return { kind: "signed", user };
   const at = Number(seconds);
   return Number.isSafeInteger(at) ? { kind: "erased", user, at } : undefined;
+}
+
+/** The name of a snapshot's object. */
+export function formatSnapshot({ user, at, client, index, md5 }: SnapshotName): string {
+  return `${user}.snapshot.${padded(at)}.${client}.${padded(index)}.${md5}`;
+}
+
+/** The parts of a snapshot's name; `undefined` for a name that `formatSnapshot` does not make. */
+export function parseSnapshot(text: string): SnapshotName | undefined {
+  const [, user, seconds, client, digits, md5] = snapshotPattern.exec(text) ?? [];
+  const [at, index] = [Number(seconds), Number(digits)];
+  if (user === undefined || client === undefined || md5 === undefined) return undefined;
+  if (!isFingerprint(user) || !Number.isSafeInteger(at) || !Number.isSafeInteger(index)) {
+    return undefined;
+  }
+  return { user, at, client, index, md5 };
+}
+
+/** The name of a floor's object. */
+export function formatFloor({ user, client, index, at }: FloorName): string {
+  return `${user}.${client}.trimmed.${padded(index)}.${padded(at)}`;
+}
+
+/** The parts of a floor's name; `undefined` for a name that `formatFloor` does not make. */
+export function parseFloor(text: string): FloorName | undefined {
+  const [, user, client, digits, seconds] = floorPattern.exec(text) ?? [];
+  const [index, at] = [Number(digits), Number(seconds)];
+  if (user === undefined || client === undefined || !isFingerprint(user)) return undefined;
+  return Number.isSafeInteger(index) && Number.isSafeInteger(at)
+    ? { user, client, index, at }
+    : undefined;
 }
 
 /** True for the name of a tombstone. */

@@ -5,7 +5,7 @@ import {
   type ObjectMissing,
   ObjectUnreadable,
 } from "../storage/driver.ts";
-import { isIntact } from "./checksums.ts";
+import { type Checksums, isIntact } from "./checksums.ts";
 import { formatName, type ObjectName } from "./names.ts";
 import type { Telemetry } from "./telemetry.ts";
 
@@ -33,6 +33,9 @@ export class ObjectUnfindable extends ObjectDamaged {
 
 /** The name of an object to read, with its size in bytes where that is known: see `Driver.get`. */
 export type SizedName = ObjectName & { readonly size?: number };
+
+/** What is known of a body before it is read. */
+type BodyChecks = Checksums & { readonly size?: number };
 
 /** What an entry takes besides the body: its name, and the cache's own record of it. */
 export const BYTES_PER_ENTRY = 256;
@@ -124,6 +127,16 @@ export class ObjectCache {
     await this.#driver.put(formatName(name), body, name.md5, fromReserve);
   }
 
+  /** The body of an object that holds no operations, by the text of its name. Throws as `get` does. */
+  getMarker(text: string, checks: BodyChecks): Promise<Uint8Array> {
+    return this.#read(text, checks, false);
+  }
+
+  /** Stores an object that holds no operations; resolves once it is durable. */
+  async putMarker(text: string, body: Uint8Array, md5?: string): Promise<void> {
+    await this.#driver.put(text, body, md5);
+  }
+
   /**
    * Deletes an object of any kind, by the text of its name.
    *
@@ -146,7 +159,7 @@ export class ObjectCache {
     return deleted;
   }
 
-  async #read(text: string, name: SizedName, keep: boolean): Promise<Uint8Array> {
+  async #read(text: string, name: BodyChecks, keep: boolean): Promise<Uint8Array> {
     const body = await this.#driver.get(text, name.size).catch((error: unknown) => {
       if (!(error instanceof ObjectUnreadable)) throw error;
       this.#telemetry.count("object_cache", "damaged");

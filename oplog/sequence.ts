@@ -44,11 +44,23 @@ interface PlacedOverlap {
  * while operations are appended; any other change makes a new sequence.
  */
 export class Sequence {
+  /** The first index that was not trimmed: snapshots stand for what is before it, stored or not. */
+  readonly base: number;
+  readonly #trimmed: Run[] = [];
   /** In byte order of names: by first index; see `oplog/names.ts`. */
   readonly #runs: Run[] = [];
   readonly #overlaps: PlacedOverlap[] = [];
   /** The gapless stretches, in order: one, unless something is missing from storage. */
   readonly #stretches: { first: number; last: number }[] = [];
+
+  constructor(base = 0) {
+    this.base = base;
+  }
+
+  /** The runs that hold nothing but what was trimmed: they are to be deleted, and nothing else here shows them. */
+  get trimmed(): readonly Run[] {
+    return this.#trimmed;
+  }
 
   get runs(): readonly Run[] {
     return this.#runs;
@@ -57,23 +69,24 @@ export class Sequence {
   /** The index of the next operation: the first that is not stored. */
   get next(): number {
     const start = this.#stretches[0];
-    return start === undefined || start.first > 0 ? 0 : start.last + 1;
+    return start === undefined || start.first > this.base ? this.base : start.last + 1;
   }
 
-  /** The last index that is stored; -1 where nothing is. */
+  /** The last index that is stored, or was trimmed; -1 where there is none. */
   get end(): number {
-    return this.#stretches.at(-1)?.last ?? -1;
+    return this.#stretches.at(-1)?.last ?? this.base - 1;
   }
 
   /** True when all operations before `index` are stored, and no later one. */
   endsBefore(index: number): boolean {
-    // With a hole at the start, `next` is 0 although later operations are stored.
-    return index > 0 && this.#stretches.length === 1 && this.next === index;
+    if (this.#stretches.length === 0) return index > 0 && index === this.base;
+    // With a hole at the start, `next` is the base although later operations are stored.
+    return index > this.base && this.#stretches.length === 1 && this.next === index;
   }
 
   /** The indexes that are missing before the last one. None, unless storage was damaged. */
   get holes(): Span[] {
-    let expected = 0;
+    let expected = this.base;
     const holes: Span[] = [];
     for (const { first, last } of this.#stretches) {
       if (first > expected) holes.push({ first: expected, last: first - 1 });
@@ -92,11 +105,16 @@ export class Sequence {
 
   /** Adds the run that comes next in byte order of names. */
   add(run: Run): void {
+    if (run.last < this.base) {
+      this.#trimmed.push(run);
+      return;
+    }
     const position = this.#runs.push(run) - 1;
     const stretch = this.#stretches.at(-1);
-    if (stretch === undefined || run.first > stretch.last + 1) {
-      this.#stretches.push({ first: run.first, last: run.last });
-    } else if (run.first === stretch.last + 1) {
+    const first = Math.max(run.first, this.base);
+    if (stretch === undefined || first > stretch.last + 1) {
+      this.#stretches.push({ first, last: run.last });
+    } else if (first === stretch.last + 1) {
       stretch.last = run.last;
     } else {
       stretch.last = Math.max(stretch.last, run.last);
@@ -104,7 +122,10 @@ export class Sequence {
     }
   }
 
-  /** The gapless span from `index + 1` on; `undefined` where that operation is not stored. */
+  /**
+   * The gapless span from `index + 1` on; `undefined` where that operation is not stored. Not to be asked
+   * for what was trimmed.
+   */
   above(index: number): Span | undefined {
     const first = index + 1;
     const stretch = this.#stretches.find((stretch) => stretch.last >= first);

@@ -5,6 +5,7 @@ export type CounterName =
   | "listing_cache"
   | "object_cache"
   | "compaction"
+  | "snapshots"
   | "users"
   | "erased_objects"
   | "rate_limited"

@@ -149,6 +149,13 @@ const METRICS: Readonly<Record<CounterName | ObservedName, Metric>> = {
     label: "event",
     values: ["stored", "deleted", "failed"],
   },
+  snapshots: {
+    type: "counter",
+    name: "sync_snapshots_total",
+    help: "Snapshots stored, and answers that began with one.",
+    label: "event",
+    values: ["stored", "delivered"],
+  },
   rate_limited: {
     type: "counter",
     name: "sync_rate_limited_total",

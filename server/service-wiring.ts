@@ -8,12 +8,13 @@ import {
 } from "../oplog/compaction/scheduler.ts";
 import { TIMING } from "../oplog/compaction/timing.ts";
 import { DamagedObjects } from "../oplog/damaged-objects.ts";
-import { EntryReader } from "../oplog/entries.ts";
+import { type DamageListener, EntryReader } from "../oplog/entries.ts";
 import { ListingCache } from "../oplog/listing-cache.ts";
 import { ListingListeners } from "../oplog/listing-listeners.ts";
 import { isFingerprint } from "../oplog/names.ts";
 import { ObjectCache } from "../oplog/object-cache.ts";
 import { Reader } from "../oplog/reader.ts";
+import { Snapshots } from "../oplog/snapshots.ts";
 import type { Telemetry } from "../oplog/telemetry.ts";
 import type { Driver } from "../storage/driver.ts";
 import { Access } from "../sync/access.ts";
@@ -112,12 +113,14 @@ export function wireService(options: ServiceWiringOptions): ServiceWiring {
   telemetry.observe("waiting", () => waiters.count);
   const objects = new ObjectCache({ driver, maxBytes: config.OBJECT_CACHE_BYTES, telemetry });
   const onForks = anomalies.reportForks;
+  const onDamaged: DamageListener = (user, error) => listings.damaged(user, error);
   const entries = new EntryReader({
     read: (name) => objects.cached(name) ?? objects.get(name),
     onForks,
-    onDamaged: (user, error) => listings.damaged(user, error),
+    onDamaged,
   });
-  const reader = new Reader({ listings, entries, telemetry });
+  const snapshots = new Snapshots({ objects, time, onDamaged });
+  const reader = new Reader({ listings, entries, snapshots, telemetry });
   const erasures = new Erasures({
     driver,
     listings,
@@ -156,6 +159,7 @@ export function wireService(options: ServiceWiringOptions): ServiceWiring {
     announcer,
     objects,
     entries,
+    snapshots,
     onAppended: (user) => compaction?.appended(user),
     onFull: (user) => compaction?.full(user),
     telemetry,

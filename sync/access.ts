@@ -105,7 +105,7 @@ export class Access {
       await announcer?.unsettled(user);
       throw error;
     }
-    listings.markSigned(user);
+    listings.marked(user, (listing) => listing.markedSigned());
     await announcer?.changed(user);
     telemetry.count("users", "locked");
     // An erasure that was under way may have listed too early for the marker.

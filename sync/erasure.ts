@@ -7,6 +7,7 @@ import {
   type Fingerprint,
   formatMarker,
   isTombstone,
+  parseFloor,
   parseMarker,
   tombstonePrefix,
   userPrefix,
@@ -166,7 +167,10 @@ export class Erasures {
    */
   async #makeRoom(user: Fingerprint, put: () => Promise<void>): Promise<void> {
     const stored = await this.#options.driver.list(userPrefix(user));
-    const names = stored.map(({ name }) => name).filter((name) => parseMarker(name) === undefined);
+    // A floor stays as long as there are operations: without it, they would seem to be missing.
+    const names = stored
+      .map(({ name }) => name)
+      .filter((name) => parseMarker(name) === undefined && parseFloor(name) === undefined);
     for (;;) {
       try {
         return await put();

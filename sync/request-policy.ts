@@ -5,6 +5,7 @@ import type { Fingerprint } from "../oplog/names.ts";
 import type { Addition, AppendPolicy, Reservation, RoomClaim } from "../oplog/policy.ts";
 import type { MemoryBudget } from "../oplog/prefetch.ts";
 import type { ReadOptions } from "../oplog/reader.ts";
+import { SnapshotRequired } from "../oplog/snapshots.ts";
 import type { Access, AccessRequest } from "./access.ts";
 import type { NewUsers } from "./new-users.ts";
 import type { Quota } from "./quota.ts";
@@ -38,6 +39,13 @@ export interface RequestContext {
   readonly budget: MemoryBudget;
 }
 
+/** What a reader is aware of, and takes. */
+export interface ReaderState {
+  readonly user: Fingerprint;
+  readonly versionVector: ReadonlyMap<string, number>;
+  readonly takesSnapshots?: boolean;
+}
+
 /** A listed object costs as much as this many bytes: a page of a list costs about a token. */
 const BYTES_PER_LISTED_OBJECT = 1024;
 
@@ -59,6 +67,9 @@ export class RequestPolicy implements AppendPolicy, ReadOptions, AccessRequest, 
   readonly bucket: string;
   readonly rate: RateStatus | undefined;
   asked: Asked | undefined;
+  readonly takesSnapshots: boolean;
+  /** Absent for a request that does not read. */
+  readonly #versionVector: ReadonlyMap<string, number> | undefined;
   readonly #parts: PolicyParts;
   readonly #address: string;
   #isCounted = false;
@@ -67,12 +78,18 @@ export class RequestPolicy implements AppendPolicy, ReadOptions, AccessRequest, 
 
   constructor(
     parts: PolicyParts,
-    user: Fingerprint,
+    {
+      user,
+      versionVector,
+      takesSnapshots = false,
+    }: Pick<ReaderState, "user"> & Partial<ReaderState>,
     { address, signed, budget }: RequestContext,
     { bucket, rate, asked }: Admission,
   ) {
     this.#parts = parts;
     this.user = user;
+    this.takesSnapshots = takesSnapshots;
+    this.#versionVector = versionVector;
     this.signed = signed;
     this.budget = budget;
     this.bucket = bucket;
@@ -85,7 +102,15 @@ export class RequestPolicy implements AppendPolicy, ReadOptions, AccessRequest, 
     const { strangers, access } = this.#parts;
     if (!this.#isCounted) strangers?.afterList(this.#address, this.user, listing);
     this.#isCounted = true;
-    return access.check(this, listing);
+    const checking = access.check(this, listing);
+    if (checking === undefined) return this.#checkSnapshot(listing);
+    return checking.then(() => this.#checkSnapshot(listing));
+  }
+
+  /** Before an append: its request reads as well, and one that is refused is to store nothing. */
+  #checkSnapshot(listing: Listing): undefined {
+    if (this.takesSnapshots || this.#versionVector === undefined) return;
+    if (listing.isBeyond(this.#versionVector)) throw new SnapshotRequired();
   }
 
   /** The lock is stored, so it makes a user with nothing stored yet a new one. */

@@ -1,5 +1,6 @@
 /** The requests of the protocol: their rules, and what is wrong with those that break them. */
 import type { Fingerprint } from "../oplog/names.ts";
+import type { Covers } from "../oplog/snapshots.ts";
 import { isOperationIndex, MAX_INDEX, parseClientId } from "../protocol/ids.ts";
 import { MAX_OPERATIONS } from "../protocol/limits.ts";
 import { InvalidPublicKey, type PublicKey, type PublicKeyCache } from "./public-key.ts";
@@ -10,12 +11,21 @@ export interface EraseRequest {
   readonly key: PublicKey;
 }
 
+/** The operations to append: their payloads, and the operation index of the first. */
+export interface AppendRequest {
+  readonly first: number;
+  readonly payloads: readonly string[];
+  /** What the one operation covers, where it is a snapshot. */
+  readonly snapshot?: Covers | undefined;
+}
+
 /** A valid sync request. */
 export interface SyncRequest extends EraseRequest {
   /** Lower case. */
   readonly client: string;
-  /** The operations to append: their payloads, and the operation index of the first. */
-  readonly append: { readonly first: number; readonly payloads: readonly string[] } | undefined;
+  readonly append: AppendRequest | undefined;
+  /** Whether the sender can go on from a snapshot. */
+  readonly takesSnapshots?: boolean;
   /** For each client, the last operation index the sender is aware of; its own included. */
   readonly versionVector: ReadonlyMap<string, number>;
 }
@@ -51,6 +61,10 @@ const uuidRule = "must be a UUID such as 5f0c1a52-7f7e-4d35-a9a5-0d8b8c1d8b11";
 const indexRule = `must be a whole number from 0 to ${MAX_INDEX}`;
 const indexMissing = "is missing: a payload needs the operation index it is stored under";
 const indexTooHigh = `is too high: the last operation's index would be above ${MAX_INDEX}`;
+const coversRule = "must be an object with one member, covers";
+const aloneRule = "needs a payload that is one string: the operation that is the snapshot";
+const ownRule =
+  "must name the sender with the index before operation_index, and not where that is 0";
 const payloadRule = "must be a string that is not empty and has no lone surrogates";
 
 const ERASE_MEMBERS: ReadonlySet<string> = new Set(["user"]);
@@ -60,6 +74,8 @@ const SYNC_MEMBERS: ReadonlySet<string> = new Set([
   "operation_index",
   "sync_status",
   "payload",
+  "snapshot",
+  "snapshots",
 ]);
 
 type Members = Readonly<Record<string, unknown>>;
@@ -82,21 +98,29 @@ export class RequestParser {
     const key = this.#keyIn(members, issues);
     const client = clientIn(members, issues);
     const first = firstIn(members, issues);
-    const versionVector = versionVectorIn(members, issues);
+    const versionVector = indexesIn(members.sync_status, ["sync_status"], issues);
     const payloads = payloadsIn(members, issues);
+    const snapshot = snapshotIn(members, issues);
     const last = first === undefined ? -1 : first + ((payloads?.length ?? 1) - 1);
     if (issues.length === 0) {
       if (last > MAX_INDEX) issues.push(issueAt(indexTooHigh, "operation_index"));
       if (first === undefined && payloads !== undefined) {
         issues.push(issueAt(indexMissing, "operation_index"));
       }
+      if (snapshot !== undefined && typeof members.payload !== "string") {
+        issues.push(issueAt(aloneRule, "snapshot"));
+      } else if (client !== undefined && snapshot?.get(client) !== ownIn(snapshot, first)) {
+        issues.push(issueAt(ownRule, "snapshot", "covers"));
+      }
     }
     addUnknown(members, SYNC_MEMBERS, "is not a member of a sync request", issues);
     if (key === undefined || client === undefined || issues.length > 0) throw invalid(issues);
     // The client holds what it sends, so none of it is sent back.
     if (last > (versionVector.get(client) ?? -1)) versionVector.set(client, last);
-    const append = payloads === undefined || first === undefined ? undefined : { first, payloads };
-    return { user: key.fingerprint, key, client, append, versionVector };
+    const append =
+      payloads === undefined || first === undefined ? undefined : { first, payloads, snapshot };
+    const takesSnapshots = members.snapshots === true;
+    return { user: key.fingerprint, key, client, append, versionVector, takesSnapshots };
   };
 
   /** The request to erase a user in a JSON document. Throws `InvalidRequest`. */
@@ -139,30 +163,56 @@ function firstIn({ operation_index: first }: Members, issues: ValidationIssue[])
   return undefined;
 }
 
-function versionVectorIn(
-  { sync_status: status }: Members,
+/** What an object says of each client, by operation index: a sync status, or what a snapshot covers. */
+function indexesIn(
+  object: unknown,
+  keys: readonly string[],
   issues: ValidationIssue[],
 ): Map<string, number> {
-  const versionVector = new Map<string, number>();
-  if (status === undefined) return versionVector;
-  if (!isObject(status)) {
-    issues.push(issueAt("must be an object of client id to operation index", "sync_status"));
-    return versionVector;
+  const indexes = new Map<string, number>();
+  if (object === undefined) return indexes;
+  if (!isObject(object)) {
+    issues.push(issueAt("must be an object of client id to operation index", ...keys));
+    return indexes;
   }
-  for (const key of Object.keys(status)) {
-    const value = status[key];
+  for (const [key, value] of Object.entries(object)) {
     const client = parseClientId(key);
-    const isTwice = client !== undefined && versionVector.has(client);
+    const isTwice = client !== undefined && indexes.has(client);
     if (client !== undefined && !isTwice && isOperationIndex(value)) {
-      versionVector.set(client, value);
+      indexes.set(client, value);
       continue;
     }
-    if (client === undefined) issues.push(issueAt(`the key ${uuidRule}`, "sync_status", key));
-    if (isTwice) issues.push(issueAt("this client is named twice", "sync_status", key));
-    if (!isOperationIndex(value)) issues.push(issueAt(indexRule, "sync_status", key));
+    if (client === undefined) issues.push(issueAt(`the key ${uuidRule}`, ...keys, key));
+    if (isTwice) issues.push(issueAt("this client is named twice", ...keys, key));
+    if (!isOperationIndex(value)) issues.push(issueAt(indexRule, ...keys, key));
     if (issues.length >= MAX_ISSUES) break;
   }
-  return versionVector;
+  return indexes;
+}
+
+/** What the snapshot of a request covers; `undefined` where there is none, or it is invalid. */
+function snapshotIn(
+  { snapshot, snapshots }: Members,
+  issues: ValidationIssue[],
+): Map<string, number> | undefined {
+  if (snapshots !== undefined && typeof snapshots !== "boolean") {
+    issues.push(issueAt("must be true or false", "snapshots"));
+  }
+  if (snapshot === undefined) return undefined;
+  if (!isObject(snapshot) || Object.keys(snapshot).join() !== "covers") {
+    issues.push(issueAt(coversRule, "snapshot"));
+    return undefined;
+  }
+  const covers = indexesIn(snapshot.covers, ["snapshot", "covers"], issues);
+  if (issues.length === 0 && covers.size === 0) {
+    issues.push(issueAt("must name at least one client", "snapshot", "covers"));
+  }
+  return covers;
+}
+
+/** What a snapshot has to cover of its own client. */
+function ownIn(snapshot: Covers | undefined, first: number | undefined): number | undefined {
+  return snapshot === undefined || first === undefined || first === 0 ? undefined : first - 1;
 }
 
 function payloadsIn(

@@ -12,10 +12,15 @@ import { SignatureRequired } from "./access.ts";
 import { type AllowList, UserNotAllowed } from "./allow-list.ts";
 import type { Erasures } from "./erasure.ts";
 import { RateLimited, type RateStatus, type UserLimiter, type Verdict } from "./rate-limiter.ts";
-import type { EraseRequest, SyncRequest } from "./request.ts";
-import { type PolicyParts, type RequestContext, RequestPolicy } from "./request-policy.ts";
+import type { AppendRequest, EraseRequest, SyncRequest } from "./request.ts";
+import {
+  type PolicyParts,
+  type ReaderState,
+  type RequestContext,
+  RequestPolicy,
+} from "./request-policy.ts";
 
-export type { RequestContext } from "./request-policy.ts";
+export type { ReaderState, RequestContext } from "./request-policy.ts";
 
 export interface SyncServiceOptions extends PolicyParts {
   readonly appender: Appender;
@@ -68,15 +73,13 @@ export class SyncService {
   async sync(request: SyncRequest, context: RequestContext): Promise<SyncResult> {
     const { appender, reader, access, announcer, signaturesRequired } = this.#options;
     const { user, client, append, versionVector } = request;
-    const brought = append?.payloads.length ?? 0;
-    const mustSign = signaturesRequired ? "this server requires a signature" : undefined;
-    const authorized = this.#authorize(user, context, brought, mustSign);
+    const mustSign = signaturesRequired ? "this server requires a signature" : snapshotRule(append);
+    const authorized = this.#authorize(request, context, mustSign);
     const policy = authorized instanceof Promise ? await authorized : authorized;
     if (append !== undefined) {
       announcer?.beforeStoring();
-      const { first, payloads } = append;
       try {
-        await appender.append({ user, client, first, payloads }, policy);
+        await appender.append({ user, client, ...append }, policy);
       } finally {
         const settling = access.afterAppend(user);
         if (settling !== undefined) await settling;
@@ -92,18 +95,15 @@ export class SyncService {
    * What a reader that waits is not aware of now. Its request was charged when it came, and its
    * signature was checked then: only the operations are charged here. Throws as `sync` does.
    */
-  async look(
-    user: Fingerprint,
-    versionVector: ReadonlyMap<string, number>,
-    context: RequestContext,
-  ): Promise<SyncResult> {
+  async look(reader: ReaderState, context: RequestContext): Promise<SyncResult> {
+    const { user, versionVector } = reader;
     const check = this.checkAllowed(user);
     if (check !== undefined) await check;
     const { announcer } = this.#options;
     const asked = announcer?.known(user) ?? (await announcer?.ask(user));
     const rate = this.rate(user, context.signed);
     const bucket = bucketOf(user, context.signed);
-    const policy = new RequestPolicy(this.#options, user, context, { bucket, rate, asked });
+    const policy = new RequestPolicy(this.#options, reader, context, { bucket, rate, asked });
     const reading = await this.#options.reader.read(user, versionVector, policy);
     return this.#charged({ reading, rate, bucket: policy.bucket });
   }
@@ -135,7 +135,7 @@ export class SyncService {
   /** Deletes all that is stored of a user but a tombstone. Throws as `sync` does. */
   async erase({ user }: EraseRequest, context: RequestContext): Promise<RateStatus | undefined> {
     const { erasures } = this.#options;
-    const policy = await this.#authorize(user, context, 0, "a deletion must be signed");
+    const policy = await this.#authorize({ user }, context, "a deletion must be signed");
     // The tombstone is stored, so it makes a user with nothing stored yet a new one.
     if (!(await erasures.hasStored(user, policy.asked))) {
       const refusal = await policy.countNewUser();
@@ -147,11 +147,12 @@ export class SyncService {
 
   /** Charges a request to its user, and makes its policy; a promise only where others are asked. */
   #authorize(
-    user: Fingerprint,
+    request: Pick<EraseRequest, "user"> & Partial<SyncRequest>,
     context: RequestContext,
-    operations: number,
     mustSign: string | undefined,
   ): RequestPolicy | Promise<RequestPolicy> {
+    const { user, append } = request;
+    const operations = append?.payloads.length ?? 0;
     const { limiter, strangers, listings, announcer } = this.#options;
     const { address, bytes, signed } = context;
     if (!signed && mustSign !== undefined) throw new SignatureRequired(user, mustSign);
@@ -162,15 +163,15 @@ export class SyncService {
     const asking = announcer?.ask(user);
     const verdict = limiter?.admit(bucket, bytes + operations * BYTES_PER_OPERATION);
     return asking === undefined && !(verdict instanceof Promise)
-      ? this.#admitted(user, context, bucket, verdict, undefined)
+      ? this.#admitted(request, context, bucket, verdict, undefined)
       : Promise.all([verdict, asking]).then(([decided, asked]) =>
-          this.#admitted(user, context, bucket, decided, asked),
+          this.#admitted(request, context, bucket, decided, asked),
         );
   }
 
   /** The policy of a request, unless its user has no token left. */
   #admitted(
-    user: Fingerprint,
+    reader: Pick<ReaderState, "user"> & Partial<ReaderState>,
     context: RequestContext,
     bucket: string,
     verdict: Verdict | undefined,
@@ -178,13 +179,18 @@ export class SyncService {
   ): RequestPolicy {
     const { limiter } = this.#options;
     const rate = limiter && verdict && admittedRate(limiter, verdict);
-    return new RequestPolicy(this.#options, user, context, { bucket, rate, asked });
+    return new RequestPolicy(this.#options, reader, context, { bucket, rate, asked });
   }
 }
 
 /** Unsigned requests count apart: knowing the public key alone must not take tokens from those who sign. */
 function bucketOf(user: Fingerprint, signed: boolean): string {
   return signed ? `signed.${user}` : user;
+}
+
+/** A snapshot lets other operations be deleted, and so has to be the user's own. */
+function snapshotRule(append: AppendRequest | undefined): string | undefined {
+  return append?.snapshot === undefined ? undefined : "a snapshot must be signed";
 }
 
 function requireAllowed(user: Fingerprint, allowed: boolean): void {

@@ -1,4 +1,5 @@
 import type { ServerRequest } from "srvx";
+import { OperationsTrimmed } from "../../oplog/chunks.ts";
 import type { Fingerprint } from "../../oplog/names.ts";
 import { ObjectDamaged } from "../../oplog/object-cache.ts";
 import type { Telemetry } from "../../oplog/telemetry.ts";
@@ -65,8 +66,8 @@ export class Deliveries {
         const body = await this.#stream(request, user, result, permit);
         return linesReply(reading.count, body, rate);
       } catch (error) {
-        if (!(error instanceof ObjectDamaged)) throw error;
-        // Nothing was sent yet, so the answer can promise less.
+        if (!(error instanceof ObjectDamaged || error instanceof OperationsTrimmed)) throw error;
+        // Nothing was sent yet, so the answer can promise something else.
         result = await this.#options.service.again(result);
       }
     }

@@ -8,10 +8,10 @@ import type { ValidationIssue } from "../../sync/request.ts";
 /** Bodies up to this size, in bytes, may be as complex as they are: parsing them is cheap. */
 const UNCHECKED = 64 * 1024;
 
-/** The request itself, its sync status and its batch: a sync request has no other. */
+/** The request itself, its sync status and its batch; with a snapshot, which has no batch, one more. */
 const MAX_CONTAINERS = 3;
 
-/** The members of the request itself. */
+/** Members besides those that name clients. */
 const MAX_MEMBERS = 5;
 
 /** The fewest bytes of a value outside a batch: an entry of a sync status, `"UUID":0,`. */
@@ -33,6 +33,8 @@ const OPEN_BRACKET = 0x5b;
 const BACKSLASH = 0x5c;
 const LOWER_E = 0x65;
 const OPEN_BRACE = 0x7b;
+const CLOSE_BRACKET = 0x5d;
+const CLOSE_BRACE = 0x7d;
 
 /** What one pass over the bytes finds. It does not check whether they are JSON. */
 export interface JsonShape {
@@ -58,23 +60,41 @@ export function inspectJson(body: Uint8Array, maxClients: number): JsonShape {
   let values = 0;
   let members = 0;
   let rounded: string | undefined;
+  /** How many containers are open, and the members since an object was opened or closed. */
+  let depth = 0;
+  let together = 0;
+  /** What a snapshot covers: an object in an object in the request. */
+  let hasCovers = false;
+  let isInArray = false;
   for (let i = 0; i < length; i++) {
     const byte = body[i] ?? 0;
     if (byte === QUOTE) i = stringEnd(body, i + 1);
     else if (byte === COMMA) values++;
-    else if (byte === COLON) members++;
-    else if (byte === OPEN_BRACKET || byte === OPEN_BRACE) containers++;
-    else if (isDigit(byte)) {
+    else if (byte === COLON) {
+      members++;
+      together++;
+    } else if (byte === OPEN_BRACKET || byte === OPEN_BRACE) {
+      containers++;
+      together = 0;
+      if (depth === 1) isInArray = byte === OPEN_BRACKET;
+      if (depth === 2 && byte === OPEN_BRACE && !isInArray) hasCovers = true;
+      depth++;
+    } else if (byte === CLOSE_BRACKET || byte === CLOSE_BRACE) {
+      together = 0;
+      depth--;
+    } else if (isDigit(byte)) {
       const { end, isPlain } = numeralAt(body, i);
       if (!isPlain) rounded ??= roundedNumeral(body.subarray(i, end));
       i = end - 1;
     }
     if (!isLarge) continue;
-    if (containers > MAX_CONTAINERS) {
-      return complex("#", `must have no more than ${MAX_CONTAINERS} objects and arrays in all`);
+    const most = hasCovers ? MAX_CONTAINERS + 1 : MAX_CONTAINERS;
+    if (containers > most) {
+      return complex("#", `must have no more than ${most} objects and arrays in all`);
     }
-    if (members > MAX_MEMBERS + maxClients) {
-      return complex("#/sync_status", `must name no more than ${maxClients} clients`);
+    if (together > MAX_MEMBERS + maxClients) {
+      const pointer = depth > 2 ? "#/snapshot/covers" : "#/sync_status";
+      return complex(pointer, `must name no more than ${maxClients} clients`);
     }
     if (values > maxValues) {
       return complex("#", "must not have more values than a sync request can have");

@@ -96,6 +96,21 @@ const ROWS: Readonly<Record<ProblemType, Row>> = {
     detail: ({ message }) =>
       `Nothing was stored: ${message}. This client id is in use twice: take a new one.`,
   },
+  "operation-trimmed": {
+    title: "Operation trimmed",
+    detail: ({ message }) =>
+      `Nothing was stored: ${message}. If all operations before next_index are this client's own, continue from there.`,
+  },
+  "snapshot-refused": {
+    title: "Snapshot refused",
+    detail: ({ message }) =>
+      `Nothing was stored: the snapshot does not fit, ${message}. Send its operation without the member snapshot.`,
+  },
+  "snapshot-required": {
+    title: "Snapshot required",
+    detail: () =>
+      'Operations that this client is not aware of were deleted, and snapshots stand for them. Read with "snapshots": true.',
+  },
   "user-erased": {
     title: "User erased",
     detail: () => "This user was erased. Nothing was stored, and nothing will be.",

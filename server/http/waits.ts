@@ -34,6 +34,7 @@ export interface WaitsOptions {
 export class Waiting {
   readonly waiter: Waiter;
   readonly signed: boolean;
+  readonly takesSnapshots: boolean;
   /** How many seconds the server waits. */
   readonly seconds: number;
   readonly #versionVector: string;
@@ -42,11 +43,12 @@ export class Waiting {
     waiter: Waiter,
     signed: boolean,
     seconds: number,
-    versionVector: SyncRequest["versionVector"],
+    { versionVector, takesSnapshots = false }: SyncRequest,
   ) {
     this.waiter = waiter;
     this.signed = signed;
     this.seconds = seconds;
+    this.takesSnapshots = takesSnapshots;
     // As text it takes a third of the memory.
     this.#versionVector = JSON.stringify([...versionVector]);
   }
@@ -98,7 +100,7 @@ export class Waits {
       if (waiter !== undefined && synced.reading.count === 0) {
         permit.release();
         waits = true;
-        return new Waiting(waiter, signed, seconds, versionVector);
+        return new Waiting(waiter, signed, seconds, parsed);
       }
       const reply = await deliveries.reply(request, user, synced, permit);
       if (!mayWait || waiter !== undefined) applied(reply, seconds);
@@ -141,7 +143,7 @@ export class Waits {
   /** Looks again as a poll does. The answer, if there is one: news, or the end of the wait. */
   async #look(
     request: ServerRequest,
-    { waiter, signed, versionVector }: Waiting,
+    { waiter, signed, versionVector, takesSnapshots }: Waiting,
     wake: "news" | "ended",
   ): Promise<Reply | undefined> {
     const { service, waiters, limiter, deliveries } = this.#options;
@@ -155,7 +157,7 @@ export class Waits {
     }
     try {
       const context = { address, bytes: 0, signed, budget: permit };
-      const synced = await service.look(user, versionVector, context);
+      const synced = await service.look({ user, versionVector, takesSnapshots }, context);
       if (synced.reading.count > 0 || wake === "ended") {
         return await deliveries.reply(request, user, synced, permit);
       }

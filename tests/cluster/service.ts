@@ -80,7 +80,8 @@ export function serverOn(
     read: async (user: Fingerprint, signed = false) =>
       indexesOf(await service.sync({ ...request(user), append: undefined }, context(signed))),
     /** As `read`, of a reader that has waited. */
-    look: async (user: Fingerprint) => indexesOf(await service.look(user, new Map(), context())),
+    look: async (user: Fingerprint) =>
+      indexesOf(await service.look({ user, versionVector: new Map() }, context())),
     erase: (user: Fingerprint) => service.erase(request(user), context(true)),
   };
 }

@@ -11,8 +11,9 @@ import { newClient, newUser } from "../support/users.ts";
 
 const validate = new Ajv2020({ strict: true }).compile(schema);
 
-/** Faults that JSON Schema cannot state: a key that is none, R-4.2, R-4.3 and R-4.4. */
-const BEYOND_SCHEMA = /public key|PEM, base64|named twice|lone surrogates|is too high|member twice/;
+/** Faults that JSON Schema cannot state: a key that is none, R-4.2, R-4.3, R-4.4 and R-4.13. */
+const BEYOND_SCHEMA =
+  /public key|PEM, base64|named twice|lone surrogates|is too high|member twice|must name the sender/;
 
 const { skip, note } = onlyOn("Bun", "no runtime reads a request in its own way");
 
@@ -62,6 +63,15 @@ describe(`docs/schema/sync-request.schema.json${note}`, { skip }, () => {
       fc.tuple(fc.constant("operation_index"), fc.oneof(index, wrong)),
       fc.tuple(fc.constant("sync_status"), fc.dictionary(id, index, { maxKeys: 3 })),
       fc.tuple(fc.constant("payload"), fc.oneof(text, fc.array(text, { maxLength: 3 }))),
+      fc.tuple(fc.constant("snapshots"), fc.oneof(wrong, fc.boolean())),
+      fc.tuple(
+        fc.constant("snapshot"),
+        fc.oneof(
+          wrong,
+          fc.record({ covers: fc.oneof(wrong, fc.dictionary(id, index, { maxKeys: 3 })) }),
+          fc.record({ covers: fc.constant({ [newClient()]: 0 }), more: wrong }),
+        ),
+      ),
     );
     const counts = { accepted: 0, refused: 0 };
     await fc.assert(

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
 import { OperationConflict, OperationGap } from "../../oplog/append-plan.ts";
+import { OperationsLost } from "../../oplog/chunks.ts";
 import { formatName } from "../../oplog/names.ts";
 import { ObjectDamaged, ObjectUnfindable } from "../../oplog/object-cache.ts";
-import { OperationsLost } from "../../oplog/reader.ts";
 import { md5Of, ObjectMissing, StorageUnavailable } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { sameMd5 } from "../support/collision.ts";

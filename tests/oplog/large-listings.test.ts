@@ -72,7 +72,7 @@ describe("a user with very many objects", () => {
       listings.appended(nameOf(COUNT), 1);
       const packed = Array.from({ length: 1000 }, (_, i) => ({ ...nameOf(i), size: 1 }));
       listings.applyCompaction(user, client, packed, [{ ...nameOf(0, 999), size: 99 }]);
-      listings.markSigned(user);
+      listings.marked(user, (listing) => listing.markedSigned());
       go();
       const listing = await load;
       assert.equal(listing.runs, COUNT + 1 - 1000 + 1);

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
+import { OperationsLost } from "../../oplog/chunks.ts";
 import { parseName } from "../../oplog/names.ts";
-import { OperationsLost, type Reading } from "../../oplog/reader.ts";
+import type { Reading } from "../../oplog/reader.ts";
 import { ObjectMissing } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { HookedDriver } from "../support/drivers.ts";

@@ -6,6 +6,7 @@ import type { Driver } from "../../storage/driver.ts";
 import { HookedDriver } from "../support/drivers.ts";
 import { type Serving, serveHere, sync } from "../support/http.ts";
 import { newClient, newUser } from "../support/users.ts";
+import { snapshotTests } from "./snapshot-suite.ts";
 
 /** Packs whatever can be packed, at once. */
 const eagerly: HandlerOptions["compaction"] = {
@@ -175,5 +176,13 @@ function declare(
       await post({ client_id: b, sync_status: { [a]: 0 } });
       assert.equal(driver.calls.length, calls);
     });
+
+    snapshotTests(() => ({
+      server,
+      driver,
+      compacted: async () => {
+        if (compaction !== undefined) await server.compacted();
+      },
+    }));
   });
 }

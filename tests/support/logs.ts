@@ -6,13 +6,15 @@ import {
   CompactionScheduler,
   type CompactionSchedulerOptions,
 } from "../../oplog/compaction/scheduler.ts";
-import { EntryReader } from "../../oplog/entries.ts";
-import { ListingCache, type ListingCacheOptions } from "../../oplog/listing-cache.ts";
+import { type DamageListener, EntryReader } from "../../oplog/entries.ts";
+import { ListingCache } from "../../oplog/listing-cache.ts";
+import type { ListingCacheOptions } from "../../oplog/listing-cache-options.ts";
 import { type Fingerprint, formatName } from "../../oplog/names.ts";
 import { ObjectCache } from "../../oplog/object-cache.ts";
 import type { AppendPolicy } from "../../oplog/policy.ts";
 import { Reader, type Reading, type ReadOptions } from "../../oplog/reader.ts";
 import { encodeSegment } from "../../oplog/segment.ts";
+import { type Covers, Snapshots } from "../../oplog/snapshots.ts";
 import { NO_TELEMETRY } from "../../oplog/telemetry.ts";
 import { type Driver, md5Of } from "../../storage/driver.ts";
 import { RecordingTelemetry } from "./telemetry.ts";
@@ -24,7 +26,7 @@ export interface Log {
     client: string,
     first: number,
     payloads: readonly string[],
-    policy?: Partial<AppendPolicy>,
+    policy?: Partial<AppendPolicy> & { readonly snapshot?: Covers },
   ): Promise<void>;
   read(
     user: Fingerprint,
@@ -59,18 +61,21 @@ export function logOver(
   listings: ListingCache,
   objects: ObjectCache,
   telemetry = NO_TELEMETRY,
+  time = Date.now,
 ): Log {
-  const entries = new EntryReader({
-    read: (name) => objects.get(name),
-    onDamaged: (user, error) => listings.damaged(user, error),
-  });
-  const appender = new Appender({ listings, objects, entries, telemetry });
-  const reader = new Reader({ listings, entries, telemetry });
+  const onDamaged: DamageListener = (user, error) => listings.damaged(user, error);
+  const entries = new EntryReader({ read: (name) => objects.get(name), onDamaged });
+  const snapshots = new Snapshots({ objects, time, onDamaged });
+  const appender = new Appender({ listings, objects, entries, snapshots, telemetry });
+  const reader = new Reader({ listings, entries, snapshots, telemetry });
   const check = () => undefined;
   const reserve = () => ({ stored: () => undefined, end: () => undefined });
   return {
     append: (user, client, first, payloads, policy) =>
-      appender.append({ user, client, first, payloads }, { check, reserve, ...policy }),
+      appender.append(
+        { user, client, first, payloads, snapshot: policy?.snapshot },
+        { check, reserve, ...policy },
+      ),
     read: (user, versionVector, options) => reader.read(user, versionVector, { check, ...options }),
   };
 }

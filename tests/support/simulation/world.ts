@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { MemoryHub } from "../../../cluster/memory.ts";
 import { OperationConflict, OperationGap } from "../../../oplog/append-plan.ts";
+import { OperationsLost } from "../../../oplog/chunks.ts";
 import { Listing } from "../../../oplog/listing.ts";
 import { type Fingerprint, isFingerprint, parseName } from "../../../oplog/names.ts";
-import { OperationsLost } from "../../../oplog/reader.ts";
 import { ObjectMissing, StorageUnavailable } from "../../../storage/driver.ts";
 import { SignatureRequired, UserErased } from "../../../sync/access.ts";
 import { BYTES_PER_OBJECT, QuotaExceeded } from "../../../sync/quota.ts";

@@ -1,0 +1,27 @@
+/** Snapshots over HTTP: signed requests, and the lines of answers. */
+import { type Answer, type Operation, sync } from "./http.ts";
+import { type SigningUser, signedHeaders } from "./signing.ts";
+
+/** A line of an answer; with `snapshot` where it stands for others. */
+export interface Line extends Operation {
+  readonly snapshot?: { readonly covers: Readonly<Record<string, number>> };
+}
+
+/** Sends a signed sync request. */
+export async function signedSync(
+  url: string,
+  user: SigningUser,
+  members: Readonly<Record<string, unknown>>,
+): Promise<Answer> {
+  const body = JSON.stringify({ ...members, user: user.base64 });
+  return sync(url, body, await signedHeaders(user, { url: new URL("/sync", url).href, body }));
+}
+
+/** The lines of an answer, each as the client, the index, and what it covers where it is a snapshot. */
+export function placesIn({ operations }: Pick<Answer, "operations">): unknown[] {
+  return operations.map(({ client_id, operation_index, snapshot }: Line) =>
+    snapshot === undefined
+      ? [client_id, operation_index]
+      : [client_id, operation_index, snapshot.covers],
+  );
+}
