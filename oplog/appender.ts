@@ -36,6 +36,8 @@ export interface AppenderOptions {
   readonly snapshots: Snapshots;
   /** Called after an append that has stored something. */
   readonly onAppended?: (user: Fingerprint) => void;
+  /** Called after a snapshot was stored. */
+  readonly onSnapshot?: (user: Fingerprint) => void;
   /** Called after an append that found no room in storage. */
   readonly onFull?: (user: Fingerprint) => void;
   readonly telemetry: Telemetry;
@@ -126,6 +128,7 @@ export class Appender {
     this.#options.listings.marked(user, (listing) => listing.markedSnapshot(listedOf(snapshot)));
     reservation?.stored(size);
     this.#telemetry.count("snapshots", "stored");
+    this.#options.onSnapshot?.(user);
   }
 
   async #putting(user: Fingerprint, put: () => Promise<void>): Promise<void> {

@@ -17,7 +17,7 @@ import { ObjectDamaged, ObjectUnfindable } from "./object-cache.ts";
 import type { AccessCheck } from "./policy.ts";
 import { type MemoryBudget, prefetch } from "./prefetch.ts";
 import { type PlannedReader, type ReadPlan, ReadPlanner, type Wanted } from "./read-plan.ts";
-import { type Snapshots, snapshotLine } from "./snapshots.ts";
+import { NoUsableSnapshot, type Snapshots, snapshotLine } from "./snapshots.ts";
 import type { Telemetry } from "./telemetry.ts";
 
 /** The operations a reader is not aware of. */
@@ -153,7 +153,10 @@ class ReadSession implements Reading, PlannedReader {
         await this.#promise(listing);
         return this;
       } catch (error) {
-        if (error instanceof ObjectMissing) {
+        if (error instanceof NoUsableSnapshot) {
+          // Another server may have stored one.
+          if (++lists > 1) throw error;
+        } else if (error instanceof ObjectMissing) {
           if (++lists > MAX_LISTS) this.#listings.damaged(this.user, new ObjectUnfindable(error));
         } else if (!(error instanceof ObjectDamaged)) {
           throw error;

@@ -6,6 +6,7 @@ export type CounterName =
   | "object_cache"
   | "compaction"
   | "snapshots"
+  | "retention"
   | "users"
   | "erased_objects"
   | "rate_limited"

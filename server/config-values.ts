@@ -4,6 +4,7 @@ import { isProxy } from "./http/client-address.ts";
 
 const SIZES: Record<string, number> = { "": 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 };
 const TIMES: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+const AGES: Record<string, number> = { ...TIMES, d: 86_400_000 };
 
 /** A number with a unit from a table; `NaN` for any other text. */
 function parseQuantity(text: string, units: Record<string, number>): number {
@@ -136,6 +137,15 @@ export const retention = v.pipe(
   v.string(),
   v.transform((text) => (text === "0" ? 0 : parseQuantity(text, TIMES))),
   v.check((time) => time <= 86_400_000, "must be a time of at most 24h, such as 15m, or 0"),
+);
+
+const ageRule = "must be off or an age of at least 1h, such as 30d";
+
+/** An age in milliseconds; `undefined` for off. At least an hour: other servers have listed by then. */
+export const age = v.pipe(
+  v.string(),
+  v.check((text) => text === "off" || parseQuantity(text, AGES) >= 3_600_000, ageRule),
+  v.transform((text) => (text === "off" ? undefined : parseQuantity(text, AGES))),
 );
 
 const clusterRule =

@@ -2,6 +2,7 @@
 import * as v from "valibot";
 import manifest from "../package.json" with { type: "json" };
 import { isStorage, STORAGE_FORMS, STORAGE_HELP } from "../storage/open.ts";
+import { withRules } from "./config-rules.ts";
 import * as kind from "./config-values.ts";
 import { LOG_LEVELS } from "./logger.ts";
 import { misspelt } from "./misspelt.ts";
@@ -91,6 +92,16 @@ export const Settings = v.object({
       ),
     ),
     "15m",
+  ),
+  RETENTION: v.optional(
+    v.pipe(
+      kind.age,
+      v.description(
+        "the age at which a snapshot lets the operations that it covers be deleted, such as 30d; " +
+          "off deletes nothing",
+      ),
+    ),
+    "off",
   ),
   RATE_LIMIT: v.optional(
     v.pipe(
@@ -246,37 +257,6 @@ export const Settings = v.object({
   ),
 });
 
-const Checked = v.pipe(
-  Settings,
-  v.forward(
-    v.partialCheck(
-      [["MAX_BODY"], ["MAX_BUFFERED"]],
-      // A value that breaks its own rule is reported by that rule alone.
-      ({ MAX_BODY, MAX_BUFFERED }) =>
-        !Number.isSafeInteger(MAX_BODY) || !(MAX_BUFFERED >= 2048 && MAX_BUFFERED < 2 * MAX_BODY),
-      "must be at least twice MAX_BODY",
-    ),
-    ["MAX_BUFFERED"],
-  ),
-  v.forward(
-    v.partialCheck(
-      [["CLUSTER"], ["LISTING_TTL"]],
-      ({ CLUSTER, LISTING_TTL }) =>
-        CLUSTER === undefined || LISTING_TTL !== Number.POSITIVE_INFINITY,
-      "needs a LISTING_TTL other than forever: servers go by it while they cannot reach each other",
-    ),
-    ["CLUSTER"],
-  ),
-  v.forward(
-    v.partialCheck(
-      [["CLUSTER"], ["STORAGE"]],
-      ({ CLUSTER, STORAGE }) => CLUSTER === undefined || !STORAGE.startsWith("memory:"),
-      "needs a STORAGE that the servers share: a folder or a bucket",
-    ),
-    ["CLUSTER"],
-  ),
-);
-
 /** The settings as the server uses them: times in milliseconds, sizes in bytes. */
 export type Config = v.InferOutput<typeof Settings>;
 
@@ -300,7 +280,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     ([name, setting]) =>
       `${name} is not a setting: is it meant to be ${setting}? Otherwise unset it.`,
   );
-  const result = v.safeParse(Checked, given);
+  const result = v.safeParse(withRules(Settings), given);
   if (result.success && faults.length === 0) return result.output;
   for (const issue of result.issues ?? []) faults.push(`${v.getDotPath(issue)} ${issue.message}`);
   throw new InvalidConfig(faults.join("\n"));

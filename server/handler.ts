@@ -20,8 +20,7 @@ export interface Handler {
   readonly paths: readonly string[];
   /**
    * Refuses new requests from now on, and answers those that wait for news; requests being answered
-   * go on. Resolves once compaction has
-   * reached a point where it can end.
+   * go on. Resolves once compaction and retention have reached a point where they can end.
    */
   readonly stop: () => Promise<void>;
   /**
@@ -31,6 +30,8 @@ export interface Handler {
   readonly isSettled: () => boolean;
   /** Resolves once compaction has nothing to do. */
   readonly compacted: () => Promise<void>;
+  /** Resolves once retention has done what is due. */
+  readonly trimmed: () => Promise<void>;
 }
 
 /** What a handler is made of. */
@@ -47,7 +48,7 @@ export function createHandler(options: HandlerOptions): Handler {
   const { config, cluster, logger, now = () => performance.now(), time = Date.now } = options;
   const { Response: Answer = Response } = options;
   const wiring = wire(options);
-  const { running, metrics, compaction, waiters, announcer } = wiring;
+  const { running, metrics, compaction, retention, waiters, announcer } = wiring;
   const cors = corsFor(config.CORS_ORIGIN);
   const routes = new Routes(
     routesOf(wiring, cors, cluster),
@@ -101,10 +102,11 @@ export function createHandler(options: HandlerOptions): Handler {
     stop: async () => {
       stopped = true;
       waiters.stop();
-      await compaction?.stop();
+      await Promise.all([compaction?.stop(), retention?.stop()]);
     },
     isSettled: () => announcer?.isSettled ?? true,
     compacted: async () => compaction?.settled(),
+    trimmed: async () => retention?.sweepDue(),
   };
 }
 

@@ -156,6 +156,13 @@ const METRICS: Readonly<Record<CounterName | ObservedName, Metric>> = {
     label: "event",
     values: ["stored", "delivered"],
   },
+  retention: {
+    type: "counter",
+    name: "sync_retention_total",
+    help: "What RETENTION has freed: objects, their bytes, and operations; and sweeps that failed.",
+    label: "kind",
+    values: ["objects", "bytes", "operations", "failed"],
+  },
   rate_limited: {
     type: "counter",
     name: "sync_rate_limited_total",

@@ -14,6 +14,11 @@ import { ListingListeners } from "../oplog/listing-listeners.ts";
 import { isFingerprint } from "../oplog/names.ts";
 import { ObjectCache } from "../oplog/object-cache.ts";
 import { Reader } from "../oplog/reader.ts";
+import {
+  RETENTION_STEP_MS,
+  RetentionScheduler,
+  type RetentionSchedulerOptions,
+} from "../oplog/retention/scheduler.ts";
 import { Snapshots } from "../oplog/snapshots.ts";
 import type { Telemetry } from "../oplog/telemetry.ts";
 import type { Driver } from "../storage/driver.ts";
@@ -45,6 +50,8 @@ export interface WiringOptions {
   readonly time?: () => number;
   /** What is packed and when; the defaults of compaction otherwise. */
   readonly compaction?: Pick<CompactionSchedulerOptions, "limits" | "timing">;
+  /** When retention looks and deletes; the defaults otherwise. */
+  readonly retention?: Partial<Pick<RetentionSchedulerOptions, "step" | "deleteDelay">>;
 }
 
 /** How often a waiting reader looks again at least, with the shortest `LISTING_TTL`. */
@@ -61,6 +68,8 @@ export interface ServiceWiring {
   readonly waiters: Waiters;
   /** Absent where compaction is turned off. */
   readonly compaction: CompactionScheduler | undefined;
+  /** Absent where retention is turned off. */
+  readonly retention: RetentionScheduler | undefined;
 }
 
 export interface ServiceWiringOptions extends WiringOptions {
@@ -154,6 +163,28 @@ export function wireService(options: ServiceWiringOptions): ServiceWiring {
     listeners.onLoad((user, listing) => compaction.loaded(user, listing));
     driver.onCrowded?.((partitions) => compaction.crowded(partitions.filter(isFingerprint)));
   }
+  const retention =
+    config.RETENTION === undefined
+      ? undefined
+      : new RetentionScheduler({
+          listings,
+          objects,
+          snapshots,
+          announcer,
+          age: config.RETENTION,
+          deleteDelay: Math.max(TIMING.deleteDelay, config.PACKED_RETENTION),
+          step: RETENTION_STEP_MS,
+          settle: (user) => erasures.settleAfresh(user),
+          onFreed: (user, freed) => logger.info("a log was trimmed", { user, ...freed }),
+          pause,
+          time,
+          telemetry,
+          onError: (user, error) => logger.error("a log could not be trimmed", { user, error }),
+          ...options.retention,
+        });
+  if (retention !== undefined) {
+    listeners.onLoad((user, listing) => retention.loaded(user, listing));
+  }
   const appender = new Appender({
     listings,
     announcer,
@@ -161,6 +192,10 @@ export function wireService(options: ServiceWiringOptions): ServiceWiring {
     entries,
     snapshots,
     onAppended: (user) => compaction?.appended(user),
+    onSnapshot: (user) => {
+      const listing = listings.current(user);
+      if (listing !== undefined) retention?.loaded(user, listing);
+    },
     onFull: (user) => compaction?.full(user),
     telemetry,
   });
@@ -210,5 +245,5 @@ export function wireService(options: ServiceWiringOptions): ServiceWiring {
     listings,
     announcer,
   });
-  return { service, strangers, announcer, waiters, compaction };
+  return { service, strangers, announcer, waiters, compaction, retention };
 }

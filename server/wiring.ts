@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Announcer } from "../oplog/announcer.ts";
 import type { CompactionScheduler } from "../oplog/compaction/scheduler.ts";
+import type { RetentionScheduler } from "../oplog/retention/scheduler.ts";
 import type { Telemetry } from "../oplog/telemetry.ts";
 import { InstrumentedDriver } from "../storage/instrumented.ts";
 import { PublicKeyCache } from "../sync/public-key.ts";
@@ -27,6 +28,8 @@ export interface Wiring {
   readonly metrics: Metrics;
   /** Absent where compaction is turned off. */
   readonly compaction: CompactionScheduler | undefined;
+  /** Absent where retention is turned off. */
+  readonly retention: RetentionScheduler | undefined;
   readonly waiters: Waiters;
   /** Absent for a lone server. */
   readonly announcer: Announcer | undefined;
@@ -50,7 +53,7 @@ export function wire(options: WiringOptions): Wiring {
   const running = { count: 0 };
   const driver = new InstrumentedDriver(options.driver);
   const pause = () => untilIdle(running);
-  const { service, strangers, announcer, waiters, compaction } = wireService({
+  const { service, strangers, announcer, waiters, compaction, retention } = wireService({
     ...options,
     driver,
     telemetry,
@@ -113,7 +116,16 @@ export function wire(options: WiringOptions): Wiring {
   telemetry.observe("requests_running", () => running.count);
   telemetry.observe("buffered_bytes", () => limiter.bytes);
   telemetry.observe("log_lines_lost", logger.lostLines);
-  return { endpoint, readiness, metrics: telemetry, compaction, waiters, announcer, running };
+  return {
+    endpoint,
+    readiness,
+    metrics: telemetry,
+    compaction,
+    retention,
+    waiters,
+    announcer,
+    running,
+  };
 }
 
 /** Reports what an instrumented driver has counted: `storage/` knows no telemetry. */

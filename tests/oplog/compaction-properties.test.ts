@@ -12,18 +12,18 @@ import {
 } from "../../oplog/names.ts";
 import { encodeSegment } from "../../oplog/segment.ts";
 import { NO_TELEMETRY } from "../../oplog/telemetry.ts";
-import { type Driver, md5Of, StorageUnavailable, type StoredObject } from "../../storage/driver.ts";
+import { type Driver, md5Of, StorageUnavailable } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { HookedDriver, untilAvailable } from "../support/drivers.ts";
 import type { Operation } from "../support/http.ts";
 import { type Log, listingsOn, logOver, objectsOn } from "../support/logs.ts";
 import { acknowledgedBy, inOrder, operationsOf } from "../support/operations.ts";
+import { PagedDriver } from "../support/paged-driver.ts";
 import { share } from "../support/share.ts";
 
 const USER = fingerprint("A".repeat(43));
 const CLIENTS = [1, 2, 3].map((n) => `5f0c1a52-7f7e-4d35-a9a5-00000000000${n}`);
 const INSTANCES = 2;
-const LIST_PAGE = 3;
 
 const clientNumber = fc.nat(CLIENTS.length - 1);
 
@@ -193,44 +193,6 @@ describe("any interleaving of compactions, crashes, appends and reads", () => {
     );
   });
 });
-
-/** Lists page by page in order, as S3 does: a change between two pages shows in part. */
-class PagedDriver implements Driver {
-  readonly #driver: Driver;
-  readonly #betweenPages: () => Promise<void> | undefined;
-
-  constructor(driver: Driver, betweenPages: () => Promise<void> | undefined) {
-    this.#driver = driver;
-    this.#betweenPages = betweenPages;
-  }
-
-  async list(prefix: string): Promise<StoredObject[]> {
-    const found: StoredObject[] = [];
-    for (;;) {
-      const last = found.at(-1)?.name ?? "";
-      const rest = (await this.#driver.list(prefix)).filter(({ name }) => name > last);
-      found.push(...rest.slice(0, LIST_PAGE));
-      if (rest.length <= LIST_PAGE) return found;
-      await this.#betweenPages();
-    }
-  }
-
-  get(name: string): Promise<Uint8Array> {
-    return this.#driver.get(name);
-  }
-
-  put(name: string, body: Uint8Array, md5?: string): Promise<void> {
-    return this.#driver.put(name, body, md5);
-  }
-
-  delete(name: string): Promise<void> {
-    return this.#driver.delete(name);
-  }
-
-  close(): Promise<void> {
-    return this.#driver.close();
-  }
-}
 
 /** Stores a log, and returns the operations that are forks of others. */
 async function begin(

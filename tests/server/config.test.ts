@@ -15,6 +15,7 @@ const DEFAULTS: { [Name in keyof Config]: [text: string, value: Config[Name]] } 
   JOURNAL: ["on", "on"],
   COMPACTION: ["on", "on"],
   PACKED_RETENTION: ["15m", 900_000],
+  RETENTION: ["off", undefined],
   RATE_LIMIT: ["20", 20],
   RATE_BURST: ["200", 200],
   SIGNATURES: ["optional", "optional"],
@@ -74,6 +75,10 @@ const accepted: { [Name in keyof Config]: [text: string, value: Config[Name]][] 
   ],
   JOURNAL: [["off", "off"]],
   COMPACTION: [["off", "off"]],
+  RETENTION: [
+    ["30d", 2_592_000_000],
+    ["1h", 3_600_000],
+  ],
   PACKED_RETENTION: [
     ["0", 0],
     ["24h", 86_400_000],
@@ -216,6 +221,10 @@ const refused: { [Name in keyof Config]: [texts: string[], rule: RegExp] } = {
   PACKED_RETENTION: [
     ["", "-1m", "15", "25h", "forever"],
     /must be a time of at most 24h, such as 15m, or 0/,
+  ],
+  RETENTION: [
+    ["", "on", "30", "59m", "1.5d", "30 d", "forever", "0", "1w", "5constructor"],
+    /must be off or an age of at least 1h, such as 30d/,
   ],
   RATE_LIMIT: [
     ["", "-1", "1e3", ".5", "5.", "Infinity", "NaN", "many", "9".repeat(400)],
