@@ -163,7 +163,7 @@ describe("any interleaving of appends, snapshots, sweeps, compactions, crashes a
             return checkStorage(storage, devices, made);
           };
           deletions += await scheduler.waitFor(check());
-          // What was cut off is done by whoever comes next.
+          // What was cut off is finished by the next one.
           const { sweeper, compactor } = instance();
           for (let sweeps = 0; sweeps < 3; sweeps++) {
             await scheduler.waitFor(sweeper.sweep(USER));

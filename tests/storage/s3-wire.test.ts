@@ -11,6 +11,8 @@ import { storeEach } from "../support/logs.ts";
 import { onlyOn } from "../support/one-runtime.ts";
 import { runToEnd, type ServerProcess, startServer } from "../support/process.ts";
 import { newPlace, s3, skipS3 } from "../support/s3.ts";
+import { newSigningUser } from "../support/signing.ts";
+import { signedSync } from "../support/snapshots.ts";
 import { postRaw, settled, until } from "../support/socket.ts";
 import { newClient, newUser, someFingerprint } from "../support/users.ts";
 
@@ -143,6 +145,26 @@ if (s3 !== undefined && target?.startsWith("http://")) {
       assert.ok(kinds.indexOf("put") < kinds.indexOf("delete"), "deleted before it was stored");
       await start({ COMPACTION: "on" });
       assert.equal((await post({ client_id: newClient() })).length, 300);
+      assert.deepEqual(proxy.count(), { list: 1, get: 2 });
+    });
+
+    it("are two PUTs for a snapshot, and two GETs for a new device that begins with it on a cold server", async () => {
+      const signer = await newSigningUser();
+      const signed = async (members: Record<string, unknown>) => {
+        const answer = await signedSync(server.url, signer, members);
+        assert.equal(answer.status, 200, answer.text);
+        return answer.operations.length;
+      };
+      await signed({ client_id: a, operation_index: 0, payload: Array(9).fill("p".repeat(3000)) });
+      proxy.seen.length = 0;
+      const snapshot = { covers: { [a]: 8 } };
+      await signed({ client_id: a, operation_index: 9, payload: "state", snapshot });
+      assert.deepEqual(proxy.count(), { put: 2 });
+      await server.end("SIGTERM");
+      await start();
+      assert.equal(await signed({ client_id: b, snapshots: true }), 1);
+      assert.deepEqual(proxy.count(), { list: 1, get: 2 });
+      assert.equal(await signed({ client_id: newClient(), snapshots: true }), 1);
       assert.deepEqual(proxy.count(), { list: 1, get: 2 });
     });
 

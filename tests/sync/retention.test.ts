@@ -134,6 +134,25 @@ describe("a server with RETENTION", () => {
     assert.equal(driver.count("delete"), 5);
   });
 
+  it("asks storage for a list, a read of each marker, a floor for each client, and a delete for each object", async () => {
+    await snapshot(a, 5, { [a]: 4, [b]: 4 });
+    time += 31 * DAY;
+    server = serverWith({ LISTING_TTL: "0" });
+    await sync({ client_id: newClient(), snapshots: true });
+    const counted = async () => {
+      driver.calls.length = 0;
+      await server.handler.trimmed();
+      const kinds = ["list", "get", "put", "delete"] as const;
+      return kinds.map((kind) => driver.count(kind));
+    };
+    // The second list looks for a tombstone. The newest marker was read for the answer.
+    assert.deepEqual(await counted(), [2, 1, 2, 0]);
+    time += HOUR;
+    assert.deepEqual(await counted(), [1, 0, 0, 5]);
+    time += 60 * DAY;
+    assert.deepEqual(await counted(), [0, 0, 0, 0]);
+  });
+
   it("answers a reader who lacks what is deleted with a snapshot, or with 409 if it takes none", async () => {
     await snapshot(a, 5, { [a]: 4, [b]: 4 });
     time += 31 * DAY;
