@@ -140,29 +140,6 @@ export function wireService(options: ServiceWiringOptions): ServiceWiring {
     onErased: (user) => waiters.wake(user),
     onFailure: (user, error) => logger.error("an erased user is not swept yet", { user, error }),
   });
-  const compaction =
-    config.COMPACTION === "off"
-      ? undefined
-      : new CompactionScheduler({
-          driver,
-          listings,
-          objects,
-          announcer,
-          onForks,
-          now,
-          telemetry,
-          settle: (user) => erasures.settleAfresh(user),
-          pause,
-          onError: (user, error) => logger.error("a compaction failed", { user, error }),
-          timing: {
-            deleteDelay: Math.max(TIMING.deleteDelay, config.PACKED_RETENTION),
-          },
-          ...options.compaction,
-        });
-  if (compaction !== undefined) {
-    listeners.onLoad((user, listing) => compaction.loaded(user, listing));
-    driver.onCrowded?.((partitions) => compaction.crowded(partitions.filter(isFingerprint)));
-  }
   const retention =
     config.RETENTION === undefined
       ? undefined
@@ -184,6 +161,30 @@ export function wireService(options: ServiceWiringOptions): ServiceWiring {
         });
   if (retention !== undefined) {
     listeners.onLoad((user, listing) => retention.loaded(user, listing));
+  }
+  const compaction =
+    config.COMPACTION === "off"
+      ? undefined
+      : new CompactionScheduler({
+          driver,
+          listings,
+          objects,
+          announcer,
+          onForks,
+          now,
+          telemetry,
+          settle: (user) => erasures.settleAfresh(user),
+          pause,
+          onScanned: (user, listing) => retention?.loaded(user, listing),
+          onError: (user, error) => logger.error("a compaction failed", { user, error }),
+          timing: {
+            deleteDelay: Math.max(TIMING.deleteDelay, config.PACKED_RETENTION),
+          },
+          ...options.compaction,
+        });
+  if (compaction !== undefined) {
+    listeners.onLoad((user, listing) => compaction.loaded(user, listing));
+    driver.onCrowded?.((partitions) => compaction.crowded(partitions.filter(isFingerprint)));
   }
   const appender = new Appender({
     listings,

@@ -12,6 +12,8 @@ export interface IdleLogsOptions {
   /** Whether there is something to pack in a log that the scan has come by. */
   readonly isWorthPacking: (listing: Listing) => boolean;
   readonly onIdle: (user: Fingerprint) => void;
+  /** Called with each log that the scan has come by and that is not in use. */
+  readonly onScanned?: ((user: Fingerprint, listing: Listing) => void) | undefined;
   /** Called when the scan could not list a part of the storage. It tries again. */
   readonly onError: (error: unknown) => void;
   /** Waited for before each log of the scan, so that requests go first. */
@@ -98,7 +100,7 @@ export class IdleLogs {
 
   /** Takes the next step of the scan, until it has come to its end. */
   async #scan(): Promise<void> {
-    const { driver, isWorthPacking, onIdle, onError, pause } = this.#options;
+    const { driver, isWorthPacking, onIdle, onScanned, onError, pause } = this.#options;
     const prefix = PREFIXES[this.#scanned];
     if (prefix === undefined) return;
     try {
@@ -108,7 +110,9 @@ export class IdleLogs {
         if (this.#stopped) return;
         if (this.#appends.has(user)) continue;
         const listing = await Listing.inSlices(own);
-        if (!this.#appends.has(user) && isWorthPacking(listing)) onIdle(user);
+        if (this.#appends.has(user)) continue;
+        if (isWorthPacking(listing)) onIdle(user);
+        onScanned?.(user, listing);
       }
       this.#scanned++;
     } catch (error) {

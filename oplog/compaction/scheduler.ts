@@ -35,6 +35,8 @@ export interface CompactionSchedulerOptions
    * idle logs. Nothing is lost by it, and it is tried again later.
    */
   readonly onError?: (user: Fingerprint | undefined, error: unknown) => void;
+  /** Called with each log that was found by the scan for idle logs. */
+  readonly onScanned?: (user: Fingerprint, listing: Listing) => void;
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number;
 }

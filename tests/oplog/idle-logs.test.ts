@@ -70,6 +70,19 @@ describe("a log that nothing is appended to for a day", () => {
     await process.compactor.stop();
   });
 
+  it("is shown to retention by the scan, worth packing or not, unless it is in use", async () => {
+    const users = newUsers(20);
+    for (const user of users) await storeRun(storage, user, client, 0, "zero");
+    const scanned: Fingerprint[] = [];
+    const process = start({ onScanned: (user) => scanned.push(user) });
+    const [used, ...others] = users;
+    assert.ok(used !== undefined);
+    await append(used, process, 1, 2);
+    await until(() => scanned.length >= others.length && lists("_") > 0);
+    await process.compactor.stop();
+    assert.deepEqual(scanned.toSorted(), others.toSorted());
+  });
+
   it("is found after a restart, unless it is in use again", async () => {
     const [idle, used] = [someFingerprint(), someFingerprint()];
     for (const user of [idle, used]) {

@@ -76,6 +76,30 @@ describe("a large body", () => {
     assert.equal(faultOf(clients(MAX_CLIENTS)), undefined);
   });
 
+  it(`may hold a snapshot that covers as many clients as a sync status names, and no more`, () => {
+    const most = 2000;
+    const clients = (number: number) =>
+      Object.fromEntries(Array.from({ length: number }, () => [newClient(), 0] as const));
+    const request = (number: number) =>
+      JSON.stringify({
+        sync_status: clients(most),
+        snapshot: { covers: clients(number) },
+        user: "x",
+        client_id: newClient(),
+        operation_index: 1,
+        payload: "p",
+        snapshots: true,
+      });
+    const complexityOf = (number: number) => inspectJson(encode(request(number)), most).tooComplex;
+    assert.equal(complexityOf(most), undefined);
+    assert.deepEqual(complexityOf(most + 6), {
+      pointer: "#/snapshot/covers",
+      detail: "must name no more than 2000 clients",
+    });
+    const twice = `{"a":{},"snapshot":{"covers":{}},"b":{},"c":"${blank}"}`;
+    assert.match(faultOf(twice) ?? "", /no more than 4 objects and arrays in all/);
+  });
+
   it("is accepted whatever its strings are, if it has the shape of a request", () => {
     const text = fc.string({ unit: "binary", maxLength: 50 });
     fc.assert(

@@ -1,9 +1,14 @@
 import assert from "node:assert/strict";
-import { before, beforeEach, describe, it } from "node:test";
+import { join } from "node:path";
+import { after, before, beforeEach, describe, it } from "node:test";
 import { formatSnapshot, parseFloor, parseName, parseSnapshot } from "../../oplog/names.ts";
-import { md5Of } from "../../storage/driver.ts";
+import { type Driver, md5Of } from "../../storage/driver.ts";
+import { FilesystemDriver } from "../../storage/filesystem.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
+import { openStorage } from "../../storage/open.ts";
 import { HookedDriver } from "../support/drivers.ts";
+import { temporaryFolder } from "../support/folder.ts";
+import { newPlace, s3 } from "../support/s3.ts";
 import {
   type FullAnswer,
   type InProcessServer,
@@ -17,7 +22,21 @@ const START = 1_800_000_000_000;
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 
-describe("a server with RETENTION", () => {
+const shared = temporaryFolder();
+after(() => shared.remove());
+
+const STORAGES: [string, () => Promise<Driver>][] = [
+  ["memory", async () => new MemoryDriver()],
+  ["a folder", () => FilesystemDriver.open(join(shared.path, "folder"))],
+  ["a folder with a journal", () => openStorage(join(shared.path, "journal"))],
+];
+if (s3 !== undefined) STORAGES.push(["S3", () => openStorage(newPlace())]);
+
+for (const [where, open] of STORAGES) {
+  describe(`a server with RETENTION on ${where}`, () => suite(open));
+}
+
+function suite(open: () => Promise<Driver>): void {
   let user: SigningUser;
   let driver: HookedDriver;
   let time: number;
@@ -66,10 +85,12 @@ describe("a server with RETENTION", () => {
   };
 
   before(async () => {
-    user = await newSigningUser();
+    driver = new HookedDriver(await open());
   });
+  after(() => driver.close());
   beforeEach(async () => {
-    driver = new HookedDriver(new MemoryDriver());
+    user = await newSigningUser();
+    driver.calls.length = 0;
     time = START;
     server = serverWith();
     const [first = "", second = ""] = [newClient(), newClient()].sort();
@@ -106,7 +127,9 @@ describe("a server with RETENTION", () => {
     time += 10 * DAY;
     await sweep(off);
     assert.equal((await stored()).a.length, 6);
-    assert.ok(!(await driver.list("")).some(({ name }) => parseFloor(name) !== undefined));
+    assert.ok(
+      !(await driver.list(user.fingerprint)).some(({ name }) => parseFloor(name) !== undefined),
+    );
     await sweep();
     assert.equal((await stored()).a.length, 2);
   });
@@ -179,10 +202,10 @@ describe("a server with RETENTION", () => {
     await snapshot(a, 5, { [a]: 4, [b]: 4 });
     time += 31 * DAY;
     await sweep();
-    const before = await driver.list("");
+    const before = await driver.list(user.fingerprint);
     const request = { client_id: newClient(), operation_index: 0, payload: "new" };
     assert.equal((await sync(request)).status, 409);
-    assert.deepEqual(await driver.list(""), before);
+    assert.deepEqual(await driver.list(user.fingerprint), before);
     assert.equal((await sync({ ...request, snapshots: true })).status, 200);
   });
 
@@ -255,7 +278,7 @@ describe("a server with RETENTION", () => {
     time += 40 * DAY;
     await driver.put(first.name, new TextEncoder().encode("a"));
     await sweep();
-    assert.ok(!(await driver.list("")).some(({ name }) => name === first.name));
+    assert.ok(!(await driver.list(user.fingerprint)).some(({ name }) => name === first.name));
   });
 
   it("cuts an answer whose operations are deleted meanwhile, and begins the next with a snapshot", async () => {
@@ -286,6 +309,25 @@ describe("a server with RETENTION", () => {
     assert.match(metrics, /sync_retention_total\{kind="operations"\} 6\n/);
   });
 
+  it("answers 503 while no snapshot can be used, until a device that is aware of everything stores one", async () => {
+    await snapshot(a, 5, { [a]: 4, [b]: 4 });
+    time += 31 * DAY;
+    await sweep();
+    for (const { name } of await driver.list(`${user.fingerprint}.snapshot.`)) {
+      await driver.delete(name);
+    }
+    time += HOUR;
+    const reader = { client_id: newClient(), snapshots: true };
+    const { status, problem } = await sync(reader);
+    assert.deepEqual([status, problem.type], [503, "urn:sync-server:storage-unavailable"]);
+    assert.match(String(problem.detail), /A device that has them can store another one\.$/);
+    const request = { client_id: a, operation_index: 6, payload: "state", snapshots: true };
+    const covers = { [a]: 5, [b]: 4 };
+    const aware = { sync_status: covers, snapshot: { covers } };
+    assert.equal((await sync({ ...request, ...aware })).status, 200);
+    assert.deepEqual(linesOf(await sync(reader)), [[a, 6, covers]]);
+  });
+
   it("gives the room back at once", async () => {
     await snapshot(a, 5, { [a]: 4, [b]: 4 });
     const used = async () => {
@@ -311,7 +353,7 @@ describe("a server with RETENTION", () => {
     const names = (await driver.list(user.fingerprint)).map(({ name }) => name.slice(43, 51));
     assert.deepEqual(names, [".erased."]);
   });
-});
+}
 
 interface Line {
   readonly client_id: string;
