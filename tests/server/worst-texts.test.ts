@@ -2,7 +2,7 @@
 import { describe, it } from "node:test";
 import { importIdentity } from "../../client/identity/identity.ts";
 import { identityFromPem } from "../../client/identity/pem.ts";
-import { parseMarker, parseName } from "../../oplog/names.ts";
+import { parseFloor, parseMarker, parseName, parseSnapshot } from "../../oplog/names.ts";
 import { fromBase64url } from "../../protocol/base64.ts";
 import { parseClientId } from "../../protocol/ids.ts";
 import { parseLine } from "../../protocol/ndjson.ts";
@@ -110,6 +110,8 @@ describe(`T-51 the CPU that a text costs grows with its length, whatever it hold
     await assertLinear(LONG, (text) => parseAllowList(`${text}\n`.repeat(4)));
     await assertLinear(LONG, parseName);
     await assertLinear(LONG, parseMarker);
+    await assertLinear(LONG, parseSnapshot);
+    await assertLinear(LONG, parseFloor);
     const logger = createLogger("info", () => undefined);
     await assertLinear(LONG, (text) => logger.info(text, { error: new Error(text) }));
   });
