@@ -50,9 +50,7 @@ export async function openDataFolder(root: string, temporary: string, warn: Warn
   if (await makeFolder(temporary)) await syncNew(top ?? temporary, temporary);
   const { uid, mode } = await stat(root);
   const account = process.getuid?.();
-  // The owner of the storage folder can do everything in it; on a network mount that is often not
-  // the account that mounted it.
-  const owners: Owners = new Set([account, uid]);
+  const owners = ownersOf(uid);
   const inside = await lstat(temporary);
   checkFolder(temporary, inside, owners);
   if (account !== undefined && uid !== account) {
@@ -83,6 +81,22 @@ export async function openDataFolder(root: string, temporary: string, warn: Warn
     );
   }
   return owners;
+}
+
+/** Looks at a data folder that is only read. Throws where it is none. */
+export async function openDataFolderToRead(root: string): Promise<Owners> {
+  const found = await stat(root);
+  if (!found.isDirectory()) throw new Error(`${root} is not a folder`);
+  await checkLayout(root);
+  return ownersOf(found.uid);
+}
+
+/**
+ * The owner of the storage folder can do everything in it; on a network mount that is often not the
+ * account that mounted it.
+ */
+function ownersOf(uid: number): Owners {
+  return new Set([process.getuid?.(), uid]);
 }
 
 /** The folder of temporary files, below the root. */

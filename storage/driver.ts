@@ -106,6 +106,9 @@ export interface Driver {
   close(): Promise<void>;
 }
 
+/** A storage to look at: nothing in it is changed. */
+export type StorageReader = Pick<Driver, "list" | "get" | "close">;
+
 /** Takes a sentence about the storage that its operator should read. */
 export type Warn = (message: string) => void;
 

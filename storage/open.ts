@@ -3,14 +3,21 @@ import {
   JOURNAL_FOLDER,
   keepsBirthTimes,
   makeJournalFolder,
+  openDataFolderToRead,
   TEMPORARY_FOLDER,
 } from "./data-folder.ts";
-import type { Driver, Warn } from "./driver.ts";
+import { type Driver, type StorageReader, StorageUnavailable, type Warn } from "./driver.ts";
+import { FileReader } from "./file-reader.ts";
 import { FilesystemDriver } from "./filesystem.ts";
 import { guarded, takesNothing } from "./folder-errors.ts";
 import { DiskFolder, openReserve } from "./journal/disk-folder.ts";
+import { DiskJournals } from "./journal/disk-journals.ts";
+import { JournalReader } from "./journal/journal-reader.ts";
 import { JournaledDriver } from "./journal/journaled-driver.ts";
+import { type DamageListener, Journals } from "./journal/journals.ts";
 import { MemoryDriver } from "./memory.ts";
+
+export type { DamageListener } from "./journal/journals.ts";
 
 /** A kind of storage: how the `STORAGE` setting names it, and its driver. */
 interface Kind {
@@ -18,6 +25,7 @@ interface Kind {
   readonly form: string;
   readonly pattern: RegExp;
   readonly open: (location: string, warn: Warn, options: StorageOptions) => Promise<Driver>;
+  readonly openToRead: (location: string, onDamage: DamageListener) => Promise<StorageReader>;
 }
 
 /** What only some drivers need. */
@@ -37,14 +45,22 @@ const kinds: readonly Kind[] = [
     form: "the path of a folder",
     pattern: /^(?![A-Za-z][A-Za-z0-9+.-]+:)./s,
     open: openFolder,
+    openToRead: openFolderToRead,
   },
   {
     form: "s3://bucket/prefix",
     pattern: /^s3:\/\/[a-z0-9][a-z0-9._-]*(\/.*)?$/i,
-    // Loaded when it is used: the AWS SDK is larger than all the rest.
-    open: async (location) => (await import("./s3.ts")).S3Driver.open(location),
+    open: openBucket,
+    openToRead: openBucket,
   },
-  { form: "memory:", pattern: /^memory:$/, open: async () => new MemoryDriver() },
+  {
+    form: "memory:",
+    pattern: /^memory:$/,
+    open: async () => new MemoryDriver(),
+    openToRead: async () => {
+      throw new StorageUnavailable("memory: is empty: name the folder or the bucket of a server");
+    },
+  },
 ];
 
 /** The forms that the `STORAGE` setting may have, for messages. */
@@ -73,6 +89,42 @@ export async function openStorage(
   const kind = kindOf(location);
   if (kind === undefined) throw new TypeError(`the storage must be ${STORAGE_FORMS}`);
   return kind.open(location, warn, options);
+}
+
+/**
+ * Opens the storage at a location to look at it: this creates, changes and deletes nothing, and servers
+ * may use it meanwhile. What they were about to store when they died is not there before one of them is
+ * started again. Throws as `openStorage` does, and for a folder that does not exist.
+ *
+ * @param onDamage called for each damaged part of a journal
+ */
+export async function openToRead(
+  location: string,
+  onDamage: DamageListener,
+): Promise<StorageReader> {
+  const kind = kindOf(location);
+  if (kind === undefined) throw new TypeError(`the storage must be ${STORAGE_FORMS}`);
+  return kind.openToRead(location, onDamage);
+}
+
+/** The AWS SDK is larger than all the rest: it is loaded when it is used. */
+async function openBucket(location: string): Promise<Driver> {
+  return (await import("./s3.ts")).S3Driver.open(location);
+}
+
+/** Opens a folder to look at it. */
+async function openFolderToRead(path: string, onDamage: DamageListener): Promise<StorageReader> {
+  const root = resolve(path);
+  const owners = await guarded(`open the storage folder ${path}`, () => openDataFolderToRead(root));
+  const folder = new DiskJournals(join(root, JOURNAL_FOLDER));
+  const journals = new Journals({ folder, onDamage });
+  const reader = new JournalReader(journals, new FileReader({ root, owners, present: root }));
+  await reader.refresh();
+  return {
+    list: (prefix) => reader.list(prefix),
+    get: (name, size) => reader.get(name, size),
+    close: async () => journals.close(),
+  };
 }
 
 /** Opens a folder of files, with journals in front of them. */

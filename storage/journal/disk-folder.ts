@@ -1,35 +1,18 @@
 /** Journals and the claims to them, in a folder on disk. */
 import { randomUUID } from "node:crypto";
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  lstatSync,
-  open as openCallback,
-  openSync,
-  readdirSync,
-  statSync,
-  unlinkSync,
-} from "node:fs";
-import { dirname } from "node:path";
+import { closeSync, lstatSync, open as openCallback, unlinkSync } from "node:fs";
 import { promisify } from "node:util";
 import { isNotFound, move, remove, systemCodeOf } from "../durable-files.ts";
 import { FolderSyncs } from "../folder-syncs.ts";
 import { Reserve } from "../reserve.ts";
 import { DiskFile } from "./disk-file.ts";
+import { DiskJournals, isJournalName } from "./disk-journals.ts";
 import type { Claim, Created, JournalFile, JournalFolder } from "./folder.ts";
 
 const openFile = promisify(openCallback);
 
 /** The name of a claim, and that of its journal. */
 const CLAIM = /^(.{44})\.\d{1,9}$/;
-
-/** Follows no link, which may lead anywhere, and does not wait for what writes to a pipe. */
-const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-
-/** The names that `newName` makes. */
-const isJournalName = (name: string) =>
-  /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.journal$/.test(name);
 
 /** Room for a few thousand deletes, in bytes. */
 const RESERVE_BYTES = 1024 * 1024;
@@ -56,18 +39,20 @@ export interface DiskFolderOptions {
 
 export class DiskFolder implements JournalFolder {
   readonly #path: string;
+  readonly #journals: DiskJournals;
   readonly #reserve: JournalReserve;
   readonly #prepare: () => Promise<void>;
   readonly #syncs = new FolderSyncs();
 
   constructor({ path, reserve, prepare }: DiskFolderOptions) {
     this.#path = path;
+    this.#journals = new DiskJournals(path);
     this.#reserve = reserve;
     this.#prepare = prepare;
   }
 
   names(): string[] {
-    return this.#entries().filter(isJournalName).sort();
+    return this.#journals.names();
   }
 
   isClaimed(name: string): boolean {
@@ -124,16 +109,7 @@ export class DiskFolder implements JournalFolder {
   }
 
   open(name: string): JournalFile | undefined {
-    try {
-      const path = this.#pathOf(name);
-      const descriptor = openSync(path, READ);
-      if (fstatSync(descriptor).isFile()) return new DiskFile(descriptor, path);
-      closeSync(descriptor);
-      return undefined;
-    } catch (error) {
-      if (isNotFound(error) || systemCodeOf(error) === "ELOOP") return undefined;
-      throw error;
-    }
+    return this.#journals.open(name);
   }
 
   async claim(name: string): Promise<Claim | undefined> {
@@ -151,7 +127,7 @@ export class DiskFolder implements JournalFolder {
   }
 
   async sweep(): Promise<void> {
-    for (const entry of this.#entries()) {
+    for (const entry of this.#journals.entries()) {
       const name = CLAIM.exec(entry)?.[1];
       if (name === undefined || !isJournalName(name)) continue;
       // It was there before its first claim.
@@ -174,19 +150,8 @@ export class DiskFolder implements JournalFolder {
     return new DiskClaim(path);
   }
 
-  #entries(): string[] {
-    try {
-      return readdirSync(this.#path);
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-      // Throws where the whole storage is gone.
-      statSync(dirname(this.#path));
-      return [];
-    }
-  }
-
   #claimsOf(name: string): string[] {
-    return this.#entries().filter((other) => other.startsWith(`${name}.`));
+    return this.#journals.entries().filter((other) => other.startsWith(`${name}.`));
   }
 
   #pathOf(name: string): string {

@@ -7,16 +7,15 @@ import {
   StorageUnavailable,
   type StoredObject,
 } from "../driver.ts";
-import { isUnreadable } from "../durable-files.ts";
 import { guarded } from "../folder-errors.ts";
 import { NameLocks } from "../name-locks.ts";
-import { sortInSlices } from "../slices.ts";
 import type { Change } from "./changes.ts";
 import { Emptier, type EmptierTiming } from "./emptier.ts";
 import { FileMaker } from "./file-maker.ts";
 import type { FileStore } from "./file-store.ts";
 import type { JournalFolder } from "./folder.ts";
 import type { Held } from "./journal.ts";
+import { JournalReader } from "./journal-reader.ts";
 import { type DamageListener, Journals } from "./journals.ts";
 import { Maintenance } from "./maintenance.ts";
 import { MAX_BODY } from "./record.ts";
@@ -62,22 +61,19 @@ const MAX_WAITING = 4;
 /**
  * Keeps small objects in a journal, where many of them become durable by one write and one sync, and
  * all others as files. `docs/decisions/journal.md` says why nothing is ever lost between the two.
- *
- * Objects only ever move from a journal into a file, and are durable there before they leave the
- * journal. So whatever looks for them looks into the journals first, and into the files after that.
  */
 export class JournaledDriver implements Driver {
   readonly listsCheaply = true;
   readonly #files: FileStore;
   readonly #isOn: boolean;
   readonly #journals: Journals;
+  readonly #reader: JournalReader;
   readonly #writer: JournalWriter;
   readonly #rescue: Rescue;
   readonly #emptier: Emptier;
   readonly #maintenance: Maintenance;
   readonly #locks = new NameLocks();
   #onCrowded: (partitions: readonly string[]) => void = () => undefined;
-  #refreshing: Promise<void> | undefined;
 
   private constructor({ files, folder, onDamage, onError, ...options }: JournaledDriverOptions) {
     const { journal = true, maxBytes = MAX_BYTES, now = () => performance.now() } = options;
@@ -85,6 +81,7 @@ export class JournaledDriver implements Driver {
     this.#isOn = journal;
     const journals = new Journals({ folder, onDamage });
     this.#journals = journals;
+    this.#reader = new JournalReader(journals, files);
     this.#writer = new JournalWriter({
       folder,
       maxBytes,
@@ -118,23 +115,13 @@ export class JournaledDriver implements Driver {
   async list(prefix: string): Promise<StoredObject[]> {
     if (prefix !== "") checkName(prefix);
     await this.#takeIn(prefix);
-    await this.#refresh();
-    const held = this.#journals.list(prefix);
-    const files = await this.#files.list(prefix);
-    // A file may be gone, packed into an object of a journal that this list came too early for.
-    await this.#refresh();
-    for (const [name, object] of this.#journals.list(prefix)) held.set(name, object);
-    if (held.size === 0) return files;
-    for (const { name } of files) held.delete(name);
-    return sortInSlices([...files, ...held.values()], (a, b) => a.name < b.name);
+    return this.#reader.list(prefix);
   }
 
   async get(name: string, size?: number): Promise<Uint8Array> {
     checkName(name);
     await this.#takeIn(name);
-    await this.#refresh();
-    const held = this.#journals.find(name);
-    return held === undefined ? this.#files.get(name, size) : this.#read(held);
+    return this.#reader.get(name, size);
   }
 
   async put(name: string, body: Uint8Array, md5?: string, fromReserve?: boolean): Promise<void> {
@@ -148,7 +135,7 @@ export class JournaledDriver implements Driver {
   }
 
   async check(): Promise<void> {
-    await this.#refresh();
+    await this.#reader.refresh();
     await this.#files.check?.();
   }
 
@@ -158,7 +145,7 @@ export class JournaledDriver implements Driver {
    */
   async deleteHeld<Held extends HeldObject>(objects: readonly Held[]): Promise<readonly Held[]> {
     for (const { name } of objects) checkName(name);
-    await this.#refresh();
+    await this.#reader.refresh();
     const deleted = objects.filter(({ name }) => this.#journals.find(name) !== undefined);
     const changes = deleted.flatMap(({ name, heldBy }) => this.#journals.deletesFor(name, heldBy));
     if (changes.length > 0) await this.#write(changes);
@@ -213,28 +200,6 @@ export class JournaledDriver implements Driver {
     await guarded("store anew what was not committed", () => this.#rescue.run());
   }
 
-  /** Reads what was committed before this call. Calls at the same moment share it. */
-  #refresh(): Promise<void> {
-    this.#refreshing ??= guarded("read the journals", async () => {
-      await undefined;
-      this.#refreshing = undefined;
-      this.#journals.refresh();
-    });
-    return this.#refreshing;
-  }
-
-  async #read(held: Held): Promise<Uint8Array> {
-    const { name, journal } = held;
-    return guarded("read a journal", async () => {
-      try {
-        return journal.read(name, held);
-      } catch (error) {
-        if (!isUnreadable(error)) throw error;
-        throw new ObjectUnreadable(`could not read the object ${name}`, { cause: error });
-      }
-    });
-  }
-
   #write(changes: readonly Change[], fromReserve?: boolean): Promise<void> {
     return guarded("write to the journal", async () => {
       await this.#writer.write(changes, fromReserve);
@@ -251,7 +216,7 @@ export class JournaledDriver implements Driver {
     const put: Change = { kind: "put", name, body };
     if (this.#journals.find(name) !== undefined) {
       // It may be gone, deleted by another process, or with the folder itself.
-      await this.#refresh();
+      await this.#reader.refresh();
       const held = this.#journals.find(name);
       if (held !== undefined) {
         if (!(await this.#isDamaged(held, body, md5))) return;
@@ -276,7 +241,7 @@ export class JournaledDriver implements Driver {
     if (md5 === undefined) return false;
     let stored: Uint8Array;
     try {
-      stored = await this.#read(held);
+      stored = await this.#reader.read(held);
     } catch (error) {
       if (error instanceof ObjectUnreadable) return true;
       throw error;
@@ -288,7 +253,7 @@ export class JournaledDriver implements Driver {
 
   /** The records first, and the file after them: see `FileMaker`. */
   async #delete(name: string, heldBy: string | undefined): Promise<void> {
-    await this.#refresh();
+    await this.#reader.refresh();
     const deletes = this.#journals.deletesFor(name, heldBy);
     if (deletes.length > 0) await this.#write(deletes);
     // Also where nothing is there: it fails where the storage is gone.
