@@ -13,6 +13,8 @@ import type { Telemetry } from "./telemetry.ts";
 export class ObjectDamaged extends Error {
   override name: string = "ObjectDamaged";
   readonly object: string;
+  /** What is wrong with it: what follows its name in a sentence. */
+  readonly fault: string;
   constructor(
     object: string,
     fault = "does not have the checksum that its name says",
@@ -20,6 +22,7 @@ export class ObjectDamaged extends Error {
   ) {
     super(`the object ${object} ${fault}; restore it from a backup`, options);
     this.object = object;
+    this.fault = fault;
   }
 }
 

@@ -1,9 +1,9 @@
 /** Finds the logs that nothing is appended to any more. */
 import { setTimeout } from "node:timers";
-import { type Driver, partitionOf, type StoredObject } from "../../storage/driver.ts";
-import { Slices } from "../../storage/slices.ts";
+import type { Driver } from "../../storage/driver.ts";
 import { Listing } from "../listing.ts";
-import { type Fingerprint, isFingerprint } from "../names.ts";
+import type { Fingerprint } from "../names.ts";
+import { byUser, PARTS } from "../users.ts";
 import type { CompactionTiming } from "./timing.ts";
 
 export interface IdleLogsOptions {
@@ -25,11 +25,8 @@ export interface IdleLogsOptions {
 /** Whose appends are remembered. Of more users, the one idle for longest counts as idle early. */
 const REMEMBERED = 100_000;
 
-/** The scan lists the users whose fingerprints begin with the same character together. */
-const PREFIXES = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
 /** How many lists the scan takes at least. */
-export const SCAN_LISTS = PREFIXES.length;
+export const SCAN_LISTS: number = PARTS.length;
 
 /**
  * A log is idle once nothing was appended to it for a day. A process remembers who appends to it.
@@ -101,7 +98,7 @@ export class IdleLogs {
   /** Takes the next step of the scan, until it has come to its end. */
   async #scan(): Promise<void> {
     const { driver, isWorthPacking, onIdle, onScanned, onError, pause } = this.#options;
-    const prefix = PREFIXES[this.#scanned];
+    const prefix = PARTS[this.#scanned];
     if (prefix === undefined) return;
     try {
       const objects = await driver.list(prefix);
@@ -119,19 +116,4 @@ export class IdleLogs {
       onError(error);
     }
   }
-}
-
-async function byUser(objects: readonly StoredObject[]): Promise<Map<Fingerprint, StoredObject[]>> {
-  const slices = new Slices();
-  const users = new Map<Fingerprint, StoredObject[]>();
-  for (const object of objects) {
-    const user = partitionOf(object.name);
-    if (!isFingerprint(user)) continue;
-    const own = users.get(user);
-    if (own === undefined) users.set(user, [object]);
-    else own.push(object);
-    const pause = slices.next();
-    if (pause !== undefined) await pause;
-  }
-  return users;
 }
