@@ -1,9 +1,9 @@
-/** The server as a process: config → storage → handler → listen → signals. */
+/** The program, and the server as a process: config → storage → handler → listen → signals. */
 import { ClusterUnavailable, openCluster } from "./cluster/open.ts";
+import { runCommandLine } from "./commands/run.ts";
 import { clusterReporter } from "./server/cluster-reporter.ts";
 import { InvalidConfig, readConfig, VERSION } from "./server/config.ts";
 import { createHandler } from "./server/handler.ts";
-import { helpText } from "./server/help.ts";
 import { CannotListen, listen, responseClass } from "./server/http/listen.ts";
 import { createLogger } from "./server/logger.ts";
 import { isStarted, nodeTooOld, onOrphaned } from "./server/start.ts";
@@ -109,22 +109,21 @@ async function main(environment: Readonly<Record<string, string | undefined>>): 
 }
 
 if (isStarted(import.meta)) {
-  const [argument, ...more] = process.argv.slice(2);
   const tooOld = nodeTooOld(process.versions);
   if (tooOld !== undefined) {
     console.error(tooOld);
     process.exitCode = 1;
-  } else if (argument === "--help" || argument === "-h") console.log(helpText());
-  else if (argument === "--version") console.log(VERSION);
-  else if (argument?.startsWith("-") || more.length > 0) {
-    console.error(`There is no argument ${more.at(-1) ?? argument}: see --help.`);
-    process.exitCode = 2;
   } else {
-    const storage = argument === undefined ? {} : { STORAGE: argument };
-    await main({ ...process.env, ...storage }).catch((error: unknown) => {
-      const expected = EXPECTED.some((kind) => error instanceof kind);
-      console.error(expected && error instanceof Error ? error.message : error);
-      process.exit(1);
+    const code = await runCommandLine({
+      args: process.argv.slice(2),
+      environment: process.env,
+      serve: main,
+      explain: (error) => {
+        const expected = EXPECTED.some((kind) => error instanceof kind);
+        return expected && error instanceof Error ? error.message : error;
+      },
     });
+    // What is under way may go on for long.
+    if (code !== undefined) process.exit(code);
   }
 }

@@ -12,14 +12,19 @@ export function helpText(): string {
   });
   return `Sync-Server ${VERSION}: an end-to-end encrypted sync server
 
-Usage: sync-server [STORAGE]
+Usage: sync-server [serve] [STORAGE]   run the server
+       sync-server usage [STORAGE]     show what each user stores
+       sync-server verify [STORAGE]    find what is damaged or missing
+
   [STORAGE]    where operations are kept, in place of the setting STORAGE
-  -h, --help   show this text
+  -h, --help   show this text, or that of a command: sync-server verify --help
   --version    show the version
 
-Settings are environment variables:
+Settings are environment variables, or options of the same names (PORT is --port, LISTING_TTL is
+--listing-ttl), which other accounts can see while the server runs:
 
   SIGNATURES=required PORT=9000 sync-server ./data
+  sync-server ./data --signatures required --port 9000
 
 Setting               Default     Meaning
 ${table.join("\n")}
@@ -31,7 +36,8 @@ AWS_PROFILE) and AWS_REGION; AWS_ENDPOINT_URL for a service other than AWS.
 `;
 }
 
-function wrap(text: string, width: number): string[] {
+/** Breaks a text into lines. */
+export function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   let line = "";
   for (const word of text.split(" ")) {

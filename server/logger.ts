@@ -103,6 +103,6 @@ const uuids = /(?<![0-9a-f-])([0-9a-f]{8})-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}(?![0-
  * Cuts every fingerprint and client id to its first 8 characters. Applied to the finished line, since
  * messages of a file system or a storage service quote object names.
  */
-function shortenIds(line: string): string {
+export function shortenIds(line: string): string {
   return line.replace(uuids, "$1…").replace(fingerprints, "$1…");
 }

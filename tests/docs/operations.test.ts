@@ -1,9 +1,21 @@
 /** The documents for operators name every setting and every metric, and the command that CI runs. */
 import assert from "node:assert/strict";
-import { describe, it } from "node:test";
+import { execFile } from "node:child_process";
+import { after, describe, it } from "node:test";
+import { promisify } from "node:util";
+import { ADVICE } from "../../commands/verify/findings.ts";
+import { verify } from "../../commands/verify/verify.ts";
 import { helpText } from "../../server/help.ts";
+import { openStorage } from "../../storage/open.ts";
 import { blocksOf, read, section } from "../support/documents.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { serveHere } from "../support/http.ts";
+import { storeEach } from "../support/logs.ts";
+import { onlyOn } from "../support/one-runtime.ts";
+import { projectFolder } from "../support/process.ts";
+import { newClient, someFingerprint } from "../support/users.ts";
+
+const { skip } = onlyOn("Node", "the commands start Node");
 
 describe("docs/settings.md", () => {
   it("lists every setting with its default, in the order of --help", () => {
@@ -31,6 +43,37 @@ describe("docs/operations.md", () => {
     } finally {
       await close();
     }
+  });
+});
+
+describe("docs/operations.md, on what is stored", () => {
+  const chapter = section(read("docs/operations.md"), "Look at what is stored");
+  const folder = temporaryFolder();
+  after(() => folder.remove());
+
+  it("has commands that run as they are printed", { skip, timeout: 120_000 }, async () => {
+    const storage = await openStorage(folder.path);
+    await storeEach(storage, someFingerprint(), newClient(), ["one", "two"]);
+    await storage.close();
+    const lines = blocksOf(chapter, "sh").join("").trimEnd().split("\n");
+    assert.equal(lines.length, 2);
+    for (const line of lines) {
+      assert.ok(line.endsWith(" ./data"), line);
+      const [file = "", ...args] = line.replace("./data", folder.path).split(" ");
+      const { stdout } = await promisify(execFile)(file, args, { cwd: projectFolder });
+      assert.match(stdout, /1 user\b/);
+    }
+  });
+
+  it("names every kind of finding, and every exit code", () => {
+    const kinds = [...chapter.matchAll(/^\| `(\w+)` \|/gm)].map(([, kind]) => kind);
+    assert.deepEqual(kinds, Object.keys(ADVICE));
+    const codes = [...chapter.matchAll(/^\| (\d) \| .* \| (.*) \|$/gm)];
+    const known = new Map(verify.exitCodes);
+    for (const [, code, meaning = ""] of codes) {
+      assert.ok(meaning.startsWith(known.get(Number(code)) ?? " "), meaning);
+    }
+    assert.equal(codes.length, known.size);
   });
 });
 

@@ -1,0 +1,49 @@
+/** What a command is: its line in `--help`, the arguments that it takes, and its work. */
+import type { Output } from "./output.ts";
+import type { Progress } from "./progress.ts";
+
+/** An option such as `--top N`. */
+export interface Option {
+  /** Without the dashes. */
+  readonly name: string;
+  /** One letter that stands for it. */
+  readonly short?: string;
+  /** How `--help` names its value; absent for one that takes none. */
+  readonly value?: string;
+  readonly meaning: string;
+}
+
+/** The arguments of a command, as they were given. */
+export interface Given {
+  readonly positionals: readonly string[];
+  /** By name; "" for an option that takes no value. */
+  readonly options: ReadonlyMap<string, string>;
+}
+
+/** What a command works with. */
+export interface Context extends Given {
+  /** Where to look: the argument, or the setting `STORAGE`. */
+  readonly storage: string;
+  readonly output: Output;
+  readonly progress: Progress;
+}
+
+/** A command that ends, unlike `serve`. */
+export interface Command {
+  readonly name: string;
+  readonly summary: string;
+  /** More about it, for its own `--help`. */
+  readonly details: string;
+  readonly options: readonly Option[];
+  /** What each exit code says, beside those of all commands. */
+  readonly exitCodes: readonly (readonly [code: number, meaning: string])[];
+  /** The exit code where it fails. */
+  readonly failure: number;
+  /** Resolves with the exit code. */
+  readonly run: (context: Context) => Promise<number>;
+}
+
+/** Arguments that a command does not take. The message says what to do. */
+export class WrongArgument extends Error {
+  override name = "WrongArgument";
+}

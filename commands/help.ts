@@ -1,0 +1,39 @@
+/** The texts of `--help`. */
+import { wrap } from "../server/help.ts";
+import type { Command, Option } from "./command.ts";
+
+const WIDTH = 78;
+
+/** The `--help` of a command. */
+export function commandHelp({ name, summary, details, options, exitCodes }: Command): string {
+  return `sync-server ${name}: ${summary}
+
+Usage: sync-server ${name} [STORAGE] [OPTIONS]
+
+${wrap(`${details} STORAGE is the folder or the bucket, in place of the setting STORAGE.`, WIDTH).join("\n")}
+
+${optionLines(options).join("\n")}
+
+Exit codes:
+${exitLines(exitCodes).join("\n")}
+`;
+}
+
+function exitLines(own: Command["exitCodes"]): string[] {
+  const codes = new Map<number, string>(own);
+  const wrong = "there is no such argument, or its value is wrong";
+  const other = codes.get(2);
+  codes.set(2, other === undefined ? wrong : `${other}, or ${wrong}`);
+  codes.set(130, "Ctrl-C has stopped it");
+  return [...codes].map(([code, meaning]) => `  ${String(code).padEnd(6)}${meaning}`);
+}
+
+function optionLines(options: readonly Option[]): string[] {
+  const column = 24;
+  return options.flatMap(({ name, short, value, meaning }) => {
+    const letter = short === undefined ? "" : `-${short}, `;
+    const left = `  ${letter}--${name}${value === undefined ? "" : ` ${value}`}`;
+    const [first, ...rest] = wrap(meaning, WIDTH - column);
+    return [`${left.padEnd(column)}${first}`, ...rest.map((line) => " ".repeat(column) + line)];
+  });
+}
