@@ -2,18 +2,12 @@
 import { EntryReader } from "../../oplog/entries.ts";
 import { Listing } from "../../oplog/listing.ts";
 import { ListingLoad } from "../../oplog/listing-load.ts";
-import { type Fingerprint, formatName, parseName, userPrefix } from "../../oplog/names.ts";
+import { type Fingerprint, formatName, userPrefix } from "../../oplog/names.ts";
 import { ObjectDamaged } from "../../oplog/object-cache.ts";
 import type { Run, Span } from "../../oplog/sequence.ts";
 import { ObjectMissing, type StorageReader, type StoredObject } from "../../storage/driver.ts";
 import type { Finding } from "./findings.ts";
-import {
-  type Checked,
-  checkEach,
-  operationsText,
-  readIntact,
-  type Wanted,
-} from "./object-check.ts";
+import { type Checked, checkEach, operationsText, readIntact, wantedOf } from "./object-check.ts";
 
 /** Two payloads under one index of a client. */
 export interface Fork extends Span {
@@ -60,7 +54,7 @@ export class LogVerifier {
       const wanted = wantedOf(objects.filter(({ name }) => suspects.has(name) || !known.has(name)));
       const checked: Checked[] = [];
       for await (const one of checkEach(this.#storage, wanted)) {
-        known.add(formatName(one.wanted));
+        known.add(one.wanted.text);
         if (one.fault !== undefined) checked.push(one);
       }
       const forks = await this.#forksIn(user, listing);
@@ -74,7 +68,7 @@ export class LogVerifier {
           ...(forks ?? []).map((fork) => forkFinding(user, fork)),
         ];
       }
-      suspects = new Set(checked.map((one) => formatName(one.wanted)));
+      suspects = new Set(checked.map(({ wanted }) => wanted.text));
     }
   }
 
@@ -105,7 +99,8 @@ export class LogVerifier {
   /** The forks of a log; `undefined` where an object that it needs is gone by now. */
   async #forksIn(user: Fingerprint, { clients }: Listing): Promise<Fork[] | undefined> {
     const reader = new EntryReader({
-      read: (name) => readIntact(this.#storage, { ...name, size: name.size ?? 0 }),
+      read: (name) =>
+        readIntact(this.#storage, { ...name, text: formatName(name), size: name.size ?? 0 }),
       onDamaged: () => undefined,
     });
     const forks: Fork[] = [];
@@ -128,27 +123,21 @@ export class LogVerifier {
   }
 }
 
-/** The objects that hold operations, one after the other. */
-export function* wantedOf(objects: Iterable<StoredObject>): Generator<Wanted, void, void> {
-  for (const { name, size } of objects) {
-    const parts = parseName(name);
-    if (parts !== undefined) yield { ...parts, size };
-  }
-}
-
 function faultsIn(user: Fingerprint, listing: Listing, checked: readonly Checked[]): Finding[] {
   const faulty = new Map<string, Run[]>();
   for (const { wanted } of checked) {
+    if (wanted.isSnapshot) continue;
     faulty.set(wanted.client, [...(faulty.get(wanted.client) ?? []), wanted]);
   }
   const others = listing.without(faulty);
   return checked.flatMap(({ wanted, fault }) => {
     if (fault === undefined) return [];
-    const { client, first, last } = wanted;
-    const object = formatName(wanted);
+    const { client, first, last, isSnapshot, text: object } = wanted;
     // Others hold the same operations while a segment and what went into it are both stored.
-    const isHeld = (others.clients.get(client)?.above(first - 1)?.last ?? -1) >= last;
-    const place = operationsText(user, client, first, last);
+    const isHeld =
+      !isSnapshot && (others.clients.get(client)?.above(first - 1)?.last ?? -1) >= last;
+    const operations = operationsText(user, client, first, last);
+    const place = isSnapshot ? `the snapshot at ${operations}` : operations;
     const elsewhere = isHeld ? "; another object holds these operations, and nothing is lost" : "";
     const kind = fault.kind === "unchecked" ? "unchecked" : "damaged";
     const what = `${place}: the object ${object} ${fault.what}${elsewhere}`;

@@ -1,6 +1,6 @@
 /** Reads objects, and compares each with what its name promises. */
 import { isIntact } from "../../oplog/checksums.ts";
-import { type Fingerprint, formatName, type ObjectName } from "../../oplog/names.ts";
+import { type Fingerprint, type ObjectName, parseName, parseSnapshot } from "../../oplog/names.ts";
 import { ObjectDamaged } from "../../oplog/object-cache.ts";
 import { prefetch } from "../../oplog/prefetch.ts";
 import { Segment } from "../../oplog/segment.ts";
@@ -10,10 +10,16 @@ import {
   ObjectUnreadable,
   type StorageReader,
   StorageUnavailable,
+  type StoredObject,
 } from "../../storage/driver.ts";
 
-/** An object to read. */
-export type Wanted = ObjectName & { readonly size: number };
+/** An object to read: of operations, or the marker of a snapshot, which has one index. */
+export interface Wanted extends ObjectName {
+  /** Its name. */
+  readonly text: string;
+  readonly size: number;
+  readonly isSnapshot: boolean;
+}
 
 /** Why an object is not whole. `missing`: it was deleted since it was listed, or should be there. */
 export interface Fault {
@@ -28,6 +34,18 @@ export interface Checked {
 
 /** How much is read ahead: this bounds the memory, and the requests to a service at once. */
 const READS = { maxItems: 16, maxBytes: 32 * 1024 * 1024 };
+
+/** Those of some objects whose names have an MD5 of the body, one after the other. */
+export function* wantedOf(objects: Iterable<StoredObject>): Generator<Wanted, void, void> {
+  for (const { name: text, size } of objects) {
+    const name = parseName(text);
+    if (name !== undefined) yield { ...name, text, size, isSnapshot: false };
+    const snapshot = name === undefined ? parseSnapshot(text) : undefined;
+    if (snapshot === undefined) continue;
+    const { user, client, index, md5 } = snapshot;
+    yield { user, client, first: index, last: index, md5, text, size, isSnapshot: true };
+  }
+}
 
 /** Checks some objects, several at once, in their order. */
 export function checkEach(
@@ -57,11 +75,14 @@ async function faultOf(storage: StorageReader, wanted: Wanted): Promise<Fault | 
 }
 
 /** Throws `ObjectDamaged` where an object is not what its name promises, and as `Driver.get`. */
-export async function readIntact(storage: StorageReader, wanted: Wanted): Promise<Uint8Array> {
-  const body = await storage.get(formatName(wanted), wanted.size);
+export async function readIntact(
+  storage: StorageReader,
+  wanted: Omit<Wanted, "isSnapshot">,
+): Promise<Uint8Array> {
+  const body = await storage.get(wanted.text, wanted.size);
   // Where there is a CRC-32, the server reads by that, and compaction by the MD5.
   if (!isIntact(body, wanted) || md5Of(body) !== wanted.md5) {
-    throw new ObjectDamaged(formatName(wanted));
+    throw new ObjectDamaged(wanted.text);
   }
   if (wanted.first < wanted.last) new Segment(wanted, body);
   return body;

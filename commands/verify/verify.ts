@@ -1,14 +1,14 @@
 /** `sync-server verify`: reads what is stored, and says what is not as it should be. */
 import { Listing } from "../../oplog/listing.ts";
-import { type Fingerprint, formatName } from "../../oplog/names.ts";
+import type { Fingerprint } from "../../oplog/names.ts";
 import type { StorageReader, StoredObject } from "../../storage/driver.ts";
 import { openToRead } from "../../storage/open.ts";
 import { type Command, type Context, WrongArgument } from "../command.ts";
 import { countText, sizeText } from "../output.ts";
 import { type Part, partsOf, USER_OPTION, userOf } from "../parts.ts";
 import { type Finding, Report } from "./findings.ts";
-import { LogVerifier, wantedOf } from "./log-verifier.ts";
-import { checkEach, type Wanted } from "./object-check.ts";
+import { LogVerifier } from "./log-verifier.ts";
+import { checkEach, type Wanted, wantedOf } from "./object-check.ts";
 
 export const verify: Command = {
   name: "verify",
@@ -104,7 +104,7 @@ async function* findingsIn(
     looked.read++;
     looked.bytes += wanted.size;
     if (fault === undefined) continue;
-    suspects.set(wanted.user, [...(suspects.get(wanted.user) ?? []), formatName(wanted)]);
+    suspects.set(wanted.user, [...(suspects.get(wanted.user) ?? []), wanted.text]);
   }
   for (const [user, faulty] of suspects) {
     yield* await verifier.lookAgain(user, users.get(user) ?? [], faulty);

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { WrongArgument } from "../../commands/command.ts";
 import { verify } from "../../commands/verify/verify.ts";
-import { formatMarker } from "../../oplog/names.ts";
+import { formatFloor, formatMarker, formatSnapshot } from "../../oplog/names.ts";
 import { type Driver, md5Of } from "../../storage/driver.ts";
 import { openStorage } from "../../storage/open.ts";
 import { jsonOf, onEachStorage, runCommand } from "../support/commands.ts";
@@ -71,6 +71,24 @@ onEachStorage("verify", ({ newPlace, open }) => {
     assert.equal(objects.length, 3);
     const one = await jsonOf(verify, place, { user: someFingerprint() });
     assert.equal(one.code, 2, "nobody was looked at");
+    await storage.close();
+  });
+
+  it("names damaged snapshots, and takes whole ones and floors for what they are", async () => {
+    const place = newPlace();
+    const storage = await open(place);
+    const { user, client } = await storeLog(storage);
+    const body = new TextEncoder().encode("{}");
+    const at = 1_800_000_000;
+    const name = formatSnapshot({ user, at, client, index: 9, md5: md5Of(body) });
+    await storage.put(name, body);
+    await storage.put(formatFloor({ user, client, index: 3, at }), new Uint8Array());
+    assert.equal((await runCommand(verify, place)).code, 0);
+    await damage(storage, name);
+    const { code, lines } = await runCommand(verify, place, { full: "" });
+    assert.equal(code, 1);
+    assert.match(lines[0] ?? "", /^damaged: the snapshot at operation 9 of client /);
+    assert.ok(lines[0]?.includes(name));
     await storage.close();
   });
 
