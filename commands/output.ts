@@ -59,10 +59,14 @@ function toStandardOutput(): (line: string) => Promise<void> {
   process.stdout.on("error", () => undefined);
   return (line) =>
     new Promise((resolve, reject) => {
-      process.stdout.write(`${line}\n`, (error) => {
-        if (error) reject(new OutputLost(error));
-        else resolve();
-      });
+      const lost = (error: unknown) =>
+        reject(error instanceof Error ? new OutputLost(error) : error);
+      try {
+        process.stdout.write(`${line}\n`, (error) => (error ? lost(error) : resolve()));
+      } catch (error) {
+        // Deno throws where a file takes nothing.
+        lost(error);
+      }
     });
 }
 
