@@ -58,6 +58,8 @@ const PROGRAMS = [
   join("storage", "filesystem.ts"),
   join("storage", "s3.ts"),
   join("tests", "storage", "broken-drivers.ts"),
+  join("tests", "storage", "journal", "list-process.ts"),
+  join("tests", "storage", "journal", "open.ts"),
 ];
 
 /** Bundles test files into a folder, with what they share. Gives the source of each bundle, in order. */
