@@ -90,8 +90,7 @@ function isRemoved(folder: { remove: () => void }): boolean {
   }
 }
 
-/** A module of `tests/support` as one script for a browser. */
-export async function bundled(file: string): Promise<string> {
+async function bundled(file: string): Promise<string> {
   const bun = join(projectFolder, "node_modules", ".bin", "bun");
   const args = ["build", "--target", "browser", join("tests", "support", file)];
   const { stdout } = await promisify(execFile)(bun, args, {
