@@ -100,7 +100,9 @@ export class SlotContents {
   }
 
   async load(): Promise<StoreState> {
-    const own = this.#own.map((one): OwnClient => ({ ...one, length: this.#lengthOf(one) }));
+    const own = this.#own.map(({ client, length, ...one }): OwnClient => {
+      return { client, length: length ?? this.#log(client).length, ...one };
+    });
     const drafts = (await this.#drafts?.read(own.at(-1)?.length ?? 0)) ?? [];
     const received = this.#received.all;
     const cursors = received.map(({ cursor }) => cursor);
