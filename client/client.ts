@@ -208,7 +208,8 @@ export class SyncClient {
   ): Promise<readonly Created[]> {
     this.#closing.signal.throwIfAborted();
     if (data.length === 0) return [];
-    const entries = data.map((one) => (typeof one === "string" ? utf8Of(one) : one));
+    // A copy: what waits is sealed later, when the app may have used its bytes for something else.
+    const entries = data.map((one) => (typeof one === "string" ? utf8Of(one) : one.slice()));
     this.#checkSize(entries);
     const limit = bytesPerOperation(this.#transport.maxBody);
     const created = await this.#outbox.append(entries, limit, signal);

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { ClientChange, Cursor, Receive } from "../../client/index.ts";
 import { MemoryStore } from "../../client/memory.ts";
+import { utf8 } from "../../protocol/bytes.ts";
 import { AppData, offline } from "../support/app-data.ts";
 import { storeOf } from "../support/sealed.ts";
 import { nextTick, SimulatedServer } from "../support/simulated-network.ts";
@@ -76,6 +77,27 @@ describe("entries that were appended here", () => {
         assert.deepEqual(data.texts, rest);
       }
     }
+  });
+
+  it("are what was appended, whatever the app does with its bytes afterwards", async () => {
+    const fetch = honestServer();
+    let isOffline = true;
+    const data = new AppData();
+    const app = await apps.open((request) => (isOffline ? offline : fetch)(request), {
+      receive: data.receive,
+    });
+    const bytes = utf8("a");
+    for (const byte of [97, 98, 99]) {
+      bytes[0] = byte;
+      await app.client.append(bytes);
+    }
+    bytes[0] = 120;
+    isOffline = false;
+    await app.client.sync();
+    const reader = await apps.open(fetch);
+    await reader.client.sync();
+    assert.deepEqual(reader.received, ["a", "b", "c"]);
+    assert.deepEqual(data.texts, ["a", "b", "c"]);
   });
 
   it("are delivered again after a crash that came before the store has recorded them", async () => {
