@@ -33,6 +33,9 @@ export interface OwnEntries {
   readonly next: Place;
 }
 
+/** So much of what was appended last is kept until it is delivered: a bound on memory. */
+const RECENT_BYTES = 1024 * 1024;
+
 /** A client id that continues so many others is not continued: one byte counts them (E-1.7). */
 const MAX_CONTINUED = 64;
 
@@ -49,6 +52,14 @@ export class Outbox {
   #waitingBytes = 0;
   /** How many drafts they are in, and the tag of the last one. */
   #drafts = { count: 0, tag: NO_PREVIOUS };
+  /** The operations that were appended last: most are delivered at once, and need not be opened again. */
+  #recent:
+    | {
+        readonly client: string;
+        readonly first: number;
+        readonly operations: readonly (readonly Bytes[])[];
+      }
+    | undefined;
   /** What the next operation tells of the operations of others. */
   heads: Pick<Heads, "unsaid" | "said"> | undefined;
   /** How far the store has recorded that own entries were delivered. */
@@ -159,6 +170,9 @@ export class Outbox {
     const sealed = await this.#sealer.seal(own.client, own.length, this.#head, contents);
     await this.#store.append(own.client, own.length, sealed.payloads);
     this.heads?.said(heads);
+    const bytes = operations.reduce((sum, entries) => sum + bytesOf(entries), 0);
+    const { client, length: first } = own;
+    this.#recent = bytes <= RECENT_BYTES ? { client, first, operations } : undefined;
     own.length += operations.length;
     own.countAfter(operations.map(({ length }) => length));
     this.#head = sealed.tag;
@@ -287,6 +301,7 @@ export class Outbox {
         head = sealed.tag;
       }
       await this.#store.move({ from, length: first, to, payloads });
+      this.#recent = undefined;
       own.cut(first);
       const moved = { from, first, count };
       const next = new OwnOperations({
@@ -316,6 +331,12 @@ export class Outbox {
     let next = from;
     // What waits becomes an operation at any time.
     while (next.index < own.length) {
+      const recent = this.#recentFrom(client, next);
+      if (recent !== undefined) {
+        next = recent.next;
+        yield recent;
+        continue;
+      }
       for await (const page of this.#log.pages(own, next.index)) {
         const { index, position } = next;
         const entries = entriesOf(page.operations).filter(
@@ -330,6 +351,20 @@ export class Outbox {
     const waiting = this.#waiting.slice(first);
     const entries = waiting.map((data, i) => ({ client, index, position: first + i, data }));
     if (entries.length > 0) yield { entries, next: { index, position: first + entries.length } };
+  }
+
+  /** What was appended last, if a place is in that. */
+  #recentFrom(client: string, { index, position }: Place): OwnEntries | undefined {
+    const recent = this.#recent;
+    if (recent?.client !== client || index < recent.first) return undefined;
+    const { first, operations } = recent;
+    const entries = operations.slice(index - first).flatMap((datas, i) => {
+      const from = i === 0 ? position : 0;
+      return datas.slice(from).map((data, at) => {
+        return { client, index: index + i, position: from + at, data };
+      });
+    });
+    return { entries, next: { index: first + operations.length, position: 0 } };
   }
 
   /** Removes the operations of a client id that was given up from an index on. */

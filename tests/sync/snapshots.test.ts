@@ -45,7 +45,7 @@ describe("a snapshot", () => {
     ]);
   };
 
-  it("T-56 is refused without a signature, also of a user who has never signed", async () => {
+  it("T-56 is refused without a signature, also of a user without one before", async () => {
     const stranger = await newSigningUser();
     const id = newClient();
     await server.unsigned(stranger, { client_id: id, operation_index: 0, payload: "zero" });
