@@ -11,7 +11,7 @@ import { bytesOf, divide } from "./draft.ts";
 import { NO_PREVIOUS, tagBytes } from "./envelope.ts";
 import { StoreDamaged } from "./errors.ts";
 import type { Heads } from "./heads.ts";
-import { OwnLog } from "./own-log.ts";
+import { OwnLog, type Page } from "./own-log.ts";
 import { OwnOperations } from "./own-operations.ts";
 import { Sealer } from "./sealer.ts";
 import { SerialQueue } from "./serial-queue.ts";
@@ -53,13 +53,7 @@ export class Outbox {
   /** How many drafts they are in, and the tag of the last one. */
   #drafts = { count: 0, tag: NO_PREVIOUS };
   /** The operations that were appended last: most are delivered at once, and need not be opened again. */
-  #recent:
-    | {
-        readonly client: string;
-        readonly first: number;
-        readonly operations: readonly (readonly Bytes[])[];
-      }
-    | undefined;
+  #recent: (Page & { readonly first: number }) | undefined;
   /** What the next operation tells of the operations of others. */
   heads: Pick<Heads, "unsaid" | "said"> | undefined;
   /** How far the store has recorded that own entries were delivered. */
@@ -170,9 +164,11 @@ export class Outbox {
     const sealed = await this.#sealer.seal(own.client, own.length, this.#head, contents);
     await this.#store.append(own.client, own.length, sealed.payloads);
     this.heads?.said(heads);
-    const bytes = operations.reduce((sum, entries) => sum + bytesOf(entries), 0);
     const { client, length: first } = own;
-    this.#recent = bytes <= RECENT_BYTES ? { client, first, operations } : undefined;
+    const appended = contents.map((content, i) => ({ client, index: first + i, content }));
+    const isSmall = bytesOf(operations.flat()) <= RECENT_BYTES;
+    const next = first + appended.length;
+    this.#recent = isSmall ? { first, operations: appended, isWhole: true, next } : undefined;
     own.length += operations.length;
     own.countAfter(operations.map(({ length }) => length));
     this.#head = sealed.tag;
@@ -331,16 +327,13 @@ export class Outbox {
     let next = from;
     // What waits becomes an operation at any time.
     while (next.index < own.length) {
-      const recent = this.#recentFrom(client, next);
-      if (recent !== undefined) {
-        next = recent.next;
-        yield recent;
-        continue;
-      }
-      for await (const page of this.#log.pages(own, next.index)) {
+      const recent = own === this.#current ? this.#recent : undefined;
+      const pages =
+        recent && next.index >= recent.first ? [recent] : this.#log.pages(own, next.index);
+      for await (const page of pages) {
         const { index, position } = next;
         const entries = entriesOf(page.operations).filter(
-          (one) => one.index > index || one.position >= position,
+          (one) => one.index > index || (one.index === index && one.position >= position),
         );
         next = { index: page.next, position: 0 };
         yield { entries, next };
@@ -351,20 +344,6 @@ export class Outbox {
     const waiting = this.#waiting.slice(first);
     const entries = waiting.map((data, i) => ({ client, index, position: first + i, data }));
     if (entries.length > 0) yield { entries, next: { index, position: first + entries.length } };
-  }
-
-  /** What was appended last, if a place is in that. */
-  #recentFrom(client: string, { index, position }: Place): OwnEntries | undefined {
-    const recent = this.#recent;
-    if (recent?.client !== client || index < recent.first) return undefined;
-    const { first, operations } = recent;
-    const entries = operations.slice(index - first).flatMap((datas, i) => {
-      const from = i === 0 ? position : 0;
-      return datas.slice(from).map((data, at) => {
-        return { client, index: index + i, position: from + at, data };
-      });
-    });
-    return { entries, next: { index: first + operations.length, position: 0 } };
   }
 
   /** Removes the operations of a client id that was given up from an index on. */

@@ -4,14 +4,14 @@ import { type Envelope, NO_PREVIOUS, originOf, parseEnvelope, type Session } fro
 import { StoreDamaged } from "./errors.ts";
 import { initialState } from "./state.ts";
 import type { OwnClient, Store } from "./stores/store.ts";
-import type { Continues, Cursor, Identity, SessionStart } from "./types.ts";
+import type { Continues, Cursor, Identity } from "./types.ts";
 import { type Operation, RunVerifier, SHORT_TAG, type VerifiedRun } from "./verify.ts";
 
 /** How much of a log is decrypted at once: a bound on memory. */
 const PAGE_CHARACTERS = 1024 * 1024;
 
 /** Consecutive own operations, without those whose content is malformed. */
-interface Page {
+export interface Page {
   readonly operations: readonly Operation[];
   readonly isWhole: boolean;
   /** The index after them. */
@@ -43,33 +43,21 @@ export class OwnLog {
     if (index < 0) return undefined;
     if (this.#cursor?.client === client && this.#cursor.index === index) return this.#cursor;
     const { tag, distance } = await this.#envelope(client, index);
-    // One after the other is asked for, and each is read as a whole.
-    const isNext = this.#cursor?.client === client && this.#cursor.index === index - 1;
-    const last = isNext ? this.#cursor : undefined;
-    const session = await this.#sessionAt(client, index - distance, last);
-    const previous = last?.tag ?? toBase64url(await this.#tagBefore(client, index));
+    const first = index - distance;
+    const { header } = await this.#envelope(client, first);
+    if (header === undefined) throw unreadableAt(client, first);
+    const before = index === 0 ? NO_PREVIOUS : (await this.#envelope(client, index - 1)).tag;
+    const session = { first, secret: toBase64url(header.wrapped) };
     const continues = await this.continuedBy(client);
     this.#cursor = {
       client,
       index,
       tag: toBase64url(tag),
-      previous,
+      previous: toBase64url(before),
       session,
       ...(continues.length > 0 && { continues }),
     };
     return this.#cursor;
-  }
-
-  /** @param last a position that may be of the same session */
-  async #sessionAt(client: string, first: number, last: Cursor | undefined): Promise<SessionStart> {
-    if (last?.session.first === first) return last.session;
-    const { header } = await this.#envelope(client, first);
-    if (header === undefined) throw unreadableAt(client, first);
-    return { first, secret: toBase64url(header.wrapped) };
-  }
-
-  async #tagBefore(client: string, index: number): Promise<Bytes> {
-    return index === 0 ? NO_PREVIOUS : (await this.#envelope(client, index - 1)).tag;
   }
 
   /** The client ids that an own one with operations continues. */
