@@ -1,20 +1,20 @@
 /** What an app embeds: one client of one user at one server. */
-import { type Bytes, utf8 } from "../protocol/bytes.ts";
+import type { Bytes } from "../protocol/bytes.ts";
 import { LinkedAbort } from "./abort.ts";
 import { systemClock } from "./clock.ts";
-import { MAX_ENTRY_BYTES } from "./content.ts";
 import { Delivery } from "./delivery.ts";
 import { devicesIn } from "./devices.ts";
 import { bytesPerOperation } from "./draft.ts";
 import { SyncEngine } from "./engine.ts";
-import { sealedLength } from "./envelope.ts";
+import { entryData } from "./entry-data.ts";
 import { Inbox } from "./inbox.ts";
 import { LocalLog } from "./local-log.ts";
+import type { NextStep } from "./next-step.ts";
 import type { SyncOptions } from "./options.ts";
 import { Outbox } from "./outbox.ts";
 import { Pause } from "./pause.ts";
 import { ReceivedLog } from "./received-log.ts";
-import type { NextStep, Outcome } from "./state.ts";
+import type { Outcome } from "./state.ts";
 import { stateCode } from "./state-code.ts";
 import type { StoreState } from "./stores/store.ts";
 import { isCursor } from "./stores/stored-values.ts";
@@ -208,11 +208,9 @@ export class SyncClient {
   ): Promise<readonly Created[]> {
     this.#closing.signal.throwIfAborted();
     if (data.length === 0) return [];
-    // A copy: what waits is sealed later, when the app may have used its bytes for something else.
-    const entries = data.map((one) => (typeof one === "string" ? utf8Of(one) : one.slice()));
-    this.#checkSize(entries);
-    const limit = bytesPerOperation(this.#transport.maxBody);
-    const created = await this.#outbox.append(entries, limit, signal);
+    const { maxBody } = this.#transport;
+    const entries = entryData(data, this.#options.identity, maxBody);
+    const created = await this.#outbox.append(entries, bytesPerOperation(maxBody), signal);
     // What fails is tried again, and reported, by the next round.
     this.#delivery.own().catch(() => this.#pause.cut());
     const { pending } = this.#engine;
@@ -300,20 +298,6 @@ export class SyncClient {
     }
   }
 
-  /** Throws a `RangeError` for data that no request can carry. */
-  #checkSize(data: readonly Bytes[]): void {
-    const { maxBody } = this.#transport;
-    for (const { length } of data) {
-      if (length > MAX_ENTRY_BYTES) {
-        throw new RangeError(
-          `${length} bytes are too large: an entry has ${MAX_ENTRY_BYTES} at most`,
-        );
-      }
-      if (sealedLength(this.#options.identity, length) <= maxBody) continue;
-      throw new RangeError(`${length} bytes are too large: the server takes ${maxBody} encrypted`);
-    }
-  }
-
   /** Ends the calls of `sync` that waited when a round began. */
   #settle(waiting: readonly Waiter[], next: NextStep): void {
     const { calls } = next;
@@ -360,10 +344,4 @@ export class SyncClient {
 
 function isFinal({ status }: NextStep): boolean {
   return status.state === "refused" && status.final;
-}
-
-/** The UTF-8 bytes of a text. Throws a `TypeError` where decoding would not return the same text. */
-function utf8Of(text: string): Bytes {
-  if (!text.isWellFormed()) throw new TypeError("the text has a lone surrogate");
-  return utf8(text);
 }

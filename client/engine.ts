@@ -5,6 +5,7 @@ import type { Delivery } from "./delivery.ts";
 import { ServerUnavailable } from "./errors.ts";
 import type { Inbox } from "./inbox.ts";
 import { endBy, isEarly, waitSeconds } from "./news.ts";
+import { type NextStep, nextStep } from "./next-step.ts";
 import type { SyncOptions } from "./options.ts";
 import type { Outbox } from "./outbox.ts";
 import { type Append, Recovery } from "./recovery.ts";
@@ -13,8 +14,6 @@ import {
   holdAt,
   initialState,
   mustCheckAbandoned,
-  type NextStep,
-  nextStep,
   type Outcome,
   planRequest,
   type SyncEvent,

@@ -1,5 +1,4 @@
 /** Receives the operations of other installations: verified in runs, delivered, then recorded. */
-import { MAX_INDEX } from "../protocol/ids.ts";
 import type { Line } from "../protocol/types.ts";
 import type { Content } from "./content.ts";
 import type { Delivery } from "./delivery.ts";
@@ -13,6 +12,7 @@ import { Refusals } from "./refusals.ts";
 import type { OwnClient } from "./stores/store.ts";
 import type { Clock, Continues, Cursor, Head, Refusal } from "./types.ts";
 import { entriesOf, type RunVerifier, type VerifiedRun } from "./verify.ts";
+import { versionVector } from "./version-vector.ts";
 
 /**
  * A run is verified and delivered when it ends, or has this many operations or this many characters
@@ -20,9 +20,6 @@ import { entriesOf, type RunVerifier, type VerifiedRun } from "./verify.ts";
  */
 const RUN_OPERATIONS = 256;
 const RUN_CHARACTERS = 1024 * 1024;
-
-/** An index that no client passes: the server sends nothing of a client that is known this far. */
-const ALL = MAX_INDEX;
 
 /** What an inbox works with. */
 export interface InboxOptions {
@@ -88,19 +85,9 @@ export class Inbox {
    * @param checks whether the server has to show once more what is due
    */
   versionVector(own: readonly OwnClient[], checks = false): Record<string, number> {
-    const vector: Record<string, number> = {};
-    const due = this.heads.ask(checks);
-    for (const { client, index } of this.positions.all) vector[client] = index;
-    for (const { client, index } of due) {
-      if (index === 0) delete vector[client];
-      else vector[client] = index - 1;
-    }
     this.#ignored = this.#refusals.suspended;
-    for (const client of this.#ignored) vector[client] = ALL;
-    for (const { client, length } of own) {
-      if (length > 0) vector[client] = Math.max(length - 1, vector[client] ?? 0);
-    }
-    return vector;
+    const due = this.heads.ask(checks);
+    return versionVector(this.positions.all, due, this.#ignored, own);
   }
 
   /**

@@ -13,6 +13,7 @@ import { StoreDamaged } from "./errors.ts";
 import type { Heads } from "./heads.ts";
 import { OwnLog, type Page } from "./own-log.ts";
 import { OwnOperations } from "./own-operations.ts";
+import { resealed } from "./resealed.ts";
 import { Sealer } from "./sealer.ts";
 import { SerialQueue } from "./serial-queue.ts";
 import { type BatchLimits, initialState } from "./state.ts";
@@ -166,10 +167,9 @@ export class Outbox {
     this.heads?.said(heads);
     const { client, length: first } = own;
     const appended = contents.map((content, i) => ({ client, index: first + i, content }));
-    const isSmall = bytesOf(operations.flat()) <= RECENT_BYTES;
-    const next = first + appended.length;
-    this.#recent = isSmall ? { first, operations: appended, isWhole: true, next } : undefined;
+    const isLarge = bytesOf(operations.flat()) > RECENT_BYTES;
     own.length += operations.length;
+    this.#recent = isLarge ? undefined : { first, operations: appended, next: own.length };
     own.countAfter(operations.map(({ length }) => length));
     this.#head = sealed.tag;
     this.#waiting = [];
@@ -283,19 +283,14 @@ export class Outbox {
       const to = crypto.randomUUID();
       const continues =
         continuing && count > 0 ? await this.#log.continues(from, first) : undefined;
-      const payloads: string[] = [];
-      const counts: number[] = [];
-      let head = NO_PREVIOUS;
-      for await (const { operations, isWhole } of this.#log.pages(own, first)) {
-        if (!isWhole) throw new StoreDamaged(`an operation of ${from} has malformed content`);
-        const contents = operations.map(({ index, content }) => {
-          return index === first ? { ...content, continues } : content;
-        });
-        const sealed = await this.#sealer.seal(to, payloads.length, head, contents);
-        payloads.push(...sealed.payloads);
-        counts.push(...contents.map(({ entries }) => entries.length));
-        head = sealed.tag;
-      }
+      const { payloads, counts, tag } = await resealed(
+        this.#log,
+        this.#sealer,
+        own,
+        first,
+        to,
+        continues,
+      );
       await this.#store.move({ from, length: first, to, payloads });
       this.#recent = undefined;
       own.cut(first);
@@ -309,7 +304,7 @@ export class Outbox {
       });
       next.countAfter(counts);
       this.#own.push(next);
-      this.#head = head;
+      this.#head = tag;
       return { from, to, first, count };
     });
   }

@@ -13,7 +13,6 @@ const PAGE_CHARACTERS = 1024 * 1024;
 /** Consecutive own operations, without those whose content is malformed. */
 export interface Page {
   readonly operations: readonly Operation[];
-  readonly isWhole: boolean;
   /** The index after them. */
   readonly next: number;
 }
@@ -94,10 +93,10 @@ export class OwnLog {
       const payloads = await this.#store.read(client, at, own.length - at, PAGE_CHARACTERS);
       // They were moved to another client id meanwhile.
       if (payloads.length === 0 && at >= own.length) return;
-      const { operations, unreadable, refusal } = await this.#open(client, at, payloads);
+      const { operations, refusal } = await this.#open(client, at, payloads);
       if (refusal !== undefined) throw unreadableAt(client, refusal.index);
       at += payloads.length;
-      yield { operations, isWhole: unreadable.length === 0, next: at };
+      yield { operations, next: at };
     }
   }
 

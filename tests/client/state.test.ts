@@ -2,13 +2,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ServerRejected, ServerUnavailable } from "../../client/errors.ts";
+import { type NextStep, nextStep } from "../../client/next-step.ts";
 import {
   conflictRemedy,
   type Divergence,
   initialState,
   mustCheckAbandoned,
-  type NextStep,
-  nextStep,
   type Outcome,
   type Plan,
   planRequest,
