@@ -4,7 +4,7 @@ import type { SyncOptions } from "./options.ts";
 import type { Outbox } from "./outbox.ts";
 import type { OwnOperations } from "./own-operations.ts";
 import { SerialQueue } from "./serial-queue.ts";
-import type { Moved } from "./stores/store.ts";
+import type { Moved, Place } from "./stores/store.ts";
 import type { Cursor, Entry } from "./types.ts";
 
 const BEGINNING = { index: 0, position: 0 };
@@ -80,7 +80,7 @@ export class Delivery {
   async #deliverOwn(): Promise<void> {
     const { outbox, app, signal } = this.#options;
     for (const own of outbox.own) {
-      if (own.delivered === undefined && own.moved !== undefined) await this.#begin(own, own.moved);
+      if (own.moved && !own.delivered) await this.#begin(own, own.moved);
       const from = own.delivered ?? BEGINNING;
       for await (const { entries, next } of outbox.entries(own.client, from)) {
         const cursor = await outbox.cursorAt(own.client, next.index - 1);
@@ -96,7 +96,7 @@ export class Delivery {
   /** The app learns the new names of entries before it receives more under the new client id. */
   async #begin(own: OwnOperations, { from, first, count }: Moved): Promise<void> {
     const { outbox, app } = this.#options;
-    const old = outbox.own.find(({ client }) => client === from)?.delivered ?? BEGINNING;
+    const old = this.#placeIn(from);
     let { index, position } = old.index < first ? BEGINNING : { ...old, index: old.index - first };
     // If all of an operation was delivered before it was one, the position is the one after it.
     for await (const { entries, next } of outbox.entries(own.client, { index, position })) {
@@ -114,11 +114,16 @@ export class Delivery {
     own.delivered = { index, position };
   }
 
+  /** The first place of an own client id of which the entry was not delivered. */
+  #placeIn(client: string): Place {
+    const own = this.#options.outbox.own.find((one) => one.client === client);
+    return own?.delivered ?? BEGINNING;
+  }
+
   /** Whether the app has entries under the names that they had before they were moved. */
   #hasOldNames({ moved }: OwnOperations): boolean {
     if (moved === undefined) return false;
-    const old = this.#options.outbox.own.find(({ client }) => client === moved.from)?.delivered;
-    const { index, position } = old ?? BEGINNING;
+    const { index, position } = this.#placeIn(moved.from);
     return index > moved.first || (index === moved.first && position > 0);
   }
 }
