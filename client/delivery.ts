@@ -43,9 +43,7 @@ export class Delivery {
       } else if (cursor !== undefined) {
         // Others are only received of an own client id that was given up, after all that is own of it.
         own.delivered = { index: own.length, position: 0 };
-      } else {
-        own.delivered = this.#hasOldNames(own) ? undefined : BEGINNING;
-      }
+      } else own.delivered = this.#hasOldNames(own) ? undefined : BEGINNING;
     }
     return [...others.values()];
   }
@@ -124,6 +122,6 @@ export class Delivery {
   #hasOldNames({ moved }: OwnOperations): boolean {
     if (moved === undefined) return false;
     const { index, position } = this.#placeIn(moved.from);
-    return index > moved.first || (index === moved.first && position > 0);
+    return index + Math.min(position, 1) > moved.first;
   }
 }

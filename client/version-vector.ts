@@ -2,9 +2,6 @@ import { MAX_INDEX } from "../protocol/ids.ts";
 import type { OwnClient } from "./stores/store.ts";
 import type { Cursor } from "./types.ts";
 
-/** An index that no client passes: the server sends nothing of a client that is known this far. */
-const ALL = MAX_INDEX;
-
 /**
  * For each client id, the last index that the server need not send.
  *
@@ -25,7 +22,8 @@ export function versionVector(
     if (index === 0) delete vector[client];
     else vector[client] = index - 1;
   }
-  for (const client of ignored) vector[client] = ALL;
+  // No client passes this index: the server sends nothing of one that is known this far.
+  for (const client of ignored) vector[client] = MAX_INDEX;
   for (const { client, length } of own) {
     if (length > 0) vector[client] = Math.max(length - 1, vector[client] ?? 0);
   }
