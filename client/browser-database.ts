@@ -10,7 +10,7 @@ export interface DatabaseOptions {
   /** 1 by default. */
   readonly version?: number;
   /** Makes the tables that a new database, or one of a lower version, lacks. */
-  readonly create: (database: IDBDatabase) => void;
+  readonly create: (database: IDBDatabase, transaction: IDBTransaction) => void;
   /**
    * Called when the connection is gone and no new one can be had: the database was deleted, another
    * version of the app uses it, or the browser does not open it.
@@ -151,13 +151,13 @@ export function result<Value>(request: IDBRequest<Value>): Promise<Value> {
 async function connect(
   name: string,
   version = 1,
-  create: (database: IDBDatabase) => void,
+  create: DatabaseOptions["create"],
 ): Promise<IDBDatabase> {
   const request = indexedDB.open(name, version);
   let failure: { readonly error: unknown } | undefined;
   request.onupgradeneeded = () => {
     try {
-      create(request.result);
+      if (request.transaction !== null) create(request.result, request.transaction);
     } catch (error) {
       failure = { error };
       request.transaction?.abort();

@@ -7,6 +7,7 @@ import { devicesIn } from "./devices.ts";
 import { bytesPerOperation } from "./draft.ts";
 import { SyncEngine } from "./engine.ts";
 import { entryData } from "./entry-data.ts";
+import type { Following } from "./following.ts";
 import { Inbox } from "./inbox.ts";
 import { LocalLog } from "./local-log.ts";
 import type { NextStep } from "./next-step.ts";
@@ -16,12 +17,14 @@ import { Pause } from "./pause.ts";
 import { ReceivedLog } from "./received-log.ts";
 import type { Outcome } from "./state.ts";
 import { stateCode } from "./state-code.ts";
+import type { Request } from "./stores/shared-store.ts";
 import type { StoreState } from "./stores/store.ts";
 import { isCursor } from "./stores/stored-values.ts";
 import { Transport } from "./transport.ts";
 import type {
   Clock,
   Created,
+  Cursor,
   Entry,
   Head,
   OperationName,
@@ -31,6 +34,7 @@ import type {
 } from "./types.ts";
 import { RunVerifier } from "./verify.ts";
 import { type Waiter, Waiters } from "./waiters.ts";
+import { Writes } from "./writes.ts";
 
 const DEFAULT_POLL_INTERVAL_MS = 30_000;
 const DEFAULT_IDLE_TIMEOUT_MS = 60_000;
@@ -51,6 +55,9 @@ export class SyncClient {
   readonly #engine: SyncEngine;
   readonly #closing: LinkedAbort;
   readonly #pause: Pause;
+  readonly #writes: Writes;
+  /** Where other tabs may have the store open. */
+  readonly #following: Following | undefined;
   /** The calls of `sync` that wait. */
   readonly #calls = new Waiters();
   /** Fulfilled once the client is closed. */
@@ -61,11 +68,12 @@ export class SyncClient {
   /** Whether the last round left nothing to do. */
   #isIdle = false;
 
-  private constructor(options: SyncOptions, outbox: Outbox, state: StoreState) {
+  private constructor(options: SyncOptions, writes: Writes, outbox: Outbox, state: StoreState) {
     const { identity, store, clock = systemClock } = options;
     const verifier = new RunVerifier(identity);
-    const log = new ReceivedLog(store, identity, verifier, state);
+    const log = new ReceivedLog(store, identity, verifier, state, writes);
     this.#options = options;
+    this.#writes = writes;
     this.#clock = clock;
     this.#outbox = outbox;
     this.#transport = new Transport({
@@ -81,9 +89,14 @@ export class SyncClient {
     const delivery = new Delivery({ app: options, outbox, signal });
     this.#delivery = delivery;
     this.#inbox = new Inbox(
-      { app: options, log, outbox, verifier, clock, delivery },
+      { app: options, log, outbox, verifier, clock, delivery, leads: () => !this.#follows },
       state.cursors,
     );
+    writes.onChange = async (changed) => {
+      await outbox.take(changed);
+      this.#inbox.take(changed);
+      await this.#markDelivered();
+    };
     outbox.heads = this.#inbox.heads;
     this.#log = new LocalLog(outbox, log, this.#inbox);
     this.#engine = new SyncEngine({
@@ -96,13 +109,21 @@ export class SyncClient {
       outbox,
       inbox: this.#inbox,
       delivery,
-      tabs: store.tabs?.(() => this.#pause.cut()),
+      writes,
       pollInterval: options.pollInterval ?? DEFAULT_POLL_INTERVAL_MS,
       random: options.random ?? Math.random,
       onProgress: (received, of) => this.#showProgress(received, of),
     });
     this.#pause = new Pause(signal);
     this.#status = { state: "pending", pending: this.#engine.pending, refused: 0, live: false };
+    const tab = {
+      signal,
+      onChange: () => void this.#takeChanges(),
+      onWake: () => this.#pause.cut(),
+      onNews: () => this.#isIdle && this.#pause.cut(),
+      answer: ({ drop }: Request) => (drop === undefined ? this.sync() : this.drop(drop)),
+    };
+    this.#following = store.shared?.join(tab, options);
   }
 
   /**
@@ -113,16 +134,27 @@ export class SyncClient {
   static async open(options: SyncOptions): Promise<SyncClient> {
     const { store, identity, cursors } = options;
     if (cursors?.every(isCursor) === false) throw new TypeError("one of the cursors is none");
-    const state = await store.load();
-    const outbox = await Outbox.open(store, identity, state);
-    const client = new SyncClient(options, outbox, state);
-    if (cursors !== undefined) {
-      const others = client.#delivery.startAt(cursors);
-      await client.#inbox.startAt(others, state.own.length === 0);
-    }
-    client.#inbox.markDelivered(await outbox.cursors(), await outbox.continued());
+    const writes = new Writes(store);
+    const { client, state } = await writes.run(async () => {
+      const state = await (store.shared?.reload() ?? store.load());
+      const outbox = await Outbox.open(store, identity, state, writes);
+      return { client: new SyncClient(options, writes, outbox, state), state };
+    });
+    await client.#startAt(cursors, state);
     client.#closed = client.#run();
     return client;
+  }
+
+  /** @param cursors those of the app, if it has any */
+  async #startAt(
+    cursors: readonly Cursor[] | undefined,
+    { own, delivered }: StoreState,
+  ): Promise<void> {
+    if (cursors !== undefined) {
+      const others = this.#delivery.startAt(cursors);
+      await this.#inbox.startAt(others, own.length === 0);
+    } else if (delivered !== undefined) await this.#inbox.startAt(delivered, false);
+    await this.#markDelivered();
   }
 
   /** The client id under which operations are created. It may change; see `onClientChange`. */
@@ -145,7 +177,7 @@ export class SyncClient {
    * every hour and at each start; what was appended after them is sent.
    */
   get tooLarge(): readonly OperationName[] {
-    return this.#engine.tooLarge;
+    return this.#following?.news?.tooLarge ?? this.#engine.tooLarge;
   }
 
   /**
@@ -153,6 +185,7 @@ export class SyncClient {
    * `RangeError` for one that is not among `tooLarge`, and what the store throws.
    */
   async drop(operation: OperationName): Promise<void> {
+    if (this.#follows) return this.#following?.tabs.ask({ drop: operation });
     if (!(await this.#engine.drop(operation))) {
       throw new RangeError(`operation ${operation.index} of ${operation.client} is not too large`);
     }
@@ -182,7 +215,7 @@ export class SyncClient {
 
   /** The last refusal of each client id whose operations are missing. */
   get refusals(): readonly Refusal[] {
-    return this.#inbox.refusals;
+    return this.#following?.news?.refusals ?? this.#inbox.refusals;
   }
 
   /**
@@ -208,16 +241,10 @@ export class SyncClient {
   ): Promise<readonly Created[]> {
     this.#closing.signal.throwIfAborted();
     if (data.length === 0) return [];
-    const { maxBody } = this.#transport;
+    const { maxBody } = this.#following?.news ?? this.#transport;
     const entries = entryData(data, this.#options.identity, maxBody);
     const created = await this.#outbox.append(entries, bytesPerOperation(maxBody), signal);
-    // What fails is tried again, and reported, by the next round.
-    this.#delivery.own().catch(() => this.#pause.cut());
-    const { pending } = this.#engine;
-    if (this.#status.state === "synced") {
-      this.#setStatus({ ...this.#status, state: "pending", pending });
-    } else this.#setStatus({ ...this.#status, pending });
-    if (this.#isIdle && !this.#engine.isHeld) this.#pause.cut();
+    this.#onOwn();
     return created;
   }
 
@@ -260,6 +287,33 @@ export class SyncClient {
     await this.#closed;
   }
 
+  /** Whether another tab leads, and talks to the server for this one. */
+  get #follows(): boolean {
+    return this.#following?.tabs.leads === false;
+  }
+
+  /** There are own entries that were not there before. */
+  #onOwn(): void {
+    // What fails is tried again, and reported, by the next round.
+    this.#delivery.own().catch(() => this.#pause.cut());
+    const { pending } = this.#engine;
+    if (this.#status.state === "synced") {
+      this.#setStatus({ ...this.#status, state: "pending", pending });
+    } else this.#setStatus({ ...this.#status, pending });
+    if (this.#isIdle && !this.#engine.isHeld) this.#pause.cut();
+  }
+
+  /** Takes what another tab has changed in the store. What fails, the next round reports. */
+  async #takeChanges(): Promise<void> {
+    const isNew = await this.#writes.refresh().catch(() => true);
+    if (isNew && !this.#closing.signal.aborted) this.#onOwn();
+  }
+
+  async #markDelivered(): Promise<void> {
+    const outbox = this.#outbox;
+    this.#inbox.markDelivered(await outbox.cursors(), await outbox.continued());
+  }
+
   async #run(): Promise<void> {
     const { signal } = this.#closing;
     let waits = false;
@@ -271,21 +325,26 @@ export class SyncClient {
       this.#syncRequested = false;
       this.#pause.isCut = false;
       const calls = this.#calls.now();
-      const outcome: Outcome | undefined = waiting
-        ? await this.#waitForNews()
-        : await this.#engine.round(signal);
-      waits = outcome?.kind === "complete";
+      const following = this.#follows ? this.#following : undefined;
+      if (following !== undefined) this.#isIdle = true;
+      const outcome: Outcome | undefined = await (following?.round(calls, this.#engine) ??
+        (waiting ? this.#waitForNews() : this.#engine.round(signal)));
+      waits = outcome?.kind === "complete" && following === undefined;
       if (outcome === undefined) continue;
       if (outcome.kind === "failed" && signal.aborted) break;
       // Nothing is awaited up to the pause: an append in between would not find a pause to end.
+      if (following !== undefined && outcome.kind !== "failed") {
+        this.#setStatus(following.status(this.#engine.pending));
+        await this.#wait(Infinity, false);
+        continue;
+      }
       const next = this.#engine.next(outcome);
       this.#isIdle = outcome.kind !== "failed";
-      this.#setStatus({
-        ...next.status,
-        refused: this.#inbox.refused,
-        live: this.#engine.live,
-      });
+      this.#setStatus({ ...next.status, refused: this.#inbox.refused, live: this.#engine.live });
       this.#settle(calls, next);
+      const isOver =
+        outcome.kind !== "incomplete" && this.#engine.isDone && this.#calls.now().length === 0;
+      if (outcome.kind === "failed" || isOver) this.#following?.tabs.rest();
       if (next.pause !== undefined) await this.#wait(next.pause, isFinal(next));
     }
     this.#calls.end(signal.reason);
@@ -330,6 +389,8 @@ export class SyncClient {
   #setStatus(status: Status): void {
     const same = JSON.stringify(status) === JSON.stringify(this.#status);
     this.#status = status;
+    const { refusals, tooLarge } = this;
+    this.#following?.tabs.tell({ status, refusals, tooLarge, maxBody: this.#transport.maxBody });
     if (same) return;
     try {
       this.#options.onStatus?.(status);

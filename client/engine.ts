@@ -19,10 +19,11 @@ import {
   type SyncEvent,
   transition,
 } from "./state.ts";
-import type { OwnClient, Store, Tabs } from "./stores/store.ts";
+import type { OwnClient, Store } from "./stores/store.ts";
 import type { Transport } from "./transport.ts";
 import type { Clock, Identity, OperationName } from "./types.ts";
 import type { RunVerifier } from "./verify.ts";
+import type { Writes } from "./writes.ts";
 
 /** What an engine works with; all of it is its caller's to close. */
 export interface SyncEngineOptions {
@@ -34,7 +35,7 @@ export interface SyncEngineOptions {
   readonly outbox: Outbox;
   readonly inbox: Inbox;
   readonly delivery: Delivery;
-  readonly tabs: Tabs | undefined;
+  readonly writes: Writes;
   readonly app: Pick<SyncOptions, "onLines" | "onClientChange">;
   /** Milliseconds from being synced to the next round, where the server does not wait for news. */
   readonly pollInterval: number;
@@ -47,9 +48,6 @@ export interface SyncEngineOptions {
 /** A device that others have not heard of for so long appends an operation without entries. */
 const SIGN_OF_LIFE_MS = 24 * 3600_000;
 
-/** A server that asks for a longer pause keeps no other tab from asking as well. */
-const LONG_PAUSE_MS = 60_000;
-
 /**
  * Runs rounds: each sends the oldest operations without an acknowledgement, reads what is new, and
  * hands what the server refuses to `Recovery`. The decisions are those of `state.ts`.
@@ -59,8 +57,6 @@ export class SyncEngine {
   readonly #recovery: Recovery;
   readonly #abandoned: AbandonedOutboxes;
   #state = initialState;
-  /** Lets another tab wait for news. */
-  #endTurn: () => void = () => undefined;
   /** The number of operations that the server has acknowledged so far. */
   #acknowledged = 0;
   /** When other devices last heard of this one. */
@@ -123,9 +119,18 @@ export class SyncEngine {
   async round(signal: AbortSignal, onAnswer?: () => void): Promise<Outcome> {
     const outcome = await this.#attempt(signal, onAnswer);
     // An append that cuts a wait short is sent next, and recorded then.
-    const failure = signal.aborted
-      ? undefined
-      : await failureOf(this.#options.outbox.recordDelivered());
+    return signal.aborted ? outcome : this.#recorded(outcome);
+  }
+
+  /** A round without the server: delivers what is on this device. Never rejects. */
+  async deliver(): Promise<Outcome> {
+    const failure = await failureOf(this.#deliver());
+    if (failure !== undefined) return { kind: "failed", ...failure, progressed: false };
+    return this.#recorded({ kind: "complete" });
+  }
+
+  async #recorded(outcome: Outcome): Promise<Outcome> {
+    const failure = await failureOf(this.#options.outbox.recordDelivered());
     return failure === undefined ? outcome : { kind: "failed", ...failure, progressed: false };
   }
 
@@ -146,27 +151,23 @@ export class SyncEngine {
   next(outcome: Outcome): NextStep {
     const { clock, pollInterval, random, transport } = this.#options;
     if (outcome.kind === "cut") transport.waits = NaN;
-    // After a cut, the turn lasts over the pause: the other tabs would meet the same server.
-    if (outcome.kind !== "cut" || outcome.retryAfter > LONG_PAUSE_MS) this.#endTurn();
     this.#dispatch({ type: "round-ended", outcome });
     return nextStep(this.#state, outcome, {
       now: clock.now(),
       pending: this.pending,
       pollInterval: this.live ? undefined : pollInterval,
-      isDone: this.#isDone(),
+      isDone: this.isDone,
       random: random(),
     });
   }
 
   /** Closes the stores that other processes abandoned. */
   async close(): Promise<void> {
-    this.#endTurn();
-    this.#options.tabs?.close();
     await this.#abandoned.close();
   }
 
-  /** Delivers what is on this device. */
   async #deliver(): Promise<void> {
+    await this.#options.writes.refresh();
     await this.#options.delivery.own();
     await this.#options.inbox.catchUp();
   }
@@ -195,13 +196,12 @@ export class SyncEngine {
     }
     // A server sends no client its own operations, so reading ends with a request as ourselves.
     const wasOurs = append === undefined || append.batch.client === self;
-    return { kind: wasOurs && this.#isDone() ? "complete" : "incomplete" };
+    return { kind: wasOurs && this.isDone ? "complete" : "incomplete" };
   }
 
   /** A request that the server answers once there is news. */
   async #wait(signal: AbortSignal, onAnswer: () => void): Promise<Outcome> {
-    const { clock, random, tabs, transport } = this.#options;
-    if (tabs !== undefined) this.#endTurn = await tabs.turn(signal);
+    const { clock, random, transport } = this.#options;
     const before = this.#progress();
     const start = clock.now();
     let isAnswered = false;
@@ -211,8 +211,6 @@ export class SyncEngine {
         onAnswer();
       });
     } catch (error) {
-      // Not after the next request: a tab that was hidden may be suspended before that has ended.
-      if (signal.aborted) this.#endTurn();
       const outcome = isAnswered ? undefined : endBy(error);
       if (outcome === undefined) throw error;
       return outcome;
@@ -221,11 +219,11 @@ export class SyncEngine {
     if (!isNews && isEarly(clock.now() - start, transport.waits)) {
       return { kind: "cut", retryAfter: 0 };
     }
-    return { kind: this.#isDone() ? "complete" : "incomplete" };
+    return { kind: this.isDone ? "complete" : "incomplete" };
   }
 
   /** Whether nothing is left to send. */
-  #isDone(): boolean {
+  get isDone(): boolean {
     if (this.isHeld) return true;
     return !this.#outboxes().some(({ isWaiting }) => isWaiting) && this.#plan().send === "nothing";
   }
@@ -317,8 +315,6 @@ export class SyncEngine {
 
   async #receive(lines: readonly Line[], self: string): Promise<void> {
     const { inbox, outbox } = this.#options;
-    // Once there are lines, there is news for the other tabs too.
-    if (lines.length > 0) this.#endTurn();
     const at = lines.findIndex(({ client }) => client === self);
     const own = lines[at];
     // Once the client id was changed, the old one is like that of any other client.

@@ -9,7 +9,7 @@ import type { Outbox } from "./outbox.ts";
 import { Positions } from "./positions.ts";
 import type { ReceivedLog } from "./received-log.ts";
 import { Refusals } from "./refusals.ts";
-import type { OwnClient } from "./stores/store.ts";
+import type { OwnClient, StoreState } from "./stores/store.ts";
 import type { Clock, Continues, Cursor, Head, Refusal } from "./types.ts";
 import { entriesOf, type RunVerifier, type VerifiedRun } from "./verify.ts";
 import { versionVector } from "./version-vector.ts";
@@ -29,6 +29,8 @@ export interface InboxOptions {
   readonly clock: Clock;
   readonly delivery: Delivery;
   readonly app: Pick<SyncOptions, "identity" | "onRefusal">;
+  /** Whether this client talks to the server, and no other tab does for it. */
+  readonly leads: () => boolean;
 }
 
 /**
@@ -114,10 +116,26 @@ export class Inbox {
     this.heads.begin();
   }
 
+  /** Takes what other tabs have changed in the store. */
+  take(state: StoreState): void {
+    const { log } = this.#options;
+    for (const client of log.take(state)) this.positions.setStored(client, log.end(client));
+    // Other things may be kept with the others.
+    for (const cursor of log.ends) {
+      if (this.positions.get(cursor.client)?.tag === cursor.tag) this.positions.replace(cursor);
+    }
+  }
+
   /** Delivers what is stored, and was not delivered. What cannot be read, the server has to send again. */
   async catchUp(): Promise<void> {
-    for (const client of this.#options.log.damaged) this.#receiveAgain(client);
-    for (const client of this.positions.behind) await this.#catchUp(client);
+    const { log } = this.#options;
+    for (const client of log.damaged) await this.#receiveAgain(client);
+    const { behind } = this.positions;
+    try {
+      for (const client of behind) await this.#catchUp(client);
+    } finally {
+      await log.recordDelivered(behind.flatMap((client) => this.positions.delivered(client) ?? []));
+    }
   }
 
   /** Returns false if the server has to send what was stored. */
@@ -127,13 +145,12 @@ export class Inbox {
     try {
       for await (const run of log.runs(client, this.positions.delivered(client))) {
         if (run.cursor !== undefined) await this.#deliver(run, this.#whole(run.cursor));
-        this.positions.setDelivered(client, run.cursor);
+        this.positions.deliver(client, run.cursor);
       }
-      this.positions.endBehind(client);
       return true;
     } catch (error) {
       if (!(error instanceof StoreDamaged)) throw error;
-      this.#receiveAgain(client);
+      await this.#receiveAgain(client);
       return false;
     }
   }
@@ -142,11 +159,15 @@ export class Inbox {
    * Has the server send everything of a client again that was stored. It takes the place of that, and
    * is not delivered again.
    */
-  #receiveAgain(client: string): void {
+  async #receiveAgain(client: string): Promise<void> {
+    const { log, leads } = this.#options;
     const delivered = this.positions.delivered(client);
-    this.positions.set(client, this.#options.log.start(client));
+    const start = log.start(client);
+    // The tab that leads sees by that what it has to ask for.
+    if (!leads()) await log.forget(client, start);
+    this.positions.set(client, start);
     if (delivered !== undefined) this.positions.setAhead(client, delivered);
-    this.#options.log.damaged.delete(client);
+    log.damaged.delete(client);
   }
 
   /** A position with what is stored along with it. */
@@ -217,8 +238,10 @@ export class Inbox {
       await this.#deliver(run, cursor);
       // Only now: a crash before this line delivers the operations again, and loses none.
       const payloads = lines.slice(0, taken).map(({ payload }) => payload);
-      await this.#options.log.receive(before, cursor, payloads);
-      this.positions.set(client, cursor);
+      const isNext = () => this.positions.get(client)?.tag === before?.tag;
+      const isStored = await this.#options.log.receive(before, cursor, payloads, isNext);
+      if (isStored) this.positions.set(client, cursor);
+      else this.positions.deliver(client, cursor);
       this.#refusals.resume(client);
     }
     this.#taken += taken;

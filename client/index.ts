@@ -8,7 +8,8 @@ export type { Line } from "../protocol/types.ts";
 export { SyncClient } from "./client.ts";
 export { type ErrorCode, ServerRejected, ServerUnavailable, StoreDamaged } from "./errors.ts";
 export type { SyncOptions } from "./options.ts";
-export type { Move, OwnClient, Store, StoreState, Tabs } from "./stores/store.ts";
+export type { SharedStore, Tab, Tabs } from "./stores/shared-store.ts";
+export type { Move, OwnClient, Store, StoreState } from "./stores/store.ts";
 export type {
   ClientChange,
   Clock,

@@ -8,30 +8,25 @@ import { toBase64url } from "../protocol/base64.ts";
 import type { Bytes } from "../protocol/bytes.ts";
 import type { Line } from "../protocol/types.ts";
 import { bytesOf, divide } from "./draft.ts";
-import { NO_PREVIOUS, tagBytes } from "./envelope.ts";
+import { NO_PREVIOUS } from "./envelope.ts";
 import { StoreDamaged } from "./errors.ts";
 import type { Heads } from "./heads.ts";
+import { type OwnEntries, ownEntries } from "./own-entries.ts";
 import { OwnLog, type Page } from "./own-log.ts";
 import { OwnOperations } from "./own-operations.ts";
 import { resealed } from "./resealed.ts";
 import { Sealer } from "./sealer.ts";
-import { SerialQueue } from "./serial-queue.ts";
 import { type BatchLimits, initialState } from "./state.ts";
 import type { OwnClient, Place, Store, StoreState } from "./stores/store.ts";
-import type { ClientChange, Continues, Created, Cursor, Entry, Identity } from "./types.ts";
-import { entriesOf } from "./verify.ts";
+import type { ClientChange, Continues, Created, Cursor, Identity } from "./types.ts";
+import { Waiting } from "./waiting.ts";
+import { Writes } from "./writes.ts";
 
 /** Consecutive operations to send. */
 export interface OutgoingBatch {
   readonly client: string;
   readonly first: number;
   readonly payloads: readonly string[];
-}
-
-/** Consecutive own entries, and the place after them. */
-export interface OwnEntries {
-  readonly entries: Entry[];
-  readonly next: Place;
 }
 
 /** So much of what was appended last is kept until it is delivered: a bound on memory. */
@@ -48,11 +43,8 @@ export class Outbox {
   readonly #sealer: Sealer;
   /** The tag of the last payload of the current client id. */
   #head: Bytes = NO_PREVIOUS;
-  /** The entries of the next operation, and their bytes in it. */
-  #waiting: Bytes[] = [];
-  #waitingBytes = 0;
-  /** How many drafts they are in, and the tag of the last one. */
-  #drafts = { count: 0, tag: NO_PREVIOUS };
+  /** The entries of the next operation. */
+  #waiting = new Waiting();
   /** The operations that were appended last: most are delivered at once, and need not be opened again. */
   #recent: (Page & { readonly first: number }) | undefined;
   /** What the next operation tells of the operations of others. */
@@ -60,34 +52,61 @@ export class Outbox {
   /** How far the store has recorded that own entries were delivered. */
   readonly #recorded: Map<string, Place | undefined>;
   /** Each operation is bound to the one before it, so they are created one after the other. */
-  readonly #queue = new SerialQueue();
+  readonly #writes: Writes;
 
-  private constructor(store: Store, identity: Identity, own: readonly OwnClient[]) {
+  private constructor(store: Store, identity: Identity, own: readonly OwnClient[], writes: Writes) {
     this.#store = store;
+    this.#writes = writes;
     this.#log = new OwnLog(store, identity);
-    this.#sealer = new Sealer(identity, (client, index) => this.#log.sessionBefore(client, index));
+    this.#sealer = new Sealer(identity, (client, index) => {
+      const { cursor } = this.#waiting;
+      const isDraft = cursor?.client === client && cursor.index === index - 1;
+      return isDraft ? this.#log.sessionOf(cursor) : this.#log.sessionBefore(client, index);
+    });
     this.#own = own.map((one) => new OwnOperations(one));
     this.#recorded = new Map(own.map(({ client, delivered }) => [client, delivered]));
   }
 
   /** Continues with what a store holds; begins a client id in a new store. */
-  static async open(store: Store, identity: Identity, state: StoreState): Promise<Outbox> {
+  static async open(
+    store: Store,
+    identity: Identity,
+    state: StoreState,
+    writes = new Writes(store),
+  ): Promise<Outbox> {
     if (state.own.length === 0) await store.begin(crypto.randomUUID());
     const { own, drafts } = state.own.length === 0 ? await store.load() : state;
-    const outbox = new Outbox(store, identity, own);
-    const { client, length } = outbox.#current;
-    if (length > 0) outbox.#head = await outbox.#log.tagAt(client, length - 1);
-    if (drafts.length > 0) {
-      const { operations, cursor } = await outbox.#log.verify(client, length, drafts);
-      const tag = cursor === undefined ? NO_PREVIOUS : tagBytes(cursor.tag);
-      outbox.#waiting = entriesOf(operations).map(({ data }) => data);
-      outbox.#waitingBytes = bytesOf(outbox.#waiting);
-      outbox.#drafts = { count: drafts.length, tag };
-    }
+    const outbox = new Outbox(store, identity, own, writes);
     for (const one of outbox.#own) {
       one.countAfter(await outbox.#log.countEntries(one.client, one.acknowledged, one.length));
     }
+    await outbox.#continueAfter(outbox.#current, drafts);
     return outbox;
+  }
+
+  /** Takes what other tabs have changed in the store. */
+  async take({ own, drafts }: StoreState): Promise<void> {
+    // All at once, because the app may be reading.
+    const changes: (() => void)[] = [];
+    for (const stored of own) {
+      const known = this.#own.find(({ client }) => client === stored.client);
+      const begun = { ...stored, delivered: undefined, length: 0, acknowledged: 0 };
+      const one = known ?? new OwnOperations(begun);
+      const change = await one.changeTo(stored, this.#log);
+      changes.push(known === undefined ? () => this.#own.push(one) && change() : change);
+    }
+    const last = own.at(-1);
+    if (last !== undefined) await this.#continueAfter(last, drafts);
+    this.#recent = undefined;
+    for (const change of changes) change();
+  }
+
+  /** The next operation, or draft, follows what is stored. */
+  async #continueAfter({ client, length }: OwnClient, drafts: readonly string[]): Promise<void> {
+    const head = length === 0 ? NO_PREVIOUS : await this.#log.tagAt(client, length - 1);
+    this.#waiting = await this.#waiting.read(this.#log, client, length, drafts);
+    this.#head = head;
+    this.#sealer.reset();
   }
 
   /** The client id under which operations are created. */
@@ -113,12 +132,12 @@ export class Outbox {
 
   /** The number of entries that the server has not acknowledged. */
   get pending(): number {
-    return this.#own.reduce((sum, { pending }) => sum + pending, this.#waiting.length);
+    return this.#own.reduce((sum, { pending }) => sum + pending, this.#waiting.entries.length);
   }
 
   /** Whether entries wait for the next operation. */
   get isWaiting(): boolean {
-    return this.#waiting.length > 0;
+    return this.#waiting.entries.length > 0;
   }
 
   get #current(): OwnOperations {
@@ -131,16 +150,16 @@ export class Outbox {
    * @param limit the most bytes of entries in an operation; see `bytesPerOperation`
    */
   append(entries: readonly Bytes[], limit: number, signal?: AbortSignal): Promise<Created[]> {
-    return this.#queue.run(async () => {
+    return this.#writes.run(async () => {
       signal?.throwIfAborted();
       const { client, length: first, acknowledged } = this.#current;
-      const waiting = this.#waiting.length;
-      const [joining = [], ...others] = divide(this.#waitingBytes, entries, limit);
+      const waiting = this.#waiting.entries.length;
+      const [joining = [], ...others] = divide(this.#waiting.bytes, entries, limit);
       // Nothing is gained by waiting, for an operation that is sent at once or is large.
       const isFree = acknowledged === first;
       const isLarge = others.length > 0 || bytesOf(entries) > limit / 2;
       if (isFree || isLarge)
-        await this.#appendOperations([[...this.#waiting, ...joining], ...others]);
+        await this.#appendOperations([[...this.#waiting.entries, ...joining], ...others]);
       else await this.#appendDraft(entries);
       return [joining, ...others].flatMap((one, i) =>
         one.map((_, at) => ({ client, index: first + i, position: i === 0 ? waiting + at : at })),
@@ -150,11 +169,11 @@ export class Outbox {
 
   /** Makes an operation of the entries that wait, if there are any. */
   sealWaiting(): Promise<void> {
-    return this.#queue.run(() => this.#sealWaiting());
+    return this.#writes.run(() => this.#sealWaiting());
   }
 
   async #sealWaiting(): Promise<void> {
-    if (this.isWaiting) await this.#appendOperations([this.#waiting]);
+    if (this.isWaiting) await this.#appendOperations([this.#waiting.entries]);
   }
 
   /** Appends operations; the first one has the entries that wait. */
@@ -172,20 +191,16 @@ export class Outbox {
     this.#recent = isLarge ? undefined : { first, operations: appended, next: own.length };
     own.countAfter(operations.map(({ length }) => length));
     this.#head = sealed.tag;
-    this.#waiting = [];
-    this.#waitingBytes = 0;
-    this.#drafts = { count: 0, tag: NO_PREVIOUS };
+    this.#waiting = new Waiting();
   }
 
   async #appendDraft(entries: readonly Bytes[]): Promise<void> {
     const { client, length } = this.#current;
-    const { count, tag } = this.#drafts;
-    const previous = count === 0 ? this.#head : tag;
-    const sealed = await this.#sealer.seal(client, length + count, previous, [{ entries }]);
-    await this.#store.appendDraft(client, length + count, sealed.payloads[0] ?? "");
-    for (const entry of entries) this.#waiting.push(entry);
-    this.#waitingBytes += bytesOf(entries);
-    this.#drafts = { count: count + 1, tag: sealed.tag };
+    const { drafts, tag } = this.#waiting;
+    const previous = drafts === 0 ? this.#head : tag;
+    const sealed = await this.#sealer.seal(client, length + drafts, previous, [{ entries }]);
+    await this.#store.appendDraft(client, length + drafts, sealed.payloads[0] ?? "");
+    this.#waiting.add(entries, sealed.tag);
   }
 
   /** The oldest operations of an own client id that are not acknowledged, one at least. */
@@ -205,23 +220,29 @@ export class Outbox {
   }
 
   /** Records that the server has the operations before an index, and none from there on. */
-  async acknowledge(client: string, next: number): Promise<void> {
-    const own = this.#of(client);
-    const known = Math.min(next, own.length);
-    if (own.acknowledged === known) return;
-    const again = await this.#log.countEntries(client, known, own.acknowledged);
-    await this.#store.acknowledge(client, known, own.delivered);
-    this.#recorded.set(client, own.delivered);
-    own.acknowledge(known, again);
+  acknowledge(client: string, next: number): Promise<void> {
+    return this.#writes.run(async () => {
+      const own = this.#of(client);
+      const { delivered } = own;
+      const known = Math.min(next, own.length);
+      if (own.acknowledged === known) return;
+      const again = await this.#log.countEntries(client, known, own.acknowledged);
+      await this.#store.acknowledge(client, known, delivered);
+      this.#recorded.set(client, delivered);
+      own.acknowledge(known, again);
+    });
   }
 
   /** Records how far own entries were delivered. */
   async recordDelivered(): Promise<void> {
-    for (const { client, acknowledged, delivered } of this.#own) {
-      if (this.#recorded.get(client) === delivered) continue;
-      await this.#store.acknowledge(client, acknowledged, delivered);
-      this.#recorded.set(client, delivered);
-    }
+    const changed = this.#own.filter((own) => this.#recorded.get(own.client) !== own.delivered);
+    if (changed.length === 0) return;
+    await this.#writes.run(async () => {
+      for (const { client, acknowledged, delivered } of changed) {
+        await this.#store.acknowledge(client, acknowledged, delivered);
+        this.#recorded.set(client, delivered);
+      }
+    });
   }
 
   /** The position of the last operation of an own client id that the server has acknowledged. */
@@ -276,7 +297,7 @@ export class Outbox {
    *   says then which operations it stands for
    */
   changeClient(from: string, first: number, continuing: boolean): Promise<ClientChange> {
-    return this.#queue.run(async () => {
+    return this.#writes.run(async () => {
       await this.#sealWaiting();
       const own = this.#of(from);
       const count = own.length - first;
@@ -305,6 +326,7 @@ export class Outbox {
       next.countAfter(counts);
       this.#own.push(next);
       this.#head = tag;
+      this.#waiting = new Waiting();
       return { from, to, first, count };
     });
   }
@@ -317,33 +339,19 @@ export class Outbox {
   }
 
   /** Reads the entries of an own client id from a place on, in order and in pieces. */
-  async *entries(client: string, from: Place): AsyncGenerator<OwnEntries, void, void> {
+  entries(client: string, from: Place): AsyncGenerator<OwnEntries, void, void> {
     const own = this.#of(client);
-    let next = from;
-    // What waits becomes an operation at any time.
-    while (next.index < own.length) {
+    const pages = (first: number) => {
       const recent = own === this.#current ? this.#recent : undefined;
-      const pages =
-        recent && next.index >= recent.first ? [recent] : this.#log.pages(own, next.index);
-      for await (const page of pages) {
-        const { index, position } = next;
-        const entries = entriesOf(page.operations).filter(
-          (one) => one.index > index || (one.index === index && one.position >= position),
-        );
-        next = { index: page.next, position: 0 };
-        yield { entries, next };
-      }
-    }
-    if (own !== this.#current || next.index > own.length) return;
-    const { index, position: first } = next;
-    const waiting = this.#waiting.slice(first);
-    const entries = waiting.map((data, i) => ({ client, index, position: first + i, data }));
-    if (entries.length > 0) yield { entries, next: { index, position: first + entries.length } };
+      return recent && first >= recent.first ? [recent] : this.#log.pages(own, first);
+    };
+    const waiting = () => (own === this.#current ? this.#waiting.entries : []);
+    return ownEntries(own, from, pages, waiting);
   }
 
   /** Removes the operations of a client id that was given up from an index on. */
   drop(client: string, index: number): Promise<void> {
-    return this.#queue.run(async () => {
+    return this.#writes.run(async () => {
       const own = this.#of(client);
       if (own === this.#current || index >= own.length) return;
       await this.#store.cut(client, index);

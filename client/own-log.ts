@@ -92,7 +92,7 @@ export class OwnLog {
     while (at < own.length) {
       const payloads = await this.#store.read(client, at, own.length - at, PAGE_CHARACTERS);
       // They were moved to another client id meanwhile.
-      if (payloads.length === 0 && at >= own.length) return;
+      if (payloads.length === 0) return;
       const { operations, refusal } = await this.#open(client, at, payloads);
       if (refusal !== undefined) throw unreadableAt(client, refusal.index);
       at += payloads.length;
@@ -100,18 +100,32 @@ export class OwnLog {
     }
   }
 
-  /** Opens stored payloads. Throws `StoreDamaged` unless each is whole. */
-  async verify(client: string, first: number, payloads: readonly string[]): Promise<VerifiedRun> {
-    const run = await this.#open(client, first, payloads);
+  /**
+   * Opens stored payloads. Throws `StoreDamaged` unless each is whole.
+   *
+   * @param before the position before them, if that is not of an operation
+   */
+  async verify(
+    client: string,
+    first: number,
+    payloads: readonly string[],
+    before?: Cursor,
+  ): Promise<VerifiedRun> {
+    const run = await this.#open(client, first, payloads, before);
     if (run.operations.length === payloads.length && payloads.length > 0) return run;
     const fault = run.refusal ?? run.unreadable[0];
     throw new StoreDamaged(`operation ${fault?.index ?? first} of ${client}: ${fault?.kind}`);
   }
 
-  async #open(client: string, first: number, payloads: readonly string[]): Promise<VerifiedRun> {
+  async #open(
+    client: string,
+    first: number,
+    payloads: readonly string[],
+    before?: Cursor,
+  ): Promise<VerifiedRun> {
     const lines = payloads.map((payload, i) => ({ client, index: first + i, payload }));
-    const before = await this.cursorAt(client, first - 1);
-    return this.#verifier.verify(client, lines, before);
+    const cursor = before ?? (await this.cursorAt(client, first - 1));
+    return this.#verifier.verify(client, lines, cursor);
   }
 
   async #verifyOne(client: string, index: number): Promise<VerifiedRun> {
@@ -124,6 +138,7 @@ export class OwnLog {
     while (first + counts.length < end) {
       const at = first + counts.length;
       const payloads = await this.#store.read(client, at, end - at, PAGE_CHARACTERS);
+      if (payloads.length === 0) throw unreadableAt(client, at);
       const { operations } = await this.#open(client, at, payloads);
       const entries = new Map(operations.map(({ index, content }) => [index, content.entries]));
       counts.push(...payloads.map((_, i) => entries.get(at + i)?.length ?? 1));
@@ -136,14 +151,17 @@ export class OwnLog {
     if (index === 0) return undefined;
     try {
       const { cursor } = await this.#verifyOne(client, index - 1);
-      if (cursor === undefined) return undefined;
-      const { session } = cursor;
-      const key = await this.#verifier.keyOf(originOf(this.#identity, client), session);
-      return { first: session.first, header: undefined, key };
+      return cursor && (await this.sessionOf(cursor));
     } catch (error) {
       if (error instanceof StoreDamaged) return undefined;
       throw error;
     }
+  }
+
+  /** The session of an own operation or draft. */
+  async sessionOf({ client, session }: Cursor): Promise<Session> {
+    const key = await this.#verifier.keyOf(originOf(this.#identity, client), session);
+    return { first: session.first, header: undefined, key };
   }
 
   async #envelope(client: string, index: number): Promise<Envelope> {

@@ -1,3 +1,4 @@
+import type { OwnLog } from "./own-log.ts";
 import type { Moved, OwnClient, Place } from "./stores/store.ts";
 
 /** How far the operations of an own client id are created and acknowledged, as the store has it. */
@@ -49,6 +50,27 @@ export class OwnOperations implements OwnClient {
     this.countAfter(counted.slice(Math.max(0, next - this.acknowledged)));
     this.acknowledged = next;
     this.highWater = Math.max(this.highWater, next);
+  }
+
+  /**
+   * Prepares to take what other tabs have changed in the store.
+   *
+   * @returns what changes it
+   */
+  async changeTo(
+    { length, acknowledged, highWater }: OwnClient,
+    log: Pick<OwnLog, "countEntries">,
+  ): Promise<() => void> {
+    const end = Math.min(this.acknowledged, length);
+    const again = await log.countEntries(this.client, acknowledged, end);
+    const more = await log.countEntries(this.client, this.length, length);
+    return () => {
+      this.cut(length);
+      this.countAfter(more);
+      this.length = length;
+      this.acknowledge(acknowledged, again);
+      this.highWater = highWater;
+    };
   }
 
   /** Keeps the first operations. */

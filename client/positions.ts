@@ -51,6 +51,21 @@ export class Positions {
     this.#cursors.set(cursor.client, cursor);
   }
 
+  /** Something else is stored than before, and nothing else delivered. */
+  setStored(client: string, stored: Cursor | undefined): void {
+    const delivered = this.delivered(client);
+    this.set(client, stored);
+    this.deliver(client, delivered);
+  }
+
+  /** Everything up to a position is delivered, whether more or less is stored. */
+  deliver(client: string, delivered: Cursor | undefined): void {
+    const [last, end] = [delivered?.index ?? -1, this.#cursors.get(client)?.index ?? -1];
+    this.#behind.delete(client);
+    if (last < end) this.setDelivered(client, delivered);
+    else if (delivered !== undefined && last > end) this.setAhead(client, delivered);
+  }
+
   /** Less is delivered than stored. */
   setDelivered(client: string, position: Cursor | undefined): void {
     this.#behind.set(client, position);
@@ -66,11 +81,6 @@ export class Positions {
     if (this.#behind.has(client)) return this.#behind.get(client);
     const [ahead, stored] = [this.#ahead.get(client), this.get(client)];
     return (ahead?.index ?? -1) > (stored?.index ?? -1) ? ahead : stored;
-  }
-
-  /** Everything is delivered of a client id. */
-  endBehind(client: string): void {
-    this.#behind.delete(client);
   }
 
   /**

@@ -4,6 +4,7 @@ import { StoreDamaged } from "./errors.ts";
 import type { Received, Store, StoreState } from "./stores/store.ts";
 import type { Cursor, Identity } from "./types.ts";
 import type { RunVerifier, VerifiedRun } from "./verify.ts";
+import { Writes } from "./writes.ts";
 
 /** How much is decrypted at once: a bound on memory. */
 const PAGE_CHARACTERS = 1024 * 1024;
@@ -11,6 +12,7 @@ const PAGE_CHARACTERS = 1024 * 1024;
 /** Reads the operations of others in a store, and opens them. */
 export class ReceivedLog {
   readonly #store: Store;
+  readonly #writes: Writes;
   readonly #identity: Identity;
   readonly #verifier: RunVerifier;
   /** The position before what is kept, of client ids whose first operations are not. */
@@ -20,12 +22,35 @@ export class ReceivedLog {
   /** Client ids of which something cannot be read. */
   readonly damaged = new Set<string>();
 
-  constructor(store: Store, identity: Identity, verifier: RunVerifier, state: StoreState) {
+  constructor(
+    store: Store,
+    identity: Identity,
+    verifier: RunVerifier,
+    state: StoreState,
+    writes = new Writes(store),
+  ) {
     this.#store = store;
+    this.#writes = writes;
     this.#identity = identity;
     this.#verifier = verifier;
     this.#starts = new Map(state.starts.map((start) => [start.client, start]));
     this.#ends = new Map(state.cursors.map((cursor) => [cursor.client, cursor]));
+  }
+
+  /** Takes what other tabs have changed in the store. Returns the client ids that it is of. */
+  take({ cursors, starts }: StoreState): string[] {
+    const before = new Map(this.#ends);
+    this.#starts.clear();
+    this.#ends.clear();
+    for (const start of starts) this.#starts.set(start.client, start);
+    for (const cursor of cursors) this.#ends.set(cursor.client, cursor);
+    const clients = new Set([...before.keys(), ...this.#ends.keys()]);
+    return [...clients].filter((one) => before.get(one)?.tag !== this.#ends.get(one)?.tag);
+  }
+
+  /** The position after what is kept of a client id. */
+  end(client: string): Cursor | undefined {
+    return this.#ends.get(client);
   }
 
   /** The positions after what is kept of each client id. */
@@ -48,26 +73,42 @@ export class ReceivedLog {
    *
    * @param before the position that they follow. If that is not the end of what is kept, they replace
    *   it: what was damaged, or nothing yet of a client id that was ours
+   * @param isNext whether they still do, after what other tabs may have changed
+   * @returns whether they are stored
    */
-  async receive(
+  receive(
     before: Cursor | undefined,
     cursor: Cursor,
     payloads: readonly string[],
-  ): Promise<void> {
+    isNext: () => boolean,
+  ): Promise<boolean> {
     const { client } = cursor;
-    if (this.#ends.get(client)?.index !== before?.index) await this.forget(client, before);
-    await this.#store.receive(cursor, payloads);
-    this.#ends.set(client, cursor);
+    return this.#writes.run(async () => {
+      if (!isNext()) return false;
+      if (this.#ends.get(client)?.index !== before?.index) await this.#forget(client, before);
+      await this.#store.receive(cursor, payloads);
+      this.#ends.set(client, cursor);
+      return true;
+    });
+  }
+
+  /** Records up to where operations were delivered, where tabs share what is kept. */
+  async recordDelivered(cursors: readonly Cursor[]): Promise<void> {
+    if (cursors.length > 0) await this.#store.shared?.recordDelivered(cursors);
   }
 
   /** Keeps a cursor in the place of the one after what is kept, if it is for the same operation. */
   async replace(cursor: Cursor): Promise<void> {
-    const isEnd = this.#ends.get(cursor.client)?.index === cursor.index;
-    if (isEnd) await this.receive(cursor, cursor, []);
+    const isEnd = () => this.#ends.get(cursor.client)?.index === cursor.index;
+    if (isEnd()) await this.receive(cursor, cursor, [], isEnd);
   }
 
   /** As `Store.forget`. */
-  async forget(client: string, start: Cursor | undefined): Promise<void> {
+  forget(client: string, start: Cursor | undefined): Promise<void> {
+    return this.#writes.run(() => this.#forget(client, start));
+  }
+
+  async #forget(client: string, start: Cursor | undefined): Promise<void> {
     await this.#store.forget(client, start);
     if (start === undefined) {
       this.#starts.delete(client);

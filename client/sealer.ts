@@ -26,6 +26,11 @@ export class Sealer {
     this.#sessionBefore = sessionBefore;
   }
 
+  /** Others may have sealed operations: goes on with the session of what is stored. */
+  reset(): void {
+    this.#last = undefined;
+  }
+
   /**
    * Seals consecutive operations.
    *

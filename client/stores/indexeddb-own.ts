@@ -11,7 +11,7 @@ import {
   rowsOf,
   type Tables,
 } from "./indexeddb-tables.ts";
-import type { Move, Moved, OwnClient, Place } from "./store.ts";
+import type { Move, Moved, OwnClient } from "./store.ts";
 
 /** The client ids of a slot, in order. */
 export function ownRows(table: Tables, slot: string): Promise<OwnRow[]> {
@@ -100,17 +100,18 @@ export async function readOwn(
   return payloads;
 }
 
-/** As `Store.acknowledge`. */
+/** As `Store.acknowledge`, without what was delivered. Returns false if nothing changes. */
 export async function acknowledgeOwn(
   table: Tables,
   slot: string,
   client: string,
   acknowledged: number,
-  delivered?: Place,
-): Promise<void> {
+): Promise<boolean> {
   const row = await rowOf(table, slot, client);
+  if (row.acknowledged === acknowledged) return false;
   const highWater = Math.max(row.highWater, acknowledged);
-  table("own").put({ ...row, acknowledged, highWater, ...(delivered && { delivered }) });
+  table("own").put({ ...row, acknowledged, highWater });
+  return true;
 }
 
 /** As `Store.move`. */

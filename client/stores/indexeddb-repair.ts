@@ -1,5 +1,6 @@
 /** What becomes of a slot of an IndexedDB store whose content is damaged: set aside, and taken over. */
 import { type BrowserDatabase, result } from "../browser-database.ts";
+import { forgetDelivered } from "./indexeddb-delivered.ts";
 import {
   type CursorRow,
   type OperationRow,
@@ -75,6 +76,8 @@ export async function repair(
     table("own").delete(rangeOf(slot));
     table("cursors").delete(rangeOf(slot));
     table("received").delete(rangeOf(slot));
+    const [fingerprint = "", number] = slot.split(" ");
+    if (number === "0") forgetDelivered(table, fingerprint);
     // None of these client ids is continued: operations may be missing at the end.
     const fresh = { client: crypto.randomUUID(), readable: 0, drafts: [] };
     for (const [place, { client, readable, drafts }] of [...logs, fresh].entries()) {

@@ -1,7 +1,7 @@
 /** The tables of an IndexedDB store. Rows of all slots and users are in the same ones. */
 import { BrowserDatabase } from "../browser-database.ts";
 import type { Cursor } from "../types.ts";
-import type { OwnClient } from "./store.ts";
+import type { OwnClient, Place } from "./store.ts";
 
 /** An own client id; `place` orders them. */
 export interface OwnRow extends OwnClient {
@@ -21,6 +21,23 @@ export interface CursorRow extends Cursor {
   readonly start?: Cursor;
 }
 
+/** Up to where the entries of a client id were delivered in a tab. */
+export interface DeliveredRow {
+  /** That of the tab. */
+  readonly slot: string;
+  readonly client: string;
+  /** Of an own client id. */
+  readonly place?: Place;
+  /** Of another one. */
+  readonly cursor?: Cursor;
+}
+
+/** How often a log was changed: by that, a tab sees that another one has changed it. */
+export interface ChangesRow {
+  readonly slot: string;
+  readonly count: number;
+}
+
 /** What was received of another installation at once. */
 export interface ReceivedRow {
   readonly slot: string;
@@ -30,7 +47,14 @@ export interface ReceivedRow {
   readonly payloads: readonly string[];
 }
 
-export type Table = "own" | "operations" | "drafts" | "received" | "cursors";
+export type Table =
+  | "own"
+  | "operations"
+  | "drafts"
+  | "received"
+  | "cursors"
+  | "delivered"
+  | "changes";
 
 const KEYS: Readonly<Record<Table, readonly string[]>> = {
   own: ["slot", "place"],
@@ -39,9 +63,19 @@ const KEYS: Readonly<Record<Table, readonly string[]>> = {
   drafts: ["client", "index"],
   received: ["slot", "client", "first"],
   cursors: ["slot", "client"],
+  delivered: ["slot", "client"],
+  changes: ["slot"],
 };
 
-export const TABLES: readonly Table[] = ["own", "operations", "drafts", "received", "cursors"];
+export const TABLES: readonly Table[] = [
+  "own",
+  "operations",
+  "drafts",
+  "received",
+  "cursors",
+  "delivered",
+  "changes",
+];
 
 /** Gives a table in a transaction. */
 export type Tables = (name: Table) => IDBObjectStore;
@@ -67,15 +101,34 @@ export function openTables(
 ): Promise<BrowserDatabase> {
   return BrowserDatabase.open({
     name,
-    version: 2,
+    version: 3,
     onLost,
-    create: (database) => {
+    create: (database, transaction) => {
+      const isOld = database.objectStoreNames.contains("cursors");
       for (const table of TABLES) {
         if (database.objectStoreNames.contains(table)) continue;
         database.createObjectStore(table, { keyPath: [...KEYS[table]] });
       }
+      if (isOld) keepDelivered((table) => transaction.objectStore(table));
     },
   });
+}
+
+/** Before version 3, only one tab had a slot open, and what it stored of others was delivered. */
+function keepDelivered(table: Tables): void {
+  const delivered = table("delivered");
+  const cursors: IDBRequest<CursorRow[]> = table("cursors").getAll();
+  cursors.onsuccess = () => {
+    for (const { slot, start: _, ...cursor } of cursors.result) {
+      if (slot.endsWith(" 0")) delivered.put({ slot, client: cursor.client, cursor });
+    }
+  };
+  const own: IDBRequest<OwnRow[]> = table("own").getAll();
+  own.onsuccess = () => {
+    for (const { slot, client, delivered: place } of own.result) {
+      if (place && slot.endsWith(" 0")) delivered.put({ slot, client, place });
+    }
+  };
 }
 
 /** All rows of a client id, in the tables `operations` and `drafts`. */
@@ -83,7 +136,7 @@ export function rowsOf(client: string): IDBKeyRange {
   return IDBKeyRange.bound([client], [client, []]);
 }
 
-/** All rows of a slot, in the tables `own`, `received` and `cursors`. */
+/** All rows of a slot, in the tables `own`, `received`, `cursors` and `delivered`. */
 export function rangeOf(slot: string): IDBKeyRange {
   return IDBKeyRange.bound([slot], [slot, []]);
 }

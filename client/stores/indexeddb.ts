@@ -1,29 +1,10 @@
 import { type BrowserDatabase, result } from "../browser-database.ts";
-import { BrowserTabs } from "../browser-tabs.ts";
-import type { Cursor, Identity } from "../types.ts";
-import {
-  acknowledgeOwn,
-  appendDraft,
-  appendOwn,
-  beginOwn,
-  cutOwn,
-  draftsAfter,
-  moveOwn,
-  ownRows,
-  readOwn,
-} from "./indexeddb-own.ts";
-import { forget, readReceived, receive } from "./indexeddb-received.ts";
+import type { Identity } from "../types.ts";
+import { IndexedDbLog, type TabSlot } from "./indexeddb-log.ts";
 import { type IndexedDbDamage, isOwn, repair } from "./indexeddb-repair.ts";
-import {
-  type CursorRow,
-  type OwnRow,
-  openTables,
-  rangeOf,
-  rowsOf,
-  TABLES,
-  type Tables,
-} from "./indexeddb-tables.ts";
-import type { Move, OwnClient, Place, Received, Store, StoreState } from "./store.ts";
+import { type OwnRow, openTables, rowsOf, TABLES } from "./indexeddb-tables.ts";
+import type { Store } from "./store.ts";
+import { takeWebLock, underWebLock } from "./web-locks.ts";
 
 /** What an app may want to know of its store. */
 export interface IndexedDbOptions {
@@ -40,43 +21,40 @@ export interface IndexedDbOptions {
   readonly onDamaged?: (damage: IndexedDbDamage) => void;
 }
 
-/** What all slots of a user have in common. */
+/** What all tabs of a user have in common. */
 interface Scope {
-  /** Of the database and the locks. */
   readonly name: string;
+  readonly database: BrowserDatabase;
   readonly fingerprint: string;
+  /** What the names of Web Locks begin with. */
+  readonly locks: string;
+  readonly onDamaged: (damage: IndexedDbDamage) => void;
 }
 
 /**
- * Stores an installation in a browser.
+ * Stores an installation in a browser. All tabs of a user share one log.
  *
- * Two tabs must not share a client id, so each tab has its own slot of the database, locked by a
- * Web Lock, which the browser releases with the tab. The first tab gets slot 0, also after a
- * reload. A second tab at the same time gets slot 1, with another client id and other cursors.
+ * What was delivered is kept for each tab: it has a slot, locked by a Web Lock, which the browser
+ * releases with the tab. The first tab gets slot 0, also after a reload, a second one at the same time
+ * slot 1. Before tabs shared a log, each slot had one; that of slot 0 is the one that they share.
  */
-export class IndexedDbStore implements Store {
-  readonly #database: BrowserDatabase;
+export class IndexedDbStore extends IndexedDbLog {
   readonly #scope: Scope;
-  readonly #number: number;
+  /** The slot of this tab: 0 for the first. An app may store its own data by it. */
+  readonly slot: number;
   readonly #release: () => void;
-  readonly #onDamaged: (damage: IndexedDbDamage) => void;
 
-  private constructor(
-    database: BrowserDatabase,
-    scope: Scope,
-    number: number,
-    release: () => void,
-    onDamaged: (damage: IndexedDbDamage) => void,
-  ) {
-    this.#database = database;
+  private constructor(scope: Scope, slot: number, release: () => void) {
+    const { database, fingerprint, locks } = scope;
+    const tab: TabSlot = { slot: `${fingerprint} ${slot}`, isFirst: slot === 0, locks };
+    super(database, `${fingerprint} 0`, tab);
     this.#scope = scope;
-    this.#number = number;
+    this.slot = slot;
     this.#release = release;
-    this.#onDamaged = onDamaged;
   }
 
   /**
-   * Opens the first slot of a user that no other tab has open. Rejects with the error of the
+   * Opens the log of a user, in the first slot that no other tab has. Rejects with the error of the
    * database.
    *
    * @param name of the database and the locks, such as the app's name; several users may share it
@@ -84,164 +62,109 @@ export class IndexedDbStore implements Store {
   static async open(
     name: string,
     { fingerprint }: Pick<Identity, "fingerprint">,
-    options: IndexedDbOptions = {},
+    { onLost, onDamaged = warn }: IndexedDbOptions = {},
   ): Promise<IndexedDbStore> {
-    for (let number = 0; ; number++) {
-      const store = await IndexedDbStore.#openSlot({ name, fingerprint }, number, options);
-      if (store !== undefined) return store;
+    const locks = `${name} ${fingerprint}`;
+    const database = await openTables(name, onLost);
+    const scope = { name, database, fingerprint, locks, onDamaged };
+    try {
+      // One after the other, because a log is not repaired while another tab has it open.
+      return await underWebLock(`${locks} opens`, async () => {
+        const leave = await repairAlone(scope);
+        for (let slot = 0; ; slot++) {
+          const release = await takeWebLock(`${locks} ${slot}`, { ifAvailable: true });
+          if (release === undefined) continue;
+          return new IndexedDbStore(scope, slot, () => {
+            release();
+            leave();
+          });
+        }
+      });
+    } catch (error) {
+      database.close();
+      throw error;
     }
   }
 
-  /** `undefined` for a slot that another tab has open. */
-  static async #openSlot(
-    scope: Scope,
-    number: number,
-    { onLost, onDamaged = warn }: IndexedDbOptions,
-  ): Promise<IndexedDbStore | undefined> {
-    const release = await takeWebLock(`${scope.name} ${scope.fingerprint} ${number}`);
+  /** The logs of tabs that closed before tabs shared one, and that hold something to send. */
+  override async abandoned(): Promise<Store[]> {
+    const { database, fingerprint } = this.#scope;
+    const all = IDBKeyRange.bound([`${fingerprint} `], [`${fingerprint} \uffff`]);
+    const slots = await database.transaction(TABLES, "readonly", async (table) => {
+      const unsent = new Set<string>();
+      for (const row of await result<OwnRow[]>(table("own").getAll(all))) {
+        const isUnsent = !isOwn(row) || row.acknowledged < row.length;
+        if (isUnsent || (await result(table("drafts").count(rowsOf(row.client)))) > 0) {
+          unsent.add(row.slot);
+        }
+      }
+      unsent.delete(`${fingerprint} 0`);
+      return unsent;
+    });
+    const logs: Store[] = [];
+    try {
+      for (const slot of slots) {
+        const log = await this.#openLeft(slot);
+        if (log !== undefined) logs.push(log);
+      }
+      return logs;
+    } catch (error) {
+      for (const log of logs) await log.close();
+      throw error;
+    }
+  }
+
+  override async close(): Promise<void> {
+    await super.close();
+    this.#release();
+  }
+
+  /** `undefined` for a log that another tab has open. */
+  async #openLeft(slot: string): Promise<Store | undefined> {
+    const { name, locks, onDamaged } = this.#scope;
+    const release = await takeWebLock(`${locks} log ${slot}`, { ifAvailable: true });
     if (release === undefined) return undefined;
     let database: BrowserDatabase | undefined;
     try {
-      database = await openTables(scope.name, onLost);
-      const store = new IndexedDbStore(database, scope, number, release, onDamaged);
-      const damage = await repair(database, store.#slot);
+      database = await openTables(name);
+      const damage = await repair(database, slot);
       if (damage !== undefined) onDamaged(damage);
-      return store;
+      return new LeftLog(database, slot, release);
     } catch (error) {
       database?.close();
       release();
       throw error;
     }
   }
+}
 
-  /** The slot of this tab: 0 for the first. An app may store its own data by it. */
-  get slot(): number {
-    return this.#number;
+/** A log that only this tab has open. */
+class LeftLog extends IndexedDbLog {
+  readonly #release: () => void;
+
+  constructor(database: BrowserDatabase, slot: string, release: () => void) {
+    super(database, slot);
+    this.#release = release;
   }
 
-  load(): Promise<StoreState> {
-    return this.#transaction("readonly", async (table) => {
-      const rows = await ownRows(table, this.#slot);
-      const own = rows.map(({ slot: _, place: __, ...one }): OwnClient => one);
-      const drafts = await draftsAfter(table, own.at(-1));
-      const received = await result<CursorRow[]>(table("cursors").getAll(rangeOf(this.#slot)));
-      const cursors = received.map(({ slot: _, start: __, ...one }): Cursor => one);
-      return { own, drafts, cursors, starts: received.flatMap(({ start }) => start ?? []) };
-    });
-  }
-
-  begin(client: string): Promise<void> {
-    return this.#write((table) => beginOwn(table, this.#slot, client, []));
-  }
-
-  append(client: string, first: number, payloads: readonly string[]): Promise<void> {
-    return this.#write((table) => appendOwn(table, this.#slot, client, first, payloads));
-  }
-
-  appendDraft(client: string, index: number, payload: string): Promise<void> {
-    return this.#write((table) => appendDraft(table, this.#slot, { client, index, payload }));
-  }
-
-  read(client: string, first: number, count: number, characters: number): Promise<string[]> {
-    return this.#transaction("readonly", (table) =>
-      readOwn(table, this.#slot, client, { first, count, characters }),
-    );
-  }
-
-  acknowledge(client: string, acknowledged: number, delivered?: Place): Promise<void> {
-    return this.#write((table) =>
-      acknowledgeOwn(table, this.#slot, client, acknowledged, delivered),
-    );
-  }
-
-  receive(cursor: Cursor, payloads: readonly string[]): Promise<void> {
-    return this.#write((table) => receive(table, this.#slot, cursor, payloads));
-  }
-
-  readReceived(client: string, first: number, characters: number): Promise<Received> {
-    return this.#transaction("readonly", (table) =>
-      readReceived(table, this.#slot, client, first, characters),
-    );
-  }
-
-  forget(client: string, start: Cursor | undefined): Promise<void> {
-    return this.#write((table) => forget(table, this.#slot, client, start));
-  }
-
-  move(move: Move): Promise<void> {
-    return this.#write((table) => moveOwn(table, this.#slot, move));
-  }
-
-  cut(client: string, length: number): Promise<void> {
-    return this.#write((table) => cutOwn(table, this.#slot, client, length));
-  }
-
-  async abandoned(): Promise<Store[]> {
-    const { fingerprint } = this.#scope;
-    const all = IDBKeyRange.bound([`${fingerprint} `], [`${fingerprint} \uffff`]);
-    const rows = await this.#transaction("readonly", async (table) => {
-      const unsent: OwnRow[] = [];
-      for (const row of await result<OwnRow[]>(table("own").getAll(all))) {
-        const isUnsent = !isOwn(row) || row.acknowledged < row.length;
-        if (isUnsent || (await result(table("drafts").count(rowsOf(row.client)))) > 0) {
-          unsent.push(row);
-        }
-      }
-      return unsent;
-    });
-    const slots = new Set(rows.map(({ slot }) => Number(slot.split(" ")[1])));
-    slots.delete(this.#number);
-    const stores: Store[] = [];
-    try {
-      for (const number of slots) {
-        const store = await IndexedDbStore.#openSlot(this.#scope, number, {
-          onDamaged: this.#onDamaged,
-        });
-        if (store !== undefined) stores.push(store);
-      }
-      return stores;
-    } catch (error) {
-      for (const store of stores) await store.close();
-      throw error;
-    }
-  }
-
-  tabs(onWake: () => void): BrowserTabs {
-    return new BrowserTabs(`${this.#scope.name} ${this.#scope.fingerprint} waits`, onWake);
-  }
-
-  async close(): Promise<void> {
-    this.#database.close();
+  override async close(): Promise<void> {
+    await super.close();
     this.#release();
-  }
-
-  /** As the rows name it. */
-  get #slot(): string {
-    return `${this.#scope.fingerprint} ${this.#number}`;
-  }
-
-  #write(work: (table: Tables) => Promise<void>): Promise<void> {
-    return this.#transaction("readwrite", work);
-  }
-
-  #transaction<Result>(
-    mode: IDBTransactionMode,
-    work: (table: Tables) => Promise<Result>,
-  ): Promise<Result> {
-    return this.#database.transaction(TABLES, mode, work);
   }
 }
 
-/** Takes a Web Lock. Returns a function that releases it; `undefined` if it is held. */
-function takeWebLock(name: string): Promise<(() => void) | undefined> {
-  return new Promise((resolve, reject) => {
-    navigator.locks
-      .request(name, { ifAvailable: true }, (granted) => {
-        if (granted === null) return resolve(undefined);
-        return new Promise<void>((release) => resolve(release));
-      })
-      .catch(reject);
-  });
+/** Repairs the log if no other tab has it open. Returns a function that lets others do so again. */
+async function repairAlone(scope: Scope): Promise<() => void> {
+  const { database, fingerprint, locks, onDamaged } = scope;
+  const name = `${locks} open`;
+  const free = await takeWebLock(name, { ifAvailable: true });
+  try {
+    const damage = free && (await repair(database, `${fingerprint} 0`));
+    if (damage !== undefined) onDamaged(damage);
+  } finally {
+    free?.();
+  }
+  return (await takeWebLock(name, { mode: "shared" })) ?? (() => undefined);
 }
 
 function warn({ reason, slot, operations }: IndexedDbDamage): void {

@@ -9,12 +9,14 @@
  * - Atomic: each change happens completely or not at all, except `append`, of which a crash may
  *   leave the first operations: those were never sent.
  * - Exclusive: one client at a time has a store open. Opening a place that is in use returns
- *   another store in it, with other client ids.
+ *   another store in it, with other client ids; or, in a browser, the same log, which tabs change one
+ *   after the other (`shared-store.ts`).
  *
  * A method rejects with the error of the system, or with `StoreDamaged` where the content is not
  * what was written; then nothing was changed.
  */
 import type { Created, Cursor } from "../types.ts";
+import type { SharedStore } from "./shared-store.ts";
 
 /** A place among the entries of one client id. */
 export type Place = Pick<Created, "index" | "position">;
@@ -53,6 +55,11 @@ export interface StoreState {
   readonly cursors: readonly Cursor[];
   /** The position before them, of client ids whose first operations are not kept. */
   readonly starts: readonly Cursor[];
+  /**
+   * The position after the operations of others that were delivered, where not all that are kept need
+   * have been; one that is missing is the beginning.
+   */
+  readonly delivered?: readonly Cursor[];
 }
 
 /** Consecutive operations of another installation. */
@@ -71,17 +78,6 @@ export interface Move {
   readonly to: string;
   /** The payloads under the new client id, from the index 0 on. */
   readonly payloads: readonly string[];
-}
-
-/** The tabs of a browser that have the same place open: one of them at a time waits for news. */
-export interface Tabs {
-  /**
-   * Resolves once it is this tab's turn, with a function that ends the turn; it may be called again.
-   * Rejects when the signal is aborted.
-   */
-  turn(signal: AbortSignal): Promise<() => void>;
-  /** No other method is called afterwards. */
-  close(): void;
 }
 
 /** Where a client stores an installation. */
@@ -146,12 +142,8 @@ export interface Store {
    * unacknowledged operations: those of a tab or a process that has ended. The caller closes them.
    */
   abandoned(): Promise<Store[]>;
-  /**
-   * Joins the other tabs that have this place open, if there can be any.
-   *
-   * @param onWake called when it is time to ask the server: the device is online again, for example
-   */
-  tabs?(onWake: () => void): Tabs;
+  /** If several tabs can have it open. */
+  readonly shared?: SharedStore | undefined;
   /** Lets another client open this store. No other method is called afterwards. */
   close(): Promise<void>;
 }

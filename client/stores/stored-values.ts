@@ -1,6 +1,7 @@
 /** Whether what a store reads back can be what it has written. A disk returns other bytes at times. */
 import { isClientId, isOperationIndex } from "../../protocol/ids.ts";
 import type { Cursor } from "../types.ts";
+import type { Place } from "./store.ts";
 
 /** The position of a client id, with counts in the order in which they can only be. */
 export function isOwnClient(value: unknown): boolean {
@@ -51,7 +52,7 @@ export function checkFollows(cursor: Cursor | undefined, index: number, count: n
   if (index - count + 1 !== next) throw new RangeError(`the next operation is ${next}`);
 }
 
-function isPlace(value: unknown): boolean {
+export function isPlace(value: unknown): value is Place {
   return isObject(value) && isOperationIndex(value.index) && isOperationIndex(value.position);
 }
 

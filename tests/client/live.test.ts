@@ -6,7 +6,6 @@ import { systemClock } from "../../client/clock.ts";
 import type { Clock, Fetch } from "../../client/index.ts";
 import { MemoryStore } from "../../client/memory.ts";
 import { Outbox } from "../../client/outbox.ts";
-import type { Tabs } from "../../client/stores/store.ts";
 import { utf8 } from "../../protocol/bytes.ts";
 import { LINES_TYPE, OPERATION_COUNT, PREFERENCE_APPLIED } from "../../protocol/limits.ts";
 import { formatLine } from "../../protocol/ndjson.ts";
@@ -187,29 +186,6 @@ describe("a client at a server that waits for news", () => {
     assert.ok(waits.length > 0);
     assert.deepEqual(new Set(waits), new Set(["wait=0"]));
     assert.equal(client.status.live, false);
-  });
-});
-
-describe("a tab whose wait is cut short", () => {
-  it("lets another tab wait at once, however long its next request takes", async () => {
-    const server = await serve();
-    const { fetch, waits } = fetchFrom(() => server.url);
-    let ended = 0;
-    class TabStore extends MemoryStore {
-      tabs(): Tabs {
-        return { turn: async () => () => ended++, close: () => undefined };
-      }
-    }
-    // As that of a hidden tab, which the browser has suspended.
-    const suspended: Fetch = (...of) =>
-      waits.length < 2 ? fetch(...of) : new Promise(() => waits.push("none"));
-    const options = { clock: systemClock, pollInterval: HOUR, store: new TabStore() };
-    const { client } = await apps.open(suspended, options);
-    await until(() => waits.length === 2);
-    assert.equal(ended, 0);
-    await client.append("one");
-    await until(() => waits.length === 3);
-    assert.equal(ended, 1);
   });
 });
 

@@ -13,6 +13,7 @@ interface Report {
   readonly failed?: string;
   readonly outcomes: Record<string, string>;
   readonly repairs: Record<string, string>;
+  readonly shared: Record<string, string>;
   readonly opened: string[];
   readonly sealed: Line[];
 }
@@ -26,7 +27,7 @@ describe(`the client in Chromium${note}`, { skip }, () => {
     return;
   }
 
-  it("fulfils the contract of stores with IndexedDB, repairs damaged slots, and shares envelopes with other runtimes", async () => {
+  it("fulfils the contract of stores with IndexedDB, shares logs between tabs, repairs damaged slots, and shares envelopes with other runtimes", async () => {
     const report: Report = JSON.parse(JSON.stringify(await runInChromium("browser-page.ts")));
     assert.equal(report.failed, undefined);
     const names = [
@@ -34,12 +35,14 @@ describe(`the client in Chromium${note}`, { skip }, () => {
       "keeps an identity that can be used and not exported",
     ];
     assert.deepEqual(report.outcomes, Object.fromEntries(names.map((name) => [name, "passed"])));
-    const repairs = Object.entries(report.repairs);
-    assert.ok(repairs.length > 0);
-    assert.deepEqual(
-      repairs.filter(([, outcome]) => outcome !== "passed"),
-      [],
-    );
+    for (const cases of [report.repairs, report.shared]) {
+      const outcomes = Object.entries(cases);
+      assert.ok(outcomes.length > 0);
+      assert.deepEqual(
+        outcomes.filter(([, outcome]) => outcome !== "passed"),
+        [],
+      );
+    }
     assert.deepEqual(
       report.opened,
       vectors.operations.flatMap(({ entries }) =>

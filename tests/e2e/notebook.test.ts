@@ -156,7 +156,7 @@ describeNotebook("the notebook in Chromium", (pages) => {
     assert.equal(await phone.locator("#notes > li[data-pending]").count(), 0);
   });
 
-  it("shows one notebook in two tabs of a profile, each with its own client id", async () => {
+  it("shows one notebook in two tabs of a profile, which have one client id", async () => {
     const first = await pages().openNew();
     const second = await pages().open(first.context());
     await second.locator("#note").waitFor();
@@ -167,7 +167,7 @@ describeNotebook("the notebook in Chromium", (pages) => {
     const tabs = [first, second];
     for (const page of tabs) await page.locator("#notes > li").nth(1).waitFor();
     const clients = await Promise.all(tabs.map((page) => page.locator("#client").textContent()));
-    assert.notEqual(clients[0], clients[1]);
+    assert.equal(clients[0], clients[1]);
     await second.close();
     await first.reload();
     await first.locator("#notes > li").nth(1).waitFor();

@@ -7,11 +7,13 @@ import { storeCases } from "../client/store-contract.ts";
 import vectors from "../vectors/envelope.json" with { type: "json" };
 import { damageCases } from "./damaged-slots.ts";
 import { openAll, sealAll } from "./envelope-work.ts";
+import { sharedLogCases } from "./shared-log.ts";
 
 declare const report: (value: unknown) => Promise<unknown>;
 
 const outcomes: Record<string, string> = {};
 const repairs: Record<string, string> = {};
+const shared: Record<string, string> = {};
 
 async function noting(name: string, work: () => Promise<void>, results = outcomes): Promise<void> {
   try {
@@ -25,8 +27,12 @@ async function noting(name: string, work: () => Promise<void>, results = outcome
 for (const [i, { name, run }] of storeCases.entries()) {
   const user = { fingerprint: vectors.fingerprint };
   await noting(name, () =>
-    run({ open: () => IndexedDbStore.open(`case ${i}`, user), shared: true }),
+    run({ open: () => IndexedDbStore.open(`case ${i}`, user), shared: false }),
   );
+}
+
+for (const [i, { name, run }] of sharedLogCases.entries()) {
+  await noting(name, () => run(`shared ${i}`, vectors), shared);
 }
 
 for (const [i, { name, run }] of damageCases.entries()) {
@@ -58,6 +64,7 @@ const client = lines[0]?.client ?? "";
 await report({
   outcomes,
   repairs,
+  shared,
   opened: await openAll(key, client, lines),
   sealed: await sealAll(key, client, ["sealed", "in", "Chromium"]),
 });

@@ -90,7 +90,8 @@ function isRemoved(folder: { remove: () => void }): boolean {
   }
 }
 
-async function bundled(file: string): Promise<string> {
+/** A module of `tests/support` as one script for a browser. */
+export async function bundled(file: string): Promise<string> {
   const bun = join(projectFolder, "node_modules", ".bin", "bun");
   const args = ["build", "--target", "browser", join("tests", "support", file)];
   const { stdout } = await promisify(execFile)(bun, args, {

@@ -2,7 +2,7 @@
 import type { Identity } from "../../client/index.ts";
 import { type IndexedDbDamage, IndexedDbStore } from "../../client/indexeddb.ts";
 import { someCursor } from "./cursors.ts";
-import { change, includes, rowsOf, same, type Tables } from "./slot-rows.ts";
+import { change, includes, putLog, rowsOf, same, type Tables } from "./slot-rows.ts";
 
 type User = Pick<Identity, "fingerprint">;
 
@@ -212,14 +212,14 @@ export const damageCases: readonly DamageCase[] = [
     },
   },
   {
-    name: "takes over a damaged slot that another tab has left",
+    name: "takes over a damaged slot that a tab has left before tabs shared a log",
     run: async (name, user) => {
       const first = await IndexedDbStore.open(name, user);
-      await begin(name, user);
-      await change(name, (table) =>
-        table("own").put({ slot: `${user.fingerprint} 1`, place: 0, client: CLIENT, length: "x" }),
-      );
       await first.close();
+      await change(name, (table) => {
+        putLog(table, `${user.fingerprint} 1`, CLIENT, ["zero", "one", "two"]);
+        table("own").put({ slot: `${user.fingerprint} 1`, place: 0, client: CLIENT, length: "x" });
+      });
       const found: IndexedDbDamage[] = [];
       const store = await IndexedDbStore.open(name, user, { onDamaged: (one) => found.push(one) });
       const [left, ...rest] = await store.abandoned();
@@ -232,15 +232,11 @@ export const damageCases: readonly DamageCase[] = [
   {
     name: "leaves no slot locked and no connection open where one of several cannot be opened",
     run: async (name, user) => {
-      const stores: IndexedDbStore[] = [];
-      for (const client of ["zero", "one", "two"]) {
-        const store = await IndexedDbStore.open(name, user);
-        await store.begin(client);
-        await store.append(client, 0, ["unsent"]);
-        stores.push(store);
-      }
-      for (const store of stores) await store.close();
       const store = await IndexedDbStore.open(name, user);
+      await change(name, (table) => {
+        putLog(table, `${user.fingerprint} 1`, "one", ["unsent"]);
+        putLog(table, `${user.fingerprint} 2`, "two", ["unsent"]);
+      });
       const { getAll } = IDBObjectStore.prototype;
       const { close } = IDBDatabase.prototype;
       let closed = 0;

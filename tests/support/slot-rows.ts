@@ -10,6 +10,20 @@ export async function change(name: string, work: (table: Tables) => void): Promi
   await inTables(name, "readwrite", async (table) => work(table));
 }
 
+/** The log of a slot, as a tab left it before tabs shared one. */
+export function putLog(
+  table: Tables,
+  slot: string,
+  client: string,
+  payloads: readonly string[],
+): void {
+  const { length } = payloads;
+  table("own").put({ slot, place: 0, client, length, acknowledged: 0, highWater: 0 });
+  for (const [index, payload] of payloads.entries()) {
+    table("operations").put({ client, index, payload });
+  }
+}
+
 export function rowsOf(name: string): Promise<object[]> {
   return inTables(name, "readonly", async (table) => {
     const all: object[] = [];

@@ -1,0 +1,91 @@
+import type { SyncEngine } from "./engine.ts";
+import type { SyncOptions } from "./options.ts";
+import type { Outcome } from "./state.ts";
+import type { News, Tab, Tabs } from "./stores/shared-store.ts";
+import type { Status } from "./types.ts";
+import type { Waiter } from "./waiters.ts";
+
+/** What a tab knows of the one that leads, and asks it for. */
+export class Following {
+  readonly tabs: Tabs;
+  readonly #tab: Tab;
+  readonly #app: Pick<SyncOptions, "onRefusal">;
+  #news: News | undefined;
+  /** Whether there was no round yet: a tab that is opened looks for news, also in the background. */
+  #isFirst = true;
+  /** The calls of `sync` for which the leading tab was asked. */
+  readonly #asked = new Set<Waiter>();
+  /** Those that it has answered: to be resolved once what it has is delivered. */
+  #answered: Waiter[] = [];
+
+  /** @param join joins the tabs, and says what is called when the leading one shows something else */
+  constructor(
+    tab: Tab,
+    app: Pick<SyncOptions, "onRefusal">,
+    join: (onNews: (news: News) => void) => Tabs,
+  ) {
+    this.#tab = tab;
+    this.#app = app;
+    this.tabs = join((news) => this.#onNews(news));
+  }
+
+  /** What the leading tab shows; `undefined` as long as that is not known, or if this tab leads. */
+  get news(): News | undefined {
+    return this.tabs.leads ? undefined : this.#news;
+  }
+
+  /** @param pending how many entries are not acknowledged, as far as this tab knows */
+  status(pending: number): Status {
+    const { refused = 0, live = false } = this.#news?.status ?? {};
+    const told = this.#news?.status ?? { state: "pending", pending, refused, live };
+    if (told.state !== "synced") return { ...told, pending: Math.max(told.pending, pending) };
+    return pending === 0 ? told : { state: "pending", pending, refused, live };
+  }
+
+  /**
+   * Delivers what is on this device, and asks the leading tab for what waits.
+   *
+   * @param calls those of `sync`
+   */
+  async round(
+    calls: readonly Waiter[],
+    engine: Pick<SyncEngine, "deliver" | "isDone" | "close">,
+  ): Promise<Outcome> {
+    // What other tabs have left, the leading one sends.
+    await engine.close();
+    const answered = this.#answered;
+    this.#answered = [];
+    void this.#ask(calls);
+    const outcome = await engine.deliver();
+    if (outcome.kind === "failed") return outcome;
+    for (const { resolve } of answered) resolve();
+    const isAsked = calls.some((call) => !answered.includes(call));
+    this.tabs.want(this.#isFirst || isAsked || !engine.isDone);
+    this.#isFirst = false;
+    return outcome;
+  }
+
+  /** Each call once. */
+  async #ask(calls: readonly Waiter[]): Promise<void> {
+    const fresh = calls.filter((call) => !this.#asked.has(call));
+    if (fresh.length === 0) return;
+    for (const call of fresh) this.#asked.add(call);
+    try {
+      await this.tabs.ask({});
+      this.#answered.push(...fresh);
+      this.#tab.onNews();
+    } catch (error) {
+      for (const { reject } of fresh) reject(error);
+    }
+    for (const call of fresh) this.#asked.delete(call);
+  }
+
+  #onNews(news: News): void {
+    const known = new Set(this.#news?.refusals.map((one) => JSON.stringify(one)));
+    this.#news = news;
+    this.#tab.onNews();
+    for (const one of news.refusals) {
+      if (!known.has(JSON.stringify(one))) this.#app.onRefusal?.(one);
+    }
+  }
+}
