@@ -4,6 +4,8 @@ import type { News, Request, Tab, Tabs } from "./stores/shared-store.ts";
 /** How often a tab that waits to lead listens whether the one that leads is still there. */
 const LISTEN_MS = 10_000;
 
+const CLOSED = new DOMException("the client was closed", "AbortError");
+
 /** What tabs say to each other. */
 type Message =
   | { readonly type: "changed" }
@@ -47,6 +49,8 @@ export class BrowserTabs implements Tabs {
   #leader = "";
   readonly #id = crypto.randomUUID();
   #news: News | undefined;
+  /** What the leading tab has shown last. */
+  #heard: string | undefined;
   readonly #asked = new Map<string, Asked>();
   /** What other tabs have asked for. */
   readonly #answering = new Set<string>();
@@ -67,6 +71,8 @@ export class BrowserTabs implements Tabs {
     this.#channel.onmessage = ({ data }: MessageEvent<Message>) => this.#hear(data);
     this.#say({ type: "hello" });
     this.#timer = setInterval(() => this.#listen(), LISTEN_MS);
+    // Another tab goes on, and need not wait for what the app still does here.
+    tab.signal.addEventListener("abort", () => this.#stop());
     addEventListener("online", tab.onWake);
     // A worker has no document.
     globalThis.document?.addEventListener("visibilitychange", tab.onWake);
@@ -79,8 +85,10 @@ export class BrowserTabs implements Tabs {
   want(isUrgent: boolean): void {
     if (this.leads || this.#isClosed) return;
     const isWanted = isUrgent || this.#asked.size > 0 || !isHidden();
-    if (!isWanted) this.#waiting?.abort();
-    else if (this.#waiting === undefined) this.#request(false);
+    if (!isWanted) {
+      this.#waiting?.abort();
+      this.#waiting = undefined;
+    } else if (this.#waiting === undefined) this.#request(false);
   }
 
   rest(): void {
@@ -98,6 +106,7 @@ export class BrowserTabs implements Tabs {
 
   ask(request: Request): Promise<void> {
     const id = crypto.randomUUID();
+    if (this.#isClosed) return Promise.reject(CLOSED);
     return new Promise((resolve, reject) => {
       this.#asked.set(id, { request, resolve, reject });
       if (this.leads) this.#answerMyself();
@@ -113,15 +122,19 @@ export class BrowserTabs implements Tabs {
 
   close(): void {
     this.#isClosed = true;
-    this.#release?.();
-    this.#release = undefined;
+    this.#stop();
     clearInterval(this.#timer);
     removeEventListener("online", this.#tab.onWake);
     globalThis.document?.removeEventListener("visibilitychange", this.#tab.onWake);
     this.#waiting?.abort();
     this.#channel.close();
-    const reason = new DOMException("the client was closed", "AbortError");
-    for (const { reject } of this.#asked.values()) reject(reason);
+    for (const { reject } of this.#asked.values()) reject(CLOSED);
+  }
+
+  #stop(): void {
+    this.#release?.();
+    this.#release = undefined;
+    this.#waiting?.abort();
   }
 
   /** Waits for the lock, or takes it away from a tab that is suspended. */
@@ -191,8 +204,11 @@ export class BrowserTabs implements Tabs {
     if (from !== this.#leader || news === undefined) {
       for (const [id, { request }] of this.#asked) this.#say({ type: "ask", id, request });
     }
+    const text = JSON.stringify(news);
+    const isSame = this.#leader === from && this.#heard === text;
     this.#leader = from;
-    if (news !== undefined) this.#onNews(news);
+    this.#heard = text;
+    if (news !== undefined && !isSame) this.#onNews(news);
   }
 
   async #answer(id: string, request: Request): Promise<void> {

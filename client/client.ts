@@ -118,6 +118,7 @@ export class SyncClient {
     this.#status = { state: "pending", pending: this.#engine.pending, refused: 0, live: false };
     const tab = {
       signal,
+      settled: () => writes.settled(),
       onChange: () => void this.#takeChanges(),
       onWake: () => this.#pause.cut(),
       onNews: () => this.#isIdle && this.#pause.cut(),
@@ -300,7 +301,7 @@ export class SyncClient {
     if (this.#status.state === "synced") {
       this.#setStatus({ ...this.#status, state: "pending", pending });
     } else this.#setStatus({ ...this.#status, pending });
-    if (this.#isIdle && !this.#engine.isHeld) this.#pause.cut();
+    if (this.#isIdle && (this.#follows || !this.#engine.isHeld)) this.#pause.cut();
   }
 
   /** Takes what another tab has changed in the store. What fails, the next round reports. */
@@ -344,7 +345,9 @@ export class SyncClient {
       this.#settle(calls, next);
       const isOver =
         outcome.kind !== "incomplete" && this.#engine.isDone && this.#calls.now().length === 0;
-      if (outcome.kind === "failed" || isOver) this.#following?.tabs.rest();
+      // What is held is tried again later, by whichever tab leads.
+      const rests = outcome.kind === "failed" || (isOver && !this.#engine.isHeld);
+      if (rests) this.#following?.tabs.rest();
       if (next.pause !== undefined) await this.#wait(next.pause, isFinal(next));
     }
     this.#calls.end(signal.reason);
@@ -390,7 +393,7 @@ export class SyncClient {
     const same = JSON.stringify(status) === JSON.stringify(this.#status);
     this.#status = status;
     const { refusals, tooLarge } = this;
-    this.#following?.tabs.tell({ status, refusals, tooLarge, maxBody: this.#transport.maxBody });
+    this.#following?.tell({ status, refusals, tooLarge, maxBody: this.#transport.maxBody });
     if (same) return;
     try {
       this.#options.onStatus?.(status);

@@ -224,8 +224,14 @@ export class SyncEngine {
 
   /** Whether nothing is left to send. */
   get isDone(): boolean {
-    if (this.isHeld) return true;
-    return !this.#outboxes().some(({ isWaiting }) => isWaiting) && this.#plan().send === "nothing";
+    return this.isHeld || (!this.isUrgent && this.#plan().send === "nothing");
+  }
+
+  /** Whether something waits to be sent that no server has. */
+  get isUrgent(): boolean {
+    if (this.isHeld) return false;
+    const isWaiting = this.#outboxes().some((outbox) => outbox.isWaiting);
+    return isWaiting || this.#plan().send === "unacknowledged";
   }
 
   #plan() {

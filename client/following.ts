@@ -34,6 +34,13 @@ export class Following {
     return this.tabs.leads ? undefined : this.#news;
   }
 
+  /** Shows the others what this tab does, if it leads. */
+  tell(news: News): void {
+    // This tab may follow next, and has shown that then.
+    if (this.tabs.leads) this.#news = news;
+    this.tabs.tell(news);
+  }
+
   /** @param pending how many entries are not acknowledged, as far as this tab knows */
   status(pending: number): Status {
     const { refused = 0, live = false } = this.#news?.status ?? {};
@@ -49,18 +56,18 @@ export class Following {
    */
   async round(
     calls: readonly Waiter[],
-    engine: Pick<SyncEngine, "deliver" | "isDone" | "close">,
+    engine: Pick<SyncEngine, "deliver" | "isUrgent" | "close">,
   ): Promise<Outcome> {
     // What other tabs have left, the leading one sends.
     await engine.close();
     const answered = this.#answered;
     this.#answered = [];
-    void this.#ask(calls);
+    void this.#ask(calls.filter((call) => !answered.includes(call)));
     const outcome = await engine.deliver();
     if (outcome.kind === "failed") return outcome;
     for (const { resolve } of answered) resolve();
     const isAsked = calls.some((call) => !answered.includes(call));
-    this.tabs.want(this.#isFirst || isAsked || !engine.isDone);
+    this.tabs.want(this.#isFirst || isAsked || engine.isUrgent);
     this.#isFirst = false;
     return outcome;
   }
@@ -71,6 +78,8 @@ export class Following {
     if (fresh.length === 0) return;
     for (const call of fresh) this.#asked.add(call);
     try {
+      // What was appended before is to be sent, also where it is still being stored.
+      await this.#tab.settled();
       await this.tabs.ask({});
       this.#answered.push(...fresh);
       this.#tab.onNews();

@@ -241,7 +241,10 @@ export class Inbox {
       const isNext = () => this.positions.get(client)?.tag === before?.tag;
       const isStored = await this.#options.log.receive(before, cursor, payloads, isNext);
       if (isStored) this.positions.set(client, cursor);
-      else this.positions.deliver(client, cursor);
+      else {
+        this.positions.deliver(client, cursor);
+        await this.#options.log.recordDelivered([cursor]);
+      }
       this.#refusals.resume(client);
     }
     this.#taken += taken;
@@ -313,7 +316,11 @@ export class Inbox {
     for (const cursor of cursors) this.positions.replace(cursor);
     const withheld = this.heads.withheld(at);
     this.#refusals.setWithheld(withheld.filter(({ client }) => !ignored.has(client)));
-    for (const cursor of cursors) await this.#options.log.replace(cursor);
+    for (const cursor of cursors) {
+      await this.#options.log.replace(cursor);
+      // Another tab may have changed the store meanwhile, from which the old one came back then.
+      if (this.positions.get(cursor.client)?.tag === cursor.tag) this.positions.replace(cursor);
+    }
   }
 }
 

@@ -300,6 +300,7 @@ export class Outbox {
     return this.#writes.run(async () => {
       await this.#sealWaiting();
       const own = this.#of(from);
+      if (first > own.length) throw new RangeError(`${from} has ${own.length} operations`);
       const count = own.length - first;
       const to = crypto.randomUUID();
       const continues =

@@ -60,8 +60,11 @@ export class Sealer {
     const { index } = place;
     const known = this.#last?.client === client ? this.#last.session : undefined;
     const session = known ?? (await this.#sessionBefore(client, index));
-    // An append that has failed may have begun one behind this operation.
-    const goesOn = session !== undefined && session.first <= index;
+    // An append that has failed may have begun one behind this operation. Drafts may have begun one here,
+    // which cannot begin again: its header is in them.
+    const goesOn =
+      session !== undefined &&
+      (session.first < index || (session.first === index && session.header !== undefined));
     const isFull = goesOn && index - session.first > MAX_DISTANCE;
     const next = goesOn && !isFull ? session : await beginSession(this.#identity, place);
     this.#last = { client, session: next };

@@ -37,6 +37,11 @@ export class Writes {
     });
   }
 
+  /** Resolves once the changes have ended that wait or run now. */
+  async settled(): Promise<void> {
+    await this.#queue.run(async () => undefined);
+  }
+
   /** Takes what other tabs have changed. Returns false if they have not. */
   async refresh(): Promise<boolean> {
     if (this.#shared === undefined) return false;

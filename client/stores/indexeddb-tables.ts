@@ -120,15 +120,20 @@ function keepDelivered(table: Tables): void {
   const cursors: IDBRequest<CursorRow[]> = table("cursors").getAll();
   cursors.onsuccess = () => {
     for (const { slot, start: _, ...cursor } of cursors.result) {
-      if (slot.endsWith(" 0")) delivered.put({ slot, client: cursor.client, cursor });
+      // A row that is damaged is repaired later.
+      if (isOfTab(slot, cursor.client)) delivered.put({ slot, client: cursor.client, cursor });
     }
   };
   const own: IDBRequest<OwnRow[]> = table("own").getAll();
   own.onsuccess = () => {
     for (const { slot, client, delivered: place } of own.result) {
-      if (place && slot.endsWith(" 0")) delivered.put({ slot, client, place });
+      if (place && isOfTab(slot, client)) delivered.put({ slot, client, place });
     }
   };
+}
+
+function isOfTab(slot: unknown, client: unknown): boolean {
+  return typeof slot === "string" && slot.endsWith(" 0") && typeof client === "string";
 }
 
 /** All rows of a client id, in the tables `operations` and `drafts`. */

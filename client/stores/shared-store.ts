@@ -34,6 +34,8 @@ export type Request = { readonly drop?: OperationName };
 export interface Tab {
   /** Aborted once the tab closes. */
   readonly signal: AbortSignal;
+  /** Resolves once what the app has appended in this tab is stored. */
+  settled(): Promise<void>;
   /** Another tab may have changed the store. */
   onChange(): void;
   /** Another tab leads, and shows something else than before, or has answered. */

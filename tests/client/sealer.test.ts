@@ -48,6 +48,13 @@ describe("the session of an operation", () => {
     assert.deepEqual((await sealAt(2, session)).map(distanceOf), [0, 1]);
   });
 
+  it("is a new one in the place of a draft with which one began, which was stored by another tab", async () => {
+    const sealer = new Sealer(identity, async () => ({ ...session, header: undefined }));
+    await sealer.seal(client, 4, NO_PREVIOUS, [content]);
+    const { payloads } = await sealer.seal(client, 3, NO_PREVIOUS, [content]);
+    assert.ok(payloads.every((payload) => parseEnvelope(identity, payload)?.header !== undefined));
+  });
+
   it("is a new one under another client id", async () => {
     const sealer = new Sealer(identity, async () => undefined);
     await sealer.seal(client, 0, NO_PREVIOUS, [content]);
