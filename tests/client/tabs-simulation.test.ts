@@ -28,6 +28,7 @@ class World {
   readonly identity: Identity;
   readonly random: () => number;
   readonly server = new SimulatedServer();
+  readonly clock = new JumpingClock();
   readonly network: SimulatedNetwork;
   readonly place: SharedPlace;
   readonly tabs: OpenTab[] = [];
@@ -52,7 +53,7 @@ class World {
       url: URL_OF_SERVER,
       identity: this.identity,
       receive,
-      clock: new JumpingClock(),
+      clock: this.clock,
       sign: false,
       pollInterval: NEVER,
       idleTimeout: NEVER,
@@ -130,6 +131,8 @@ describe("tabs that share a log, in a simulation", () => {
         else await world.append(tab);
       }
       world.network.faulty = 0;
+      // Then a client asks whether the server still has what it has acknowledged.
+      await world.clock.sleep(3600_000, new AbortController().signal);
       await waitFor(50);
       for (const tab of world.tabs) await tab.client.sync();
       await other.sync();
