@@ -10,6 +10,7 @@ import { fromBase64url, toBase64url } from "../protocol/base64.ts";
 import { type Bytes, concat, randomBytes, utf8, uuidBytes } from "../protocol/bytes.ts";
 import { Input, numberBytes } from "./binary.ts";
 import { type Content, contentBytes, contentLength, contentOf } from "./content.ts";
+import { ContentKey, TAG_BYTES } from "./content-key.ts";
 import type { Identity } from "./types.ts";
 
 /** The version that this software reads and writes. */
@@ -18,7 +19,6 @@ export const ENVELOPE_VERSION = 2;
 const VERSION_BYTES = 1;
 const DISTANCE_BYTES = 2;
 const NONCE_BYTES = 12;
-const TAG_BYTES = 16;
 const SECRET_BYTES = 32;
 const HASH_BYTES = 32;
 const INDEX_BYTES = 8;
@@ -30,8 +30,6 @@ const OAEP = { name: "RSA-OAEP", label: utf8("sync-server envelope 2 secret") };
 const PSS = { name: "RSA-PSS", saltLength: HASH_BYTES };
 const SIGNATURE_CONTEXT = utf8("sync-server envelope 2 session\n");
 const KEY_CONTEXT = utf8("sync-server envelope 2 content key\n");
-/** HKDF needs no salt where its input is random (RFC 5869, section 3.1). */
-const NO_SALT = new Uint8Array(0);
 
 /** The tag that a client's first operation is bound to. */
 export const NO_PREVIOUS: Bytes = new Uint8Array(TAG_BYTES);
@@ -50,7 +48,7 @@ export interface Session {
   readonly first: number;
   /** What the payload of its first operation carries. Not needed once that is sealed. */
   readonly header: SessionHeader | undefined;
-  readonly key: CryptoKey;
+  readonly key: ContentKey;
 }
 
 export interface SessionHeader {
@@ -110,7 +108,7 @@ export async function openSession(
   origin: Bytes,
   first: number,
   wrapped: Bytes,
-): Promise<CryptoKey> {
+): Promise<ContentKey> {
   const secret = new Uint8Array(await crypto.subtle.decrypt(OAEP, identity.keys.unwrap, wrapped));
   if (secret.length !== SECRET_BYTES) throw new DOMException("the secret has a wrong length");
   const key = await contentKey(origin, first, secret);
@@ -138,11 +136,9 @@ export async function sealBytes(session: Session, place: Place, bytes: Bytes): P
     numberBytes(distance, DISTANCE_BYTES),
     ...(header ? [header.wrapped, header.signature] : []),
   );
-  const iv = randomBytes(NONCE_BYTES);
-  const additionalData = associatedData(place, head);
-  const algorithm = { name: "AES-GCM", iv, additionalData };
-  const ciphertext = new Uint8Array(await crypto.subtle.encrypt(algorithm, session.key, bytes));
-  const payload = toBase64url(concat(head, iv, ciphertext));
+  const nonce = randomBytes(NONCE_BYTES);
+  const ciphertext = await session.key.encrypt(nonce, associatedData(place, head), bytes);
+  const payload = toBase64url(concat(head, nonce, ciphertext));
   // A copy: it is kept, and the rest is not.
   return { payload, tag: ciphertext.slice(-TAG_BYTES) };
 }
@@ -199,20 +195,14 @@ export function parseEnvelope({ bits }: Identity, payload: string): Envelope | u
 export async function decrypt(
   place: Place,
   { head, nonce, ciphertext }: Envelope,
-  key: CryptoKey,
+  key: ContentKey,
 ): Promise<Content> {
-  const additionalData = associatedData(place, head);
-  const algorithm = { name: "AES-GCM", iv: nonce, additionalData };
-  return contentOf(new Uint8Array(await crypto.subtle.decrypt(algorithm, key, ciphertext)));
+  return contentOf(await key.decrypt(nonce, associatedData(place, head), ciphertext));
 }
 
 /** The key of a session. It depends on the place of the session, as its signature does. */
-async function contentKey(origin: Bytes, first: number, secret: Bytes): Promise<CryptoKey> {
-  const info = concat(KEY_CONTEXT, origin, numberBytes(first, INDEX_BYTES));
-  const hkdf = { name: "HKDF", hash: "SHA-256", salt: NO_SALT, info };
-  const aes = { name: "AES-GCM", length: 256 };
-  const base = await crypto.subtle.importKey("raw", secret, "HKDF", false, ["deriveKey"]);
-  return crypto.subtle.deriveKey(hkdf, base, aes, false, ["encrypt", "decrypt"]);
+function contentKey(origin: Bytes, first: number, secret: Bytes): Promise<ContentKey> {
+  return ContentKey.derive(secret, concat(KEY_CONTEXT, origin, numberBytes(first, INDEX_BYTES)));
 }
 
 /** The user's fingerprint and the client id, which all operations of a client have in their place. */

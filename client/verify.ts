@@ -11,6 +11,7 @@ import { type Bytes, equal } from "../protocol/bytes.ts";
 import type { Line } from "../protocol/types.ts";
 import { Malformed } from "./binary.ts";
 import type { Content } from "./content.ts";
+import type { ContentKey } from "./content-key.ts";
 import {
   decrypt,
   ENVELOPE_VERSION,
@@ -85,9 +86,9 @@ type Opened =
 export class RunVerifier {
   readonly #identity: Identity;
   /** Keys of sessions by their start, the least recently used first. */
-  readonly #keys = new Map<string, Promise<CryptoKey>>();
+  readonly #keys = new Map<string, Promise<ContentKey>>();
   /** The key used last, which most operations of a run share. */
-  #last: { readonly session: SessionStart; readonly key: Promise<CryptoKey> } | undefined;
+  #last: { readonly session: SessionStart; readonly key: Promise<ContentKey> } | undefined;
 
   constructor(identity: Identity) {
     this.#identity = identity;
@@ -222,7 +223,7 @@ export class RunVerifier {
   }
 
   /** The key of a session that is known to be the user's. Takes milliseconds the first time. */
-  keyOf(origin: Bytes, session: SessionStart): Promise<CryptoKey> {
+  keyOf(origin: Bytes, session: SessionStart): Promise<ContentKey> {
     if (this.#last?.session === session) return this.#last.key;
     const { first, secret } = session;
     const name = `${toBase64url(origin)} ${first} ${secret}`;
@@ -238,7 +239,7 @@ export class RunVerifier {
     return key;
   }
 
-  #forget(name: string, key: Promise<CryptoKey>): void {
+  #forget(name: string, key: Promise<ContentKey>): void {
     if (this.#keys.get(name) === key) this.#keys.delete(name);
     if (this.#last?.key === key) this.#last = undefined;
   }
@@ -282,7 +283,7 @@ function faultOf(
 }
 
 /** `undefined` where the secret does not unwrap. */
-async function keyOrNothing(key: Promise<CryptoKey>): Promise<CryptoKey | undefined> {
+async function keyOrNothing(key: Promise<ContentKey>): Promise<ContentKey | undefined> {
   try {
     return await key;
   } catch (error) {

@@ -15,6 +15,7 @@ import { join } from "node:path";
 import { before, describe, it } from "node:test";
 import fc from "fast-check";
 import { contentBytes } from "../../client/content.ts";
+import { ContentKey } from "../../client/content-key.ts";
 import {
   beginSession,
   MAX_DISTANCE,
@@ -449,12 +450,9 @@ describe("an envelope", () => {
     const pss = { name: "RSA-PSS", saltLength: 32 };
     const signature = await crypto.subtle.sign(pss, sign, signed);
     const header = { wrapped: new Uint8Array(wrapped), signature: new Uint8Array(signature) };
-    const base = await crypto.subtle.importKey("raw", secret, "HKDF", false, ["deriveKey"]);
     const context = utf8("sync-server envelope 2 content key\n");
     const info = concat(context, originOf(identity, client), new Uint8Array(8));
-    const hkdf = { name: "HKDF", hash: "SHA-256", salt: new Uint8Array(0), info };
-    const aes = { name: "AES-GCM", length: 256 };
-    const key = await crypto.subtle.deriveKey(hkdf, base, aes, false, ["encrypt"]);
+    const key = await ContentKey.derive(secret, info);
     const run = await sealed(identity, client, ["zero"], 0, NO_PREVIOUS, { first: 0, header, key });
     assert.deepEqual((await open(run)).refusal, { kind: "unreadable", client, index: 0 });
   });
