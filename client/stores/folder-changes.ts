@@ -19,8 +19,8 @@ export type Change =
       readonly kind: "received";
       /** What is kept of the client id then. */
       readonly received: ReceivedState;
-      /** The payloads with which that ends. */
-      readonly payloads: readonly string[];
+      /** The payloads with which that ends; `undefined` where its file has them durably. */
+      readonly payloads?: readonly string[] | undefined;
     }
   | { readonly kind: "forgotten"; readonly client: string; readonly start?: Cursor | undefined };
 

@@ -29,6 +29,9 @@ import type { Move, OwnClient, Place, Received, StoreState } from "./store.ts";
 /** Once the list of changes has so many bytes, the state is saved and a new list begins. */
 const CHANGES_BYTES = 4 * 1024 * 1024;
 
+/** In characters. To sync one more file takes longer than to write fewer twice. */
+const LARGE_RUN = 256 * 1024;
+
 /**
  * What a slot of a folder store holds: all that is in its files. Its owner has locked the folder, and
  * has one call run after the other. What they do is said in `Store`.
@@ -140,8 +143,14 @@ export class SlotContents {
 
   async receive(cursor: Cursor, payloads: readonly string[]): Promise<void> {
     const received = this.#received.after(cursor, payloads);
-    await this.#received.write(received, payloads);
-    await this.#record({ kind: "received", received, payloads });
+    const isLarge = payloads.reduce((sum, { length }) => sum + length, 0) >= LARGE_RUN;
+    if (isLarge) {
+      await this.#received.writeDurably(received, payloads, () => this.#recorded());
+      await this.#record({ kind: "received", received });
+    } else {
+      await this.#received.write(received, payloads);
+      await this.#record({ kind: "received", received, payloads });
+    }
   }
 
   readReceived(client: string, first: number, characters: number): Promise<Received> {
@@ -213,7 +222,7 @@ export class SlotContents {
   /** Saves the state with these client ids, and begins a new list of changes. */
   async #save(own: OwnState): Promise<void> {
     const before = this.#changes;
-    await this.#received.sync(async () => (await before?.read()) ?? []);
+    await this.#received.sync(() => this.#recorded());
     const changes = crypto.randomUUID();
     const state: State = { version: 3, changes, own, received: this.#received.all };
     await replaceFile(this.#folder, STATE_FILE, JSON.stringify(state));
@@ -221,6 +230,11 @@ export class SlotContents {
     this.#changes = new ChangeLog(changesPath(this.#folder, changes));
     // Where it stays, the next `recover` removes it.
     await before?.remove().catch(() => undefined);
+  }
+
+  /** The changes since the state was saved. */
+  async #recorded(): Promise<readonly Change[]> {
+    return (await this.#changes?.read()) ?? [];
   }
 
   #log(client: string): LogFile {

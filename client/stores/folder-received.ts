@@ -41,14 +41,28 @@ export class ReceivedFiles {
   after(cursor: Cursor, payloads: readonly string[]): ReceivedState {
     const { cursor: last, start, bytes = 0 } = this.#states.get(cursor.client) ?? {};
     checkFollows(last, cursor.index, payloads.length);
-    return { ...(start && { start }), cursor, bytes: bytes + textOf(payloads).length };
+    return { ...(start && { start }), cursor, bytes: bytes + lengthOf(payloads) };
   }
 
   /** Writes the payloads with which what is kept ends. They count once that is set. */
   async write({ cursor, bytes }: ReceivedState, payloads: readonly string[]): Promise<void> {
-    const text = textOf(payloads);
     this.#unsynced.add(cursor.client);
-    await this.#file(cursor.client).write(bytes - text.length, text);
+    await this.#file(cursor.client).write(bytes - lengthOf(payloads), textOf(payloads));
+  }
+
+  /**
+   * The same. Resolves once they, and all that is kept of the client id, survive power loss.
+   *
+   * @param recorded the changes since the state was saved
+   */
+  async writeDurably(
+    received: ReceivedState,
+    payloads: readonly string[],
+    recorded: () => Promise<readonly Change[]>,
+  ): Promise<void> {
+    await this.#restoreLost(recorded);
+    await this.write(received, payloads);
+    await this.#sync([received.cursor.client]);
   }
 
   /** Sets what is kept of a client id. */
@@ -68,17 +82,21 @@ export class ReceivedFiles {
 
   /** Writes anew what recorded changes brought. Throws `StoreDamaged` where what was before is lost. */
   async restore(changes: readonly Change[]): Promise<void> {
-    const forgotten = new Map<string, number>();
+    // Before these, everything of a client id is forgotten, or durable in its file.
+    const settled = new Map<string, number>();
     for (const [at, change] of changes.entries()) {
-      if (change.kind === "forgotten") forgotten.set(change.client, at);
+      if (change.kind === "forgotten") settled.set(change.client, at);
+      else if (change.kind === "received" && change.payloads === undefined) {
+        settled.set(change.received.cursor.client, at);
+      }
     }
     for (const [at, change] of changes.entries()) {
       if (change.kind !== "received") continue;
       const { received, payloads } = change;
       const { client } = received.cursor;
-      if (at < (forgotten.get(client) ?? 0)) continue;
-      await this.#checkSize(client, received.bytes - textOf(payloads).length);
-      await this.write(received, payloads);
+      if (at < (settled.get(client) ?? 0)) continue;
+      await this.#checkSize(client, received.bytes - lengthOf(payloads ?? []));
+      if (payloads !== undefined) await this.write(received, payloads);
     }
   }
 
@@ -100,15 +118,23 @@ export class ReceivedFiles {
    * @param recorded the changes that have brought it
    */
   async sync(recorded: () => Promise<readonly Change[]>): Promise<void> {
+    await this.#restoreLost(recorded);
+    await this.#sync([...this.#unsynced]);
+  }
+
+  async #restoreLost(recorded: () => Promise<readonly Change[]>): Promise<void> {
     if (this.#hasFailed) await this.restore(await recorded());
+    this.#hasFailed = false;
+  }
+
+  async #sync(clients: readonly string[]): Promise<void> {
     this.#hasFailed = true;
-    const clients = [...this.#unsynced];
     for (let at = 0; at < clients.length; at += SYNCS) {
       const some = clients.slice(at, at + SYNCS);
       await Promise.all(some.map((client) => this.#file(client).sync()));
     }
     if (clients.length > 0) await syncFolder(this.#folder);
-    this.#unsynced.clear();
+    for (const client of clients) this.#unsynced.delete(client);
     this.#hasFailed = false;
   }
 
@@ -193,6 +219,11 @@ class ReceivedFile {
       await file.close();
     }
   }
+}
+
+/** The bytes of payloads in a file. */
+function lengthOf(payloads: readonly string[]): number {
+  return payloads.reduce((sum, { length }) => sum + length + 1, 0);
 }
 
 function textOf(payloads: readonly string[]): string {

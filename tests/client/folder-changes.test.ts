@@ -29,7 +29,8 @@ const C = "3b241101-e2bb-4255-8caf-4136c566a962";
 async function contentsOf(store: Store) {
   const { own, cursors, starts } = await store.load();
   const received: Record<string, unknown> = {};
-  for (const { client } of cursors) received[client] = await store.readReceived(client, 0, 1000);
+  for (const { client } of cursors)
+    received[client] = await store.readReceived(client, 0, Infinity);
   const inOrder = [...cursors].sort((one, other) => (one.client < other.client ? -1 : 1));
   return { own, cursors: inOrder, starts, received };
 }
@@ -48,9 +49,25 @@ const STEPS: readonly ((store: Store) => Promise<void>)[] = [
   (store) => store.receive({ ...someCursor(C, 5), heads: [] }, []),
 ];
 
+/** So much is durable in its own file, and not recorded a second time. */
+const LARGE = "x".repeat(300_000);
+
+/** Small and large ones of a client id, by turns. */
+const LARGE_STEPS: typeof STEPS = [
+  (store) => store.receive(someCursor(B, 0), ["b-zero"]),
+  (store) => store.receive(someCursor(B, 2), ["b-one", LARGE]),
+  (store) => store.receive(someCursor(B, 3), ["b-three"]),
+  (store) => store.receive(someCursor(B, 4), [LARGE]),
+  (store) => store.receive(someCursor(B, 5), ["b-five"]),
+  (store) => store.forget(B, someCursor(B, 1)),
+  (store) => store.receive(someCursor(B, 2), ["b-two-anew"]),
+  (store) => store.receive(someCursor(B, 3), [LARGE]),
+];
+
 /** A folder in which each step has left a copy, as a crash would. */
 async function inCopies(
   work: (copies: readonly { path: string; slot: string; contents: unknown }[]) => Promise<void>,
+  steps = STEPS,
 ): Promise<void> {
   const { path, remove } = temporaryFolder();
   try {
@@ -59,7 +76,7 @@ async function inCopies(
     await store.begin(CLIENT);
     await store.append(CLIENT, 0, ["zero", "one"]);
     const copies = [];
-    for (const [i, step] of STEPS.entries()) {
+    for (const [i, step] of steps.entries()) {
       await step(store);
       const copy = join(path, `${i}`);
       copyCrashed(origin, copy);
@@ -91,21 +108,68 @@ function changesIn(slot: string): string {
 }
 
 describe("the changes in the folder of a device", () => {
-  it("are all there after a crash, and after the next start", () =>
+  for (const [what, steps] of [
+    ["", STEPS],
+    [" where some of them are large", LARGE_STEPS],
+  ] as const) {
+    it(`are all there after a crash, and after the next start${what}`, () =>
+      inCopies(async (copies) => {
+        for (const { path, slot, contents } of copies) {
+          const store = await open(path);
+          assert.deepEqual(await contentsOf(store), contents);
+          await store.receive(someCursor(newClient(), 0), ["next"]);
+          const now = await contentsOf(store);
+          await store.close();
+          const again = await open(path);
+          assert.deepEqual(await contentsOf(again), now);
+          await again.close();
+          const left = readdirSync(slot).filter((name) => name.endsWith(".changes"));
+          assert.deepEqual(left, [], "a client that is closed leaves its state alone");
+        }
+      }, steps));
+  }
+
+  it("are those before a large one that a crash has cut", () =>
     inCopies(async (copies) => {
-      for (const { path, slot, contents } of copies) {
-        const store = await open(path);
-        assert.deepEqual(await contentsOf(store), contents);
-        await store.receive(someCursor(newClient(), 0), ["next"]);
-        const now = await contentsOf(store);
-        await store.close();
-        const again = await open(path);
-        assert.deepEqual(await contentsOf(again), now);
-        await again.close();
-        const left = readdirSync(slot).filter((name) => name.endsWith(".changes"));
-        assert.deepEqual(left, [], "a client that is closed leaves its state alone");
+      for (const [i, { path, slot }] of copies.entries()) {
+        const whole = readFileSync(changesIn(slot));
+        const start = whole.lastIndexOf("\n", -2) + 1;
+        for (const length of [start, start + 1, whole.length - 1]) {
+          const cut = `${path}-${length}`;
+          copyCrashed(path, cut);
+          truncateSync(changesIn(join(cut, user.fingerprint, "0")), length);
+          const store = await open(cut);
+          if (i > 0) assert.deepEqual(await contentsOf(store), copies[i - 1]?.contents);
+          await store.receive(someCursor(C, 0), [LARGE]);
+          const now = await contentsOf(store);
+          await store.close();
+          const again = await open(cut);
+          assert.deepEqual(await contentsOf(again), now);
+          await again.close();
+        }
       }
-    }));
+    }, LARGE_STEPS));
+
+  it("bring back what a crash has kept from a file behind what was large", () =>
+    inCopies(async (copies) => {
+      const { path, slot, contents } = copies[4] ?? assert.fail();
+      const file = join(slot, `${B}.received`);
+      const size = statSync(file).size;
+      for (const missing of [1, "b-five\n".length]) {
+        const lost = `${path}-${missing}`;
+        copyCrashed(path, lost);
+        truncateSync(join(lost, user.fingerprint, "0", `${B}.received`), size - missing);
+        const store = await open(lost);
+        assert.deepEqual(await contentsOf(store), contents);
+        await store.close();
+      }
+      // What was durable before is not written a second time: without it, the slot is damaged.
+      truncateSync(file, size - "b-five\n".length - 1);
+      const reasons: string[] = [];
+      const onDamaged = ({ reason }: { reason: string }) => reasons.push(reason);
+      await (await FolderStore.open(path, user, { onDamaged })).close();
+      assert.match(reasons.join(), /has lost operations/);
+    }, LARGE_STEPS));
 
   it("are those before the one that a crash has cut, at any byte", () =>
     inCopies(async (copies) => {

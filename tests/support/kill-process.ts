@@ -12,7 +12,8 @@ let count = 0;
 /** Payloads that no other step has, some of them large. */
 const payloads = (most: number) =>
   Array.from({ length: random.between(1, most) }, () => {
-    return `${seed}-${count++}-${"x".repeat(random.chance(0.1) ? 20_000 : random.between(0, 300))}`;
+    const length = random.chance(0.1) ? random.of([20_000, 300_000]) : random.between(0, 300);
+    return `${seed}-${count++}-${"x".repeat(length)}`;
   });
 
 async function nextStep(): Promise<Step> {
