@@ -1,5 +1,4 @@
 /** Run by a test: changes a device's store at random, says what it does and what is done, until it is killed. */
-import { writeSync } from "node:fs";
 import { FolderStore } from "../../client/stores/folder.ts";
 import { someCursor } from "./cursors.ts";
 import type { Step } from "./killed-store.ts";
@@ -47,6 +46,11 @@ async function nextStep(): Promise<Step> {
   return { kind: "receive", client: other, index, payloads: some };
 }
 
+/** Resolves once a line is on its way, whatever becomes of this process then. */
+function say(line: string): Promise<void> {
+  return new Promise((resolve) => process.stdout.write(`${line}\n`, () => resolve()));
+}
+
 function take(step: Step): Promise<void> {
   switch (step.kind) {
     case "begin":
@@ -66,7 +70,7 @@ function take(step: Step): Promise<void> {
 
 for (;;) {
   const step = await nextStep();
-  writeSync(1, `${JSON.stringify(step)}\n`);
+  await say(JSON.stringify(step));
   await take(step);
-  writeSync(1, "done\n");
+  await say("done");
 }
