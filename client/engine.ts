@@ -36,7 +36,7 @@ export interface SyncEngineOptions {
   readonly inbox: Inbox;
   readonly delivery: Delivery;
   readonly writes: Writes;
-  readonly app: Pick<SyncOptions, "onLines" | "onClientChange">;
+  readonly app: Pick<SyncOptions, "onLines" | "onClientChange" | "onDelivered">;
   /** Milliseconds from being synced to the next round, where the server does not wait for news. */
   readonly pollInterval: number;
   /** From 0 up to 1. */
@@ -170,6 +170,7 @@ export class SyncEngine {
     await this.#options.writes.refresh();
     await this.#options.delivery.own();
     await this.#options.inbox.catchUp();
+    this.#options.app.onDelivered?.();
   }
 
   #dispatch(event: SyncEvent): void {

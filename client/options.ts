@@ -29,6 +29,11 @@ export interface SyncOptions {
   readonly cursors?: readonly Cursor[];
   /** Called with what the server sends, before it is verified: to show what a server stores. */
   readonly onLines?: (lines: readonly Line[]) => void;
+  /**
+   * Called each time everything that is on this device was delivered: after the start without the server,
+   * and at the beginning of each round of requests.
+   */
+  readonly onDelivered?: () => void;
   /** Called when the status changes. */
   readonly onStatus?: (status: Status) => void;
   /** Called when operations are refused: each time the server sends them. */

@@ -1,0 +1,8 @@
+/** Many named documents in one log: what bindings to other libraries stand on. */
+export type { DocumentHandler, OpenDocument } from "./documents/document.ts";
+export {
+  type DocumentsOptions,
+  type StatusSource,
+  SyncDocuments,
+} from "./documents/documents.ts";
+export { DocumentError } from "./documents/errors.ts";

@@ -1,0 +1,132 @@
+import type { Bytes } from "../../protocol/bytes.ts";
+import { entryOf, nameBytes } from "./entry.ts";
+
+/** What an app, or a binding to a library such as Yjs, does with the updates of a document. */
+export interface DocumentHandler {
+  /**
+   * Applies updates that were not pushed to this handler: those that are there when the document is
+   * opened, at once, and later ones as they come. Those of one device are in order; those of several come
+   * in any order.
+   */
+  apply(updates: readonly Bytes[]): void;
+  /** Joins updates into one that does the same. Without it, each update is an entry of its own. */
+  merge?(updates: readonly Bytes[]): Uint8Array;
+  /** An update that stands for everything that was applied and pushed. */
+  state?(): Uint8Array;
+}
+
+/** A document that is open. */
+export interface OpenDocument {
+  readonly name: string;
+  /** Takes an update of this app. It is stored with the next batch, and handed to other handlers at once. */
+  push(update: Uint8Array): void;
+  /** Ends the calls of the handler. What was pushed is stored all the same. */
+  close(): void;
+}
+
+/** A handler of a document, and whether it has everything. */
+interface Attached {
+  readonly handler: DocumentHandler;
+  isWhole: boolean;
+}
+
+/** One document: all of its updates, those that are not stored yet, and who has it open. */
+export class Document {
+  readonly name: string;
+  readonly #name: Bytes;
+  #updates: Bytes[] = [];
+  #pending: Bytes[] = [];
+  /** Those that are being stored. */
+  #storing: readonly Bytes[] = [];
+  readonly #open = new Set<Attached>();
+  readonly #onError: (error: unknown, document: string) => void;
+
+  constructor(name: string, onError: (error: unknown, document: string) => void) {
+    this.name = name;
+    this.#name = nameBytes(name);
+    this.#onError = onError;
+  }
+
+  /** Whether it has an update. */
+  get isEmpty(): boolean {
+    return this.#updates.length === 0;
+  }
+
+  /** Whether updates are in memory alone. */
+  get isPending(): boolean {
+    return this.#pending.length > 0 || this.#storing.length > 0;
+  }
+
+  /** @param onPush called after each update that this app makes */
+  open(handler: DocumentHandler, onPush: () => void): OpenDocument {
+    const attached = { handler, isWhole: true };
+    this.#open.add(attached);
+    this.#hand(attached, this.#updates);
+    return {
+      name: this.name,
+      push: (update) => {
+        const copy = update.slice();
+        this.#pending.push(copy);
+        this.#add([copy], attached);
+        onPush();
+      },
+      close: () => this.#close(attached),
+    };
+  }
+
+  /** Takes updates of other devices or tabs. */
+  receive(updates: readonly Bytes[]): void {
+    this.#add(updates);
+  }
+
+  /** The entries of what waits to be stored; `stored` or `putBack` follows. */
+  take(): Bytes[] {
+    this.#storing = this.#merged(this.#pending);
+    this.#pending = [];
+    return this.#storing.map((update) => entryOf(this.#name, update));
+  }
+
+  /** What was taken is stored. */
+  stored(): void {
+    this.#storing = [];
+  }
+
+  /** What was taken waits again. */
+  putBack(): void {
+    this.#pending = [...this.#storing, ...this.#pending];
+    this.#storing = [];
+  }
+
+  #merged(updates: readonly Bytes[]): readonly Bytes[] {
+    if (updates.length < 2) return updates;
+    const merging = [...this.#open].find(({ handler }) => handler.merge !== undefined);
+    try {
+      const merged = merging?.handler.merge?.(updates);
+      return merged === undefined ? updates : [merged.slice()];
+    } catch (error) {
+      this.#onError(error, this.name);
+      return updates;
+    }
+  }
+
+  #add(updates: readonly Bytes[], from?: Attached): void {
+    for (const update of updates) this.#updates.push(update);
+    for (const one of this.#open) if (one !== from) this.#hand(one, updates);
+  }
+
+  #hand(attached: Attached, updates: readonly Bytes[]): void {
+    if (updates.length === 0) return;
+    try {
+      attached.handler.apply(updates);
+    } catch (error) {
+      attached.isWhole = false;
+      this.#onError(error, this.name);
+    }
+  }
+
+  #close(attached: Attached): void {
+    if (!this.#open.delete(attached) || !attached.isWhole || this.#updates.length < 2) return;
+    const state = attached.handler.state?.();
+    if (state !== undefined) this.#updates = [state.slice()];
+  }
+}

@@ -1,0 +1,292 @@
+/** Many named documents in the log of one user. */
+import type { Bytes } from "../../protocol/bytes.ts";
+import { SyncClient } from "../client.ts";
+import { systemClock } from "../clock.ts";
+import type { SyncOptions } from "../options.ts";
+import { SerialQueue } from "../serial-queue.ts";
+import type { Clock, Entry, Status } from "../types.ts";
+import { Document, type DocumentHandler, type OpenDocument } from "./document.ts";
+import { Echo } from "./echo.ts";
+import { updateOf } from "./entry.ts";
+import { notApplied, notStored, unknownEntries } from "./errors.ts";
+
+const DEFAULT_BATCH_MS = 200;
+/** What could not be stored is tried again. */
+const RETRY_MS = 5000;
+
+/** What `SyncDocuments.open` needs: the options of a `SyncClient`, and these. */
+export interface DocumentsOptions extends Omit<SyncOptions, "receive" | "cursors"> {
+  /** For how many milliseconds updates are gathered before they are stored and sent; 200 by default. */
+  readonly batch?: number;
+  /** Handles entries that are no updates of documents, if the app appends such. */
+  readonly receive?: (entries: readonly Entry[], isOwn: boolean) => void | Promise<void>;
+  /**
+   * Called with a `DocumentError` when an update is not applied or not stored. By default, the runtime
+   * reports it as uncaught.
+   */
+  readonly onError?: (error: unknown) => void;
+}
+
+/** A status, and how to learn of the next one. */
+export interface StatusSource {
+  readonly status: Status;
+  /** Calls a listener when the status changes, until the function that it returns is called. */
+  subscribe(listener: () => void): () => void;
+}
+
+/** Syncs any number of named documents through one client. */
+export class SyncDocuments implements StatusSource {
+  readonly #options: DocumentsOptions;
+  readonly #clock: Clock;
+  readonly #batch: number;
+  readonly #documents = new Map<string, Document>();
+  readonly #echo = new Echo();
+  readonly #listeners = new Set<() => void>();
+  readonly #queue = new SerialQueue();
+  readonly #closing = new AbortController();
+  #client: SyncClient | undefined;
+  #status: Status = { state: "pending", pending: 0, refused: 0, live: false };
+  /** Whether a batch is being gathered. */
+  #isGathering = false;
+  /** The last failure to store: the same one is reported once. */
+  #failure: string | undefined;
+  #isLoaded = false;
+  #hasUnknown = false;
+  #resolveLoaded: () => void = () => undefined;
+  #resolveSynced: () => void = () => undefined;
+  /** Fulfilled once all that is on this device was handed to the documents that are open. */
+  readonly whenLoaded = new Promise<void>((resolve) => {
+    this.#resolveLoaded = resolve;
+  });
+  /** Fulfilled once everything on the server was handed to them as well, and everything here is there. */
+  readonly whenSynced = new Promise<void>((resolve) => {
+    this.#resolveSynced = resolve;
+  });
+
+  private constructor(options: DocumentsOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#batch = options.batch ?? DEFAULT_BATCH_MS;
+  }
+
+  /**
+   * Continues with what the store holds, and starts to sync. Throws what `SyncClient.open` throws. An
+   * app opens one for each user, and all documents by it.
+   */
+  static async open(options: DocumentsOptions): Promise<SyncDocuments> {
+    const documents = new SyncDocuments(options);
+    documents.#client = await SyncClient.open({
+      ...options,
+      // What is not open is in memory alone, so each start gets everything from the device's log.
+      cursors: [],
+      receive: (entries, _, isOwn) => documents.#receive(entries, isOwn),
+      onStatus: (status) => {
+        options.onStatus?.(status);
+        documents.#changed();
+      },
+      onDelivered: () => {
+        documents.#loaded();
+        options.onDelivered?.();
+      },
+      onClientChange: (change) => {
+        documents.#echo.change(change);
+        options.onClientChange?.(change);
+      },
+    });
+    documents.#listen();
+    documents.#changed();
+    return documents;
+  }
+
+  /** The client that has the log: for `sync()`, `stateCode()`, `devices` and what else it does. */
+  get client(): SyncClient {
+    if (this.#client === undefined) throw new TypeError("the client is not open yet");
+    return this.#client;
+  }
+
+  /** The status of the client; changes that are not stored yet count as pending. */
+  get status(): Status {
+    return this.#status;
+  }
+
+  /** Whether all that is on this device was handed to the documents that are open. */
+  get isLoaded(): boolean {
+    return this.#isLoaded;
+  }
+
+  /** The names of all documents that have an update, whether they are open or not. */
+  get names(): string[] {
+    return [...this.#documents.values()].filter((one) => !one.isEmpty).map(({ name }) => name);
+  }
+
+  subscribe(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /**
+   * Opens a document, which need not exist yet. The handler gets all updates that are there at once, and
+   * the others as they come. A document can be open several times.
+   *
+   * @param name 1 to 255 bytes in UTF-8. Throws a `RangeError` or a `TypeError` for another one
+   */
+  open(name: string, handler: DocumentHandler): OpenDocument {
+    return this.#document(name).open(handler, () => this.#onPush(name));
+  }
+
+  /** Stores what was pushed, without waiting for the batch. Throws a `DocumentError` if that fails. */
+  flush(): Promise<void> {
+    return this.#queue.run(() => this.#store());
+  }
+
+  /** Stores what was pushed, and closes the client, even if storing fails: it throws then as `flush`. */
+  async close(): Promise<void> {
+    try {
+      await this.flush();
+    } finally {
+      this.#closing.abort();
+      await this.client.close();
+    }
+  }
+
+  #document(name: string): Document {
+    const known = this.#documents.get(name);
+    if (known !== undefined) return known;
+    const onError = (error: unknown) => this.#report(notApplied(name, error));
+    const document = new Document(name, onError);
+    this.#documents.set(name, document);
+    return document;
+  }
+
+  async #receive(entries: readonly Entry[], isOwn: boolean): Promise<void> {
+    const updates = new Map<string, Bytes[]>();
+    const others: Entry[] = [];
+    for (const entry of isOwn ? await this.#echo.without(entries) : entries) {
+      const named = updateOf(entry.data);
+      if (named === undefined) others.push(entry);
+      else {
+        const list = updates.get(named.name);
+        if (list === undefined) updates.set(named.name, [named.update]);
+        else list.push(named.update);
+      }
+    }
+    if (others.length > 0) await this.#receiveOthers(others, isOwn);
+    for (const [name, list] of updates) this.#document(name).receive(list);
+  }
+
+  async #receiveOthers(entries: readonly Entry[], isOwn: boolean): Promise<void> {
+    if (this.#options.receive !== undefined) await this.#options.receive(entries, isOwn);
+    else if (!this.#hasUnknown) this.#report(unknownEntries());
+    this.#hasUnknown = true;
+  }
+
+  #loaded(): void {
+    if (this.#isLoaded) return;
+    this.#isLoaded = true;
+    this.#resolveLoaded();
+    this.#notify();
+  }
+
+  #onPush(name: string): void {
+    if (!this.#closing.signal.aborted) this.#gather();
+    else this.#report(notStored([name], new Error("the documents are closed")));
+  }
+
+  /** Waits for the rest of a batch. */
+  #gather(milliseconds = this.#batch): void {
+    this.#changed();
+    if (this.#isGathering) return;
+    this.#isGathering = true;
+    const { signal } = this.#closing;
+    void this.#clock.sleep(milliseconds, signal).then(() => {
+      this.#isGathering = false;
+      if (!signal.aborted) void this.#storeSoon();
+    });
+  }
+
+  /** Stores what was pushed; what fails is reported, and tried again later. */
+  async #storeSoon(): Promise<void> {
+    try {
+      await this.flush();
+      this.#failure = undefined;
+    } catch (error) {
+      if (this.#failure !== String(error)) this.#report(error);
+      this.#failure = String(error);
+      if (!this.#closing.signal.aborted) this.#gather(RETRY_MS);
+    }
+  }
+
+  async #store(): Promise<void> {
+    const pending = [...this.#documents.values()].filter((document) => document.isPending);
+    if (pending.length === 0) return;
+    try {
+      await this.#append(pending);
+    } finally {
+      this.#changed();
+    }
+  }
+
+  async #append(documents: readonly Document[]): Promise<void> {
+    const entries = documents.flatMap((document) => document.take());
+    try {
+      await this.#echo.append(() => this.client.appendAll(entries));
+      for (const document of documents) document.stored();
+    } catch (error) {
+      for (const document of documents) document.putBack();
+      // One that is too large does not hold up the others.
+      if (error instanceof RangeError && documents.length > 1) return this.#appendEach(documents);
+      const names = documents.map(({ name }) => name);
+      throw notStored(names, error);
+    }
+  }
+
+  async #appendEach(documents: readonly Document[]): Promise<void> {
+    const failures: unknown[] = [];
+    for (const document of documents) {
+      await this.#append([document]).catch((error: unknown) => failures.push(error));
+    }
+    if (failures.length > 0) throw failures[0];
+  }
+
+  /** The status of the client, or what is not stored, may have changed. */
+  #changed(): void {
+    const status = this.#client?.status;
+    if (status === undefined) return;
+    const unstored = [...this.#documents.values()].filter(({ isPending }) => isPending).length;
+    const next = withPending(status, unstored);
+    if (JSON.stringify(next) === JSON.stringify(this.#status)) return;
+    this.#status = next;
+    if (next.state === "synced") this.#resolveSynced();
+    this.#notify();
+  }
+
+  #notify(): void {
+    for (const listener of this.#listeners) listener();
+  }
+
+  /** A page that is hidden may never be shown again. */
+  #listen(): void {
+    if (!(globalThis instanceof EventTarget)) return;
+    const { signal } = this.#closing;
+    for (const type of ["visibilitychange", "pagehide"]) {
+      globalThis.addEventListener(type, () => void this.#storeSoon(), { signal });
+    }
+  }
+
+  #report(error: unknown): void {
+    const { onError } = this.#options;
+    if (onError !== undefined) onError(error);
+    else {
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
+  }
+}
+
+/** @param count of entries that the client does not know of yet */
+function withPending(status: Status, count: number): Status {
+  if (count === 0) return status;
+  if (status.state !== "synced") return { ...status, pending: status.pending + count };
+  return { ...status, state: "pending", pending: count };
+}

@@ -1,0 +1,50 @@
+import type { ClientChange, Created, Entry } from "../types.ts";
+
+/** Which of the entries that come were appended by this app, and are not to come to it again. */
+export class Echo {
+  readonly #expected = new Set<string>();
+  readonly #changes: ClientChange[] = [];
+  /** The append under way: an entry can come before the app knows its place. */
+  #appending: Promise<unknown> = Promise.resolve();
+
+  /** Appends, and remembers what was appended. */
+  async append(work: () => Promise<readonly Created[]>): Promise<void> {
+    const appending = work().then((places) => {
+      for (const place of places) this.#expected.add(keyOf(this.#moved(place)));
+    });
+    this.#appending = appending.catch(() => undefined);
+    await appending;
+  }
+
+  /** The entries that were not appended by this app. Each call is to have what was not in one before. */
+  async without(entries: readonly Entry[]): Promise<readonly Entry[]> {
+    await this.#appending;
+    return entries.filter((entry) => !this.#expected.delete(keyOf(entry)));
+  }
+
+  /** Entries have other names from now on. */
+  change(change: ClientChange): void {
+    const expected = [...this.#expected].map(placeOf);
+    this.#changes.push(change);
+    this.#expected.clear();
+    for (const place of expected) this.#expected.add(keyOf(moved(place, change)));
+  }
+
+  #moved(place: Created): Created {
+    return this.#changes.reduce(moved, place);
+  }
+}
+
+function moved(place: Created, { from, to, first }: ClientChange): Created {
+  const isMoved = place.client === from && place.index >= first;
+  return isMoved ? { ...place, client: to, index: place.index - first } : place;
+}
+
+function keyOf({ client, index, position }: Created): string {
+  return `${client} ${index} ${position}`;
+}
+
+function placeOf(key: string): Created {
+  const [client = "", index, position] = key.split(" ");
+  return { client, index: Number(index), position: Number(position) };
+}

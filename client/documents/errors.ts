@@ -1,0 +1,31 @@
+/** Something went wrong with documents; `cause` has the error behind it. */
+export class DocumentError extends Error {
+  override readonly name = "DocumentError";
+  /** The names of the documents concerned. */
+  readonly documents: readonly string[];
+
+  constructor(message: string, documents: readonly string[], cause?: unknown) {
+    super(message, { cause });
+    this.documents = documents;
+  }
+}
+
+/** An update that the app's handler did not take. */
+export function notApplied(document: string, cause: unknown): DocumentError {
+  const message = `the document "${document}" does not show an update, which stays stored: ${cause}`;
+  return new DocumentError(message, [document], cause);
+}
+
+/** Updates that are in memory alone. */
+export function notStored(documents: readonly string[], cause: unknown): DocumentError {
+  const what = documents.map((name) => `"${name}"`).join(", ");
+  const message = `changes of ${what} are not stored on this device and will be lost if the app is closed: ${cause}`;
+  return new DocumentError(message, documents, cause);
+}
+
+/** Entries of another version of the app, or of another app. */
+export function unknownEntries(): DocumentError {
+  const message =
+    "the log has entries that are no updates of documents: a newer version of the app made them, or an app that handles them with `receive`";
+  return new DocumentError(message, []);
+}

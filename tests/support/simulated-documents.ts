@@ -1,0 +1,52 @@
+/** Devices with documents at a simulated server. */
+
+import type { DocumentsOptions } from "../../client/documents.ts";
+import { type DocumentHandler, SyncDocuments } from "../../client/documents.ts";
+import { type Identity, type Store, textOf, utf8 } from "../../client/index.ts";
+import { MemoryStore } from "../../client/memory.ts";
+import { URL_OF_SERVER } from "./simulated-network.ts";
+
+export interface DocumentsWorld {
+  readonly identity: Identity;
+  readonly fetch: (request: Request) => Promise<Response>;
+}
+
+/** Opens the documents of a device; it asks the server only when told to. */
+export function openDocuments(
+  { identity, fetch }: DocumentsWorld,
+  options: Partial<DocumentsOptions> & { readonly store?: Store } = {},
+): Promise<SyncDocuments> {
+  return SyncDocuments.open({
+    url: URL_OF_SERVER,
+    identity,
+    fetch,
+    store: new MemoryStore(),
+    sign: false,
+    pollInterval: Number.POSITIVE_INFINITY,
+    idleTimeout: Number.POSITIVE_INFINITY,
+    batch: 0,
+    ...options,
+  });
+}
+
+/** A document of texts, in the order in which they came. */
+export class Texts implements DocumentHandler {
+  /** What was applied, each call by itself. */
+  readonly calls: string[][] = [];
+
+  apply(updates: readonly Uint8Array[]): void {
+    this.calls.push(updates.map((update) => textOf(update)));
+  }
+
+  /** All that was applied. */
+  get texts(): string[] {
+    return this.calls.flat();
+  }
+}
+
+/** Texts that are joined into one update. */
+export class JoinedTexts extends Texts {
+  merge(updates: readonly Uint8Array[]): Uint8Array {
+    return utf8(updates.map((update) => textOf(update)).join("+"));
+  }
+}
