@@ -3,15 +3,13 @@ import { fromBase64url, toBase64url } from "../protocol/base64.ts";
 import { type Bytes, concat, uuidBytes, uuidOf } from "../protocol/bytes.ts";
 import { isOperationIndex } from "../protocol/ids.ts";
 import { Input, lengthBytes, Malformed, numberBytes } from "./binary.ts";
+import { continuesBytes, takeContinues } from "./continues-content.ts";
+import { type SnapshotContent, snapshotBytes, takeSnapshot } from "./snapshot-content.ts";
 import type { Continues, Head } from "./types.ts";
 
 const UUID_BYTES = 16;
 const INDEX_BYTES = 8;
 const TAG_BYTES = 16;
-/** Of the number of tags of a client id that is continued. */
-const COUNT_BYTES = 2;
-/** Of each of these tags, so that it has 20 characters in base64url. */
-const SHORT_TAG_BYTES = 15;
 
 /** The bits of the first byte: what comes before the entries. */
 const CONTINUES = 1;
@@ -28,10 +26,12 @@ export const MAX_ENTRY_BYTES = 2 ** 28 - 1;
 /** What an operation carries. */
 export interface Content {
   readonly entries: readonly Bytes[];
-  /** Which client ids its own one continues; only in the first operation of a client. */
+  /** Which client ids its own one continues; only in the first operation of a client, and in a snapshot. */
   readonly continues?: readonly Continues[] | undefined;
   /** What its device has received of others since the operation before; at most 255. */
   readonly heads?: readonly Head[] | undefined;
+  /** In a snapshot, which has no entries. */
+  readonly snapshot?: SnapshotContent | undefined;
 }
 
 /** The most bytes of content that has one entry of a length, and continues no other client id. */
@@ -45,15 +45,16 @@ export function entryLength(entry: number): number {
 }
 
 /** The bytes of content. Throws a `RangeError` for more heads than one byte counts. */
-export function contentBytes({ entries, continues = [], heads = [] }: Content): Bytes {
+export function contentBytes({ entries, continues = [], heads = [], snapshot }: Content): Bytes {
   if (heads.length > MAX_HEADS)
     throw new RangeError(`an operation tells ${MAX_HEADS} heads at most`);
   const has = (continues.length > 0 ? CONTINUES : 0) | (heads.length > 0 ? HEADS : 0);
   const before = concat(
     Uint8Array.of(has),
-    ...(has & CONTINUES ? [Uint8Array.of(continues.length), ...continues.map(continuesBytes)] : []),
+    ...(has & CONTINUES ? [continuesBytes(continues)] : []),
     ...(has & HEADS ? [Uint8Array.of(heads.length), ...heads.map(headBytes)] : []),
   );
+  if (snapshot !== undefined) return concat(before, snapshotBytes(snapshot));
   const whole = entries.reduce((sum, { length }) => sum + entryLength(length), before.length);
   const bytes = new Uint8Array(whole);
   bytes.set(before);
@@ -67,18 +68,16 @@ export function contentBytes({ entries, continues = [], heads = [] }: Content): 
   return bytes;
 }
 
-/** The content that bytes are. Throws `Malformed` where they are cut, or say what is not known. */
-export function contentOf(bytes: Bytes): Content {
+/**
+ * The content that bytes are. Throws `Malformed` where they are cut, or say what is not known.
+ *
+ * @param modulus of a snapshot: the length of a wrapped secret
+ */
+export function contentOf(bytes: Bytes, modulus?: number): Content {
   const input = new Input(bytes);
   const has = input.number(1);
   if (has > (CONTINUES | HEADS)) throw new Malformed("the content has an unknown part");
-  const continues: Continues[] = [];
-  for (let left = has & CONTINUES ? input.number(1) : 0; left > 0; left--) {
-    const client = uuidOf(input.take(UUID_BYTES));
-    const index = input.number(INDEX_BYTES);
-    const tags = toBase64url(input.take(input.number(COUNT_BYTES) * SHORT_TAG_BYTES));
-    continues.push({ client, index, tags });
-  }
+  const continues = has & CONTINUES ? takeContinues(input) : [];
   const heads: Head[] = [];
   for (let left = has & HEADS ? input.number(1) : 0; left > 0; left--) {
     const client = uuidOf(input.take(UUID_BYTES));
@@ -87,20 +86,16 @@ export function contentOf(bytes: Bytes): Content {
     // No operation has another index, and no store keeps one.
     if (isOperationIndex(index)) heads.push({ client, index, tag });
   }
+  const snapshot = modulus === undefined ? undefined : takeSnapshot(input, modulus);
   const entries: Bytes[] = [];
   // Copies, because an app may keep one of many.
   while (input.left > 0) entries.push(input.take(input.length()));
   return {
     entries,
+    ...(snapshot && { snapshot }),
     ...(has & CONTINUES && { continues }),
     ...(has & HEADS && { heads }),
   };
-}
-
-function continuesBytes({ client, index, tags }: Continues): Bytes {
-  const short = fromBase64url(tags) ?? new Uint8Array(0);
-  const count = numberBytes(short.length / SHORT_TAG_BYTES, COUNT_BYTES);
-  return concat(uuidBytes(client), numberBytes(index, INDEX_BYTES), count, short);
 }
 
 function headBytes({ client, index, tag }: Head): Bytes {

@@ -15,6 +15,8 @@ import type { Identity } from "./types.ts";
 
 /** The version that this software reads and writes. */
 export const ENVELOPE_VERSION = 2;
+/** The same in a snapshot, which carries the tag of the payload before it as well. */
+export const SNAPSHOT_VERSION = ENVELOPE_VERSION | 128;
 
 const VERSION_BYTES = 1;
 const DISTANCE_BYTES = 2;
@@ -64,6 +66,8 @@ export interface Envelope {
   readonly distance: number;
   /** In the first operation of a session. */
   readonly header: SessionHeader | undefined;
+  /** In a snapshot: the tag of the payload before it, so that it opens also without that. */
+  readonly previous: Bytes | undefined;
   readonly nonce: Bytes;
   /** Includes the tag. */
   readonly ciphertext: Bytes;
@@ -124,17 +128,24 @@ export interface Sealed {
 
 /** Encrypts content for the next place of a session. The result is different each time. */
 export function seal(session: Session, place: Place, content: Content): Promise<Sealed> {
-  return sealBytes(session, place, contentBytes(content));
+  const version = content.snapshot === undefined ? ENVELOPE_VERSION : SNAPSHOT_VERSION;
+  return sealBytes(session, place, contentBytes(content), version);
 }
 
 /** Encrypts bytes, whether they are content or not. */
-export async function sealBytes(session: Session, place: Place, bytes: Bytes): Promise<Sealed> {
+export async function sealBytes(
+  session: Session,
+  place: Place,
+  bytes: Bytes,
+  version = ENVELOPE_VERSION,
+): Promise<Sealed> {
   const distance = place.index - session.first;
   const header = distance === 0 ? session.header : undefined;
   const head = concat(
-    Uint8Array.of(ENVELOPE_VERSION),
+    Uint8Array.of(version),
     numberBytes(distance, DISTANCE_BYTES),
     ...(header ? [header.wrapped, header.signature] : []),
+    ...(version === SNAPSHOT_VERSION ? [place.previous] : []),
   );
   const nonce = randomBytes(NONCE_BYTES);
   const ciphertext = await session.key.encrypt(nonce, associatedData(place, head), bytes);
@@ -174,13 +185,17 @@ export function parseEnvelope({ bits }: Identity, payload: string): Envelope | u
   const version = input.number(VERSION_BYTES);
   const distance = input.number(DISTANCE_BYTES);
   const modulus = bits / 8;
-  if (distance === 0 && bytes.length < LEAST_BYTES + 2 * modulus) return undefined;
+  const isSnapshot = version === SNAPSHOT_VERSION;
+  const more = (distance === 0 ? 2 * modulus : 0) + (isSnapshot ? TAG_BYTES : 0);
+  if (bytes.length < LEAST_BYTES + more || (isSnapshot && distance > 0)) return undefined;
   const header =
     distance === 0 ? { wrapped: input.take(modulus), signature: input.take(modulus) } : undefined;
+  const previous = isSnapshot ? input.take(TAG_BYTES) : undefined;
   return {
     version,
     distance,
     header,
+    previous,
     head: bytes.subarray(0, bytes.length - input.left),
     nonce: input.take(NONCE_BYTES),
     ciphertext: bytes.subarray(bytes.length - input.left),
@@ -194,10 +209,17 @@ export function parseEnvelope({ bits }: Identity, payload: string): Envelope | u
  */
 export async function decrypt(
   place: Place,
-  { head, nonce, ciphertext }: Envelope,
+  { head, header, previous, nonce, ciphertext }: Envelope,
   key: ContentKey,
 ): Promise<Content> {
-  return contentOf(await key.decrypt(nonce, associatedData(place, head), ciphertext));
+  const bytes = await key.decrypt(nonce, associatedData(place, head), ciphertext);
+  return contentOf(bytes, previous && header?.wrapped.length);
+}
+
+/** Whether a payload says that it is a snapshot. */
+export function isSnapshot(payload: string): boolean {
+  // Its first byte, and the first half of the next one, which is zero.
+  return payload.startsWith("gg");
 }
 
 /** The key of a session. It depends on the place of the session, as its signature does. */

@@ -48,7 +48,11 @@ export class Sealer {
     let tag = previous;
     for (const [i, content] of contents.entries()) {
       const place = { origin, index: first + i, previous: tag };
-      const sealed = await seal(await this.#sessionAt(client, place), place, content);
+      const session =
+        content.snapshot === undefined
+          ? await this.#sessionAt(client, place)
+          : await this.#begin(client, place);
+      const sealed = await seal(session, place, content);
       payloads.push(sealed.payload);
       tag = sealed.tag;
     }
@@ -66,8 +70,14 @@ export class Sealer {
       session !== undefined &&
       (session.first < index || (session.first === index && session.header !== undefined));
     const isFull = goesOn && index - session.first > MAX_DISTANCE;
-    const next = goesOn && !isFull ? session : await beginSession(this.#identity, place);
-    this.#last = { client, session: next };
-    return next;
+    if (!goesOn || isFull) return this.#begin(client, place);
+    this.#last = { client, session };
+    return session;
+  }
+
+  async #begin(client: string, place: Place): Promise<Session> {
+    const session = await beginSession(this.#identity, place);
+    this.#last = { client, session };
+    return session;
   }
 }

@@ -22,6 +22,7 @@ import {
   originOf,
   type Place,
   parseEnvelope,
+  SNAPSHOT_VERSION,
   tagBytes,
 } from "./envelope.ts";
 import type {
@@ -99,12 +100,24 @@ export class RunVerifier {
    *
    * @param cursor the position before the run; `undefined` if nothing of the client was delivered
    */
-  async verify(
+  verify(client: string, lines: readonly Line[], cursor: Cursor | undefined): Promise<VerifiedRun> {
+    return this.#verify(client, lines, cursor, positionOf(cursor));
+  }
+
+  /** Verifies a snapshot without what was before it. A line is none if its content has none. */
+  verifySnapshot(line: Line): Promise<VerifiedRun> {
+    const before = parseEnvelope(this.#identity, line.payload)?.previous ?? NO_PREVIOUS;
+    const position = { index: line.index - 1, tag: before, previous: before, session: undefined };
+    return this.#verify(line.client, [line], undefined, position);
+  }
+
+  async #verify(
     client: string,
     lines: readonly Line[],
     cursor: Cursor | undefined,
+    position: Position,
   ): Promise<VerifiedRun> {
-    const { positions, opening } = this.#start(originOf(this.#identity, client), lines, cursor);
+    const { positions, opening } = this.#start(originOf(this.#identity, client), lines, position);
     const opened = await Promise.all(opening);
     const operations: Operation[] = [];
     const unreadable: Refusal[] = [];
@@ -122,7 +135,7 @@ export class RunVerifier {
       if (one.content === undefined) unreadable.push({ kind: "unreadable", ...place });
       else {
         operations.push({ ...place, content: one.content });
-        if (place.index === 0) continues = one.content.continues;
+        if (place.index === 0 || one.content.snapshot) continues = one.content.continues;
       }
     }
     const first = positions[0]?.index ?? 0;
@@ -144,8 +157,8 @@ export class RunVerifier {
    *
    * @returns the position before the run, and that after each line
    */
-  #start(origin: Bytes, lines: readonly Line[], cursor: Cursor | undefined) {
-    let position = positionOf(cursor);
+  #start(origin: Bytes, lines: readonly Line[], before: Position) {
+    let position = before;
     const positions = [position];
     const opening: Promise<Opened>[] = [];
     for (const line of lines) {
@@ -277,7 +290,7 @@ function faultOf(
   position: Position,
 ): RefusalKind | undefined {
   if (envelope === undefined) return "forged";
-  if (envelope.version !== ENVELOPE_VERSION) return "other version";
+  if (![ENVELOPE_VERSION, SNAPSHOT_VERSION].includes(envelope.version)) return "other version";
   if (index <= position.index) return "out of place";
   return index > position.index + 1 ? "chain broken" : undefined;
 }

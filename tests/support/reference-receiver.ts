@@ -31,6 +31,17 @@ export interface ReceivedOperation {
   /** E-1.9. */
   readonly entries: readonly Buffer[];
   readonly heads: readonly ReceivedHead[];
+  /** E-1.13. */
+  readonly snapshot: ReceivedSnapshot | undefined;
+}
+
+/** E-1.13: the state, and the position of each client id. */
+export interface ReceivedSnapshot {
+  readonly positions: readonly (Position & {
+    readonly client: string;
+    readonly continues: readonly Continued[];
+  })[];
+  readonly state: Buffer;
 }
 
 /** One part of E-1.8. */
@@ -65,7 +76,7 @@ export const NOTHING: Position = { index: -1, tag: ZEROS, previous: ZEROS, sessi
 
 /** What becomes of one line. */
 type Opened =
-  | { readonly position: Position; readonly plain: Buffer }
+  | { readonly position: Position; readonly plain: Buffer; readonly isSnapshot: boolean }
   | { readonly refusal: string };
 
 export class ReferenceReceiver {
@@ -95,15 +106,27 @@ export class ReferenceReceiver {
       if ("refusal" in opened) {
         return { delivered, position, continues, unreadable, refusal: opened.refusal };
       }
-      const content = contentOf(opened.plain);
+      const modulus = opened.isSnapshot ? this.#modulus : undefined;
+      const content = contentOf(opened.plain, modulus);
       if (content === undefined) unreadable.push(index);
       else {
-        delivered.push({ entries: content.entries, heads: content.heads });
-        if (index === 0) continues = content.continues;
+        const { entries, heads, snapshot } = content;
+        delivered.push({ entries, heads, snapshot });
+        if (index === 0 || opened.isSnapshot) continues = content.continues;
       }
       position = opened.position;
     }
     return { delivered, position, continues, unreadable, refusal: undefined };
+  }
+
+  /** E-3.11: a snapshot with which an answer begins says itself what came before. */
+  receiveFirst(client: string, line: ReceivedLine): Received {
+    const bytes = Buffer.from(line.payload, "base64url");
+    const end = 3 + 2 * this.#modulus;
+    if (bytes[0] !== 130) throw new RangeError("it is no snapshot");
+    const tag = bytes.subarray(end, end + 16);
+    const before = { ...NOTHING, index: line.operation_index - 1, tag };
+    return this.receive(client, [line], before);
   }
 
   /** The checks of E-4.5, but for the last one. */
@@ -111,9 +134,11 @@ export class ReferenceReceiver {
     const bytes = Buffer.from(payload, "base64url");
     // E-1.1: exactly one spelling.
     if (bytes.toString("base64url") !== payload) return { refusal: "forged" };
-    const least = 31 + (bytes[1] === 0 && bytes[2] === 0 ? 2 * this.#modulus : 0);
-    if (bytes.length < least) return { refusal: "forged" };
-    if (bytes[0] !== 2) return { refusal: "other version" };
+    const begins = bytes[1] === 0 && bytes[2] === 0;
+    const isSnapshot = bytes[0] === 130;
+    const least = 31 + (begins ? 2 * this.#modulus : 0) + (isSnapshot ? 16 : 0);
+    if (bytes.length < least || (isSnapshot && !begins)) return { refusal: "forged" };
+    if (bytes[0] !== 2 && !isSnapshot) return { refusal: "other version" };
     const tag = bytes.subarray(-16);
     if (index < before.index || (index === before.index && tag.equals(before.tag))) {
       return { refusal: "out of place" };
@@ -132,7 +157,8 @@ export class ReferenceReceiver {
   #open(client: string, index: number, bytes: Buffer, before: Position): Opened {
     const k = this.#modulus;
     const distance = bytes.readUInt16BE(1);
-    const headEnd = distance === 0 ? 3 + 2 * k : 3;
+    const isSnapshot = bytes[0] === 130;
+    const headEnd = (distance === 0 ? 3 + 2 * k : 3) + (isSnapshot ? 16 : 0);
     const place = Buffer.concat([this.#placeOf(client, index), before.tag]);
     let { session } = before;
     if (distance === 0) {
@@ -140,7 +166,7 @@ export class ReferenceReceiver {
       const context = Buffer.from("sync-server envelope 2 session\n");
       const signed = Buffer.concat([context, place, session.wrapped]);
       const pss = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 };
-      const signature = bytes.subarray(3 + k, headEnd);
+      const signature = bytes.subarray(3 + k, 3 + 2 * k);
       if (!verify("sha256", signed, { key: this.#public, ...pss }, signature)) {
         return { refusal: "forged" };
       }
@@ -163,7 +189,7 @@ export class ReferenceReceiver {
       return { refusal: "forged" };
     }
     const position = { index, tag, previous: before.tag, session };
-    return { plain: Buffer.concat(parts), position };
+    return { plain: Buffer.concat(parts), position, isSnapshot };
   }
 
   /** Fingerprint, client id and operation index, as E-2.2 to E-2.4 have them. */
@@ -193,9 +219,13 @@ export class ReferenceReceiver {
   }
 }
 
-/** E-1.5 to E-1.9; `undefined` where it is malformed: E-1.11. */
+/**
+ * E-1.5 to E-1.9, and E-1.13 where there is a length of wrapped secrets; `undefined` where it is
+ * malformed: E-1.11.
+ */
 function contentOf(
   plain: Buffer,
+  modulus: number | undefined,
 ): (ReceivedOperation & { readonly continues: readonly Continued[] }) | undefined {
   const parts = plain[0];
   if (parts === undefined || parts > 3) return undefined;
@@ -212,18 +242,33 @@ function contentOf(
     index: Number(take(8).readBigUInt64BE()),
   });
   const times = <T>(count: number, one: () => T): T[] => Array.from({ length: count }, one);
-  try {
-    const continues = times((parts & 1) === 0 ? 0 : take(1).readUInt8(), () => ({
+  const takeContinues = () =>
+    times(take(1).readUInt8(), () => ({
       ...takeOperation(),
       tags: times(take(2).readUInt16BE(), () => take(15).toString("base64url")),
     }));
+  const takePosition = (k: number) => {
+    const place = takeOperation();
+    const [tag, previous] = [take(16), take(16)];
+    const first = place.index - take(2).readUInt16BE();
+    if (first < 0 || place.index > Number.MAX_SAFE_INTEGER) throw new RangeError("no such place");
+    const session = { first, wrapped: take(k) };
+    return { ...place, tag, previous, session, continues: takeContinues() };
+  };
+  try {
+    const continues = (parts & 1) === 0 ? [] : takeContinues();
     const heads = times((parts & 2) === 0 ? 0 : take(1).readUInt8(), () => ({
       ...takeOperation(),
       tag: take(16).toString("base64url"),
     }));
+    if (modulus !== undefined) {
+      const positions = times(takeLength(take), () => takePosition(modulus));
+      const state = take(plain.length - at);
+      return { continues, heads, entries: [], snapshot: { positions, state } };
+    }
     const entries: Buffer[] = [];
     while (at < plain.length) entries.push(take(takeLength(take)));
-    return { continues, heads, entries };
+    return { continues, heads, entries, snapshot: undefined };
   } catch (error) {
     if (error instanceof RangeError) return undefined;
     throw error;

@@ -40,3 +40,33 @@ export const MALFORMED: readonly (readonly [string, Bytes])[] = [
   ["with a length beyond the end, after an entry", concat(of(0), entry, of(2, 1))],
   ["with the greatest length", concat(of(0, 255, 255, 255, 127), utf8("entry"))],
 ];
+
+const previous = new Uint8Array(16).fill(3);
+const secret = new Uint8Array(256).fill(4);
+/** The position of one client id, which continues no other one. */
+const position = concat(client, index, tag, previous, of(0, 7), secret, of(0));
+
+/** The same of the content of a snapshot, E-1.13, with secrets of 256 bytes. */
+export const MALFORMED_SNAPSHOTS: readonly (readonly [string, Bytes])[] = [
+  ["without a byte", of()],
+  ["of an unknown part", of(4, 0)],
+  ["cut before the number of positions", of(0)],
+  ["with a number of positions of five bytes", of(0, 128, 128, 128, 128, 0)],
+  ["with fewer positions than it says", concat(of(0, 2), position)],
+  ["cut in a client id", concat(of(0, 1), client.subarray(1))],
+  ["cut in an index", concat(of(0, 1), client, index.subarray(1))],
+  ["cut in a tag", concat(of(0, 1), client, index, tag.subarray(1))],
+  ["cut in the tag before", concat(of(0, 1), client, index, tag, previous.subarray(1))],
+  ["cut in a distance", concat(of(0, 1), client, index, tag, previous, of(0))],
+  ["cut in a secret", concat(of(0, 1), client, index, tag, previous, of(0, 7), secret.subarray(1))],
+  ["cut before what is continued", concat(of(0, 1), position.subarray(0, -1))],
+  ["cut in what is continued", concat(of(0, 1), position.with(-1 + position.length, 1))],
+  [
+    "with a session that begins before the first operation",
+    concat(of(0, 1), client, index, tag, previous, of(0, 8), secret, of(0)),
+  ],
+  [
+    "with an index that no operation has",
+    concat(of(0, 1), client, of(0, 32, 0, 0, 0, 0, 0, 0), tag, previous, of(0, 7), secret, of(0)),
+  ],
+];

@@ -1,0 +1,60 @@
+/** What is encrypted in a snapshot in the place of entries: the state, and the positions that it stands for. */
+import { fromBase64url, toBase64url } from "../protocol/base64.ts";
+import { type Bytes, concat, uuidBytes, uuidOf } from "../protocol/bytes.ts";
+import { isOperationIndex } from "../protocol/ids.ts";
+import { type Input, lengthBytes, Malformed, numberBytes } from "./binary.ts";
+import { continuesBytes, takeContinues } from "./continues-content.ts";
+import type { Cursor } from "./types.ts";
+
+const UUID_BYTES = 16;
+const INDEX_BYTES = 8;
+const TAG_BYTES = 16;
+const DISTANCE_BYTES = 2;
+
+/** What a snapshot stands for. */
+export interface SnapshotContent {
+  /** The position of each client id but its own one, of which it stands for all that is before it. */
+  readonly cursors: readonly Cursor[];
+  /** The app's. */
+  readonly state: Bytes;
+}
+
+export function snapshotBytes({ cursors, state }: SnapshotContent): Bytes {
+  return concat(lengthBytes(cursors.length), ...cursors.map(cursorBytes), state);
+}
+
+/** @param modulus the length of a wrapped secret */
+export function takeSnapshot(input: Input, modulus: number): SnapshotContent {
+  const cursors: Cursor[] = [];
+  for (let left = input.length(); left > 0; left--) cursors.push(takeCursor(input, modulus));
+  return { cursors, state: input.take(input.left) };
+}
+
+function cursorBytes({ client, index, tag, previous, session, continues = [] }: Cursor): Bytes {
+  return concat(
+    uuidBytes(client),
+    numberBytes(index, INDEX_BYTES),
+    bytesOf(tag),
+    bytesOf(previous),
+    numberBytes(index - session.first, DISTANCE_BYTES),
+    bytesOf(session.secret),
+    continuesBytes(continues),
+  );
+}
+
+function takeCursor(input: Input, modulus: number): Cursor {
+  const client = uuidOf(input.take(UUID_BYTES));
+  const index = input.number(INDEX_BYTES);
+  const tag = toBase64url(input.take(TAG_BYTES));
+  const previous = toBase64url(input.take(TAG_BYTES));
+  const first = index - input.number(DISTANCE_BYTES);
+  const secret = toBase64url(input.take(modulus));
+  const continues = takeContinues(input);
+  if (!isOperationIndex(index) || first < 0) throw new Malformed("no operation has such a place");
+  const cursor = { client, index, tag, previous, session: { first, secret } };
+  return continues.length > 0 ? { ...cursor, continues } : cursor;
+}
+
+function bytesOf(text: string): Bytes {
+  return fromBase64url(text) ?? new Uint8Array(0);
+}
