@@ -71,8 +71,15 @@ const MAX_LENGTH_BYTES = 4;
 
 /** A length as LEB128: seven bits a byte, the lowest first, and the highest bit where more follow. */
 export function lengthBytes(length: number): Bytes {
-  const bytes: number[] = [];
+  const bytes = new Uint8Array(MAX_LENGTH_BYTES);
+  return bytes.slice(0, putLength(bytes, 0, length));
+}
+
+/** Puts the same into bytes, and returns where it ends. */
+export function putLength(bytes: Bytes, start: number, length: number): number {
+  let at = start;
   let rest = length;
-  for (; rest > 127; rest >>>= 7) bytes.push(128 | (rest & 127));
-  return Uint8Array.of(...bytes, rest);
+  for (; rest > 127; rest >>>= 7) bytes[at++] = 128 | (rest & 127);
+  bytes[at] = rest;
+  return at + 1;
 }

@@ -2,7 +2,7 @@
 import { fromBase64url, toBase64url } from "../protocol/base64.ts";
 import { type Bytes, concat, uuidBytes, uuidOf } from "../protocol/bytes.ts";
 import { isOperationIndex } from "../protocol/ids.ts";
-import { Input, lengthBytes, Malformed, numberBytes } from "./binary.ts";
+import { Input, Malformed, numberBytes, putLength } from "./binary.ts";
 import { continuesBytes, takeContinues } from "./continues-content.ts";
 import { type SnapshotContent, snapshotBytes, takeSnapshot } from "./snapshot-content.ts";
 import type { Continues, Head } from "./types.ts";
@@ -41,7 +41,8 @@ export function contentLength(entry: number): number {
 
 /** How much an entry of a length adds to the content. */
 export function entryLength(entry: number): number {
-  return lengthBytes(entry).length + entry;
+  // Seven bits of it a byte, and one byte at least.
+  return entry + Math.max(1, Math.ceil((32 - Math.clz32(entry)) / 7));
 }
 
 /** The bytes of content. Throws a `RangeError` for more heads than one byte counts. */
@@ -60,10 +61,9 @@ export function contentBytes({ entries, continues = [], heads = [], snapshot }: 
   bytes.set(before);
   let at = before.length;
   for (const entry of entries) {
-    const length = lengthBytes(entry.length);
-    bytes.set(length, at);
-    bytes.set(entry, at + length.length);
-    at += length.length + entry.length;
+    at = putLength(bytes, at, entry.length);
+    bytes.set(entry, at);
+    at += entry.length;
   }
   return bytes;
 }

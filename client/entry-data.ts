@@ -17,14 +17,12 @@ export function entryData(
 ): Bytes[] {
   // A copy: what waits is sealed later, when the app may have used its bytes for something else.
   const entries = data.map((one) => (typeof one === "string" ? utf8Of(one) : one.slice()));
-  for (const { length } of entries) {
-    if (length > MAX_ENTRY_BYTES) {
-      throw new RangeError(
-        `${length} bytes are too large: an entry has ${MAX_ENTRY_BYTES} at most`,
-      );
-    }
-    if (sealedLength(identity, length) <= maxBody) continue;
-    throw new RangeError(`${length} bytes are too large: the server takes ${maxBody} encrypted`);
+  const longest = entries.reduce((most, { length }) => Math.max(most, length), 0);
+  if (longest > MAX_ENTRY_BYTES) {
+    throw new RangeError(`${longest} bytes are too large: an entry has ${MAX_ENTRY_BYTES} at most`);
+  }
+  if (sealedLength(identity, longest) > maxBody) {
+    throw new RangeError(`${longest} bytes are too large: the server takes ${maxBody} encrypted`);
   }
   return entries;
 }
