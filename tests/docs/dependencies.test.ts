@@ -48,6 +48,12 @@ describe("the packages", () => {
 
   it("bring no AWS SDK, and the client brings nothing", () => {
     assert.ok(!Object.keys(manifest.dependencies).some((name) => name.startsWith("@aws-sdk/")));
-    assert.ok(!("dependencies" in client) && !("peerDependencies" in client));
+    assert.ok(!("dependencies" in client));
+    for (const name of Object.keys(client.peerDependencies)) {
+      assert.deepEqual(
+        Object.entries(client.peerDependenciesMeta).find(([peer]) => peer === name),
+        [name, { optional: true }],
+      );
+    }
   });
 });

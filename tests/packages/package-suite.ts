@@ -11,6 +11,7 @@ import { build as bundle } from "esbuild";
 import { chromium as driver } from "playwright-core";
 import { publint } from "publint";
 import { build, preview } from "vite";
+import clientManifest from "../../client/package.json" with { type: "json" };
 import manifest from "../../package.json" with { type: "json" };
 import { chromium } from "../support/chromium.ts";
 import { temporaryFolder } from "../support/folder.ts";
@@ -23,6 +24,7 @@ import {
   startServer,
 } from "../support/process.ts";
 import { hasRedis, startRedis } from "../support/redis.ts";
+import { testBindings } from "./bindings-suite.ts";
 import { install, installed, output, pack, type Tarballs } from "./install.ts";
 
 const APP = join(projectFolder, "tests", "packages", "app");
@@ -38,6 +40,7 @@ const CLIENT_BUDGET = 23_400;
 /** The most that an entry may add to the client, and what it stands on. */
 const ENTRY_BUDGETS: readonly { entry: string; on: readonly string[]; budget: number }[] = [
   { entry: "documents", on: [], budget: 3072 },
+  { entry: "yjs", on: ["documents"], budget: 2048 },
 ];
 
 export function testPackages(): void {
@@ -207,6 +210,12 @@ export function testPackages(): void {
       }
     });
 
+    testBindings(() => ({
+      client: tarballs.client,
+      url: server.url,
+      folder: folder.path,
+    }));
+
     it("have nothing that publint reports", async () => {
       for (const name of ["server", "client"]) {
         const pkgDir = join(app, "node_modules", "@sync-server", name);
@@ -240,6 +249,7 @@ export function testPackages(): void {
         bundle: true,
         minify: true,
         format: "esm",
+        external: Object.keys(clientManifest.peerDependencies),
         write: false,
       });
       return gzipSync(outputFiles[0]?.contents ?? "", { level: 9 }).length;

@@ -1,0 +1,190 @@
+/** Documents of Yjs, encrypted and offline: the provider that its editors and bindings expect. */
+import {
+  applyUpdate,
+  Doc,
+  encodeStateAsUpdate,
+  encodeStateVector,
+  equalSnapshots,
+  mergeUpdates,
+  snapshot,
+  transact,
+} from "yjs";
+import type { OpenDocument, SyncDocuments } from "./documents.ts";
+
+/** Whether the server is reached: not whether a document can be edited, which it always can. */
+export type YjsStatus = "connecting" | "connected" | "disconnected";
+
+/** What a provider tells, with the arguments of its listeners. */
+export interface YjsEvents {
+  status: [event: { readonly status: YjsStatus }];
+  /** True once everything that the server has is in the document, and false once it is out of reach. */
+  synced: [isSynced: boolean];
+}
+
+type Listeners = { [Name in keyof YjsEvents]: Set<(...args: YjsEvents[Name]) => void> };
+
+/** Keeps a document of Yjs on this device, and syncs it with the user's other devices. */
+export class YjsProvider {
+  readonly documents: SyncDocuments;
+  readonly name: string;
+  readonly doc: Doc;
+  /** Fulfilled once what is on this device is in the document; the server is not needed for that. */
+  readonly whenLoaded: Promise<this>;
+  /** Fulfilled once what is on the server is in the document as well. */
+  readonly whenSynced: Promise<this>;
+  #onLoaded: () => void = () => undefined;
+  #onSynced: () => void = () => undefined;
+  #status: YjsStatus = "disconnected";
+  #open: OpenDocument | undefined;
+  /** What the log has of a document that had content before: the rest is to be stored. */
+  #stored: Doc | undefined;
+  readonly #listeners: Listeners = { status: new Set(), synced: new Set() };
+  readonly #unsubscribe: () => void;
+
+  /**
+   * @param name names the document on all devices: 1 to 255 bytes in UTF-8. Throws a `RangeError` or a
+   *   `TypeError` for another one
+   * @param doc what it already contains is added to the document of this name
+   */
+  constructor(
+    documents: SyncDocuments,
+    name: string,
+    doc: Doc = new Doc(),
+    { connect = true }: { readonly connect?: boolean } = {},
+  ) {
+    this.documents = documents;
+    this.name = name;
+    this.doc = doc;
+    this.whenLoaded = new Promise((resolve) => {
+      this.#onLoaded = () => resolve(this);
+    });
+    this.whenSynced = new Promise((resolve) => {
+      this.#onSynced = () => resolve(this);
+    });
+    if (connect) this.connect();
+    this.#unsubscribe = documents.subscribe(() => this.#update());
+    doc.on("destroy", this.#onDestroy);
+  }
+
+  get status(): YjsStatus {
+    return this.#status;
+  }
+
+  /** Whether everything that the server has is in the document, as far as it is reached. */
+  get synced(): boolean {
+    return this.#status === "connected";
+  }
+
+  /** Brings what was stored meanwhile into the document, and stores what was edited meanwhile. */
+  connect(): void {
+    if (this.#open !== undefined) return;
+    const { doc } = this;
+    if (doc.store.clients.size > 0) this.#stored = new Doc();
+    this.#open = this.documents.open(this.name, {
+      apply: (updates) => {
+        if (this.#stored !== undefined) apply(this.#stored, updates, this);
+        apply(doc, updates, this);
+      },
+      merge: (updates) => mergeUpdates([...updates]),
+      state: () => encodeStateAsUpdate(doc),
+    });
+    doc.on("update", this.#onUpdate);
+    this.#update();
+  }
+
+  /** Leaves the document as it is until `connect`: it is neither stored nor synced. */
+  disconnect(): void {
+    this.doc.off("update", this.#onUpdate);
+    this.#open?.close();
+    this.#open = undefined;
+    this.#stored = undefined;
+    this.#update();
+  }
+
+  /** Ends the provider for good. What was edited is stored; the document stays usable. */
+  destroy(): void {
+    this.disconnect();
+    this.#unsubscribe();
+    this.doc.off("destroy", this.#onDestroy);
+    for (const listeners of Object.values(this.#listeners)) listeners.clear();
+  }
+
+  on<Name extends keyof YjsEvents>(name: Name, listener: (...args: YjsEvents[Name]) => void): void {
+    this.#listeners[name].add(listener);
+  }
+
+  off<Name extends keyof YjsEvents>(
+    name: Name,
+    listener: (...args: YjsEvents[Name]) => void,
+  ): void {
+    this.#listeners[name].delete(listener);
+  }
+
+  once<Name extends keyof YjsEvents>(
+    name: Name,
+    listener: (...args: YjsEvents[Name]) => void,
+  ): void {
+    const once = (...args: YjsEvents[Name]) => {
+      this.off(name, once);
+      listener(...args);
+    };
+    this.on(name, once);
+  }
+
+  readonly #onDestroy = () => this.destroy();
+
+  readonly #onUpdate = (update: Uint8Array, origin: unknown) => {
+    if (origin === this) return;
+    if (this.#stored !== undefined) apply(this.#stored, [update], this);
+    this.#open?.push(update);
+  };
+
+  #update(): void {
+    if (this.#open !== undefined && this.documents.isLoaded) this.#load();
+    const before = this.#status;
+    this.#status = this.#next();
+    if (this.#status === before) return;
+    this.#emit("status", { status: this.#status });
+    if (this.synced) {
+      this.#onSynced();
+      this.doc.emit("sync", [true, this.doc]);
+    }
+    if (this.synced || before === "connected") this.#emit("synced", this.synced);
+  }
+
+  #next(): YjsStatus {
+    const { state } = this.documents.status;
+    if (this.#open === undefined || state === "offline" || state === "refused") {
+      return "disconnected";
+    }
+    // Of a document that is being edited, something is always pending.
+    return state === "synced" || this.synced ? "connected" : "connecting";
+  }
+
+  /** All that is on this device is in the document; what the document has beyond it is to be stored. */
+  #load(): void {
+    const stored = this.#stored;
+    this.#stored = undefined;
+    if (stored !== undefined && !equalSnapshots(snapshot(this.doc), snapshot(stored))) {
+      this.#open?.push(encodeStateAsUpdate(this.doc, encodeStateVector(stored)));
+    }
+    this.#onLoaded();
+    if (!this.doc.isLoaded) this.doc.emit("load", [this.doc]);
+  }
+
+  #emit<Name extends keyof YjsEvents>(name: Name, ...args: YjsEvents[Name]): void {
+    for (const listener of [...this.#listeners[name]]) listener(...args);
+  }
+}
+
+/** Applies updates in one transaction: thousands take no longer than one of their size. */
+function apply(doc: Doc, updates: readonly Uint8Array[], origin: unknown): void {
+  transact(
+    doc,
+    () => {
+      for (const update of updates) applyUpdate(doc, update, origin);
+    },
+    origin,
+    false,
+  );
+}

@@ -1,0 +1,158 @@
+/** Five devices that edit the same documents of Yjs at the same time, over a bad network. */
+import assert from "node:assert/strict";
+import { before, describe, it } from "node:test";
+import { type Doc, encodeStateAsUpdate } from "yjs";
+import type { SyncDocuments } from "../../client/documents.ts";
+import type { Identity } from "../../client/index.ts";
+import { MemoryStore } from "../../client/memory.ts";
+import { YjsProvider } from "../../client/yjs.ts";
+import { newIdentity } from "../support/private-keys.ts";
+import { sharedSeeds } from "../support/share.ts";
+import { openDocuments } from "../support/simulated-documents.ts";
+import {
+  JumpingClock,
+  nextTick,
+  randomFrom,
+  SimulatedNetwork,
+  SimulatedServer,
+} from "../support/simulated-network.ts";
+
+const DEVICES = 5;
+const STEPS = 60;
+const SEEDS = 12;
+const NAMES = ["one", "two"];
+
+type Random = () => number;
+
+/** A device with two documents, which can be restarted. */
+class Editor {
+  readonly #open: (store: MemoryStore) => Promise<SyncDocuments>;
+  readonly #store = new MemoryStore();
+  #documents: SyncDocuments | undefined;
+  #providers: readonly YjsProvider[] = [];
+
+  constructor(open: (store: MemoryStore) => Promise<SyncDocuments>) {
+    this.#open = open;
+  }
+
+  get documents(): SyncDocuments {
+    return this.#documents ?? assert.fail("it is not open");
+  }
+
+  async start(): Promise<void> {
+    const documents = await this.#open(this.#store);
+    this.#documents = documents;
+    this.#providers = NAMES.map((name) => new YjsProvider(documents, name));
+  }
+
+  async stop(): Promise<void> {
+    await this.#documents?.close();
+  }
+
+  /** Edits the text, a map or an array of a document. */
+  edit(random: Random): void {
+    const { doc } = this.#providers[below(random, NAMES.length)] ?? assert.fail();
+    const text = doc.getText("text");
+    const kind = random();
+    if (kind < 0.5) text.insert(below(random, text.length + 1), `${below(random, 1000)} `);
+    else if (kind < 0.7) {
+      const at = below(random, text.length + 1);
+      text.delete(at, Math.min(3, text.length - at));
+    } else if (kind < 0.85) doc.getMap("map").set(`${below(random, 4)}`, random());
+    else doc.getArray("list").insert(0, [random()]);
+  }
+
+  /** Leaves a document for a while, or comes back to it. */
+  toggle(random: Random): void {
+    const provider = this.#providers[below(random, NAMES.length)] ?? assert.fail();
+    if (provider.status === "disconnected") provider.connect();
+    else provider.disconnect();
+  }
+
+  connect(): void {
+    for (const provider of this.#providers) provider.connect();
+  }
+
+  /** What the documents show. */
+  get content(): unknown {
+    return this.#providers.map(({ doc }) => contentOf(doc));
+  }
+
+  /** What the documents contain, down to the last deletion. */
+  get states(): Uint8Array[] {
+    return this.#providers.map(({ doc }) => encodeStateAsUpdate(doc));
+  }
+}
+
+function contentOf(doc: Doc): unknown {
+  return [doc.getText("text").toJSON(), doc.getMap("map").toJSON(), doc.getArray("list").toJSON()];
+}
+
+function below(random: Random, limit: number): number {
+  return Math.floor(random() * limit);
+}
+
+describe("five devices that edit documents of Yjs", () => {
+  let identity: Identity;
+  before(async () => {
+    identity = await newIdentity();
+  });
+
+  for (const seed of sharedSeeds(SEEDS)) {
+    it(`hold equal documents in the end, after edits at the same time, faults and restarts: seed ${seed}`, async () => {
+      const random = randomFrom(seed);
+      const server = new SimulatedServer({ LISTING_TTL: "0" });
+      const network = new SimulatedNetwork(server, random);
+      const clock = new JumpingClock();
+      const editors = Array.from(
+        { length: DEVICES },
+        () =>
+          new Editor((store) =>
+            openDocuments({ identity, fetch: network.fetch }, { store, clock, random, batch: 200 }),
+          ),
+      );
+      try {
+        for (const editor of editors) await editor.start();
+        for (let step = 0; step < STEPS; step++) {
+          const editor = editors[below(random, DEVICES)] ?? assert.fail();
+          const kind = random();
+          if (kind < 0.7) editor.edit(random);
+          else if (kind < 0.8) await editor.documents.client.sync();
+          else if (kind < 0.9) editor.toggle(random);
+          else if (kind < 0.95) {
+            editor.connect();
+            await editor.stop();
+            await editor.start();
+          } else await nextTick();
+        }
+        network.faulty = 0;
+        for (const editor of editors) editor.connect();
+        for (let round = 0; round < 2; round++) {
+          for (const { documents } of editors) {
+            await documents.flush();
+            await documents.client.sync();
+          }
+        }
+        const [first, ...others] = editors.map(({ content }) => content);
+        for (const content of others) assert.deepEqual(content, first);
+        // A new device makes the same of the log alone.
+        const fresh = new Editor((store) =>
+          openDocuments({ identity, fetch: network.fetch }, { store, clock, random }),
+        );
+        await fresh.start();
+        await fresh.documents.client.sync();
+        assert.deepEqual(fresh.content, first);
+        const sizes = fresh.states.map(({ length }) => length);
+        for (const { states } of editors) {
+          assert.deepEqual(
+            states.map(({ length }) => length),
+            sizes,
+          );
+        }
+        await fresh.stop();
+      } finally {
+        for (const editor of editors) await editor.stop();
+      }
+    });
+  }
+});

@@ -1,0 +1,165 @@
+/** The provider for Yjs: devices at the real handler, with stores in memory. */
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, describe, it } from "node:test";
+import { Doc, encodeStateAsUpdate } from "yjs";
+import type { DocumentsOptions, SyncDocuments } from "../../client/documents.ts";
+import { MemoryStore } from "../../client/memory.ts";
+import { YjsProvider } from "../../client/yjs.ts";
+import { newIdentity } from "../support/private-keys.ts";
+import { type DocumentsWorld, openDocuments } from "../support/simulated-documents.ts";
+import { SimulatedServer } from "../support/simulated-network.ts";
+import { until } from "../support/socket.ts";
+
+describe("a provider for Yjs", () => {
+  let world: DocumentsWorld;
+  let opened: SyncDocuments[] = [];
+  /** Whether the server is out of reach. */
+  let isOffline = false;
+
+  beforeEach(async () => {
+    const server = new SimulatedServer({ LISTING_TTL: "0" });
+    isOffline = false;
+    world = {
+      identity: await newIdentity(),
+      fetch: async (request) => {
+        if (isOffline) throw new TypeError("the connection broke");
+        return server.fetch(request);
+      },
+    };
+  });
+  afterEach(async () => {
+    for (const documents of opened) await documents.close().catch(() => undefined);
+    opened = [];
+  });
+
+  async function open(options: Partial<DocumentsOptions> = {}): Promise<SyncDocuments> {
+    const documents = await openDocuments(world, options);
+    opened.push(documents);
+    return documents;
+  }
+
+  /** Stores and syncs on each device, in turn. */
+  async function syncAll(...devices: readonly SyncDocuments[]): Promise<void> {
+    for (const documents of devices) {
+      await documents.flush();
+      await documents.client.sync();
+    }
+  }
+
+  const textIn = ({ doc }: YjsProvider) => doc.getText("text");
+  const read = (provider: YjsProvider) => textIn(provider).toString();
+
+  it("merges what two devices write at the same time, in each of several documents", async () => {
+    const [laptop, phone] = [await open(), await open()];
+    const names = ["one", "two"];
+    const onLaptop = names.map((name) => new YjsProvider(laptop, name));
+    const onPhone = names.map((name) => new YjsProvider(phone, name));
+    for (const provider of onLaptop) textIn(provider).insert(0, `laptop ${provider.name} `);
+    for (const provider of onPhone) textIn(provider).insert(0, `phone ${provider.name} `);
+    await syncAll(laptop, phone, laptop);
+    for (const [i, provider] of onLaptop.entries()) {
+      const other = onPhone[i] ?? assert.fail();
+      assert.equal(read(provider), read(other));
+      assert.equal(read(provider).length, `laptop ${names[i]} phone ${names[i]} `.length);
+    }
+  });
+
+  it("has what is on the device without the server, in a document that Yjs calls loaded", async () => {
+    const store = new MemoryStore();
+    const first = await open({ store });
+    textIn(new YjsProvider(first, "note")).insert(0, "kept");
+    await first.close();
+    isOffline = true;
+    const again = new YjsProvider(await open({ store }), "note");
+    assert.equal(await again.whenLoaded, again);
+    assert.equal(read(again), "kept");
+    assert.ok(again.doc.isLoaded && !again.synced);
+    await again.doc.whenLoaded;
+  });
+
+  it("tells the status and that it is synced, as other providers do", async () => {
+    isOffline = true;
+    const documents = await open();
+    const provider = new YjsProvider(documents, "note");
+    const events: unknown[] = [];
+    provider.on("status", ({ status }) => events.push(status));
+    provider.on("synced", (isSynced) => events.push(isSynced));
+    provider.once("synced", () => events.push("once"));
+    assert.equal(provider.status, "connecting");
+    await until(() => provider.status === "disconnected", "the server is away");
+    isOffline = false;
+    await documents.client.sync();
+    assert.equal(await provider.whenSynced, provider);
+    await provider.doc.whenSynced;
+    textIn(provider).insert(0, "pending, and connected all the same");
+    assert.ok(provider.synced);
+    isOffline = true;
+    await until(() => provider.status === "disconnected", "the server is away again");
+    assert.deepEqual(events, ["disconnected", "connected", true, "once", "disconnected", false]);
+  });
+
+  it("adds what a document had before, and what was edited while disconnected, once", async () => {
+    const [laptop, phone] = [await open({ batch: 3600_000 }), await open()];
+    const doc = new Doc();
+    doc.getText("text").insert(0, "before ");
+    const provider = new YjsProvider(laptop, "note", doc);
+    const other = new YjsProvider(phone, "note");
+    await syncAll(laptop, phone);
+    assert.equal(read(other), "before ");
+    provider.disconnect();
+    assert.equal(provider.status, "disconnected");
+    textIn(provider).insert(7, "meanwhile ");
+    textIn(other).insert(7, "elsewhere ");
+    await syncAll(laptop, phone, laptop);
+    assert.equal(read(other), "before elsewhere ");
+    assert.equal(read(provider), "before meanwhile ");
+    provider.connect();
+    await syncAll(laptop, phone, laptop);
+    assert.equal(read(provider), read(other));
+    const size = laptop.client.status.pending;
+    provider.disconnect();
+    provider.connect();
+    await laptop.flush();
+    assert.equal(laptop.client.status.pending, size, "nothing is stored twice");
+  });
+
+  it("stores one entry for many edits, and none for those of others", async () => {
+    const [laptop, phone] = [await open({ batch: 3600_000 }), await open()];
+    const provider = new YjsProvider(laptop, "note");
+    const other = new YjsProvider(phone, "note");
+    for (let i = 0; i < 50; i++) textIn(provider).insert(i, "x");
+    await syncAll(laptop, phone);
+    let count = 0;
+    for await (const entries of phone.client.entries()) count += entries.length;
+    assert.equal(count, 1);
+    assert.equal(phone.client.status.pending, 0);
+    assert.equal(read(other), "x".repeat(50));
+  });
+
+  it("ends with its document, which stays stored and can be opened again", async () => {
+    const documents = await open();
+    const first = new YjsProvider(documents, "note");
+    const second = new YjsProvider(documents, "note");
+    textIn(first).insert(0, "shared at once");
+    assert.equal(read(second), "shared at once");
+    first.doc.destroy();
+    textIn(second).insert(0, "still ");
+    assert.equal(read(first), "shared at once");
+    second.destroy();
+    textIn(second).insert(0, "gone ");
+    const third = new YjsProvider(documents, "note");
+    assert.equal(read(third), "still shared at once");
+  });
+
+  it("takes a thousand updates in one transaction", async () => {
+    const documents = await open();
+    const provider = new YjsProvider(documents, "note");
+    for (let i = 0; i < 1000; i++) textIn(provider).insert(0, "x");
+    const again = new Doc();
+    let transactions = 0;
+    again.on("afterTransaction", () => transactions++);
+    new YjsProvider(documents, "note", again);
+    assert.deepEqual(encodeStateAsUpdate(again), encodeStateAsUpdate(provider.doc));
+    assert.ok(transactions < 5, `${transactions} transactions`);
+  });
+});

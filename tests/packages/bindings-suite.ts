@@ -1,0 +1,37 @@
+/** The bindings of the client to other libraries, at the lowest version of each. */
+import assert from "node:assert/strict";
+import { cpSync } from "node:fs";
+import { join } from "node:path";
+import { it } from "node:test";
+import client from "../../client/package.json" with { type: "json" };
+import { projectFolder } from "../support/process.ts";
+import { install, output } from "./install.ts";
+
+const PROGRAMS = join(projectFolder, "tests", "packages", "bindings");
+const TSC = join(projectFolder, "node_modules", ".bin", "tsc");
+
+/** What the packages test has prepared. */
+export interface Prepared {
+  /** The tarball of the client. */
+  readonly client: string;
+  /** The address of a server. */
+  readonly url: string;
+  /** Where apps can be made. */
+  readonly folder: string;
+}
+
+/** The lowest version of each library, as npm is asked for it. All other tests have the newest. */
+const LOWEST = Object.entries(client.peerDependencies).map(
+  ([name, range]) => `${name}@${range.replace(/^\^| .*/g, "")}`,
+);
+
+export function testBindings(prepared: () => Prepared): void {
+  it(`type-check and sync with the lowest versions of libraries: ${LOWEST.join(", ")}`, async () => {
+    const { client, url, folder } = prepared();
+    const app = await install(join(folder, "bindings"), [client, ...LOWEST]);
+    cpSync(PROGRAMS, app, { recursive: true });
+    await output([TSC, "-p", "."], app);
+    const printed = await output([process.execPath, join("out", "yjs.js"), url], app);
+    assert.equal(printed, "yjs: 30 characters, connected\n");
+  });
+}
