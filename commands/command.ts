@@ -22,7 +22,7 @@ export interface Given {
 
 /** What a command works with. */
 export interface Context extends Given {
-  /** Where to look: the argument, or the setting `STORAGE`. */
+  /** Where to look: the first argument, or the setting `STORAGE`. */
   readonly storage: string;
   readonly output: Output;
   readonly progress: Progress;
@@ -34,11 +34,15 @@ export interface Command {
   readonly summary: string;
   /** More about it, for its own `--help`. */
   readonly details: string;
+  /** How its arguments are named, where it takes others than one storage. */
+  readonly arguments?: readonly string[];
   readonly options: readonly Option[];
   /** What each exit code says, beside those of all commands. */
   readonly exitCodes: readonly (readonly [code: number, meaning: string])[];
   /** The exit code where it fails. */
   readonly failure: number;
+  /** What to say where a signal stops it, if it has changed something. */
+  readonly stopped?: string;
   /** Resolves with the exit code. */
   readonly run: (context: Context) => Promise<number>;
 }

@@ -5,12 +5,15 @@ import type { Command, Option } from "./command.ts";
 const WIDTH = 78;
 
 /** The `--help` of a command. */
-export function commandHelp({ name, summary, details, options, exitCodes }: Command): string {
+export function commandHelp(command: Command): string {
+  const { name, summary, details, arguments: given, options, exitCodes } = command;
+  const storage = "STORAGE is the folder or the bucket, in place of the setting STORAGE.";
+  const text = given === undefined ? `${details} ${storage}` : details;
   return `sync-server ${name}: ${summary}
 
-Usage: sync-server ${name} [STORAGE] [OPTIONS]
+Usage: sync-server ${name} ${given?.join(" ") ?? "[STORAGE]"} [OPTIONS]
 
-${wrap(`${details} STORAGE is the folder or the bucket, in place of the setting STORAGE.`, WIDTH).join("\n")}
+${wrap(text, WIDTH).join("\n")}
 
 ${optionLines(options).join("\n")}
 

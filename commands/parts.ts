@@ -7,6 +7,8 @@ import { type Option, WrongArgument } from "./command.ts";
 
 /** The users whose fingerprints begin alike. */
 export interface Part {
+  /** How all names in it begin. */
+  readonly prefix: string;
   readonly users: ReadonlyMap<Fingerprint, readonly StoredObject[]>;
   /** Objects whose names begin with no fingerprint. */
   readonly foreign: readonly StoredObject[];
@@ -41,6 +43,6 @@ export async function* partsOf(
     const objects = await storage.list(prefix);
     const isForeign = ({ name }: StoredObject) => !isFingerprint(partitionOf(name));
     const foreign = user === "" ? await filterInSlices(objects, isForeign) : [];
-    yield { users: await byUser(objects), foreign, before: i * share, share };
+    yield { prefix, users: await byUser(objects), foreign, before: i * share, share };
   }
 }

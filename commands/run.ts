@@ -6,6 +6,7 @@ import { shortenIds } from "../server/logger.ts";
 import { misspelt } from "../server/misspelt.ts";
 import { parseArguments } from "./arguments.ts";
 import { type Command, type Option, WrongArgument } from "./command.ts";
+import { copy } from "./copy/copy.ts";
 import { commandHelp } from "./help.ts";
 import { Output, OutputLost } from "./output.ts";
 import { Progress } from "./progress.ts";
@@ -24,7 +25,7 @@ export interface RunOptions {
   readonly explain: (error: unknown) => unknown;
 }
 
-const COMMANDS: readonly Command[] = [usage, verify];
+const COMMANDS: readonly Command[] = [usage, verify, copy];
 
 const HELP: Option = { name: "help", short: "h", meaning: "shows this text" };
 
@@ -113,7 +114,7 @@ async function runCommand(
 ): Promise<number> {
   const options = [...command.options, ...COMMON];
   const help = `sync-server ${command.name} --help`;
-  const given = parseArguments(args, options, { most: 1, help });
+  const given = parseArguments(args, options, { most: command.arguments?.length ?? 1, help });
   if (given.options.has("help")) {
     console.log(commandHelp({ ...command, options }));
     return 0;
@@ -123,7 +124,7 @@ async function runCommand(
   const progress = new Progress();
   const isJson = given.options.has("json");
   const output = new Output({ progress, isJson, isFull: given.options.has("full") });
-  const stopped = whenStopped(progress);
+  const stopped = whenStopped(progress, command.stopped);
   try {
     return await Promise.race([command.run({ ...given, storage, output, progress }), stopped.code]);
   } finally {
@@ -133,7 +134,10 @@ async function runCommand(
 }
 
 /** The exit code once a signal says to stop. A second signal ends the process at once. */
-function whenStopped(progress: Progress): {
+function whenStopped(
+  progress: Progress,
+  what = "Nothing was changed: run it again for the whole report.",
+): {
   readonly code: Promise<number>;
   readonly forget: () => void;
 } {
@@ -142,7 +146,7 @@ function whenStopped(progress: Progress): {
     const stop = (signal: NodeJS.Signals) => {
       forget();
       progress.end();
-      say("Stopped before the end. Nothing was changed: run it again for the whole report.");
+      say(`Stopped before the end. ${what}`);
       resolve(signal === "SIGINT" ? 130 : 143);
     };
     process.on("SIGINT", stop).on("SIGTERM", stop);

@@ -1,4 +1,5 @@
-import { join, resolve } from "node:path";
+import { realpathSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
 import {
   JOURNAL_FOLDER,
   keepsBirthTimes,
@@ -7,6 +8,7 @@ import {
   TEMPORARY_FOLDER,
 } from "./data-folder.ts";
 import { type Driver, type StorageReader, StorageUnavailable, type Warn } from "./driver.ts";
+import { isNotFound } from "./durable-files.ts";
 import { FileReader } from "./file-reader.ts";
 import { FilesystemDriver } from "./filesystem.ts";
 import { guarded, takesNothing } from "./folder-errors.ts";
@@ -26,6 +28,8 @@ interface Kind {
   readonly pattern: RegExp;
   readonly open: (location: string, warn: Warn, options: StorageOptions) => Promise<Driver>;
   readonly openToRead: (location: string, onDamage: DamageListener) => Promise<StorageReader>;
+  /** Where its objects are, ending with a slash; absent where each `open` has a place of its own. */
+  readonly placeOf?: (location: string) => string;
 }
 
 /** What only some drivers need. */
@@ -46,12 +50,14 @@ const kinds: readonly Kind[] = [
     pattern: /^(?![A-Za-z][A-Za-z0-9+.-]+:)./s,
     open: openFolder,
     openToRead: openFolderToRead,
+    placeOf: (location) => `${realPathOf(resolve(location))}/`,
   },
   {
     form: "s3://bucket/prefix",
     pattern: /^s3:\/\/[a-z0-9][a-z0-9._-]*(\/.*)?$/i,
     open: openBucket,
     openToRead: openBucket,
+    placeOf: (location) => `${location.split("/").filter(Boolean).join("/")}/`,
   },
   {
     form: "memory:",
@@ -105,6 +111,22 @@ export async function openToRead(
   const kind = kindOf(location);
   if (kind === undefined) throw new TypeError(`the storage must be ${STORAGE_FORMS}`);
   return kind.openToRead(location, onDamage);
+}
+
+/** True where one of two locations is within the other, or both are the same. */
+export function overlap(one: string, other: string): boolean {
+  const [a, b] = [one, other].map((location) => kindOf(location)?.placeOf?.(location));
+  return a !== undefined && b !== undefined && (a.startsWith(b) || b.startsWith(a));
+}
+
+/** A path without links, also of what is not there yet. */
+function realPathOf(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch (error) {
+    if (!isNotFound(error) || dirname(path) === path) throw error;
+    return join(realPathOf(dirname(path)), basename(path));
+  }
 }
 
 /** The AWS SDK is larger than all the rest: it is loaded when it is used. */

@@ -1,24 +1,11 @@
 /** What `verify` may find, and what to do about it. */
-import type { Output } from "../output.ts";
+import type { Finding as FindingOf, Report } from "../report.ts";
 
-export type Kind = "damaged" | "hole" | "fork" | "foreign" | "journal" | "unchecked";
+export const KINDS = ["damaged", "hole", "fork", "foreign", "journal", "unchecked"] as const;
 
-export interface Finding {
-  readonly kind: Kind;
-  /** Where it is and what is wrong, in a line. */
-  readonly what: string;
-  readonly user?: string;
-  readonly client?: string;
-  /** The operations that it is about. */
-  readonly first?: number;
-  readonly last?: number;
-  /** The name of the object. */
-  readonly object?: string;
-  /** The file, and the bytes in it. */
-  readonly journal?: string;
-  readonly offset?: number;
-  readonly bytes?: number;
-}
+export type Kind = (typeof KINDS)[number];
+
+export type Finding = FindingOf<Kind>;
 
 export const ADVICE: Readonly<Record<Kind, string>> = {
   damaged:
@@ -42,52 +29,8 @@ export const ADVICE: Readonly<Record<Kind, string>> = {
     "The storage did not answer for these: run verify again, with --user to look at them alone.",
 };
 
-/** Prints findings as they come, and counts them. */
-export class Report {
-  readonly counts: Record<Kind, number> = {
-    damaged: 0,
-    hole: 0,
-    fork: 0,
-    foreign: 0,
-    journal: 0,
-    unchecked: 0,
-  };
-  readonly #output: Output;
-
-  constructor(output: Output) {
-    this.#output = output;
-  }
-
-  async add(finding: Finding): Promise<void> {
-    const { kind, what, ...where } = finding;
-    this.counts[kind]++;
-    const json = { finding: kind, ...where, what, advice: ADVICE[kind] };
-    await this.#output.print(json, `${kind}: ${what}`);
-  }
-
-  /** What was found, in words; `undefined` where that is nothing. */
-  get found(): string | undefined {
-    const some = Object.entries(this.counts).filter(([, count]) => count > 0);
-    return some.length === 0
-      ? undefined
-      : some.map(([kind, count]) => `${count} ${kind}`).join(", ");
-  }
-
-  /** Prints what to do about what was found. */
-  async advise(): Promise<void> {
-    for (const [kind, count] of Object.entries(this.counts)) {
-      if (count > 0) await this.#output.text(`${kind}: ${adviceOn(kind)}`);
-    }
-  }
-
-  /** 0: all is whole; 1: something is not; 2: something could not be checked. */
-  get exitCode(): number {
-    const { unchecked, ...others } = this.counts;
-    if (Object.values(others).some((count) => count > 0)) return 1;
-    return unchecked > 0 ? 2 : 0;
-  }
-}
-
-function adviceOn(kind: string): string {
-  return Object.entries(ADVICE).find(([other]) => other === kind)?.[1] ?? "";
+/** 0: all is whole; 1: something is not; 2: something could not be checked. */
+export function exitCodeOf(report: Report<Kind>): number {
+  if (KINDS.some((kind) => kind !== "unchecked" && report.count(kind) > 0)) return 1;
+  return report.count("unchecked") > 0 ? 2 : 0;
 }

@@ -1,11 +1,11 @@
 /** Looks at the log of one user: what its listing shows, and what its objects hold. */
 import { EntryReader } from "../../oplog/entries.ts";
 import { Listing } from "../../oplog/listing.ts";
-import { ListingLoad } from "../../oplog/listing-load.ts";
-import { type Fingerprint, formatName, userPrefix } from "../../oplog/names.ts";
+import { type Fingerprint, formatName } from "../../oplog/names.ts";
 import { ObjectDamaged } from "../../oplog/object-cache.ts";
 import type { Run, Span } from "../../oplog/sequence.ts";
 import { ObjectMissing, type StorageReader, type StoredObject } from "../../storage/driver.ts";
+import { listSettled } from "../settled-listing.ts";
 import type { Finding } from "./findings.ts";
 import { type Checked, checkEach, operationsText, readIntact, wantedOf } from "./object-check.ts";
 
@@ -49,7 +49,7 @@ export class LogVerifier {
     const known = new Set(listed.map(({ name }) => name));
     let suspects = new Set(faulty);
     for (let look = 1; ; look++) {
-      const { listing, objects } = await this.#listSettled(user);
+      const { listing, objects } = await listSettled(this.#storage, user);
       if (listing.erasedAt !== undefined) return [];
       const wanted = wantedOf(objects.filter(({ name }) => suspects.has(name) || !known.has(name)));
       const checked: Checked[] = [];
@@ -70,30 +70,6 @@ export class LogVerifier {
       }
       suspects = new Set(checked.map(({ wanted }) => wanted.text));
     }
-  }
-
-  /** A listing whose holes two lists in a row have shown, and what it was made of. */
-  async #listSettled(
-    user: Fingerprint,
-  ): Promise<{ readonly listing: Listing; readonly objects: readonly StoredObject[] }> {
-    let objects: readonly StoredObject[] = [];
-    const nothing = () => undefined;
-    const load = new ListingLoad({
-      order: 0,
-      at: 0,
-      time: 0,
-      took: 0,
-      ask: undefined,
-      list: async () => {
-        objects = await this.#storage.list(userPrefix(user));
-        return { listing: await Listing.inSlices(objects), lacks: false };
-      },
-      complete: (listing) => listing,
-      onEnd: nothing,
-      onSettled: nothing,
-    });
-    const listing = await load.listing;
-    return { listing, objects };
   }
 
   /** The forks of a log; `undefined` where an object that it needs is gone by now. */

@@ -4,9 +4,11 @@ import type { Fingerprint } from "../../oplog/names.ts";
 import type { StorageReader, StoredObject } from "../../storage/driver.ts";
 import { openToRead } from "../../storage/open.ts";
 import { type Command, type Context, WrongArgument } from "../command.ts";
+import { confirmed, type JournalDamage } from "../journal-damage.ts";
 import { countText, sizeText } from "../output.ts";
 import { type Part, partsOf, USER_OPTION, userOf } from "../parts.ts";
-import { type Finding, Report } from "./findings.ts";
+import { Report } from "../report.ts";
+import { ADVICE, exitCodeOf, type Finding, KINDS } from "./findings.ts";
 import { LogVerifier } from "./log-verifier.ts";
 import { checkEach, type Wanted, wantedOf } from "./object-check.ts";
 
@@ -50,7 +52,7 @@ async function run({ storage: location, options, output, progress }: Context): P
   const user = userOf(options);
   const sample = sampleOf(options.get("sample"));
   const isChosen = () => sample === 1 || Math.random() < sample;
-  const report = new Report(output);
+  const report = new Report(output, KINDS, ADVICE);
   const looked = { users: 0, objects: 0, read: 0, bytes: 0, overlapping: 0, leftovers: 0 };
   let done = 0;
   progress.begin(() => {
@@ -70,8 +72,11 @@ async function run({ storage: location, options, output, progress }: Context): P
   for (const finding of await confirmed(location, damage)) await report.add(finding);
   await report.advise();
   const { found, counts } = report;
-  await output.print({ looked, found: counts }, `${summaryOf(looked)}: ${found ?? "all is whole"}`);
-  return user !== "" && looked.users === 0 ? 2 : report.exitCode;
+  await output.print(
+    { looked, found: Object.fromEntries(counts) },
+    `${summaryOf(looked)}: ${found ?? "all is whole"}`,
+  );
+  return user !== "" && looked.users === 0 ? 2 : exitCodeOf(report);
 }
 
 interface Tools {
@@ -122,30 +127,6 @@ function* chosenOf(
   for (const objects of logs) {
     for (const wanted of wantedOf(objects)) if (isChosen()) yield wanted;
   }
-}
-
-interface JournalDamage {
-  readonly journal: string;
-  readonly offset: number;
-  readonly bytes: number;
-}
-
-/** Reads the journals anew where one was damaged: those that are gone by now lost nothing. */
-async function confirmed(location: string, damage: readonly JournalDamage[]): Promise<Finding[]> {
-  if (damage.length === 0) return [];
-  const again: JournalDamage[] = [];
-  const storage = await openToRead(location, (journal, some) => again.push({ journal, ...some }));
-  await storage.close();
-  const seen = new Set(damage.map(({ journal, offset }) => `${journal} ${offset}`));
-  return again
-    .filter(({ journal, offset }) => seen.has(`${journal} ${offset}`))
-    .map(({ journal, offset, bytes }) => ({
-      kind: "journal",
-      what: `${countText(bytes, "byte")} from ${offset} on in the journal ${journal} are no records`,
-      journal,
-      offset,
-      bytes,
-    }));
 }
 
 function summaryOf({ users, objects, read, bytes, overlapping, leftovers }: Looked): string {

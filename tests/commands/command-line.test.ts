@@ -81,6 +81,7 @@ describe("sync-server", () => {
     for (const [wrong, meant] of [
       ["usgae", "usage"],
       ["verfy", "verify"],
+      ["coppy", "copy"],
     ]) {
       const { code, stderr } = await runToEnd([`${wrong}`]);
       assert.equal(code, 2);
@@ -111,7 +112,7 @@ describe("sync-server", () => {
   });
 
   it(`has a --help for each command, in lines that fit a terminal${note}`, { skip }, async () => {
-    for (const command of ["usage", "verify"]) {
+    for (const command of ["usage", "verify", "copy"]) {
       const { code, stdout } = await runToEnd([command, "--help"]);
       assert.equal(code, 0);
       assert.match(stdout, new RegExp(`^sync-server ${command}: `));

@@ -1,8 +1,10 @@
 /** The documents for operators name every setting and every metric, and the command that CI runs. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { promisify } from "node:util";
+import { copy } from "../../commands/copy/copy.ts";
 import { ADVICE } from "../../commands/verify/findings.ts";
 import { verify } from "../../commands/verify/verify.ts";
 import { helpText } from "../../server/help.ts";
@@ -72,6 +74,33 @@ describe("docs/operations.md, on what is stored", () => {
     const known = new Map(verify.exitCodes);
     for (const [, code, meaning = ""] of codes) {
       assert.ok(meaning.startsWith(known.get(Number(code)) ?? " "), meaning);
+    }
+    assert.equal(codes.length, known.size);
+  });
+});
+
+describe("docs/operations.md, on copies", () => {
+  const chapter = section(read("docs/operations.md"), "Back up, restore, move");
+
+  it("has a command that runs as it is printed", { skip, timeout: 120_000 }, async () => {
+    const folder = temporaryFolder();
+    const storage = await openStorage(join(folder.path, "data"));
+    await storeEach(storage, someFingerprint(), newClient(), ["one", "two"]);
+    await storage.close();
+    const [line = ""] = blocksOf(chapter, "sh");
+    const [file = "", ...args] = line.trim().replaceAll("./", `${folder.path}/`).split(" ");
+    const { stdout } = await promisify(execFile)(file, args, { cwd: projectFolder });
+    assert.match(stdout, /^1 user, 2 objects copied .*: the copy is whole$/m);
+    folder.remove();
+  });
+
+  it("names every exit code of copy", () => {
+    const codes = [...chapter.matchAll(/^\| (\d) \| (.*) \|$/gm)];
+    const known = new Map(copy.exitCodes);
+    for (const [, code, meaning = ""] of codes) {
+      const plain = meaning.replaceAll("`", "");
+      const [start = " "] = (known.get(Number(code)) ?? " ").split(/[:,]/);
+      assert.ok(plain.startsWith(start), meaning);
     }
     assert.equal(codes.length, known.size);
   });

@@ -15,6 +15,7 @@ export async function runCommand(
   command: Command,
   storage: string,
   given: Readonly<Record<string, string>> = {},
+  positionals: readonly string[] = [],
 ): Promise<{ code: number; lines: string[] }> {
   const lines: string[] = [];
   const progress = new Progress();
@@ -27,7 +28,7 @@ export async function runCommand(
   const options = new Map(Object.entries(given));
   try {
     return {
-      code: await command.run({ storage, options, positionals: [], output, progress }),
+      code: await command.run({ storage, options, positionals, output, progress }),
       lines,
     };
   } finally {
@@ -40,8 +41,9 @@ export async function jsonOf(
   command: Command,
   storage: string,
   given: Readonly<Record<string, string>> = {},
+  positionals: readonly string[] = [],
 ): Promise<{ code: number; objects: Record<string, unknown>[] }> {
-  const { code, lines } = await runCommand(command, storage, { ...given, json: "" });
+  const { code, lines } = await runCommand(command, storage, { ...given, json: "" }, positionals);
   return { code, objects: lines.map((line): Record<string, unknown> => JSON.parse(line)) };
 }
 
