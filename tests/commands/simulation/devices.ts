@@ -75,7 +75,12 @@ export class Devices {
     const log = this.#logs.find(({ isLeaving }) => !isLeaving);
     if (log === undefined || this.erased >= USERS / 2) return;
     log.isLeaving = true;
-    assert.equal((await this.#server.erase(log.user)).status, 204);
+    for (;;) {
+      const { status, problem, text } = await this.#server.erase(log.user);
+      if (problem.check === "clock") continue;
+      assert.equal(status, 204, text);
+      break;
+    }
     log.isErased = true;
     this.erased++;
   }
