@@ -10,6 +10,7 @@
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../client/clock.ts";
+import { ContentKey } from "../client/content-key.ts";
 import { createIdentity } from "../client/identity.ts";
 import { type Identity, type Store, SyncClient } from "../client/index.ts";
 import { MemoryStore } from "../client/memory.ts";
@@ -17,7 +18,7 @@ import { Outbox } from "../client/outbox.ts";
 import { FolderStore } from "../client/stores/folder.ts";
 import { Transport } from "../client/transport.ts";
 import { fromBase64url } from "../protocol/base64.ts";
-import { utf8 } from "../protocol/bytes.ts";
+import { type Bytes, utf8 } from "../protocol/bytes.ts";
 import type { Line } from "../protocol/types.ts";
 import { chromium, runInChromium } from "../tests/support/chromium.ts";
 import { withTemporaryFolder } from "./lib/folder.ts";
@@ -214,22 +215,17 @@ async function read(identity: Identity): Promise<number> {
 
 /** What cannot be spared: each payload is decoded, and decrypted with a key that is known. */
 async function floor(identity: Identity): Promise<number> {
-  const key = await crypto.subtle.generateKey({ name: "AES-GCM", length: 256 }, false, [
-    "encrypt",
-    "decrypt",
-  ]);
-  const iv = new Uint8Array(12);
-  const additionalData = new Uint8Array(75);
-  const algorithm = { name: "AES-GCM", iv, additionalData };
-  const encrypt = async (length: number) =>
-    new Uint8Array(await crypto.subtle.encrypt(algorithm, key, new Uint8Array(length)));
-  const sealed = new Map<number, Uint8Array<ArrayBuffer>>();
+  const key = await ContentKey.derive(new Uint8Array(32), utf8("the floor"));
+  const nonce = new Uint8Array(12);
+  const associated = new Uint8Array(75);
+  const sealed = new Map<number, Bytes>();
   for await (const run of runs(identity)) {
     const open = async ({ payload }: Line) => {
       const length = fromBase64url(payload)?.length ?? 0;
-      const ciphertext = sealed.get(length) ?? (await encrypt(length));
+      const ciphertext =
+        sealed.get(length) ?? (await key.encrypt(nonce, associated, new Uint8Array(length)));
       sealed.set(length, ciphertext);
-      await crypto.subtle.decrypt(algorithm, key, ciphertext);
+      await key.decrypt(nonce, associated, ciphertext);
     };
     await Promise.all(run.map(open));
   }
