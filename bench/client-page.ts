@@ -1,8 +1,9 @@
 /** Runs in a page of Chromium, for `bench/client.ts`: first syncs, and how long each took. */
 import { importIdentity } from "../client/identity.ts";
-import { type Store, SyncClient } from "../client/index.ts";
+import type { Store } from "../client/index.ts";
 import { IndexedDbStore } from "../client/indexeddb.ts";
 import { MemoryStore } from "../client/memory.ts";
+import { firstSync } from "./lib/first-sync.ts";
 
 declare const given: {
   readonly url: string;
@@ -16,19 +17,8 @@ const identity = await importIdentity(given.key, given.passphrase);
 
 /** The seconds that a first sync into a store takes. */
 async function sync(store: Store): Promise<number> {
-  let count = 0;
   const since = performance.now();
-  const client = await SyncClient.open({
-    url: given.url,
-    identity,
-    store,
-    sign: false,
-    receive: (received) => {
-      count += received.length;
-    },
-  });
-  await client.sync();
-  await client.close();
+  const count = await firstSync(given.url, identity, store);
   if (count !== given.entries) throw new Error(`received ${count} entries`);
   return (performance.now() - since) / 1000;
 }

@@ -21,6 +21,7 @@ import { fromBase64url } from "../protocol/base64.ts";
 import { type Bytes, utf8 } from "../protocol/bytes.ts";
 import type { Line } from "../protocol/types.ts";
 import { chromium, runInChromium } from "../tests/support/chromium.ts";
+import { firstSync } from "./lib/first-sync.ts";
 import { withTemporaryFolder } from "./lib/folder.ts";
 import { currentRuntime, findRuntime } from "./lib/runtimes.ts";
 import { NO_LIMITS, startServer } from "./lib/server-process.ts";
@@ -57,10 +58,12 @@ async function reading(identity: Identity): Promise<void> {
   await stage("receive the bytes", () => receive(identity));
   await stage("  + read the lines", () => read(identity));
   await stage("  + decode and decrypt: the floor", () => floor(identity));
-  await stage("first sync, store in memory", () => sync(identity, new MemoryStore()));
+  await stage("first sync, store in memory", () =>
+    firstSync(server.url, identity, new MemoryStore()),
+  );
   await withTemporaryFolder(tmpdir(), async (folder) => {
     const store = await FolderStore.open(join(folder, "store"), identity);
-    await stage("first sync, store in a folder", () => sync(identity, store));
+    await stage("first sync, store in a folder", () => firstSync(server.url, identity, store));
   });
 }
 
@@ -230,20 +233,4 @@ async function floor(identity: Identity): Promise<number> {
     await Promise.all(run.map(open));
   }
   return entries;
-}
-
-async function sync(identity: Identity, store: Store): Promise<number> {
-  let count = 0;
-  const client = await SyncClient.open({
-    url: server.url,
-    identity,
-    store,
-    sign: false,
-    receive: (received) => {
-      count += received.length;
-    },
-  });
-  await client.sync();
-  await client.close();
-  return count;
 }
