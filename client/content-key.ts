@@ -38,6 +38,7 @@ const native = nodeCrypto(globalThis);
 /** Encrypts and decrypts contents. A ciphertext ends with its tag. */
 export class ContentKey {
   readonly #key: CryptoKey;
+  /** For the native cipher. */
   readonly #raw: Bytes;
 
   private constructor(key: CryptoKey, raw: Bytes) {
@@ -51,6 +52,7 @@ export class ContentKey {
     const base = await crypto.subtle.importKey("raw", secret, "HKDF", false, ["deriveBits"]);
     const raw = new Uint8Array(await crypto.subtle.deriveBits(hkdf, base, KEY_BITS));
     const key = await crypto.subtle.importKey("raw", raw, "AES-GCM", false, ["encrypt", "decrypt"]);
+    if (native === undefined) raw.fill(0);
     return new ContentKey(key, raw);
   }
 

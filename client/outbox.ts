@@ -344,17 +344,19 @@ export class Outbox {
     const own = this.#of(client);
     const pages = (first: number) => {
       const recent = own === this.#current ? this.#recent : undefined;
-      return recent && first >= recent.first ? [recent] : this.#log.pages(own, first);
+      return recent && first >= recent.first ? [copyOf(recent)] : this.#log.pages(own, first);
     };
     const waiting = () => (own === this.#current ? this.#waiting.entries : []);
     return ownEntries(own, from, pages, waiting);
   }
 
-  /** Removes the operations of a client id that was given up from an index on. */
-  drop(client: string, index: number): Promise<void> {
-    return this.#writes.run(async () => {
+  /** Removes the operations of a client id from an index on, which gives it up. */
+  async drop(client: string, index: number): Promise<void> {
+    // What is appended later must not take the place of what was once sent.
+    if (client === this.client) await this.changeClient(client, index + 1, true);
+    await this.#writes.run(async () => {
       const own = this.#of(client);
-      if (own === this.#current || index >= own.length) return;
+      if (index >= own.length) return;
       await this.#store.cut(client, index);
       own.cut(index);
     });
@@ -368,6 +370,14 @@ export class Outbox {
   #of(client: string): OwnOperations {
     return present(this.#own.find((own) => own.client === client));
   }
+}
+
+/** The same with entries that nothing else has. */
+function copyOf(page: Page): Page {
+  const operations = page.operations.map(({ content, ...name }) => {
+    return { ...name, content: { ...content, entries: content.entries.map((one) => one.slice()) } };
+  });
+  return { ...page, operations };
 }
 
 function present(own: OwnOperations | undefined): OwnOperations {

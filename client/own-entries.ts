@@ -40,6 +40,7 @@ export async function* ownEntries(
   const { index, position: first } = next;
   const entries = waiting()
     .slice(first)
-    .map((data, i) => ({ client, index, position: first + i, data }));
+    // Copies: an app may change what it gets, and these are still to be sealed.
+    .map((data, i) => ({ client, index, position: first + i, data: data.slice() }));
   if (entries.length > 0) yield { entries, next: { index, position: first + entries.length } };
 }

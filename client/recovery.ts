@@ -14,6 +14,7 @@ import { conflictRemedy, type Divergence, type SyncEvent, type SyncState } from 
 import type { Transport } from "./transport.ts";
 import type { Clock } from "./types.ts";
 import type { RunVerifier } from "./verify.ts";
+import type { Writes } from "./writes.ts";
 
 /** A batch under way, and the outbox that it came from. */
 export interface Append {
@@ -29,6 +30,7 @@ export interface RecoveryOptions {
   readonly outbox: Outbox;
   readonly inbox: Inbox;
   readonly delivery: Delivery;
+  readonly writes: Writes;
   readonly clock: Clock;
   readonly app: Pick<SyncOptions, "onClientChange">;
   readonly dispatch: (event: SyncEvent) => void;
@@ -169,8 +171,10 @@ export class Recovery {
    * the same client id.
    */
   async ownLine(line: Line): Promise<void> {
-    const { outbox, inbox, verifier } = this.#options;
+    const { outbox, inbox, verifier, writes } = this.#options;
     const { client, index } = line;
+    // Another tab may have sent it just now.
+    if ((await writes.refresh()) && (await outbox.has(line))) return;
     const before = await outbox.acknowledgedCursor(client);
     const { refusal } = await verifier.verify(client, [line], before);
     if (refusal !== undefined || (await outbox.has(line))) {

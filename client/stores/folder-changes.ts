@@ -72,7 +72,7 @@ export class ChangeLog {
     const json = JSON.stringify(change);
     const line = `${checksum(json)} ${json}\n`;
     this.#file ??= await create(this.#path);
-    if (this.#isTorn) await this.#file.truncate(this.#bytes);
+    await this.settle();
     this.#isTorn = true;
     try {
       await this.#file.appendFile(line);
@@ -83,6 +83,13 @@ export class ChangeLog {
     }
     this.#isTorn = false;
     this.#bytes += Buffer.byteLength(line);
+  }
+
+  /** Removes what an append that failed has left: it would count after a crash. */
+  async settle(): Promise<void> {
+    if (this.#file === undefined) return;
+    if (this.#isTorn) await this.#file.truncate(this.#bytes);
+    this.#isTorn = false;
   }
 
   /** Closes the file. It is the last call but for `remove`. */

@@ -45,6 +45,10 @@ export class SlotContents {
   #received: ReceivedFiles;
   /** Since the state was saved; `undefined` where there is none of this version yet. */
   #changes: ChangeLog | undefined;
+  /** Whether the state on the disk may be another one than this, after a save that failed. */
+  #isUnsaved = false;
+  /** What is left to be done for a state that is saved. A crash leaves it to `recover`. */
+  readonly #left: (() => Promise<unknown>)[] = [];
 
   constructor(folder: string) {
     this.#folder = folder;
@@ -169,18 +173,39 @@ export class SlotContents {
     await log.append(payloads);
     // The move counts once the state is saved. After a crash from then on, opening cuts the old log.
     await this.#save(withMove(this.#own, move, (one) => this.#lengthOf(one)));
-    await rename(unfinishedPath(this.#folder, to), logPath(this.#folder, to));
-    await syncFolder(this.#folder);
-    await this.#log(from).cut(length);
     // They were those of the old client id.
-    await this.#drafts?.close();
+    const drafts = this.#drafts;
     this.#drafts = undefined;
+    await this.#finish(
+      () => rename(unfinishedPath(this.#folder, to), logPath(this.#folder, to)),
+      () => syncFolder(this.#folder),
+      () => this.#log(from).cut(length),
+      async () => drafts?.close(),
+    );
   }
 
   async cut(client: string, length: number): Promise<void> {
     // After a crash from then on, opening cuts the log.
     await this.#save(withCut(this.#own, client, length));
-    await this.#log(client).cut(length);
+    await this.#finish(() => this.#log(client).cut(length));
+  }
+
+  /** Does what earlier changes have left, before another one is made. */
+  async settleLeft(): Promise<void> {
+    for (const log of this.#logs.values()) await log.settle();
+    await this.#drafts?.settle();
+    await this.#changes?.settle();
+    if (this.#isUnsaved) await this.#save(this.#own);
+    for (let next = this.#left[0]; next !== undefined; next = this.#left[0]) {
+      await next();
+      this.#left.shift();
+    }
+  }
+
+  /** Does what is left of a change that is made: where that fails, it is for the next one to report. */
+  async #finish(...steps: readonly (() => Promise<unknown>)[]): Promise<void> {
+    this.#left.push(...steps);
+    await this.settleLeft().catch(() => undefined);
   }
 
   /** Saves the state, where changes have been recorded since. */
@@ -225,7 +250,9 @@ export class SlotContents {
     await this.#received.sync(() => this.#recorded());
     const changes = crypto.randomUUID();
     const state: State = { version: 3, changes, own, received: this.#received.all };
+    this.#isUnsaved = true;
     await replaceFile(this.#folder, STATE_FILE, JSON.stringify(state));
+    this.#isUnsaved = false;
     this.#own = own;
     this.#changes = new ChangeLog(changesPath(this.#folder, changes));
     // Where it stays, the next `recover` removes it.

@@ -51,6 +51,11 @@ export class DraftFile {
     await this.#file.append([String(length), payload]);
   }
 
+  /** As `LogFile.settle`. */
+  async settle(): Promise<void> {
+    await this.#file.settle();
+  }
+
   /** Closes the file. It is the last call. */
   async close(): Promise<void> {
     await this.#file.close();

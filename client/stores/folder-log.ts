@@ -59,11 +59,16 @@ export class LogFile {
     return this.#starts.length - 1;
   }
 
+  /** Removes what an append that failed has left: it would count after a crash. */
+  async settle(): Promise<void> {
+    if (this.#isTorn) await this.#file.truncate(this.#end);
+    this.#isTorn = false;
+  }
+
   /** Appends payloads; resolves once they survive power loss. After an error, none of them is there. */
   async append(payloads: readonly string[]): Promise<void> {
     const start = this.#end;
-    // Whatever an append that failed has left must not stand before this one.
-    if (this.#isTorn) await this.#file.truncate(start);
+    await this.settle();
     this.#isTorn = true;
     try {
       await this.#file.appendFile(payloads.map((payload) => `${payload}\n`).join(""));
@@ -107,8 +112,8 @@ export class LogFile {
     const end = this.#starts[length];
     if (end === undefined || length >= this.length) return;
     await this.#file.truncate(end);
-    await this.#file.sync();
     this.#starts.length = length + 1;
+    await this.#file.sync();
   }
 
   /** Closes the file. It is the last call. */

@@ -11,7 +11,7 @@ import { type OwnState, STATE_FILE } from "./folder-state.ts";
 export interface FolderDamage {
   /** A sentence that says what is damaged. */
   readonly reason: string;
-  /** The folder in which everything is kept as it was. */
+  /** The folder in which what was created here is kept as it was. */
   readonly folder: string;
   /** How many operations could be read. All are sent again, because what was sent is not known. */
   readonly operations: number;
@@ -56,9 +56,12 @@ export async function readableOwn(
   for (const client of await clientsWithLog(folder)) {
     const path = logPath(folder, client);
     // What lies behind has moved to another client id.
-    const moved = known.find((one) => one.client === client)?.length ?? Infinity;
+    const { length: moved = Infinity, acknowledged = 0 } =
+      known.find((one) => one.client === client) ?? {};
     let length = Math.min(await countPayloads(path), moved);
-    if (drafted.includes(client)) length += await endDrafts(folder, client, length);
+    // The server has an operation that was made of these drafts, if it has acknowledged one in its place.
+    const isUnsent = drafted.includes(client) && length >= acknowledged;
+    if (isUnsent) length += await endDrafts(folder, client, length);
     own.push({ client, length, acknowledged: 0, highWater: length });
   }
   return [...own, { client: fresh, acknowledged: 0, highWater: 0 }];

@@ -209,6 +209,7 @@ export class FolderStore implements Store {
   #change(change: (contents: SlotContents) => Promise<void>): Promise<void> {
     return this.#queue.run(async () => {
       await this.#lock.check();
+      await this.#contents.settleLeft();
       await change(this.#contents);
     });
   }

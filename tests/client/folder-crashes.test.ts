@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import {
   appendFileSync,
   existsSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -101,6 +102,44 @@ describe("the drafts in the folder of a device", () => {
       assert.deepEqual((await again.load()).drafts, []);
       await again.close();
       assert.equal(existsSync(file), false);
+    }));
+
+  it("are not sent where the operation made of them was acknowledged, and is damaged", () =>
+    inSlot(async (path, slot) => {
+      const store = await open(path);
+      await store.append(CLIENT, 1, ["one-and-two"]);
+      await store.acknowledge(CLIENT, 2);
+      await store.close();
+      writeFileSync(join(slot, `${CLIENT}.log`), "zero\none and two\n");
+      const { store: repaired, damage } = await openDamaged(path);
+      assert.equal(damage.operations, 1);
+      assert.deepEqual(await repaired.read(CLIENT, 0, 10, 1000), ["zero"]);
+      await repaired.close();
+    }));
+
+  it("go on where a move could not be ended, once it can be", () =>
+    inSlot(async (path, slot) => {
+      const store = await open(path);
+      const taken = join(slot, `${NEXT}.log`);
+      mkdirSync(taken);
+      // It has happened when the state says so.
+      await store.move({ from: CLIENT, length: 1, to: NEXT, payloads: ["one-anew"] });
+      await assert.rejects(store.appendDraft(NEXT, 1, "three"));
+      await assert.rejects(store.append(CLIENT, 1, ["lost"]));
+      rmSync(taken, { recursive: true });
+      await store.appendDraft(NEXT, 1, "three");
+      await store.close();
+      const again = await open(path);
+      const { own, drafts } = await again.load();
+      assert.deepEqual(
+        own.map(({ client, length }) => [client, length]),
+        [
+          [CLIENT, 1],
+          [NEXT, 1],
+        ],
+      );
+      assert.deepEqual(drafts, ["three"]);
+      await again.close();
     }));
 
   const damages: readonly [string, (slot: string) => void, readonly string[]][] = [

@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { MemoryStore } from "../../client/memory.ts";
+import { Outbox } from "../../client/outbox.ts";
+import { utf8 } from "../../protocol/bytes.ts";
 import { JumpingClock, SimulatedServer } from "../support/simulated-network.ts";
 import {
   type App,
@@ -163,5 +165,23 @@ describe("a client id that was given up", () => {
     await again.client.sync();
     assert.deepEqual(again.received, ["two of the original"]);
     assert.equal(again.client.status.state, "synced");
+  });
+
+  it("are those in use as well, once the last operation is dropped: nothing takes its place", async () => {
+    const store = new MemoryStore();
+    const outbox = await Outbox.open(store, apps.identity, await store.load());
+    const { client } = outbox;
+    for (const text of ["zero", "one"]) {
+      await outbox.append([utf8(text)], 0);
+      await outbox.sealWaiting();
+    }
+    await outbox.drop(client, 1);
+    assert.notEqual(outbox.client, client);
+    const { own } = await store.load();
+    assert.deepEqual(
+      own.map(({ length }) => length),
+      [1, 0],
+    );
+    assert.equal(outbox.pending, 1);
   });
 });

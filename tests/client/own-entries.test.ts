@@ -32,6 +32,36 @@ describe("entries that were appended here", () => {
     assert.deepEqual(delivered, created);
   });
 
+  it("are sent as they were appended, whatever the app does with what it gets", async () => {
+    const fetch = honestServer();
+    let open = (): void => undefined;
+    const opened = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    let altered = 0;
+    const app = await apps.open(
+      async (request) => {
+        await opened;
+        return fetch(request);
+      },
+      {
+        receive: (entries) => {
+          for (const { data } of entries) data.fill(0);
+          altered += entries.length;
+        },
+      },
+    );
+    // The first one is on its way while the others wait.
+    for (const text of ["a", "b", "c"]) await app.client.append(text);
+    await app.client.appendAll(["d", "e"]);
+    await until(() => altered === 5);
+    open();
+    await app.client.sync();
+    const other = await apps.open(fetch);
+    await other.client.sync();
+    assert.deepEqual(other.received, ["a", "b", "c", "d", "e"]);
+  });
+
   it("are not delivered once more when they are sent, nor after a restart", async () => {
     const fetch = honestServer();
     const store = new MemoryStore();

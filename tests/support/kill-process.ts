@@ -1,10 +1,13 @@
-/** Run by a test: changes a device's store at random, says what it does and what is done, until it is killed. */
+/**
+ * Run by a test: changes a device's store at random, and says what it does and what became of it, until it
+ * is killed. With a fourth argument it kills itself after so many steps.
+ */
 import { FolderStore } from "../../client/stores/folder.ts";
 import { someCursor } from "./cursors.ts";
 import type { Step } from "./killed-store.ts";
 import { Random } from "./simulation/random.ts";
 
-const [folder = "", fingerprint = "", seed = ""] = process.argv.slice(2);
+const [folder = "", fingerprint = "", seed = "", steps = Infinity] = process.argv.slice(2);
 const random = new Random(Number(seed));
 const store = await FolderStore.open(folder, { fingerprint });
 let count = 0;
@@ -68,9 +71,9 @@ function take(step: Step): Promise<void> {
   }
 }
 
-for (;;) {
+for (let taken = 0; taken < Number(steps); taken++) {
   const step = await nextStep();
   await say(JSON.stringify(step));
-  await take(step);
-  await say("done");
+  await say(await take(step).then(() => "done", String));
 }
+process.kill(process.pid, "SIGKILL");

@@ -108,8 +108,28 @@ async function contentsOf(store: FolderStore): Promise<Model> {
   return { own, drafts: state.drafts, received };
 }
 
-/** Throws where a store has lost, doubled or invented something after one of some kills. */
-export async function killAgainAndAgain(seed: number, lives: number): Promise<void> {
+interface FailingCalls {
+  readonly calls: string;
+  readonly opening: number;
+}
+
+/** Calls of the system that may fail, and how many of them succeed at first: a process opens the store. */
+const FAILING: readonly [FailingCalls, ...FailingCalls[]] = [
+  { calls: "fsync,fdatasync,ftruncate,rename", opening: 14 },
+  { calls: "fsync,rename", opening: 9 },
+  { calls: "rename", opening: 2 },
+];
+
+/**
+ * Throws where a store has lost, doubled or invented something after one of some kills.
+ *
+ * @param failing whether calls of the system fail now and then. What rejects has changed nothing then
+ */
+export async function killAgainAndAgain(
+  seed: number,
+  lives: number,
+  failing = false,
+): Promise<void> {
   const random = new Random(seed);
   const { path, remove } = temporaryFolder();
   const user = { fingerprint: someFingerprint() };
@@ -118,24 +138,47 @@ export async function killAgainAndAgain(seed: number, lives: number): Promise<vo
     for (let life = 0; life < lives; life++) {
       const [command, ...args] = commandFor(join("tests", "support", "kill-process.ts"));
       const own = [path, user.fingerprint, `${seed * 1000 + life}`];
-      const child = spawn(command, [...args, ...own], {
+      const enough = random.between(1, 120);
+      const often = random.between(2, 12);
+      const { calls, opening } = random.of(FAILING);
+      const inject = `inject=${calls}:error=EIO:when=${opening + random.between(0, 5)}+${often}`;
+      const trace = ["strace", "-f", "-qqq", "-o", join(path, "trace"), "-e", inject];
+      const all = [
+        ...(failing ? trace : []),
+        command,
+        ...args,
+        ...own,
+        ...(failing ? [`${enough}`] : []),
+      ];
+      const child = spawn(all[0] ?? "", all.slice(1), {
         cwd: projectFolder,
         stdio: ["ignore", "pipe", "inherit"],
+        // Calls are counted by thread.
+        env: { ...process.env, ...(failing && { UV_THREADPOOL_SIZE: "1" }) },
       });
       let output = "";
       child.stdout.on("data", (data) => {
         output += data;
       });
       const closed = once(child, "close");
-      const enough = random.between(1, 120);
-      await until(() => output.split("\n").length > enough || child.exitCode !== null);
-      process.kill(child.pid ?? 0, "SIGKILL");
+      if (!failing) {
+        await until(() => output.split("\n").length > enough || child.exitCode !== null);
+        process.kill(child.pid ?? 0, "SIGKILL");
+      }
       await closed;
       let step: Step | undefined;
+      /** Since the last one that was done: a crash may leave what was not undone. */
+      let failed: Step[] = [];
       for (const line of output.split("\n").slice(0, -1)) {
-        if (line !== "done") step = JSON.parse(line);
+        if (line.startsWith("{")) step = JSON.parse(line);
         else if (step !== undefined) {
-          model = after(model, step);
+          if (line === "done") {
+            model = after(model, step);
+            failed = [];
+          } else {
+            assert.ok(failing, line);
+            failed.push(step);
+          }
           step = undefined;
         }
       }
@@ -144,7 +187,8 @@ export async function killAgainAndAgain(seed: number, lives: number): Promise<vo
       const found = await contentsOf(store);
       // The next life goes on after a kill alone, or after an orderly end as well.
       await store.close();
-      const isAllowed = allowed(model, step).some((one) => same(one, found));
+      const ends = [step, ...failed].flatMap((one) => allowed(model, one));
+      const isAllowed = ends.some((one) => same(one, found));
       if (!isAllowed) assert.deepEqual(found, model, `seed ${seed}, life ${life}`);
       model = found;
     }

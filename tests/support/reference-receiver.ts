@@ -32,7 +32,7 @@ export interface ReceivedOperation {
   readonly entries: readonly Buffer[];
   readonly heads: readonly ReceivedHead[];
   /** E-1.13. */
-  readonly snapshot: ReceivedSnapshot | undefined;
+  readonly snapshot?: ReceivedSnapshot | undefined;
 }
 
 /** E-1.13: the state, and the position of each client id. */
@@ -111,7 +111,7 @@ export class ReferenceReceiver {
       if (content === undefined) unreadable.push(index);
       else {
         const { entries, heads, snapshot } = content;
-        delivered.push({ entries, heads, snapshot });
+        delivered.push({ entries, heads, ...(snapshot && { snapshot }) });
         if (index === 0 || opened.isSnapshot) continues = content.continues;
       }
       position = opened.position;
