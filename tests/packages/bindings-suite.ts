@@ -21,9 +21,10 @@ export interface Prepared {
 }
 
 /** The lowest version of each library, as npm is asked for it. All other tests have the newest. */
-const LOWEST = Object.entries(client.peerDependencies).map(
-  ([name, range]) => `${name}@${range.replace(/^\^| .*/g, "")}`,
-);
+const LOWEST = Object.entries(client.peerDependencies).flatMap(([name, range]) => {
+  const version = range.replace(/^\^| .*/g, "");
+  return name === "react" ? [`react@${version}`, `react-dom@${version}`] : [`${name}@${version}`];
+});
 
 export function testBindings(prepared: () => Prepared): void {
   it(`type-check and sync with the lowest versions of libraries: ${LOWEST.join(", ")}`, async () => {
@@ -31,7 +32,8 @@ export function testBindings(prepared: () => Prepared): void {
     const app = await install(join(folder, "bindings"), [client, ...LOWEST]);
     cpSync(PROGRAMS, app, { recursive: true });
     await output([TSC, "-p", "."], app);
-    const printed = await output([process.execPath, join("out", "yjs.js"), url], app);
-    assert.equal(printed, "yjs: 30 characters, connected\n");
+    const run = (name: string) => output([process.execPath, join("out", name), url], app);
+    assert.equal(await run("yjs.js"), "yjs: 30 characters, connected\n");
+    assert.equal(await run("rendered.js"), "react: synced, no document\n");
   });
 }
