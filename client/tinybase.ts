@@ -1,0 +1,107 @@
+/** Mergeable stores of TinyBase, encrypted and offline. */
+import { createMergeableStore, type MergeableStore } from "tinybase/mergeable-store";
+import { type Bytes, textOf, utf8 } from "../protocol/bytes.ts";
+import type { OpenDocument, SyncDocuments } from "./documents.ts";
+
+/** An update: changes of transactions, or the content of a whole store. */
+type Changes = Parameters<MergeableStore["applyMergeableChanges"]>[0][];
+
+/** What stands for `undefined`, which JSON does not have and a deleted cell is: in TinyBase as well. */
+const NOTHING = "\ufffc";
+
+/**
+ * Keeps a mergeable store on this device, and syncs it with the user's other devices. It takes the
+ * place of a persister and a synchronizer.
+ */
+export class TinyBaseProvider {
+  readonly documents: SyncDocuments;
+  readonly name: string;
+  readonly store: MergeableStore;
+  /** Fulfilled once what is on this device is in the store; the server is not needed for that. */
+  readonly whenLoaded: Promise<this>;
+  /** Fulfilled once what is on the server is in it as well. */
+  readonly whenSynced: Promise<this>;
+  readonly #open: OpenDocument;
+  readonly #listener: string;
+  /** What the log has, until it is loaded: the rest of the store is to be stored. */
+  #stored: MergeableStore | undefined = createMergeableStore();
+  #isApplying = false;
+  #isOver = false;
+
+  /**
+   * @param name names the store on all devices: 1 to 255 bytes in UTF-8. Throws a `RangeError` or a
+   *   `TypeError` for another one
+   * @param store what it already contains is added to the one of this name
+   */
+  constructor(
+    documents: SyncDocuments,
+    name: string,
+    store: MergeableStore = createMergeableStore(),
+  ) {
+    this.documents = documents;
+    this.name = name;
+    this.store = store;
+    this.#open = documents.open(name, {
+      apply: (updates) => this.#apply(updates),
+      merge: (updates) => bytesOf(updates.flatMap(changesOf)),
+      state: () => bytesOf([store.getMergeableContent()]),
+    });
+    this.#listener = store.addDidFinishTransactionListener(() => this.#push());
+    this.whenLoaded = documents.whenLoaded.then(() => this.#load());
+    this.whenSynced = documents.whenSynced.then(() => this.#load());
+  }
+
+  /** Ends the provider for good. What was changed is stored; the store stays usable. */
+  destroy(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.store.delListener(this.#listener);
+    this.#open.close();
+  }
+
+  #apply(updates: readonly Bytes[]): void {
+    this.#isApplying = true;
+    try {
+      this.store.transaction(() => {
+        for (const changes of updates.flatMap(changesOf)) {
+          this.#stored?.applyMergeableChanges(changes);
+          this.store.applyMergeableChanges(changes);
+        }
+      });
+    } finally {
+      this.#isApplying = false;
+    }
+  }
+
+  #push(): void {
+    if (this.#isApplying) return;
+    const changes = this.store.getTransactionMergeableChanges();
+    const [[tables], [values]] = changes;
+    if (Object.keys(tables).length + Object.keys(values).length === 0) return;
+    this.#stored?.applyMergeableChanges(changes);
+    this.#open.push(bytesOf([changes]));
+  }
+
+  /** All that is on this device is in the store; what the store has beyond it is to be stored. */
+  #load(): this {
+    const stored = this.#stored;
+    this.#stored = undefined;
+    if (stored !== undefined && !this.#isOver && hashesOf(stored) !== hashesOf(this.store)) {
+      this.#open.push(bytesOf([this.store.getMergeableContent()]));
+    }
+    return this;
+  }
+}
+
+function hashesOf(store: MergeableStore): string {
+  const [tables, values] = store.getMergeableContent();
+  return `${tables[2]} ${values[2]}`;
+}
+
+function bytesOf(changes: Changes): Bytes {
+  return utf8(JSON.stringify(changes, (_, value) => (value === undefined ? NOTHING : value)));
+}
+
+function changesOf(update: Bytes): Changes {
+  return JSON.parse(textOf(update), (_, value) => (value === NOTHING ? undefined : value));
+}

@@ -1,0 +1,139 @@
+/** Mergeable stores of TinyBase: devices at the real handler, and five of them over a bad network. */
+import assert from "node:assert/strict";
+import { before, describe, it } from "node:test";
+import { createMergeableStore, type MergeableStore } from "tinybase/mergeable-store";
+import type { SyncDocuments } from "../../client/documents.ts";
+import type { Identity } from "../../client/index.ts";
+import { MemoryStore } from "../../client/memory.ts";
+import { TinyBaseProvider } from "../../client/tinybase.ts";
+import { newIdentity } from "../support/private-keys.ts";
+import { sharedSeeds } from "../support/share.ts";
+import { openDocuments } from "../support/simulated-documents.ts";
+import {
+  JumpingClock,
+  randomFrom,
+  SimulatedNetwork,
+  SimulatedServer,
+} from "../support/simulated-network.ts";
+
+const DEVICES = 5;
+const STEPS = 60;
+const SEEDS = 12;
+
+let identity: Identity;
+before(async () => {
+  identity = await newIdentity();
+});
+
+/** Stores and syncs on each device, in turn. */
+async function syncAll(...devices: readonly SyncDocuments[]): Promise<void> {
+  for (const documents of devices) {
+    await documents.flush();
+    await documents.client.sync();
+  }
+}
+
+describe("a provider for TinyBase", () => {
+  const open = (server: SimulatedServer, store = new MemoryStore()) =>
+    openDocuments(
+      { identity, fetch: (request) => server.fetch(request) },
+      { store, batch: 3600_000 },
+    );
+
+  it("syncs tables, values and deletions, and stores a batch as one entry", async () => {
+    const server = new SimulatedServer({ LISTING_TTL: "0" });
+    const [laptop, phone] = [await open(server), await open(server)];
+    const { store: one } = new TinyBaseProvider(laptop, "todo");
+    const { store: other } = new TinyBaseProvider(phone, "todo");
+    one.setRow("todos", "a", { title: "Buy milk", done: false });
+    one.setRow("todos", "b", { title: "Feed the cat" });
+    one.setValue("theme", "dark");
+    await syncAll(laptop, phone);
+    other.setCell("todos", "a", "done", true);
+    other.delRow("todos", "b");
+    other.delValue("theme");
+    await syncAll(phone, laptop);
+    assert.equal(one.getJson(), '[{"todos":{"a":{"title":"Buy milk","done":true}}},{}]');
+    assert.deepEqual(other.getMergeableContent(), one.getMergeableContent());
+    let count = 0;
+    for await (const entries of phone.client.entries()) count += entries.length;
+    assert.equal(count, 2);
+    for (const documents of [laptop, phone]) await documents.close();
+  });
+
+  it("adds what a store had before, once, and ends without it", async () => {
+    const server = new SimulatedServer({ LISTING_TTL: "0" });
+    const disk = new MemoryStore();
+    const first = await open(server, disk);
+    const store = createMergeableStore();
+    store.setValue("before", 1);
+    const provider = new TinyBaseProvider(first, "todo", store);
+    assert.equal(await provider.whenLoaded, provider);
+    store.setValue("after", 2);
+    await syncAll(first);
+    provider.destroy();
+    store.setValue("gone", 3);
+    await first.close();
+    const again = await open(server, disk);
+    const loaded = await new TinyBaseProvider(again, "todo").whenLoaded;
+    assert.deepEqual({ ...loaded.store.getValues() }, { before: 1, after: 2 });
+    const same = await new TinyBaseProvider(again, "todo", loaded.store).whenLoaded;
+    await same.whenSynced;
+    await again.flush();
+    assert.equal(again.client.status.pending, 0);
+    await again.close();
+  });
+});
+
+describe("five devices that change a store of TinyBase", () => {
+  for (const seed of sharedSeeds(SEEDS)) {
+    it(`hold equal stores in the end, after changes at the same time, faults and restarts: seed ${seed}`, async () => {
+      const random = randomFrom(seed);
+      const below = (limit: number) => Math.floor(random() * limit);
+      const network = new SimulatedNetwork(new SimulatedServer({ LISTING_TTL: "0" }), random);
+      const clock = new JumpingClock();
+      const disks = Array.from({ length: DEVICES }, () => new MemoryStore());
+      const start = async (disk: MemoryStore) => {
+        const documents = await openDocuments(
+          { identity, fetch: network.fetch },
+          { store: disk, clock, random, batch: 200 },
+        );
+        return { documents, store: new TinyBaseProvider(documents, "todo").store };
+      };
+      const change = (store: MergeableStore) => {
+        const [row, cell] = [`${below(4)}`, `${below(3)}`];
+        const kind = random();
+        if (kind < 0.6) store.setCell("table", row, cell, below(1000));
+        else if (kind < 0.75) store.delRow("table", row);
+        else if (kind < 0.9) store.setValue(cell, `${below(1000)}`);
+        else store.delValue(cell);
+      };
+      const devices = await Promise.all(disks.map(start));
+      try {
+        for (let step = 0; step < STEPS; step++) {
+          const at = below(DEVICES);
+          const device = devices[at] ?? assert.fail();
+          const kind = random();
+          if (kind < 0.8) change(device.store);
+          else if (kind < 0.93) await device.documents.client.sync();
+          else {
+            await device.documents.close();
+            devices[at] = await start(disks[at] ?? assert.fail());
+          }
+        }
+        network.faulty = 0;
+        for (let round = 0; round < 2; round++) {
+          await syncAll(...devices.map(({ documents }) => documents));
+        }
+        const [first, ...others] = devices.map(({ store }) => store.getMergeableContent());
+        for (const content of others) assert.deepEqual(content, first);
+        const fresh = await start(new MemoryStore());
+        await fresh.documents.client.sync();
+        assert.deepEqual(fresh.store.getMergeableContent(), first);
+        await fresh.documents.close();
+      } finally {
+        for (const { documents } of devices) await documents.close();
+      }
+    });
+  }
+});
