@@ -25,6 +25,7 @@ import {
 } from "../support/process.ts";
 import { hasRedis, startRedis } from "../support/redis.ts";
 import { testBindings } from "./bindings-suite.ts";
+import { testEditor } from "./editor-suite.ts";
 import { install, installed, output, pack, type Tarballs } from "./install.ts";
 
 const APP = join(projectFolder, "tests", "packages", "app");
@@ -218,6 +219,7 @@ export function testPackages(): void {
       folder: folder.path,
     });
     testBindings(prepared);
+    testEditor(prepared);
 
     it("have nothing that publint reports", async () => {
       for (const name of ["server", "client"]) {

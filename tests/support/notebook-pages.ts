@@ -1,7 +1,7 @@
 /** The web page of the notebook in headless Chromium, on the real server. */
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, it } from "node:test";
-import type { Browser, BrowserContext, Page } from "playwright-core";
+import type { Browser, BrowserContext, BrowserContextOptions, Page } from "playwright-core";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { chromium } from "./chromium.ts";
 import { type Serving, serveHere } from "./http.ts";
@@ -153,8 +153,8 @@ export class NotebookPages {
   }
 
   /** A new browser profile, which is another device. */
-  async device(): Promise<BrowserContext> {
-    const context = await this.browser.newContext();
+  async device(options: BrowserContextOptions = {}): Promise<BrowserContext> {
+    const context = await this.browser.newContext(options);
     context.setDefaultTimeout(TIMEOUT_MS);
     return context;
   }

@@ -1,0 +1,118 @@
+/** What docs/yjs.md tells a developer to do, done from the packed packages in an empty folder. */
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { it } from "node:test";
+import type { Browser, BrowserContext, Page } from "playwright-core";
+import { build, type PreviewServer, preview } from "vite";
+import example from "../../examples/yjs-editor/package.json" with { type: "json" };
+import { chromium } from "../support/chromium.ts";
+import { blocksOf, read } from "../support/documents.ts";
+import type { Prepared } from "./bindings-suite.ts";
+import { install } from "./install.ts";
+
+const PASSPHRASE = "correct horse battery staple";
+const FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run"];
+const TIMEOUT_MS = 60_000;
+
+/** What is to be installed, in the versions that the example is made for. */
+const LIBRARIES = Object.entries(example.dependencies)
+  .filter(([name]) => name !== "@sync-server/client")
+  .map(([name, version]) => `${name}@${version}`);
+
+/** A device: a profile of the browser. */
+async function device(browser: Browser): Promise<BrowserContext> {
+  const context = await browser.newContext();
+  context.setDefaultTimeout(TIMEOUT_MS);
+  return context;
+}
+
+async function open(context: BrowserContext, address: string): Promise<Page> {
+  const page = await context.newPage();
+  await page.goto(address);
+  return page;
+}
+
+/** Waits until the editor has a text. */
+function shows(page: Page, text: string): Promise<unknown> {
+  return page.waitForFunction(
+    `document.querySelector(".cm-content")?.innerText.includes(${JSON.stringify(text)})`,
+  );
+}
+
+/** Types at the beginning of the editor. */
+async function type(page: Page, text: string): Promise<void> {
+  await page.locator(".cm-content").click();
+  await page.keyboard.press("Control+Home");
+  await page.keyboard.type(text);
+}
+
+/** Builds an app, and serves it to Chromium. */
+async function inChromium(
+  root: string,
+  test: (browser: Browser, address: string) => Promise<void>,
+): Promise<void> {
+  const { chromium: driver } = await import("playwright-core");
+  let pages: PreviewServer | undefined;
+  let browser: Browser | undefined;
+  try {
+    await build({ root, configFile: false, logLevel: "error" });
+    pages = await preview({ root, configFile: false, preview: { port: 0 } });
+    browser = await driver.launch({ executablePath: chromium ?? "", args: FLAGS });
+    await test(browser, pages.resolvedUrls?.local[0] ?? "");
+  } finally {
+    await browser?.close();
+    await pages?.close();
+  }
+}
+
+export function testEditor(prepared: () => Prepared): void {
+  it("make an encrypted editor of what docs/yjs.md prints, which works offline", {
+    skip: chromium === undefined && "there is no Chromium",
+  }, async () => {
+    const { client, url, folder } = prepared();
+    const text = read("docs/yjs.md");
+    const [, commands = ""] = blocksOf(text, "sh");
+    for (const name of [...Object.keys(example.dependencies), "vite"]) {
+      assert.ok(commands.split(/\s/).includes(name), `the commands install ${name}`);
+    }
+    const app = await install(join(folder, "editor"), [client, ...LIBRARIES]);
+    const [page = ""] = blocksOf(text, "html");
+    const [script = ""] = blocksOf(text, "js");
+    writeFileSync(join(app, "index.html"), page);
+    assert.ok(script.includes('"http://localhost:8080"'));
+    writeFileSync(join(app, "main.js"), script.replace("http://localhost:8080", url));
+    await inChromium(app, async (browser, address) => {
+      const laptop = await device(browser);
+      const one = await open(laptop, address);
+      await one.locator('[name="passphrase"]').fill(PASSPHRASE);
+      await one.locator("button").click();
+      await one.locator(".cm-content").waitFor();
+      const key = (await one.locator("#text").textContent()) ?? "";
+      await type(one, "Buy milk. ");
+      const other = await open(laptop, address);
+      await shows(other, "Buy milk.");
+      const phone = await open(await device(browser), address);
+      await phone.locator('[name="passphrase"]').fill("not the passphrase");
+      await phone.locator('[name="text"]').fill(key);
+      await phone.locator("button").click();
+      await phone.waitForFunction('document.querySelector("#status").textContent !== ""');
+      await phone.locator('[name="passphrase"]').fill(PASSPHRASE);
+      await phone.locator("button").click();
+      await shows(phone, "Buy milk.");
+      await laptop.route("**/sync", (route) => route.abort());
+      await type(one, "Feed the cat. ");
+      await shows(other, "Feed the cat.");
+      await type(phone, "Water the plants. ");
+      await one.reload();
+      await shows(one, "Feed the cat.");
+      await laptop.unroute("**/sync");
+      await other.reload();
+      for (const page of [one, phone, other]) {
+        for (const words of ["Buy milk.", "Feed the cat.", "Water the plants."]) {
+          await shows(page, words);
+        }
+      }
+    });
+  });
+}
