@@ -25,7 +25,8 @@ export class TinyBaseProvider {
   readonly #listener: string;
   /** What the log has, until it is loaded: the rest of the store is to be stored. */
   #stored: MergeableStore | undefined = createMergeableStore();
-  #isApplying = false;
+  /** The times of the changes that are being applied. */
+  #applying: ReadonlySet<string> | undefined;
   #isOver = false;
 
   /**
@@ -60,24 +61,24 @@ export class TinyBaseProvider {
   }
 
   #apply(updates: readonly Bytes[]): void {
-    this.#isApplying = true;
+    const all = updates.flatMap(changesOf);
+    this.#applying = new Set(all.flatMap(timesOf));
     try {
       this.store.transaction(() => {
-        for (const changes of updates.flatMap(changesOf)) {
+        for (const changes of all) {
           this.#stored?.applyMergeableChanges(changes);
           this.store.applyMergeableChanges(changes);
         }
       });
     } finally {
-      this.#isApplying = false;
+      this.#applying = undefined;
     }
   }
 
   #push(): void {
-    if (this.#isApplying) return;
     const changes = this.store.getTransactionMergeableChanges();
-    const [[tables], [values]] = changes;
-    if (Object.keys(tables).length + Object.keys(values).length === 0) return;
+    // A listener that mutates may have added to what is being applied.
+    if (timesOf(changes).every((time) => this.#applying?.has(time))) return;
     this.#stored?.applyMergeableChanges(changes);
     this.#open.push(bytesOf([changes]));
   }
@@ -91,6 +92,18 @@ export class TinyBaseProvider {
     }
     return this;
   }
+}
+
+/** The times of all cells and values, each of which a change has for itself. */
+function timesOf([[tables], [values]]: Changes[number]): string[] {
+  const times = Object.values(values).map(([, time]) => time ?? "");
+  for (const [rows] of Object.values(tables)) {
+    for (const row in rows) {
+      const cells = rows[row]?.[0];
+      for (const cell in cells) times.push(cells[cell]?.[1] ?? "");
+    }
+  }
+  return times;
 }
 
 function hashesOf(store: MergeableStore): string {

@@ -61,6 +61,27 @@ describe("a provider for TinyBase", () => {
     for (const documents of [laptop, phone]) await documents.close();
   });
 
+  it("syncs what a listener adds to changes of another device, and nothing back and forth", async () => {
+    const server = new SimulatedServer({ LISTING_TTL: "0" });
+    const [laptop, phone] = [await open(server), await open(server)];
+    const { store: one } = new TinyBaseProvider(laptop, "todo");
+    const { store: other } = new TinyBaseProvider(phone, "todo");
+    const count = () => other.setValue("count", other.getRowCount("todos"));
+    other.addRowIdsListener("todos", count, true);
+    one.setRow("todos", "a", { title: "Buy milk" });
+    await syncAll(laptop, phone, phone, laptop);
+    assert.equal(one.getValue("count"), 1);
+    let entries = 0;
+    for (let round = 0; round < 2; round++) {
+      await syncAll(phone, laptop);
+      entries = 0;
+      for await (const page of laptop.client.entries()) entries += page.length;
+    }
+    assert.equal(entries, 2);
+    assert.deepEqual(other.getMergeableContent(), one.getMergeableContent());
+    for (const documents of [laptop, phone]) await documents.close();
+  });
+
   it("adds what a store had before, once, and ends without it", async () => {
     const server = new SimulatedServer({ LISTING_TTL: "0" });
     const disk = new MemoryStore();
