@@ -7,6 +7,7 @@ import { misspelt } from "../server/misspelt.ts";
 import { parseArguments } from "./arguments.ts";
 import { type Command, type Option, WrongArgument } from "./command.ts";
 import { copy } from "./copy/copy.ts";
+import { doctor } from "./doctor/doctor.ts";
 import { commandHelp } from "./help.ts";
 import { Output, OutputLost } from "./output.ts";
 import { Progress } from "./progress.ts";
@@ -25,7 +26,7 @@ export interface RunOptions {
   readonly explain: (error: unknown) => unknown;
 }
 
-const COMMANDS: readonly Command[] = [usage, verify, copy];
+const COMMANDS: readonly Command[] = [usage, verify, copy, doctor];
 
 const HELP: Option = { name: "help", short: "h", meaning: "shows this text" };
 
@@ -120,13 +121,18 @@ async function runCommand(
     return 0;
   }
   const [argument] = given.positionals;
-  const storage = readStorage(argument === undefined ? environment : { STORAGE: argument });
   const progress = new Progress();
   const isJson = given.options.has("json");
   const output = new Output({ progress, isJson, isFull: given.options.has("full") });
+  const context = {
+    ...{ ...given, output, progress },
+    get storage() {
+      return readStorage(argument === undefined ? environment : { STORAGE: argument });
+    },
+  };
   const stopped = whenStopped(progress, command.stopped);
   try {
-    return await Promise.race([command.run({ ...given, storage, output, progress }), stopped.code]);
+    return await Promise.race([command.run(context), stopped.code]);
   } finally {
     progress.end();
     stopped.forget();

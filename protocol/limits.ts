@@ -27,6 +27,9 @@ export const MAX_BODY = "Max-Body";
 /** The request header by which a client says how long it waits for news (RFC 7240): `wait=25`. */
 export const PREFER = "Prefer";
 
+/** The preference of a request that asks how it arrives, and is no sync request. */
+export const DIAGNOSE = "diagnose";
+
 /** The response header that says so where the server waits: `wait=25`. */
 export const PREFERENCE_APPLIED = "Preference-Applied";
 

@@ -48,7 +48,7 @@ export function createHandler(options: HandlerOptions): Handler {
   const { config, cluster, logger, now = () => performance.now(), time = Date.now } = options;
   const { Response: Answer = Response } = options;
   const wiring = wire(options);
-  const { running, metrics, compaction, retention, waiters, announcer } = wiring;
+  const { running, metrics, compaction, retention, waiters, announcer, diagnosis } = wiring;
   const cors = corsFor(config.CORS_ORIGIN);
   const routes = new Routes(
     routesOf(wiring, cors, cluster),
@@ -102,6 +102,7 @@ export function createHandler(options: HandlerOptions): Handler {
     stop: async () => {
       stopped = true;
       waiters.stop();
+      diagnosis.stop();
       await Promise.all([compaction?.stop(), retention?.stop()]);
     },
     isSettled: () => announcer?.isSettled ?? true,
@@ -112,13 +113,14 @@ export function createHandler(options: HandlerOptions): Handler {
 
 /** All routes except those of the page. */
 function routesOf(
-  { endpoint, readiness, metrics }: Wiring,
+  { endpoint, diagnosis, readiness, metrics }: Wiring,
   cors: Cors,
   cluster: Cluster | undefined,
 ): Readonly<Record<string, Methods>> {
   return {
     [SYNC_PATH]: cors.withPreflight({
-      POST: (request) => endpoint.sync(request),
+      POST: (request) =>
+        diagnosis.isAsked(request) ? diagnosis.answer(request) : endpoint.sync(request),
       DELETE: (request) => endpoint.erase(request),
     }),
     "/health": get(() => json({ status: "ok" })),

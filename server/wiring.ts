@@ -14,6 +14,7 @@ import { BodyReader } from "./http/body-reader.ts";
 import { ClientAddresses } from "./http/client-address.ts";
 import { ConcurrencyLimiter } from "./http/concurrency-limiter.ts";
 import { Deliveries } from "./http/deliveries.ts";
+import { Diagnosis } from "./http/diagnosis.ts";
 import { Readiness } from "./http/health.ts";
 import { RequestSignatures } from "./http/signature.ts";
 import { SyncEndpoint } from "./http/sync.ts";
@@ -24,6 +25,7 @@ import { type WiringOptions, wireService } from "./service-wiring.ts";
 /** The parts that answer requests, and those that work in the background. */
 export interface Wiring {
   readonly endpoint: SyncEndpoint;
+  readonly diagnosis: Diagnosis;
   readonly readiness: Readiness;
   readonly metrics: Metrics;
   /** Absent where compaction is turned off. */
@@ -72,6 +74,12 @@ export function wire(options: WiringOptions): Wiring {
     telemetry,
     onCut: (user, sent, error) => logger.error("a response was cut", { user, sent, error }),
   });
+  const addresses = new ClientAddresses(config.TRUSTED_PROXIES);
+  const bodies = new BodyReader({
+    maxBytes: config.MAX_BODY,
+    maxClients: mostClients(config.QUOTA_CLIENTS),
+    timeout: config.CLIENT_TIMEOUT,
+  });
   const endpoint = new SyncEndpoint({
     service,
     strangers,
@@ -84,13 +92,9 @@ export function wire(options: WiringOptions): Wiring {
       time,
       telemetry,
     }),
-    addresses: new ClientAddresses(config.TRUSTED_PROXIES),
+    addresses,
     limiter,
-    bodies: new BodyReader({
-      maxBytes: config.MAX_BODY,
-      maxClients: mostClients(config.QUOTA_CLIENTS),
-      timeout: config.CLIENT_TIMEOUT,
-    }),
+    bodies,
     deliveries,
     waits: new Waits({
       service,
@@ -103,6 +107,12 @@ export function wire(options: WiringOptions): Wiring {
       onEnd: (end, seconds) => telemetry.waited(end, seconds),
       onFull: () => telemetry.count("waits", "full"),
     }),
+  });
+  const diagnosis = new Diagnosis({
+    ...{ addresses, limiter, bodies, time },
+    publicUrl: config.PUBLIC_URL,
+    maxBody: config.MAX_BODY,
+    maxWait: config.MAX_WAIT,
   });
   const readiness = new Readiness(driver, now, (error) =>
     logger.error("storage is not ready", { error }),
@@ -118,6 +128,7 @@ export function wire(options: WiringOptions): Wiring {
   telemetry.observe("log_lines_lost", logger.lostLines);
   return {
     endpoint,
+    diagnosis,
     readiness,
     metrics: telemetry,
     compaction,

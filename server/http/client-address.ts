@@ -54,6 +54,12 @@ export class ClientAddresses {
     return peer.trusted ? this.#behind(peer, headers).group : peer.group;
   }
 
+  /** Whether the header fields of the connection's other end are believed. */
+  isTrusted({ ip }: Pick<ServerRequest, "ip">): boolean {
+    const peer = (ip === undefined ? undefined : this.#addressOf(ip)) ?? this.#behindSocket;
+    return peer?.trusted === true;
+  }
+
   #behind(proxy: Address, headers: Headers): Address {
     const forwarded = headers.get("forwarded");
     const forwardedFor = headers.get("x-forwarded-for");

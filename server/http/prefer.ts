@@ -1,4 +1,4 @@
-/** The preference `wait` of the field `Prefer` (RFC 7240). */
+/** The preferences in the field `Prefer` (RFC 7240). */
 
 /**
  * How many seconds a client is ready to wait for an answer; `undefined` where the field does not say,
@@ -13,6 +13,13 @@ export function preferredWait(field: string): number | undefined {
     return /^\d+$/.test(seconds) ? Number(seconds) : undefined;
   }
   return undefined;
+}
+
+/** Whether a field has a preference, with any value or none. */
+export function hasPreference(field: string, wanted: string): boolean {
+  return outsideQuotes(field)
+    .split(",")
+    .some((preference) => preference.split(/[;=]/, 1)[0]?.trim().toLowerCase() === wanted);
 }
 
 /** The field without its quoted strings, in which a comma separates nothing. */

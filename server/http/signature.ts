@@ -274,7 +274,7 @@ export function acceptSignature(user: Fingerprint): string {
 }
 
 /** The origin that a request is for by its own account; `undefined` where that is no origin. */
-function claimedOriginOf({ headers, url }: Request): string | undefined {
+export function claimedOriginOf({ headers, url }: Request): string | undefined {
   // HTTP/2 has no Host: some runtimes have it in the URL only.
   const host = headers.get("host") ?? (URL.canParse(url) ? new URL(url).host : "");
   // The port of a scheme is left out of what is signed, and the server does not see the scheme.

@@ -82,6 +82,7 @@ describe("sync-server", () => {
       ["usgae", "usage"],
       ["verfy", "verify"],
       ["coppy", "copy"],
+      ["docter", "doctor"],
     ]) {
       const { code, stderr } = await runToEnd([`${wrong}`]);
       assert.equal(code, 2);

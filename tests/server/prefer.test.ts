@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { preferredWait } from "../../server/http/prefer.ts";
+import { hasPreference, preferredWait } from "../../server/http/prefer.ts";
 
 describe("the preference wait", () => {
   const read: readonly (readonly [string, number | undefined])[] = [
@@ -41,5 +41,16 @@ describe("the preference wait", () => {
         assert.ok(seconds === undefined || seconds >= 0);
       }),
     );
+  });
+});
+
+describe("hasPreference", () => {
+  it("finds a preference among others, and not within the value of one", () => {
+    for (const field of ["diagnose", "wait=5, Diagnose", "diagnose;a=b", "diagnose=1"]) {
+      assert.ok(hasPreference(field, "diagnose"), field);
+    }
+    for (const field of ["", "diagnosed", 'note="diagnose"', 'note="a, diagnose"', "a;diagnose"]) {
+      assert.ok(!hasPreference(field, "diagnose"), field);
+    }
   });
 });
