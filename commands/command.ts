@@ -24,6 +24,8 @@ export interface Given {
 export interface Context extends Given {
   /** Where to look: the first argument, or the setting `STORAGE`. */
   readonly storage: string;
+  /** All settings. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
   readonly output: Output;
   readonly progress: Progress;
 }

@@ -13,6 +13,7 @@ import { Output, OutputLost } from "./output.ts";
 import { Progress } from "./progress.ts";
 import { readStorage } from "./storage-setting.ts";
 import { usage } from "./usage.ts";
+import { users } from "./users/users.ts";
 import { verify } from "./verify/verify.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -26,7 +27,7 @@ export interface RunOptions {
   readonly explain: (error: unknown) => unknown;
 }
 
-const COMMANDS: readonly Command[] = [usage, verify, copy, doctor];
+const COMMANDS: readonly Command[] = [usage, verify, copy, doctor, users];
 
 const HELP: Option = { name: "help", short: "h", meaning: "shows this text" };
 
@@ -125,7 +126,7 @@ async function runCommand(
   const isJson = given.options.has("json");
   const output = new Output({ progress, isJson, isFull: given.options.has("full") });
   const context = {
-    ...{ ...given, output, progress },
+    ...{ ...given, environment, output, progress },
     get storage() {
       return readStorage(argument === undefined ? environment : { STORAGE: argument });
     },

@@ -1,7 +1,12 @@
 import { type BigIntStats, readFileSync, statSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import type { Fingerprint } from "../oplog/names.ts";
-import { type AllowList, InvalidAllowList, parseAllowList } from "../sync/allow-list.ts";
+import {
+  type AllowList,
+  InvalidAllowList,
+  parseAllowList,
+  type UserLimits,
+} from "../sync/allow-list.ts";
 
 export interface AllowListFileOptions {
   readonly path: string;
@@ -10,7 +15,7 @@ export interface AllowListFileOptions {
   /** Called once for each change of the file that could not be taken over. */
   readonly onFault: (error: InvalidAllowList) => void;
   /** Called with the list when it was read again. */
-  readonly onRead?: (users: ReadonlySet<Fingerprint>) => void;
+  readonly onRead?: (users: ReadonlyMap<Fingerprint, UserLimits>) => void;
 }
 
 /** How often the file is checked for a change, in milliseconds. */
@@ -26,7 +31,7 @@ const SETTLED_AFTER = 2000;
  */
 export class AllowListFile implements AllowList {
   readonly #options: AllowListFileOptions;
-  #users: ReadonlySet<Fingerprint>;
+  #users: ReadonlyMap<Fingerprint, UserLimits>;
   /** What the file looked like when it was read; `undefined` when it has to be read again. */
   #stamp: string | undefined;
   #checkedAt: number;
@@ -58,6 +63,10 @@ export class AllowListFile implements AllowList {
     return this.#check === undefined
       ? this.#users.has(user)
       : this.#check.then(() => this.#users.has(user));
+  }
+
+  limitsOf(user: Fingerprint): UserLimits | undefined {
+    return this.#users.get(user);
   }
 
   async #readChange(): Promise<void> {

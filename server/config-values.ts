@@ -1,8 +1,8 @@
 /** The kinds of values that settings have, each with the rule that its error shows. */
 import * as v from "valibot";
+import { parseSize } from "../sync/size.ts";
 import { isProxy } from "./http/client-address.ts";
 
-const SIZES: Record<string, number> = { "": 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 };
 const TIMES: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 const AGES: Record<string, number> = { ...TIMES, d: 86_400_000 };
 
@@ -28,7 +28,7 @@ export function bytes(min: number) {
   const rule = `must be a size of at least ${min} bytes, such as 500000, 512KiB, 16MiB or 1GiB`;
   return v.pipe(
     v.string(),
-    v.transform((text) => parseQuantity(text, SIZES)),
+    v.transform(parseSize),
     v.check((size) => Number.isSafeInteger(size) && size >= min, rule),
   );
 }

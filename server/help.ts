@@ -16,6 +16,7 @@ Usage: sync-server [serve] [STORAGE]   run the server
        sync-server usage [STORAGE]     show what each user stores
        sync-server verify [STORAGE]    find what is damaged or missing
        sync-server copy FROM TO        copy a storage, as a backup or to move it
+       sync-server users ACTION        show and change the list of users
        sync-server doctor URL|STORAGE  look at a server or a storage, and say what to change
 
   [STORAGE]    where operations are kept, in place of the setting STORAGE

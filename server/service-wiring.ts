@@ -212,12 +212,6 @@ export function wireService(options: ServiceWiringOptions): ServiceWiring {
     perHour > 0
       ? new NewUsers(new AddressLimiter({ rate: perHour / 3600, burst: perHour, now }), cluster)
       : undefined;
-  const quota = new Quota({
-    bytes: config.QUOTA_BYTES,
-    clients: config.QUOTA_CLIENTS,
-    runs: mostRuns(config.LISTING_CACHE_RUNS),
-    unsigned: config.SIGNATURES === "optional",
-  });
   const strangers = config.RATE_LIMIT > 0 ? new Strangers(now) : undefined;
   const allowList =
     config.USERS === "open"
@@ -231,6 +225,13 @@ export function wireService(options: ServiceWiringOptions): ServiceWiring {
             for (const user of waiters.users) if (!users.has(user)) waiters.wake(user);
           },
         });
+  const quota = new Quota({
+    bytes: config.QUOTA_BYTES,
+    clients: config.QUOTA_CLIENTS,
+    runs: mostRuns(config.LISTING_CACHE_RUNS),
+    limitsOf: allowList && ((user) => allowList.limitsOf(user)),
+    unsigned: config.SIGNATURES === "optional",
+  });
   const service = new SyncService({
     appender,
     reader,

@@ -85,7 +85,7 @@ export class QuotaClaims {
   ): Promise<RoomClaim | QuotaExceeded | Contested | "outdated" | undefined> {
     const { user, client, objects } = addition;
     const stored = this.#open.get(user) ?? NOTHING;
-    const room = this.#quota.roomIn(listing);
+    const room = this.#quota.roomIn(user, listing);
     const id = randomUUID();
     const isNewClient = !listing.clients.has(client);
     const claimed = await this.#cluster.claim({
@@ -122,7 +122,7 @@ export class QuotaClaims {
     claimed: Claimed,
   ): QuotaExceeded | Contested {
     const stored = this.#open.get(user) ?? NOTHING;
-    const refusal = this.#quota.exceeded(setting, listing, {
+    const refusal = this.#quota.exceeded(setting, user, listing, {
       bytes: claimed.bytes - stored.bytes,
       clients: claimed.clients - stored.clients,
       objects: claimed.objects - stored.objects,

@@ -3,6 +3,7 @@ import { RUNS_PER_CLIENT, sizeInRuns } from "../oplog/cached-listings.ts";
 import type { Footprint, Listing } from "../oplog/listing.ts";
 import type { Fingerprint } from "../oplog/names.ts";
 import type { Addition, Reservation } from "../oplog/policy.ts";
+import type { UserLimits } from "./allow-list.ts";
 
 const UNITS = { QUOTA_BYTES: "bytes", QUOTA_CLIENTS: "clients", LISTING_CACHE_RUNS: "runs" };
 
@@ -38,6 +39,8 @@ export interface QuotaOptions {
    * once more.
    */
   readonly unsigned?: boolean;
+  /** What a user may store instead, where that is said. */
+  readonly limitsOf?: ((user: Fingerprint) => UserLimits | undefined) | undefined;
 }
 
 /**
@@ -111,19 +114,19 @@ export class Quota {
   }
 
   /** Whether there is so much room that servers need not ask each other. */
-  hasPlenty({ client, objects, ...addition }: Addition, listing: Listing): boolean {
-    const room = this.roomIn(listing);
+  hasPlenty({ user, client, objects, bytes }: Addition, listing: Listing): boolean {
+    const room = this.roomIn(user, listing);
     return (
-      room.bytes - countedBytes({ objects, bytes: addition.bytes }) >= PLENTY.bytes &&
+      room.bytes - countedBytes({ objects, bytes }) >= PLENTY.bytes &&
       (listing.clients.has(client) || room.clients >= PLENTY.clients) &&
       room.size - objects >= PLENTY.size
     );
   }
 
   /** What a log has room for beside what is listed. */
-  roomIn(listing: Listing): Room {
+  roomIn(user: Fingerprint, listing: Listing): Room {
     const { runs = Number.POSITIVE_INFINITY } = this.#options;
-    const [bytes, clients] = this.#limits(listing);
+    const [bytes, clients] = this.#limits(user, listing);
     return {
       bytes: bytes > 0 ? bytes - countedBytes(listing.footprint) : Number.POSITIVE_INFINITY,
       clients: clients > 0 ? clients - listing.clients.size : Number.POSITIVE_INFINITY,
@@ -135,11 +138,12 @@ export class Quota {
   /** The refusal of what there is no room for, beside what others are storing. */
   exceeded(
     setting: "bytes" | "clients" | "size",
+    user: Fingerprint,
     listing: Listing,
     others: Footprint & { readonly clients: number },
   ): QuotaExceeded {
     const { runs = Number.POSITIVE_INFINITY } = this.#options;
-    const [bytes, clients] = this.#limits(listing);
+    const [bytes, clients] = this.#limits(user, listing);
     const all = listing.clients.size + others.clients;
     if (setting === "bytes") {
       return new QuotaExceeded(
@@ -157,16 +161,17 @@ export class Quota {
   }
 
   /** How many bytes and clients a user may have. */
-  #limits(listing: Listing): [bytes: number, clients: number] {
-    const { unsigned = false, bytes, clients } = this.#options;
+  #limits(user: Fingerprint, listing: Listing): [bytes: number, clients: number] {
+    const { unsigned = false, limitsOf, ...settings } = this.#options;
+    const { bytes, clients } = { ...settings, ...limitsOf?.(user) };
     const times = unsigned && listing.signed ? 2 : 1;
     return [times * bytes, times * clients];
   }
 
   #refusal(addition: Addition, listing: Listing, underWay: UnderWay): QuotaExceeded | undefined {
-    const { client, objects } = addition;
+    const { user, client, objects } = addition;
     const { runs = Number.POSITIVE_INFINITY } = this.#options;
-    const [maxBytes, maxClients] = this.#limits(listing);
+    const [maxBytes, maxClients] = this.#limits(user, listing);
     const used = maxBytes > 0 ? countedBytes(listing.footprint) + underWay.bytes : 0;
     if (maxBytes > 0 && used + countedBytes(addition) > maxBytes) {
       return new QuotaExceeded("QUOTA_BYTES", maxBytes, used);

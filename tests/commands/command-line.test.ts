@@ -83,6 +83,7 @@ describe("sync-server", () => {
       ["verfy", "verify"],
       ["coppy", "copy"],
       ["docter", "doctor"],
+      ["usres", "users"],
     ]) {
       const { code, stderr } = await runToEnd([`${wrong}`]);
       assert.equal(code, 2);

@@ -1,6 +1,7 @@
 /** The documents for operators name every setting and every metric, and the command that CI runs. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { promisify } from "node:util";
@@ -103,6 +104,23 @@ describe("docs/operations.md, on copies", () => {
       assert.ok(plain.startsWith(start), meaning);
     }
     assert.equal(codes.length, known.size);
+  });
+});
+
+describe("docs/operations.md, on the list of users", () => {
+  it("has commands that run as they are printed", { skip, timeout: 120_000 }, async () => {
+    const folder = temporaryFolder();
+    const chapter = section(read("docs/operations.md"), "Restrict who can use it");
+    const commands = blocksOf(chapter, "sh").join("").replace("./users", `${folder.path}/users`);
+    const { stdout } = await promisify(execFile)("bash", ["-ec", commands], { cwd: projectFolder });
+    const user = "H9oetl-x…";
+    assert.deepEqual(stdout.trimEnd().split("\n"), [
+      `added: ${user} quota=5GiB # Ada`,
+      `${user} quota=5GiB # Ada`,
+      `${user} removed; what it has stored stays`,
+    ]);
+    assert.equal(readFileSync(join(folder.path, "users"), "utf8"), "");
+    folder.remove();
   });
 });
 

@@ -37,6 +37,7 @@ function usersOf(text: string) {
   };
   return {
     faults,
+    users,
     allowed,
     /** Who is allowed a second later. */
     later: () => {
@@ -45,6 +46,60 @@ function usersOf(text: string) {
     },
   };
 }
+
+describe("the limits in the file of users", () => {
+  const limits = (text: string, user = ada) => usersOf(text).users.limitsOf(fingerprint(user));
+
+  it("follow a key in each of its spellings", () => {
+    for (const key of [fingerprint(ada), ada.base64, ada.pem.trim()]) {
+      assert.deepEqual(limits(`${key} quota=5GiB clients=100 # Ada`), {
+        bytes: 5 * 2 ** 30,
+        clients: 100,
+      });
+    }
+    assert.deepEqual(limits(`${ada.base64}\tclients=1  quota=0`), { bytes: 0, clients: 1 });
+    assert.deepEqual(limits(`${ada.base64}\n${grace.base64} quota=1`), {});
+    assert.equal(limits(`${ada.base64} quota=1`, grace), undefined);
+  });
+
+  it("are refused where they are wrong, by the number of the line", () => {
+    for (const [wrong, fault] of [
+      ["quota=much", /line 2: quota= takes a size/],
+      ["clients=0", /line 2: clients= takes a whole number from 1 to 5000/],
+      ["clients=5001", /line 2: clients=/],
+      ["quota=1 quota=2 quota=3", /line 2: neither a fingerprint nor a public key/],
+      ["note=x", /line 2: neither a fingerprint nor a public key/],
+    ] as const) {
+      assert.throws(() => usersOf(`# one\n${ada.base64} ${wrong}\n`), fault);
+    }
+    assert.throws(() => usersOf("quota=5GiB"), /line 1: neither/);
+  });
+
+  it("hold for what the server stores, below and above the settings", async () => {
+    const [small, large] = [await newSigningUser(), await newSigningUser()];
+    writeFileSync(
+      path,
+      `${small.fingerprint} quota=9000\n${large.fingerprint} quota=1MiB clients=2\n`,
+    );
+    const settings = {
+      USERS: path,
+      QUOTA_BYTES: "20000",
+      QUOTA_CLIENTS: "1",
+      SIGNATURES: "required",
+    };
+    const { signed } = inProcessServer(settings);
+    const append = async (user: typeof small, payload: string, client = newClient()) => {
+      const members = { client_id: client, operation_index: 0, payload };
+      const { status, problem } = await signed(user, members);
+      return status === 200 ? status : [status, problem.setting, problem.quota];
+    };
+    assert.deepEqual(await append(small, "x".repeat(5000)), [507, "QUOTA_BYTES", 9000]);
+    assert.equal(await append(small, "x".repeat(4000)), 200);
+    assert.equal(await append(large, "x".repeat(100_000)), 200);
+    assert.equal(await append(large, "second"), 200);
+    assert.deepEqual(await append(large, "third"), [507, "QUOTA_CLIENTS", 2]);
+  });
+});
 
 describe("the file of users", () => {
   const text: [string, string, (typeof ada)[]][] = [

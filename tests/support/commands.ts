@@ -16,6 +16,7 @@ export async function runCommand(
   storage: string,
   given: Readonly<Record<string, string>> = {},
   positionals: readonly string[] = [],
+  environment: Readonly<Record<string, string>> = {},
 ): Promise<{ code: number; lines: string[] }> {
   const lines: string[] = [];
   const progress = new Progress();
@@ -28,7 +29,7 @@ export async function runCommand(
   const options = new Map(Object.entries(given));
   try {
     return {
-      code: await command.run({ storage, options, positionals, output, progress }),
+      code: await command.run({ storage, options, positionals, environment, output, progress }),
       lines,
     };
   } finally {
