@@ -81,6 +81,9 @@ async function run({ positionals, options, output, progress }: Context): Promise
   });
   await copier.run();
   await Promise.all([source.close(), past?.close(), target.close()]);
+  if (user !== "" && counts.users === 0) {
+    throw new WrongArgument("FROM has nothing of the user that --user names.");
+  }
   for (const finding of await confirmed(from, damage)) await report.add(finding);
   await report.advise();
   const found = Object.fromEntries(report.counts);

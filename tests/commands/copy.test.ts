@@ -219,6 +219,10 @@ describe("copy", () => {
     const stored = await target.list("");
     assert.equal(stored.length, 7);
     assert.ok(stored.every(({ name }) => name.startsWith(user)));
+    const [from, to] = [join(shared.path, "few"), join(shared.path, "none")];
+    await (await openStorage(from)).close();
+    const given = { user: someFingerprint() };
+    await assert.rejects(runCommand(copy, from, given, [from, to]), WrongArgument);
   });
 
   it("names what is damaged, leaves what the copy has of it, and copies all else", async () => {
