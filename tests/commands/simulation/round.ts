@@ -47,11 +47,13 @@ export async function runRound(options: RoundOptions): Promise<Seen> {
   const random = new Random(seed);
   const source = await openStorage(from, say);
   let ahead = 0;
+  const server = serverOn(source, SETTINGS, () => Date.now() + ahead);
+  let sweeping = Promise.resolve();
   const stepping = setInterval(() => {
     ahead += STEP;
+    // The server would look once a minute.
+    sweeping = sweeping.then(() => server.handler.trimmed());
   }, EVERY);
-  const time = () => Date.now() + ahead;
-  const server = serverOn(source, SETTINGS, time);
   const devices = await Devices.of(server, random);
   const running = devices.run();
   // It is awaited below.
@@ -81,6 +83,7 @@ export async function runRound(options: RoundOptions): Promise<Seen> {
     devices.stop();
     clearInterval(stepping);
     await running;
+    await sweeping;
     await server.handler.stop();
     await source.close();
   }
