@@ -103,11 +103,15 @@ export function slowWriter(length: number, sent: number): Behavior {
   return (socket) => send(socket, start);
 }
 
-/** Sends a request, and reads nothing of the response. */
+/** Sends a request, and reads nothing of the response but its beginning. */
 export function slowReader(body: object): Behavior {
   const request = syncRequest(JSON.stringify(body));
   return (socket) => {
-    socket.pause();
+    socket.once("data", (data) => {
+      // One that is refused comes again: it would not see that its connection is closed.
+      if (data.toString("latin1").startsWith("HTTP/1.1 200")) socket.pause();
+      else socket.destroy();
+    });
     socket.write(request);
   };
 }

@@ -118,7 +118,7 @@ describe("a server under a flood", () => {
     flood = longFlood(300, slowReader({ user: reader, client_id: newClient() }), pause);
     // Readers that find room are cut when they take nothing; the others are answered with 503.
     await served(async () => (await metric("sync_stalled_total")) > 0);
-    // On a busy machine there may be room again for each that comes, and none opens its connection again.
+    // On a busy machine there may be room again for each that comes.
     await served(
       async () => (await refused("overloaded")) + (await metric("sync_stalled_total")) > 50,
     );
