@@ -30,7 +30,7 @@ interface Attached {
   isWhole: boolean;
 }
 
-/** One document: all of its updates, those that are not stored yet, and who has it open. */
+/** One document: all of its updates, those that are not stored yet, and the handlers that have it open. */
 export class Document {
   readonly name: string;
   readonly #name: Bytes;

@@ -157,7 +157,7 @@ function forwardedFor({ hops, first, trusted, named }: Seen, isProxied: boolean)
     return { topic: "forwarded", level: "wrong", what: "X-Forwarded-For does not arrive" };
   }
   if (!trusted) {
-    // Whoever changed it stands between.
+    // A proxy between has changed it.
     return isProxied || hops > 1 || !first
       ? { topic: "trusted", level: "wrong", what: "TRUSTED_PROXIES does not name the proxy" }
       : {
