@@ -1,3 +1,4 @@
+import { setImmediate as turn } from "node:timers/promises";
 import { ObjectMissing } from "../storage/driver.ts";
 import {
   type Chunk,
@@ -60,6 +61,13 @@ interface ReaderSource extends ReaderOptions {
 
 /** What is read ahead for one reader: the reads under way, and the bytes they may come to. */
 const READER_PREFETCH = { maxItems: 4, maxBytes: 4 * 1024 * 1024 };
+
+/**
+ * Node accepts one connection in each turn of its event loop. A chunk that is larger waits for a turn
+ * for so many bytes: otherwise those who connect wait until each reader of large operations before
+ * them is served.
+ */
+const TURN_BYTES = 64 * 1024;
 
 /** Reads logs: what a reader is not aware of, for each client in order and without holes. */
 export class Reader {
@@ -252,7 +260,8 @@ class ReadSession implements Reading, PlannedReader {
     return { ...some, entries };
   }
 
-  async #linesOf({ entries, covers }: Chunk): Promise<Uint8Array> {
+  async #linesOf({ entries, covers, bytes }: Chunk): Promise<Uint8Array> {
+    for (let left = bytes; left > TURN_BYTES; left -= TURN_BYTES) await turn();
     const all = await this.#entries.lines(this.user, entries);
     if (covers !== undefined) return Buffer.concat(all.map((line) => snapshotLine(line, covers)));
     const [only] = all;
