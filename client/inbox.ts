@@ -18,7 +18,7 @@ import { versionVector } from "./version-vector.ts";
  * A run is verified and delivered when it ends, or has this many operations or this many characters
  * of payloads. That bounds memory, and what has to be sent again after a cut.
  */
-const RUN_OPERATIONS = 256;
+const RUN_OPERATIONS = 1024;
 const RUN_CHARACTERS = 1024 * 1024;
 
 /** What an inbox works with. */

@@ -71,7 +71,7 @@ describe("delivery", () => {
   it("takes a long log in parts, and the cursor follows each part", async () => {
     const server = new SimulatedServer();
     const fetch: Fetch = (request) => server.fetch(request);
-    const texts = Array.from({ length: 600 }, (_, i) => `operation ${i}`);
+    const texts = Array.from({ length: 2400 }, (_, i) => `operation ${i}`);
     const writer = await apps.open(fetch, { store: (await storeOf(apps.identity, texts)).store });
     await writer.client.sync();
     const store = new MemoryStore();
@@ -87,9 +87,9 @@ describe("delivery", () => {
     });
     await reader.client.sync();
     assert.deepEqual(parts, [
-      [256, 255],
-      [256, 511],
-      [88, 599],
+      [1024, 1023],
+      [1024, 2047],
+      [352, 2399],
     ]);
   });
 
