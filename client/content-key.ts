@@ -1,7 +1,7 @@
 /**
  * The key of a session: AES-256-GCM. Web Crypto hands each call to another thread, and to wake that takes
- * longer than to encrypt a small content. So small ones are left to `node:crypto`, in the same thread,
- * where a runtime has it.
+ * longer than to encrypt a usual content. So these are left to `node:crypto`, in the same thread, where a
+ * runtime has it.
  */
 import { type Bytes, concat } from "../protocol/bytes.ts";
 
@@ -10,8 +10,8 @@ const KEY_BITS = 256;
 /** HKDF needs no salt where its input is random (RFC 5869, section 3.1). */
 const NO_SALT: Bytes = new Uint8Array(0);
 
-/** In bytes. Larger ones would hold up what else the thread has to do. */
-const SMALL = 4096;
+/** In bytes, which take a tenth of a millisecond. Larger ones would hold up what else the thread has to do. */
+const SMALL = 256 * 1024;
 
 const NATIVE = "aes-256-gcm";
 const NATIVE_OPTIONS = { authTagLength: TAG_BYTES };

@@ -20,6 +20,7 @@ interface NodeRuntime {
   readonly btoa: unknown;
   readonly Buffer?: {
     from(bytes: ArrayBufferLike, offset: number, length: number): View;
+    byteLength(text: string): number;
   };
 }
 
@@ -55,11 +56,16 @@ export function toBase64(bytes: Uint8Array): string {
 export function fromBase64url(text: string): Bytes | undefined {
   const native: NativeDecoder = Uint8Array;
   if (native.fromBase64) return decodeNatively(text, native.fromBase64);
-  if (Buffer === undefined) return decode(text);
-  if (!isCanonical(text)) return undefined;
+  return Buffer ? decodeByBuffer(text, Buffer) : decode(text);
+}
+
+/** It takes base64 as well, and the low byte of any character, and leaves out what is no digit. */
+function decodeByBuffer(text: string, buffer: NonNullable<NodeRuntime["Buffer"]>) {
+  const isAscii = buffer.byteLength(text) === text.length;
+  if (!isAscii || text.includes("+") || text.includes("/") || !hasCanonicalEnd(text))
+    return undefined;
   const bytes = new Uint8Array(Math.floor((text.length * 3) / 4));
-  viewOf(bytes, Buffer).write(text, "base64url");
-  return bytes;
+  return viewOf(bytes, buffer).write(text, "base64url") === bytes.length ? bytes : undefined;
 }
 
 function decodeNatively(
@@ -77,7 +83,7 @@ function decodeNatively(
   }
 }
 
-/** Whether a text is base64url without padding. `Buffer` and `atob` take much more than that. */
+/** Whether a text is base64url without padding. `atob` takes much more than that. */
 function isCanonical(text: string): boolean {
   return /^[\w-]*$/.test(text) && hasCanonicalEnd(text);
 }

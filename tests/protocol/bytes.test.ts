@@ -65,6 +65,18 @@ describe("base64url", () => {
       for (const spelling of refused) assert.equal(from(spelling), undefined, spelling);
     });
 
+    it(`${name} refuses a character that is no digit, wherever it stands`, () => {
+      // Beyond the first 256 are some of which the low byte is a digit.
+      for (let code = 0; code < 0x300; code++) {
+        const character = String.fromCharCode(code);
+        if (/[\w-]/.test(character)) continue;
+        for (let at = 0; at < 8; at++) {
+          const spelling = `${"A".repeat(at)}${character}${"A".repeat(7 - at)}`;
+          assert.equal(from(spelling), undefined, spelling);
+        }
+      }
+    });
+
     it(`${name} decodes into a buffer that holds nothing else`, () => {
       const bytes = from("AAECAw");
       assert.equal(bytes?.byteOffset, 0);

@@ -26,6 +26,25 @@ describe("a splitter of lines", () => {
     });
   }
 
+  it("finds lines of any length in a chunk of any length", () => {
+    const part = 64 * 1024;
+    const lengths = [
+      0,
+      part - 2,
+      0,
+      part - 1,
+      part,
+      3 * part,
+      1,
+      part + 1,
+      100,
+      part / 2,
+      part / 2,
+    ];
+    const long = [...lengths.map((length) => "é".repeat(length / 2)), ...Array(part + 1).fill("")];
+    assert.deepEqual(new LineSplitter().push(utf8(`${long.join("\n")}\n`)), long);
+  });
+
   // In time that grows with the square of the length, this takes many minutes.
   it("takes a line of 16 MiB in chunks of 256 bytes", { timeout: 100_000 }, () => {
     const payload = "x".repeat(16 * 1024 * 1024);
