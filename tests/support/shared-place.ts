@@ -12,6 +12,8 @@ class Lock {
   readonly #waiting: { readonly tab: TabStore; readonly grant: () => void }[] = [];
 
   async take(tab: TabStore): Promise<void> {
+    // One that has crashed would never release it.
+    if (tab.isGone) await new Promise(() => undefined);
     if (this.holder === undefined) this.holder = tab;
     else await new Promise<void>((grant) => this.#waiting.push({ tab, grant }));
   }
