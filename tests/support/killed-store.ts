@@ -3,12 +3,12 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { FolderStore } from "../../client/folder.ts";
 import type { Move } from "../../client/stores/store.ts";
 import { temporaryFolder } from "./folder.ts";
 import { commandFor, projectFolder } from "./process.ts";
 import { Random } from "./simulation/random.ts";
-import { until } from "./socket.ts";
 import { someFingerprint } from "./users.ts";
 
 /** A change of a store. */
@@ -157,15 +157,13 @@ export async function killAgainAndAgain(
         env: { ...process.env, ...(failing && { UV_THREADPOOL_SIZE: "1" }) },
       });
       let output = "";
-      child.stdout.on("data", (data) => {
+      let lines = 0;
+      child.stdout.setEncoding("utf8").on("data", (data: string) => {
         output += data;
+        for (let at = data.indexOf("\n"); at !== -1; at = data.indexOf("\n", at + 1)) lines++;
+        if (!failing && lines >= enough) child.kill("SIGKILL");
       });
-      const closed = once(child, "close");
-      if (!failing) {
-        await until(() => output.split("\n").length > enough || child.exitCode !== null);
-        process.kill(child.pid ?? 0, "SIGKILL");
-      }
-      await closed;
+      await once(child, "close");
       let step: Step | undefined;
       /** Since the last one that was done: a crash may leave what was not undone. */
       let failed: Step[] = [];
@@ -199,7 +197,5 @@ export async function killAgainAndAgain(
 
 /** Whether two models are the same; the order in which clients were received says nothing. */
 function same(one: Model, other: Model): boolean {
-  const text = ({ own, drafts, received }: Model) =>
-    JSON.stringify([own, drafts, Object.entries(received).sort()]);
-  return text(one) === text(other);
+  return isDeepStrictEqual(one, other);
 }
