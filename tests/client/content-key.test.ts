@@ -7,16 +7,16 @@ import { randomBytes, utf8 } from "../../protocol/bytes.ts";
 // One below, at, and above the length up to which another cipher may do it; and far above.
 const LENGTHS = [0, 1, 200, 4079, 4080, 4095, 4096, 4097, 100_000];
 
-describe("a content key", async () => {
-  const [secret, iv, additionalData] = [randomBytes(32), randomBytes(12), randomBytes(75)];
-  const info = utf8("what the key is for");
-  const key = await ContentKey.derive(secret, info);
-  const hkdf = { name: "HKDF", hash: "SHA-256", salt: new Uint8Array(0), info };
-  const base = await crypto.subtle.importKey("raw", secret, "HKDF", false, ["deriveKey"]);
-  const aes = { name: "AES-GCM", length: 256 };
-  const reference = await crypto.subtle.deriveKey(hkdf, base, aes, false, ["encrypt"]);
-  const algorithm = { name: "AES-GCM", iv, additionalData };
+const [secret, iv, additionalData] = [randomBytes(32), randomBytes(12), randomBytes(75)];
+const info = utf8("what the key is for");
+const key = await ContentKey.derive(secret, info);
+const hkdf = { name: "HKDF", hash: "SHA-256", salt: new Uint8Array(0), info };
+const base = await crypto.subtle.importKey("raw", secret, "HKDF", false, ["deriveKey"]);
+const aes = { name: "AES-GCM", length: 256 };
+const reference = await crypto.subtle.deriveKey(hkdf, base, aes, false, ["encrypt"]);
+const algorithm = { name: "AES-GCM", iv, additionalData };
 
+describe("a content key", () => {
   for (const length of LENGTHS) {
     const content = randomBytes(Math.min(length, 65_536));
     const bytes = new Uint8Array(length);

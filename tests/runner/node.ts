@@ -1,5 +1,7 @@
 import { availableParallelism } from "node:os";
+import { join } from "node:path";
 import { run } from "node:test";
+import { pathToFileURL } from "node:url";
 import { inspect } from "node:util";
 import { bundleTests } from "./bundle.ts";
 import { BEFORE, writeGroups } from "./groups.ts";
@@ -16,16 +18,22 @@ const CONCURRENCY = availableParallelism() + 2;
 /** How long a group of files may take, in milliseconds. */
 const GROUP_TIMEOUT_MS = 1_200_000;
 const LINE_WIDTH = 100;
+/** What the process of each group loads first. */
+const UNHOOKED = join(import.meta.dirname, "unhooked.ts");
 
 /** Runs test files on the Node that runs this. Prints a dot a test, then the failures in full. */
 export async function runOnNode(files: readonly string[], print: Print): Promise<Result> {
   const folder = bundleFolder();
   try {
-    const sources = await bundleTests(files, folder.path);
+    const sources = await bundleTests([UNHOOKED, ...files], folder.path);
+    const [unhooked = "", ...bundles] = sources.keys();
+    sources.delete(unhooked);
+    // The bundles need no tsx, which each process would load again.
+    process.execArgv = ["--import", pathToFileURL(unhooked).href];
     const sourceOf = (file: string) => sources.get(file) ?? file;
     // What takes longest begins first: at the end it would run alone.
     const how = { longAfter: 0, announced: true };
-    const groups = writeGroups([...sources.keys()], folder.path, sourceOf, how);
+    const groups = writeGroups(bundles, folder.path, sourceOf, how);
     return await runGroups(groups, sources, print);
   } finally {
     folder.remove();
@@ -69,8 +77,6 @@ async function runGroups(
     const at = names.lastIndexOf(name);
     if (at !== -1) running.set(sourceOf(file), names.toSpliced(at, 1));
   };
-  // The bundles need no tsx, which each process would load again.
-  process.execArgv = [];
 
   for await (const { type, data } of run({
     files: [...groups.keys()],

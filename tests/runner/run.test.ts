@@ -35,6 +35,27 @@ const FILES = {
       it("ends the process", () => new Promise(() => setTimeout(() => process.exit(3), 500)));
       it("is never reached", () => {});
     });`,
+  "stray.test.ts": `
+    import { describe, it } from "node:test";
+    describe("a suite", () => {
+      it("ends before an error", () => { setTimeout(() => { throw new Error("a timer's"); }, 50); });
+      it("waits", () => new Promise((resolve) => setTimeout(resolve, 500)));
+      it("leaves a promise", () => { void Promise.reject(new Error("a promise's")); });
+    });`,
+  "hooks.test.ts": `
+    import assert from "node:assert/strict";
+    import { beforeEach, describe, it } from "node:test";
+    let count = 0;
+    describe("a suite with a hook", () => {
+      beforeEach(async () => { await null; count++; });
+      it("has it called", () => assert.equal(count, 1));
+      describe("a suite in it", () => {
+        it("has it called as well", () => assert.equal(count, 2));
+      });
+    });
+    describe("another suite", () => {
+      it("has not", () => assert.equal(count, 2));
+    });`,
   "empty.test.ts": "export {};",
   "package.json": `{ "type": "module" }`,
 };
@@ -89,6 +110,20 @@ describe("tests/run.ts", () => {
     const { code, stdout } = await run("node", "ending.test.ts");
     assert.equal(code, 1, stdout);
     assert.match(stdout, /^failed on Node \S+: \S+ending\.test\.ts > a suite > ends the process$/m);
+  });
+
+  it("fails on Node, and says why, where an error is left that no test handles", async () => {
+    const { code, stdout } = await run("node", "stray.test.ts");
+    assert.equal(code, 1, stdout);
+    assert.match(stdout, /^3 passed, 1 failed, 0 skipped$/m);
+    assert.match(stdout, /a timer's/);
+    assert.match(stdout, /a promise's/);
+  });
+
+  it("calls the hooks of a suite for its tests alone", async () => {
+    const { code, stdout } = await run("node", "hooks.test.ts");
+    assert.equal(code, 0, stdout);
+    assert.match(stdout, /^3 passed, 0 failed, 0 skipped$/m);
   });
 
   it("fails when no test runs", async () => {
