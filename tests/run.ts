@@ -3,12 +3,14 @@
  *
  *     node --import tsx tests/run.ts [node] [bun] [deno] [FILE…]
  *
- * Without a runtime it is all three of them, without files all `*.test.ts` below `tests/`. A file
- * that does not load, a runtime that breaks down and a run without a test are failures.
+ * Without a runtime it is all three of them, without files all `*.test.ts` below `tests/`, some of
+ * which the runtimes divide among them. A file that does not load, a runtime that breaks down and a
+ * run without a test are failures.
  */
 import { readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { runOnBun, runOnDeno } from "./runner/command.ts";
+import { dividedFiles, filesOf } from "./runner/divided.ts";
 import { runOnNode } from "./runner/node.ts";
 import { withPrograms } from "./runner/programs.ts";
 import { type Result, tableOf } from "./runner/result.ts";
@@ -29,17 +31,16 @@ const LONGEST = join("client", "silence.test.ts");
 const args = process.argv.slice(2);
 const chosen = args.filter((arg) => runtimes.has(arg));
 const given = args.filter((arg) => !runtimes.has(arg)).map((file) => resolve(file));
-const files = given.length > 0 ? given : allTests();
+const running = [...runtimes].filter(([name]) => chosen.length === 0 || chosen.includes(name));
 
 // Side by side, because tests wait as well as work.
 const results = await withPrograms(() =>
   inTurns(
-    [...runtimes]
-      .filter(([name]) => chosen.length === 0 || chosen.includes(name))
-      .map(([name, run]) => (print: Print) => {
-        print(`\n${name}, ${files.length} files\n`);
-        return run(files, print);
-      }),
+    running.map(([name, run], i) => (print: Print) => {
+      const files = given.length > 0 ? given : testsOf(i, running.length);
+      print(`\n${name}, ${files.length} files\n`);
+      return run(files, print);
+    }),
     (text) => process.stdout.write(text),
   ),
 );
@@ -49,6 +50,11 @@ const sum = (count: (result: Result) => number) =>
 const failed = sum((result) => result.failed.length) + results.filter(isEmpty).length;
 console.log(`\n${tableOf(results)}\n`);
 for (const { runtime } of results.filter(isEmpty)) console.log(`${runtime} found no test`);
+if (given.length === 0 && running.length > 1) {
+  console.log(
+    `${dividedFiles.length} files ran on one of the runtimes each: none changes their logic`,
+  );
+}
 console.log(
   `${sum((result) => result.passed)} passed, ${failed} failed, ${sum((result) => result.skipped.length)} skipped`,
 );
@@ -59,11 +65,16 @@ function isEmpty({ passed, failed, skipped }: Result): boolean {
   return passed + failed.length + skipped.length === 0;
 }
 
-/** Backwards, because the client's files take least, and a long one at the end would run alone. */
-function allTests(): string[] {
+/**
+ * All tests that one of some runtimes runs. Backwards, because the client's files take least, and a
+ * long one at the end would run alone.
+ */
+function testsOf(runtime: number, count: number): string[] {
   const names = readdirSync(import.meta.dirname, { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".test.ts") && name !== LONGEST)
     .sort()
     .reverse();
-  return [LONGEST, ...names].map((name) => join(import.meta.dirname, name));
+  return filesOf([LONGEST, ...names], runtime, count).map((name) =>
+    join(import.meta.dirname, name),
+  );
 }

@@ -4,6 +4,7 @@ import { describe, it } from "node:test";
 import { type Entry, type Identity, SyncClient, textOf } from "../../client/index.ts";
 import { MemoryStore } from "../../client/memory.ts";
 import { newIdentity } from "../support/private-keys.ts";
+import { sharedSeeds } from "../support/share.ts";
 import { SharedPlace, type TabStore } from "../support/shared-place.ts";
 import {
   JumpingClock,
@@ -105,8 +106,7 @@ async function waitFor(turns: number): Promise<void> {
 }
 
 describe("tabs that share a log, in a simulation", () => {
-  const seeds = Array.from({ length: 25 }, (_, i) => i + 1);
-  for (const seed of seeds) {
+  for (const seed of sharedSeeds(25)) {
     it(`have each entry once, and lose none that was appended, with the seed ${seed}`, async () => {
       const world = new World(await identity(), seed);
       const phone: string[] = [];

@@ -1,0 +1,49 @@
+/**
+ * Files that `npm test` runs on one of the runtimes each: they are about logic that no runtime changes.
+ * What they build on, such as streams, crypto, drivers and stores, has tests that run on each, and so
+ * have the simulations that put all of it together.
+ */
+import { join } from "node:path";
+
+const DIVIDED: Readonly<Record<string, readonly string[]>> = {
+  client: [
+    ...["abandoned-stores", "append", "closing", "damaged-received", "delivery", "documents"],
+    ...["duplicate-client-id", "entries", "equivocation", "errors", "expected-heads"],
+    ...["given-up-ids", "kept-heads", "key-heads", "lost-operations", "operation-size"],
+    ...["own-entries", "redelivery", "refused-appends", "replaced-operations", "sent-heads"],
+    ...["state", "status", "together", "told-heads", "withheld-operations", "yjs"],
+  ],
+  cluster: ["claims", "members", "memory", "services"],
+  commands: ["usage", "users", "verify"],
+  docs: ["dependencies", "links", "notebook", "security"],
+  e2e: ["sorted-notes"],
+  oplog: [
+    ...["anomalies", "appender", "change", "client-listings", "compaction-scheduler"],
+    ...["compaction-timing", "damaged-objects", "keyed-queue", "large-listings", "listing-cache"],
+    ...["listing-versions", "missing-server", "names", "object-cache", "prefetch", "reader"],
+    ...["retention", "semaphore", "sequence", "superseded-objects"],
+  ],
+  runner: ["divided", "turns"],
+  server: ["client-address", "concurrency-limiter", "config", "prefer", "strangers"],
+  [join("storage", "journal")]: ["held-objects", "journal"],
+  sync: [
+    ...["access", "address-limiter", "charges", "erasure-races", "new-users", "quota"],
+    ...["rate-limiter", "shared-rate-limiter", "snapshots"],
+  ],
+};
+
+/** Their names, below `tests/`. */
+export const dividedFiles: readonly string[] = Object.entries(DIVIDED).flatMap(([folder, names]) =>
+  names.map((name) => join(folder, `${name}.test.ts`)),
+);
+
+/**
+ * The files that one of some runtimes runs, in their order. One runtime alone runs all of them.
+ *
+ * @param files names below `tests/`
+ * @param runtime its number, from 0
+ */
+export function filesOf(files: readonly string[], runtime: number, runtimes: number): string[] {
+  const turns = new Map(dividedFiles.map((file, i) => [file, i % runtimes]));
+  return files.filter((file) => (turns.get(file) ?? runtime) === runtime);
+}
