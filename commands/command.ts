@@ -28,6 +28,8 @@ export interface Context extends Given {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly output: Output;
   readonly progress: Progress;
+  /** Aborted once a signal says to stop. */
+  readonly signal: AbortSignal;
 }
 
 /** A command that ends, unlike `serve`. */
@@ -45,6 +47,8 @@ export interface Command {
   readonly failure: number;
   /** What to say where a signal stops it, if it has changed something. */
   readonly stopped?: string;
+  /** Whether it looks at `signal`, and has something to do after that. Others end at once. */
+  readonly endsItself?: boolean;
   /** Resolves with the exit code. */
   readonly run: (context: Context) => Promise<number>;
 }

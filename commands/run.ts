@@ -6,6 +6,7 @@ import { shortenIds } from "../server/logger.ts";
 import { misspelt } from "../server/misspelt.ts";
 import { parseArguments } from "./arguments.ts";
 import { type Command, type Option, WrongArgument } from "./command.ts";
+import { conformance } from "./conformance/conformance.ts";
 import { copy } from "./copy/copy.ts";
 import { doctor } from "./doctor/doctor.ts";
 import { commandHelp } from "./help.ts";
@@ -27,7 +28,7 @@ export interface RunOptions {
   readonly explain: (error: unknown) => unknown;
 }
 
-const COMMANDS: readonly Command[] = [usage, verify, copy, doctor, users];
+const COMMANDS: readonly Command[] = [usage, verify, copy, doctor, users, conformance];
 
 const HELP: Option = { name: "help", short: "h", meaning: "shows this text" };
 
@@ -125,15 +126,18 @@ async function runCommand(
   const progress = new Progress();
   const isJson = given.options.has("json");
   const output = new Output({ progress, isJson, isFull: given.options.has("full") });
+  const stopped = whenStopped(progress, command.stopped);
   const context = {
-    ...{ ...given, environment, output, progress },
+    ...{ ...given, environment, output, progress, signal: stopped.signal },
     get storage() {
       return readStorage(argument === undefined ? environment : { STORAGE: argument });
     },
   };
-  const stopped = whenStopped(progress, command.stopped);
   try {
-    return await Promise.race([command.run(context), stopped.code]);
+    const running = command.run(context);
+    if (command.endsItself !== true) return await Promise.race([running, stopped.code]);
+    const code = await running;
+    return stopped.signal.aborted ? await stopped.code : code;
   } finally {
     progress.end();
     stopped.forget();
@@ -146,22 +150,25 @@ function whenStopped(
   what = "Nothing was changed: run it again for the whole report.",
 ): {
   readonly code: Promise<number>;
+  readonly signal: AbortSignal;
   readonly forget: () => void;
 } {
   let forget = () => undefined;
+  const controller = new AbortController();
   const code = new Promise<number>((resolve) => {
     const stop = (signal: NodeJS.Signals) => {
       forget();
       progress.end();
       say(`Stopped before the end. ${what}`);
       resolve(signal === "SIGINT" ? 130 : 143);
+      controller.abort();
     };
     process.on("SIGINT", stop).on("SIGTERM", stop);
     forget = () => {
       process.off("SIGINT", stop).off("SIGTERM", stop);
     };
   });
-  return { code, forget: () => forget() };
+  return { code, signal: controller.signal, forget: () => forget() };
 }
 
 function say(what: unknown): void {

@@ -18,6 +18,7 @@ Usage: sync-server [serve] [STORAGE]   run the server
        sync-server copy FROM TO        copy a storage, as a backup or to move it
        sync-server users ACTION        show and change the list of users
        sync-server doctor URL|STORAGE  look at a server or a storage, and say what to change
+       sync-server conformance URL     try the rules of the protocol on any server
 
   [STORAGE]    where operations are kept, in place of the setting STORAGE
   -h, --help   show this text, or that of a command: sync-server verify --help

@@ -84,6 +84,7 @@ describe("sync-server", () => {
       ["coppy", "copy"],
       ["docter", "doctor"],
       ["usres", "users"],
+      ["conformence", "conformance"],
     ]) {
       const { code, stderr } = await runToEnd([`${wrong}`]);
       assert.equal(code, 2);
@@ -114,11 +115,16 @@ describe("sync-server", () => {
   });
 
   it(`has a --help for each command, in lines that fit a terminal${note}`, { skip }, async () => {
-    for (const command of ["usage", "verify", "copy"]) {
+    for (const [command, option] of [
+      ["usage", "--user FINGERPRINT"],
+      ["verify", "--user FINGERPRINT"],
+      ["copy", "--user FINGERPRINT"],
+      ["conformance", "--rule RULE"],
+    ] as const) {
       const { code, stdout } = await runToEnd([command, "--help"]);
       assert.equal(code, 0);
       assert.match(stdout, new RegExp(`^sync-server ${command}: `));
-      for (const text of ["--json", "--user FINGERPRINT", "Exit codes:", "  130 "]) {
+      for (const text of ["--json", option, "Exit codes:", "  130 "]) {
         assert.ok(stdout.includes(text), text);
       }
       for (const line of stdout.split("\n")) assert.ok(line.length <= 100, line);

@@ -147,6 +147,14 @@ export function testPackages(): void {
       assert.match(readFileSync(join(lib, "LICENCES.txt"), "utf8"), /^@redis\/client .* \(MIT\)$/m);
     });
 
+    it("try a server against the protocol", async () => {
+      const command = [join(app, "node_modules", ".bin", "sync-server")] as const;
+      const args = ["conformance", server.url, "--rule", "R-7.2"];
+      const { code, stdout } = await runToEnd(args, {}, { command, folder: app });
+      assert.equal(code, 0, stdout);
+      assert.match(stdout, /^1 case of 1 rule: 1 passed, 0 failed, 0 skipped$/m);
+    });
+
     for (const resolution of ["bundler", "nodenext"]) {
       it(`type-check and run in an app with moduleResolution ${resolution}`, async () => {
         const module = resolution === "bundler" ? "esnext" : "nodenext";

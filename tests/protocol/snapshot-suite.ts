@@ -1,11 +1,11 @@
-/** Snapshots over HTTP, as a part of the protocol suite that runs on every storage. */
+/** What snapshots leave in the storage, as a part of the protocol suite that runs on every storage. */
 import assert from "node:assert/strict";
 import { beforeEach, it } from "node:test";
 import { parseSnapshot } from "../../oplog/names.ts";
 import type { HookedDriver } from "../support/drivers.ts";
 import type { Answer, Serving } from "../support/http.ts";
 import { newSigningUser, type SigningUser } from "../support/signing.ts";
-import { placesIn, signedSync } from "../support/snapshots.ts";
+import { signedSync } from "../support/snapshots.ts";
 import { newClient } from "../support/users.ts";
 
 export interface SnapshotPlace {
@@ -43,47 +43,6 @@ export function snapshotTests(place: () => SnapshotPlace): void {
     [a, b] = [first, second];
   });
 
-  it("begins the answer to a device that takes snapshots with one that spares it most of the log", async () => {
-    const request = await begin();
-    const stored = await post(request);
-    assert.equal(stored.status, 200, stored.text);
-    const { text, operations, headers } = await post({ client_id: newClient(), snapshots: true });
-    const first = `{"client_id":"${a}","operation_index":4,"payload":"state","snapshot":{"covers":{"${a}":3,"${b}":2}}}\n`;
-    assert.equal(text.slice(0, first.length), first);
-    assert.equal(headers.get("operation-count"), "2");
-    assert.deepEqual(placesIn({ operations }).slice(1), [[b, 3]]);
-  });
-
-  it("sends every operation to a device that takes no snapshots, or that lacks little", async () => {
-    await post(await begin());
-    const all = await post({ client_id: newClient(), snapshots: false });
-    assert.equal(all.operations.length, 9);
-    assert.ok(!all.text.includes('"snapshot"'));
-    const sync_status = { [a]: 3, [b]: 3 };
-    const some = await post({ client_id: newClient(), sync_status, snapshots: true });
-    assert.deepEqual(placesIn(some), [[a, 4]]);
-    const none = await post({
-      client_id: newClient(),
-      sync_status: { [a]: 4, [b]: 3 },
-      snapshots: true,
-    });
-    assert.deepEqual(placesIn(none), []);
-  });
-
-  it("goes on above what the device is aware of and what the snapshot covers", async () => {
-    await post(await begin());
-    await post({ client_id: b, operation_index: 4, payload: ["b 4", "b 5"] });
-    const lines = await post({
-      client_id: newClient(),
-      sync_status: { [b]: 4 },
-      snapshots: true,
-    });
-    assert.deepEqual(placesIn(lines), [
-      [a, 4, { [a]: 3, [b]: 2 }],
-      [b, 5],
-    ]);
-  });
-
   it("writes nothing for a snapshot that is sent again, and refuses one that covers something else", async () => {
     const request = await begin();
     await post(request);
@@ -112,16 +71,6 @@ export function snapshotTests(place: () => SnapshotPlace): void {
     assert.deepEqual(await place().driver.list(user.fingerprint), objects);
     // Without what it covers, it is an operation like any other.
     assert.equal((await post({ ...request, snapshot: undefined })).status, 200);
-  });
-
-  it("makes a snapshot of an operation that was stored without its marker, when it is sent again", async () => {
-    const request = await begin();
-    await post({ ...request, snapshot: undefined });
-    const before = await post({ client_id: newClient(), snapshots: true });
-    assert.equal(before.operations.length, 9);
-    assert.equal((await post(request)).status, 200);
-    const after = await post({ client_id: newClient(), snapshots: true });
-    assert.equal(after.operations.length, 2);
   });
 }
 

@@ -29,7 +29,10 @@ export async function runCommand(
   const options = new Map(Object.entries(given));
   try {
     return {
-      code: await command.run({ storage, options, positionals, environment, output, progress }),
+      code: await command.run({
+        ...{ storage, options, positionals, environment, output, progress },
+        signal: new AbortController().signal,
+      }),
       lines,
     };
   } finally {

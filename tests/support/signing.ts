@@ -1,12 +1,21 @@
-/** Signs requests as PROTOCOL.md says, by hand: nothing of the server's own code is used. */
+/** Users who sign, by nothing of the server's own code, and a server without a network to ask. */
 import { createHash, createPrivateKey, createPublicKey, randomUUID } from "node:crypto";
+import { signedHeaders } from "../../commands/conformance/signing.ts";
 import { type Fingerprint, isFingerprint } from "../../oplog/names.ts";
+import type { Bytes } from "../../protocol/bytes.ts";
 import { type Config, readConfig } from "../../server/config.ts";
 import { createLogger } from "../../server/logger.ts";
 import { createHandler, type Handler, type HandlerOptions } from "../../server.ts";
 import type { Driver } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { newPrivateKey } from "./private-keys.ts";
+
+export {
+  COMPONENTS,
+  type Deviations,
+  digestOf,
+  signedHeaders,
+} from "../../commands/conformance/signing.ts";
 
 /** A user with the private key. */
 export interface SigningUser {
@@ -18,8 +27,12 @@ export interface SigningUser {
 
 /** A user with a key of 2048 bits. */
 export async function newSigningUser(): Promise<SigningUser> {
+  return signingUserOf(await newPrivateKey());
+}
+
+/** The user of a private key in PKCS #8. */
+export async function signingUserOf(pkcs8: Bytes): Promise<SigningUser> {
   const { subtle } = globalThis.crypto;
-  const pkcs8 = await newPrivateKey();
   const algorithm = { name: "RSA-PSS", hash: "SHA-512" };
   const key = await subtle.importKey("pkcs8", pkcs8, algorithm, false, ["sign"]);
   const sign = async (data: Uint8Array<ArrayBuffer>) =>
@@ -33,71 +46,6 @@ export function signingUser(spki: Uint8Array, sign: SigningUser["sign"]): Signin
   const fingerprint = createHash("sha256").update(spki).digest("base64url");
   if (!isFingerprint(fingerprint)) throw new Error("a hash is no fingerprint");
   return { base64: Buffer.from(spki).toString("base64"), fingerprint, sign };
-}
-
-/** What of a signature is not as a client would make it. `null` leaves a parameter out. */
-export interface Deviations {
-  readonly method?: string;
-  readonly authority?: string;
-  readonly path?: string;
-  readonly contentType?: string;
-  readonly contentDigest?: string;
-  readonly components?: readonly string[];
-  /** Seconds of Unix time. */
-  readonly created?: number | string | null;
-  readonly expires?: number;
-  readonly keyid?: string | null;
-  readonly alg?: string | null;
-  /** What follows the other parameters. */
-  readonly more?: string;
-}
-
-export const COMPONENTS = ["@method", "@authority", "@path", "content-type", "content-digest"];
-
-/** The headers of a signed request; they say what a client says, whatever was signed. */
-export async function signedHeaders(
-  user: SigningUser,
-  request: { readonly url: string; readonly method?: string; readonly body: string },
-  deviations: Deviations = {},
-): Promise<Record<string, string>> {
-  const { host, pathname } = new URL(request.url);
-  const headers = {
-    "Content-Type": "application/json",
-    "Content-Digest": digestOf(request.body),
-  };
-  const values: Record<string, string> = {
-    "@method": deviations.method ?? request.method ?? "POST",
-    "@authority": deviations.authority ?? host,
-    "@path": deviations.path ?? pathname,
-    "content-type": deviations.contentType ?? headers["Content-Type"],
-    "content-digest": deviations.contentDigest ?? headers["Content-Digest"],
-  };
-  const { created = Math.floor(Date.now() / 1000), expires } = deviations;
-  const { keyid = user.fingerprint, alg = "rsa-pss-sha512" } = deviations;
-  const components = deviations.components ?? COMPONENTS;
-  const params = [
-    `(${components.map((name) => `"${name}"`).join(" ")})`,
-    ...(created === null ? [] : [`created=${created}`]),
-    ...(expires === undefined ? [] : [`expires=${expires}`]),
-    ...(keyid === null ? [] : [`keyid="${keyid}"`]),
-    ...(alg === null ? [] : [`alg="${alg}"`]),
-    ...(deviations.more === undefined ? [] : [deviations.more]),
-  ].join(";");
-  const base = [
-    ...components.map((name) => `"${name}": ${values[name] ?? ""}`),
-    `"@signature-params": ${params}`,
-  ].join("\n");
-  const signature = await user.sign(Uint8Array.from(Buffer.from(base)));
-  return {
-    ...headers,
-    "Signature-Input": `sig=${params}`,
-    Signature: `sig=:${Buffer.from(signature).toString("base64")}:`,
-  };
-}
-
-export function digestOf(body: string, algorithm = "sha-256"): string {
-  const digest = createHash(algorithm.replace("-", "")).update(body).digest("base64");
-  return `${algorithm}=:${digest}:`;
 }
 
 /** The body of a sync request. */

@@ -1,0 +1,103 @@
+/** `sync-server conformance`: does a server do what PROTOCOL.md says? */
+import { type Command, type Context, WrongArgument } from "../command.ts";
+import { countText } from "../output.ts";
+import type { Case } from "./case.ts";
+import type { Result } from "./suite.ts";
+import type { TestedServerOptions } from "./tested-server.ts";
+
+/** Where keys come from, and how requests are sent; absent for what the command does. */
+type Means = Partial<Pick<TestedServerOptions, "newPrivateKey" | "fetch">>;
+
+export function conformanceWith(means: Means): Command {
+  return {
+    name: "conformance",
+    summary: "tries on a server, rule by rule, what PROTOCOL.md says",
+    details:
+      "It takes any server that speaks the protocol, by its address. It makes users of its own, and " +
+      "erases them at the end: a tombstone of each stays, as of every user who was erased. It needs no " +
+      "other access. What a setting keeps from being tried is skipped, and the report says why.",
+    arguments: ["URL"],
+    options: [
+      { name: "rule", value: "RULE", meaning: "only this rule or section, as in R-5.1 or R-5" },
+    ],
+    exitCodes: [
+      [0, "the server follows all rules that could be tried"],
+      [1, "the server breaks a rule"],
+      [2, "nothing could be tried"],
+    ],
+    failure: 2,
+    stopped: "Its users are being erased.",
+    endsItself: true,
+    run: (context) => run(context, means),
+  };
+}
+
+export const conformance = conformanceWith({});
+
+async function run(context: Context, means: Means): Promise<number> {
+  const { positionals, options, output, progress, signal } = context;
+  const [address] = positionals;
+  if (address === undefined || !/^https?:\/\//.test(address) || !URL.canParse(address)) {
+    throw new WrongArgument("conformance takes an address such as https://sync.example.");
+  }
+  // Loaded only here: no other command needs it.
+  const { CASES, look, newPrivateKey, NothingToTry, TestedServer, tryEach } = await import(
+    "./entry.ts"
+  );
+  const cases = casesOf(CASES, options.get("rule"));
+  const server = new TestedServer({ address, signal, newPrivateKey, ...means });
+  const results: Result[] = [];
+  progress.begin(() => `${results.length} of ${countText(cases.length, "case")} …`);
+  try {
+    await look(server);
+  } catch (error) {
+    if (!(error instanceof NothingToTry)) throw error;
+    await output.print({ error: error.message }, error.message);
+    return 2;
+  }
+  try {
+    for await (const result of tryEach(cases, server)) {
+      results.push(result);
+      const { outcome, rule, case: says, why } = result;
+      const reason = why === undefined ? "" : `: ${why}`;
+      await output.print(result, `${outcome.padEnd(9)}${rule.padEnd(8)}${says}${reason}`);
+    }
+  } finally {
+    const { erased, left } = await server.eraseUsers();
+    await summarize(context, results, { erased, left });
+  }
+  return results.some(({ outcome }) => outcome === "failed") ? 1 : 0;
+}
+
+function casesOf(all: readonly Case[], wanted: string | undefined): readonly Case[] {
+  if (wanted === undefined) return all;
+  const cases = all.filter(({ rule }) => rule === wanted || rule.startsWith(`${wanted}.`));
+  if (cases.length > 0) return cases;
+  throw new WrongArgument(`The suite tries nothing of ${wanted}: --rule takes R-5.1 or R-5.`);
+}
+
+async function summarize(
+  { output }: Context,
+  results: readonly Result[],
+  { erased, left }: { readonly erased: number; readonly left: readonly string[] },
+): Promise<void> {
+  const of = (outcome: Result["outcome"]) => results.filter((result) => result.outcome === outcome);
+  const broken = [...new Set(of("failed").map(({ rule }) => rule))];
+  const counts = {
+    passed: of("passed").length,
+    failed: of("failed").length,
+    skipped: of("skipped").length,
+  };
+  const rules = countText(new Set(results.map(({ rule }) => rule)).size, "rule");
+  const which = broken.length === 0 ? "" : ` (${broken.join(", ")})`;
+  await output.print(
+    { summary: counts, broken, erased, left },
+    `${countText(results.length, "case")} of ${rules}: ${counts.passed} passed, ` +
+      `${counts.failed} failed${which}, ${counts.skipped} skipped`,
+  );
+  await output.text(`${countText(erased, "user")} of the suite erased: a tombstone of each stays.`);
+  if (left.length === 0) return;
+  await output.text(
+    `These could not be erased: ${left.join(" ")}. Erase them by sync-server users erase.`,
+  );
+}

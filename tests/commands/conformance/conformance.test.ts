@@ -1,0 +1,211 @@
+/** `sync-server conformance`: the whole protocol suite on the server, and what the command says. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { writeFileSync } from "node:fs";
+import http from "node:http";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { WrongArgument } from "../../../commands/command.ts";
+import { conformanceWith } from "../../../commands/conformance/conformance.ts";
+import { MemoryDriver } from "../../../storage/memory.ts";
+import { nothing, refusal, tryBroken } from "../../support/broken-server.ts";
+import { jsonOf, runCommand } from "../../support/commands.ts";
+import { anotherKey } from "../../support/conformance.ts";
+import { inTime } from "../../support/deadline.ts";
+import { read } from "../../support/documents.ts";
+import { temporaryFolder } from "../../support/folder.ts";
+import { type Serving, serveHere, withServer } from "../../support/http.ts";
+import { fromSource } from "../../support/process.ts";
+import { someFingerprint } from "../../support/users.ts";
+
+const conformance = conformanceWith({ newPrivateKey: anotherKey });
+
+/** What the command says of a server: the rules by outcome, and the last line. */
+async function tryOn(url: string, given: Readonly<Record<string, string>> = {}) {
+  const { code, objects } = await jsonOf(conformance, "", given, [url]);
+  const of = (wanted: string) =>
+    objects.filter(({ outcome }) => outcome === wanted).map(({ rule }) => rule);
+  const failures = objects.filter(({ outcome }) => outcome === "failed");
+  return { code, failures, passed: of("passed"), skipped: of("skipped"), last: objects.at(-1) };
+}
+
+describe("conformance", () => {
+  const folder = temporaryFolder();
+  after(() => folder.remove());
+
+  it("finds that the server follows every rule, and leaves nothing of its users but tombstones", async () => {
+    const driver = new MemoryDriver();
+    // The limits are the defaults, but for the size of a body, which would cost the test much.
+    const limits = { RATE_LIMIT: "20", NEW_USERS_PER_HOUR: "100", MAX_BODY: "128KiB" };
+    await withServer(
+      limits,
+      async ({ url }) => {
+        const { code, failures, passed, skipped, last } = await tryOn(url);
+        assert.deepEqual(failures, []);
+        assert.deepEqual([code, skipped], [0, ["R-12.3"]]);
+        assert.ok(passed.length > 80);
+        const rules = new Set([...passed, ...skipped]).size;
+        const counts = `${passed.length} passed, 0 failed, 1 skipped`;
+        const printed = `${passed.length + 1} cases of ${rules} rules: ${counts}\n${last?.erased} users `;
+        assert.ok(read("docs/conformance.md").includes(printed), printed);
+        const objects = await driver.list("");
+        assert.deepEqual(last, {
+          summary: { passed: passed.length, failed: 0, skipped: 1 },
+          ...{ broken: [], erased: last?.erased, left: [] },
+        });
+        assert.ok(objects.length > 20 && objects.length >= Number(last?.erased));
+        for (const { name } of objects) assert.match(name, /^[\w-]{43}\.erased\.\d+$/);
+      },
+      driver,
+    );
+  });
+
+  it("finds the same where signatures are required, pages are listed, and nothing waits", async () => {
+    const settings = {
+      ...{ SIGNATURES: "required", CORS_ORIGIN: "https://other.example", MAX_WAIT: "0" },
+      ...{ RATE_LIMIT: "0", MAX_BODY: "128KiB" },
+    };
+    await withServer(settings, async ({ url }) => {
+      const { code, failures, skipped } = await tryOn(url);
+      assert.deepEqual(failures, []);
+      assert.equal(code, 0);
+      const unsigned = ["R-14.2", "R-14.4", "R-20.2", "R-3.4"];
+      const waiting = ["R-6.13", "R-6.13", "R-6.14", "R-6.17", "R-6.19"];
+      assert.deepEqual(skipped.sort(), ["R-11.7", "R-12.2", ...unsigned, ...waiting].sort());
+    });
+  });
+
+  describe("on a server that lets it do nothing", () => {
+    let other: http.Server;
+    let address: string;
+    before(async () => {
+      other = http.createServer((request, response) => {
+        const path = new URL(request.url ?? "", "http://host").pathname;
+        response.statusCode = path === "/moved/sync" ? 308 : 404;
+        response.setHeader("Location", "https://sync.example/sync").end();
+      });
+      await once(other.listen(0, "127.0.0.1"), "listening");
+      const place = other.address();
+      address = `http://127.0.0.1:${typeof place === "object" ? place?.port : 0}`;
+    });
+
+    it("says why, and that there is nothing to report", async () => {
+      const list = join(folder.path, "users");
+      writeFileSync(list, `${someFingerprint()}\n`);
+      await withServer({ USERS: list }, async ({ url }) => {
+        const { code, lines } = await runCommand(conformance, "", {}, [url]);
+        assert.equal(code, 2);
+        assert.match(lines.join("\n"), /^The server has a list of its users, .* without USERS\.$/);
+      });
+      const wordsFor = async (url: string) => {
+        const { code, lines } = await runCommand(conformance, "", {}, [url]);
+        assert.equal(code, 2);
+        return lines.join("\n");
+      };
+      assert.equal(await wordsFor(address), `There is nothing at ${address}/sync.`);
+      assert.equal(
+        await wordsFor(`${address}/moved/`),
+        `${address}/moved/sync leads to https://sync.example/sync: give that address.`,
+      );
+      other.close();
+      await once(other, "close");
+      assert.match(await wordsFor(address), /: there is no whole answer: ./);
+    });
+  });
+
+  describe("with arguments", () => {
+    let server: Serving;
+    before(async () => {
+      server = await serveHere();
+    });
+    after(() => server.close());
+
+    it("tries a rule or a section alone, and prints a line for each case", async () => {
+      const { code, lines } = await runCommand(conformance, "", { rule: "R-15.3" }, [server.url]);
+      assert.deepEqual(lines, [
+        "passed   R-15.3  deletes a user of whom nothing is stored",
+        "1 case of 1 rule: 1 passed, 0 failed, 0 skipped",
+        "0 users of the suite erased: a tombstone of each stays.",
+      ]);
+      assert.equal(code, 0);
+      const { passed } = await tryOn(server.url, { rule: "R-15" });
+      assert.deepEqual(passed, ["R-15.1", "R-15.2", "R-15.3", "R-15.4", "R-15.8"]);
+    });
+
+    it("refuses a rule of which it has no case, and what is no address", async () => {
+      for (const rule of ["R-1", "R-5.9", "5.1", ""]) {
+        await assert.rejects(tryOn(server.url, { rule }), WrongArgument);
+      }
+      for (const place of [[], ["./data"], ["http://"], ["ftp://host"]]) {
+        await assert.rejects(runCommand(conformance, "", {}, place), WrongArgument);
+      }
+    });
+  });
+
+  it("has the exit codes that docs/conformance.md says", () => {
+    const codes = [...read("docs/conformance.md").matchAll(/^\| (\d) \| (.*) \|$/gm)];
+    const known = new Map(conformance.exitCodes);
+    for (const [, code, meaning = ""] of codes) {
+      assert.ok(meaning.startsWith(known.get(Number(code)) ?? " "), meaning);
+    }
+    assert.equal(codes.length, known.size);
+  });
+
+  it("names the users whom it could not erase, and says what is different", async () => {
+    const { code, left, failed } = await tryBroken({
+      rule: "R-5.3",
+      what: "erases nobody and refuses each batch",
+      begin:
+        () =>
+        ({ method, body, pass }) =>
+          method === "DELETE" || Array.isArray(body.payload) ? refusal(507, "full") : pass(),
+    });
+    assert.equal(code, 1);
+    assert.match(String(left), /^[\w-]{43}$/);
+    assert.equal(failed.length, 1);
+  });
+
+  it("says in a line what a server does instead", async () => {
+    const server = conformanceWith({
+      newPrivateKey: anotherKey,
+      fetch: async () => {
+        const { status, headers } = nothing();
+        return new Response("no line", { status, headers });
+      },
+    });
+    const { code, lines } = await runCommand(server, "", { rule: "R-7.2" }, ["http://host"]);
+    assert.equal(code, 1);
+    assert.match(
+      lines[0] ?? "",
+      /^failed {3}R-7\.2 {3}sends one line .*: the body for no operation: "no line", not ""$/,
+    );
+    assert.match(lines[1] ?? "", /^1 case of 1 rule: 0 passed, 1 failed \(R-7\.2\), 0 skipped$/);
+  });
+
+  it("erases its users when it is stopped by Ctrl-C", async (test) => {
+    const driver = new MemoryDriver();
+    const server = await serveHere({ MAX_BODY: "128KiB" }, driver);
+    test.after(server.close);
+    const [file, ...args] = fromSource.command;
+    const child = spawn(file, [...args, "conformance", server.url, "--rule", "R-5"], {
+      cwd: fromSource.folder,
+    });
+    let [stdout, stderr] = ["", ""];
+    child.stderr.on("data", (data) => {
+      stderr += data;
+    });
+    child.stdout.on("data", (data) => {
+      // Not child.kill: Deno then reports the signal, whatever code the process ended with.
+      if (stdout === "") process.kill(child.pid ?? 0, "SIGINT");
+      stdout += data;
+    });
+    const ended = await inTime(once(child, "close"), () => `it ends: ${stdout} ${stderr}`);
+    assert.deepEqual(ended, [130, null], stderr);
+    assert.equal(stderr, "Stopped before the end. Its users are being erased.\n");
+    const [, erased] = /^(\d) users? of the suite erased: /m.exec(stdout) ?? [];
+    const names = (await driver.list("")).map(({ name }) => name);
+    assert.equal(names.length, Number(erased));
+    for (const name of names) assert.match(name, /\.erased\./);
+  });
+});
