@@ -1,5 +1,6 @@
 /** Section 2 of PROTOCOL.md: how a request arrives. */
 import { MAX_BODY, SYNC_ROUTE } from "../../../protocol/limits.ts";
+import { PROBLEM_TYPE } from "../../../protocol/problems.ts";
 import type { Account, SendOptions } from "../account.ts";
 import { newClient } from "../account.ts";
 import type { Answer } from "../answer.ts";
@@ -109,6 +110,10 @@ export const TRANSPORT: readonly Case[] = [
       const around = bodyOf(user).length;
       const body = `${bodyOf(user).slice(0, -1)}${" ".repeat(Math.max(1, most + 1 - around))}}`;
       const answer = await untilAnswered(() => user.send(body, { signed: false }));
+      const type = answer.headers.get("content-type");
+      if (answer.status === 413 && type !== PROBLEM_TYPE) {
+        throw new CannotTry("a proxy in front of the server refuses the body by itself");
+      }
       answer.refused("body-too-large", `a body of ${body.length} bytes`, { limit: most });
     },
   },

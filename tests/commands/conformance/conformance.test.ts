@@ -166,6 +166,18 @@ describe("conformance", () => {
     assert.equal(failed.length, 1);
   });
 
+  it("blames no server for a proxy that refuses a large body by itself", async () => {
+    const { code, failed } = await tryBroken({
+      rule: "R-2.6",
+      what: "is behind a proxy with a limit of its own",
+      begin:
+        () =>
+        ({ text, pass }) =>
+          text.length > 10_000 ? refusal(413, "").set("Content-Type", "text/html") : pass(),
+    });
+    assert.deepEqual([code, failed], [0, []]);
+  });
+
   it("says in a line what a server does instead", async () => {
     const server = conformanceWith({
       newPrivateKey: anotherKey,
