@@ -82,8 +82,9 @@ export class Delivery {
       const from = own.delivered ?? BEGINNING;
       for await (const { entries, next } of outbox.entries(own.client, from)) {
         const cursor = await outbox.cursorAt(own.client, next.index - 1);
-        // Drafts follow an operation, so there is a cursor.
-        if (cursor === undefined || signal.aborted) return;
+        if (signal.aborted) return;
+        // Drafts follow an operation, so these were moved meanwhile: they come under their new names.
+        if (cursor === undefined) break;
         if (entries.length > 0)
           await app.receive(entries, { ...cursor, entries: next.position }, true);
         own.delivered = next;
@@ -92,10 +93,10 @@ export class Delivery {
   }
 
   /** The app learns the new names of entries before it receives more under the new client id. */
-  async #begin(own: OwnOperations, { from, first, count }: Moved): Promise<void> {
+  async #begin(own: OwnOperations, moved: Moved): Promise<void> {
     const { outbox, app } = this.#options;
-    const old = this.#placeIn(from);
-    let { index, position } = old.index < first ? BEGINNING : { ...old, index: old.index - first };
+    const { from, first, count } = moved;
+    let { index, position } = this.#placeAfter(moved);
     // If all of an operation was delivered before it was one, the position is the one after it.
     for await (const { entries, next } of outbox.entries(own.client, { index, position })) {
       if (entries.length === 0) ({ index, position } = next);
@@ -112,10 +113,16 @@ export class Delivery {
     own.delivered = { index, position };
   }
 
-  /** The first place of an own client id of which the entry was not delivered. */
+  /** The first place of an own client id of which the entry was not delivered, under any name. */
   #placeIn(client: string): Place {
     const own = this.#options.outbox.own.find((one) => one.client === client);
-    return own?.delivered ?? BEGINNING;
+    return own?.delivered ?? (own?.moved ? this.#placeAfter(own.moved) : BEGINNING);
+  }
+
+  /** The same place, after entries were moved. */
+  #placeAfter({ from, first }: Moved): Place {
+    const { index, position } = this.#placeIn(from);
+    return index < first ? BEGINNING : { index: index - first, position };
   }
 
   /** Whether the app has entries under the names that they had before they were moved. */

@@ -12,7 +12,7 @@ import { NO_PREVIOUS } from "./envelope.ts";
 import { StoreDamaged } from "./errors.ts";
 import type { Heads } from "./heads.ts";
 import { type OwnEntries, ownEntries } from "./own-entries.ts";
-import { OwnLog, type Page } from "./own-log.ts";
+import { OwnLog, type Page, unlessMoved } from "./own-log.ts";
 import { OwnOperations } from "./own-operations.ts";
 import { resealed } from "./resealed.ts";
 import { Sealer } from "./sealer.ts";
@@ -250,9 +250,11 @@ export class Outbox {
     return this.#log.cursorAt(client, this.#of(client).acknowledged - 1);
   }
 
-  /** The position of an own operation; `undefined` for the index −1. */
-  cursorAt(client: string, index: number): Promise<Cursor | undefined> {
-    return this.#log.cursorAt(client, index);
+  /** The position of an own operation; `undefined` for the index −1, and once it was moved. */
+  async cursorAt(client: string, index: number): Promise<Cursor | undefined> {
+    const own = this.#of(client);
+    if (index >= own.length) return undefined;
+    return unlessMoved(own, index, this.#log.cursorAt(client, index));
   }
 
   /** The tag of an own operation that the server has acknowledged, as in a cursor. */

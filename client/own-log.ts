@@ -93,7 +93,9 @@ export class OwnLog {
       const payloads = await this.#store.read(client, at, own.length - at, PAGE_CHARACTERS);
       // They were moved to another client id meanwhile.
       if (payloads.length === 0) return;
-      const { operations, refusal } = await this.#open(client, at, payloads);
+      const run = await unlessMoved(own, at, this.#open(client, at, payloads));
+      if (run === undefined) return;
+      const { operations, refusal } = run;
       if (refusal !== undefined) throw unreadableAt(client, refusal.index);
       at += payloads.length;
       yield { operations, next: at };
@@ -169,6 +171,20 @@ export class OwnLog {
     const envelope = parseEnvelope(this.#identity, payload);
     if (envelope === undefined) throw unreadableAt(client, index);
     return envelope;
+  }
+}
+
+/** What is read of an own client id from an index on; `undefined` where it was moved meanwhile. */
+export async function unlessMoved<Read>(
+  own: OwnClient,
+  index: number,
+  read: Promise<Read>,
+): Promise<Read | undefined> {
+  try {
+    return await read;
+  } catch (error) {
+    if (index < own.length) throw error;
+    return undefined;
   }
 }
 
