@@ -10,43 +10,18 @@ import {
 } from "../../client/documents.ts";
 import { type Entry, type Store, textOf, utf8 } from "../../client/index.ts";
 import { MemoryStore } from "../../client/memory.ts";
-import { newIdentity } from "../support/private-keys.ts";
-import {
-  type DocumentsWorld,
-  JoinedTexts,
-  openDocuments,
-  Texts,
-} from "../support/simulated-documents.ts";
+import { DocumentDevices, JoinedTexts, Texts } from "../support/simulated-documents.ts";
 import { SimulatedServer } from "../support/simulated-network.ts";
 import { until } from "../support/socket.ts";
 
 describe("documents in one log", () => {
-  let world: DocumentsWorld;
-  let opened: SyncDocuments[] = [];
-  /** Whether the server is out of reach. */
-  let isOffline = false;
-
+  let devices: DocumentDevices;
   beforeEach(async () => {
-    const server = new SimulatedServer({ LISTING_TTL: "0" });
-    isOffline = false;
-    world = {
-      identity: await newIdentity(),
-      fetch: async (request) => {
-        if (isOffline) throw new TypeError("the connection broke");
-        return server.fetch(request);
-      },
-    };
+    devices = await DocumentDevices.create();
   });
-  afterEach(async () => {
-    for (const documents of opened) await documents.close().catch(() => undefined);
-    opened = [];
-  });
+  afterEach(() => devices.close());
 
-  async function open(options: Partial<DocumentsOptions> = {}): Promise<SyncDocuments> {
-    const documents = await openDocuments(world, options);
-    opened.push(documents);
-    return documents;
-  }
+  const open = (options?: Partial<DocumentsOptions>) => devices.open(options);
 
   /** What the log of a device holds. */
   async function entriesOf(documents: SyncDocuments): Promise<Entry[]> {
@@ -100,7 +75,7 @@ describe("documents in one log", () => {
       await one.client.sync();
     }
     await laptop.close();
-    isOffline = true;
+    devices.isOffline = true;
     const again = await open({ store });
     const seen = new Texts();
     again.open("note", seen);
@@ -177,9 +152,8 @@ describe("documents in one log", () => {
 
   it("store the other documents where an update of one is too large", async () => {
     const server = new SimulatedServer({ MAX_BODY: "64KiB" });
-    const small = { ...world, fetch: (request: Request) => server.fetch(request) };
-    const documents = await openDocuments(small, { batch: 3600_000 });
-    opened.push(documents);
+    const fetch = (request: Request) => server.fetch(request);
+    const documents = await devices.open({ batch: 3600_000 }, fetch);
     const other = documents.open("other", new Texts());
     other.push(utf8("the server says what it takes"));
     await documents.flush();

@@ -5,42 +5,21 @@ import { Doc, encodeStateAsUpdate } from "yjs";
 import type { DocumentsOptions, SyncDocuments } from "../../client/documents.ts";
 import { MemoryStore } from "../../client/memory.ts";
 import { YjsProvider } from "../../client/yjs.ts";
-import { newIdentity } from "../support/private-keys.ts";
-import { type DocumentsWorld, openDocuments } from "../support/simulated-documents.ts";
-import { SimulatedServer } from "../support/simulated-network.ts";
+import { DocumentDevices } from "../support/simulated-documents.ts";
 import { until } from "../support/socket.ts";
 
 describe("a provider for Yjs", () => {
-  let world: DocumentsWorld;
-  let opened: SyncDocuments[] = [];
-  /** Whether the server is out of reach. */
-  let isOffline = false;
-
+  let devices: DocumentDevices;
   beforeEach(async () => {
-    const server = new SimulatedServer({ LISTING_TTL: "0" });
-    isOffline = false;
-    world = {
-      identity: await newIdentity(),
-      fetch: async (request) => {
-        if (isOffline) throw new TypeError("the connection broke");
-        return server.fetch(request);
-      },
-    };
+    devices = await DocumentDevices.create();
   });
-  afterEach(async () => {
-    for (const documents of opened) await documents.close().catch(() => undefined);
-    opened = [];
-  });
+  afterEach(() => devices.close());
 
-  async function open(options: Partial<DocumentsOptions> = {}): Promise<SyncDocuments> {
-    const documents = await openDocuments(world, options);
-    opened.push(documents);
-    return documents;
-  }
+  const open = (options?: Partial<DocumentsOptions>) => devices.open(options);
 
   /** Stores and syncs on each device, in turn. */
-  async function syncAll(...devices: readonly SyncDocuments[]): Promise<void> {
-    for (const documents of devices) {
+  async function syncAll(...all: readonly SyncDocuments[]): Promise<void> {
+    for (const documents of all) {
       await documents.flush();
       await documents.client.sync();
     }
@@ -69,7 +48,7 @@ describe("a provider for Yjs", () => {
     const first = await open({ store });
     textIn(new YjsProvider(first, "note")).insert(0, "kept");
     await first.close();
-    isOffline = true;
+    devices.isOffline = true;
     const again = new YjsProvider(await open({ store }), "note");
     assert.equal(await again.whenLoaded, again);
     assert.equal(read(again), "kept");
@@ -78,7 +57,7 @@ describe("a provider for Yjs", () => {
   });
 
   it("tells the status and that it is synced, as other providers do", async () => {
-    isOffline = true;
+    devices.isOffline = true;
     const documents = await open();
     const provider = new YjsProvider(documents, "note");
     const events: unknown[] = [];
@@ -87,13 +66,13 @@ describe("a provider for Yjs", () => {
     provider.once("synced", () => events.push("once"));
     assert.equal(provider.status, "connecting");
     await until(() => provider.status === "disconnected", "the server is away");
-    isOffline = false;
+    devices.isOffline = false;
     await documents.client.sync();
     assert.equal(await provider.whenSynced, provider);
     await provider.doc.whenSynced;
     textIn(provider).insert(0, "pending, and connected all the same");
     assert.ok(provider.synced);
-    isOffline = true;
+    devices.isOffline = true;
     await until(() => provider.status === "disconnected", "the server is away again");
     assert.deepEqual(events, ["disconnected", "connected", true, "once", "disconnected", false]);
   });

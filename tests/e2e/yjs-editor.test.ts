@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, it } from "node:test";
 import type { BrowserContext, BrowserContextOptions, Page } from "playwright-core";
+import { shows, type } from "../support/editor-page.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { describeNotebook, PASSPHRASE } from "../support/notebook-pages.ts";
 import { projectFolder } from "../support/process.ts";
@@ -85,18 +86,4 @@ describeNotebook("examples/yjs-editor", (pages) => {
 async function choose(page: Page, title: string): Promise<void> {
   await page.locator(`#notes option:text-is("${title}")`).waitFor({ state: "attached" });
   await page.locator("#notes").selectOption(title);
-}
-
-/** Waits until the editor has a text. */
-function shows(page: Page, text: string): Promise<unknown> {
-  return page.waitForFunction(
-    `document.querySelector(".cm-content")?.innerText.includes(${JSON.stringify(text)})`,
-  );
-}
-
-/** Types at the beginning of the editor. */
-async function type(page: Page, text: string): Promise<void> {
-  await page.locator(".cm-content").click();
-  await page.keyboard.press("Control+Home");
-  await page.keyboard.type(text);
 }

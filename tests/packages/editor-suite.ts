@@ -8,6 +8,7 @@ import { build, type PreviewServer, preview } from "vite";
 import example from "../../examples/yjs-editor/package.json" with { type: "json" };
 import { chromium } from "../support/chromium.ts";
 import { blocksOf, read } from "../support/documents.ts";
+import { shows, type } from "../support/editor-page.ts";
 import type { Prepared } from "./bindings-suite.ts";
 import { install } from "./install.ts";
 
@@ -31,20 +32,6 @@ async function open(context: BrowserContext, address: string): Promise<Page> {
   const page = await context.newPage();
   await page.goto(address);
   return page;
-}
-
-/** Waits until the editor has a text. */
-function shows(page: Page, text: string): Promise<unknown> {
-  return page.waitForFunction(
-    `document.querySelector(".cm-content")?.innerText.includes(${JSON.stringify(text)})`,
-  );
-}
-
-/** Types at the beginning of the editor. */
-async function type(page: Page, text: string): Promise<void> {
-  await page.locator(".cm-content").click();
-  await page.keyboard.press("Control+Home");
-  await page.keyboard.type(text);
 }
 
 /** Builds an app, and serves it to Chromium. */

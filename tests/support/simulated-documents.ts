@@ -4,7 +4,8 @@ import type { DocumentsOptions } from "../../client/documents.ts";
 import { type DocumentHandler, SyncDocuments } from "../../client/documents.ts";
 import { type Identity, type Store, textOf, utf8 } from "../../client/index.ts";
 import { MemoryStore } from "../../client/memory.ts";
-import { URL_OF_SERVER } from "./simulated-network.ts";
+import { newIdentity } from "./private-keys.ts";
+import { SimulatedServer, URL_OF_SERVER } from "./simulated-network.ts";
 
 export interface DocumentsWorld {
   readonly identity: Identity;
@@ -27,6 +28,39 @@ export function openDocuments(
     batch: 0,
     ...options,
   });
+}
+
+/** The devices of a user, and a server that may be out of their reach. */
+export class DocumentDevices implements DocumentsWorld {
+  readonly identity: Identity;
+  isOffline = false;
+  readonly #server = new SimulatedServer({ LISTING_TTL: "0" });
+  readonly #opened: SyncDocuments[] = [];
+
+  private constructor(identity: Identity) {
+    this.identity = identity;
+  }
+
+  static async create(): Promise<DocumentDevices> {
+    return new DocumentDevices(await newIdentity());
+  }
+
+  readonly fetch = async (request: Request): Promise<Response> => {
+    if (this.isOffline) throw new TypeError("the connection broke");
+    return this.#server.fetch(request);
+  };
+
+  /** Opens the documents of one more device. */
+  async open(options: Partial<DocumentsOptions> = {}, fetch = this.fetch): Promise<SyncDocuments> {
+    const documents = await openDocuments({ identity: this.identity, fetch }, options);
+    this.#opened.push(documents);
+    return documents;
+  }
+
+  /** Closes the devices that are open, whatever keeps one from it. */
+  async close(): Promise<void> {
+    for (const documents of this.#opened) await documents.close().catch(() => undefined);
+  }
 }
 
 /** A document of texts, in the order in which they came. */

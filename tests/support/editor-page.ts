@@ -1,0 +1,16 @@
+/** An editor of CodeMirror in a page of Chromium. */
+import type { Page } from "playwright-core";
+
+/** Waits until the editor has a text. */
+export function shows(page: Page, text: string): Promise<unknown> {
+  return page.waitForFunction(
+    `document.querySelector(".cm-content")?.innerText.includes(${JSON.stringify(text)})`,
+  );
+}
+
+/** Types at the beginning of the editor. */
+export async function type(page: Page, text: string): Promise<void> {
+  await page.locator(".cm-content").click();
+  await page.keyboard.press("Control+Home");
+  await page.keyboard.type(text);
+}
