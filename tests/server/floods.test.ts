@@ -100,10 +100,13 @@ describe("a server under a flood", () => {
 
   it("T-44 of slow writers ends them in time, and serves other users meanwhile", async () => {
     flood = longFlood(300, slowWriter(16 * MIB, 2 * MIB));
-    await served(async () => (await refused("overloaded")) > 50);
+    // On a busy machine there may be room again for each that comes: then it ends in time.
+    const ended = async () => (await refused("overloaded")) + (await refused("request-timeout"));
+    await served(async () => (await ended()) > 50);
     flood.end();
+    const before = await refused("request-timeout");
     flood = new Flood(server.port, 300, slowWriter(2000, 1000));
-    await served(async () => (await refused("request-timeout")) > 50);
+    await served(async () => (await refused("request-timeout")) > before + 50);
   });
 
   it("T-45 of slow readers ends them in time, and serves other users meanwhile", async () => {
