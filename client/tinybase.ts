@@ -48,8 +48,9 @@ export class TinyBaseProvider {
       state: () => bytesOf([store.getMergeableContent()]),
     });
     this.#listener = store.addDidFinishTransactionListener(() => this.#push());
-    this.whenLoaded = documents.whenLoaded.then(() => this.#load());
-    this.whenSynced = documents.whenSynced.then(() => this.#load());
+    void documents.whenClosing.then(() => this.#pushRest());
+    this.whenLoaded = documents.whenLoaded.then(() => this.#pushRest());
+    this.whenSynced = documents.whenSynced.then(() => this.#pushRest());
   }
 
   /** Ends the provider for good. What was changed is stored; the store stays usable. */
@@ -83,8 +84,8 @@ export class TinyBaseProvider {
     this.#open.push(bytesOf([changes]));
   }
 
-  /** All that is on this device is in the store; what the store has beyond it is to be stored. */
-  #load(): this {
+  /** What the store has beyond what it was handed is to be stored. */
+  #pushRest(): this {
     const stored = this.#stored;
     this.#stored = undefined;
     if (stored !== undefined && !this.#isOver && hashesOf(stored) !== hashesOf(this.store)) {

@@ -140,7 +140,9 @@ export class YjsProvider {
   };
 
   #update(): void {
-    if (this.#open !== undefined && this.documents.isLoaded) this.#load();
+    const { isLoaded, isClosing } = this.documents;
+    if (this.#open !== undefined && (isLoaded || isClosing)) this.#pushRest();
+    if (this.#open !== undefined && isLoaded) this.#load();
     const before = this.#status;
     this.#status = this.#next();
     if (this.#status === before) return;
@@ -161,13 +163,17 @@ export class YjsProvider {
     return state === "synced" || this.synced ? "connected" : "connecting";
   }
 
-  /** All that is on this device is in the document; what the document has beyond it is to be stored. */
-  #load(): void {
+  /** What the document has beyond what it was handed is to be stored. */
+  #pushRest(): void {
     const stored = this.#stored;
     this.#stored = undefined;
     if (stored !== undefined && !equalSnapshots(snapshot(this.doc), snapshot(stored))) {
       this.#open?.push(encodeStateAsUpdate(this.doc, encodeStateVector(stored)));
     }
+  }
+
+  /** All that is on this device is in the document. */
+  #load(): void {
     this.#onLoaded();
     if (!this.doc.isLoaded) this.doc.emit("load", [this.doc]);
   }

@@ -51,7 +51,9 @@ export class SyncDocuments implements StatusSource {
   /** The last failure to store: the same one is reported once. */
   #failure: string | undefined;
   #isLoaded = false;
+  #isClosing = false;
   #hasUnknown = false;
+  #resolveClosing: () => void = () => undefined;
   #resolveLoaded: () => void = () => undefined;
   #resolveSynced: () => void = () => undefined;
   /** Fulfilled once all that is on this device was handed to the documents that are open. */
@@ -61,6 +63,11 @@ export class SyncDocuments implements StatusSource {
   /** Fulfilled once everything on the server was handed to them as well, and everything here is there. */
   readonly whenSynced = new Promise<void>((resolve) => {
     this.#resolveSynced = resolve;
+  });
+
+  /** Fulfilled when they begin to close: bindings push what they have held back. */
+  readonly whenClosing = new Promise<void>((resolve) => {
+    this.#resolveClosing = resolve;
   });
 
   private constructor(options: DocumentsOptions) {
@@ -114,6 +121,11 @@ export class SyncDocuments implements StatusSource {
     return this.#isLoaded;
   }
 
+  /** Whether they are being closed, or are. */
+  get isClosing(): boolean {
+    return this.#isClosing;
+  }
+
   /** The names of all documents that have an update, whether they are open or not. */
   get names(): string[] {
     return [...this.#documents.values()].filter((one) => !one.isEmpty).map(({ name }) => name);
@@ -141,6 +153,10 @@ export class SyncDocuments implements StatusSource {
 
   /** Stores what was pushed, and closes the client, even if storing fails: it throws then as `flush`. */
   async close(): Promise<void> {
+    this.#isClosing = true;
+    this.#resolveClosing();
+    this.#notify();
+    await this.whenClosing;
     try {
       await this.flush();
     } finally {

@@ -61,6 +61,24 @@ describe("a provider for TinyBase", () => {
     for (const documents of [laptop, phone]) await documents.close();
   });
 
+  it("stores what a store had before, also where it is closed before it is loaded", async () => {
+    const server = new SimulatedServer({ LISTING_TTL: "0" });
+    const kept = new MemoryStore();
+    const first = await open(server, kept);
+    new TinyBaseProvider(first, "todo").store.setRow("todos", "a", { title: "Buy milk" });
+    await first.close();
+    const second = await open(server, kept);
+    const before = createMergeableStore();
+    before.setRow("todos", "b", { title: "Feed the cat" });
+    new TinyBaseProvider(second, "todo", before);
+    assert.ok(!second.isLoaded);
+    await second.close();
+    const third = await open(server, kept);
+    const { store } = await new TinyBaseProvider(third, "todo").whenLoaded;
+    assert.deepEqual(store.getRowIds("todos").sort(), ["a", "b"]);
+    await third.close();
+  });
+
   it("syncs what a listener adds to changes of another device, and nothing back and forth", async () => {
     const server = new SimulatedServer({ LISTING_TTL: "0" });
     const [laptop, phone] = [await open(server), await open(server)];

@@ -56,6 +56,23 @@ describe("a provider for Yjs", () => {
     await again.doc.whenLoaded;
   });
 
+  it("stores what a document had before, also where it is closed before it is loaded", async () => {
+    const store = new MemoryStore();
+    const first = await open({ store });
+    textIn(new YjsProvider(first, "note")).insert(0, "kept");
+    await first.close();
+    const second = await open({ store });
+    const doc = new Doc();
+    doc.getText("text").insert(0, "brought along ");
+    new YjsProvider(second, "note", doc);
+    assert.ok(!second.isLoaded);
+    await second.close();
+    const again = new YjsProvider(await open({ store }), "note");
+    await again.whenLoaded;
+    assert.match(read(again), /brought along /);
+    assert.match(read(again), /kept/);
+  });
+
   it("tells the status and that it is synced, as other providers do", async () => {
     devices.isOffline = true;
     const documents = await open();
