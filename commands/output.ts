@@ -42,14 +42,18 @@ export class Output {
     return this.#write(this.isJson ? JSON.stringify(json) : text);
   }
 
-  /** Prints a line, unless it is to be JSON. */
-  async text(line: string): Promise<void> {
-    if (!this.isJson) await this.#write(line);
+  /**
+   * Prints a line, unless it is to be JSON.
+   *
+   * @param isFull whether ids are printed whole in any case: a person has to pass them on
+   */
+  async text(line: string, isFull = this.isFull): Promise<void> {
+    if (!this.isJson) await this.#write(line, isFull);
   }
 
-  #write(line: string): Promise<void> {
+  #write(line: string, isFull = this.isFull): Promise<void> {
     this.#progress.clear();
-    return this.#writeLine(this.isFull ? line : shortenIds(line));
+    return this.#writeLine(isFull ? line : shortenIds(line));
   }
 }
 

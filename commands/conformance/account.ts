@@ -12,8 +12,9 @@ import type { Bytes } from "../../protocol/bytes.ts";
 import { PREFER, REQUEST_TYPE } from "../../protocol/limits.ts";
 import { SIGNATURE_SALT_BYTES } from "../../protocol/signature.ts";
 import type { Answer, Line } from "./answer.ts";
+import { NotNow, type Sending } from "./sending.ts";
 import { type Deviations, type Signer, signedHeaders } from "./signing.ts";
-import type { Sending, TestedServer } from "./tested-server.ts";
+import type { TestedServer } from "./tested-server.ts";
 
 const PSS = { name: "RSA-PSS", hash: "SHA-512" };
 
@@ -28,7 +29,7 @@ export async function newPrivateKey(): Promise<Bytes> {
   return new Uint8Array(await crypto.subtle.exportKey("pkcs8", privateKey));
 }
 
-export interface SendOptions extends Pick<Sending, "method" | "path" | "headers" | "fetchOnce"> {
+export interface SendOptions extends Pick<Sending, "method" | "path" | "headers"> {
   /** True by default. */
   readonly signed?: boolean;
   /** What of the signature is not as it should be. */
@@ -94,7 +95,11 @@ export class Account implements Signer {
   /** Sends a sync request that waits for news. */
   wait(seconds: number | string, members: Readonly<Record<string, unknown>>): Promise<Answer> {
     const prefer = typeof seconds === "number" ? `wait=${seconds}` : seconds;
-    return this.post({ client_id: newClient(), ...members }, { headers: { [PREFER]: prefer } });
+    const headers = { [PREFER]: prefer };
+    const answer = this.post({ client_id: newClient(), ...members }, { headers });
+    // A case that ends before, because something else is wrong, does not wait for it.
+    answer.catch(() => undefined);
+    return answer;
   }
 
   /** Asks to delete the user. */
@@ -114,18 +119,21 @@ export class Account implements Signer {
     const signature = signed
       ? await signedHeaders(this, request, { contentType, ...deviations })
       : {};
-    let isStored = true;
+    const isPoll = typeof body === "string" && !body.includes('"payload"');
+    let isStored = signed || !isPoll;
     try {
       const answer = await this.#server.send({
         ...options,
         ...{ method, body },
         headers: alter({ ...signature, ...headers }),
       });
-      const isPoll = typeof body === "string" && !body.includes('"payload"');
-      isStored = !NOTHING_STORED.includes(answer.status) && (signed || !isPoll);
+      isStored &&= !NOTHING_STORED.includes(answer.status);
       // A tombstone is all there is.
       if (answer.status === 204) this.isStored = isStored = false;
       return answer;
+    } catch (error) {
+      isStored &&= !(error instanceof NotNow && NOTHING_STORED.includes(error.status));
+      throw error;
     } finally {
       this.isStored ||= isStored;
     }

@@ -1,9 +1,10 @@
 /** `sync-server conformance`: does a server do what PROTOCOL.md says? */
 import { type Command, type Context, WrongArgument } from "../command.ts";
 import { countText } from "../output.ts";
+import { syncUrlOf } from "../server-address.ts";
 import type { Case } from "./case.ts";
 import type { Result } from "./suite.ts";
-import type { TestedServerOptions } from "./tested-server.ts";
+import type { Erasure, TestedServerOptions } from "./tested-server.ts";
 
 /** Where keys come from, and how requests are sent; absent for what the command does. */
 type Means = Partial<Pick<TestedServerOptions, "newPrivateKey" | "fetch">>;
@@ -23,10 +24,10 @@ export function conformanceWith(means: Means): Command {
     exitCodes: [
       [0, "the server follows all rules that could be tried"],
       [1, "the server breaks a rule"],
-      [2, "nothing could be tried"],
+      [2, "nothing was tried, or not all"],
     ],
     failure: 2,
-    stopped: "Its users are being erased.",
+    stopped: "Its users are being erased; a second signal leaves them.",
     endsItself: true,
     run: (context) => run(context, means),
   };
@@ -37,36 +38,38 @@ export const conformance = conformanceWith({});
 async function run(context: Context, means: Means): Promise<number> {
   const { positionals, options, output, progress, signal } = context;
   const [address] = positionals;
-  if (address === undefined || !/^https?:\/\//.test(address) || !URL.canParse(address)) {
+  if (address === undefined) {
     throw new WrongArgument("conformance takes an address such as https://sync.example.");
   }
+  const url = syncUrlOf(address);
   // Loaded only here: no other command needs it.
   const { CASES, look, newPrivateKey, NothingToTry, TestedServer, tryEach } = await import(
     "./entry.ts"
   );
   const cases = casesOf(CASES, options.get("rule"));
-  const server = new TestedServer({ address, signal, newPrivateKey, ...means });
+  const server = new TestedServer({ url, signal, newPrivateKey, ...means });
   const results: Result[] = [];
   progress.begin(() => `${results.length} of ${countText(cases.length, "case")} …`);
+  let nothing: string | undefined;
   try {
     await look(server);
-  } catch (error) {
-    if (!(error instanceof NothingToTry)) throw error;
-    await output.print({ error: error.message }, error.message);
-    return 2;
-  }
-  try {
     for await (const result of tryEach(cases, server)) {
       results.push(result);
       const { outcome, rule, case: says, why } = result;
       const reason = why === undefined ? "" : `: ${why}`;
       await output.print(result, `${outcome.padEnd(9)}${rule.padEnd(8)}${says}${reason}`);
     }
+  } catch (error) {
+    if (!(error instanceof NothingToTry)) throw error;
+    nothing = error.message;
   } finally {
-    const { erased, left } = await server.eraseUsers();
-    await summarize(context, results, { erased, left });
+    const erasure = await server.eraseUsers();
+    if (results.length > 0 || erasure.left.length > 0) await summarize(context, results, erasure);
   }
-  return results.some(({ outcome }) => outcome === "failed") ? 1 : 0;
+  if (nothing !== undefined) await output.print({ error: nothing }, nothing);
+  const has = (wanted: Result["outcome"]) => results.some(({ outcome }) => outcome === wanted);
+  if (nothing !== undefined || !(has("failed") || has("passed"))) return 2;
+  return has("failed") ? 1 : 0;
 }
 
 function casesOf(all: readonly Case[], wanted: string | undefined): readonly Case[] {
@@ -79,7 +82,7 @@ function casesOf(all: readonly Case[], wanted: string | undefined): readonly Cas
 async function summarize(
   { output }: Context,
   results: readonly Result[],
-  { erased, left }: { readonly erased: number; readonly left: readonly string[] },
+  { erased, left }: Erasure,
 ): Promise<void> {
   const of = (outcome: Result["outcome"]) => results.filter((result) => result.outcome === outcome);
   const broken = [...new Set(of("failed").map(({ rule }) => rule))];
@@ -98,6 +101,8 @@ async function summarize(
   await output.text(`${countText(erased, "user")} of the suite erased: a tombstone of each stays.`);
   if (left.length === 0) return;
   await output.text(
-    `These could not be erased: ${left.join(" ")}. Erase them by sync-server users erase.`,
+    `Of ${countText(left.length, "user")} something may be left: erase them where the server runs, as by ` +
+      "sync-server users erase.",
   );
+  for (const fingerprint of left) await output.text(fingerprint, true);
 }

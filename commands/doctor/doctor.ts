@@ -1,6 +1,7 @@
 /** `sync-server doctor`: why does it not work, and what is to be changed? */
 import { isStorage, openStorage, openToRead } from "../../storage/open.ts";
 import { type Command, type Context, WrongArgument } from "../command.ts";
+import { isServerAddress, syncUrlOf } from "../server-address.ts";
 import { changesFor, type Topic } from "./advice.ts";
 import type { Check } from "./check.ts";
 import { lookInside } from "./inside.ts";
@@ -31,8 +32,8 @@ async function run({ positionals, options, output, progress }: Context): Promise
   if (place === undefined) {
     throw new WrongArgument("doctor takes an address such as https://sync.example, or a storage.");
   }
-  const isUrl = /^https?:\/\//.test(place);
-  if (isUrl ? !URL.canParse(place) : !isStorage(place) || place === "memory:") {
+  const url = isServerAddress(place) ? syncUrlOf(place) : undefined;
+  if (url === undefined && (!isStorage(place) || place === "memory:")) {
     throw new WrongArgument(`${place} is no address and no storage.`);
   }
   const wrong = new Set<Topic>();
@@ -47,8 +48,8 @@ async function run({ positionals, options, output, progress }: Context): Promise
     const changes = level === "ok" ? {} : { change: changesFor(topic) };
     await output.print({ ...check, ...changes }, `${level.padEnd(6)}${topic.padEnd(13)}${what}`);
   };
-  if (isUrl) {
-    const checks = lookFromOutside(place, { quick: options.has("quick") });
+  if (url !== undefined) {
+    const checks = lookFromOutside(url, { quick: options.has("quick") });
     for await (const check of checks) await report(check);
   } else await lookAt(place, report);
   for (const topic of new Set([...wrong, ...noted])) {

@@ -1,7 +1,6 @@
 /** Looks at a server by its address, as devices reach it. */
 import { connect } from "node:tls";
 import * as v from "valibot";
-import { SYNC_PATH } from "../../protocol/limits.ts";
 import { MAX_CLOCK_SKEW_SECONDS } from "../../protocol/signature.ts";
 import { ask, diagnose, NoAnswer } from "./ask.ts";
 import type { Check } from "./check.ts";
@@ -34,12 +33,11 @@ export interface OutsideOptions {
   readonly time?: () => number;
 }
 
+/** @param url where sync requests go */
 export async function* lookFromOutside(
-  address: string,
+  url: URL,
   { quick, time = Date.now }: OutsideOptions,
 ): AsyncGenerator<Check, void, void> {
-  const base = address.replace(/^(.{0,2000}[^/])\/*$/, "$1");
-  const url = new URL(base + SYNC_PATH);
   const isSecure = url.protocol === "https:";
   const isLocal = /^(localhost|127\..*|\[::1\])$/.test(url.hostname);
   const asked = time();
@@ -75,7 +73,7 @@ export async function* lookFromOutside(
   if (isSecure) yield await http2Of(url);
   yield* headOf(seen, url, { asked, answered: time(), isProxied });
   yield await partsOf(url);
-  yield await openOf(base, isLocal);
+  yield await openOf(url, isLocal);
   if (quick) return;
   yield await bodyOf(url, seen);
   yield await waitOf(url, seen);
@@ -193,9 +191,9 @@ async function partsOf(url: URL): Promise<Check> {
   }
 }
 
-async function openOf(base: string, isLocal: boolean): Promise<Check> {
+async function openOf(url: URL, isLocal: boolean): Promise<Check> {
   try {
-    const { status, text } = await ask(new URL(`${base}/metrics`), { timeout: TIMEOUT_MS });
+    const { status, text } = await ask(new URL("metrics", url), { timeout: TIMEOUT_MS });
     const isOpen = status === 200 && text.includes("sync_");
     const what = isOpen ? "/metrics answers" : "/metrics does not answer";
     return { topic: "open", level: isOpen ? (isLocal ? "note" : "wrong") : "ok", what };

@@ -10,6 +10,7 @@ import type { Check } from "../../commands/doctor/check.ts";
 import { doctor } from "../../commands/doctor/doctor.ts";
 import { lookInside } from "../../commands/doctor/inside.ts";
 import { lookFromOutside } from "../../commands/doctor/outside.ts";
+import { syncUrlOf } from "../../commands/server-address.ts";
 import { StorageUnavailable } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { openStorage } from "../../storage/open.ts";
@@ -65,7 +66,7 @@ describe("doctor, on a server", () => {
     const { url, close } = await serveHere({ MAX_WAIT: "0" });
     const clockOf = async (ahead: number) => {
       const time = () => Date.now() - ahead * 1000;
-      for await (const check of lookFromOutside(url, { quick: true, time })) {
+      for await (const check of lookFromOutside(syncUrlOf(url), { quick: true, time })) {
         if (check.topic === "clock") return check;
       }
       return undefined;
@@ -91,7 +92,7 @@ describe("doctor, on a server", () => {
   });
 
   it("refuses what is no address and no storage", async () => {
-    for (const place of ["ftp://host", "memory:", "http://"]) {
+    for (const place of ["ftp://host", "memory:", "http://", "http://host/?a"]) {
       await assert.rejects(runCommand(doctor, place, {}, [place]), WrongArgument);
     }
     await assert.rejects(runCommand(doctor, "", {}, []), WrongArgument);

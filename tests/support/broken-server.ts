@@ -81,6 +81,8 @@ export interface Fault {
   readonly rule: Rule;
   /** What the server does, in words that follow "a server that". */
   readonly what: string;
+  /** The type of the problem that it takes for none, where that is all it does. */
+  readonly takes?: string;
   /** Called for each server anew: what a fault remembers is of one. */
   readonly begin: () => (request: Passing) => Reply | Promise<Reply>;
 }
@@ -109,11 +111,22 @@ export function refusal(status: number, type: string, members: Members = {}): Re
 
 const MAX_BODY = 128 * 1024;
 
-/** Runs the command on a server with a fault: the rules that it finds broken, and the cases by which. */
+/** What the command says of a server with a fault. */
+export interface Verdict {
+  readonly code: number;
+  readonly broken: unknown;
+  /** The cases that failed. */
+  readonly failed: readonly string[];
+  readonly left: unknown;
+  /** Why nothing was tried, or not to the end. */
+  readonly error: unknown;
+}
+
+/** Runs the command on a server with a fault: its rule alone, or another one, or a section. */
 export async function tryBroken(
-  { rule, begin }: Fault,
-  settings: Readonly<Record<string, string>> = {},
-): Promise<{ code: number; broken: unknown; failed: string[]; left: unknown }> {
+  { rule: broken, begin }: Fault,
+  { rule = broken, ...settings }: Readonly<Record<string, string>> = {},
+): Promise<Verdict> {
   const config = readConfig({
     ...{ MAX_BODY: `${MAX_BODY}`, NEW_USERS_PER_HOUR: "0", LOG: "silent" },
     ...{ RATE_LIMIT: "100000", RATE_BURST: "100000", COMPACTION: "off", ...settings },
@@ -139,8 +152,14 @@ export async function tryBroken(
   const command = conformanceWith({ newPrivateKey, fetch });
   const { code, objects } = await jsonOf(command, "", { rule }, ["http://sync.example"]);
   const failed = objects.filter(({ outcome }) => outcome === "failed");
-  const { broken, left } = objects.at(-1) ?? {};
-  return { code, broken, left, failed: failed.map((result) => `${result.rule} ${result.case}`) };
+  const summary = objects.find((one) => "summary" in one);
+  return {
+    code,
+    broken: summary?.broken,
+    failed: failed.map((result) => `${result.rule} ${result.case}`),
+    left: summary?.left,
+    error: objects.find((one) => "error" in one)?.error,
+  };
 }
 
 async function passing(

@@ -4,6 +4,7 @@ import {
   TestedServer,
   type TestedServerOptions,
 } from "../../commands/conformance/tested-server.ts";
+import { syncUrlOf } from "../../commands/server-address.ts";
 import type { Bytes } from "../../protocol/bytes.ts";
 import { newPrivateKey } from "./private-keys.ts";
 
@@ -20,7 +21,7 @@ let modulus: Promise<Modulus> | undefined;
 
 /**
  * Another private key of 2048 bits, in PKCS #8. All have one modulus and exponents of their own, which
- * makes them different keys, for as good as no CPU.
+ * makes them different keys, and takes hardly any CPU.
  */
 export async function anotherKey(): Promise<Bytes> {
   modulus ??= newModulus();
@@ -68,5 +69,9 @@ function textOf(value: bigint): string {
 
 /** A server to try cases on, with users whose keys cost nothing. */
 export function testedServer(address: string, fetch?: TestedServerOptions["fetch"]): TestedServer {
-  return new TestedServer({ address, newPrivateKey: anotherKey, ...(fetch && { fetch }) });
+  return new TestedServer({
+    url: syncUrlOf(address),
+    newPrivateKey: anotherKey,
+    ...(fetch && { fetch }),
+  });
 }

@@ -1,9 +1,13 @@
 /** Section 6 of PROTOCOL.md, from R-6.13 on: requests that wait for news. */
+import { setTimeout } from "node:timers/promises";
 import { PREFERENCE_APPLIED } from "../../../protocol/limits.ts";
 import { type Account, newClient } from "../account.ts";
 import { type Answer, placesOf } from "../answer.ts";
-import { CannotTry, type Case, same } from "../case.ts";
+import { CannotTry, type Case, holds, same } from "../case.ts";
 import type { TestedServer } from "../tested-server.ts";
+
+/** After so many milliseconds a request that was sent is at the server: if not, less is tried. */
+const ARRIVAL_MS = 300;
 
 /** Longer than what brings the news takes, and shorter than proxies are silent. */
 const LONG = 25;
@@ -21,6 +25,12 @@ async function begin(server: TestedServer): Promise<{ user: Account; client: str
   return { user, client };
 }
 
+/** Gives requests that wait the time to arrive. Throws `Broken` where one is answered without news. */
+async function arrived(...waiting: readonly Promise<Answer>[]): Promise<void> {
+  const answer = await Promise.race([...waiting, setTimeout(ARRIVAL_MS)]);
+  holds(answer === undefined, "a request that waits is answered before there is news");
+}
+
 export const WAITING: readonly Case[] = [
   {
     rule: "R-6.13",
@@ -28,6 +38,7 @@ export const WAITING: readonly Case[] = [
     async run(server) {
       const { user, client } = await begin(server);
       const waiting = user.wait(LONG, { sync_status: { [client]: 0 } });
+      await arrived(waiting);
       await user.append(client, 1, "one");
       same("the answer to a request that waited", placesOf((await waiting).lines), [[client, 1]]);
     },
@@ -66,6 +77,7 @@ export const WAITING: readonly Case[] = [
       const members = { client_id: client, operation_index: 0 };
       const waiting = user.wait(LONG, members);
       const aware = user.wait(1, { ...members, sync_status: { [client]: 1 } });
+      await arrived(waiting, aware);
       await user.append(client, 1, "one");
       same("the answer to one that does not", placesOf((await waiting).lines), [[client, 1]]);
       same("the answer to one that does", placesOf((await aware).lines), []);

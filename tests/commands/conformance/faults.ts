@@ -23,8 +23,10 @@ export const altering = (
 ): Fault => fault(rule, what, async (request) => alter(await request.pass(), request));
 
 /** Takes what is to be refused as this problem. */
-export const taking = (rule: Fault["rule"], what: string, type: string): Fault =>
-  altering(rule, what, (reply) => (reply.type === type ? nothing() : reply));
+export const taking = (rule: Fault["rule"], what: string, takes: string): Fault => ({
+  ...altering(rule, what, (reply) => (reply.type === takes ? nothing() : reply)),
+  takes,
+});
 
 const INVALID = "invalid-request";
 const NOT_JSON = { body: "{" };
