@@ -121,6 +121,16 @@ export function endlessHead(): Behavior {
   return (socket) => socket.write("POST /sync HTTP/1.1\r\nA: ");
 }
 
+/**
+ * How often a request is sent again because its connection was lost, as a client does: one that sends
+ * late is sometimes closed before its answer is read.
+ */
+const MAX_LOST = 5;
+
+class Refused extends Error {
+  override name = "Refused";
+}
+
 /** A user who appends and polls, one request after the other, from another network address. */
 export class RegularUser {
   /** The latency of each response, in milliseconds. */
@@ -146,17 +156,22 @@ export class RegularUser {
 
   async #send(body: unknown): Promise<void> {
     const since = performance.now();
-    for (;;) {
-      const response = await fetch(this.#url, {
-        method: "POST",
-        headers: this.#headers,
-        body: JSON.stringify(body),
-      });
-      const text = await response.text();
-      // Node answers so by itself, where it was too busy to read the request in time.
-      if (response.status === 408 && text === "") continue;
-      if (response.status !== 200) throw new Error(`${response.status} ${text}`);
-      break;
+    for (let lost = 0; ; ) {
+      try {
+        const response = await fetch(this.#url, {
+          method: "POST",
+          headers: this.#headers,
+          body: JSON.stringify(body),
+        });
+        const text = await response.text();
+        if (response.status === 200) break;
+        // Node answers so by itself, where this process was too busy to send the request in time.
+        if (response.status !== 408 || text !== "") {
+          throw new Refused(`${response.status} ${text}`);
+        }
+      } catch (error) {
+        if (error instanceof Refused || ++lost > MAX_LOST) throw error;
+      }
     }
     this.latencies.push(performance.now() - since);
   }

@@ -6,6 +6,7 @@ import { InvalidRequest } from "../../sync/request.ts";
 import type { Permit } from "./concurrency-limiter.ts";
 import { readBody } from "./incoming-body.ts";
 import { hiddenIssue, inspectJson } from "./json-guard.ts";
+import { afterReading } from "./overdue.ts";
 import { Problem } from "./problems.ts";
 
 /** The JSON of a request, and its bytes. */
@@ -65,9 +66,12 @@ export class BodyReader {
       pieces.push(piece);
     });
     const start = performance.now();
+    const isLate = () => start + timeout + length / MIN_BYTES_PER_MS <= performance.now();
     const unwatch = this.#deadlines.watch(() => {
-      const left = start + timeout + length / MIN_BYTES_PER_MS - performance.now();
-      if (left <= 0) body.stop(tooSlow());
+      if (!isLate()) return;
+      afterReading(() => {
+        if (isLate()) body.stop(tooSlow());
+      });
     });
     try {
       await body.ended;

@@ -93,7 +93,7 @@ export async function listen(
     };
     const server = serve(options);
     const node = "node" in server ? server.node?.server : undefined;
-    if (node !== undefined) {
+    if (node !== undefined && "headersTimeout" in node) {
       node.setTimeout(IDLE_SECONDS * 1000);
       limitConnections(node, headersTimeout);
     }

@@ -1,4 +1,5 @@
 import { characterEnd, escapeLineSeparators, hasLineSeparators } from "./line-separators.ts";
+import { afterReading } from "./overdue.ts";
 
 /** How the sending of a response's lines ended. */
 export interface StreamEnd {
@@ -38,6 +39,7 @@ export async function streamOf(
 ): Promise<Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>>> {
   let sent = 0;
   let ended = false;
+  let pulls = 0;
   let timer: ReturnType<typeof setTimeout> | undefined;
   const end = (how: Omit<StreamEnd, "sent"> = {}) => {
     if (ended) return;
@@ -53,9 +55,13 @@ export async function streamOf(
   }
   let ahead: Gathered | undefined = first;
   const stall = (controller: ReadableStreamDefaultController) => {
-    end({ stalled: true });
-    controller.error(new Error("the response was cut: its reader took nothing"));
-    void lines.return();
+    const before = pulls;
+    afterReading(() => {
+      if (ended || pulls !== before) return;
+      end({ stalled: true });
+      controller.error(new Error("the response was cut: its reader took nothing"));
+      void lines.return();
+    });
   };
   return new ReadableStream<Uint8Array<ArrayBuffer>>(
     {
@@ -65,6 +71,7 @@ export async function streamOf(
       async pull(controller) {
         // The time until the next chunk is the server's, not the reader's.
         clearTimeout(timer);
+        pulls++;
         try {
           const { chunk, done } = ahead ?? (await gather(lines, CHUNK_MS));
           if (ended) return;
