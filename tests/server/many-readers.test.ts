@@ -13,7 +13,7 @@ const READERS = 20;
 const { skip, note } = onlyOn("Node", "no other runtime accepts one connection in a turn");
 
 describe(`many readers of large operations${note}`, { skip }, () => {
-  it("do not hold up a request that comes after theirs", async (test) => {
+  it("T-45 do not hold up a request that comes after theirs", async (test) => {
     const server = await startServer({ STORAGE: "memory:", MAX_BUFFERED: "512MiB" });
     test.after(() => server.end("SIGKILL"));
     const user = randomPublicKey();
