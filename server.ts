@@ -18,7 +18,7 @@ export type { CompactionSchedulerOptions } from "./oplog/compaction/scheduler.ts
 export { type Config, InvalidConfig, readConfig } from "./server/config.ts";
 export { createHandler, type Handler, type HandlerOptions } from "./server/handler.ts";
 export type { ResponseClass } from "./server/http/response.ts";
-export { createLogger, type Logger, type LogLevel } from "./server/logger.ts";
+export { createLogger, type LogFormat, type Logger, type LogLevel } from "./server/logger.ts";
 export {
   checkName,
   type Driver,
@@ -57,7 +57,7 @@ async function main(environment: Readonly<Record<string, string | undefined>>): 
   // No effect where a thread was used before, as by tsx on Node 20, or on Bun and Deno.
   process.env.UV_THREADPOOL_SIZE ??= DISK_THREADS;
   const config = readConfig(environment);
-  const logger = createLogger(config.LOG);
+  const logger = createLogger(config.LOG, undefined, undefined, config.LOG_FORMAT);
   const warn = (message: string) => logger.error(message);
   const driver = await openStorage(config.STORAGE, warn, {
     journal: config.JOURNAL === "on",

@@ -39,6 +39,11 @@ export class SupersededObjects {
     sizeCalculation: (batches) => 1 + batches.reduce((sum, { runs }) => sum + runs.length, 0),
   });
 
+  /** How many objects are remembered. */
+  get count(): number {
+    return this.#users.calculatedSize - this.#users.size;
+  }
+
   /** Whether nothing is remembered. */
   get isEmpty(): boolean {
     return this.#users.size === 0;

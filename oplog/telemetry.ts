@@ -29,7 +29,16 @@ export type ObservedName =
   | "cluster_reached"
   | "cluster_missing"
   | "buffered_bytes"
-  | "log_lines_lost";
+  | "log_lines_lost"
+  | "compaction_logs"
+  | "superseded_objects"
+  | "disk_free_bytes"
+  | "disk_size_bytes"
+  | "disk_free_files"
+  | "stored_users"
+  | "stored_objects"
+  | "stored_bytes"
+  | "stored_counted";
 
 /**
  * The port by which the product reports what it does; `server/metrics.ts` implements it, and has to
@@ -42,8 +51,8 @@ export interface Telemetry {
    * @param event the value of the counter's label; absent for a counter that has none
    */
   count(counter: CounterName, event?: string, amount?: number): void;
-  /** Registers a number that is kept elsewhere. */
-  observe(metric: ObservedName, read: () => number, event?: string): void;
+  /** Registers a number that is kept elsewhere; `NaN` where it is not known. */
+  observe(metric: ObservedName, read: () => number | Promise<number>, event?: string): void;
 }
 
 /** Reports nothing: for code that runs without metrics. */

@@ -24,6 +24,9 @@ export const OPERATION_COUNT = "Operation-Count";
 /** The response header with the largest body that the server accepts, in bytes. */
 export const MAX_BODY = "Max-Body";
 
+/** The response header with the id under which the server's log has the request. */
+export const REQUEST_ID = "Request-Id";
+
 /** The request header by which a client says how long it waits for news (RFC 7240): `wait=25`. */
 export const PREFER = "Prefer";
 

@@ -4,7 +4,7 @@ import manifest from "../package.json" with { type: "json" };
 import { isStorage, STORAGE_FORMS, STORAGE_HELP } from "../storage/open.ts";
 import { withRules } from "./config-rules.ts";
 import * as kind from "./config-values.ts";
-import { LOG_LEVELS } from "./logger.ts";
+import { LOG_FORMATS, LOG_LEVELS } from "./logger.ts";
 import { misspelt } from "./misspelt.ts";
 
 /** As `package.json` has it. */
@@ -250,10 +250,17 @@ export const Settings = v.object({
     v.pipe(
       v.picklist(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`),
       v.description(
-        `how much goes to standard error, one JSON object a line: ${LOG_LEVELS.join(", ")}`,
+        `how much goes to standard error, one line for each event: ${LOG_LEVELS.join(", ")}`,
       ),
     ),
     "info",
+  ),
+  LOG_FORMAT: v.optional(
+    v.pipe(
+      v.picklist(LOG_FORMATS, `must be one of ${LOG_FORMATS.join(", ")}`),
+      v.description("how a line of the log is written: json for programs, text for people"),
+    ),
+    "json",
   ),
 });
 

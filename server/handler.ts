@@ -1,7 +1,7 @@
 /** The server without a listener: routes requests, and turns replies and errors into responses. */
 import type { ServerRequest } from "srvx";
 import type { Cluster } from "../cluster/cluster.ts";
-import { MAX_BODY, SYNC_PATH } from "../protocol/limits.ts";
+import { MAX_BODY, REQUEST_ID, SYNC_PATH } from "../protocol/limits.ts";
 import { PROBLEMS } from "../protocol/problems.ts";
 import { type Cors, corsFor } from "./http/cors.ts";
 import { hasMore } from "./http/incoming-body.ts";
@@ -10,6 +10,7 @@ import { json, type Reply, type ResponseClass } from "./http/response.ts";
 import { get, type Methods, Routes } from "./http/routes.ts";
 import { pageRoutes } from "./http/static.ts";
 import { checkTarget, pathOf } from "./http/target.ts";
+import { RequestIds } from "./request-ids.ts";
 import type { WiringOptions } from "./service-wiring.ts";
 import { type Wiring, wire } from "./wiring.ts";
 
@@ -54,16 +55,19 @@ export function createHandler(options: HandlerOptions): Handler {
     routesOf(wiring, cors, cluster),
     config.DEMO === "on" ? pageRoutes() : {},
   );
+  const ids = new RequestIds();
   let stopped = false;
 
   async function fetch(request: ServerRequest): Promise<Response> {
     const startedAt = now();
+    const id = ids.next();
     const { method } = request;
     const path = pathOf(request);
     running.count++;
-    const reply = await answer(method, path, request);
+    const reply = await answer(method, path, request, id);
     running.count--;
-    const { status, headers, body } = reply;
+    const { status, headers, body, waited = 0, ended } = reply;
+    headers[REQUEST_ID] = id;
     cors.allow(request.headers.get("origin"), reply);
     if (path === SYNC_PATH) headers[MAX_BODY] = String(config.MAX_BODY);
     // An idle connection would hold up the stop for as long as it is kept alive, and an unread
@@ -72,12 +76,27 @@ export function createHandler(options: HandlerOptions): Handler {
       headers.Connection = "close";
     }
     const route = routes.label(path);
-    metrics.answered(route, status, (now() - startedAt - (reply.waited ?? 0)) / 1000);
-    logger.debug("answered", { method, route, status });
+    const seconds = () => (now() - startedAt - waited) / 1000;
+    const toHead = seconds();
+    const end = metrics.answered(route, status, toHead);
+    logger.debug("answered", { request: id, method, route, status });
+    if (ended === undefined) {
+      end.add(toHead);
+    } else {
+      void ended.then(({ cut }) => {
+        end.add(seconds());
+        if (cut !== undefined) logger.error("a response was cut", { request: id, ...cut });
+      });
+    }
     return new Answer(body, { status, headers });
   }
 
-  async function answer(method: string, path: string, request: ServerRequest): Promise<Reply> {
+  async function answer(
+    method: string,
+    path: string,
+    request: ServerRequest,
+    id: string,
+  ): Promise<Reply> {
     if (stopped) return problemReply(new Problem("stopping"), time);
     try {
       checkTarget(request, path);
@@ -87,9 +106,10 @@ export function createHandler(options: HandlerOptions): Handler {
       const status = PROBLEMS[problem.code];
       // A fault of the program shows its stack, one of storage only its reason. What a user or the
       // load of the moment has caused is no error of the server, and metrics count it.
-      if (problem.code === "internal-error") logger.error("a request failed", { status, error });
-      else if (problem.code === "storage-unavailable" && !(error instanceof Problem)) {
-        logger.error("storage failed", { status, reason: problem.message });
+      if (problem.code === "internal-error") {
+        logger.error("a request failed", { request: id, status, error });
+      } else if (problem.code === "storage-unavailable" && !(error instanceof Problem)) {
+        logger.error("storage failed", { request: id, status, reason: problem.message });
       }
       metrics.count("refusals", problem.code);
       return problemReply(problem, time);

@@ -5,7 +5,12 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 
 type LogFields = Readonly<Record<string, unknown>>;
 
-/** Writes one JSON object per line. */
+/** How a line of the log is written. */
+export const LOG_FORMATS = ["json", "text"] as const;
+/** One of `LOG_FORMATS`. */
+export type LogFormat = (typeof LOG_FORMATS)[number];
+
+/** Writes one line for each event: a JSON object, or text for people. */
 export interface Logger {
   readonly error: (message: string, fields?: LogFields) => void;
   readonly info: (message: string, fields?: LogFields) => void;
@@ -18,6 +23,13 @@ export interface Logger {
 const LINES_PER_MINUTE = 10;
 const MINUTE = 60_000;
 
+/** What every line has. */
+interface Entry extends LogFields {
+  readonly time: string;
+  readonly level: LogLevel;
+  readonly message: string;
+}
+
 /**
  * @param write takes one line, with its line feed; writes to standard error by default
  * @param now milliseconds of a clock that never goes back
@@ -26,6 +38,7 @@ export function createLogger(
   level: LogLevel,
   write?: (line: string) => void,
   now: () => number = () => performance.now(),
+  format: LogFormat = "json",
 ): Logger {
   let lost = 0;
   const writeLine = write ?? toStandardError(() => lost++);
@@ -37,14 +50,14 @@ export function createLogger(
           const omitted = lineLevel === "debug" ? 0 : limit(message);
           if (omitted === undefined) return;
           const time = new Date().toISOString();
-          const entry = {
+          const entry: Entry = {
             time,
             level: lineLevel,
             message,
             ...fields,
             ...(omitted > 0 && { omitted }),
           };
-          writeLine(`${shortenIds(JSON.stringify(entry, errorsAsText))}\n`);
+          writeLine(`${shortenIds(format === "json" ? asJson(entry) : asText(entry))}\n`);
         };
   return { error: at("error"), info: at("info"), debug: at("debug"), lostLines: () => lost };
 }
@@ -83,6 +96,28 @@ function toStandardError(onLost: () => void): (line: string) => void {
     process.stderr.write(line, (error) => {
       if (error instanceof Error) onLost();
     });
+}
+
+function asJson(value: unknown): string {
+  return JSON.stringify(value, errorsAsText);
+}
+
+/** `TIME LEVEL MESSAGE NAME=VALUE …`, on one line. */
+function asText({ time, level, message, ...fields }: Entry): string {
+  const named = Object.entries(fields)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `${name}=${asWord(value)}`);
+  return [time, level.padEnd(5), oneLine(message), ...named].join(" ");
+}
+
+/** A text as it is where it is one word, and anything else as JSON. */
+function asWord(value: unknown): string {
+  return typeof value === "string" && /^[\w.:/@-]+$/.test(value) ? value : asJson(value);
+}
+
+/** A text without its quotes, where that takes no line of its own. */
+function oneLine(text: string): string {
+  return asJson(text).slice(1, -1);
 }
 
 /** An error with its stack and its cause. */

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Announcer } from "../oplog/announcer.ts";
 import type { CompactionScheduler } from "../oplog/compaction/scheduler.ts";
 import type { RetentionScheduler } from "../oplog/retention/scheduler.ts";
-import type { Telemetry } from "../oplog/telemetry.ts";
+import type { Room } from "../storage/driver.ts";
 import { InstrumentedDriver } from "../storage/instrumented.ts";
 import { PublicKeyCache } from "../sync/public-key.ts";
 import { mostClients } from "../sync/quota.ts";
@@ -53,7 +53,9 @@ export function wire(options: WiringOptions): Wiring {
   const { now = () => performance.now(), time = Date.now } = options;
   const telemetry = new Metrics();
   const running = { count: 0 };
-  const driver = new InstrumentedDriver(options.driver);
+  const driver = new InstrumentedDriver(options.driver, (kind, milliseconds) =>
+    telemetry.called(kind, milliseconds / 1000),
+  );
   const pause = () => untilIdle(running);
   const { service, strangers, announcer, waiters, compaction, retention } = wireService({
     ...options,
@@ -72,7 +74,6 @@ export function wire(options: WiringOptions): Wiring {
     timeout: config.CLIENT_TIMEOUT,
     running,
     telemetry,
-    onCut: (user, sent, error) => logger.error("a response was cut", { user, sent, error }),
   });
   const addresses = new ClientAddresses(config.TRUSTED_PROXIES);
   const bodies = new BodyReader({
@@ -140,7 +141,7 @@ export function wire(options: WiringOptions): Wiring {
 }
 
 /** Reports what an instrumented driver has counted: `storage/` knows no telemetry. */
-function observeStorage(driver: InstrumentedDriver, to: Telemetry): void {
+function observeStorage(driver: InstrumentedDriver, to: Metrics): void {
   const { requests, failures, bytes } = driver;
   for (const kind of REQUEST_KINDS) {
     to.observe("storage_requests", () => requests[kind], kind);
@@ -149,6 +150,20 @@ function observeStorage(driver: InstrumentedDriver, to: Telemetry): void {
   to.observe("storage_bytes", () => bytes.read, "read");
   to.observe("storage_bytes", () => bytes.written, "written");
   to.observe("journal_bytes", () => driver.journalBytes());
+  driver.onJournalBatch((records) => to.batched(records));
+  const { room } = driver;
+  if (room === undefined) return;
+  // What is not known is left out.
+  const read = async (of: keyof Room) => {
+    const value = await room().then(
+      (is) => is[of],
+      () => undefined,
+    );
+    return value ?? Number.NaN;
+  };
+  to.observe("disk_free_bytes", () => read("free"));
+  to.observe("disk_size_bytes", () => read("size"));
+  to.observe("disk_free_files", () => read("freeFiles"));
 }
 
 /** Waits until no request is being answered, but not for long: compaction has to get on as well. */

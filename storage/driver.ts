@@ -22,6 +22,15 @@ export interface RequestCounts {
   delete: number;
 }
 
+/** The room of a file system. */
+export interface Room {
+  /** Bytes that may still be written, and bytes in all. */
+  readonly free: number;
+  readonly size: number;
+  /** How many files there are inodes for; `undefined` where the file system counts none. */
+  readonly freeFiles: number | undefined;
+}
+
 /**
  * The interface every storage driver implements. A driver stores named blobs and knows nothing of
  * users, operations or HTTP. `tests/storage/driver-contract.ts` is this contract as a suite: a
@@ -97,6 +106,10 @@ export interface Driver {
   readonly listsCheaply?: boolean;
   /** How many bytes of objects are in journals, for the metrics. */
   journalBytes?(): number;
+  /** Takes what is called with how many puts and deletes a journal has made durable together. */
+  onJournalBatch?(written: (records: number) => void): void;
+  /** How much room there is for objects, for the metrics; absent where nothing bounds it. */
+  readonly room?: (() => Promise<Room>) | undefined;
   /**
    * Resolves if the storage would take a put now, as far as that shows without storing an object;
    * otherwise throws `StorageUnavailable`. For a driver without this, a list that works has to do.

@@ -1,6 +1,7 @@
+import { statfs } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { checkWritable, type Owners, openDataFolder, TEMPORARY_FOLDER } from "./data-folder.ts";
-import { checkName, type Driver, type StoredObject, type Warn } from "./driver.ts";
+import { checkName, type Driver, type Room, type StoredObject, type Warn } from "./driver.ts";
 import { lookAt } from "./durable-files.ts";
 import { FileReader } from "./file-reader.ts";
 import { FileWriter } from "./file-writer.ts";
@@ -92,6 +93,15 @@ export class FilesystemDriver implements Driver {
       await this.#reserve.fill();
       await checkWritable(this.#temporary);
     });
+  }
+
+  async room(): Promise<Room> {
+    const { bavail, bsize, blocks, files, ffree } = await statfs(this.#temporary);
+    return {
+      free: bavail * bsize,
+      size: blocks * bsize,
+      freeFiles: files > 0 ? ffree : undefined,
+    };
   }
 
   async close(): Promise<void> {

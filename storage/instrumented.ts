@@ -1,5 +1,8 @@
 import type { Driver, RequestCounts, StoredObject } from "./driver.ts";
 
+/** Takes the kind of a call and how many milliseconds it took. */
+export type CallListener = (kind: keyof RequestCounts, milliseconds: number) => void;
+
 /** A driver that counts the calls of another, for the metrics and for tests. */
 export class InstrumentedDriver implements Driver {
   /** The other driver's own count where it has one, else its calls. */
@@ -8,9 +11,12 @@ export class InstrumentedDriver implements Driver {
   readonly bytes = { read: 0, written: 0 };
   readonly #calls: RequestCounts = { list: 0, get: 0, put: 0, delete: 0 };
   readonly #driver: Driver;
+  readonly #onCall: CallListener;
 
-  constructor(driver: Driver) {
+  /** @param onCall called with each call that has ended, also with those that failed */
+  constructor(driver: Driver, onCall: CallListener = () => undefined) {
     this.#driver = driver;
+    this.#onCall = onCall;
     this.requests = driver.requests ?? this.#calls;
   }
 
@@ -36,14 +42,24 @@ export class InstrumentedDriver implements Driver {
     const driver = this.#driver;
     if (driver.deleteHeld === undefined) return undefined;
     return async (objects) => {
+      const since = performance.now();
       const deleted = (await driver.deleteHeld?.(objects)) ?? [];
       this.#calls.delete += deleted.length;
+      this.#onCall("delete", performance.now() - since);
       return deleted;
     };
   }
 
   onCrowded(pack: (partitions: readonly string[]) => void): void {
     this.#driver.onCrowded?.(pack);
+  }
+
+  onJournalBatch(written: (records: number) => void): void {
+    this.#driver.onJournalBatch?.(written);
+  }
+
+  get room(): Driver["room"] {
+    return this.#driver.room?.bind(this.#driver);
   }
 
   get listsCheaply(): boolean {
@@ -70,6 +86,7 @@ export class InstrumentedDriver implements Driver {
     written = 0,
   ): Promise<Result> {
     this.#calls[kind]++;
+    const since = performance.now();
     try {
       const result = await request;
       this.bytes.written += written;
@@ -77,6 +94,8 @@ export class InstrumentedDriver implements Driver {
     } catch (error) {
       this.failures[kind]++;
       throw error;
+    } finally {
+      this.#onCall(kind, performance.now() - since);
     }
   }
 }

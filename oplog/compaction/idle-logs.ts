@@ -3,7 +3,9 @@ import { setTimeout } from "node:timers";
 import type { Driver } from "../../storage/driver.ts";
 import { Listing } from "../listing.ts";
 import type { Fingerprint } from "../names.ts";
+import type { Telemetry } from "../telemetry.ts";
 import { byUser, PARTS } from "../users.ts";
+import { StoredCount } from "./stored-count.ts";
 import type { CompactionTiming } from "./timing.ts";
 
 export interface IdleLogsOptions {
@@ -18,6 +20,8 @@ export interface IdleLogsOptions {
   readonly onError: (error: unknown) => void;
   /** Waited for before each log of the scan, so that requests go first. */
   readonly pause: () => Promise<void>;
+  /** Learns what is stored of all users, once the scan has ended. */
+  readonly telemetry: Telemetry;
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number;
 }
@@ -37,6 +41,7 @@ export class IdleLogs {
   readonly #options: IdleLogsOptions;
   /** When each user has last appended, in that order. */
   readonly #appends = new Map<Fingerprint, number>();
+  readonly #stored = new StoredCount();
   #scanned = 0;
   #started = false;
   #stopped = false;
@@ -97,12 +102,12 @@ export class IdleLogs {
 
   /** Takes the next step of the scan, until it has come to its end. */
   async #scan(): Promise<void> {
-    const { driver, isWorthPacking, onIdle, onScanned, onError, pause } = this.#options;
+    const { driver, isWorthPacking, onIdle, onScanned, onError, pause, telemetry } = this.#options;
     const prefix = PARTS[this.#scanned];
     if (prefix === undefined) return;
     try {
-      const objects = await driver.list(prefix);
-      for (const [user, own] of await byUser(objects)) {
+      const users = await byUser(await driver.list(prefix));
+      for (const [user, own] of users) {
         await pause();
         if (this.#stopped) return;
         if (this.#appends.has(user)) continue;
@@ -111,7 +116,9 @@ export class IdleLogs {
         if (isWorthPacking(listing)) onIdle(user);
         onScanned?.(user, listing);
       }
+      this.#stored.add(users);
       this.#scanned++;
+      if (this.#scanned === SCAN_LISTS) this.#stored.report(telemetry);
     } catch (error) {
       onError(error);
     }

@@ -44,6 +44,16 @@ export class RestingLogs {
     return (this.#current(user)?.failures ?? 0) > 0;
   }
 
+  /** How many rest because compacting them has failed. */
+  get failing(): number {
+    const now = this.#options.now();
+    let count = 0;
+    for (const { until, failures } of this.#rests.values()) {
+      if (failures > 0 && until > now) count++;
+    }
+    return count;
+  }
+
   /** How often in a row compacting it has failed, also if it rests no more. */
   failuresOf(user: Fingerprint): number {
     return this.#rests.get(user)?.failures ?? 0;

@@ -4,6 +4,7 @@ import { type Driver, ObjectMissing, StorageFull } from "../../storage/driver.ts
 import type { Listing } from "../listing.ts";
 import type { Fingerprint } from "../names.ts";
 import type { Telemetry } from "../telemetry.ts";
+import { reportDebt } from "./debt.ts";
 import { Deleter } from "./deleter.ts";
 import { IdleLogs } from "./idle-logs.ts";
 import type { Job } from "./job.ts";
@@ -72,6 +73,7 @@ export class CompactionScheduler {
     this.#timing = timing;
     this.#telemetry = telemetry;
     this.#resting = new RestingLogs({ backoff: timing.backoff, now: options.now });
+    reportDebt(telemetry, this.#jobs, this.#resting, options.listings.superseded);
     const { signal } = this.#stop;
     this.#pacing = new Pacing(untilIdle);
     const pause = () => this.#pacing.pause();

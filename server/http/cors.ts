@@ -1,9 +1,14 @@
 /** Cross-origin resource sharing: browsers are clients like any other. */
-import { MAX_BODY, OPERATION_COUNT, PREFERENCE_APPLIED } from "../../protocol/limits.ts";
+import {
+  MAX_BODY,
+  OPERATION_COUNT,
+  PREFERENCE_APPLIED,
+  REQUEST_ID,
+} from "../../protocol/limits.ts";
 import type { Reply } from "./response.ts";
 import type { Methods } from "./routes.ts";
 
-const EXPOSED = `${OPERATION_COUNT}, ${MAX_BODY}, ${PREFERENCE_APPLIED}, Retry-After, RateLimit, RateLimit-Policy, Date, Accept-Signature`;
+const EXPOSED = `${OPERATION_COUNT}, ${MAX_BODY}, ${PREFERENCE_APPLIED}, Retry-After, RateLimit, RateLimit-Policy, Date, Accept-Signature, ${REQUEST_ID}`;
 
 export interface Cors {
   /** Adds the fields to a reply that let a page of an allowed origin read it. */

@@ -8,7 +8,7 @@ import type { RateStatus } from "../../sync/rate-limiter.ts";
 import type { SyncResult, SyncService } from "../../sync/service.ts";
 import type { Permit } from "./concurrency-limiter.ts";
 import { disconnect } from "./disconnect.ts";
-import { type Reply, rateFields } from "./response.ts";
+import { type Reply, type ReplyEnd, rateFields } from "./response.ts";
 import { streamOf } from "./stream.ts";
 
 export interface DeliveriesOptions {
@@ -18,8 +18,6 @@ export interface DeliveriesOptions {
   /** The requests being answered, in which responses count until their last byte. */
   readonly running: { count: number };
   readonly telemetry: Telemetry;
-  /** Called when a response was cut because its operations could not be read to their end. */
-  readonly onCut: (user: string, sent: number, error: unknown) => void;
 }
 
 /** The answer to a sync request. */
@@ -63,8 +61,8 @@ export class Deliveries {
         return linesReply(0, null, rate);
       }
       try {
-        const body = await this.#stream(request, user, result, permit);
-        return linesReply(reading.count, body, rate);
+        const { body, ended } = await this.#stream(request, user, result, permit);
+        return { ...linesReply(reading.count, body, rate), ended };
       } catch (error) {
         if (!(error instanceof ObjectDamaged || error instanceof OperationsTrimmed)) throw error;
         // Nothing was sent yet, so the answer can promise something else.
@@ -74,23 +72,30 @@ export class Deliveries {
   }
 
   async #stream(request: ServerRequest, user: string, result: SyncResult, permit: Permit) {
-    const { service, timeout, running, telemetry, onCut } = this.#options;
+    const { service, timeout, running, telemetry } = this.#options;
     running.count++;
+    let end: (how: ReplyEnd) => void = () => undefined;
+    const ended = new Promise<ReplyEnd>((resolve) => {
+      end = resolve;
+    });
     const body = streamOf(result.reading.lines, {
       timeout,
       onEnd: ({ sent, error, stalled = false }) => {
         running.count--;
         service.refund(result, sent);
-        if (error !== undefined) onCut(user, sent, error);
+        end(error === undefined ? {} : { cut: { user, sent, error } });
         if (!stalled) return permit.release();
         telemetry.count("stalled");
         void disconnect(request).then(() => permit.release());
       },
     });
-    return body.catch((error: unknown) => {
-      running.count--;
-      service.refund(result, 0);
-      throw error;
-    });
+    return body.then(
+      (body) => ({ body, ended }),
+      (error: unknown) => {
+        running.count--;
+        service.refund(result, 0);
+        throw error;
+      },
+    );
   }
 }

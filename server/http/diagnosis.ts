@@ -75,11 +75,10 @@ export class Diagnosis {
     const rest = `${JSON.stringify({ end: true })}\n`;
     if (this.#waits.size >= PLACES && (wait > 0 || parts)) throw new Problem("overloaded");
     await this.#pause(Math.min(wait * 1000, maxWait));
-    const body = parts ? this.#inParts(line, rest) : line + rest;
     return {
       status: 200,
       headers: { "Content-Type": LINES_TYPE, "Cache-Control": "no-store" },
-      body,
+      ...(parts ? this.#inParts(line, rest) : { body: line + rest }),
     };
   }
 
@@ -109,13 +108,13 @@ export class Diagnosis {
     };
   }
 
-  #inParts(first: string, second: string): ReadableStream<Uint8Array<ArrayBuffer>> {
+  #inParts(first: string, second: string): Pick<Reply, "body" | "ended"> {
     const encoder = new TextEncoder();
-    const pause = () => this.#pause(BETWEEN_MS);
-    return new ReadableStream({
+    const pause = this.#pause(BETWEEN_MS);
+    const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
       async start(controller) {
         controller.enqueue(encoder.encode(first));
-        await pause();
+        await pause;
         try {
           controller.enqueue(encoder.encode(second));
           controller.close();
@@ -125,6 +124,7 @@ export class Diagnosis {
         }
       },
     });
+    return { body, ended: pause.then(() => ({})) };
   }
 
   /** Resolves after some milliseconds, or at the stop of the server. */

@@ -10,6 +10,19 @@ export interface Reply {
   readonly body: string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>> | null;
   /** For how many milliseconds the request waited for news, which is no work of the server. */
   readonly waited?: number;
+  /** Resolves at the end of a body that is sent as it is read; absent where the body is there as a whole. */
+  readonly ended?: Promise<ReplyEnd>;
+}
+
+/** How the body of an answer ended. */
+export interface ReplyEnd {
+  /** Set where the connection was broken because the operations could not be read to their end. */
+  readonly cut?: {
+    readonly user: string;
+    /** Bytes handed to the connection before that. */
+    readonly sent: number;
+    readonly error: unknown;
+  };
 }
 
 /**

@@ -74,6 +74,7 @@ export class JournaledDriver implements Driver {
   readonly #maintenance: Maintenance;
   readonly #locks = new NameLocks();
   #onCrowded: (partitions: readonly string[]) => void = () => undefined;
+  #onBatch: (records: number) => void = () => undefined;
 
   private constructor({ files, folder, onDamage, onError, ...options }: JournaledDriverOptions) {
     const { journal = true, maxBytes = MAX_BYTES, now = () => performance.now() } = options;
@@ -87,6 +88,7 @@ export class JournaledDriver implements Driver {
       maxBytes,
       maxRecords: MAX_RECORDS,
       onBegun: (journal) => journals.addOwn(journal),
+      onBatch: (records) => this.#onBatch(records),
       onCommitted: (change, journal, offset) => journals.apply(change, journal, offset),
       onSealed: (journal, claim) => this.#emptier.take(journal, claim),
       onLost: (journal) => journals.disown(journal),
@@ -154,6 +156,14 @@ export class JournaledDriver implements Driver {
 
   journalBytes(): number {
     return this.#journals.all().reduce((sum, { liveBytes }) => sum + liveBytes, 0);
+  }
+
+  onJournalBatch(written: (records: number) => void): void {
+    this.#onBatch = written;
+  }
+
+  get room(): Driver["room"] {
+    return this.#files.room?.bind(this.#files);
   }
 
   onCrowded(pack: (partitions: readonly string[]) => void): void {

@@ -13,6 +13,8 @@ export interface WriterOptions {
   readonly maxRecords: number;
   /** Called before anything is written to a new journal. */
   readonly onBegun: (journal: Journal) => void;
+  /** Called with how many changes a batch has that was committed. */
+  readonly onBatch: (records: number) => void;
   /** Called with each change that is committed, and with where its record is. */
   readonly onCommitted: (change: Change, journal: Journal, offset: number) => void;
   /** Called with a journal to which this process writes no more, and with its claim. */
@@ -202,6 +204,7 @@ export class JournalWriter {
     }
     journal.readTo = end + commit.byteLength;
     journal.records += changes.length;
+    this.#options.onBatch(changes.length);
     for (const [i, change] of changes.entries()) {
       this.#options.onCommitted(change, journal, offsets[i] ?? 0);
     }

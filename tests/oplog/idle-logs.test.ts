@@ -5,6 +5,7 @@ import { IdleLogs } from "../../oplog/compaction/idle-logs.ts";
 import { LIMITS } from "../../oplog/compaction/planner.ts";
 import type { CompactionSchedulerOptions } from "../../oplog/compaction/scheduler.ts";
 import { type Fingerprint, isFingerprint } from "../../oplog/names.ts";
+import { NO_TELEMETRY } from "../../oplog/telemetry.ts";
 import { StorageUnavailable } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { HookedDriver } from "../support/drivers.ts";
@@ -68,6 +69,25 @@ describe("a log that nothing is appended to for a day", () => {
       );
     }
     await process.compactor.stop();
+  });
+
+  it(`is counted by the scan, and so is every other one, in use or not${note}`, {
+    skip,
+  }, async () => {
+    const users = newUsers(20);
+    for (const user of users) await storeRun(storage, user, client, 0, "five!");
+    const process = start();
+    const [used] = users;
+    assert.ok(used !== undefined);
+    await append(used, process, 1, 2);
+    const stored = (what: "users" | "objects" | "bytes") =>
+      process.telemetry.value(`stored_${what}`);
+    assert.equal(stored("users"), 0);
+    await until(() => stored("users") > 0);
+    await process.compactor.stop();
+    assert.deepEqual([stored("users"), stored("objects")], [20, 21]);
+    assert.equal(stored("bytes"), 20 * "five!".length + "1".length);
+    assert.ok(process.telemetry.value("stored_counted") > 1_700_000_000);
   });
 
   it("is shown to retention by the scan, worth packing or not, unless it is in use", async () => {
@@ -154,6 +174,7 @@ describe("a log that nothing is appended to for a day", () => {
       onError: (error) => assert.fail(String(error)),
       pause: async () => undefined,
       now: () => time,
+      telemetry: NO_TELEMETRY,
     });
     const name = (number: number) => {
       const user = `${number}`.padStart(43, "A");

@@ -34,6 +34,7 @@ const DEFAULTS: { [Name in keyof Config]: [text: string, value: Config[Name]] } 
   CORS_ORIGIN: ["*", "*"],
   DEMO: ["on", "on"],
   LOG: ["info", "info"],
+  LOG_FORMAT: ["json", "json"],
 };
 
 const accepted: { [Name in keyof Config]: [text: string, value: Config[Name]][] } = {
@@ -170,6 +171,7 @@ const accepted: { [Name in keyof Config]: [text: string, value: Config[Name]][] 
     ["error", "error"],
     ["debug", "debug"],
   ],
+  LOG_FORMAT: [["text", "text"]],
 };
 
 const size = /must be a size of at least \d+ bytes, such as 500000, 512KiB, 16MiB or 1GiB/;
@@ -305,6 +307,7 @@ const refused: { [Name in keyof Config]: [texts: string[], rule: RegExp] } = {
   ],
   DEMO: [["", "yes", "OFF", "0"], /must be on or off/],
   LOG: [["", "INFO", "warn", "verbose"], /must be one of silent, error, info, debug/],
+  LOG_FORMAT: [["", "JSON", "logfmt"], /must be one of json, text/],
 };
 
 /** The lines of the error for some settings. */

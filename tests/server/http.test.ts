@@ -122,7 +122,7 @@ describe("the lines of a response", () => {
 
 describe("a request of a web page", () => {
   const EXPOSED =
-    "Operation-Count, Max-Body, Preference-Applied, Retry-After, RateLimit, RateLimit-Policy, Date, Accept-Signature";
+    "Operation-Count, Max-Body, Preference-Applied, Retry-After, RateLimit, RateLimit-Policy, Date, Accept-Signature, Request-Id";
 
   /** The CORS headers of a preflight, of an answer and of refusals. */
   async function corsHeaders(url: string, origin?: string) {

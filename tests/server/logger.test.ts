@@ -79,6 +79,44 @@ describe("the log", () => {
   });
 });
 
+describe("the log as text", () => {
+  const textOf = (message: string, fields?: Record<string, unknown>) => {
+    const lines: string[] = [];
+    const now = () => 0;
+    const logger = createLogger("debug", (line) => lines.push(line), now, "text");
+    logger.info(message, fields);
+    assert.equal(lines.length, 1);
+    return (lines[0] ?? "").replace(/^\S+Z /, "");
+  };
+
+  it("has the level, the message, and each field with its name", () => {
+    const fields = {
+      request: "0123456789abcdef",
+      status: 503,
+      reason: "it is away",
+      left: undefined,
+    };
+    assert.equal(
+      textOf("storage failed", fields),
+      'info  storage failed request=0123456789abcdef status=503 reason="it is away"\n',
+    );
+  });
+
+  it("begins with the time, and is one line whatever it says", () => {
+    const lines: string[] = [];
+    const logger = createLogger("debug", (line) => lines.push(line), undefined, "text");
+    logger.error("two\nlines", { error: new Error("three\nlines"), list: ["a\nb"] });
+    const [line = ""] = lines;
+    assert.match(line, /^\d{4}-\d\d-\d\dT[\d:.]+Z error two\\nlines error=\{"stack":"Error: /);
+    assert.match(line, /^[^\n]+\n$/);
+  });
+
+  it("T-23 cuts fingerprints and client ids as well", () => {
+    const cut = `info  no object ${NAME_CUT} user=${CUT} client=${CLIENT.slice(0, 8)}…\n`;
+    assert.equal(textOf(`no object ${NAME}`, { user: USER, client: CLIENT }), cut);
+  });
+});
+
 describe("several loggers on standard error", () => {
   it("add one error listener", () => {
     createLogger("error");

@@ -124,7 +124,8 @@ describe("GET /metrics", () => {
   for (const [what, request, status, expected] of steps) {
     it(`counts ${what} and its requests to storage`, async () => {
       assert.equal((await sync(server.url, request)).status, status);
-      assert.deepEqual(await moved("sync_operations_total", "sync_storage_"), expected);
+      const counters = ["requests", "failures", "bytes"].map((of) => `sync_storage_${of}_total`);
+      assert.deepEqual(await moved("sync_operations_total", ...counters), expected);
     });
   }
 
@@ -143,8 +144,9 @@ describe("GET /metrics", () => {
 
   it("has the durations of requests in cumulative buckets, with their sum and count", () => {
     const durations = new RequestDurations();
-    for (const seconds of [0.0005, 0.001, 0.02, 7]) durations.observe("/sync", 200, seconds);
-    durations.observe("other", 404, 0.25);
+    for (const seconds of [0.0005, 0.001, 0.02, 7]) durations.of("/sync", 200).head.add(seconds);
+    durations.of("/sync", 200).end.add(45);
+    durations.of("other", 404).head.add(0.25);
     const values = valuesIn(durations.text());
     const bucket = (le: string) => `sync_request_seconds_bucket{le="${le}",`;
     const labels = 'route="/sync",status="200"}';
@@ -165,7 +167,9 @@ describe("GET /metrics", () => {
     const other = 'route="other",status="404"}';
     assert.equal(values.get(bucket("0.1") + other), 0);
     assert.equal(values.get(bucket("0.5") + other), 1);
-    assert.equal(values.size, 2 * 11);
+    const end = (le: string) => values.get(`sync_answer_seconds_bucket{le="${le}",${labels}`);
+    assert.deepEqual(["30", "120", "600", "+Inf"].map(end), [0, 1, 1, 1]);
+    assert.equal(values.size, 2 * 11 + 2 * 14);
   });
 
   it("counts the requests that are refused with 429", async () => {

@@ -1,5 +1,5 @@
 /** Section 2 of PROTOCOL.md: how a request arrives. */
-import { MAX_BODY, SYNC_ROUTE } from "../../../protocol/limits.ts";
+import { MAX_BODY, REQUEST_ID, REQUEST_TYPE, SYNC_ROUTE } from "../../../protocol/limits.ts";
 import { PROBLEM_TYPE } from "../../../protocol/problems.ts";
 import type { Account, SendOptions } from "../account.ts";
 import { newClient } from "../account.ts";
@@ -168,6 +168,20 @@ export const TRANSPORT: readonly Case[] = [
     async run(server) {
       for (const route of ["12345678", "", 'nonsense, of "any" kind']) {
         (await poll(server, { [SYNC_ROUTE]: route })).accepted(`${SYNC_ROUTE}: ${route}`);
+      }
+    },
+  },
+  {
+    rule: "R-2.14",
+    says: "gives each answer an id of its own, also that of a problem",
+    async run(server) {
+      const ids = new Set<string>();
+      for (const type of [REQUEST_TYPE, REQUEST_TYPE, "text/plain"]) {
+        const { status, headers } = await poll(server, { "Content-Type": type });
+        const id = headers.get(REQUEST_ID) ?? "";
+        holds(/^[0-9a-f]{16}$/.test(id), `${REQUEST_ID} of an answer with ${status} is "${id}"`);
+        holds(!ids.has(id), `two answers have the ${REQUEST_ID} ${id}`);
+        ids.add(id);
       }
     },
   },

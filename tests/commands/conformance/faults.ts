@@ -65,6 +65,9 @@ const TRANSPORT: readonly Fault[] = [
   fault("R-2.13", "refuses a Sync-Route that is not the user's", (request) =>
     request.headers.get("sync-route") === "12345678" ? refusal(400, INVALID) : request.pass(),
   ),
+  altering("R-2.14", "gives all answers one id", (reply) =>
+    reply.set("Request-Id", "0123456789abcdef"),
+  ),
 ];
 
 /** Faults of a server that looks at keys too little or too much. */
