@@ -50,16 +50,13 @@ describe("Prefer: diagnose", () => {
     });
   });
 
-  it("waits no longer than MAX_WAIT, and for eight at once", async () => {
+  it("waits no longer than MAX_WAIT", async () => {
     await withServer({ MAX_WAIT: "1s" }, async ({ url }) => {
-      const asked = await Promise.all(
-        Array.from({ length: 9 }, () => ask(url, { wait: 240 }).then(({ status }) => status)),
-      );
-      assert.deepEqual(asked.sort(), [...Array(8).fill(200), 503]);
+      assert.equal((await ask(url, { wait: 240 })).status, 200);
     });
   });
 
-  it("is answered at once where the server stops", async () => {
+  it("waits for eight at once, which are answered where the server stops", async () => {
     const { handler } = inProcessServer({ MAX_WAIT: "4m" });
     const headers = { "Content-Type": "application/json", Prefer: "diagnose" };
     const request = () =>
