@@ -12,6 +12,7 @@ describe("package-lock.json", () => {
     assert.deepEqual(text.match(/"resolved": "[^"]*"/g), [
       '"resolved": "client"',
       '"resolved": "examples/notebook"',
+      '"resolved": "examples/todo"',
       '"resolved": "examples/yjs-editor"',
     ]);
     const urls = text.match(/"https?:[^"]*"/g) ?? [];

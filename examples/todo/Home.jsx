@@ -1,0 +1,86 @@
+/** The lists of a user: which there are, is a document of the user's own. */
+import { useDocument, useSync } from "@sync-server/client/react";
+import { useEffect, useState } from "react";
+import { useTable } from "tinybase/ui-react";
+import { DeviceSheet } from "./DeviceSheet.jsx";
+import { newList, sharedList } from "./keys.js";
+import { List } from "./List.jsx";
+import { SharedList } from "./SharedList.jsx";
+import { bind, openDocuments } from "./sync.js";
+
+const OWN = "";
+
+/** @param shared a list that a link has brought */
+export function Home({ user, shared }) {
+  const { documents, error } = useSync(() => openDocuments(user.identity));
+  const store = useDocument(documents, "lists", bind)?.store;
+  if (error !== undefined) return <p role="alert">{error.message}</p>;
+  if (store === undefined) return <p className="wait">Opening …</p>;
+  return <Lists user={user} documents={documents} store={store} shared={shared} />;
+}
+
+function Lists({ user, documents, store, shared }) {
+  const lists = useTable("lists", store);
+  const [current, setCurrent] = useState(OWN);
+  const [isShown, setShown] = useState(user.isNew === true);
+  const [wrong, setWrong] = useState("");
+
+  function add({ id, ...list }) {
+    store.setRow("lists", id, list);
+    setCurrent(id);
+  }
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a link is followed once
+  useEffect(() => {
+    if (shared === undefined) return;
+    sharedList(shared).then(add, (error) => setWrong(error.message));
+  }, []);
+
+  function choose({ target }) {
+    if (target.value !== "new") return setCurrent(target.value);
+    const title = prompt("What is the list for? Others can be given a link to it.")?.trim();
+    if (title) void newList(title).then(add, (error) => setWrong(error.message));
+  }
+
+  const list = lists[current] && { ...lists[current], id: current };
+  const chooser = (
+    <>
+      <select aria-label="List" value={list ? current : OWN} onChange={choose}>
+        <option value={OWN}>My list</option>
+        {Object.entries(lists).map(([id, { title }]) => (
+          <option key={id} value={id}>
+            {title}
+          </option>
+        ))}
+        <option value="new">New shared list …</option>
+      </select>
+      <button type="button" onClick={() => setShown(true)}>
+        Devices
+      </button>
+    </>
+  );
+
+  return (
+    <>
+      {list ? (
+        <SharedList
+          key={current}
+          list={list}
+          chooser={chooser}
+          onLeave={() => {
+            store.delRow("lists", current);
+            setCurrent(OWN);
+          }}
+          onRenew={(renewed) => {
+            store.delRow("lists", current);
+            add(renewed);
+          }}
+        />
+      ) : (
+        <List documents={documents} chooser={chooser} />
+      )}
+      {wrong && <p role="alert">{wrong}</p>}
+      {isShown && <DeviceSheet user={user} documents={documents} onClose={() => setShown(false)} />}
+    </>
+  );
+}

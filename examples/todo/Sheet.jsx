@@ -1,0 +1,42 @@
+/** A sheet above the page: on a phone, at its bottom. */
+import { useEffect, useRef } from "react";
+import { renderSVG } from "uqr";
+
+export function Sheet({ title, onClose, children }) {
+  const dialog = useRef();
+  useEffect(() => {
+    dialog.current.showModal();
+    // Not the link, which comes first: it would be selected.
+    dialog.current.focus();
+  }, []);
+  return (
+    <dialog ref={dialog} tabIndex={-1} onClose={onClose} aria-label={title}>
+      <h2>{title}</h2>
+      {children}
+    </dialog>
+  );
+}
+
+/** A link to another device or person: as a picture for a camera, and to be copied. */
+export function Link({ address, label }) {
+  return (
+    <>
+      {/* A key has 2,500 characters: a code with more room for errors would have no place for it. */}
+      <img className="code" alt={label} src={pictureOf(address)} />
+      <input
+        readOnly
+        aria-label={label}
+        value={address}
+        onFocus={({ target }) => target.select()}
+      />
+      <button type="button" onClick={() => navigator.clipboard.writeText(address)}>
+        Copy the link
+      </button>
+    </>
+  );
+}
+
+function pictureOf(text) {
+  const svg = renderSVG(text, { ecc: "L", border: 4 });
+  return `data:image/svg+xml,${encodeURIComponent(svg)}`;
+}

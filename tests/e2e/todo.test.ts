@@ -1,0 +1,117 @@
+/** The example of lists on TinyBase and React, built, in Chromium: two people, a laptop and a phone. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { after, before, it } from "node:test";
+import type { BrowserContextOptions, Page } from "playwright-core";
+import type { PreviewServer } from "vite";
+import { temporaryFolder } from "../support/folder.ts";
+import { describeNotebook, PASSPHRASE } from "../support/notebook-pages.ts";
+import { projectFolder } from "../support/process.ts";
+
+const PHONE = { viewport: { width: 360, height: 640 }, colorScheme: "dark" } as const;
+
+describeNotebook("examples/todo", (pages) => {
+  const folder = temporaryFolder();
+  let served: PreviewServer;
+  before(async () => {
+    // Loaded only where the tests run.
+    const { build, preview } = await import("vite");
+    const root = join(projectFolder, "examples", "todo");
+    const outDir = folder.path;
+    await build({
+      root,
+      configFile: false,
+      logLevel: "error",
+      build: { outDir, emptyOutDir: true },
+      // What the package is built of.
+      resolve: {
+        alias: [
+          {
+            find: /^@sync-server\/client\/(.*)$/,
+            replacement: join(projectFolder, "client", "$1.ts"),
+          },
+        ],
+      },
+    });
+    served = await preview({ root, configFile: false, build: { outDir }, preview: { port: 0 } });
+  });
+  after(async () => {
+    await served.close();
+    folder.remove();
+  });
+
+  const address = () => `${served.resolvedUrls?.local[0]}?server=${pages().url}`;
+
+  /** The app on a device of its own. */
+  async function open(at = address(), options: BrowserContextOptions = {}) {
+    const context = await pages().device(options);
+    return { context, page: await pages().open(context, at) };
+  }
+
+  async function enter(page: Page, button: string): Promise<void> {
+    await page.getByLabel("Passphrase").fill(PASSPHRASE);
+    await page.getByRole("button", { name: button, exact: true }).click();
+  }
+
+  async function add(page: Page, text: string): Promise<void> {
+    await page.getByLabel("What is to be done?").fill(text);
+    await page.getByRole("button", { name: "Add", exact: true }).click();
+    await page.getByRole("checkbox", { name: text }).waitFor();
+  }
+
+  it("goes to a phone by a link, and starts there without the network", async () => {
+    const { page: laptop } = await open();
+    await enter(laptop, "Start");
+    const link = await laptop.getByRole("textbox", { name: "Link to another device" }).inputValue();
+    await laptop.getByRole("button", { name: "I have kept the key" }).click();
+    await add(laptop, "Buy milk");
+    await laptop.getByText("Everything is on the server.").waitFor();
+
+    const { page: phone, context } = await open(link, PHONE);
+    assert.doesNotMatch(await phone.evaluate("location.href"), /#/);
+    await enter(phone, "Add this device");
+    await phone.getByRole("checkbox", { name: "Buy milk" }).check();
+    await laptop.getByRole("checkbox", { name: "Buy milk", checked: true }).waitFor();
+    const isWide = "document.documentElement.scrollWidth > innerWidth";
+    assert.equal(await phone.evaluate(isWide), false);
+    await phone.waitForFunction("document.documentElement.dataset.offline === 'ready'");
+
+    await context.setOffline(true);
+    await phone.reload();
+    await add(phone, "Feed the cat");
+    await phone.getByText("Offline. Your list is kept on this device.").waitFor();
+    await context.setOffline(false);
+    await laptop.getByRole("checkbox", { name: "Feed the cat" }).waitFor();
+    assert.deepEqual(pages().errors, []);
+  });
+
+  it("shares a list with another person, and goes on without that person", async () => {
+    const { page: ann } = await open();
+    await enter(ann, "Start");
+    await ann.getByRole("button", { name: "I have kept the key" }).click();
+    ann.on("dialog", (dialog) => void dialog.accept("Party"));
+    await ann.getByLabel("List").selectOption("New shared list …");
+    await ann.getByRole("button", { name: "Share" }).click();
+    const link = await ann.getByRole("textbox", { name: "Link to the list" }).inputValue();
+    await ann.getByRole("button", { name: "Close" }).click();
+    await add(ann, "Balloons");
+
+    const { page: ben } = await open(link);
+    await enter(ben, "Start");
+    await ben.getByRole("button", { name: "I have kept the key" }).click();
+    await ben.getByRole("checkbox", { name: "Balloons" }).check();
+    await add(ben, "Music");
+    await ann.getByRole("checkbox", { name: "Balloons", checked: true }).waitFor();
+    await ann.getByRole("checkbox", { name: "Music" }).waitFor();
+
+    await ann.getByRole("button", { name: "Share" }).click();
+    await ann.getByText("Stop sharing").click();
+    await ann.getByRole("button", { name: "Move to a new link" }).click();
+    await ann.getByRole("dialog").waitFor({ state: "hidden" });
+    await ann.getByRole("checkbox", { name: "Music" }).waitFor();
+    await add(ann, "Cake");
+    await ben.getByText("This list has ended: ask for a new link.").waitFor();
+    assert.equal(await ben.getByRole("checkbox", { name: "Cake" }).count(), 0);
+    assert.deepEqual(pages().errors, []);
+  });
+});
