@@ -1,5 +1,6 @@
 /** What is counted, and what is read when metrics are collected. */
 import type { CounterName, ObservedName } from "../oplog/telemetry.ts";
+import { PROBLEMS } from "../protocol/problems.ts";
 import { SIGNATURE_CHECKS } from "./http/signature.ts";
 
 /** One metric: its name, its label, and the values of the label that are shown from the start. */
@@ -20,12 +21,14 @@ export const METRICS: Readonly<Record<CounterName | ObservedName, Metric>> = {
     name: "sync_log_damage_total",
     help: "Irregular logs met while listing: forks (an index with two payloads), holes (operations missing), foreign objects, damaged objects.",
     label: "kind",
+    values: ["fork", "hole", "foreign", "damaged"],
   },
   refusals: {
     type: "counter",
     name: "sync_refusals_total",
     help: "Requests answered with a problem, by its type.",
     label: "type",
+    values: Object.keys(PROBLEMS),
   },
   requests_running: {
     type: "gauge",
@@ -47,12 +50,14 @@ export const METRICS: Readonly<Record<CounterName | ObservedName, Metric>> = {
   cluster_reached: {
     type: "gauge",
     name: "sync_cluster_reached",
-    help: "1 while CLUSTER is reached; 0 otherwise, and where it is not set.",
+    help: "1 while CLUSTER is reached, 0 otherwise.",
+    optional: true,
   },
   cluster_missing: {
     type: "gauge",
     name: "sync_cluster_missing",
     help: "Other servers that are expected and silent: meanwhile listings go by LISTING_TTL as well.",
+    optional: true,
   },
   announcements: {
     type: "counter",

@@ -15,7 +15,7 @@ const DIVIDED: Readonly<Record<string, readonly string[]>> = {
   ],
   cluster: ["claims", "members", "memory", "services"],
   commands: ["usage", "users", "verify"],
-  docs: ["dependencies", "links", "notebook", "security"],
+  docs: ["dependencies", "links", "monitoring", "notebook", "security"],
   e2e: ["sorted-notes"],
   oplog: [
     ...["anomalies", "appender", "change", "client-listings", "compaction-scheduler"],
