@@ -18,8 +18,9 @@ import { newClient, newUser } from "../support/users.ts";
 const CLIENTS = 16;
 const CRASHES = 2;
 
-/** Enough single operations to be packed once the client pauses. */
-const PACKED = 300;
+/** Enough single operations to be packed once the client pauses: together they fill a segment. */
+const PACKED = 64;
+const PACKED_BYTES = 15_000;
 
 /** A client that appends until its server is gone, and remembers what was acknowledged. */
 class Device {
@@ -121,7 +122,9 @@ export function crashSuite(
 
   describe(`a server on ${name} that ends in the middle of a compaction${note}`, { skip }, () => {
     const client = newClient();
-    const payloads = Array.from({ length: PACKED }, () => randomBytes(300).toString("base64"));
+    const payloads = Array.from({ length: PACKED }, () =>
+      randomBytes(PACKED_BYTES).toString("base64"),
+    );
 
     /** Ends a server when it has stored a segment and not begun to delete its objects. */
     const endInBetween = async (user: string, signal: NodeJS.Signals) => {
