@@ -37,7 +37,6 @@ import type { Line } from "../../protocol/types.ts";
 import { newIdentity } from "../support/private-keys.ts";
 import { projectFolder } from "../support/process.ts";
 import { sealed, tagOf } from "../support/sealed.ts";
-import { share, sharedPositions } from "../support/share.ts";
 import { newClient } from "../support/users.ts";
 import vectors from "../vectors/envelope.json" with { type: "json" };
 
@@ -219,13 +218,13 @@ describe("an envelope", () => {
         );
       },
     );
-    await fc.assert(property, { numRuns: share(20) });
+    await fc.assert(property, { numRuns: 20 });
   });
 
   it("T-16 is refused when any of its bytes is altered, the first of a session and a later one", async () => {
     for (const index of [0, 1]) {
       const payload = bytes(lines[index]?.payload ?? "");
-      for (const at of sharedPositions(payload.length)) {
+      for (let at = 0; at < payload.length; at++) {
         const altered = payload.slice();
         altered[at] = (altered[at] ?? 0) ^ (1 << (at % 8));
         const run = lines.with(index, { client, index, payload: toBase64url(altered) });

@@ -15,7 +15,6 @@ import type { Line } from "../../protocol/types.ts";
 import { altered, type Trick } from "../support/altered-answer.ts";
 import { newIdentity } from "../support/private-keys.ts";
 import { sealed, storeOf } from "../support/sealed.ts";
-import { share } from "../support/share.ts";
 import { JumpingClock, SimulatedServer, URL_OF_SERVER } from "../support/simulated-network.ts";
 import { problem } from "../support/sync-app.ts";
 import { newClient } from "../support/users.ts";
@@ -358,7 +357,7 @@ describe("a lying server", () => {
           await reader.close();
         },
       ),
-      { numRuns: share(25) },
+      { numRuns: 25 },
     );
   });
 });
