@@ -10,6 +10,7 @@ import { json, type Reply, type ResponseClass } from "./http/response.ts";
 import { get, type Methods, Routes } from "./http/routes.ts";
 import { pageRoutes } from "./http/static.ts";
 import { checkTarget, pathOf } from "./http/target.ts";
+import { OPENAPI } from "./openapi/document.ts";
 import { RequestIds } from "./request-ids.ts";
 import type { WiringOptions } from "./service-wiring.ts";
 import { type Wiring, wire } from "./wiring.ts";
@@ -156,5 +157,6 @@ function routesOf(
         return { status: 200, headers, body: text };
       },
     },
+    "/openapi.json": get(() => json(OPENAPI)),
   };
 }

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import fc from "fast-check";
-import schema from "../../docs/schema/sync-request.schema.json" with { type: "json" };
+import schema from "../../protocol/sync-request.schema.json" with { type: "json" };
 import { fences, read, section } from "../support/documents.ts";
 import { type Serving, serveHere, sync } from "../support/http.ts";
 import { onlyOn } from "../support/one-runtime.ts";
@@ -17,7 +17,7 @@ const BEYOND_SCHEMA =
 
 const { skip, note } = onlyOn("Bun", "no runtime reads a request in its own way");
 
-describe(`docs/schema/sync-request.schema.json${note}`, { skip }, () => {
+describe(`protocol/sync-request.schema.json${note}`, { skip }, () => {
   const user = newUser().base64;
   let server: Serving;
   before(async () => {

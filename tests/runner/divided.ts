@@ -17,7 +17,7 @@ const DIVIDED: Readonly<Record<string, readonly string[]>> = {
   cluster: ["claims", "leaving", "many-servers", "members", "memory", "services"],
   commands: ["copy", "doctor", "usage", "users", "verify"],
   [join("commands", "conformance")]: ["conformance"],
-  docs: ["dependencies", "links", "monitoring", "notebook", "protocol", "security"],
+  docs: ["dependencies", "links", "monitoring", "notebook", "openapi", "protocol", "security"],
   e2e: ["sorted-notes"],
   oplog: [
     ...["anomalies", "appender", "change", "checksums", "client-listings"],
