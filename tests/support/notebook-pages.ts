@@ -2,10 +2,13 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, it } from "node:test";
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from "playwright-core";
+import { encryptKey } from "../../client/identity/key-text.ts";
+import { toBase64url } from "../../protocol/base64.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
-import { chromium } from "./chromium.ts";
+import { bundled, chromium } from "./chromium.ts";
 import { type Serving, serveHere } from "./http.ts";
 import { buildPage } from "./page.ts";
+import { newPrivateKey } from "./private-keys.ts";
 
 export const PASSPHRASE = "correct horse battery staple";
 /** A name for the server under which a browser lets a page do less than on localhost. */
@@ -99,14 +102,18 @@ export class NotebookPages {
   readonly browser: Browser;
   #storage = new MemoryDriver();
   #server: Serving;
-  /** The key of the notebooks, as text that says nothing of a notebook; empty until the first device of the first test creates it. */
-  key = "";
+  /** The key of the notebooks, as text that says nothing of a notebook. */
+  readonly key: string;
+  /** Stores the key, in a page that does not look for one. */
+  readonly #storeKey: string;
   /** Uncaught errors of pages, and what the Content Security Policy blocked. */
   readonly errors: string[] = [];
 
-  private constructor(server: Serving, browser: Browser) {
+  private constructor(server: Serving, browser: Browser, key: string, storeKey: string) {
     this.#server = server;
     this.browser = browser;
+    this.key = key;
+    this.#storeKey = storeKey;
   }
 
   static async start(): Promise<NotebookPages> {
@@ -115,7 +122,11 @@ export class NotebookPages {
     // Loaded only where the tests run, which takes as long as many of them.
     const { chromium: driver } = await import("playwright-core");
     const browser = await driver.launch({ executablePath: chromium ?? "", args: FLAGS });
-    return new NotebookPages(server, browser);
+    const pkcs8 = await newPrivateKey();
+    const key = await encryptKey(pkcs8, PASSPHRASE);
+    const given = [toBase64url(pkcs8), key].map((text) => JSON.stringify(text));
+    const script = await bundled("notebook-key-page.ts");
+    return new NotebookPages(server, browser, key, `${script}\nstoreKey(${given.join(", ")});`);
   }
 
   async close(): Promise<void> {
@@ -124,8 +135,8 @@ export class NotebookPages {
   }
 
   /**
-   * Begins a test, with an empty notebook: on a new server, because making a new key takes a browser
-   * long. Pages of the test before would go on asking theirs.
+   * Begins a test, with an empty notebook: on a new server, as all have one key. Pages of the test
+   * before would go on asking theirs.
    */
   async reset(): Promise<void> {
     await Promise.all(this.browser.contexts().map((context) => context.close()));
@@ -169,24 +180,20 @@ export class NotebookPages {
     return page;
   }
 
-  /** Opens the page on a new device: the first one of all creates the key, others import it. */
+  /**
+   * Opens the page on a new device that has the key. What a passphrase takes is tested where one is
+   * typed.
+   */
   async openNew(): Promise<Page> {
     return this.openIn(await this.device());
   }
 
   /** The same in a profile that is new. */
   async openIn(context: BrowserContext, url = this.url): Promise<Page> {
-    const page = await this.open(context, url);
-    if (this.key === "") {
-      const form = page.locator("#create");
-      await form.getByLabel("Passphrase").fill(PASSPHRASE);
-      await form.getByRole("button").click();
-      await page.locator("#note").waitFor();
-      this.key = keyIn(await page.getByLabel("Key, protected by the passphrase").inputValue());
-    } else {
-      await this.importKey(page, PASSPHRASE);
-      await page.locator("#note").waitFor();
-    }
+    const page = await this.open(context, new URL("icon.svg", url).href);
+    await page.evaluate(this.#storeKey);
+    await page.goto(url);
+    await page.locator("#note").waitFor();
     return page;
   }
 
