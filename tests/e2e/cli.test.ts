@@ -125,7 +125,8 @@ describe("the notebook on the command line", () => {
   it("explains a full disk without a stack trace", {
     skip: !existsSync("/dev/full"),
   }, async () => {
-    for (const args of [["log"], ["export"], ["status"], ["--help"]]) {
+    // One is enough to see how another runtime writes.
+    for (const args of [["log"], ...(skip ? [] : [["export"], ["status"], ["--help"]])]) {
       const { code, stderr } = await start([...args, "--folder", phone], { output: "/dev/full" })
         .ended;
       assert.match(stderr, /^Error: .*no space left/im, args[0]);

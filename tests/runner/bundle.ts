@@ -87,11 +87,19 @@ export async function bundleTests(
  */
 export async function bundlePrograms(folder: string): Promise<void> {
   await Promise.all(
-    PROGRAMS.map((file) => bundle([file], folder, sourcePlaces(join(projectFolder, file)))),
+    PROGRAMS.map((file) =>
+      // There is less to read then, for each of hundreds of processes.
+      bundle([file], folder, sourcePlaces(join(projectFolder, file)), { minifyWhitespace: true }),
+    ),
   );
 }
 
-function bundle(files: readonly string[], folder: string, places: Plugin) {
+function bundle(
+  files: readonly string[],
+  folder: string,
+  places: Plugin,
+  { minifyWhitespace = false }: { minifyWhitespace?: boolean } = {},
+) {
   return build({
     absWorkingDir: projectFolder,
     entryPoints: [...files],
@@ -103,6 +111,7 @@ function bundle(files: readonly string[], folder: string, places: Plugin) {
     platform: "node",
     target: `node${process.versions.node}`,
     sourcemap: true,
+    minifyWhitespace,
     // Tools find their own files beside themselves.
     external: Object.keys(manifest.devDependencies).filter((name) => name !== "fast-check"),
     banner: { js: REQUIRE },

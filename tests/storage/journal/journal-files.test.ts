@@ -32,7 +32,7 @@ import type { Damage } from "../../../storage/journal/record.ts";
 import { openStorage } from "../../../storage/open.ts";
 import { temporaryFolder } from "../../support/folder.ts";
 import { commandImporting, projectFolder } from "../../support/process.ts";
-import { share } from "../../support/share.ts";
+import { share, sharedPositions } from "../../support/share.ts";
 import { someFingerprint } from "../../support/users.ts";
 import { canWatch } from "../contract/processes.ts";
 
@@ -117,7 +117,8 @@ describe("journals on a disk", () => {
     await first.close();
     const [file = ""] = journalsIn(journals());
     const whole = readFileSync(join(journals(), file));
-    for (let at = 0; at < whole.byteLength; at += 5) {
+    for (const step of sharedPositions(Math.ceil(whole.byteLength / 5))) {
+      const at = 5 * step;
       const broken = Buffer.from(whole);
       broken.writeUInt8(broken.readUInt8(at) ^ (1 << (at % 8)), at);
       writeFileSync(join(journals(), file), broken);
