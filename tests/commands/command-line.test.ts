@@ -16,7 +16,7 @@ import { fromSource, runToEnd, startServer } from "../support/process.ts";
 import { serveRaw } from "../support/raw-server.ts";
 import { newClient, someFingerprint } from "../support/users.ts";
 
-const { skip, note } = onlyOn("Node", "no runtime changes it");
+const { skip, note } = onlyOn("Bun", "no runtime changes it");
 
 describe("parseArguments", () => {
   const options = [
