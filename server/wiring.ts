@@ -19,6 +19,7 @@ import { Readiness } from "./http/health.ts";
 import { RequestSignatures } from "./http/signature.ts";
 import { SyncEndpoint } from "./http/sync.ts";
 import { Waits } from "./http/waits.ts";
+import type { Logger } from "./logger.ts";
 import { Metrics } from "./metrics.ts";
 import { type WiringOptions, wireService } from "./service-wiring.ts";
 
@@ -119,7 +120,7 @@ export function wire(options: WiringOptions): Wiring {
     logger.error("storage is not ready", { error }),
   );
 
-  observeStorage(driver, telemetry);
+  observeStorage(driver, telemetry, logger);
   if (cluster !== undefined) {
     telemetry.observe("cluster_reached", () => (cluster.isJoined ? 1 : 0));
     telemetry.observe("cluster_missing", () => cluster.missing);
@@ -141,7 +142,7 @@ export function wire(options: WiringOptions): Wiring {
 }
 
 /** Reports what an instrumented driver has counted: `storage/` knows no telemetry. */
-function observeStorage(driver: InstrumentedDriver, to: Metrics): void {
+function observeStorage(driver: InstrumentedDriver, to: Metrics, logger: Logger): void {
   const { requests, failures, bytes } = driver;
   for (const kind of REQUEST_KINDS) {
     to.observe("storage_requests", () => requests[kind], kind);
@@ -153,13 +154,15 @@ function observeStorage(driver: InstrumentedDriver, to: Metrics): void {
   driver.onJournalBatch((records) => to.batched(records));
   const { room } = driver;
   if (room === undefined) return;
-  // What is not known is left out.
   const read = async (of: keyof Room) => {
-    const value = await room().then(
-      (is) => is[of],
-      () => undefined,
-    );
-    return value ?? Number.NaN;
+    try {
+      return (await room())[of] ?? Number.NaN;
+    } catch (error) {
+      // The other metrics are wanted all the more.
+      const reason = error instanceof Error ? error.message : String(error);
+      logger.error("the room of the file system cannot be read: check the folder", { reason });
+      return Number.NaN;
+    }
   };
   to.observe("disk_free_bytes", () => read("free"));
   to.observe("disk_size_bytes", () => read("size"));

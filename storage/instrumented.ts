@@ -43,10 +43,16 @@ export class InstrumentedDriver implements Driver {
     if (driver.deleteHeld === undefined) return undefined;
     return async (objects) => {
       const since = performance.now();
-      const deleted = (await driver.deleteHeld?.(objects)) ?? [];
-      this.#calls.delete += deleted.length;
-      this.#onCall("delete", performance.now() - since);
-      return deleted;
+      try {
+        const deleted = (await driver.deleteHeld?.(objects)) ?? [];
+        this.#calls.delete += deleted.length;
+        return deleted;
+      } catch (error) {
+        this.failures.delete++;
+        throw error;
+      } finally {
+        this.#onCall("delete", performance.now() - since);
+      }
     };
   }
 

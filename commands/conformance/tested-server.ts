@@ -17,7 +17,7 @@ export interface TestedServerOptions {
 /** In milliseconds. No case has the server wait for longer than half of it. */
 const TIMEOUT_MS = 120_000;
 const PATIENCE_MS = 60_000;
-/** The same where users are erased, which is not to hold up for long who has asked to stop. */
+/** The same for the erasures at the end, which must not delay a stop for long. */
 const ERASURE = { timeout: 10_000, patience: 10_000 };
 
 /** Of whom nothing is left on the server but tombstones, and of whom something may be. */

@@ -15,7 +15,10 @@ export function maxConnections(limit = fileLimit()): number {
   return Math.max(1, Math.floor((limit - BASE) / 2));
 }
 
-/** Closes connections past the limit, and those that have sent nothing for some milliseconds. */
+/**
+ * Closes connections past the limit, those that have sent nothing for some milliseconds, idle ones, and
+ * those whose head is late or cannot be read.
+ */
 export function limitConnections(server: Server, silence: number): void {
   server.maxConnections = maxConnections();
   server.on("connection", (socket) => {

@@ -44,7 +44,7 @@ const OF_HTTP: Lies = {
   ),
 };
 
-/** Each runtime is told a third: what the client makes of them is the same. `endless-answers` has a bomb for each. */
+/** A third on each runtime: what the client makes of them is the same. `endless-answers` has a bomb for each. */
 const OF_WORDS: Lies = {
   "a page": withLength(`${OK}Content-Type: text/html\r\n`, "<h1>Log in</h1>"),
   "a page as lines": withLength(`${LINES}Operation-Count: 0\r\n`, "<h1>Log in</h1>\n"),

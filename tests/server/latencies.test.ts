@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { StorageUnavailable } from "../../storage/driver.ts";
+import { InstrumentedDriver } from "../../storage/instrumented.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { openStorage } from "../../storage/open.ts";
 import { fingerprintOf } from "../../sync/public-key.ts";
@@ -67,7 +68,29 @@ describe("the metrics of a storage that nothing bounds", () => {
   });
 });
 
+describe("the metrics of a disk that cannot be looked at", () => {
+  it("are left out, the others are there, and the log says why", async () => {
+    const room = () => Promise.reject(new Error("the folder is gone"));
+    const server = inProcessServer({ LOG: "error" }, Object.assign(new MemoryDriver(), { room }));
+    const response = await server.handler.fetch(new Request("http://localhost/metrics"));
+    const text = await response.text();
+    assert.doesNotMatch(text, /^sync_disk_/m);
+    assert.match(text, /^sync_requests_running /m);
+    assert.match(server.log.join(""), /cannot be read.*the folder is gone/);
+  });
+});
+
 describe("the metrics of a call to storage", () => {
+  it("have the time and the failure of deletes that failed together", async () => {
+    const deleteHeld = () => Promise.reject(new StorageUnavailable("away"));
+    const calls: string[] = [];
+    const inner = Object.assign(new MemoryDriver(), { deleteHeld });
+    const driver = new InstrumentedDriver(inner, (kind) => calls.push(kind));
+    await assert.rejects(async () => driver.deleteHeld?.([]), StorageUnavailable);
+    assert.deepEqual(calls, ["delete"]);
+    assert.equal(driver.failures.delete, 1);
+  });
+
   it("have the time of one that failed", async () => {
     const driver = new HookedDriver(new MemoryDriver());
     driver.before = () => {
