@@ -21,14 +21,8 @@ const DIVIDED: Readonly<Record<string, readonly string[]>> = {
   e2e: ["sorted-notes"],
   oplog: [
     ...["anomalies", "appender", "change", "checksums", "client-listings"],
-    ...[
-      "compaction-scheduler",
-      "compaction-timing",
-      "damaged-objects",
-      "keyed-queue",
-      "large-listings",
-      "listing-cache",
-    ],
+    ...["compaction-debt", "compaction-scheduler", "compaction-timing", "damaged-objects"],
+    ...["keyed-queue", "large-listings", "listing-cache"],
     ...["listing-versions", "missing-server", "names", "object-cache", "prefetch", "reader"],
     ...["retention", "semaphore", "sequence", "superseded-objects"],
   ],
