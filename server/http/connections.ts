@@ -1,5 +1,5 @@
 /** Limits of connections on Node. Bun and Deno have none: see `keepListening`. */
-import type { Server } from "node:http";
+import type { IncomingMessage, Server } from "node:http";
 import type { Duplex } from "node:stream";
 import { fileLimit } from "./open-files.ts";
 import { afterReading } from "./overdue.ts";
@@ -49,14 +49,15 @@ const STATUSES: Readonly<Record<string, string>> = {
 /** Answers as Node does by itself; but where a head is late, once its end could have been read. */
 function refuseLateHeads(server: Server): void {
   const late = new Set<Duplex>();
-  server.on("request", ({ socket }) => {
-    if (late.size > 0) late.delete(socket);
-  });
+  const onRequest = ({ socket }: IncomingMessage) => late.delete(socket);
   server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
     if (error.code !== "ERR_HTTP_REQUEST_TIMEOUT") return refuse(socket, error.code);
+    // Not for longer than it is needed: it would be called with every request.
+    if (late.size === 0) server.on("request", onRequest);
     late.add(socket);
     afterReading(() => {
       if (late.delete(socket)) refuse(socket, error.code);
+      if (late.size === 0) server.off("request", onRequest);
     });
   });
 }
