@@ -1,5 +1,5 @@
 /** Real proxies, started by tests. */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, writeFileSync } from "node:fs";
 import net from "node:net";
@@ -19,18 +19,31 @@ export interface RunningProxy {
 
 /** Starts nginx with the content of its `http` block, and waits until it listens. */
 export function startNginx(http: string, ports: readonly number[]): Promise<RunningProxy> {
-  return start("nginx", ports, (folder) => {
-    const kinds = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
-    const paths = kinds.map((kind) => `${kind}_temp_path ${join(folder, kind)};`).join("\n");
-    // Where the master is root, its workers would be someone who may not write into the folder.
-    const user = process.getuid?.() === 0 ? "user root;" : "";
-    const log = join(folder, "log");
-    const text = `${user} daemon off; pid ${join(folder, "pid")}; error_log ${log};
+  return start("nginx", ports, (folder) => nginxConfiguration(http, folder));
+}
+
+/** What `nginx -t` says of the content of an `http` block. */
+export function testNginx(http: string): { readonly code: number | null; readonly output: string } {
+  const folder = temporaryFolder();
+  const { text, args } = nginxConfiguration(http, folder.path);
+  const config = join(folder.path, "config");
+  writeFileSync(config, text);
+  const { status, stderr } = spawnSync("nginx", ["-t", ...args(config)], { encoding: "utf8" });
+  folder.remove();
+  return { code: status, output: stderr };
+}
+
+function nginxConfiguration(http: string, folder: string): Configuration {
+  const kinds = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+  const paths = kinds.map((kind) => `${kind}_temp_path ${join(folder, kind)};`).join("\n");
+  // Where the master is root, its workers would be someone who may not write into the folder.
+  const user = process.getuid?.() === 0 ? "user root;" : "";
+  const log = join(folder, "log");
+  const text = `${user} daemon off; pid ${join(folder, "pid")}; error_log ${log};
 events {}
 http { access_log off; ${paths}
 ${http} }`;
-    return { text, args: (config) => ["-c", config, "-e", log] };
-  });
+  return { text, args: (config) => ["-c", config, "-e", log] };
 }
 
 /** Starts Caddy with a Caddyfile, and waits until it listens. */
@@ -77,6 +90,20 @@ export function caddyHome(folder: string): { XDG_DATA_HOME: string; HOME: string
   const data = join(folder, "data");
   mkdirSync(data, { recursive: true });
   return { XDG_DATA_HOME: data, HOME: folder };
+}
+
+/** Makes a certificate of `localhost` that vouches for itself, and its key, in files of a folder. */
+export function newCertificate(folder: string): {
+  readonly certificate: string;
+  readonly key: string;
+} {
+  const [certificate, key] = [join(folder, "certificate.pem"), join(folder, "key.pem")];
+  const names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"];
+  const made = ["-newkey", "rsa:2048", "-nodes", "-days", "90", "-keyout", key];
+  execFileSync("openssl", ["req", "-x509", ...made, ...names, "-out", certificate], {
+    stdio: "ignore",
+  });
+  return { certificate, key };
 }
 
 export async function freePort(): Promise<number> {
