@@ -6,6 +6,8 @@
  * The id of a journal comes from its name, which it keeps, also in a copy. It is part of each record's
  * checksum, so that records of another journal on reused blocks of the disk are never taken for its
  * own. So a damaged header costs nothing but the certainty that the file is no copy.
+ *
+ * The digit in it is the version of the format, of the header and of the records behind it.
  */
 import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
@@ -16,7 +18,9 @@ export const ID_BYTES = 16;
 /** How many bytes tell a file from its copies. */
 export const PLACE_BYTES = 16;
 
-const MAGIC = Buffer.from("\xff\xfeSYNCJ1", "latin1");
+const VERSION = "1";
+const ANY_VERSION = Buffer.from("\xff\xfeSYNCJ", "latin1");
+const MAGIC = Buffer.concat([ANY_VERSION, Buffer.from(VERSION)]);
 const PLACE_AT = MAGIC.byteLength + 1;
 const CRC_AT = PLACE_AT + PLACE_BYTES;
 const ONE = CRC_AT + 4;
@@ -42,6 +46,13 @@ export function encodeHeader({ place, grows }: Header): Buffer {
 export function parseHeader(bytes: Buffer): Header | undefined {
   if (bytes.byteLength < HEADER_BYTES) return undefined;
   return parseOne(bytes.subarray(0, ONE)) ?? parseOne(bytes.subarray(ONE, HEADER_BYTES));
+}
+
+/** The version of a format that this program does not know; `undefined` for any other bytes. */
+export function unknownVersion(bytes: Buffer): string | undefined {
+  const version = bytes.toString("latin1", ANY_VERSION.byteLength, MAGIC.byteLength);
+  const isSaid = bytes.subarray(0, ANY_VERSION.byteLength).equals(ANY_VERSION);
+  return isSaid && /^[2-9A-Za-z]$/.test(version) ? version : undefined;
 }
 
 function parseOne(bytes: Buffer): Header | undefined {

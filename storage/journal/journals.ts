@@ -1,7 +1,7 @@
 import { partitionOf, type StoredObject } from "../driver.ts";
 import type { Change, Delete } from "./changes.ts";
 import type { JournalFolder } from "./folder.ts";
-import { HEADER_BYTES, parseHeader } from "./header.ts";
+import { HEADER_BYTES, parseHeader, unknownVersion } from "./header.ts";
 import { type Held, Journal } from "./journal.ts";
 import { type Damage, type FoundRecord, type Scan, scan } from "./record.ts";
 import { parseTarget, type Target } from "./target.ts";
@@ -215,6 +215,15 @@ export class Journals {
     const header = parseHeader(bytes);
     const journal = new Journal(file, name, header);
     if (header === undefined) {
+      const version = unknownVersion(bytes);
+      if (version !== undefined) {
+        file.close();
+        // Its objects would seem to be missing, and the journal empty.
+        throw new Error(
+          `the journal ${name} has format ${version}, which this version does not know: start the ` +
+            "version that wrote it once with JOURNAL=off, which makes files of it",
+        );
+      }
       // Zeros are no header yet, or one that the disk cannot read.
       const isBlank = bytes.every((byte) => byte === 0) && !hasRecords(journal);
       if (size <= HEADER_BYTES || isBlank) {

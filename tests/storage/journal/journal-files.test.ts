@@ -29,7 +29,7 @@ import {
   type JournaledDriverOptions,
 } from "../../../storage/journal/journaled-driver.ts";
 import type { Damage } from "../../../storage/journal/record.ts";
-import { openStorage } from "../../../storage/open.ts";
+import { openStorage, openToRead } from "../../../storage/open.ts";
 import { temporaryFolder } from "../../support/folder.ts";
 import { commandImporting, projectFolder } from "../../support/process.ts";
 import { share, sharedPositions } from "../../support/share.ts";
@@ -201,6 +201,34 @@ describe("journals on a disk", () => {
       assert.equal(damage.length, 1);
       await driver.close();
     }
+  });
+
+  it("of a format that is not known stop the start, and are left as they are", async () => {
+    const first = await openStorage(root);
+    await first.put(`${user}.1`, Buffer.from("one"));
+    await first.close();
+    const path = join(journals(), journalsIn(journals())[0] ?? "");
+    const whole = readFileSync(path);
+    const newer = Buffer.from(whole.toString("latin1").replaceAll("SYNCJ1", "SYNCJ2"), "latin1");
+    writeFileSync(path, newer);
+    for (const open of [openStorage, openToRead]) {
+      await assert.rejects(
+        open(root, () => undefined),
+        (error) => {
+          assert.ok(error instanceof StorageUnavailable);
+          assert.match(
+            error.message,
+            /format 2, which this version does not know: start the version/,
+          );
+          return true;
+        },
+      );
+    }
+    assert.deepEqual(readFileSync(path), newer);
+    writeFileSync(path, whole);
+    const again = await openStorage(root);
+    assert.equal(Buffer.from(await again.get(`${user}.1`)).toString(), "one");
+    await again.close();
   });
 
   it("are removed where a crash has left them empty, and adopted where a clock was ahead", async () => {
