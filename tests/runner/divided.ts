@@ -18,7 +18,7 @@ const DIVIDED: Readonly<Record<string, readonly string[]>> = {
   commands: ["copy", "doctor", "usage", "users", "verify"],
   [join("commands", "conformance")]: ["conformance"],
   docs: ["dependencies", "links", "monitoring", "notebook", "openapi", "protocol", "security"],
-  e2e: ["sorted-notes"],
+  e2e: ["sorted-notes", "stored-data"],
   oplog: [
     ...["anomalies", "appender", "change", "checksums", "client-listings"],
     ...["compaction-debt", "compaction-scheduler", "compaction-timing", "damaged-objects"],
