@@ -12,7 +12,7 @@ const SKIPPED = new Set([".git", "node_modules", "dist", "lib", "coverage", "dat
 const DOCUMENTS = documentsIn("").sort();
 
 /** Environment variables of the AWS SDK, of the tests, of the command line and of Node. */
-const OTHERS = /^(AWS|TEST|SYNC|UV)_/;
+const OTHERS = /^(AWS|TEST|SYNC|UV|NODE)_/;
 
 /** Files that commands make, and files that a reader of the document writes. */
 const MADE = /^bench\/results\.|^dist\/|^\/|NAME/;

@@ -5,7 +5,6 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { promisify } from "node:util";
-import { copy } from "../../commands/copy/copy.ts";
 import { ADVICE } from "../../commands/verify/findings.ts";
 import { verify } from "../../commands/verify/verify.ts";
 import { helpText } from "../../server/help.ts";
@@ -75,33 +74,6 @@ describe("docs/operations.md, on what is stored", () => {
     const known = new Map(verify.exitCodes);
     for (const [, code, meaning = ""] of codes) {
       assert.ok(meaning.startsWith(known.get(Number(code)) ?? " "), meaning);
-    }
-    assert.equal(codes.length, known.size);
-  });
-});
-
-describe("docs/operations.md, on copies", () => {
-  const chapter = section(read("docs/operations.md"), "Back up, restore, move");
-
-  it("has a command that runs as it is printed", { skip, timeout: 120_000 }, async () => {
-    const folder = temporaryFolder();
-    const storage = await openStorage(join(folder.path, "data"));
-    await storeEach(storage, someFingerprint(), newClient(), ["one", "two"]);
-    await storage.close();
-    const [line = ""] = blocksOf(chapter, "sh");
-    const [file = "", ...args] = line.trim().replaceAll("./", `${folder.path}/`).split(" ");
-    const { stdout } = await promisify(execFile)(file, args, { cwd: projectFolder });
-    assert.match(stdout, /^1 user, 2 objects copied .*: the copy is whole$/m);
-    folder.remove();
-  });
-
-  it("names every exit code of copy", () => {
-    const codes = [...chapter.matchAll(/^\| (\d) \| (.*) \|$/gm)];
-    const known = new Map(copy.exitCodes);
-    for (const [, code, meaning = ""] of codes) {
-      const plain = meaning.replaceAll("`", "");
-      const [start = " "] = (known.get(Number(code)) ?? " ").split(/[:,]/);
-      assert.ok(plain.startsWith(start), meaning);
     }
     assert.equal(codes.length, known.size);
   });
