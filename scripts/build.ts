@@ -1,7 +1,9 @@
 /**
- * Builds the server: `npm run build`, `npm run compile` and `npm run build:package`. Bun runs it.
+ * Builds the server: `npm run build`, `npm run sbom`, `npm run compile` and `npm run build:package`. Bun
+ * runs it.
  *
  *     bun scripts/build.ts FILE                a JavaScript file for Node, Bun and Deno
+ *     bun scripts/build.ts --sbom FILE         what is in that file, in the format CycloneDX
  *     bun scripts/build.ts --compile FILE      an executable for this machine's system, with Bun in it
  *     bun scripts/build.ts --package FOLDER    the JavaScript of the npm package, in place of the folder's content
  */
@@ -10,8 +12,9 @@ import { basename, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type BuildConfig, type BunPlugin, build, write } from "bun";
 import manifest from "../package.json" with { type: "json" };
-import { licencesOf, packagesOf } from "./licences.ts";
+import { licencesOf, type Package, packagesOf } from "./licences.ts";
 import { buildPage } from "./page.ts";
+import { billOfMaterials } from "./sbom.ts";
 
 const project = fileURLToPath(new URL("..", import.meta.url));
 const entrypoints = [join(project, "server.ts")];
@@ -30,8 +33,8 @@ async function embedPage(): Promise<BunPlugin> {
   };
 }
 
-/** Writes the JavaScript file. Resolves with its size. */
-async function pack(file: string): Promise<number> {
+/** Makes the JavaScript file, and says which packages are in it. */
+async function bundle(): Promise<{ text: string; packages: readonly Package[] }> {
   const { outputs, metafile } = await build({
     entrypoints,
     root: project,
@@ -43,9 +46,22 @@ async function pack(file: string): Promise<number> {
   });
   const [output, ...others] = outputs;
   if (output === undefined || others.length > 0) throw new Error("the output is not one file");
-  const licences = licencesOf(packagesOf(Object.keys(metafile?.inputs ?? {})));
+  const packages = packagesOf(Object.keys(metafile?.inputs ?? {}));
+  return { text: await output.text(), packages };
+}
+
+/** Writes the JavaScript file. Resolves with its size. */
+async function pack(file: string): Promise<number> {
+  const { text, packages } = await bundle();
+  const licences = licencesOf(packages);
   const comment = `/*!\n${licences.replaceAll("*/", "* /")}\n*/`;
-  return write(file, `${head}\n${await output.text()}\n${comment}\n`);
+  return write(file, `${head}\n${text}\n${comment}\n`);
+}
+
+/** Writes the list of what is in the JavaScript file. Resolves with its size. */
+async function list(file: string): Promise<number> {
+  const { packages } = await bundle();
+  return write(file, `${JSON.stringify(billOfMaterials(packages), undefined, 2)}\n`);
 }
 
 /** Writes the executable. Resolves with its size. */
@@ -98,10 +114,11 @@ const head = `/*! Sync-Server ${manifest.version} for Node 20.19 or later, Bun a
 const args = process.argv.slice(2);
 const target = args.at(-1);
 if (target === undefined || target.startsWith("-")) {
-  console.error("Usage: bun scripts/build.ts [--compile | --package] FILE");
+  console.error("Usage: bun scripts/build.ts [--sbom | --compile | --package] FILE");
   process.exit(2);
 }
 const kinds = new Map([
+  ["--sbom", list],
   ["--compile", compile],
   ["--package", packageInto],
 ]);

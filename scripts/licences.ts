@@ -6,7 +6,7 @@ import manifest from "../package.json" with { type: "json" };
 
 const project = fileURLToPath(new URL("..", import.meta.url));
 
-interface Package {
+export interface Package {
   readonly name: string;
   readonly version: string;
   readonly license: string;

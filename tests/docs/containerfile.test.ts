@@ -24,6 +24,20 @@ describe(`Containerfile${note}`, { skip }, () => {
     }
   });
 
+  it("labels the image with what it is, as package.json says", () => {
+    const labels = new Map(
+      [...read("Containerfile").matchAll(/org\.opencontainers\.image\.(\w+)="(.*?)"/g)].map(
+        ([, name, value = ""]) => [name, value],
+      ),
+    );
+    const source = manifest.homepage.replace("#readme", "");
+    assert.equal(labels.get("source"), source);
+    assert.equal(labels.get("licenses"), manifest.license);
+    assert.ok(manifest.description.startsWith(labels.get("description") ?? " "));
+    const document = labels.get("documentation")?.replace(`${source}/blob/main/`, "");
+    assert.ok(existsSync(join(projectFolder, document ?? "")));
+  });
+
   it("copies all that the build needs, and starts what it makes", async () => {
     const containerfile = read("Containerfile");
     const copied = [...containerfile.matchAll(/^COPY ([^-].*) \S+$/gm)].flatMap(
