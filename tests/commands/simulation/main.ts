@@ -24,14 +24,13 @@ for (let round = 0; round === 0 || performance.now() < until; round++) {
     return place;
   };
   const folder = () => join(path, randomUUID());
-  const [from, to] =
-    s3 === undefined
-      ? [folder, folder]
-      : round % 3 === 1
-        ? [folder, bucket]
-        : round % 3 === 2
-          ? [bucket, folder]
-          : [folder, folder];
+  const ways = [
+    [folder, folder],
+    [folder, bucket],
+    [bucket, folder],
+    [bucket, bucket],
+  ] as const;
+  const [from, to] = ways[s3 === undefined ? 0 : round % ways.length] ?? ways[0];
   const seed = firstSeed + round;
   console.log(
     `round ${round}, seed ${seed}: from ${from === bucket ? "S3" : "a folder"} to ${to === bucket ? "S3" : "a folder"}`,
