@@ -1,5 +1,7 @@
 /** The client in a browser: its stores, its keys, and its envelope against the other runtimes. */
 import assert from "node:assert/strict";
+import { readdirSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import { textOf } from "../../protocol/bytes.ts";
 import type { Line } from "../../protocol/types.ts";
@@ -28,7 +30,9 @@ describe(`the client in Chromium${note}`, { skip }, () => {
   }
 
   it("fulfils the contract of stores with IndexedDB, shares logs between tabs, repairs damaged slots, and shares envelopes with other runtimes", async () => {
-    const report: Report = JSON.parse(JSON.stringify(await runInChromium("browser-page.ts")));
+    const report: Report = JSON.parse(
+      JSON.stringify(await runInChromium("browser-page.ts", null, damageValues)),
+    );
     assert.equal(report.failed, undefined);
     const names = [
       ...storeCases.map(({ name }) => name),
@@ -57,3 +61,17 @@ describe(`the client in Chromium${note}`, { skip }, () => {
     }
   });
 });
+
+/** Damages the files in which Chromium keeps large values of IndexedDB. Returns how many there are. */
+function damageValues(path: string, folder: string): number {
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter(
+    (file) => file.isFile() && file.parentPath.includes(".indexeddb.blob"),
+  );
+  for (const { parentPath, name } of files) {
+    const file = join(parentPath, name);
+    if (path === "/cut") truncateSync(file, 4096);
+    else if (path === "/removed") rmSync(file);
+    else writeFileSync(file, new Uint8Array(statSync(file).size));
+  }
+  return files.length;
+}

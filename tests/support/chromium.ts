@@ -29,8 +29,14 @@ function inPath(name: string): string | undefined {
  *
  * @param file relative to this folder
  * @param given what the page has as `given`
+ * @param answer what the page gets, as JSON, for any other path that it posts to; it is also told where
+ *   Chromium keeps its files
  */
-export async function runInChromium(file: string, given: unknown = null): Promise<unknown> {
+export async function runInChromium(
+  file: string,
+  given: unknown = null,
+  answer?: (path: string, folder: string) => unknown,
+): Promise<unknown> {
   if (chromium === undefined) throw new Error("there is no Chromium");
   const folder = temporaryFolder();
   const bundle = await bundled(file);
@@ -47,6 +53,8 @@ export async function runInChromium(file: string, given: unknown = null): Promis
       response.end();
     } else if (request.url === "/module.js") {
       response.setHeader("Content-Type", "text/javascript; charset=utf-8").end(bundle);
+    } else if (request.method === "POST") {
+      response.end(JSON.stringify(answer?.(request.url ?? "", folder.path)));
     } else response.setHeader("Content-Type", "text/html; charset=utf-8").end(page);
   });
   server.listen(0, "127.0.0.1");

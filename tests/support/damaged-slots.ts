@@ -1,6 +1,7 @@
 /** Slots of IndexedDB stores that were damaged, as cases that a page runs. */
 import type { Identity } from "../../client/index.ts";
 import { type IndexedDbDamage, IndexedDbStore } from "../../client/indexeddb.ts";
+import { toBase64url } from "../../protocol/base64.ts";
 import { someCursor } from "./cursors.ts";
 import { change, includes, putLog, rowsOf, same, type Tables } from "./slot-rows.ts";
 
@@ -211,6 +212,31 @@ export const damageCases: readonly DamageCase[] = [
       await store.close();
     },
   },
+  ...["cut", "overwritten", "removed"].map((what) => ({
+    name: `says that what was received is damaged where a large value of it was ${what}`,
+    run: async (name: string, user: User) => {
+      const store = await IndexedDbStore.open(name, user);
+      await store.receive(someCursor(OTHER, 1), ["zero", "one"]);
+      // Of what repeats, Chromium keeps a short form.
+      const random = crypto.getRandomValues(new Uint8Array(49_152));
+      await store.receive(someCursor(OTHER, 3), ["two", toBase64url(random).repeat(4)]);
+      await store.receive(someCursor(OTHER, 4), ["four"]);
+      same((await store.readReceived(OTHER, 2, 0)).payloads, ["two"]);
+      const damaged = await fetch(`/${what}`, { method: "POST" });
+      if ((await damaged.json()) === 0) throw new Error("Chromium has no large values");
+      const read = (first: number) =>
+        store.readReceived(OTHER, first, 0).then(
+          ({ payloads }) => payloads,
+          (error: Error) => error.name,
+        );
+      same([await read(2), await read(3)], ["StoreDamaged", "StoreDamaged"]);
+      same([await read(0), await read(1), await read(4)], [["zero"], ["one"], ["four"]]);
+      await store.forget(OTHER, someCursor(OTHER, 1));
+      await store.receive(someCursor(OTHER, 2), ["two"]);
+      same(await read(2), ["two"]);
+      await store.close();
+    },
+  })),
   {
     name: "takes over a damaged slot that a tab has left before tabs shared a log",
     run: async (name, user) => {
