@@ -1,9 +1,6 @@
 /** IndexedDB as promises, on a connection that is opened again where the browser closes it. */
 import { StoreDamaged } from "./errors.ts";
 
-/** A transaction ends when the disk has it, not the operating system (Indexed Database API 3.0). */
-const STRICT: IDBTransactionOptions = { durability: "strict" };
-
 /** How a database is opened. */
 export interface DatabaseOptions {
   readonly name: string;
@@ -46,13 +43,18 @@ export class BrowserDatabase {
    * Runs work in one transaction. The work must await nothing but its requests: a transaction ends
    * when it has none. Rejects with what the work throws and with the error of the browser; nothing
    * was changed then.
+   *
+   * @param durability `strict`: it ends when the disk has it, not the operating system (Indexed
+   *   Database API 3.0). What is `relaxed` may be lost with the power, and in part even if what was
+   *   written after it is not: a browser keeps large values in files of their own
    */
   async transaction<Table extends string, Result>(
     tables: readonly Table[],
     mode: IDBTransactionMode,
     work: (table: (name: Table) => IDBObjectStore) => Promise<Result>,
+    durability: IDBTransactionDurability = "strict",
   ): Promise<Result> {
-    const transaction = await this.#begin(tables, mode);
+    const transaction = await this.#begin(tables, mode, { durability });
     const done = new Promise<void>((resolve, reject) => {
       transaction.oncomplete = () => resolve();
       transaction.onabort = () =>
@@ -74,15 +76,19 @@ export class BrowserDatabase {
   }
 
   /** Begins a transaction. It stays active for the microtasks that follow. */
-  async #begin(tables: readonly string[], mode: IDBTransactionMode): Promise<IDBTransaction> {
+  async #begin(
+    tables: readonly string[],
+    mode: IDBTransactionMode,
+    options: IDBTransactionOptions,
+  ): Promise<IDBTransaction> {
     if (this.#ended !== undefined) throw this.#ended;
     try {
-      return this.#connection.transaction(tables, mode, STRICT);
+      return this.#connection.transaction(tables, mode, options);
     } catch (error) {
       if (!isClosed(error)) throw error;
     }
     await this.#reopen();
-    return this.#connection.transaction(tables, mode, STRICT);
+    return this.#connection.transaction(tables, mode, options);
   }
 
   #watch(): void {

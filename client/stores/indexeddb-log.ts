@@ -96,11 +96,12 @@ export class IndexedDbLog implements Store {
   }
 
   receive(cursor: Cursor, payloads: readonly string[]): Promise<void> {
+    // What a power failure takes back, with the cursor or without it, the server sends again.
     return this.#write(async (table) => {
       await receive(table, this.#slot, cursor, payloads);
       // A cursor alone may be of operations that are yet to be delivered.
       if (this.#tab && payloads.length > 0) await putCursor(table, this.#tab.slot, cursor);
-    });
+    }, "relaxed");
   }
 
   readReceived(client: string, first: number, characters: number): Promise<Received> {
@@ -171,8 +172,11 @@ export class IndexedDbLog implements Store {
   }
 
   /** @param work returns false if it changes nothing that other tabs have */
-  async #write(work: (table: Tables) => Promise<unknown>): Promise<void> {
-    const changes = await this.#transaction("readwrite", async (table) => {
+  async #write(
+    work: (table: Tables) => Promise<unknown>,
+    durability?: IDBTransactionDurability,
+  ): Promise<void> {
+    const counted = async (table: Tables) => {
       const before = await this.#count(table);
       if ((await work(table)) === false) return this.#changes;
       // This tab was suspended, and its Web Lock taken away.
@@ -180,7 +184,8 @@ export class IndexedDbLog implements Store {
         throw new Error("another tab was faster: try again");
       table("changes").put({ slot: this.#slot, count: before + 1 });
       return before + 1;
-    });
+    };
+    const changes = await this.#transaction("readwrite", counted, durability);
     this.#hasChanged ||= changes !== this.#changes;
     this.#changes = changes;
   }
@@ -192,7 +197,8 @@ export class IndexedDbLog implements Store {
   #transaction<Result>(
     mode: IDBTransactionMode,
     work: (table: Tables) => Promise<Result>,
+    durability?: IDBTransactionDurability,
   ): Promise<Result> {
-    return this.#database.transaction(TABLES, mode, work);
+    return this.#database.transaction(TABLES, mode, work, durability);
   }
 }
