@@ -9,7 +9,7 @@ import { createLogger } from "./server/logger.ts";
 import { isStarted, nodeTooOld, onOrphaned } from "./server/start.ts";
 import { StorageUnavailable } from "./storage/driver.ts";
 import { openStorage } from "./storage/open.ts";
-import { InvalidAllowList } from "./sync/allow-list.ts";
+import { InvalidAllowList } from "./sync/user-limits.ts";
 
 export type { Cluster } from "./cluster/cluster.ts";
 export { MemoryHub } from "./cluster/memory.ts";
@@ -35,7 +35,7 @@ export {
   type Warn,
 } from "./storage/driver.ts";
 export { openStorage } from "./storage/open.ts";
-export { InvalidAllowList } from "./sync/allow-list.ts";
+export { InvalidAllowList } from "./sync/user-limits.ts";
 
 /** Threads of Node that wait for the disk: operations made durable at once share its work. */
 const DISK_THREADS = "16";

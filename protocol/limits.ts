@@ -36,5 +36,8 @@ export const DIAGNOSE = "diagnose";
 /** The response header that says so where the server waits: `wait=25`. */
 export const PREFERENCE_APPLIED = "Preference-Applied";
 
+/** The request header with the code of an invite, of a user who is not on the server's list. */
+export const SYNC_INVITE = "Sync-Invite";
+
 /** The request header by which a proxy can give a user's devices to the same server. */
 export const SYNC_ROUTE = "Sync-Route";

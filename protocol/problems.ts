@@ -15,6 +15,7 @@ export const PROBLEMS = {
   "signature-required": 401,
   "signature-invalid": 401,
   "user-not-allowed": 403,
+  "invite-refused": 403,
   "not-found": 404,
   "method-not-allowed": 405,
   "request-timeout": 408,

@@ -18,12 +18,17 @@ export const SIGNED_COMPONENTS = [
 /** The largest difference between the times of a signature and of the server. */
 export const MAX_CLOCK_SKEW_SECONDS = 300;
 
-/** The values of the covered components. */
-export type SignedValues = Readonly<Record<(typeof SIGNED_COMPONENTS)[number], string>>;
+/** The component that a signature must cover as well where the request has an invite. */
+export const INVITE_COMPONENT = "sync-invite";
 
-/** The covered components in the form that `Signature-Input` has. */
-export function coveredComponents(): string {
-  return `(${SIGNED_COMPONENTS.map((name) => `"${name}"`).join(" ")})`;
+/** The values of the covered components, in the order of the signature base. */
+export type SignedValues = Readonly<
+  Record<(typeof SIGNED_COMPONENTS)[number], string> & { [INVITE_COMPONENT]?: string }
+>;
+
+/** Covered components in the form that `Signature-Input` has. */
+export function coveredComponents(names: readonly string[]): string {
+  return `(${names.map((name) => `"${name}"`).join(" ")})`;
 }
 
 /**
@@ -37,7 +42,7 @@ export function signatureBase(
   created: number,
   values: SignedValues,
 ): { readonly base: string; readonly parameters: string } {
-  const parameters = `${coveredComponents()};created=${created};keyid="${fingerprint}";alg="${SIGNATURE_ALGORITHM}"`;
-  const lines = SIGNED_COMPONENTS.map((name) => `"${name}": ${values[name]}`);
+  const parameters = `${coveredComponents(Object.keys(values))};created=${created};keyid="${fingerprint}";alg="${SIGNATURE_ALGORITHM}"`;
+  const lines = Object.entries(values).map(([name, value]) => `"${name}": ${value}`);
   return { base: [...lines, `"@signature-params": ${parameters}`].join("\n"), parameters };
 }

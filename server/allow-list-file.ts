@@ -1,19 +1,24 @@
-import { type BigIntStats, readFileSync, statSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import type { Fingerprint } from "../oplog/names.ts";
-import {
-  type AllowList,
-  InvalidAllowList,
-  parseAllowList,
-  type UserLimits,
-} from "../sync/allow-list.ts";
+import { type AllowList, type ListContent, parseAllowList, usersOf } from "../sync/allow-list.ts";
+import { type Invite, InviteRefused, openInvite } from "../sync/invites.ts";
+import { InvalidAllowList, type UserLimits } from "../sync/user-limits.ts";
+import { settledStamp, stampOf } from "./file-stamp.ts";
+import { InviteFolder } from "./invite-folder.ts";
 
 export interface AllowListFileOptions {
   readonly path: string;
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number;
+  /** Milliseconds of Unix time: invites expire by it. */
+  readonly time: () => number;
   /** Called once for each change of the file that could not be taken over. */
   readonly onFault: (error: InvalidAllowList) => void;
+  /** Called once for each reason for which invites cannot be used. */
+  readonly onInviteFault: (reason: string) => void;
+  /** Called with a user who has used an invite here. */
+  readonly onEntered?: (user: Fingerprint) => void;
   /** Called with the list when it was read again. */
   readonly onRead?: (users: ReadonlyMap<Fingerprint, UserLimits>) => void;
 }
@@ -21,35 +26,40 @@ export interface AllowListFileOptions {
 /** How often the file is checked for a change, in milliseconds. */
 const CHECK_EVERY = 1000;
 
-/** A file this young may change again without showing it in its times. In milliseconds. */
-const SETTLED_AFTER = 2000;
-
 /**
  * The list of users in the file that `USERS` names. A question checks the file first if the last
  * check was a second ago, so a change takes effect within a second, even after an idle hour. While
- * the file is missing or wrong, the last good list stays in force.
+ * the file is missing or wrong, the last good list stays in force. Who has used an invite is looked up
+ * in its folder before anyone is refused: another server may have let a user in just now.
  */
 export class AllowListFile implements AllowList {
   readonly #options: AllowListFileOptions;
-  #users: ReadonlyMap<Fingerprint, UserLimits>;
+  readonly #folder: InviteFolder;
+  /** What the file has. */
+  #content: ListContent = { users: [], invites: [] };
+  /** Those whom the file names, and those who have used an invite in it. */
+  #users: ReadonlyMap<Fingerprint, UserLimits> = new Map();
   /** What the file looked like when it was read; `undefined` when it has to be read again. */
   #stamp: string | undefined;
   #checkedAt: number;
   /** The check under way. */
   #check: Promise<void> | undefined;
   #fault: string | undefined;
+  #inviteFault: string | undefined;
 
   /** Reads the file. Throws `InvalidAllowList`, which names every line that is wrong. */
   constructor(options: AllowListFileOptions) {
     const { path, now } = options;
     this.#options = options;
+    this.#folder = new InviteFolder(path);
     this.#checkedAt = now();
     try {
       this.#stamp = settledStamp(statSync(path, { bigint: true }));
-      this.#users = parseAllowList(readFileSync(path, "utf8"));
+      this.#take(parseAllowList(readFileSync(path, "utf8")));
     } catch (error) {
       throw faultOf(error, path);
     }
+    this.#prepare();
   }
 
   has(user: Fingerprint): boolean | Promise<boolean> {
@@ -60,13 +70,63 @@ export class AllowListFile implements AllowList {
         this.#check = undefined;
       });
     }
-    return this.#check === undefined
-      ? this.#users.has(user)
-      : this.#check.then(() => this.#users.has(user));
+    return this.#check === undefined ? this.#isIn(user) : this.#check.then(() => this.#isIn(user));
   }
 
   limitsOf(user: Fingerprint): UserLimits | undefined {
     return this.#users.get(user);
+  }
+
+  inviteFor(user: Fingerprint, code: string): Invite {
+    const invites = this.#content.invites.map(({ invite }) => invite);
+    return openInvite(invites, this.#folder.users, code, user, this.#options.time());
+  }
+
+  async enter(user: Fingerprint, { hash }: Invite): Promise<void> {
+    const first = await this.#folder.claim(hash, user);
+    this.#take(this.#content);
+    if (first !== user) throw new InviteRefused(user, "used");
+    this.#options.onEntered?.(user);
+  }
+
+  #isIn(user: Fingerprint): boolean | Promise<boolean> {
+    if (this.#users.has(user)) return true;
+    const { users } = this.#folder;
+    if (this.#content.invites.every(({ invite }) => users.has(invite.hash))) return false;
+    return this.#readUses().then(() => this.#users.has(user));
+  }
+
+  #take(content: ListContent): void {
+    this.#content = content;
+    this.#users = usersOf(content, this.#folder.users);
+  }
+
+  /** What is known holds where the folder cannot be read. */
+  async #readUses(): Promise<void> {
+    const before = this.#folder.users.size;
+    try {
+      await this.#folder.read();
+      this.#inviteFault = undefined;
+    } catch (error) {
+      this.#report(error);
+    }
+    if (this.#folder.users.size > before) this.#take(this.#content);
+  }
+
+  /** Tells before anyone needs it that no invite can be used. */
+  #prepare(): void {
+    if (this.#content.invites.length === 0) return;
+    try {
+      this.#folder.prepare();
+    } catch (error) {
+      this.#report(error);
+    }
+  }
+
+  #report(error: unknown): void {
+    const fault = error instanceof Error ? error.message : String(error);
+    if (fault !== this.#inviteFault) this.#options.onInviteFault(fault);
+    this.#inviteFault = fault;
   }
 
   async #readChange(): Promise<void> {
@@ -77,8 +137,9 @@ export class AllowListFile implements AllowList {
       const stamp = settledStamp(stats);
       const text = await readFile(path, "utf8");
       this.#stamp = stamp;
-      this.#users = parseAllowList(text);
+      this.#take(parseAllowList(text));
       this.#fault = undefined;
+      this.#prepare();
       onRead?.(this.#users);
     } catch (error) {
       const fault = faultOf(error, path);
@@ -87,17 +148,6 @@ export class AllowListFile implements AllowList {
       this.#fault = fault.message;
     }
   }
-}
-
-/** The stamp of a file that is about to be read, if it will show the next change. */
-function settledStamp(stats: BigIntStats): string | undefined {
-  const settled = Date.now() - Number(stats.mtimeMs) > SETTLED_AFTER;
-  return settled ? stampOf(stats) : undefined;
-}
-
-/** Another inode, another length or another time is a change. */
-function stampOf({ ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
-  return `${ino} ${size} ${mtimeNs} ${ctimeNs}`;
 }
 
 /** The fault to report. Throws any error that neither the list nor the system has caused. */

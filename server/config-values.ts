@@ -12,6 +12,11 @@ function parseQuantity(text: string, units: Record<string, number>): number {
   return Number(number) * (units[unit] ?? Number.NaN);
 }
 
+/** The milliseconds of an age such as 12h or 7d; `NaN` for any other text. */
+export function parseAge(text: string): number {
+  return parseQuantity(text, AGES);
+}
+
 /** A decimal number. */
 export function number(rule: string, min: number, max = Number.MAX_SAFE_INTEGER) {
   const inRange = (value: number) => value >= min && value <= max;
@@ -144,8 +149,8 @@ const ageRule = "must be off or an age of at least 1h, such as 30d";
 /** An age in milliseconds; `undefined` for off. At least an hour: other servers have listed by then. */
 export const age = v.pipe(
   v.string(),
-  v.check((text) => text === "off" || parseQuantity(text, AGES) >= 3_600_000, ageRule),
-  v.transform((text) => (text === "off" ? undefined : parseQuantity(text, AGES))),
+  v.check((text) => text === "off" || parseAge(text) >= 3_600_000, ageRule),
+  v.transform((text) => (text === "off" ? undefined : parseAge(text))),
 );
 
 const clusterRule =

@@ -100,7 +100,7 @@ export const METRICS: Readonly<Record<CounterName | ObservedName, Metric>> = {
     name: "sync_users_total",
     help: "Users by what happened to them here.",
     label: "event",
-    values: ["locked", "erased"],
+    values: ["locked", "erased", "invited"],
   },
   erased_objects: {
     type: "counter",

@@ -219,7 +219,16 @@ export function wireService(options: ServiceWiringOptions): ServiceWiring {
       : new AllowListFile({
           path: config.USERS,
           now,
+          time,
           onFault: (error) => logger.error("the last good list of users holds", { error }),
+          onInviteFault: (reason) =>
+            logger.error("invites cannot be used: let the server write to their folder", {
+              reason,
+            }),
+          onEntered: (user) => {
+            telemetry.count("users", "invited");
+            logger.info("a user has entered the list by an invite", { user });
+          },
           // Readers who are no longer on it need not wait to learn it.
           onRead: (users) => {
             for (const user of waiters.users) if (!users.has(user)) waiters.wake(user);

@@ -1,7 +1,8 @@
 /** Which users a server accepts, where it does not accept everybody. */
 import { type Fingerprint, isFingerprint } from "../oplog/names.ts";
+import { INVITE, type Invite, parseInvite } from "./invites.ts";
 import { fingerprintOf, InvalidPublicKey } from "./public-key.ts";
-import { parseSize } from "./size.ts";
+import { InvalidAllowList, LIMITS, limitOf, type UserLimits } from "./user-limits.ts";
 
 /** Refused: the user is not on the list. */
 export class UserNotAllowed extends Error {
@@ -15,62 +16,71 @@ export class UserNotAllowed extends Error {
   }
 }
 
-/** What a user may store, where the list says it; the settings say the rest. */
-export interface UserLimits {
-  /** In place of `QUOTA_BYTES`; 0 for any number. */
-  readonly bytes?: number;
-  /** In place of `QUOTA_CLIENTS`. */
-  readonly clients?: number;
-}
-
 /** A list of users. It may change while the server runs. */
 export interface AllowList {
   /** By the last look at the list. */
   limitsOf(user: Fingerprint): UserLimits | undefined;
   has(user: Fingerprint): boolean | Promise<boolean>;
-}
-
-/** Lines of a list that are wrong. The message has a line for each, with its number. */
-export class InvalidAllowList extends Error {
-  override name = "InvalidAllowList";
+  /**
+   * The invite by which a user who is not on the list may enter it. Throws `InviteRefused`.
+   *
+   * @param code what the user sends
+   */
+  inviteFor(user: Fingerprint, code: string): Invite;
+  /**
+   * Puts a user on the list who has an invite, durably. Of several users who have the same one, on any
+   * number of servers with one list, one gets in; rejects with `InviteRefused` for all others. A user
+   * who is in by the same invite stays.
+   */
+  enter(user: Fingerprint, invite: Invite): Promise<void>;
 }
 
 const BEGIN = "-----BEGIN";
 const END = "-----END";
 
-/** How many limits there are. */
-const LIMITS = 2;
-
-/** A sync status may name at least so many clients, whatever `QUOTA_CLIENTS` is, and twice a quota. */
-const MOST_CLIENTS = 5000;
-
-/** A user on a list. */
-export interface ListedUser {
-  readonly user: Fingerprint;
-  readonly limits: UserLimits;
-  /** The first and the last line that name it, from 1 on. */
+/** Where something stands in a list: its first and its last line, from 1 on. */
+interface Place {
   readonly line: number;
   readonly end: number;
 }
 
-/**
- * The users on a list, and what each may store: a fingerprint or a public key on each line, then
- * `quota=` and `clients=` where they differ from the settings, `#` before a comment. A key in PEM may
- * take several lines, and has them behind its last one. Throws `InvalidAllowList`.
- */
-export function parseAllowList(text: string): ReadonlyMap<Fingerprint, UserLimits> {
-  return new Map(listedUsers(text).map(({ user, limits }) => [user, limits]));
+/** A user on a list. */
+export interface ListedUser extends Place {
+  readonly user: Fingerprint;
+  readonly limits: UserLimits;
 }
 
-/** As `parseAllowList`, with the place of each. */
-export function listedUsers(text: string): ListedUser[] {
+/** An invite on a list. */
+export interface ListedInvite extends Place {
+  readonly invite: Invite;
+}
+
+/** What a list has, in the order of its lines. */
+export interface ListContent {
+  readonly users: readonly ListedUser[];
+  readonly invites: readonly ListedInvite[];
+}
+
+/**
+ * The users and the invites on a list: a fingerprint or a public key on each line, then `quota=` and
+ * `clients=` where they differ from the settings, `#` before a comment. A key in PEM may take several
+ * lines, and has them behind its last one. An invite is a line with `invite=` and `expires=` in place
+ * of a user. Throws `InvalidAllowList`.
+ */
+export function parseAllowList(text: string): ListContent {
   const users: ListedUser[] = [];
+  const invites: ListedInvite[] = [];
   const faults: string[] = [];
-  for (const { entry, line, end } of entriesOf(text)) {
+  for (const { entry, ...place } of entriesOf(text)) {
     try {
+      if (entry.startsWith(INVITE)) {
+        invites.push({ invite: parseInvite(entry), ...place });
+        continue;
+      }
       const { key, limits } = partsOf(entry);
-      users.push({ user: userOf(key), limits, line, end });
+      users.push({ user: userOf(key), limits, ...place });
     } catch (error) {
+      const { line } = place;
       if (error instanceof InvalidAllowList) faults.push(`line ${line}: ${error.message}`);
       else if (error instanceof InvalidPublicKey) {
         faults.push(`line ${line}: neither a fingerprint nor a public key: ${error.message}`);
@@ -78,11 +88,30 @@ export function listedUsers(text: string): ListedUser[] {
     }
   }
   if (faults.length > 0) throw new InvalidAllowList(faults.join("\n"));
-  return users;
+  return { users, invites };
+}
+
+/**
+ * Who may be a user, and what each may store: those whom a list names, and those who have used an invite
+ * in it. What the list says of a user itself counts more than an invite.
+ *
+ * @param uses who has used which invite, by its hash
+ */
+export function usersOf(
+  { users, invites }: ListContent,
+  uses: ReadonlyMap<string, Fingerprint>,
+): ReadonlyMap<Fingerprint, UserLimits> {
+  const all = new Map<Fingerprint, UserLimits>();
+  for (const { invite } of invites) {
+    const user = uses.get(invite.hash);
+    if (user !== undefined) all.set(user, invite.limits);
+  }
+  for (const { user, limits } of users) all.set(user, limits);
+  return all;
 }
 
 /** The entries and the lines they begin on. What PEM spreads over several lines is one entry. */
-function* entriesOf(text: string): Generator<{ entry: string; line: number; end: number }> {
+function* entriesOf(text: string): Generator<Place & { readonly entry: string }> {
   let pem: { entry: string; line: number } | undefined;
   let last = 0;
   for (const [i, whole] of text.split("\n").entries()) {
@@ -113,20 +142,6 @@ function partsOf(entry: string): { readonly key: string; readonly limits: UserLi
     key = key.slice(0, space).trimEnd();
   }
   return { key, limits };
-}
-
-/** `undefined` for a word that names no limit. */
-function limitOf(word: string): UserLimits | undefined {
-  const [name, value = ""] = word.split("=", 2);
-  if (name === "quota") {
-    const bytes = parseSize(value);
-    if (Number.isSafeInteger(bytes)) return { bytes };
-    throw new InvalidAllowList("quota= takes a size such as 500MiB or 5GiB, or 0 for no limit");
-  }
-  if (name !== "clients") return undefined;
-  const clients = /^[1-9]\d{0,3}$/.test(value) ? Number(value) : Number.NaN;
-  if (clients <= MOST_CLIENTS) return { clients };
-  throw new InvalidAllowList(`clients= takes a whole number from 1 to ${MOST_CLIENTS}`);
 }
 
 /** The user of a fingerprint or a public key. Throws `InvalidPublicKey`. */

@@ -3,7 +3,7 @@ import { RUNS_PER_CLIENT, sizeInRuns } from "../oplog/cached-listings.ts";
 import type { Footprint, Listing } from "../oplog/listing.ts";
 import type { Fingerprint } from "../oplog/names.ts";
 import type { Addition, Reservation } from "../oplog/policy.ts";
-import type { UserLimits } from "./allow-list.ts";
+import type { UserLimits } from "./user-limits.ts";
 
 const UNITS = { QUOTA_BYTES: "bytes", QUOTA_CLIENTS: "clients", LISTING_CACHE_RUNS: "runs" };
 

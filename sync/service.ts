@@ -11,6 +11,7 @@ import type { Reader, Reading } from "../oplog/reader.ts";
 import { SignatureRequired } from "./access.ts";
 import { type AllowList, UserNotAllowed } from "./allow-list.ts";
 import type { Erasures } from "./erasure.ts";
+import type { Invite } from "./invites.ts";
 import { RateLimited, type RateStatus, type UserLimiter, type Verdict } from "./rate-limiter.ts";
 import type { AppendRequest, EraseRequest, SyncRequest } from "./request.ts";
 import {
@@ -55,6 +56,11 @@ export class SyncService {
     this.#options = options;
   }
 
+  /** Whether the server has a list of its users. */
+  get hasList(): boolean {
+    return this.#options.allowList !== undefined;
+  }
+
   /**
    * Throws, or rejects with, `UserNotAllowed`; a promise only where the list has to be read. Apart
    * from `sync` and `erase`, so that it comes before the signature is verified, which costs far more.
@@ -64,6 +70,27 @@ export class SyncService {
     if (typeof allowed !== "boolean") return allowed.then((isUser) => requireAllowed(user, isUser));
     requireAllowed(user, allowed);
     return undefined;
+  }
+
+  /**
+   * As `checkAllowed`, for a request with the code of an invite: the invite by which its user may enter
+   * the list, or `undefined` where the user need not. Rejects with `InviteRefused`, and with
+   * `AddressLimited` where too many codes have come from a network address.
+   */
+  async inviteFor(user: Fingerprint, code: string, address: string): Promise<Invite | undefined> {
+    const { allowList, strangers } = this.#options;
+    if (allowList === undefined || (await allowList.has(user))) return undefined;
+    strangers?.beforeInvite(address);
+    return allowList.inviteFor(user, code);
+  }
+
+  /**
+   * Puts a user on the list whose signature was verified. Rejects with `InviteRefused` where another was
+   * first, with `UserNotAllowed` where the invite was taken back meanwhile, and with `StorageUnavailable`.
+   */
+  async enter(user: Fingerprint, invite: Invite): Promise<void> {
+    await this.#options.allowList?.enter(user, invite);
+    await this.checkAllowed(user);
   }
 
   /**

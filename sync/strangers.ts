@@ -14,7 +14,7 @@ export class AddressLimited extends Error {
   constructor(retryAfter: number) {
     super("too much work was done for strangers from this network address");
     this.retryAfter = retryAfter;
-    this.detail = `Too many requests from this network address were signed wrongly, or of users with nothing stored. Nothing was stored. Try again in ${retryAfter} s.`;
+    this.detail = `Too many requests from this network address were signed wrongly, had an invite, or were of users with nothing stored. Nothing was stored. Try again in ${retryAfter} s.`;
   }
 }
 
@@ -30,8 +30,8 @@ const SHORTEST_KEY = 294;
 
 /**
  * Counts, by network address, the work that is done for no known user: a list of storage for a user
- * with nothing stored, and the check of a signature that is invalid. No limit of a user can count it,
- * because making a key costs nothing.
+ * with nothing stored, the check of a signature that is invalid, and the code of an invite. No limit of a
+ * user can count it, because making a key costs nothing.
  */
 export class Strangers {
   readonly #limiter: AddressLimiter;
@@ -55,6 +55,12 @@ export class Strangers {
   afterSignature(address: string, { fingerprint, spki }: PublicKey, holds: boolean): void {
     if (holds) this.#signed.set(fingerprint, true);
     else this.#limiter.charge(address, (spki.byteLength / SHORTEST_KEY) ** 2);
+  }
+
+  /** To be called before the code of an invite is looked up: nobody can guess one. Throws `AddressLimited`. */
+  beforeInvite(address: string): void {
+    this.#check(address);
+    this.#limiter.charge(address, 1);
   }
 
   /**

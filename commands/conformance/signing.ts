@@ -33,6 +33,8 @@ export async function signedHeaders(
     readonly url: string;
     readonly method?: string;
     readonly body: string | Uint8Array;
+    /** Further fields, by their names in lower case. They are covered where `components` names them. */
+    readonly fields?: Readonly<Record<string, string>>;
   },
   deviations: Deviations = {},
 ): Promise<Record<string, string>> {
@@ -40,8 +42,10 @@ export async function signedHeaders(
   const headers = {
     "Content-Type": "application/json",
     "Content-Digest": digestOf(request.body),
+    ...request.fields,
   };
   const values: Record<string, string> = {
+    ...request.fields,
     "@method": deviations.method ?? request.method ?? "POST",
     "@authority": deviations.authority ?? host,
     "@path": deviations.path ?? pathname,

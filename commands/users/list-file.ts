@@ -13,11 +13,20 @@ import {
 } from "node:fs";
 import { dirname } from "node:path";
 import type { Fingerprint } from "../../oplog/names.ts";
-import { InvalidAllowList, listedUsers, type UserLimits } from "../../sync/allow-list.ts";
+import { type ListContent, parseAllowList } from "../../sync/allow-list.ts";
+import type { Invite } from "../../sync/invites.ts";
+import { InvalidAllowList, type UserLimits } from "../../sync/user-limits.ts";
 
 export interface Entry {
   readonly user: Fingerprint;
   readonly limits: UserLimits;
+  /** The comment behind it; "" for none. */
+  readonly note: string;
+}
+
+/** An invite of the list. */
+export interface InviteEntry {
+  readonly invite: Invite;
   /** The comment behind it; "" for none. */
   readonly note: string;
 }
@@ -36,36 +45,55 @@ export class ListFile {
       existsSync(path) ? readFileSync(path, "utf8") : "",
     );
     this.#lines = text.split("\n");
-    listedUsers(this.#text);
+    parseAllowList(this.#text);
   }
 
   get entries(): Entry[] {
-    return listedUsers(this.#text).map(({ user, limits, end }) => ({
+    return this.#content.users.map(({ user, limits, end }) => ({
       ...{ user, limits },
+      note: noteIn(this.#lines[end - 1] ?? ""),
+    }));
+  }
+
+  get invites(): InviteEntry[] {
+    return this.#content.invites.map(({ invite, end }) => ({
+      invite,
       note: noteIn(this.#lines[end - 1] ?? ""),
     }));
   }
 
   /** Adds a user, or replaces what the list says of it. */
   set({ user, limits, note }: Entry): void {
-    const words = [
-      user,
-      ...(limits.bytes === undefined ? [] : [`quota=${sizeOf(limits.bytes)}`]),
-      ...(limits.clients === undefined ? [] : [`clients=${limits.clients}`]),
-      ...(note === "" ? [] : [`# ${note}`]),
-    ];
-    const at =
-      this.remove(user) ??
-      (this.#lines.at(-1) === "" ? this.#lines.length - 1 : this.#lines.length);
-    this.#lines.splice(at, 0, words.join(" "));
+    this.#insert(this.remove(user), [user, ...limitWords(limits), ...noteWords(note)]);
+  }
+
+  /** Adds an invite. */
+  add({ invite: { hash, expires, limits }, note }: InviteEntry): void {
+    const words = [`invite=${hash}`, `expires=${timeText(expires)}`];
+    this.#insert(undefined, [...words, ...limitWords(limits), ...noteWords(note)]);
+  }
+
+  /** Adds a line, at its end by default. */
+  #insert(place: number | undefined, words: readonly string[]): void {
+    const end = this.#lines.at(-1) === "" ? this.#lines.length - 1 : this.#lines.length;
+    this.#lines.splice(place ?? end, 0, words.join(" "));
     if (this.#lines.at(-1) !== "") this.#lines.push("");
   }
 
   /** Removes a user. The place where it stood first, from 0 on; `undefined` where it was not listed. */
   remove(user: Fingerprint): number | undefined {
-    const found = listedUsers(this.#text).filter((listed) => listed.user === user);
-    for (const { line, end } of found.toReversed()) this.#lines.splice(line - 1, end - line + 1);
-    const [first] = found;
+    return this.#cut(this.#content.users.filter((listed) => listed.user === user));
+  }
+
+  /** Removes the invites with these hashes. */
+  removeInvites(hashes: ReadonlySet<string>): void {
+    this.#cut(this.#content.invites.filter(({ invite }) => hashes.has(invite.hash)));
+  }
+
+  /** Removes what stands in some places. The first of them, from 0 on; `undefined` where there is none. */
+  #cut(places: readonly { readonly line: number; readonly end: number }[]): number | undefined {
+    for (const { line, end } of places.toReversed()) this.#lines.splice(line - 1, end - line + 1);
+    const [first] = places;
     return first === undefined ? undefined : first.line - 1;
   }
 
@@ -92,6 +120,10 @@ export class ListFile {
     }
   }
 
+  get #content(): ListContent {
+    return parseAllowList(this.#text);
+  }
+
   get #text(): string {
     return this.#lines.join("\n");
   }
@@ -112,10 +144,28 @@ function guarded<Result>(what: string, work: () => Result): Result {
   }
 }
 
+/** The limits of a user as words of the list. */
+export function limitWords({ bytes, clients }: UserLimits): string[] {
+  return [
+    ...(bytes === undefined ? [] : [`quota=${sizeOf(bytes)}`]),
+    ...(clients === undefined ? [] : [`clients=${clients}`]),
+  ];
+}
+
+/** A comment as words of the list. */
+export function noteWords(note: string): string[] {
+  return note === "" ? [] : [`# ${note}`];
+}
+
+/** A time as the list has it. */
+export function timeText(time: number): string {
+  return new Date(time).toISOString().replace(/\.\d\d\dZ$/, "Z");
+}
+
 const UNITS = ["GiB", "MiB", "KiB"] as const;
 
 /** A size as the list has it. */
-export function sizeOf(bytes: number): string {
+function sizeOf(bytes: number): string {
   for (const [i, unit] of UNITS.entries()) {
     const size = bytes / 1024 ** (UNITS.length - i);
     if (size >= 1 && Number.isInteger(size)) return `${size}${unit}`;

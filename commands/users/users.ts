@@ -1,28 +1,45 @@
 /** `sync-server users`: shows and changes the list of users, and erases one. */
 import { existsSync, readFileSync } from "node:fs";
 import { type Fingerprint, isFingerprint } from "../../oplog/names.ts";
+import { InviteFolder } from "../../server/invite-folder.ts";
 import { openStorage, openToRead } from "../../storage/open.ts";
-import { parseAllowList, type UserLimits, userOf } from "../../sync/allow-list.ts";
+import { userOf } from "../../sync/allow-list.ts";
+import { INVITE } from "../../sync/invites.ts";
 import { InvalidPublicKey } from "../../sync/public-key.ts";
+import { InvalidAllowList, limitOf, type UserLimits } from "../../sync/user-limits.ts";
 import { type Command, type Context, WrongArgument } from "../command.ts";
 import { readStorage } from "../storage-setting.ts";
 import { eraseFrom } from "./erase.ts";
-import { type Entry, ListFile, sizeOf } from "./list-file.ts";
+import {
+  type InviteState,
+  inviteJson,
+  inviteName,
+  inviteText,
+  newInvite,
+  statesOf,
+} from "./invites.ts";
+import { type Entry, ListFile, limitWords, noteWords, timeText } from "./list-file.ts";
 
 export const users: Command = {
   name: "users",
   summary: "shows and changes the list of users",
   details:
-    "ACTION is list, add, remove or erase. The list is the file of the setting USERS, which servers read " +
-    "again within a second. USER is a fingerprint, a public key, or a file that has one. add changes a " +
-    "user who is listed. remove leaves what the user has stored; erase deletes that from STORAGE, leaves " +
-    "a tombstone, and takes the user off the list.",
+    "ACTION is list, add, invite, remove or erase. The list is the file of the setting USERS, which " +
+    "servers read again within a second. USER is a fingerprint, a public key, or a file that has one. " +
+    "add changes a user who is listed. invite prints a code by which one new key enters the list by " +
+    "itself. remove leaves what the user has stored, and takes invite=… as list shows it as well; erase " +
+    "deletes what is stored from STORAGE, leaves a tombstone, and takes the user off the list.",
   arguments: ["ACTION", "[USER]"],
   options: [
     { name: "file", value: "PATH", meaning: "the list, in place of the setting USERS" },
-    { name: "quota", value: "SIZE", meaning: "for add: what the user may store, such as 5GiB" },
-    { name: "clients", value: "N", meaning: "for add: how many clients the user may have" },
-    { name: "note", value: "TEXT", meaning: "for add: a comment behind the user" },
+    { name: "quota", value: "SIZE", meaning: "for add and invite: what may be stored, as 5GiB" },
+    {
+      name: "clients",
+      value: "N",
+      meaning: "for add and invite: how many clients the user may have",
+    },
+    { name: "note", value: "TEXT", meaning: "for add and invite: a comment behind the user" },
+    { name: "expires", value: "TIME", meaning: "for invite: how long it may be used; default 7d" },
     { name: "storage", value: "STORAGE", meaning: "for erase: in place of the setting STORAGE" },
     { name: "yes", meaning: "for erase: without it, nothing is erased" },
   ],
@@ -35,17 +52,23 @@ export const users: Command = {
   run,
 };
 
-const ACTIONS = ["list", "add", "remove", "erase"] as const;
+const ACTIONS = ["list", "add", "invite", "remove", "erase"] as const;
 type Action = (typeof ACTIONS)[number];
 
 async function run(context: Context): Promise<number> {
   const [word, name] = context.positionals;
   const action = ACTIONS.find((one) => one === word);
-  if (action === undefined) throw new WrongArgument("users takes list, add, remove or erase.");
+  if (action === undefined) {
+    throw new WrongArgument("users takes list, add, invite, remove or erase.");
+  }
   refuseOthers(action, context.options);
-  if (action === "list") {
-    if (name !== undefined) throw new WrongArgument("users list takes no user.");
-    return list(context, new ListFile(fileOf(context)));
+  if (action === "list" || action === "invite") {
+    if (name !== undefined) throw new WrongArgument(`users ${action} takes no user.`);
+    const file = new ListFile(fileOf(context));
+    return action === "list" ? list(context, file) : invite(context, file);
+  }
+  if (action === "remove" && name?.startsWith(INVITE)) {
+    return removeInvite(context, new ListFile(fileOf(context)), name.slice(INVITE.length));
   }
   const user = namedUser(name);
   if (action === "erase") return erase(context, user);
@@ -53,21 +76,24 @@ async function run(context: Context): Promise<number> {
   return action === "add" ? add(context, file, user) : remove(context, file, user);
 }
 
-async function list({ output }: Context, file: ListFile): Promise<number> {
+async function list(context: Context, file: ListFile): Promise<number> {
+  const { output } = context;
   for (const entry of file.entries) await output.print(jsonOf(entry), textOf(entry));
+  for (const one of await invitesIn(context, file)) {
+    await output.print(inviteJson(one), inviteText(one));
+  }
   return 0;
 }
 
-async function add(
-  { options, output }: Context,
-  file: ListFile,
-  user: Fingerprint,
-): Promise<number> {
-  const before = file.entries.findLast((entry) => entry.user === user);
-  const given = limitsIn(user, options);
+async function add(context: Context, file: ListFile, user: Fingerprint): Promise<number> {
+  const { options, output } = context;
+  const used = (await invitesIn(context, file)).find((one) => one.user === user);
+  const before =
+    file.entries.findLast((entry) => entry.user === user) ??
+    (used && { limits: used.invite.limits, note: used.note });
   const entry = {
     user,
-    limits: { ...before?.limits, ...given },
+    limits: { ...before?.limits, ...limitsIn(options) },
     note: noteOf(options.get("note")) ?? before?.note ?? "",
   };
   file.set(entry);
@@ -77,12 +103,87 @@ async function add(
   return 0;
 }
 
-async function remove({ output }: Context, file: ListFile, user: Fingerprint): Promise<number> {
-  const isListed = file.remove(user) !== undefined;
-  if (isListed) file.save();
-  const text = isListed ? "removed; what it has stored stays" : "is not listed";
-  await output.print({ user, removed: isListed }, `${user} ${text}`);
+async function invite({ options, output }: Context, file: ListFile): Promise<number> {
+  const note = noteOf(options.get("note")) ?? "";
+  const age = options.get("expires") ?? "7d";
+  const { code, entry } = newInvite(age, limitsIn(options), note, Date.now());
+  file.add(entry);
+  file.save();
+  const [state] = statesOf([entry], new Map(), Date.now());
+  await output.print({ code, ...(state && inviteJson(state)) }, code);
+  await output.text(
+    `This is the code of ${inviteName(entry.invite.hash)}, and is shown only here. The first key that ` +
+      `sends it by ${timeText(entry.invite.expires)} enters the list.`,
+  );
+  return 0;
+}
+
+async function remove(context: Context, file: ListFile, user: Fingerprint): Promise<number> {
+  const taken = await takeOff(context, file, user);
+  const isListed = taken !== undefined;
+  const text = isListed ? `removed${taken}; what it has stored stays` : "is not listed";
+  await context.output.print({ user, removed: isListed }, `${user} ${text}`);
   return isListed ? 0 : 1;
+}
+
+async function removeInvite(context: Context, file: ListFile, start: string): Promise<number> {
+  const named = (await invitesIn(context, file)).filter(({ invite: { hash } }) =>
+    hash.startsWith(start),
+  );
+  const [found] = named;
+  if (named.length > 1 || start === "") {
+    throw new WrongArgument(`Several invites begin with ${INVITE}${start}: name more of it.`);
+  }
+  if (found === undefined) {
+    const json = { invite: start, removed: false };
+    await context.output.print(json, `${INVITE}${start} is not listed`);
+    return 1;
+  }
+  const { invite, user } = found;
+  file.removeInvites(new Set([invite.hash]));
+  file.save();
+  const isIn = file.entries.some((entry) => entry.user === user);
+  const what =
+    user === undefined
+      ? "its code is worth nothing now"
+      : `${user}, who has used it, ${isIn ? "is listed itself, and stays" : "is off the list; what it has stored stays"}`;
+  await context.output.print(
+    { invite: invite.hash, user: user ?? null, removed: true },
+    `${inviteName(invite.hash)} removed: ${what}`,
+  );
+  return 0;
+}
+
+/**
+ * Takes a user off the list, with the invites that it has used, and stores the list. What to say of
+ * the invites; `undefined` where the user was not listed.
+ */
+async function takeOff(
+  context: Context,
+  file: ListFile,
+  user: Fingerprint,
+): Promise<string | undefined> {
+  const used = (await invitesIn(context, file)).filter((one) => one.user === user);
+  const isListed = file.remove(user) !== undefined;
+  if (!isListed && used.length === 0) return undefined;
+  file.removeInvites(new Set(used.map(({ invite }) => invite.hash)));
+  file.save();
+  const names = used.map(({ invite }) => inviteName(invite.hash));
+  return names.length === 0 ? "" : `, with ${names.join(" and ")}, which it has used`;
+}
+
+/** The invites of the list, and what has become of each. Throws `InvalidAllowList`. */
+async function invitesIn(context: Context, file: ListFile): Promise<InviteState[]> {
+  const folder = new InviteFolder(fileOf(context));
+  try {
+    await folder.read();
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    throw new InvalidAllowList(`could not read who has used invites: ${error.message}`, {
+      cause: error,
+    });
+  }
+  return statesOf(file.invites, folder.users, Date.now());
 }
 
 async function erase(context: Context, user: Fingerprint): Promise<number> {
@@ -104,8 +205,7 @@ async function erase(context: Context, user: Fingerprint): Promise<number> {
   } finally {
     await driver.close();
   }
-  const removed = file?.remove(user) !== undefined;
-  if (removed) file?.save();
+  const removed = file !== undefined && (await takeOff(context, file, user)) !== undefined;
   const text = erased ? "erased" : "has nothing stored";
   await output.print(
     { user, erased, removed },
@@ -114,16 +214,17 @@ async function erase(context: Context, user: Fingerprint): Promise<number> {
   return erased ? 0 : 1;
 }
 
+/** Which actions take an option. */
+const TAKEN_BY: Readonly<Record<string, readonly Action[]>> = {
+  ...{ quota: ["add", "invite"], clients: ["add", "invite"], note: ["add", "invite"] },
+  ...{ expires: ["invite"], storage: ["erase"], yes: ["erase"] },
+};
+
 function refuseOthers(action: Action, options: ReadonlyMap<string, string>): void {
-  const own: Readonly<Record<string, Action>> = {
-    ...{ quota: "add", clients: "add", note: "add" },
-    ...{ storage: "erase", yes: "erase" },
-  };
   for (const name of options.keys()) {
-    const only = own[name];
-    if (only !== undefined && only !== action) {
-      throw new WrongArgument(`--${name} is an option of users ${only}.`);
-    }
+    const takers = TAKEN_BY[name] ?? [action];
+    if (takers.includes(action)) continue;
+    throw new WrongArgument(`--${name} is an option of users ${takers.join(" and users ")}.`);
   }
 }
 
@@ -148,21 +249,21 @@ function namedUser(name: string | undefined): Fingerprint {
 }
 
 /** The limits that options give, by the rules of the list itself. */
-function limitsIn(user: Fingerprint, options: ReadonlyMap<string, string>): UserLimits {
-  const words = ["quota", "clients"].flatMap((name) => {
+function limitsIn(options: ReadonlyMap<string, string>): UserLimits {
+  let limits: UserLimits = {};
+  for (const name of ["quota", "clients"]) {
     const value = options.get(name);
-    return value === undefined ? [] : [`${name}=${value}`];
-  });
-  for (const word of words) {
+    if (value === undefined) continue;
     try {
-      parseAllowList(`${user} ${word}`);
-    } catch {
+      limits = { ...limits, ...limitOf(`${name}=${value}`) };
+    } catch (error) {
+      if (!(error instanceof InvalidAllowList)) throw error;
       throw new WrongArgument(
-        `--${word.replace("=", " ")} is wrong: --quota takes a size such as 5GiB, --clients a number from 1 to 5000.`,
+        `--${name} ${value} is wrong: --quota takes a size such as 5GiB, --clients a number from 1 to 5000.`,
       );
     }
   }
-  return parseAllowList([user, ...words].join(" ")).get(user) ?? {};
+  return limits;
 }
 
 function noteOf(note: string | undefined): string | undefined {
@@ -174,11 +275,6 @@ function jsonOf({ user, limits, note }: Entry): object {
   return { user, quota: limits.bytes ?? null, clients: limits.clients ?? null, note };
 }
 
-function textOf({ user, limits: { bytes, clients }, note }: Entry): string {
-  return [
-    user,
-    ...(bytes === undefined ? [] : [`quota=${sizeOf(bytes)}`]),
-    ...(clients === undefined ? [] : [`clients=${clients}`]),
-    ...(note === "" ? [] : [`# ${note}`]),
-  ].join(" ");
+function textOf({ user, limits, note }: Entry): string {
+  return [user, ...limitWords(limits), ...noteWords(note)].join(" ");
 }

@@ -26,6 +26,8 @@ export interface ProblemError extends Error {
   readonly rate?: RateStatus;
   /** Whose signature is asked for. */
   readonly user?: Fingerprint;
+  /** The components that it has to cover; `SIGNED_COMPONENTS` where absent. */
+  readonly covers?: readonly string[];
 }
 
 /** A problem that HTTP itself has with a request. */
@@ -82,6 +84,11 @@ const ROWS: Readonly<Record<ProblemType, Row>> = {
     title: "User not allowed",
     detail: () =>
       "This server has a list of its users, and this key is not on it. Ask the operator to add its fingerprint.",
+  },
+  "invite-refused": {
+    title: "Invite refused",
+    detail: ({ message }) =>
+      `The invite lets nobody in: ${message}. Nothing was stored. Ask the operator for another one.`,
   },
   "not-found": { title: "Not found", detail: itsMessage },
   "method-not-allowed": { title: "Method not allowed", detail: itsMessage },
@@ -171,7 +178,7 @@ export function problemOf(error: unknown): ProblemError {
  * @param time milliseconds of Unix time: a client whose clock is off signs by it
  */
 export function problemReply(error: ProblemError, time: () => number): Reply {
-  const { code, members, headers, retryAfter, rate, user } = error;
+  const { code, members, headers, retryAfter, rate, user, covers } = error;
   const status = PROBLEMS[code];
   const row = ROWS[code];
   const detail = error.detail ?? row.detail(error);
@@ -192,7 +199,7 @@ export function problemReply(error: ProblemError, time: () => number): Reply {
       ...rateFields(rate),
       ...(retryAfter !== undefined && { "Retry-After": String(retryAfter) }),
       ...(user !== undefined && {
-        "Accept-Signature": acceptSignature(user),
+        "Accept-Signature": acceptSignature(user, covers),
         Date: new Date(time()).toUTCString(),
       }),
     },

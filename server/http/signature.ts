@@ -47,6 +47,8 @@ export class SignatureInvalid extends Error {
   readonly code = "signature-invalid";
   readonly members: { readonly check: SignatureCheck } & Partial<CheckedAddress>;
   readonly user: Fingerprint;
+  /** The components that the signature has to cover. */
+  covers: readonly string[] = SIGNED_COMPONENTS;
   constructor(
     user: Fingerprint,
     check: SignatureCheck,
@@ -121,19 +123,34 @@ export class RequestSignatures {
   /**
    * Throws `SignatureInvalid` unless the request is signed by the user's key. A request that `has` a
    * signature never counts as an unsigned one.
+   *
+   * @param required the components that the signature has to cover
    */
-  async check(request: Request, body: Uint8Array, user: PublicKey): Promise<void> {
+  async check(
+    request: Request,
+    body: Uint8Array,
+    user: PublicKey,
+    required: readonly string[] = SIGNED_COMPONENTS,
+  ): Promise<void> {
     const { telemetry } = this.#options;
     try {
-      await this.#check(request, body, user);
+      await this.#check(request, body, user, required);
     } catch (error) {
-      if (error instanceof SignatureInvalid) telemetry.count("signatures", error.members.check);
+      if (error instanceof SignatureInvalid) {
+        error.covers = required;
+        telemetry.count("signatures", error.members.check);
+      }
       throw error;
     }
     telemetry.count("signatures", "valid");
   }
 
-  async #check(request: Request, body: Uint8Array, user: PublicKey): Promise<void> {
+  async #check(
+    request: Request,
+    body: Uint8Array,
+    user: PublicKey,
+    required: readonly string[],
+  ): Promise<void> {
     const { fingerprint } = user;
     for (const name of ["signature", "signature-input"]) {
       const length = request.headers.get(name)?.length ?? 0;
@@ -152,7 +169,7 @@ export class RequestSignatures {
     const now = Math.floor(time() / 1000);
     const isFor = (origin: string) =>
       this.#isSigned(request, origin, user, (claims) =>
-        checkClaims(claims, request.headers.get("content-digest") ?? "", body, user, now),
+        checkClaims(claims, request.headers.get("content-digest") ?? "", body, user, now, required),
       );
     if (await isFor(expectedOrigin)) return;
     const { host: authority, pathname: path } = new URL(expectedOrigin + SYNC_PATH);
@@ -231,11 +248,12 @@ function checkClaims(
   body: Uint8Array,
   { fingerprint }: PublicKey,
   now: number,
+  required: readonly string[],
 ): void {
   const covered = components.flatMap(({ name, parameters }) =>
     Object.keys(parameters).length === 0 ? [name] : [],
   );
-  const missing = SIGNED_COMPONENTS.filter((name) => !covered.includes(name));
+  const missing = required.filter((name) => !covered.includes(name));
   if (missing.length > 0) {
     throw new SignatureInvalid(
       fingerprint,
@@ -268,9 +286,16 @@ function checkClaims(
   if (fault !== undefined) throw new SignatureInvalid(fingerprint, "digest", fault);
 }
 
-/** The `Accept-Signature` field (RFC 9421, section 5) that asks a user for a signature. */
-export function acceptSignature(user: Fingerprint): string {
-  return `sig=${coveredComponents()};created;keyid="${user}";alg="${SIGNATURE_ALGORITHM}"`;
+/**
+ * The `Accept-Signature` field (RFC 9421, section 5) that asks a user for a signature.
+ *
+ * @param required the components that it has to cover
+ */
+export function acceptSignature(
+  user: Fingerprint,
+  required: readonly string[] = SIGNED_COMPONENTS,
+): string {
+  return `sig=${coveredComponents(required)};created;keyid="${user}";alg="${SIGNATURE_ALGORITHM}"`;
 }
 
 /** The origin that a request is for by its own account; `undefined` where that is no origin. */

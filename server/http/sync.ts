@@ -1,4 +1,9 @@
 import type { ServerRequest } from "srvx";
+import type { Fingerprint } from "../../oplog/names.ts";
+import { SYNC_INVITE } from "../../protocol/limits.ts";
+import { INVITE_COMPONENT, SIGNED_COMPONENTS } from "../../protocol/signature.ts";
+import { SignatureRequired } from "../../sync/access.ts";
+import type { Invite } from "../../sync/invites.ts";
 import type { PublicKey } from "../../sync/public-key.ts";
 import type { EraseRequest, RequestParser } from "../../sync/request.ts";
 import type { RequestContext, SyncService } from "../../sync/service.ts";
@@ -23,6 +28,17 @@ export interface SyncEndpointOptions {
   readonly bodies: BodyReader;
   readonly deliveries: Deliveries;
   readonly waits: Waits;
+}
+
+/** What a signature has to cover where its request has an invite. */
+const WITH_INVITE = [...SIGNED_COMPONENTS, INVITE_COMPONENT];
+
+/** Refused: the request has an invite, and is not signed. */
+class InviteUnsigned extends SignatureRequired {
+  readonly covers = WITH_INVITE;
+  constructor(user: Fingerprint) {
+    super(user, "one with an invite must be");
+  }
 }
 
 /** `/sync` over HTTP: permit, body and signature, then the service, and its lines as NDJSON. */
@@ -82,10 +98,11 @@ export class SyncEndpoint {
     try {
       const { json, body } = await bodies.readJson(request, permit);
       const parsed = parse(json);
-      const check = service.checkAllowed(parsed.user);
-      if (check !== undefined) await check;
+      const invite = service.hasList ? await this.#admit(request, parsed.user, address) : undefined;
       const signed = signatures.has(request);
-      if (signed) await this.#checkSignature(request, body, parsed.key, address);
+      if (invite !== undefined && !signed) throw new InviteUnsigned(parsed.user);
+      if (signed) await this.#checkSignature(request, body, parsed.key, address, invite);
+      if (invite !== undefined) await service.enter(parsed.user, invite);
       const context = { address, bytes: body.byteLength, signed, budget: permit };
       return await answer(parsed, context, permit);
     } catch (error) {
@@ -94,17 +111,34 @@ export class SyncEndpoint {
     }
   }
 
+  /**
+   * Rejects with `UserNotAllowed`, or as `SyncService.inviteFor` does. Returns the invite of a request
+   * by which its user may enter the list once the signature is verified.
+   */
+  async #admit(
+    { method, headers }: ServerRequest,
+    user: Fingerprint,
+    address: string,
+  ): Promise<Invite | undefined> {
+    const { service } = this.#options;
+    const code = method === "POST" ? headers.get(SYNC_INVITE) : null;
+    if (code !== null) return service.inviteFor(user, code, address);
+    await service.checkAllowed(user);
+    return undefined;
+  }
+
   /** Throws `SignatureInvalid`, and `AddressLimited` where too many were. */
   async #checkSignature(
     request: ServerRequest,
     body: Uint8Array,
     key: PublicKey,
     address: string,
+    invite: Invite | undefined,
   ): Promise<void> {
     const { signatures, strangers } = this.#options;
     strangers?.beforeSignature(address, key);
     try {
-      await signatures.check(request, body, key);
+      await signatures.check(request, body, key, invite && WITH_INVITE);
       strangers?.afterSignature(address, key, true);
     } catch (error) {
       if (error instanceof SignatureInvalid) strangers?.afterSignature(address, key, false);

@@ -7,6 +7,7 @@ import {
   PREFERENCE_APPLIED,
   REQUEST_ID,
   REQUEST_TYPE,
+  SYNC_INVITE,
   SYNC_PATH,
   SYNC_ROUTE,
 } from "../../protocol/limits.ts";
@@ -66,6 +67,11 @@ const SIGNATURE = [
 ];
 const ROUTE = header(SYNC_ROUTE, "The first 8 characters of the user's fingerprint (R-2.13).");
 
+const INVITE = header(
+  SYNC_INVITE,
+  "The code of an invite, of a user who is not on the server's list; it is signed (R-11.15).",
+);
+
 const OF_EVERY_REQUEST = [
   ...["invalid-request", "signature-required", "signature-invalid", "user-not-allowed"],
   ...["request-timeout", "user-erased", "body-too-large", "unsupported-media-type"],
@@ -76,7 +82,7 @@ const OF_EVERY_REQUEST = [
 const OF_A_SYNC = [
   ...OF_EVERY_REQUEST,
   ...["operation-gap", "operation-conflict", "operation-trimmed", "snapshot-refused"],
-  ...["snapshot-required", "quota-exceeded"],
+  ...["snapshot-required", "quota-exceeded", "invite-refused"],
 ] as const satisfies readonly ProblemType[];
 
 /** Unsigned, or signed. */
@@ -144,6 +150,7 @@ export const OPENAPI = {
         parameters: [
           header(PREFER, "`wait=N`: answer when there is news, within N seconds (R-6.13)."),
           ROUTE,
+          INVITE,
           ...SIGNATURE,
         ],
         requestBody: body("SyncRequest"),

@@ -1,5 +1,6 @@
 /** The problems as OpenAPI has them: a schema for each type, and an answer for each status. */
 import { PROBLEM_TYPE, PROBLEM_URN, PROBLEMS, type ProblemType } from "../../protocol/problems.ts";
+import { INVITE_FAULTS } from "../../sync/invites.ts";
 import { SIGNATURE_CHECKS } from "../http/signature.ts";
 import { object, ref, type Schema, text, whole } from "./schemas.ts";
 
@@ -42,6 +43,12 @@ const MEMBERS: Readonly<Record<ProblemType, Members>> = {
   },
   "user-not-allowed": {
     properties: {
+      fingerprint: text("That of the key in the request.", { pattern: "^[\\w-]{43}$" }),
+    },
+  },
+  "invite-refused": {
+    properties: {
+      reason: { description: "Why (R-11.17).", enum: INVITE_FAULTS },
       fingerprint: text("That of the key in the request.", { pattern: "^[\\w-]{43}$" }),
     },
   },

@@ -12,6 +12,7 @@ import { MemoryDriver } from "../../storage/memory.ts";
 import { read } from "../support/documents.ts";
 import { HookedDriver } from "../support/drivers.ts";
 import { temporaryFolder } from "../support/folder.ts";
+import { invitedRequest } from "../support/invites.ts";
 import {
   type FullAnswer,
   inProcessServer,
@@ -249,6 +250,8 @@ describe("an answer of /sync", () => {
     const file = join(folder.path, "users");
     writeFileSync(file, "");
     checked(await inProcessServer({ USERS: file }).unsigned(user, append));
+    const { body, headers } = await invitedRequest(user, "an-invite");
+    checked(await inProcessServer({ USERS: file }).send(body, headers));
     folder.remove();
     const busy = inProcessServer({ MAX_REQUESTS: "2" });
     const asked = await Promise.all([1, 2, 3].map(() => busy.unsigned(user, append)));

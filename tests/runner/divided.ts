@@ -15,7 +15,7 @@ const DIVIDED: Readonly<Record<string, readonly string[]>> = {
     ...["status", "together", "told-heads", "withheld-operations", "yjs"],
   ],
   cluster: ["claims", "leaving", "many-servers", "members", "memory", "services"],
-  commands: ["copy", "doctor", "usage", "users", "verify"],
+  commands: ["copy", "doctor", "usage", "users", "users-invites", "verify"],
   [join("commands", "conformance")]: ["conformance"],
   docs: ["dependencies", "links", "monitoring", "notebook", "openapi", "protocol", "security"],
   e2e: ["sorted-notes", "stored-data"],

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { after, beforeEach, describe, it } from "node:test";
 import { AllowListFile } from "../../server/allow-list-file.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
-import { InvalidAllowList } from "../../sync/allow-list.ts";
 import { fingerprintOf } from "../../sync/public-key.ts";
+import { InvalidAllowList } from "../../sync/user-limits.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { sync } from "../support/http.ts";
 import { runToEnd, startServer } from "../support/process.ts";
@@ -28,7 +28,9 @@ function usersOf(text: string) {
   const users = new AllowListFile({
     path,
     now: () => seconds * 1000,
+    time: () => seconds * 1000,
     onFault: ({ message }) => faults.push(message),
+    onInviteFault: (reason) => faults.push(reason),
   });
   const allowed = async () => {
     const all = [ada, grace, mary];
@@ -171,7 +173,9 @@ describe("the file of users", () => {
 
   it("is refused at the start when it is missing", () => {
     const now = () => 0;
-    const missing = { path: join(folder.path, "missing"), now, onFault: () => undefined };
+    const onFault = () => undefined;
+    const path = join(folder.path, "missing");
+    const missing = { path, now, time: now, onFault, onInviteFault: onFault };
     assert.throws(() => new AllowListFile(missing), /could not read USERS=.*missing.*ENOENT/);
   });
 

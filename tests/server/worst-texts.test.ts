@@ -107,6 +107,7 @@ describe(`T-51 the CPU that a text costs grows with its length, whatever it hold
     }
     await assertLinear(LONG, isProxy);
     await assertLinear(LONG, parseAllowList);
+    await assertLinear(LONG, (text) => parseAllowList(`invite=${text}`));
     await assertLinear(LONG, (text) => parseAllowList(`${text}\n`.repeat(4)));
     await assertLinear(LONG, parseName);
     await assertLinear(LONG, parseMarker);

@@ -45,6 +45,20 @@ const altering =
 
 export const SIGNATURES: readonly Case[] = [
   {
+    rule: "R-11.16",
+    says: "ignores an invite where everybody may be a user, whether the signature covers it or not",
+    async run(server) {
+      const user = await server.sharedUser();
+      const body = JSON.stringify({ user: user.base64, client_id: newClient() });
+      const fields = { "sync-invite": "an-invite" };
+      for (const components of [COMPONENTS, [...COMPONENTS, "sync-invite"]]) {
+        const request = { url: server.url.href, body, fields };
+        const headers = await signedHeaders(user, request, { components });
+        (await user.send(body, { signed: false, headers })).accepted("a request with an invite");
+      }
+    },
+  },
+  {
     rule: "R-14.2",
     says: "is closed to unsigned requests of a user who has signed one",
     async run(server) {

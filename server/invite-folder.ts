@@ -1,0 +1,129 @@
+/**
+ * Who has used which invite: a folder beside the list of users, with a file for each invite that was
+ * used. Its name is the hash of the code, and its content the fingerprint of the user.
+ */
+import { randomUUID } from "node:crypto";
+import { accessSync, constants, mkdirSync } from "node:fs";
+import { link, open, readdir, readFile, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { type Fingerprint, isFingerprint } from "../oplog/names.ts";
+import { StorageUnavailable } from "../storage/driver.ts";
+import { settledStamp, stampOf } from "./file-stamp.ts";
+
+const HASH = /^[0-9a-f]{64}$/;
+
+/** The folder of the uses of a list; servers and commands have it in common. */
+export class InviteFolder {
+  readonly path: string;
+  readonly #users = new Map<string, Fingerprint>();
+  /** What the folder looked like when it was read; `undefined` when it has to be read again. */
+  #stamp: string | undefined;
+
+  /** @param list the path of the list */
+  constructor(list: string) {
+    this.path = `${list}.invites`;
+  }
+
+  /** Who has used which invite, by its hash, as far as it was read. What was used stays used. */
+  get users(): ReadonlyMap<string, Fingerprint> {
+    return this.#users;
+  }
+
+  /** Makes the folder. Throws an error of the system where this account cannot write to it. */
+  prepare(): void {
+    mkdirSync(this.path, { recursive: true });
+    accessSync(this.path, constants.W_OK);
+  }
+
+  /**
+   * Reads which invites were used meanwhile; none where there is no folder. What it finds is durable.
+   * Rejects with an error of the system, or with one that names a file without a fingerprint, once it has
+   * read all others.
+   */
+  async read(): Promise<void> {
+    try {
+      const stats = await stat(this.path, { bigint: true });
+      if (this.#stamp !== undefined && stampOf(stats) === this.#stamp) return;
+      const stamp = settledStamp(stats);
+      await this.#readNew(await readdir(this.path));
+      this.#stamp = stamp;
+    } catch (error) {
+      if (!hasCode(error, "ENOENT")) throw error;
+    }
+  }
+
+  async #readNew(names: readonly string[]): Promise<void> {
+    const hashes = names.filter((name) => HASH.test(name) && !this.#users.has(name));
+    if (hashes.length === 0) return;
+    const found = await Promise.allSettled(hashes.map((hash) => this.#userIn(hash)));
+    // Another process may have named a file and not lived to sync the name.
+    await this.#sync(this.path);
+    for (const [i, hash] of hashes.entries()) {
+      const use = found[i];
+      if (use?.status === "fulfilled") this.#users.set(hash, use.value);
+    }
+    // One that is damaged is told; all others count.
+    for (const use of found) if (use.status === "rejected") throw use.reason;
+  }
+
+  /**
+   * Notes that a user has used an invite, unless another one has: a name is given once, on any number
+   * of processes. Returns who has it, once that is durable. A process that is killed meanwhile leaves
+   * the invite open, or used by this user. Throws `StorageUnavailable`.
+   */
+  async claim(hash: string, user: Fingerprint): Promise<Fingerprint> {
+    try {
+      return await this.#claim(hash, user);
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      const message = `could not note in ${this.path} who has used an invite: ${error.message}`;
+      throw new StorageUnavailable(message, { cause: error });
+    }
+  }
+
+  async #claim(hash: string, user: Fingerprint): Promise<Fingerprint> {
+    this.prepare();
+    const path = join(this.path, hash);
+    // Whole before it gets its name: one that is there always says who.
+    const aside = `${path}.${randomUUID()}.new`;
+    try {
+      const file = await open(aside, "wx", 0o644);
+      try {
+        await file.writeFile(`${user}\n`);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await link(aside, path);
+    } catch (error) {
+      if (!hasCode(error, "EEXIST")) throw error;
+    } finally {
+      await rm(aside, { force: true });
+    }
+    await this.#sync(this.path);
+    await this.#sync(dirname(this.path));
+    const first = await this.#userIn(hash);
+    this.#users.set(hash, first);
+    return first;
+  }
+
+  async #userIn(hash: string): Promise<Fingerprint> {
+    const path = join(this.path, hash);
+    const text = (await readFile(path, "utf8")).trim();
+    if (isFingerprint(text)) return text;
+    throw new Error(`there is no fingerprint in ${path}`);
+  }
+
+  async #sync(path: string): Promise<void> {
+    const folder = await open(path, "r");
+    try {
+      await folder.sync();
+    } finally {
+      await folder.close();
+    }
+  }
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && "code" in error && error.code === code;
+}

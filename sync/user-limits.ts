@@ -1,0 +1,35 @@
+/** What a list of users may say of each: how much it may store. */
+import { parseSize } from "./size.ts";
+
+/** What a user may store, where the list says it; the settings say the rest. */
+export interface UserLimits {
+  /** In place of `QUOTA_BYTES`; 0 for any number. */
+  readonly bytes?: number;
+  /** In place of `QUOTA_CLIENTS`. */
+  readonly clients?: number;
+}
+
+/** Lines of a list that are wrong. The message has a line for each, with its number. */
+export class InvalidAllowList extends Error {
+  override name = "InvalidAllowList";
+}
+
+/** How many limits there are. */
+export const LIMITS = 2;
+
+/** A sync status may name at least so many clients, whatever `QUOTA_CLIENTS` is, and twice a quota. */
+const MOST_CLIENTS = 5000;
+
+/** The limit that a word of a list sets; `undefined` for any other word. Throws `InvalidAllowList`. */
+export function limitOf(word: string): UserLimits | undefined {
+  const [name, value = ""] = word.split("=", 2);
+  if (name === "quota") {
+    const bytes = parseSize(value);
+    if (Number.isSafeInteger(bytes)) return { bytes };
+    throw new InvalidAllowList("quota= takes a size such as 500MiB or 5GiB, or 0 for no limit");
+  }
+  if (name !== "clients") return undefined;
+  const clients = /^[1-9]\d{0,3}$/.test(value) ? Number(value) : Number.NaN;
+  if (clients <= MOST_CLIENTS) return { clients };
+  throw new InvalidAllowList(`clients= takes a whole number from 1 to ${MOST_CLIENTS}`);
+}
