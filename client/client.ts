@@ -82,6 +82,7 @@ export class SyncClient {
       clock,
       fetch: options.fetch ?? ((request, init) => fetch(request, init)),
       sign: options.sign ?? true,
+      invite: options.invite,
       idleTimeout: options.idleTimeout ?? DEFAULT_IDLE_TIMEOUT_MS,
     });
     this.#closing = new LinkedAbort(options.signal);

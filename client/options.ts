@@ -56,6 +56,12 @@ export interface SyncOptions {
   readonly idleTimeout?: number;
   /** Whether requests are signed; true by default. */
   readonly sign?: boolean;
+  /**
+   * The code of an invite, for a server that has a list of its users: the first key that sends it is on
+   * the list then. It is sent until the server has accepted the user once. A `TypeError` where it has
+   * other characters than printable ASCII, or blanks.
+   */
+  readonly invite?: string;
   /** Replaces the runtime's `fetch`. */
   readonly fetch?: Fetch;
   /** Replaces the system's clock, in tests. */

@@ -9,6 +9,7 @@ const CODES: Partial<Record<ErrorCode, StatusCode>> = {
   "quota-exceeded": "quota",
   "body-too-large": "too-large",
   "user-not-allowed": "not-allowed",
+  "invite-refused": "not-allowed",
   "clock-skew": "clock",
   "signature-required": "signature",
   "signature-invalid": "signature",

@@ -1,7 +1,12 @@
 /** Signs requests with the user's key (RFC 9421, as `protocol/signature.ts` profiles it). */
 import { toBase64 } from "../protocol/base64.ts";
 import { type Bytes, sha256, utf8 } from "../protocol/bytes.ts";
-import { SIGNATURE_SALT_BYTES, type SignedValues, signatureBase } from "../protocol/signature.ts";
+import {
+  INVITE_COMPONENT,
+  SIGNATURE_SALT_BYTES,
+  type SignedValues,
+  signatureBase,
+} from "../protocol/signature.ts";
 import type { Identity } from "./types.ts";
 
 const REQUEST_PSS = { name: "RSA-PSS", saltLength: SIGNATURE_SALT_BYTES };
@@ -14,6 +19,8 @@ export interface Signable {
   readonly body: Bytes;
   /** Seconds of Unix time. */
   readonly created: number;
+  /** The code of an invite, which the request has in a header. */
+  readonly invite?: string | undefined;
 }
 
 /** The header fields with the signature of a request. */
@@ -36,7 +43,10 @@ export async function signatureHeaders(
 }
 
 /** The values that a signature covers. */
-export function signedValues({ method, url, contentType }: Signable, digest: string): SignedValues {
+export function signedValues(
+  { method, url, contentType, invite }: Signable,
+  digest: string,
+): SignedValues {
   return {
     "@method": method,
     // In lower case, and without the default port, as `URL` has it.
@@ -44,5 +54,6 @@ export function signedValues({ method, url, contentType }: Signable, digest: str
     "@path": url.pathname,
     "content-type": contentType,
     "content-digest": digest,
+    ...(invite !== undefined && { [INVITE_COMPONENT]: invite }),
   };
 }

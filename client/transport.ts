@@ -6,6 +6,7 @@ import {
   PREFER,
   PREFERENCE_APPLIED,
   REQUEST_TYPE,
+  SYNC_INVITE,
   SYNC_PATH,
   SYNC_ROUTE,
 } from "../protocol/limits.ts";
@@ -40,6 +41,8 @@ export interface TransportOptions {
   readonly fetch: Fetch;
   /** Whether requests are signed. */
   readonly sign: boolean;
+  /** The code of an invite. */
+  readonly invite?: string | undefined;
   /** Milliseconds that the server may be silent; a second more for each 4 KiB sent. */
   readonly idleTimeout: number;
 }
@@ -53,6 +56,8 @@ export class Transport {
   readonly #url: URL;
   /** The server's clock minus this one, in milliseconds. */
   #skew = 0;
+  /** The code of an invite, until the server has let the user in. */
+  #invite: string | undefined;
   /** The largest body that the server takes, as far as it has said so. */
   maxBody = Infinity;
   /** The number of operations in the last answer. */
@@ -62,6 +67,11 @@ export class Transport {
 
   constructor(options: TransportOptions) {
     this.#options = options;
+    const { invite } = options;
+    if (invite !== undefined && !/^[!-~]+$/.test(invite)) {
+      throw new TypeError("an invite has letters and digits only");
+    }
+    this.#invite = invite;
     const address = String(options.url);
     // A host and a port alone are a URL too: its scheme is the host.
     if (!/^https?:/i.test(address) || !URL.canParse(address)) {
@@ -128,7 +138,10 @@ export class Transport {
   ): Promise<BoundedResponse> {
     for (let isRetry = false; ; isRetry = true) {
       const answer = await this.#sendOnce(method, body, sign, timeout, wait);
-      if (answer.status === success) return answer;
+      if (answer.status === success) {
+        this.#invite = undefined;
+        return answer;
+      }
       const date = Date.parse(answer.headers.get("date") ?? "");
       const problem = await problemIn(answer);
       const now = this.#options.clock.now();
@@ -152,7 +165,8 @@ export class Transport {
     const { identity, clock, fetch } = this.#options;
     const body = utf8(text);
     const created = Math.floor((clock.now() + this.#skew) / 1000);
-    const signable = { method, url: this.#url, contentType: REQUEST_TYPE, body, created };
+    const invite = this.#invite;
+    const signable = { method, url: this.#url, contentType: REQUEST_TYPE, body, created, invite };
     const signature = sign ? await signatureHeaders(identity, signable) : {};
     const { signal } = timeout;
     const request = new Request(this.#url.href, {
@@ -161,6 +175,7 @@ export class Transport {
       headers: {
         "Content-Type": REQUEST_TYPE,
         ...signature,
+        ...(invite !== undefined && { [SYNC_INVITE]: invite }),
         [PREFER]: `wait=${wait}`,
         [SYNC_ROUTE]: identity.fingerprint.slice(0, 8),
       },
