@@ -7,6 +7,7 @@ import type { Page } from "playwright-core";
 import { importIdentity } from "../../client/identity.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { withServer } from "../support/http.ts";
+import { listWithInvite } from "../support/invites.ts";
 import { describeNotebook, PASSPHRASE } from "../support/notebook-pages.ts";
 
 describeNotebook("the user of the notebook", (pages) => {
@@ -44,6 +45,44 @@ describeNotebook("the user of the notebook", (pages) => {
         await page.getByRole("button", { name: "Copied" }).waitFor();
         writeFileSync(path, await page.evaluate<string>("navigator.clipboard.readText()"));
         await pages().state(page, "synced");
+      });
+    } finally {
+      folder.remove();
+    }
+    assert.deepEqual(pages().errors, []);
+  });
+
+  it("takes an invite from a person whom the server refuses, with the keyboard alone, in all tabs", async () => {
+    const folder = temporaryFolder();
+    const path = join(folder.path, "users");
+    const code = listWithInvite(path);
+    try {
+      await withServer({ USERS: path }, async ({ url }) => {
+        const context = await pages().device();
+        const page = await pages().openIn(context, url);
+        await pages().state(page, "refused");
+        await pages().write(page, "kept until then");
+        const tab = await pages().openIn(context, url);
+        await pages().state(tab, "refused");
+        const field = tab.getByLabel("Invite code");
+        await field.fill("no-such-code");
+        await field.press("Enter");
+        await tab.getByRole("alert").waitFor();
+        assert.match(
+          await tab.getByRole("alert").innerText(),
+          /^The server says: The invite lets nobody in: there is none with this code/,
+        );
+        await tab.locator("#invite-code:focus").waitFor();
+        await field.fill(` ${code} `);
+        await tab.keyboard.press("Enter");
+        for (const one of [tab, page]) {
+          await pages().state(one, "synced");
+          await one.locator("#invite").waitFor({ state: "hidden" });
+          assert.equal(await one.getByRole("alert").isVisible(), false);
+        }
+        const other = await pages().openIn(await pages().device(), url);
+        await pages().shows(other, ["kept until then"]);
+        assert.equal(await other.locator("#invite").isVisible(), false);
       });
     } finally {
       folder.remove();

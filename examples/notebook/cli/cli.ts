@@ -44,6 +44,10 @@ async function main(args: readonly string[]): Promise<void> {
   if (surplus.length > 0) throw new InvalidArguments(`${name} does not take ${surplus.join(" ")}`);
   const { folder = process.env.SYNC_FOLDER || join(homedir(), ".sync-notebook") } = values;
   if (folder === "") throw new InvalidArguments("--folder is empty");
+  // Before a device is made: a code never has other characters.
+  if (values.invite !== undefined && !/^[!-~]+$/.test(values.invite)) {
+    throw new InvalidArguments("--invite takes the code of an invite, which has no blanks");
+  }
   await command.run({ ...values, folder: resolve(folder), words });
 }
 

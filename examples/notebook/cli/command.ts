@@ -6,6 +6,7 @@ export interface Arguments {
   readonly words: readonly string[];
   readonly bits?: string;
   readonly file?: string;
+  readonly invite?: string;
   readonly json?: boolean;
   readonly server?: string;
   readonly yes?: boolean;
@@ -21,6 +22,11 @@ export const OPTIONS = {
     help: "folder of the device; default SYNC_FOLDER, or .sync-notebook in the home folder",
   },
   help: { type: "boolean", short: "h", help: "show this text" },
+  invite: {
+    type: "string",
+    value: "CODE",
+    help: "code of an invite, for a server that accepts only the users on its list",
+  },
   json: {
     type: "boolean",
     help: "print a JSON object a line: client, index, at (milliseconds since 1970), text",

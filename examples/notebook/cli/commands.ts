@@ -8,7 +8,7 @@ export const COMMANDS: readonly Command[] = [
   {
     name: "init",
     summary: "create a key for a new notebook, and a device that has it",
-    options: ["server", "bits"],
+    options: ["server", "invite", "bits"],
     run: init,
   },
   {
@@ -32,7 +32,7 @@ export const COMMANDS: readonly Command[] = [
       help: "the text that export printed, or a key in PEM; default standard input (-)",
       max: 1,
     },
-    options: ["server"],
+    options: ["server", "invite"],
     run: importKey,
   },
   {
@@ -55,7 +55,7 @@ export const COMMANDS: readonly Command[] = [
   {
     name: "status",
     summary: "show what this device has, and what the server answers",
-    options: [],
+    options: ["invite"],
     run: status,
   },
   {

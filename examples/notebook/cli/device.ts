@@ -77,7 +77,7 @@ export class Device {
   async client(
     identity: Identity,
     store: Store,
-    options: Pick<SyncOptions, "receive" | "onStatus" | "onRefusal" | "pollInterval">,
+    options: Pick<SyncOptions, "receive" | "onStatus" | "onRefusal" | "pollInterval" | "invite">,
   ): Promise<SyncClient> {
     return SyncClient.open({ url: this.server, identity, store, ...options });
   }

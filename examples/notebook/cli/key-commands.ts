@@ -13,16 +13,34 @@ import { print, printable, readPassphrase } from "./terminal.ts";
 
 const DEFAULT_SERVER = "http://localhost:8080";
 
-export async function init({ folder, server, bits = "3072" }: Arguments): Promise<void> {
+export async function init({ folder, server, bits = "3072", invite }: Arguments): Promise<void> {
   await Device.assertNone(folder);
   const url = serverUrl(server);
   const passphrase = await readPassphrase({ confirm: true });
   const { identity, text: key } = await createIdentity(passphrase, { bits: Number(bits) });
-  await Device.create(folder, { server: url, key });
+  const device = await Device.create(folder, { server: url, key });
   await print(
     `${folder} is a device of a new notebook, ${identity.fingerprint.slice(0, 8)}, at ${url}.\n` +
       "To add a device, import there what export prints here. Keep a copy of that and the passphrase.\n",
   );
+  await enter(device, identity, invite);
+}
+
+/** Has the server put the key on its list of users, where there is an invite. */
+async function enter(device: Device, identity: Identity, invite?: string): Promise<void> {
+  if (invite === undefined) return;
+  const session = await Session.open(device, identity, { invite });
+  try {
+    await session.sync();
+    console.error(printable(`${device.server} has accepted the key`));
+  } catch (error) {
+    if (!isOfServer(error)) throw error;
+    throw new UsageError(
+      `the device is made, and the invite is not used: ${clause(error.message)}. Try again with status --invite`,
+    );
+  } finally {
+    await session.close();
+  }
 }
 
 export async function exportKey({ folder }: Arguments): Promise<void> {
@@ -59,7 +77,7 @@ function reasonOf(error: unknown): string {
   return clause(error instanceof Error ? error.message : String(error));
 }
 
-export async function importKey({ folder, server, words }: Arguments): Promise<void> {
+export async function importKey({ folder, server, words, invite }: Arguments): Promise<void> {
   await Device.assertNone(folder);
   const url = serverUrl(server);
   const [file = "-"] = words;
@@ -69,7 +87,7 @@ export async function importKey({ folder, server, words }: Arguments): Promise<v
   const { identity, text: key } = isPem
     ? await identityFromPem(given, passphrase)
     : { identity: await importIdentity(given, passphrase), text: given };
-  await Device.create(folder, { server: url, key, imported: Date.now() });
+  const device = await Device.create(folder, { server: url, key, imported: Date.now() });
   await print(
     `${folder} is a device of the notebook ${identity.fingerprint.slice(0, 8)}, at ${url}.\n` +
       (identity.expected === undefined
@@ -77,6 +95,7 @@ export async function importKey({ folder, server, words }: Arguments): Promise<v
           "device and on another one.\n"
         : ""),
   );
+  await enter(device, identity, invite);
 }
 
 function serverUrl(address = process.env.SYNC_SERVER ?? DEFAULT_SERVER): string {

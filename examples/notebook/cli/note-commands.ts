@@ -129,10 +129,10 @@ export async function watch({ folder, json }: Arguments): Promise<void> {
   }
 }
 
-export async function status({ folder }: Arguments): Promise<void> {
+export async function status({ folder, invite }: Arguments): Promise<void> {
   const device = await Device.open(folder);
   const identity = await device.identity(await readPassphrase());
-  const session = await Session.open(device, identity);
+  const session = await Session.open(device, identity, { invite });
   try {
     await session.sync();
   } catch (error) {

@@ -20,6 +20,8 @@ export interface SessionOptions {
   readonly onStatus?: (status: Status) => void;
   /** Whether news of other devices is shown as it comes. Without, the server is asked by `sync` alone. */
   readonly isLive?: boolean;
+  /** The code of an invite. */
+  readonly invite?: string | undefined;
 }
 
 /** Notes, by who wrote them. */
@@ -47,7 +49,7 @@ export class Session {
   static async open(
     device: Device,
     identity: Identity,
-    { onNotes, onStatus, isLive = false }: SessionOptions = {},
+    { onNotes, onStatus, isLive = false, invite }: SessionOptions = {},
   ): Promise<Session> {
     const sending = new Progress("sent");
     const receiving = new Progress("received");
@@ -56,6 +58,7 @@ export class Session {
     const store = await device.store(identity);
     const client = await device.client(identity, store, {
       ...(isLive ? {} : { pollInterval: Infinity }),
+      ...(invite === undefined ? {} : { invite }),
       receive: (entries, _, isOwn) => {
         if (isOwn) return;
         onNotes?.(entries.map(noteOf));

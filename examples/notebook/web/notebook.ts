@@ -9,6 +9,7 @@ import { showDamage } from "./damage.ts";
 import { DevicesView } from "./devices-view.ts";
 import { copyOnClick, find, hideError, setText, showError } from "./dom.ts";
 import { offerErasure, showErased } from "./erase.ts";
+import { InviteForm } from "./invite.ts";
 import { forgetAll, NAME, offerStoredKey, openKey, type UserKey } from "./key.ts";
 import { KeyView } from "./key-view.ts";
 import { NotesList } from "./notes-list.ts";
@@ -65,6 +66,9 @@ async function openClient(key: UserKey, line: StatusLine): Promise<SyncClient> {
   // The status can change before there is a client.
   let tooLarge: () => readonly OperationName[] = () => [];
   let showSynced: () => void = () => undefined;
+  const url = new URL(".", location.href);
+  // The status says what fails.
+  const invite = new InviteForm(url, identity, () => client.sync().catch(() => undefined));
   const onErased = () => {
     line.showErased();
     ciphertexts.showErased();
@@ -72,7 +76,7 @@ async function openClient(key: UserKey, line: StatusLine): Promise<SyncClient> {
     showErased();
   };
   const client = await SyncClient.open({
-    url: new URL(".", location.href),
+    url,
     identity,
     store,
     onLines: (lines) => ciphertexts.add(lines),
@@ -88,6 +92,7 @@ async function openClient(key: UserKey, line: StatusLine): Promise<SyncClient> {
     },
     onStatus: (now) => {
       line.show(now);
+      invite.show(now);
       notes.setPending(now.pending, tooLarge());
       // A store that fails is reported by `onLost`.
       ciphertexts.addAcknowledged(store).catch(() => undefined);
@@ -112,6 +117,7 @@ async function openClient(key: UserKey, line: StatusLine): Promise<SyncClient> {
   };
   showSynced();
   line.show(client.status);
+  invite.show(client.status);
   if (!(await addStored(client, notes))) {
     // The server sends again what this browser has damaged of others.
     const again = client.sync().then(() => addStored(client, notes));
