@@ -169,6 +169,15 @@ function isCluster(text: string): boolean {
   return hostname !== "" && /^\/?\d*$/.test(pathname);
 }
 
+const tokenRule = "must be off or at least 20 visible ASCII characters, without spaces";
+
+/** What only the operator knows; `undefined` for off. */
+export const token = v.pipe(
+  v.string(),
+  v.check((text) => text === "off" || /^[!-~]{20,200}$/.test(text), tokenRule),
+  v.transform((text) => (text === "off" ? undefined : text)),
+);
+
 /** A limit that 0 turns off. */
 export const count = whole("must be a whole number of at least 0; 0 sets no limit", 0);
 

@@ -246,6 +246,15 @@ export const Settings = v.object({
     ),
     "on",
   ),
+  STATUS_TOKEN: v.optional(
+    v.pipe(
+      kind.token,
+      v.description(
+        "the password of the operator's page at /status, of at least 20 characters; off serves none",
+      ),
+    ),
+    "off",
+  ),
   LOG: v.optional(
     v.pipe(
       v.picklist(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`),

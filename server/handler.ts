@@ -9,6 +9,7 @@ import { Problem, problemOf, problemReply } from "./http/problems.ts";
 import { json, type Reply, type ReplyEnd, type ResponseClass } from "./http/response.ts";
 import { get, type Methods, Routes } from "./http/routes.ts";
 import { pageRoutes } from "./http/static.ts";
+import { STATUS_PATH } from "./http/status.ts";
 import { checkTarget, pathOf } from "./http/target.ts";
 import { OPENAPI } from "./openapi/document.ts";
 import type { RouteDurations } from "./request-durations.ts";
@@ -51,12 +52,12 @@ export function createHandler(options: HandlerOptions): Handler {
   const { config, cluster, logger, now = () => performance.now(), time = Date.now } = options;
   const { Response: Answer = Response } = options;
   const wiring = wire(options);
-  const { running, metrics, compaction, retention, waiters, announcer, diagnosis } = wiring;
+  const { running, metrics, compaction, retention, status, waiters, announcer, diagnosis } = wiring;
   const cors = corsFor(config.CORS_ORIGIN);
-  const routes = new Routes(
-    routesOf(wiring, cors, cluster),
-    config.DEMO === "on" ? pageRoutes() : {},
-  );
+  const routes = new Routes(routesOf(wiring, cors, cluster), {
+    ...(config.DEMO === "on" && pageRoutes()),
+    ...(status && { [STATUS_PATH]: get((request) => status.endpoint.answer(request)) }),
+  });
   const ids = new RequestIds();
   let stopped = false;
 
@@ -130,7 +131,7 @@ export function createHandler(options: HandlerOptions): Handler {
       stopped = true;
       waiters.stop();
       diagnosis.stop();
-      await Promise.all([compaction?.stop(), retention?.stop()]);
+      await Promise.all([compaction?.stop(), retention?.stop(), status?.history.stop()]);
     },
     isSettled: () => announcer?.isSettled ?? true,
     compacted: async () => compaction?.settled(),
@@ -138,7 +139,7 @@ export function createHandler(options: HandlerOptions): Handler {
   };
 }
 
-/** All routes except those of the page. */
+/** All routes except those of pages for people. */
 function routesOf(
   { endpoint, diagnosis, readiness, metrics }: Wiring,
   cors: Cors,

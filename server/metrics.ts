@@ -20,13 +20,17 @@ class Series {
     this.numbers = new Map(shown.map((value) => [value, 0]));
   }
 
-  /** As the numbers are now, with a line feed at the end. Left out is what is not known. */
+  /** The numbers as they are now. Left out is what is not known. */
+  async now(): Promise<Map<string, number>> {
+    for (const [value, read] of this.reads) this.numbers.set(value, await read());
+    return new Map([...this.numbers].filter(([, number]) => !Number.isNaN(number)));
+  }
+
+  /** The same as text, with a line feed at the end. */
   async text(): Promise<string> {
     const { type, name, help, label } = this.#metric;
-    for (const [value, read] of this.reads) this.numbers.set(value, await read());
     const lines = [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`];
-    for (const [value, number] of this.numbers) {
-      if (Number.isNaN(number)) continue;
+    for (const [value, number] of await this.now()) {
       lines.push(`${name}${label === undefined ? "" : `{${label}="${value}"}`} ${number}`);
     }
     return `${lines.join("\n")}\n`;
@@ -109,6 +113,11 @@ export class Metrics implements Telemetry {
     return { text: text.join("\n"), contentType: this.#process.contentType };
   }
 
+  /** The numbers of one metric, by the value of its label; under "" where it has none. */
+  numbers(metric: CounterName | ObservedName): Promise<ReadonlyMap<string, number>> {
+    return this.#of(metric).now();
+  }
+
   #of(metric: CounterName | ObservedName): Series {
     const series = this.#series.get(metric);
     if (series === undefined) throw new TypeError(`there is no metric ${metric}`);
@@ -116,10 +125,15 @@ export class Metrics implements Telemetry {
   }
 }
 
+/** The runtime and its version. */
+export function runtimeHere(): readonly [name: string, version: string] {
+  const { bun, deno, node } = process.versions;
+  return bun ? ["bun", bun] : deno ? ["deno", deno] : ["node", node];
+}
+
 /** What runs here, as the labels of a 1. */
 function buildInfo(): string {
-  const { bun, deno, node } = process.versions;
-  const [runtime, version] = bun ? ["bun", bun] : deno ? ["deno", deno] : ["node", node];
+  const [runtime, version] = runtimeHere();
   const name = "sync_build_info";
   const labels = `version="${VERSION}",runtime="${runtime}",runtime_version="${version}"`;
   return `# HELP ${name} Always 1: its labels say what runs here.

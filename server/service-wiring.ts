@@ -37,6 +37,7 @@ import { AllowListFile } from "./allow-list-file.ts";
 import type { Config } from "./config.ts";
 import { maxConnections } from "./http/connections.ts";
 import type { Logger } from "./logger.ts";
+import type { StoredHistoryTiming } from "./status/stored-history.ts";
 
 export interface WiringOptions {
   readonly config: Config;
@@ -52,6 +53,8 @@ export interface WiringOptions {
   readonly compaction?: Pick<CompactionSchedulerOptions, "limits" | "timing">;
   /** When retention looks and deletes; the defaults otherwise. */
   readonly retention?: Partial<Pick<RetentionSchedulerOptions, "step" | "deleteDelay">>;
+  /** When the status page has storage counted; the defaults otherwise. */
+  readonly status?: Partial<StoredHistoryTiming>;
 }
 
 /** How often a waiting reader looks again at least, with the shortest `LISTING_TTL`. */

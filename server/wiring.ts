@@ -17,11 +17,15 @@ import { Deliveries } from "./http/deliveries.ts";
 import { Diagnosis } from "./http/diagnosis.ts";
 import { Readiness } from "./http/health.ts";
 import { RequestSignatures } from "./http/signature.ts";
+import { StatusEndpoint } from "./http/status.ts";
 import { SyncEndpoint } from "./http/sync.ts";
 import { Waits } from "./http/waits.ts";
 import type { Logger } from "./logger.ts";
 import { Metrics } from "./metrics.ts";
 import { type WiringOptions, wireService } from "./service-wiring.ts";
+import { statusPage } from "./status/page.ts";
+import { statusReport } from "./status/report.ts";
+import { StoredHistory } from "./status/stored-history.ts";
 
 /** The parts that answer requests, and those that work in the background. */
 export interface Wiring {
@@ -33,6 +37,10 @@ export interface Wiring {
   readonly compaction: CompactionScheduler | undefined;
   /** Absent where retention is turned off. */
   readonly retention: RetentionScheduler | undefined;
+  /** The operator's page, and what it has counted; absent where it is turned off. */
+  readonly status:
+    | { readonly endpoint: StatusEndpoint; readonly history: StoredHistory }
+    | undefined;
   readonly waiters: Waiters;
   /** Absent for a lone server. */
   readonly announcer: Announcer | undefined;
@@ -120,6 +128,14 @@ export function wire(options: WiringOptions): Wiring {
     logger.error("storage is not ready", { error }),
   );
 
+  const token = config.STATUS_TOKEN;
+  const status =
+    token === undefined
+      ? undefined
+      : wireStatus(token, {
+          ...{ options, driver, metrics: telemetry, readiness, addresses, pause, now, time },
+        });
+
   observeStorage(driver, telemetry, logger);
   if (cluster !== undefined) {
     telemetry.observe("cluster_reached", () => (cluster.isJoined ? 1 : 0));
@@ -135,10 +151,39 @@ export function wire(options: WiringOptions): Wiring {
     metrics: telemetry,
     compaction,
     retention,
+    status,
     waiters,
     announcer,
     running,
   };
+}
+
+interface StatusWiring {
+  readonly options: WiringOptions;
+  readonly driver: InstrumentedDriver;
+  readonly metrics: Metrics;
+  readonly readiness: Readiness;
+  readonly addresses: ClientAddresses;
+  readonly pause: () => Promise<void>;
+  readonly now: () => number;
+  readonly time: () => number;
+}
+
+function wireStatus(
+  token: string,
+  { options, driver, metrics, readiness, addresses, pause, now, time }: StatusWiring,
+): NonNullable<Wiring["status"]> {
+  const { config, logger, status: timing } = options;
+  const history = new StoredHistory({
+    ...{ driver, timing, pause, time },
+    onError: (error) => logger.error("what is stored could not be counted", { error }),
+  });
+  const sources = { config, metrics, readiness, history, time };
+  const endpoint = new StatusEndpoint({
+    ...{ token, addresses, now },
+    page: async (arrival) => statusPage(await statusReport(sources, arrival)),
+  });
+  return { endpoint, history };
 }
 
 /** Reports what an instrumented driver has counted: `storage/` knows no telemetry. */

@@ -16,6 +16,11 @@ export class StoredCount {
     }
   }
 
+  /** What was added so far. */
+  get totals(): { readonly users: number; readonly objects: number; readonly bytes: number } {
+    return { users: this.#users, objects: this.#objects, bytes: this.#bytes };
+  }
+
   /** Reports it, once all parts were added. */
   report(telemetry: Telemetry, counted = Date.now() / 1000): void {
     telemetry.observe("stored_users", () => this.#users);

@@ -22,7 +22,7 @@ export class Routes {
   /** The routes in words, such as `POST and DELETE /sync, GET /health`. */
   readonly #inWords: string;
 
-  /** @param page routes of the page, which are no part of the protocol */
+  /** @param page routes of pages for people, which are no part of the protocol */
   constructor(routes: Readonly<Record<string, Methods>>, page: Readonly<Record<string, Methods>>) {
     this.#table = new Map(
       Object.entries({ ...routes, ...page }).map(([path, methods]) => [

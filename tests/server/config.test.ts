@@ -33,6 +33,7 @@ const DEFAULTS: { [Name in keyof Config]: [text: string, value: Config[Name]] } 
   MAX_WAITING: ["10000", 10_000],
   CORS_ORIGIN: ["*", "*"],
   DEMO: ["on", "on"],
+  STATUS_TOKEN: ["off", undefined],
   LOG: ["info", "info"],
   LOG_FORMAT: ["json", "json"],
 };
@@ -166,6 +167,11 @@ const accepted: { [Name in keyof Config]: [text: string, value: Config[Name]][] 
     ],
   ],
   DEMO: [["off", "off"]],
+  STATUS_TOKEN: [
+    ["off", undefined],
+    ["x".repeat(20), "x".repeat(20)],
+    ["a:colon!and~signs-of-ASCII", "a:colon!and~signs-of-ASCII"],
+  ],
   LOG: [
     ["silent", "silent"],
     ["error", "error"],
@@ -306,6 +312,10 @@ const refused: { [Name in keyof Config]: [texts: string[], rule: RegExp] } = {
     /must be \* or origins such as https:\/\/app.example, separated by commas/,
   ],
   DEMO: [["", "yes", "OFF", "0"], /must be on or off/],
+  STATUS_TOKEN: [
+    ["", "on", "x".repeat(19), "x".repeat(201), "twenty characters and a space", "ä".repeat(20)],
+    /must be off or at least 20 visible ASCII characters/,
+  ],
   LOG: [["", "INFO", "warn", "verbose"], /must be one of silent, error, info, debug/],
   LOG_FORMAT: [["", "JSON", "logfmt"], /must be one of json, text/],
 };
