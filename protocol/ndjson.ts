@@ -29,7 +29,18 @@ export function parseLine(text: string): Line | undefined {
   }
   const { client_id: client, operation_index: index, payload } = line;
   const isLine = isClientId(client) && isOperationIndex(index) && typeof payload === "string";
-  return isLine ? { client, index, payload: plain ?? payload } : undefined;
+  if (!isLine) return undefined;
+  if (line.snapshot === undefined) return { client, index, payload: plain ?? payload };
+  const covers = coversIn(line.snapshot);
+  return covers && { client, index, payload, covers };
+}
+
+/** What a snapshot covers, by its member in a line. */
+function coversIn(snapshot: unknown): Record<string, number> | undefined {
+  const { covers } = Object(snapshot);
+  const clients: [string, unknown][] = Object.entries(Object(covers));
+  const isRight = clients.every(([client, index]) => isClientId(client) && isOperationIndex(index));
+  return isRight ? covers : undefined;
 }
 
 const LINE_FEED = 0x0a;

@@ -6,4 +6,6 @@ export interface Line {
   readonly index: number;
   /** An envelope of the client (ENVELOPE.md); any text to the server. */
   readonly payload: string;
+  /** In a snapshot with which an answer begins: for each client, the last index that it stands for. */
+  readonly covers?: Readonly<Record<string, number>>;
 }
