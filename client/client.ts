@@ -9,12 +9,15 @@ import { SyncEngine } from "./engine.ts";
 import { entryData } from "./entry-data.ts";
 import type { Following } from "./following.ts";
 import { Inbox } from "./inbox.ts";
+import { KeptSnapshot } from "./kept-snapshot.ts";
 import { LocalLog } from "./local-log.ts";
 import type { NextStep } from "./next-step.ts";
 import type { SyncOptions } from "./options.ts";
 import { Outbox } from "./outbox.ts";
 import { Pause } from "./pause.ts";
 import { ReceivedLog } from "./received-log.ts";
+import { SnapshotMaker } from "./snapshot-maker.ts";
+import { Snapshots } from "./snapshots.ts";
 import type { Outcome } from "./state.ts";
 import { stateCode } from "./state-code.ts";
 import type { Request } from "./stores/shared-store.ts";
@@ -89,17 +92,36 @@ export class SyncClient {
     const { signal } = this.#closing;
     const delivery = new Delivery({ app: options, outbox, signal });
     this.#delivery = delivery;
-    this.#inbox = new Inbox(
-      { app: options, log, outbox, verifier, clock, delivery, leads: () => !this.#follows },
+    const kept = new KeptSnapshot(store, verifier, writes, state);
+    const inbox = new Inbox(
+      {
+        app: options,
+        log,
+        outbox,
+        verifier,
+        clock,
+        delivery,
+        leads: () => !this.#follows,
+        load: () => snapshots.load(),
+        onSnapshot: (line) => snapshots.note(line),
+        isCovered: (operation) => snapshots.isCovered(operation),
+        canLoad: () => options.snapshot !== undefined && kept.name !== undefined,
+      },
       state.cursors,
     );
+    this.#inbox = inbox;
+    const random = options.random ?? Math.random;
+    const parts = { app: options, kept, log, outbox, inbox, delivery, verifier, clock };
+    const snapshots = new Snapshots({ ...parts, giveUp: (client) => this.#engine.giveUp(client) });
+    const maker = new SnapshotMaker({ ...parts, transport: this.#transport, random });
     writes.onChange = async (changed) => {
+      kept.take(changed);
       await outbox.take(changed);
       this.#inbox.take(changed);
       await this.#markDelivered();
     };
     outbox.heads = this.#inbox.heads;
-    this.#log = new LocalLog(outbox, log, this.#inbox);
+    this.#log = new LocalLog(outbox, log, inbox, kept);
     this.#engine = new SyncEngine({
       app: options,
       identity,
@@ -111,8 +133,10 @@ export class SyncClient {
       inbox: this.#inbox,
       delivery,
       writes,
+      snapshots,
+      maker,
       pollInterval: options.pollInterval ?? DEFAULT_POLL_INTERVAL_MS,
-      random: options.random ?? Math.random,
+      random,
       onProgress: (received, of) => this.#showProgress(received, of),
     });
     this.#pause = new Pause(signal);

@@ -1,18 +1,21 @@
 /** Hands entries to the app: one call after the other, and own ones before those that came later. */
+import type { Bytes } from "../protocol/bytes.ts";
 import { StoreDamaged } from "./errors.ts";
+import type { Covered } from "./kept-snapshot.ts";
 import type { SyncOptions } from "./options.ts";
 import type { Outbox } from "./outbox.ts";
 import type { OwnOperations } from "./own-operations.ts";
 import { SerialQueue } from "./serial-queue.ts";
 import type { Moved, Place } from "./stores/store.ts";
 import type { Cursor, Entry } from "./types.ts";
+import { isAt } from "./verify.ts";
 
 const BEGINNING = { index: 0, position: 0 };
 
 /** What a delivery works with. */
 export interface DeliveryOptions {
   readonly outbox: Outbox;
-  readonly app: Pick<SyncOptions, "receive" | "onClientChange">;
+  readonly app: Pick<SyncOptions, "receive" | "onClientChange" | "snapshot">;
   /** Nothing more is handed to the app once it is aborted. */
   readonly signal: AbortSignal;
 }
@@ -67,6 +70,41 @@ export class Delivery {
         if (!(error instanceof StoreDamaged)) throw error;
       }
       await this.#options.app.receive(entries, cursor, false);
+    });
+  }
+
+  /** Hands the state of a snapshot to the app: what that does not stand for is delivered again. */
+  load(state: Bytes, covered: Covered): Promise<void> {
+    return this.#queue.run(async () => {
+      const { outbox, app } = this.#options;
+      const places = new Map<OwnOperations, number>();
+      for (const own of outbox.own) places.set(own, await this.#nextAfter(own, covered));
+      const cursors = [...covered.values()].map((cursor) => {
+        // Of what was appended here, a cursor says so.
+        return cursor.index < outbox.lengthOf(cursor.client) ? { ...cursor, entries: 0 } : cursor;
+      });
+      await app.snapshot?.load(state, cursors);
+      for (const [own, index] of places) own.delivered = { index, position: 0 };
+    });
+  }
+
+  /** The index after the own operations that a snapshot stands for, under any client id. */
+  async #nextAfter({ client, length }: OwnOperations, covered: Covered): Promise<number> {
+    let next = (covered.get(client)?.index ?? -1) + 1;
+    const continues = length > 0 ? await this.#options.outbox.continuedBy(client) : [];
+    for (const one of continues) {
+      const old = covered.get(one.client);
+      const at = (old?.index ?? -1) - one.index;
+      if (old !== undefined && isAt(one, at, old.tag)) next = Math.max(next, at + 1);
+    }
+    return Math.min(next, length);
+  }
+
+  /** Runs a task while nothing is handed to the app, after all own entries were. */
+  whenDelivered<Result>(task: () => Promise<Result>): Promise<Result> {
+    return this.#queue.run(async () => {
+      await this.#deliverOwn();
+      return task();
     });
   }
 

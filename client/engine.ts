@@ -9,6 +9,8 @@ import { type NextStep, nextStep } from "./next-step.ts";
 import type { SyncOptions } from "./options.ts";
 import type { Outbox } from "./outbox.ts";
 import { type Append, Recovery } from "./recovery.ts";
+import type { SnapshotMaker } from "./snapshot-maker.ts";
+import type { Snapshots } from "./snapshots.ts";
 import {
   type BatchLimits,
   holdAt,
@@ -36,6 +38,8 @@ export interface SyncEngineOptions {
   readonly inbox: Inbox;
   readonly delivery: Delivery;
   readonly writes: Writes;
+  readonly snapshots: Snapshots;
+  readonly maker: SnapshotMaker;
   readonly app: Pick<SyncOptions, "onLines" | "onClientChange" | "onDelivered">;
   /** Milliseconds from being synced to the next round, where the server does not wait for news. */
   readonly pollInterval: number;
@@ -66,7 +70,11 @@ export class SyncEngine {
     this.#options = options;
     this.#heardAt = options.clock.now();
     this.#abandoned = new AbandonedOutboxes(options.store, options.identity);
-    this.#recovery = new Recovery({ ...options, dispatch: (event) => this.#dispatch(event) });
+    this.#recovery = new Recovery({
+      ...options,
+      dispatch: (event) => this.#dispatch(event),
+      read: (signal) => this.#request(undefined, 0, signal),
+    });
   }
 
   /** The number of entries that the server has not acknowledged. */
@@ -79,7 +87,7 @@ export class SyncEngine {
     const { tooLarge } = this.#state;
     return this.#outboxes()
       .flatMap(({ own }) => own)
-      .filter(({ client }) => tooLarge.has(client))
+      .filter(({ client }) => tooLarge.has(client) && !tooLarge.get(client)?.isLeftOut)
       .map(({ client, acknowledged: index }) => ({ client, index }));
   }
 
@@ -102,6 +110,11 @@ export class SyncEngine {
   /** The app wants a sync now: appends that wait are tried again. */
   requestSync(): void {
     this.#dispatch({ type: "sync-requested" });
+  }
+
+  /** Gives up the client id in use: another installation has it as well. */
+  giveUp(client: string): Promise<void> {
+    return this.#recovery.giveUp(client);
   }
 
   /** Whether the server waits for news, and this client asks it by itself. */
@@ -141,7 +154,9 @@ export class SyncEngine {
       const outcome = await this.#exchange(signal, failure === undefined ? onAnswer : undefined);
       // What fails in the app keeps nothing from being sent.
       if (failure !== undefined) throw failure.error;
-      return outcome;
+      if (outcome.kind !== "complete") return outcome;
+      await this.#options.snapshots.settle();
+      return (await this.#options.maker.make()) ? { kind: "incomplete" } : outcome;
     } catch (error) {
       return { kind: "failed", error, progressed: this.#progress() > before };
     }
@@ -168,6 +183,7 @@ export class SyncEngine {
 
   async #deliver(): Promise<void> {
     await this.#options.writes.refresh();
+    await this.#options.snapshots.load();
     await this.#options.delivery.own();
     await this.#options.inbox.catchUp();
     this.#options.app.onDelivered?.();
@@ -181,15 +197,16 @@ export class SyncEngine {
     return [this.#options.outbox, ...this.#abandoned.all];
   }
 
-  /** One request. */
+  /** One request, and what follows where the server refuses it. */
   async #exchange(signal: AbortSignal, onAnswer?: () => void): Promise<Outcome> {
     await this.#updateAbandoned();
     const append = await this.#nextAppend();
     const waits = append === undefined && this.#options.inbox.heads.due.length === 0;
     if (waits && onAnswer !== undefined) return this.#wait(signal, onAnswer);
     const self = this.#options.outbox.client;
+    let isWhole: boolean;
     try {
-      await this.#request(append, 0, signal);
+      isWhole = await this.#request(append, 0, signal);
     } catch (error) {
       if (append === undefined) throw error;
       await this.#recovery.recover(this.#state, append, error, signal);
@@ -197,7 +214,7 @@ export class SyncEngine {
     }
     // A server sends no client its own operations, so reading ends with a request as ourselves.
     const wasOurs = append === undefined || append.batch.client === self;
-    return { kind: wasOurs && this.isDone ? "complete" : "incomplete" };
+    return { kind: wasOurs && isWhole && this.isDone ? "complete" : "incomplete" };
   }
 
   /** A request that the server answers once there is news. */
@@ -206,8 +223,9 @@ export class SyncEngine {
     const before = this.#progress();
     const start = clock.now();
     let isAnswered = false;
+    let isWhole: boolean;
     try {
-      await this.#request(undefined, waitSeconds(random()), signal, () => {
+      isWhole = await this.#request(undefined, waitSeconds(random()), signal, () => {
         isAnswered = true;
         onAnswer();
       });
@@ -216,11 +234,11 @@ export class SyncEngine {
       if (outcome === undefined) throw error;
       return outcome;
     }
-    const isNews = this.#progress() > before;
+    const isNews = this.#progress() > before || !isWhole;
     if (!isNews && isEarly(clock.now() - start, transport.waits)) {
       return { kind: "cut", retryAfter: 0 };
     }
-    return { kind: this.isDone ? "complete" : "incomplete" };
+    return { kind: isWhole && this.isDone ? "complete" : "incomplete" };
   }
 
   /** Whether nothing is left to send. */
@@ -270,19 +288,20 @@ export class SyncEngine {
     return { operations, characters: Math.min(characters, this.#options.transport.maxBody / 2) };
   }
 
+  /** One request. False if the rest of its answer was left, for a snapshot with which it began. */
   async #request(
     append: Append | undefined,
     wait: number,
     signal: AbortSignal,
     onAnswer?: () => void,
-  ): Promise<void> {
-    const { transport, inbox, outbox } = this.#options;
+  ): Promise<boolean> {
+    const { transport, inbox, outbox, snapshots } = this.#options;
     const { client: self, own } = outbox;
     const batch = append?.batch ?? { client: self, first: lastIndex(own), payloads: [] };
     const isOurs = batch.client === self;
     const at = this.#options.clock.now();
     const status = inbox.versionVector(own, isOurs && wait === 0);
-    const request = { ...batch, status, wait };
+    const request = { ...batch, status, wait, snapshots: snapshots.areTaken };
     let stored = false;
     let received = 0;
     inbox.discard();
@@ -297,7 +316,12 @@ export class SyncEngine {
         // The server leaves out what the sender created itself. The rest of the sender's
         // operations would come with holes, so they are left for a request as ourselves.
         const wanted = lines.filter(({ client }) => client === self || client !== batch.client);
-        await this.#receive(wanted, self);
+        const operations = wanted.filter(({ covers }) => covers === undefined);
+        for (const line of wanted.filter(({ covers }) => covers !== undefined)) {
+          await inbox.flush();
+          if (!(await snapshots.take(line))) return false;
+        }
+        await this.#receive(operations, self);
       }
     } catch (error) {
       // An answer that was cut is good up to there.
@@ -306,10 +330,12 @@ export class SyncEngine {
     }
     await inbox.flush();
     if (isOurs) await inbox.endAnswer(at);
+    return true;
   }
 
   /** The server has stored a batch, which may have been acknowledged before. */
-  async #acknowledge({ outbox, batch: { client, first, payloads } }: Append): Promise<void> {
+  async #acknowledge({ outbox, batch }: Append): Promise<void> {
+    const { client, first, payloads, covers } = batch;
     const next = first + payloads.length;
     const known = outbox.own.find((own) => own.client === client)?.acknowledged ?? 0;
     if (next > known) {
@@ -318,6 +344,10 @@ export class SyncEngine {
       if (outbox === this.#options.outbox) this.#heardAt = this.#options.clock.now();
     }
     this.#dispatch({ type: "batch-stored", client, now: this.#options.clock.now() });
+    const [payload] = payloads;
+    if (covers !== undefined && payload !== undefined && outbox === this.#options.outbox) {
+      await this.#options.snapshots.note({ client, index: first, payload });
+    }
   }
 
   async #receive(lines: readonly Line[], self: string): Promise<void> {

@@ -4,7 +4,15 @@
  */
 import { HEADS_AT_ONCE } from "./content.ts";
 import type { Positions } from "./positions.ts";
-import type { Clock, Cursor, Expected, Head, MissingHead, Refusal } from "./types.ts";
+import type {
+  Clock,
+  Cursor,
+  Expected,
+  Head,
+  MissingHead,
+  OperationName,
+  Refusal,
+} from "./types.ts";
 import type { Operation } from "./verify.ts";
 
 /**
@@ -32,6 +40,8 @@ export interface HeadsOptions {
   readonly lengthOf: (client: string) => number;
   /** Whether the server is not asked for a client now. */
   readonly isSuspended: (client: string) => boolean;
+  /** Whether a snapshot stands for an operation: the server may have deleted it. */
+  readonly isCovered: (operation: OperationName) => boolean;
 }
 
 export class Heads {
@@ -129,10 +139,12 @@ export class Heads {
 
   /** The positions whose operations the server has to show once more now. */
   get due(): Cursor[] {
-    const { positions, clock, isSuspended } = this.#options;
+    const { positions, clock, isSuspended, isCovered } = this.#options;
     const now = clock.now();
     const isTime = now - this.#checkedAt >= CHECK_INTERVAL_MS;
-    return positions.all.filter(({ client, hiddenSince }) => {
+    return positions.all.filter((position) => {
+      if (isCovered(position)) return false;
+      const { client, hiddenSince } = position;
       const askedAt = hiddenSince === undefined ? now : (this.#askedAt.get(client) ?? now);
       return (isTime || now - askedAt >= PATIENCE_MS) && !isSuspended(client);
     });
@@ -144,6 +156,12 @@ export class Heads {
     this.#asked = new Map(due.map((cursor) => [cursor.client, cursor]));
     this.#shown.clear();
     return due;
+  }
+
+  /** The answer begins with a snapshot: it need not show what that stands for. */
+  skipCovered(): void {
+    const asked = [...this.#asked].filter(([, cursor]) => !this.#options.isCovered(cursor));
+    this.#asked = new Map(asked);
   }
 
   /** Whether an operation is one that the server was asked to show once more. */
@@ -163,7 +181,7 @@ export class Heads {
     if (this.#asked.size > 0 && at - this.#checkedAt >= CHECK_INTERVAL_MS) this.#checkedAt = at;
     return this.#options.positions.all.flatMap(({ heads = [], hiddenSince, ...position }) => {
       const { client, index } = position;
-      let since = hiddenSince;
+      let since = this.#options.isCovered(position) ? undefined : hiddenSince;
       // What follows an operation proves it.
       if (this.#asked.get(client)?.index === index) {
         since = this.#shown.has(client) ? undefined : Math.min(since ?? at, at);

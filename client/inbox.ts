@@ -4,13 +4,14 @@ import type { Content } from "./content.ts";
 import type { Delivery } from "./delivery.ts";
 import { StoreDamaged } from "./errors.ts";
 import { Heads } from "./heads.ts";
+import type { Covered } from "./kept-snapshot.ts";
 import type { SyncOptions } from "./options.ts";
 import type { Outbox } from "./outbox.ts";
 import { Positions } from "./positions.ts";
 import type { ReceivedLog } from "./received-log.ts";
 import { Refusals } from "./refusals.ts";
 import type { OwnClient, StoreState } from "./stores/store.ts";
-import type { Clock, Continues, Cursor, Head, Refusal } from "./types.ts";
+import type { Clock, Continues, Cursor, Head, OperationName, Refusal } from "./types.ts";
 import { entriesOf, type RunVerifier, type VerifiedRun } from "./verify.ts";
 import { versionVector } from "./version-vector.ts";
 
@@ -31,6 +32,14 @@ export interface InboxOptions {
   readonly app: Pick<SyncOptions, "identity" | "onRefusal">;
   /** Whether this client talks to the server, and no other tab does for it. */
   readonly leads: () => boolean;
+  /** Gives the app the snapshot that is kept, where it needs that. */
+  readonly load: () => Promise<void>;
+  /** Takes note of a snapshot among the operations that were received. */
+  readonly onSnapshot: (line: Line) => Promise<void>;
+  /** Whether the snapshot that is kept stands for an operation. */
+  readonly isCovered: (operation: OperationName) => boolean;
+  /** Whether the store keeps a snapshot that the app can be given. */
+  readonly canLoad: () => boolean;
 }
 
 /**
@@ -60,6 +69,7 @@ export class Inbox {
       expected: app.identity.expected,
       lengthOf: (client) => outbox.lengthOf(client),
       isSuspended: (client) => this.#refusals.isSuspended(client),
+      isCovered: options.isCovered,
     });
   }
 
@@ -109,7 +119,8 @@ export class Inbox {
       if (next === last + 1) continue;
       const isStored = next <= last && next >= this.#options.log.first(client);
       const isAhead = next > last && !isNew;
-      if (isStored) this.positions.setDelivered(client, position);
+      const isTrimmed = next < this.#options.log.first(client) && this.#options.canLoad();
+      if (isStored || isTrimmed) this.positions.setDelivered(client, position);
       else if (isAhead && position !== undefined) this.positions.setAhead(client, position);
       else await this.#forget(client, position);
     }
@@ -128,6 +139,12 @@ export class Inbox {
 
   /** Delivers what is stored, and was not delivered. What cannot be read, the server has to send again. */
   async catchUp(): Promise<void> {
+    await this.#options.load();
+    await this.deliverStored();
+  }
+
+  /** The same, without the snapshot before it. */
+  async deliverStored(): Promise<void> {
     const { log } = this.#options;
     for (const client of log.damaged) await this.#receiveAgain(client);
     const { behind } = this.positions;
@@ -142,6 +159,10 @@ export class Inbox {
   async #catchUp(client: string): Promise<boolean> {
     if (!this.positions.behind.includes(client)) return true;
     const { log } = this.#options;
+    const start = log.start(client)?.index ?? -1;
+    if ((this.positions.delivered(client)?.index ?? -1) < start) {
+      throw new StoreDamaged(`what comes before operation ${start + 1} of ${client} is not kept`);
+    }
     try {
       for await (const run of log.runs(client, this.positions.delivered(client))) {
         if (run.cursor !== undefined) await this.#deliver(run, this.#whole(run.cursor));
@@ -191,6 +212,40 @@ export class Inbox {
   markDelivered(cursors: readonly Cursor[], continued: readonly Continues[]): void {
     this.positions.setCreated(cursors, continued);
     for (const { client } of cursors) this.#refusals.resume(client);
+  }
+
+  /** The app was given the state of a snapshot: what that does not stand for is to be delivered again. */
+  async restart(covered: Covered): Promise<void> {
+    const { log, outbox } = this.#options;
+    const known = this.positions.all.map(({ client }) => client);
+    for (const client of new Set([...known, ...covered.keys()])) {
+      const own = outbox.lengthOf(client);
+      let position = covered.get(client);
+      if (own > 0 && (position?.index ?? -1) < own) {
+        // What others have created under it, after this device had given it up.
+        if (!known.includes(client)) continue;
+        position = await outbox.cursorAt(client, own - 1);
+      }
+      const next = (position?.index ?? -1) + 1;
+      const isKept = next >= log.first(client) && next <= (log.end(client)?.index ?? -1) + 1;
+      if (!isKept) await this.#forget(client, position);
+      this.positions.restart(client, position);
+    }
+  }
+
+  /** Whether a snapshot stands for another operation than one that is here, or that another device has. */
+  async differs(by: string, covered: Covered): Promise<boolean> {
+    const { outbox } = this.#options;
+    let differs = false;
+    for (const { client, index, tag } of covered.values()) {
+      const known = (await outbox.tagAt(client, index)) ?? (await this.tagAt(client, index));
+      const told = this.heads.expected(client).filter((one) => one.index === index);
+      const others = [...told.map((one) => one.tag), ...(known === undefined ? [] : [known])];
+      if (others.every((one) => one === tag)) continue;
+      differs = true;
+      this.#refusals.addFork({ kind: "fork", client, index, by });
+    }
+    return differs;
   }
 
   /** Drops the run that an earlier answer left unfinished. */
@@ -246,6 +301,12 @@ export class Inbox {
         await this.#options.log.recordDelivered([cursor]);
       }
       this.#refusals.resume(client);
+      const snapshots = new Set(
+        operations.flatMap(({ index, content }) => (content.snapshot ? [index] : [])),
+      );
+      for (const line of lines) {
+        if (snapshots.has(line.index)) await this.#options.onSnapshot(line);
+      }
     }
     this.#taken += taken;
     if (refusal !== undefined) this.#refusals.suspend(refusal);

@@ -9,7 +9,7 @@ export { SyncClient } from "./client.ts";
 export { type ErrorCode, ServerRejected, ServerUnavailable, StoreDamaged } from "./errors.ts";
 export type { SyncOptions } from "./options.ts";
 export type { SharedStore, Tab, Tabs } from "./stores/shared-store.ts";
-export type { Move, OwnClient, Store, StoreState } from "./stores/store.ts";
+export type { Move, OwnClient, Store, StoredSnapshot, StoreState } from "./stores/store.ts";
 export type {
   ClientChange,
   Clock,
@@ -27,6 +27,8 @@ export type {
   Receive,
   Refusal,
   RefusalKind,
+  SavedState,
+  SnapshotHandler,
   Status,
   StatusCode,
 } from "./types.ts";

@@ -1,4 +1,5 @@
 import type { Inbox } from "./inbox.ts";
+import type { KeptSnapshot } from "./kept-snapshot.ts";
 import type { Outbox } from "./outbox.ts";
 import type { ReceivedLog } from "./received-log.ts";
 import type { Continues, Created, Cursor, Entry, Head } from "./types.ts";
@@ -9,25 +10,31 @@ export class LocalLog {
   readonly #outbox: Outbox;
   readonly #received: ReceivedLog;
   readonly #inbox: Inbox;
+  readonly #kept: KeptSnapshot;
 
-  constructor(outbox: Outbox, received: ReceivedLog, inbox: Inbox) {
+  constructor(outbox: Outbox, received: ReceivedLog, inbox: Inbox, kept: KeptSnapshot) {
+    this.#kept = kept;
     this.#outbox = outbox;
     this.#received = received;
     this.#inbox = inbox;
   }
 
   /**
-   * Reads the entries, in pieces: those of each client id in order, and each once.
+   * Reads the entries, in pieces: those of each client id in order, and each once. Those for which the
+   * snapshot stands that is kept are in its state.
    *
    * @param after the last entry that is not wanted, of each client id that is not read from the
    *   beginning on
    */
   async *entries(after: readonly Created[]): AsyncGenerator<Entry[], void, void> {
+    await this.#kept.learn();
     const skipped = new Map(after.map((one) => [one.client, one]));
     // One can be added meanwhile.
     for (const { client } of this.#outbox.own) {
       const { index, position } = skipped.get(client) ?? { index: 0, position: -1 };
-      const from = { index, position: position + 1 };
+      const first = (this.#kept.covered.get(client)?.index ?? -1) + 1;
+      const from =
+        index < first ? { index: first, position: 0 } : { index, position: position + 1 };
       for await (const { entries } of this.#outbox.entries(client, from)) yield entries;
     }
     const own = await this.#outbox.continued();
@@ -63,7 +70,13 @@ export class LocalLog {
     skipped: ReadonlyMap<string, Created>,
   ): AsyncGenerator<Entry[], void, void> {
     const last = skipped.get(client);
-    const before = await this.#received.cursorAt(client, (last?.index ?? 0) - 1);
+    const index = (last?.index ?? 0) - 1;
+    const covered = this.#kept.covered.get(client);
+    const isCovered = covered !== undefined && index <= covered.index;
+    const before =
+      isCovered && covered.index >= this.#received.first(client) - 1
+        ? covered
+        : await this.#received.cursorAt(client, index);
     for await (const { operations, tagOf } of this.#received.runs(client, before)) {
       const wanted: typeof operations = [];
       for (const operation of operations) {

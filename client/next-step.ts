@@ -57,9 +57,10 @@ export function nextStep(
   if (refusal !== undefined) return refused(refusal, pending, idle);
   // Entries that were appended since the round ended are the next round's.
   const pause = context.isDone ? idle : undefined;
-  const [tooLarge] = state.tooLarge.values();
+  const missing = [...state.tooLarge.values()].filter(({ isLeftOut }) => !isLeftOut);
+  const [tooLarge] = missing;
   if (tooLarge !== undefined) {
-    const count = state.tooLarge.size;
+    const count = missing.length;
     const why = `Operations that are too large for the server stay on this device: ${count}.`;
     const reason: Reason = { code: "too-large", why };
     return refused(tooLarge.error, pending, pause, reason);

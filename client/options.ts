@@ -8,6 +8,7 @@ import type {
   Identity,
   Receive,
   Refusal,
+  SnapshotHandler,
   Status,
 } from "./types.ts";
 
@@ -27,6 +28,8 @@ export interface SyncOptions {
    * once more.
    */
   readonly cursors?: readonly Cursor[];
+  /** Makes and takes snapshots. Without it, the client can read only a log of which nothing was deleted. */
+  readonly snapshot?: SnapshotHandler;
   /** Called with what the server sends, before it is verified: to show what a server stores. */
   readonly onLines?: (lines: readonly Line[]) => void;
   /**

@@ -8,7 +8,7 @@ import { toBase64url } from "../protocol/base64.ts";
 import type { Bytes } from "../protocol/bytes.ts";
 import type { Line } from "../protocol/types.ts";
 import { bytesOf, divide } from "./draft.ts";
-import { NO_PREVIOUS } from "./envelope.ts";
+import { isSnapshot, NO_PREVIOUS } from "./envelope.ts";
 import { StoreDamaged } from "./errors.ts";
 import type { Heads } from "./heads.ts";
 import { type OwnEntries, ownEntries } from "./own-entries.ts";
@@ -16,9 +16,10 @@ import { OwnLog, type Page, unlessMoved } from "./own-log.ts";
 import { OwnOperations } from "./own-operations.ts";
 import { resealed } from "./resealed.ts";
 import { Sealer } from "./sealer.ts";
+import type { SnapshotContent } from "./snapshot-content.ts";
 import { type BatchLimits, initialState } from "./state.ts";
 import type { OwnClient, Place, Store, StoreState } from "./stores/store.ts";
-import type { ClientChange, Continues, Created, Cursor, Identity } from "./types.ts";
+import type { ClientChange, Continues, Created, Cursor, Identity, OperationName } from "./types.ts";
 import { Waiting } from "./waiting.ts";
 import { Writes } from "./writes.ts";
 
@@ -27,10 +28,15 @@ export interface OutgoingBatch {
   readonly client: string;
   readonly first: number;
   readonly payloads: readonly string[];
+  /** If it is one snapshot: for each client id, the last index that it stands for. */
+  readonly covers?: Readonly<Record<string, number>> | undefined;
 }
 
 /** So much of what was appended last is kept until it is delivered: a bound on memory. */
 const RECENT_BYTES = 1024 * 1024;
+
+/** So many operations are measured at once. */
+const PIECE_OPERATIONS = 1024;
 
 /** A client id that continues so many others is not continued: one byte counts them (E-1.7). */
 const MAX_CONTINUED = 64;
@@ -49,6 +55,8 @@ export class Outbox {
   #recent: (Page & { readonly first: number }) | undefined;
   /** What the next operation tells of the operations of others. */
   heads: Pick<Heads, "unsaid" | "said"> | undefined;
+  /** The snapshots that the server does not take as such. */
+  readonly #plain = new Set<string>();
   /** How far the store has recorded that own entries were delivered. */
   readonly #recorded: Map<string, Place | undefined>;
   /** Each operation is bound to the one before it, so they are created one after the other. */
@@ -194,6 +202,38 @@ export class Outbox {
     this.#waiting = new Waiting();
   }
 
+  /**
+   * Appends a snapshot, if it comes directly behind what its state stands for.
+   *
+   * @param most the characters that its payload may have
+   */
+  appendSnapshot(
+    { client, index }: OperationName,
+    snapshot: SnapshotContent,
+    most: number,
+  ): Promise<"appended" | "outdated" | "too large"> {
+    return this.#writes.run(async () => {
+      const own = this.#current;
+      if (own.client !== client || own.length !== index || this.isWaiting) return "outdated";
+      const continues = index > 0 ? await this.#log.continuedBy(client) : [];
+      const heads = this.heads?.unsaid() ?? [];
+      const content = { entries: [], heads, continues, snapshot };
+      const sealed = await this.#sealer.seal(client, index, this.#head, [content]);
+      const { length = 0 } = sealed.payloads[0] ?? "";
+      if (length > most) {
+        this.#sealer.reset();
+        return "too large";
+      }
+      await this.#store.append(client, index, sealed.payloads);
+      this.heads?.said(heads);
+      own.length++;
+      own.countAfter([0]);
+      this.#recent = undefined;
+      this.#head = sealed.tag;
+      return "appended";
+    });
+  }
+
   async #appendDraft(entries: readonly Bytes[]): Promise<void> {
     const { client, length } = this.#current;
     const { drafts, tag } = this.#waiting;
@@ -216,7 +256,17 @@ export class Outbox {
   async #batch(client: string, first: number, limits: BatchLimits): Promise<OutgoingBatch> {
     const count = Math.min(limits.operations, this.#of(client).length - first);
     const payloads = await this.#store.read(client, first, count, limits.characters);
-    return { client, first, payloads };
+    const end = payloads.findIndex(isSnapshot);
+    if (end > 0) return { client, first, payloads: payloads.slice(0, end) };
+    if (end < 0) return { client, first, payloads };
+    const isPlain = this.#plain.has(`${client} ${first}`);
+    const covers = isPlain ? undefined : await this.#log.coveredBy(client, first);
+    return { client, first, payloads: payloads.slice(0, 1), covers };
+  }
+
+  /** Sends a snapshot as an operation like any other from now on: the server does not take it as one. */
+  sendPlain({ client, first }: OutgoingBatch): void {
+    this.#plain.add(`${client} ${first}`);
   }
 
   /** Records that the server has the operations before an index, and none from there on. */
@@ -262,6 +312,24 @@ export class Outbox {
     const own = this.#own.find((one) => one.client === client);
     if (own === undefined || index < 0 || index >= own.acknowledged) return undefined;
     return toBase64url(await this.#log.tagAt(client, index));
+  }
+
+  /** The tag of an own operation, as in a cursor; `undefined` where this device has not created it. */
+  async tagAt(client: string, index: number): Promise<string | undefined> {
+    if (index < 0 || index >= this.lengthOf(client)) return undefined;
+    return toBase64url(await this.#log.tagAt(client, index));
+  }
+
+  /** The client ids that an own one with operations continues. */
+  continuedBy(client: string): Promise<readonly Continues[]> {
+    return this.#log.continuedBy(client);
+  }
+
+  /** The characters of own operations from an index on, as far as one piece goes, and the index after them. */
+  async measure(client: string, index: number): Promise<{ characters: number; next: number }> {
+    const payloads = await this.#store.read(client, index, PIECE_OPERATIONS, RECENT_BYTES);
+    const characters = payloads.reduce((sum, { length }) => sum + length, 0);
+    return { characters, next: index + payloads.length };
   }
 
   /** The last position of each client id that was given up. The app has what was created here. */

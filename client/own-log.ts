@@ -71,6 +71,14 @@ export class OwnLog {
     return continues;
   }
 
+  /** What an own snapshot stands for: for each client id, the last index. Throws `StoreDamaged`. */
+  async coveredBy(client: string, index: number): Promise<Record<string, number>> {
+    const { operations } = await this.#verifyOne(client, index);
+    const { cursors = [] } = operations[0]?.content.snapshot ?? {};
+    const others = cursors.map((one) => [one.client, one.index] as const);
+    return Object.fromEntries(index > 0 ? [...others, [client, index - 1]] : others);
+  }
+
   /** What a new client id continues: of all operations that one request can have carried. */
   async continues(client: string, index: number): Promise<Continues[]> {
     const { operations, characters } = initialState.limits;

@@ -31,6 +31,13 @@ export class Positions {
     return [...this.#behind.keys()];
   }
 
+  /** Whether everything that is stored was delivered, and nothing else. */
+  get isEven(): boolean {
+    const isAhead = ([client, { index }]: [string, Cursor]) =>
+      index > (this.get(client)?.index ?? -1);
+    return this.#behind.size === 0 && ![...this.#ahead].some(isAhead);
+  }
+
   /** The position after what is stored of a client id, or was created under it. */
   get(client: string): Cursor | undefined {
     return this.#cursors.get(client) ?? this.#created.get(client);
@@ -74,6 +81,14 @@ export class Positions {
   /** More is delivered than stored. What is stored from now on is delivered up to a position. */
   setAhead(client: string, position: Cursor): void {
     this.#ahead.set(client, position);
+  }
+
+  /** The app was given a state: what is stored behind a position is to be delivered to it again. */
+  restart(client: string, delivered: Cursor | undefined): void {
+    this.#behind.delete(client);
+    this.#ahead.delete(client);
+    const end = this.#cursors.get(client)?.index ?? -1;
+    if ((delivered?.index ?? -1) < end) this.setDelivered(client, delivered);
   }
 
   /** The last position delivered of a client id. */

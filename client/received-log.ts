@@ -58,6 +58,11 @@ export class ReceivedLog {
     return [...this.#ends.values()];
   }
 
+  /** The positions before what is kept, of client ids whose first operations are not. */
+  get starts(): Cursor[] {
+    return [...this.#starts.values()];
+  }
+
   /** The index of the first operation that is kept of a client id, if there are any. */
   first(client: string): number {
     return (this.#starts.get(client)?.index ?? -1) + 1;
@@ -108,6 +113,15 @@ export class ReceivedLog {
     return this.#writes.run(() => this.#forget(client, start));
   }
 
+  /** Forgets what is kept of a client id, if it ends at a position. What comes later follows that. */
+  trim(position: Cursor): Promise<void> {
+    const { client, tag } = position;
+    return this.#writes.run(async () => {
+      const isTrimmed = this.#starts.get(client)?.tag === tag;
+      if (this.#ends.get(client)?.tag === tag && !isTrimmed) await this.#forget(client, position);
+    });
+  }
+
   async #forget(client: string, start: Cursor | undefined): Promise<void> {
     await this.#store.forget(client, start);
     if (start === undefined) {
@@ -128,6 +142,9 @@ export class ReceivedLog {
   async *runs(client: string, after: Cursor | undefined): AsyncGenerator<VerifiedRun, void, void> {
     for (let cursor = after; ; ) {
       const next = (cursor?.index ?? -1) + 1;
+      if (next < this.first(client)) {
+        throw new StoreDamaged(`a snapshot has taken the place of operation ${next} of ${client}`);
+      }
       if (next > (this.#ends.get(client)?.index ?? -1)) return;
       const { first, payloads } = await this.#read(client, next, PAGE_CHARACTERS);
       const lines = payloads.map((payload, i) => ({ client, index: first + i, payload }));
@@ -151,6 +168,18 @@ export class ReceivedLog {
     const previous =
       start?.index === index - 1 ? start.tag : toBase64url(await this.#tagBefore(client, index));
     return { client, index, tag: toBase64url(tag), previous, session };
+  }
+
+  /**
+   * The characters of the operations from an index on, as far as one piece goes, and the index after
+   * them; the same index at the end. Throws `StoreDamaged`.
+   */
+  async measure(client: string, index: number): Promise<{ characters: number; next: number }> {
+    const next = Math.max(index, this.first(client));
+    if (next > (this.#ends.get(client)?.index ?? -1)) return { characters: 0, next };
+    const { first, payloads } = await this.#read(client, next, PAGE_CHARACTERS);
+    const characters = payloads.reduce((sum, { length }) => sum + length, 0);
+    return { characters, next: first + payloads.length };
   }
 
   /** The tag of an operation, as in a cursor; `undefined` where that is not kept. */

@@ -6,10 +6,12 @@
 import { isOperationIndex } from "../protocol/ids.ts";
 import type { Line } from "../protocol/types.ts";
 import type { Delivery } from "./delivery.ts";
+import { isSnapshot } from "./envelope.ts";
 import { type ServerError, ServerRejected, ServerUnavailable } from "./errors.ts";
 import type { Inbox } from "./inbox.ts";
 import type { SyncOptions } from "./options.ts";
 import type { Outbox, OutgoingBatch } from "./outbox.ts";
+import type { SnapshotMaker } from "./snapshot-maker.ts";
 import { conflictRemedy, type Divergence, type SyncEvent, type SyncState } from "./state.ts";
 import type { Transport } from "./transport.ts";
 import type { Clock } from "./types.ts";
@@ -33,7 +35,10 @@ export interface RecoveryOptions {
   readonly writes: Writes;
   readonly clock: Clock;
   readonly app: Pick<SyncOptions, "onClientChange">;
+  readonly maker: Pick<SnapshotMaker, "postpone">;
   readonly dispatch: (event: SyncEvent) => void;
+  /** Reads what is new, without sending anything. */
+  readonly read: (signal: AbortSignal) => Promise<unknown>;
 }
 
 /** A server that refuses every operation as too large is not given one client id after the other. */
@@ -77,6 +82,12 @@ export class Recovery {
         if (next === undefined) throw error;
         return outbox.acknowledge(client, next);
       }
+      case "snapshot-refused":
+        // The server has lost something, or deleted what the snapshot does not stand for.
+        this.#options.maker.postpone();
+        return outbox.sendPlain(batch);
+      case "operation-trimmed":
+        return this.#passTrimmed(append, error);
       case "operation-conflict": {
         const index = indexIn(error, "operation_index", first, first + payloads.length);
         if (index === undefined) throw error;
@@ -95,17 +106,42 @@ export class Recovery {
   /** Leaves an operation where it is, as the last one of its client id: the others go on under a new one. */
   async #stepOver(
     state: SyncState,
-    { outbox, batch: { client, first } }: Append,
+    { outbox, batch: { client, first, payloads } }: Append,
     error: ServerError,
   ): Promise<void> {
-    const { clock, dispatch } = this.#options;
+    const { clock, dispatch, maker } = this.#options;
     const hasMore = outbox.own.some((own) => own.client === client && own.length > first + 1);
     const isInUse = outbox === this.#options.outbox && outbox.client === client;
     const moves = hasMore || isInUse;
     const mayMove = !moves || (await outbox.mayContinue(client, first + 1));
     if (!mayMove || state.tooLarge.size >= MAX_TOO_LARGE) return this.#hold(error);
-    dispatch({ type: "operation-too-large", client, error, now: clock.now() });
+    const isLeftOut = payloads.some(isSnapshot);
+    if (isLeftOut) maker.postpone();
+    dispatch({ type: "operation-too-large", client, error, isLeftOut, now: clock.now() });
     if (moves) await this.#changeClient(outbox, client, first + 1, true);
+  }
+
+  /**
+   * The server had operations of a client id up to an index, and has deleted them: snapshots stand for
+   * them. They need not be those that are here, unless each was acknowledged: the client id can be in use
+   * twice. What was not goes on under a new one, which says what it stands for.
+   */
+  async #passTrimmed(
+    { outbox, batch: { client, first } }: Append,
+    error: ServerError,
+  ): Promise<void> {
+    const { clock, dispatch } = this.#options;
+    const next = indexIn(error, "next_index", first + 1, Infinity);
+    const own = outbox.own.find((one) => one.client === client);
+    if (next === undefined || own === undefined) throw error;
+    const { length, highWater } = own;
+    const isUsedElsewhere = next > length && client === outbox.client;
+    if (highWater >= Math.min(next, length) && !isUsedElsewhere) {
+      await outbox.acknowledge(client, Math.min(next, length));
+      return dispatch({ type: "batch-stored", client, now: clock.now() });
+    }
+    if (!(await outbox.mayContinue(client, highWater))) return this.#hold(error);
+    return this.#changeClient(outbox, client, highWater, true);
   }
 
   async #resolveConflict(
@@ -116,6 +152,8 @@ export class Recovery {
     signal: AbortSignal,
   ): Promise<void> {
     const divergence = await this.#findDivergence(outbox, client, index, signal);
+    // The next round sends it again, and knows more.
+    if (divergence === undefined) return;
     const mayContinue = await outbox.mayContinue(client, index);
     const remedy = conflictRemedy(state, client, divergence, mayContinue);
     if (remedy === "hold") return this.#hold(error);
@@ -135,26 +173,22 @@ export class Recovery {
     client: string,
     index: number,
     signal: AbortSignal,
-  ): Promise<Divergence> {
-    const { transport, verifier, inbox, outbox: own } = this.#options;
-    const { [client]: _, ...status } = inbox.versionVector(own.own);
-    if (index > 1) status[client] = index - 2;
-    const request = { client, first: undefined, payloads: [], status };
-    const found: Line[] = [];
-    let isComplete = false;
-    for await (const lines of transport.sync(request, signal)) {
-      for (const line of lines) {
-        if (line.client === client && line.index <= index) found.push(line);
-        // The lines of a client follow each other. Those of another one can also come before them.
-        else isComplete ||= found.length > 0;
-      }
-      if (isComplete) break;
-      if (found.length > MAX_RIVALS) return "unproven";
+  ): Promise<Divergence | undefined> {
+    const { verifier, read } = this.#options;
+    let found = await this.#linesUpTo(index, client, index - 2, signal);
+    // The one before it may be deleted, and cannot be compared.
+    const isAlone = found === undefined;
+    found ??= await this.#linesUpTo(index, client, index - 1, signal);
+    if (found === undefined) {
+      // Others' operations are deleted that this device lacks: it has to take a snapshot first.
+      await read(signal);
+      return undefined;
     }
+    if (found.length > MAX_RIVALS) return "unproven";
     const rivals = found.filter((line) => line.index === index);
     const predecessors = found.filter((line) => line.index === index - 1);
     if (rivals.length === 0 || (await hasAny(outbox, rivals))) return "unproven";
-    if (index > 0 && !(await hasAny(outbox, predecessors))) {
+    if (index > 0 && !isAlone && !(await hasAny(outbox, predecessors))) {
       return predecessors.length === 0 ? "unproven" : "earlier";
     }
     const before = await outbox.cursorAt(client, index - 1);
@@ -162,7 +196,46 @@ export class Recovery {
       const { refusal } = await verifier.verify(client, [line], before);
       if (refusal === undefined) return "here";
     }
-    return "replaced";
+    return isAlone ? "unproven" : "replaced";
+  }
+
+  /**
+   * The operations of a client that the server has up to an index, behind another one; `undefined` where
+   * operations are deleted that this device lacks.
+   */
+  async #linesUpTo(
+    index: number,
+    client: string,
+    after: number,
+    signal: AbortSignal,
+  ): Promise<Line[] | undefined> {
+    const { inbox, outbox } = this.#options;
+    const { [client]: _, ...status } = inbox.versionVector(outbox.own);
+    if (after >= 0) status[client] = after;
+    const request = { client, first: undefined, payloads: [], status };
+    const found: Line[] = [];
+    let isComplete = false;
+    try {
+      for await (const lines of this.#options.transport.sync(request, signal)) {
+        for (const line of lines) {
+          if (line.client === client && line.index <= index) found.push(line);
+          // The lines of a client follow each other. Those of another one can also come before them.
+          else isComplete ||= found.length > 0;
+        }
+        if (isComplete || found.length > MAX_RIVALS) break;
+      }
+    } catch (error) {
+      if (error instanceof ServerRejected && error.code === "snapshot-required") return undefined;
+      throw error;
+    }
+    return found;
+  }
+
+  /** Gives up the client id in use, under which another installation has created operations. */
+  async giveUp(client: string): Promise<void> {
+    const { outbox } = this.#options;
+    const first = outbox.own.at(-1)?.acknowledged ?? 0;
+    return this.#changeClient(outbox, client, first, await outbox.mayContinue(client, first));
   }
 
   /**

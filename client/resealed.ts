@@ -34,7 +34,9 @@ export async function resealed(
   let tag = NO_PREVIOUS;
   for await (const { operations } of log.pages(own, first)) {
     const contents = operations.map(({ index, content }) => {
-      return index === first ? { ...content, continues } : content;
+      // Under another client id, a snapshot does not stand for what was before it.
+      const { snapshot: _, ...moved } = content;
+      return { ...moved, continues: index === first ? continues : undefined };
     });
     const sealed = await sealer.seal(to, payloads.length, tag, contents);
     payloads.push(...sealed.payloads);

@@ -18,7 +18,7 @@ export interface SyncState {
   /** Set while appends wait because the server refused one. Reading goes on. */
   readonly hold: { readonly error: ServerError; readonly until: number } | undefined;
   /** Own client ids whose next operation is too large for the server, and when to try again. */
-  readonly tooLarge: ReadonlyMap<string, { readonly error: ServerError; readonly until: number }>;
+  readonly tooLarge: ReadonlyMap<string, TooLarge>;
   /** When the server last acknowledged a batch of each own client id. */
   readonly confirmedAt: ReadonlyMap<string, number>;
   /** Own client ids that were sent again from their first operation, to find where a copy diverged. */
@@ -29,6 +29,14 @@ export interface SyncState {
   readonly abandonedFailure?: unknown;
   /** Failed rounds in a row, counted from the last one that made progress. */
   readonly failures: number;
+}
+
+/** An operation that is too large for the server. */
+export interface TooLarge {
+  readonly error: ServerError;
+  readonly until: number;
+  /** Whether nothing is missing without it, as without a snapshot. */
+  readonly isLeftOut?: boolean | undefined;
 }
 
 /** The state of a client that has just been opened. */
@@ -68,6 +76,7 @@ export type SyncEvent =
       readonly type: "operation-too-large";
       readonly client: string;
       readonly error: ServerError;
+      readonly isLeftOut?: boolean;
       readonly now: number;
     }
   /** The app has dropped the operation of an own client id that is too large. */
@@ -104,8 +113,10 @@ export function transition(state: SyncState, event: SyncEvent): SyncState {
       return { ...state, limits };
     }
     case "operation-too-large": {
-      const entry = { error: event.error, until: event.now + TOO_LARGE_MS };
-      const tooLarge = new Map(state.tooLarge).set(event.client, entry);
+      const { client, error, isLeftOut } = event;
+      const until = event.now + TOO_LARGE_MS;
+      const entry = { error, until, ...(isLeftOut && { isLeftOut }) };
+      const tooLarge = new Map(state.tooLarge).set(client, entry);
       // What was halved on the way to this operation says nothing about the others.
       return { ...state, tooLarge, limits: initialState.limits };
     }

@@ -29,6 +29,10 @@ export interface OutgoingRequest {
   readonly payloads: readonly string[];
   /** For each client id, the last index that need not be sent. */
   readonly status: Readonly<Record<string, number>>;
+  /** If the payload is a snapshot: for each client id, the last index that it stands for. */
+  readonly covers?: Readonly<Record<string, number>> | undefined;
+  /** Whether the answer may begin with a snapshot. */
+  readonly snapshots?: boolean;
   /** For how many seconds the server may hold its answer back until there is news. */
   readonly wait?: number;
 }
@@ -88,12 +92,14 @@ export class Transport {
    * `ServerUnavailable`; the latter also behind the last whole line of an incomplete answer.
    */
   async *sync(request: OutgoingRequest, signal: AbortSignal): AsyncGenerator<Line[], void, void> {
-    const { client, first, payloads, status, wait } = request;
+    const { client, first, payloads, status, covers, snapshots, wait } = request;
     const body = JSON.stringify({
       client_id: client,
       operation_index: first,
       sync_status: status,
-      payload: payloads.length === 0 ? undefined : payloads,
+      payload: payloads.length === 0 ? undefined : covers ? payloads[0] : payloads,
+      snapshot: covers && { covers },
+      snapshots,
       user: this.#options.identity.publicKey,
     });
     const timeout = this.#timeout(signal);

@@ -4,7 +4,7 @@ import { dirname } from "node:path";
 import { StoreDamaged } from "../errors.ts";
 import type { Cursor } from "../types.ts";
 import { hasCode, syncFolder } from "./folder-files.ts";
-import type { ReceivedState } from "./folder-state.ts";
+import type { ReceivedState, SnapshotState } from "./folder-state.ts";
 import type { Place } from "./store.ts";
 
 /** What has changed in a slot. */
@@ -22,7 +22,8 @@ export type Change =
       /** The payloads with which that ends; `undefined` where its file has them durably. */
       readonly payloads?: readonly string[] | undefined;
     }
-  | { readonly kind: "forgotten"; readonly client: string; readonly start?: Cursor | undefined };
+  | { readonly kind: "forgotten"; readonly client: string; readonly start?: Cursor | undefined }
+  | { readonly kind: "snapshot"; readonly snapshot?: SnapshotState | undefined };
 
 /**
  * The changes of a slot since its state was saved, one a line with a checksum. So a change costs one

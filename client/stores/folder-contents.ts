@@ -1,8 +1,11 @@
-import { rename } from "node:fs/promises";
+import { readFile, rename, rm } from "node:fs/promises";
+import { basename } from "node:path";
+import type { Line } from "../../protocol/types.ts";
+import { StoreDamaged } from "../errors.ts";
 import type { Cursor } from "../types.ts";
 import { type Change, ChangeLog } from "./folder-changes.ts";
 import { DraftFile } from "./folder-drafts.ts";
-import { replaceFile, syncFolder } from "./folder-files.ts";
+import { hasCode, replaceFile, syncFolder } from "./folder-files.ts";
 import { LogFile } from "./folder-log.ts";
 import { ReceivedFiles } from "./folder-received.ts";
 import { keepCopy, readableOwn } from "./folder-repair.ts";
@@ -13,11 +16,13 @@ import {
   finishLogs,
   logPath,
   removeLeftovers,
+  snapshotPath,
   unfinishedPath,
 } from "./folder-slot.ts";
 import {
   type OwnState,
   readState,
+  type SnapshotState,
   STATE_FILE,
   type State,
   withAcknowledged,
@@ -25,6 +30,7 @@ import {
   withMove,
 } from "./folder-state.ts";
 import type { Move, OwnClient, Place, Received, StoreState } from "./store.ts";
+import { storedSnapshot } from "./stored-values.ts";
 
 /** Once the list of changes has so many bytes, the state is saved and a new list begins. */
 const CHANGES_BYTES = 4 * 1024 * 1024;
@@ -43,6 +49,7 @@ export class SlotContents {
   #drafts: DraftFile | undefined;
   #own: OwnState = [];
   #received: ReceivedFiles;
+  #snapshot: SnapshotState | undefined;
   /** Since the state was saved; `undefined` where there is none of this version yet. */
   #changes: ChangeLog | undefined;
   /** Whether the state on the disk may be another one than this, after a save that failed. */
@@ -57,8 +64,9 @@ export class SlotContents {
 
   /** Reads the files, and finishes or removes what a crash left unfinished. Throws `StoreDamaged`. */
   async recover(): Promise<void> {
-    const { own, received, changes } = await readState(this.#folder);
+    const { own, received, changes, snapshot } = await readState(this.#folder);
     this.#own = own;
+    this.#snapshot = snapshot;
     this.#received = new ReceivedFiles(this.#folder, received);
     const log = changes && new ChangeLog(changesPath(this.#folder, changes));
     if (log) await this.#follow(log);
@@ -68,7 +76,7 @@ export class SlotContents {
       const least = Math.max(acknowledged, length ?? 0);
       this.#logs.set(client, await LogFile.open(logPath(this.#folder, client), least, length));
     }
-    const now = { changes, own: this.#own, received: this.#received.all };
+    const now = { ...this.#state, changes, own: this.#own };
     await removeLeftovers(this.#folder, now);
     for (const client of await clientsWithDrafts(this.#folder)) {
       const path = draftsPath(this.#folder, client);
@@ -102,6 +110,7 @@ export class SlotContents {
     );
     await (await LogFile.open(logPath(this.#folder, fresh))).close();
     this.#received = new ReceivedFiles(this.#folder, []);
+    this.#snapshot = undefined;
     await this.#save(own);
     await this.recover();
   }
@@ -113,7 +122,14 @@ export class SlotContents {
     const drafts = (await this.#drafts?.read(own.at(-1)?.length ?? 0)) ?? [];
     const received = this.#received.all;
     const cursors = received.map(({ cursor }) => cursor);
-    return { own, drafts, cursors, starts: received.flatMap(({ start }) => start ?? []) };
+    const starts = received.flatMap(({ start }) => start ?? []);
+    return {
+      own,
+      drafts,
+      cursors,
+      starts,
+      ...(this.#snapshot && { snapshot: storedSnapshot(this.#snapshot) }),
+    };
   }
 
   async begin(client: string): Promise<void> {
@@ -163,6 +179,36 @@ export class SlotContents {
 
   forget(client: string, start: Cursor | undefined): Promise<void> {
     return this.#record({ kind: "forgotten", client, start });
+  }
+
+  async keepSnapshot(snapshot: Line | undefined, isLoaded: boolean): Promise<void> {
+    const before = this.#snapshot?.file;
+    if (snapshot === undefined) await this.#record({ kind: "snapshot" });
+    else {
+      const { client, index, payload } = snapshot;
+      const file = crypto.randomUUID();
+      await replaceFile(this.#folder, basename(snapshotPath(this.#folder, file)), payload);
+      await this.#record({ kind: "snapshot", snapshot: { client, index, isLoaded, file } });
+    }
+    if (before !== undefined) {
+      await this.#finish(() => rm(snapshotPath(this.#folder, before), { force: true }));
+    }
+  }
+
+  async snapshotLoaded(): Promise<void> {
+    const snapshot = this.#snapshot && { ...this.#snapshot, isLoaded: true };
+    if (snapshot !== undefined) await this.#record({ kind: "snapshot", snapshot });
+  }
+
+  async readSnapshot(): Promise<string | undefined> {
+    if (this.#snapshot === undefined) return undefined;
+    const path = snapshotPath(this.#folder, this.#snapshot.file);
+    try {
+      return await readFile(path, "latin1");
+    } catch (error) {
+      if (hasCode(error, "ENOENT")) throw new StoreDamaged(`${path} is missing`, { cause: error });
+      throw error;
+    }
   }
 
   async move(move: Move): Promise<void> {
@@ -238,6 +284,7 @@ export class SlotContents {
   #apply(change: Change): void {
     if (change.kind === "received") this.#received.set(change.received);
     else if (change.kind === "forgotten") this.#received.forget(change.client, change.start);
+    else if (change.kind === "snapshot") this.#snapshot = change.snapshot;
     else {
       const { client, count, delivered } = change;
       this.#own = withAcknowledged(this.#own, client, count, delivered);
@@ -249,7 +296,7 @@ export class SlotContents {
     const before = this.#changes;
     await this.#received.sync(() => this.#recorded());
     const changes = crypto.randomUUID();
-    const state: State = { version: 3, changes, own, received: this.#received.all };
+    const state: State = { ...this.#state, version: 3, changes, own };
     this.#isUnsaved = true;
     await replaceFile(this.#folder, STATE_FILE, JSON.stringify(state));
     this.#isUnsaved = false;
@@ -262,6 +309,10 @@ export class SlotContents {
   /** The changes since the state was saved. */
   async #recorded(): Promise<readonly Change[]> {
     return (await this.#changes?.read()) ?? [];
+  }
+
+  get #state(): Pick<State, "received" | "snapshot"> {
+    return { received: this.#received.all, ...(this.#snapshot && { snapshot: this.#snapshot }) };
   }
 
   #log(client: string): LogFile {

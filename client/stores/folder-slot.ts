@@ -10,6 +10,7 @@ const LOG = new RegExp(`^(${CLIENT_ID})\\.log$`);
 const DRAFTS = new RegExp(`^(${CLIENT_ID})\\.drafts$`);
 const RECEIVED = new RegExp(`^(${CLIENT_ID})\\.received$`);
 const CHANGES = new RegExp(`^(${CLIENT_ID})\\.changes$`);
+const SNAPSHOT = new RegExp(`^(${CLIENT_ID})\\.snapshot$`);
 const UNFINISHED = new RegExp(`^${CLIENT_ID}\\.tmp$`);
 
 /** The log of a client id. */
@@ -30,6 +31,11 @@ export function receivedPath(slot: string, client: string): string {
 /** The changes since the state was saved that has their name. */
 export function changesPath(slot: string, name: string): string {
   return join(slot, `${name}.changes`);
+}
+
+/** The payload of a snapshot, in a file with a name of its own. */
+export function snapshotPath(slot: string, file: string): string {
+  return join(slot, `${file}.snapshot`);
 }
 
 /** The client ids that have drafts. */
@@ -80,7 +86,7 @@ async function finishLog(slot: string, client: string): Promise<void> {
  */
 export async function removeLeftovers(
   slot: string,
-  { own, received, changes }: Omit<State, "version">,
+  { own, received, changes, snapshot }: Omit<State, "version">,
 ): Promise<void> {
   for (const name of await readdir(slot)) {
     const client = LOG.exec(name)?.[1];
@@ -91,8 +97,10 @@ export async function removeLeftovers(
     const isForgotten = other !== undefined && !received.some((one) => one.cursor.client === other);
     const list = CHANGES.exec(name)?.[1];
     const isSaved = list !== undefined && list !== changes;
+    const file = SNAPSHOT.exec(name)?.[1];
+    const isReplaced = file !== undefined && file !== snapshot?.file;
     // Any other file is not the store's to delete.
-    if (isUnknown || isOver || isForgotten || isSaved || UNFINISHED.test(name))
-      await rm(join(slot, name), { force: true });
+    const isLeft = isUnknown || isOver || isForgotten || isSaved || isReplaced;
+    if (isLeft || UNFINISHED.test(name)) await rm(join(slot, name), { force: true });
   }
 }

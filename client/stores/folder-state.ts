@@ -4,8 +4,8 @@ import { isClientId } from "../../protocol/ids.ts";
 import { StoreDamaged } from "../errors.ts";
 import type { Cursor } from "../types.ts";
 import { hasCode } from "./folder-files.ts";
-import type { Move, OwnClient, Place } from "./store.ts";
-import { isCursor, isOwnClient } from "./stored-values.ts";
+import type { Move, OwnClient, Place, StoredSnapshot } from "./store.ts";
+import { isCursor, isOwnClient, isStoredSnapshot } from "./stored-values.ts";
 
 export const STATE_FILE = "state.json";
 
@@ -21,6 +21,13 @@ export interface State {
   readonly changes?: string | undefined;
   readonly own: OwnState;
   readonly received: readonly ReceivedState[];
+  readonly snapshot?: SnapshotState | undefined;
+}
+
+/** The snapshot that is kept. */
+export interface SnapshotState extends StoredSnapshot {
+  /** The name of the file with its payload. */
+  readonly file: string;
 }
 
 /** What is kept of another installation. */
@@ -69,6 +76,10 @@ export async function readState(folder: string): Promise<State> {
   }
   if (!state.own.every(isOwnClient)) throw new StoreDamaged(`a client id in ${path} is damaged`);
   if (!state.received.every(isReceived)) throw new StoreDamaged(`a cursor in ${path} is damaged`);
+  const { snapshot } = state;
+  if (snapshot !== undefined && !(isStoredSnapshot(snapshot) && isClientId(snapshot.file))) {
+    throw new StoreDamaged(`the name of the snapshot in ${path} is damaged`);
+  }
   return state;
 }
 

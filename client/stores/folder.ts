@@ -1,5 +1,6 @@
 import { lstat, mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
+import type { Line } from "../../protocol/types.ts";
 import { StoreDamaged } from "../errors.ts";
 import { SerialQueue } from "../serial-queue.ts";
 import type { Cursor, Identity } from "../types.ts";
@@ -33,6 +34,7 @@ export interface FolderOptions {
  *     FOLDER/FINGERPRINT/0/CLIENT_ID.log     own operations, one payload a line
  *     FOLDER/FINGERPRINT/0/CLIENT_ID.drafts  entries that wait for the next operation
  *     FOLDER/FINGERPRINT/0/CLIENT_ID.received  operations of another installation
+ *     FOLDER/FINGERPRINT/0/UUID.snapshot     the snapshot from which they go on
  *     FOLDER/FINGERPRINT/1/…                 the same for a second process at the same time
  *
  * `state.json` is replaced by a rename, and the list of changes and logs are append-only; they are
@@ -156,6 +158,18 @@ export class FolderStore implements Store {
 
   forget(client: string, start: Cursor | undefined): Promise<void> {
     return this.#change((contents) => contents.forget(client, start));
+  }
+
+  keepSnapshot(snapshot: Line | undefined, isLoaded: boolean): Promise<void> {
+    return this.#change((contents) => contents.keepSnapshot(snapshot, isLoaded));
+  }
+
+  snapshotLoaded(): Promise<void> {
+    return this.#change((contents) => contents.snapshotLoaded());
+  }
+
+  readSnapshot(): Promise<string | undefined> {
+    return this.#queue.run(() => this.#contents.readSnapshot());
   }
 
   move(move: Move): Promise<void> {

@@ -1,3 +1,4 @@
+import type { Line } from "../../protocol/types.ts";
 import { type BrowserDatabase, result } from "../browser-database.ts";
 import { BrowserTabs } from "../browser-tabs.ts";
 import { Following } from "../following.ts";
@@ -15,6 +16,7 @@ import {
   readOwn,
 } from "./indexeddb-own.ts";
 import { forget, readReceived, receive } from "./indexeddb-received.ts";
+import { keepSnapshot, keptSnapshot, readSnapshot, snapshotLoaded } from "./indexeddb-snapshot.ts";
 import { type CursorRow, rangeOf, TABLES, type Tables } from "./indexeddb-tables.ts";
 import type { SharedStore } from "./shared-store.ts";
 import type { Move, OwnClient, Place, Received, Store, StoreState } from "./store.ts";
@@ -112,6 +114,18 @@ export class IndexedDbLog implements Store {
     return this.#write((table) => forget(table, this.#slot, client, start));
   }
 
+  keepSnapshot(snapshot: Line | undefined, isLoaded: boolean): Promise<void> {
+    return this.#write(async (table) => keepSnapshot(table, this.#slot, snapshot, isLoaded));
+  }
+
+  snapshotLoaded(): Promise<void> {
+    return this.#write((table) => snapshotLoaded(table, this.#slot));
+  }
+
+  readSnapshot(): Promise<string | undefined> {
+    return this.#read((table) => readSnapshot(table, this.#slot));
+  }
+
   move(move: Move): Promise<void> {
     return this.#write((table) => moveOwn(table, this.#slot, move));
   }
@@ -135,7 +149,9 @@ export class IndexedDbLog implements Store {
     const drafts = await draftsAfter(table, own.at(-1));
     const received = await result<CursorRow[]>(table("cursors").getAll(rangeOf(this.#slot)));
     const cursors = received.map(({ slot: _, start: __, ...one }): Cursor => one);
-    const state = { own, drafts, cursors, starts: received.flatMap(({ start }) => start ?? []) };
+    const starts = received.flatMap(({ start }) => start ?? []);
+    const snapshot = await keptSnapshot(table, this.#slot);
+    const state = { own, drafts, cursors, starts, ...(snapshot && { snapshot }) };
     if (this.#tab === undefined) return state;
     const { isNew, places, cursors: delivered } = await readDelivered(table, this.#tab.slot);
     const none = isNew && !this.#tab.isFirst ? BEGINNING : undefined;

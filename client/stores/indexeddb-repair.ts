@@ -76,6 +76,7 @@ export async function repair(
     table("own").delete(rangeOf(slot));
     table("cursors").delete(rangeOf(slot));
     table("received").delete(rangeOf(slot));
+    table("snapshots").delete(rangeOf(slot));
     const [fingerprint = "", number] = slot.split(" ");
     if (number === "0") forgetDelivered(table, fingerprint);
     // None of these client ids is continued: operations may be missing at the end.

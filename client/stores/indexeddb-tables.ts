@@ -1,7 +1,7 @@
 /** The tables of an IndexedDB store. Rows of all slots and users are in the same ones. */
 import { BrowserDatabase } from "../browser-database.ts";
 import type { Cursor } from "../types.ts";
-import type { OwnClient, Place } from "./store.ts";
+import type { OwnClient, Place, StoredSnapshot } from "./store.ts";
 
 /** An own client id; `place` orders them. */
 export interface OwnRow extends OwnClient {
@@ -47,6 +47,11 @@ export interface ReceivedRow {
   readonly payloads: readonly string[];
 }
 
+/** The snapshot that a log keeps. Its payload is a row of its own, which is read only when it is wanted. */
+export type SnapshotRow =
+  | (StoredSnapshot & { readonly slot: string; readonly part: "name" })
+  | { readonly slot: string; readonly part: "payload"; readonly payload: string };
+
 export type Table =
   | "own"
   | "operations"
@@ -54,7 +59,8 @@ export type Table =
   | "received"
   | "cursors"
   | "delivered"
-  | "changes";
+  | "changes"
+  | "snapshots";
 
 const KEYS: Readonly<Record<Table, readonly string[]>> = {
   own: ["slot", "place"],
@@ -65,6 +71,7 @@ const KEYS: Readonly<Record<Table, readonly string[]>> = {
   cursors: ["slot", "client"],
   delivered: ["slot", "client"],
   changes: ["slot"],
+  snapshots: ["slot", "part"],
 };
 
 export const TABLES: readonly Table[] = [
@@ -75,6 +82,7 @@ export const TABLES: readonly Table[] = [
   "cursors",
   "delivered",
   "changes",
+  "snapshots",
 ];
 
 /** Gives a table in a transaction. */
@@ -101,10 +109,11 @@ export function openTables(
 ): Promise<BrowserDatabase> {
   return BrowserDatabase.open({
     name,
-    version: 3,
+    version: 4,
     onLost,
     create: (database, transaction) => {
-      const isOld = database.objectStoreNames.contains("cursors");
+      const names = database.objectStoreNames;
+      const isOld = names.contains("cursors") && !names.contains("delivered");
       for (const table of TABLES) {
         if (database.objectStoreNames.contains(table)) continue;
         database.createObjectStore(table, { keyPath: [...KEYS[table]] });

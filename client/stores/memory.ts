@@ -1,6 +1,7 @@
+import type { Line } from "../../protocol/types.ts";
 import type { Cursor } from "../types.ts";
-import type { Move, Moved, Place, Received, Store, StoreState } from "./store.ts";
-import { checkFollows } from "./stored-values.ts";
+import type { Move, Moved, Place, Received, Store, StoredSnapshot, StoreState } from "./store.ts";
+import { checkFollows, storedSnapshot } from "./stored-values.ts";
 
 interface OwnLog {
   payloads: string[];
@@ -23,6 +24,7 @@ interface ReceivedLog {
 export class MemoryStore implements Store {
   readonly #own = new Map<string, OwnLog>();
   readonly #received = new Map<string, ReceivedLog>();
+  #snapshot: (Line & StoredSnapshot) | undefined;
 
   async load(): Promise<StoreState> {
     return {
@@ -34,6 +36,7 @@ export class MemoryStore implements Store {
       drafts: [...([...this.#own.values()].at(-1)?.drafts ?? [])],
       cursors: [...this.#received.values()].map(({ cursor }) => cursor),
       starts: [...this.#received.values()].flatMap(({ start }) => start ?? []),
+      ...(this.#snapshot && { snapshot: storedSnapshot(this.#snapshot) }),
     };
   }
 
@@ -88,6 +91,18 @@ export class MemoryStore implements Store {
   async forget(client: string, start: Cursor | undefined): Promise<void> {
     if (start === undefined) this.#received.delete(client);
     else this.#received.set(client, { start, cursor: start, payloads: [] });
+  }
+
+  async keepSnapshot(snapshot: Line | undefined, isLoaded: boolean): Promise<void> {
+    this.#snapshot = snapshot && { ...snapshot, isLoaded };
+  }
+
+  async snapshotLoaded(): Promise<void> {
+    this.#snapshot = this.#snapshot && { ...this.#snapshot, isLoaded: true };
+  }
+
+  async readSnapshot(): Promise<string | undefined> {
+    return this.#snapshot?.payload;
   }
 
   async move({ from, length, to, payloads }: Move): Promise<void> {

@@ -15,7 +15,8 @@
  * A method rejects with the error of the system, or with `StoreDamaged` where the content is not
  * what was written; then nothing was changed.
  */
-import type { Created, Cursor } from "../types.ts";
+import type { Line } from "../../protocol/types.ts";
+import type { Created, Cursor, OperationName } from "../types.ts";
 import type { SharedStore } from "./shared-store.ts";
 
 /** A place among the entries of one client id. */
@@ -60,6 +61,14 @@ export interface StoreState {
    * have been; one that is missing is the beginning.
    */
   readonly delivered?: readonly Cursor[];
+  /** The snapshot that is kept, if there is one. */
+  readonly snapshot?: StoredSnapshot | undefined;
+}
+
+/** A snapshot that a device began with, or found to stand for what it had: what is kept goes on from it. */
+export interface StoredSnapshot extends OperationName {
+  /** Whether the app was given its state, and what follows it, or had all of that before. */
+  readonly isLoaded: boolean;
 }
 
 /** Consecutive operations of another installation. */
@@ -130,6 +139,12 @@ export interface Store {
    * @param start what is received later follows this; `undefined` for the first operation
    */
   forget(client: string, start: Cursor | undefined): Promise<void>;
+  /** Keeps a snapshot in the place of the one before; `undefined` for none. */
+  keepSnapshot(snapshot: Line | undefined, isLoaded: boolean): Promise<void>;
+  /** Records that the app was given the state of the one that is kept, and what follows it. */
+  snapshotLoaded(): Promise<void>;
+  /** The payload of the one that is kept. */
+  readSnapshot(): Promise<string | undefined>;
   /**
    * Cuts the operations of one own client id and begins another one with operations, atomically, which
    * says where they were (`OwnClient.moved`). There are no drafts then.

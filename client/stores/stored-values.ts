@@ -1,7 +1,7 @@
 /** Whether what a store reads back can be what it has written. A disk returns other bytes at times. */
 import { isClientId, isOperationIndex } from "../../protocol/ids.ts";
 import type { Cursor } from "../types.ts";
-import type { Place } from "./store.ts";
+import type { Place, StoredSnapshot } from "./store.ts";
 
 /** The position of a client id, with counts in the order in which they can only be. */
 export function isOwnClient(value: unknown): boolean {
@@ -50,6 +50,17 @@ export function isCursor(value: unknown): value is Cursor {
 export function checkFollows(cursor: Cursor | undefined, index: number, count: number): void {
   const next = (cursor?.index ?? -1) + 1;
   if (index - count + 1 !== next) throw new RangeError(`the next operation is ${next}`);
+}
+
+export function isStoredSnapshot(value: unknown): value is StoredSnapshot {
+  if (!isObject(value)) return false;
+  const { client, index, isLoaded } = value;
+  return isClientId(client) && isOperationIndex(index) && typeof isLoaded === "boolean";
+}
+
+/** Without what a store keeps with it. */
+export function storedSnapshot({ client, index, isLoaded }: StoredSnapshot): StoredSnapshot {
+  return { client, index, isLoaded };
 }
 
 export function isPlace(value: unknown): value is Place {

@@ -5,10 +5,12 @@
 import { A, ALL, B, fails, type StoreCase, same, stateOf } from "./store-case.ts";
 import { draftCases } from "./store-drafts.ts";
 import { receivedCases } from "./store-received.ts";
+import { snapshotCases } from "./store-snapshots.ts";
 
 export const storeCases: readonly StoreCase[] = [
   ...draftCases,
   ...receivedCases,
+  ...snapshotCases,
   {
     name: "is empty at first",
     async run({ open }) {

@@ -4,6 +4,7 @@ import { MemoryStore } from "../../client/memory.ts";
 import type { News, Request, SharedStore, Tab, Tabs } from "../../client/stores/shared-store.ts";
 import type { Move, Place, Store, StoreState } from "../../client/stores/store.ts";
 import type { Cursor } from "../../client/types.ts";
+import type { Line } from "../../protocol/types.ts";
 import { nextTick } from "./simulated-network.ts";
 
 /** A lock that is granted in the order in which it is asked for. */
@@ -155,6 +156,19 @@ export class TabStore implements Store {
 
   forget(client: string, start: Cursor | undefined): Promise<void> {
     return this.#write((store) => store.forget(client, start));
+  }
+
+  keepSnapshot(snapshot: Line | undefined, isLoaded: boolean): Promise<void> {
+    return this.#write((store) => store.keepSnapshot(snapshot, isLoaded));
+  }
+
+  snapshotLoaded(): Promise<void> {
+    return this.#write((store) => store.snapshotLoaded());
+  }
+
+  async readSnapshot(): Promise<string | undefined> {
+    await this.#access();
+    return this.#place.memory.readSnapshot();
   }
 
   move(move: Move): Promise<void> {

@@ -6,6 +6,7 @@ import {
   type Cursor,
   type Head,
   type Identity,
+  type OperationName,
   type Refusal,
   type Store,
   SyncClient,
@@ -22,6 +23,10 @@ export interface World {
   readonly random: () => number;
   /** Whether devices wait for news, and need no `sync`. */
   readonly isLive?: boolean;
+  /** After how many characters of operations a device makes a snapshot, if it does. */
+  readonly every?: number;
+  /** Whether requests are signed; by default where snapshots are made. */
+  readonly sign?: boolean;
 }
 
 class Crashed extends Error {
@@ -32,7 +37,7 @@ class Crashed extends Error {
 interface Disk {
   readonly store: MemoryStore;
   /** The texts that were delivered to the app, in order. */
-  readonly received: string[];
+  received: string[];
   readonly cursors: Map<string, Cursor>;
   /** The last entry of each client id that was delivered. */
   readonly last: Map<string, Created>;
@@ -45,6 +50,8 @@ export class Device {
   readonly created = new Map<string, Created>();
   /** How often it has crashed. */
   crashes = 0;
+  /** How many snapshots it has saved and loaded. */
+  readonly snapshots = { saved: 0, loaded: 0 };
   readonly #world: World;
   #disk: Disk = { store: new MemoryStore(), received: [], cursors: new Map(), last: new Map() };
   /** Starting, running, or crashed. */
@@ -109,8 +116,10 @@ export class Device {
   /**
    * Asserts that everything was delivered to the app once, and nothing else was; and that entries have
    * the places that `append` returned, unless they were moved.
+   *
+   * @param isWhole whether no snapshot stands for a part of it
    */
-  async checkEntries(): Promise<void> {
+  async checkEntries(isWhole = true): Promise<void> {
     const { client } = await this.#start();
     const held: string[] = [];
     for await (const entries of client.entries()) {
@@ -123,9 +132,38 @@ export class Device {
       }
     }
     const { received } = this.#disk;
-    for (const text of received) assert.ok(held.includes(text), `${text} is not kept`);
+    if (isWhole) for (const text of received) assert.ok(held.includes(text), `${text} is not kept`);
     for (const text of held) assert.ok(received.includes(text), `${text} is not delivered`);
     assert.equal(new Set(received).size, received.length, "delivered once");
+  }
+
+  /** How often the app fails to load a snapshot. */
+  failures = 0;
+
+  /** The app loses its data, and begins with nothing. */
+  async forgetData(): Promise<void> {
+    await this.stop();
+    const { store } = this.#disk;
+    this.#disk = { store, received: [], cursors: new Map(), last: new Map() };
+  }
+
+  /** The snapshot on the disk is no longer what was written. */
+  async damageSnapshot(): Promise<void> {
+    await this.stop();
+    const { store } = this.#disk;
+    const { snapshot = assert.fail("there is none") } = await store.load();
+    const payload = (await store.readSnapshot()) ?? "";
+    await store.keepSnapshot({ ...snapshot, payload: payload.slice(0, -8) }, true);
+  }
+
+  /** The operations that are too large for the server. */
+  async tooLarge(): Promise<readonly OperationName[]> {
+    return (await this.#start()).client.tooLarge;
+  }
+
+  /** What the app has. */
+  get texts(): readonly string[] {
+    return this.#disk.received;
   }
 
   /** What the client says now that it refuses. */
@@ -175,6 +213,10 @@ async function copyOf({ store, received, cursors, last }: Disk): Promise<Disk> {
     await copy.acknowledge(client, acknowledged);
   }
   for (const start of state.starts) await copy.forget(start.client, start);
+  const payload = await store.readSnapshot();
+  if (state.snapshot !== undefined && payload !== undefined) {
+    await copy.keepSnapshot({ ...state.snapshot, payload }, state.snapshot.isLoaded);
+  }
   for (const cursor of state.cursors) {
     const all = await store.readReceived(cursor.client, 0, Number.POSITIVE_INFINITY);
     if (all.payloads.length > 0) await copy.receive(cursor, all.payloads);
@@ -204,19 +246,46 @@ class Session {
         await nextTick();
         // One transaction of the app: its data, and the cursor with it.
         await fuse.step(async () => {
+          const isWhole = world.every === undefined;
           for (const entry of entries) {
             assert.equal(entry.client, cursor.client);
-            assert.ok(isNext(entry, disk.last.get(entry.client)), "in order, without holes");
+            const last = disk.last.get(entry.client);
+            assert.ok(isNext(entry, last, isWhole), "in order, without holes");
             disk.received.push(textOf(entry.data));
             disk.last.set(entry.client, entry);
           }
           // Own ones of the operation after it are delivered before they are sent.
           const { entries: more = 0 } = cursor;
           assert.equal(cursor.entries !== undefined, isOwn);
-          assert.equal(cursor.index + (more > 0 ? 1 : 0), entries.at(-1)?.index);
+          const index = cursor.index + (more > 0 ? 1 : 0);
+          // The operations behind it may be snapshots.
+          assert.ok(index >= (entries.at(-1)?.index ?? Infinity));
+          if (isWhole) assert.equal(index, entries.at(-1)?.index);
           disk.cursors.set(cursor.client, cursor);
         });
       },
+      ...(world.every !== undefined && {
+        snapshot: {
+          every: world.every,
+          save: async () => {
+            await nextTick();
+            device.snapshots.saved++;
+            return JSON.stringify(disk.received);
+          },
+          load: async (state, cursors) => {
+            await nextTick();
+            if (--device.failures >= 0) throw new Error("the app cannot load it");
+            // One transaction of the app, as above.
+            await fuse.step(async () => {
+              disk.received = JSON.parse(textOf(state));
+              disk.last.clear();
+              disk.cursors.clear();
+              for (const cursor of cursors) disk.cursors.set(cursor.client, cursor);
+              device.snapshots.loaded++;
+            });
+          },
+        },
+      }),
       onRefusal: (refusal) => device.refusals.push(refusal),
       onClientChange: (change) => {
         device.changes.push(change);
@@ -227,7 +296,7 @@ class Session {
       fetch: world.fetch,
       clock: world.clock,
       random: world.random,
-      sign: false,
+      sign: world.sign ?? world.every !== undefined,
       pollInterval: world.isLive === true ? 3600_000 : Number.POSITIVE_INFINITY,
       idleTimeout: Number.POSITIVE_INFINITY,
       signal: fuse.signal,
@@ -268,10 +337,19 @@ class Session {
   }
 }
 
-/** Whether an entry comes directly after another one of its client id; any may be the first. */
-function isNext({ index, position }: Created, last: Created | undefined): boolean {
+/**
+ * Whether an entry comes directly after another one of its client id; any may be the first.
+ *
+ * @param isWhole whether each operation has an entry, as no snapshot has
+ */
+function isNext(
+  { index, position }: Created,
+  last: Created | undefined,
+  isWhole: boolean,
+): boolean {
   if (last === undefined) return position === 0;
-  return index === last.index ? position === last.position + 1 : index === last.index + 1;
+  if (index === last.index) return position === last.position + 1;
+  return position === 0 && (isWhole ? index === last.index + 1 : index > last.index);
 }
 
 /** Counts accesses to the disk. Once it has blown, nothing reaches the disk. */
@@ -310,6 +388,9 @@ class Fuse {
       receive: (...of) => this.step(() => store.receive(...of)),
       readReceived: (...of) => store.readReceived(...of),
       forget: (...of) => this.step(() => store.forget(...of)),
+      keepSnapshot: (...of) => this.step(() => store.keepSnapshot(...of)),
+      snapshotLoaded: () => this.step(() => store.snapshotLoaded()),
+      readSnapshot: () => store.readSnapshot(),
       cut: (...of) => this.step(() => store.cut(...of)),
       move: (move) => this.step(() => store.move(move)),
       abandoned: async () => [],

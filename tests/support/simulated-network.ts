@@ -21,6 +21,11 @@ export class JumpingClock implements Clock {
     return this.#now;
   }
 
+  /** So much time passes in which nothing happens. */
+  pass(milliseconds: number): void {
+    this.#now += milliseconds;
+  }
+
   async sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
     if (milliseconds === Number.POSITIVE_INFINITY) {
       if (signal.aborted) return;
@@ -34,17 +39,30 @@ export class JumpingClock implements Clock {
 /** A server whose storage can be backed up and restored. */
 export class SimulatedServer {
   readonly #settings: Readonly<Record<string, string>>;
+  readonly #clock: Pick<Clock, "now"> | undefined;
   #driver = new MemoryDriver();
   #handler: Handler;
   #copy: MemoryDriver | undefined;
 
-  constructor(settings: Readonly<Record<string, string>> = {}) {
+  /** @param clock the server's, if that is not the system's */
+  constructor(settings: Readonly<Record<string, string>> = {}, clock?: Pick<Clock, "now">) {
     this.#settings = settings;
+    this.#clock = clock;
     this.#handler = this.#start();
   }
 
   fetch(request: Request): Promise<Response> {
     return this.#handler.fetch(request);
+  }
+
+  /** Deletes what it may, of the users that were seen since the last time. */
+  async trim(): Promise<void> {
+    await this.#handler.trimmed();
+  }
+
+  /** The number of objects that are stored. */
+  async count(): Promise<number> {
+    return (await this.#driver.list("")).length;
   }
 
   /** Copies the storage. */
@@ -61,7 +79,10 @@ export class SimulatedServer {
 
   #start(): Handler {
     const config = readConfig({ RATE_LIMIT: "0", LOG: "silent", ...this.#settings });
-    return createHandler({ config, driver: this.#driver, logger: createLogger(config.LOG) });
+    const clock = this.#clock;
+    const times = clock && { time: () => clock.now(), now: () => clock.now() };
+    const logger = createLogger(config.LOG);
+    return createHandler({ config, driver: this.#driver, logger, ...times });
   }
 }
 

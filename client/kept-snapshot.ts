@@ -1,0 +1,119 @@
+/** The snapshot that a device keeps: it has begun with it, or found it to stand for what it had. */
+import type { Bytes } from "../protocol/bytes.ts";
+import type { Line } from "../protocol/types.ts";
+import { StoreDamaged } from "./errors.ts";
+import type { Store, StoredSnapshot, StoreState } from "./stores/store.ts";
+import type { Cursor } from "./types.ts";
+import type { RunVerifier } from "./verify.ts";
+import type { Writes } from "./writes.ts";
+
+/** What a snapshot stands for: the position of each client id, and of the snapshot itself. */
+export type Covered = ReadonlyMap<string, Cursor>;
+
+/** A snapshot that is the user's, and says what it stands for. */
+export interface OpenSnapshot {
+  readonly covered: Covered;
+  readonly state: Bytes;
+}
+
+/** Opens a snapshot without what was before it. `undefined` unless the user has made it, and well. */
+export async function openSnapshot(
+  verifier: RunVerifier,
+  line: Line,
+): Promise<OpenSnapshot | undefined> {
+  const { operations, cursor } = await verifier.verifySnapshot(line);
+  const snapshot = operations[0]?.content.snapshot;
+  if (snapshot === undefined || cursor === undefined) return undefined;
+  const all = [...snapshot.cursors, cursor];
+  return { covered: new Map(all.map((one) => [one.client, one])), state: snapshot.state };
+}
+
+/** How many operations a snapshot stands for. */
+export function countCovered(covered: Covered): number {
+  return [...covered.values()].reduce((sum, { index }) => sum + index + 1, 0);
+}
+
+/** The snapshot in a store. */
+export class KeptSnapshot {
+  readonly #store: Store;
+  readonly #verifier: RunVerifier;
+  readonly #writes: Writes;
+  #name: StoredSnapshot | undefined;
+  /** What is known of the one with that name. */
+  #covered: Covered = new Map();
+  #characters = 0;
+  #isKnown = false;
+
+  constructor(store: Store, verifier: RunVerifier, writes: Writes, { snapshot }: StoreState) {
+    this.#store = store;
+    this.#verifier = verifier;
+    this.#writes = writes;
+    this.#name = snapshot;
+  }
+
+  /** Its name, if there is one. */
+  get name(): StoredSnapshot | undefined {
+    return this.#name;
+  }
+
+  /** What it stands for; nothing as long as it was not opened. */
+  get covered(): Covered {
+    return this.#covered;
+  }
+
+  /** The length of its payload, once it was opened. */
+  get characters(): number {
+    return this.#characters;
+  }
+
+  /** Takes what other tabs have changed in the store. */
+  take({ snapshot }: StoreState): void {
+    const isSame = snapshot?.client === this.#name?.client && snapshot?.index === this.#name?.index;
+    if (!isSame) this.#isKnown = false;
+    this.#name = snapshot;
+  }
+
+  /** Learns what it stands for, unless that is known. Throws `StoreDamaged` where it cannot be read. */
+  async learn(): Promise<void> {
+    if (this.#name === undefined) this.#setKnown(new Map(), 0);
+    else if (!this.#isKnown) await this.open();
+  }
+
+  /** Reads and opens it. Throws `StoreDamaged`. */
+  async open(): Promise<OpenSnapshot> {
+    const name = this.#name;
+    const payload = name && (await this.#store.readSnapshot());
+    const opened = payload && (await openSnapshot(this.#verifier, { ...name, payload }));
+    if (!opened) throw new StoreDamaged("the snapshot cannot be read");
+    this.#setKnown(opened.covered, payload.length);
+    return opened;
+  }
+
+  /** Keeps another one; see `Store.keepSnapshot`. */
+  async keep(line: Line, covered: Covered, isLoaded: boolean): Promise<void> {
+    const { client, index, payload } = line;
+    await this.#writes.run(() => this.#store.keepSnapshot({ client, index, payload }, isLoaded));
+    this.#name = { client, index, isLoaded };
+    this.#setKnown(covered, payload.length);
+  }
+
+  /** Keeps none. */
+  async drop(): Promise<void> {
+    await this.#writes.run(() => this.#store.keepSnapshot(undefined, true));
+    this.#name = undefined;
+    this.#setKnown(new Map(), 0);
+  }
+
+  /** As `Store.snapshotLoaded`. */
+  async setLoaded(): Promise<void> {
+    if (this.#name === undefined || this.#name.isLoaded) return;
+    await this.#writes.run(() => this.#store.snapshotLoaded());
+    this.#name = { ...this.#name, isLoaded: true };
+  }
+
+  #setKnown(covered: Covered, characters: number): void {
+    this.#covered = covered;
+    this.#characters = characters;
+    this.#isKnown = true;
+  }
+}

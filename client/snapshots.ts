@@ -1,0 +1,201 @@
+/**
+ * Snapshots of the user's devices: begins with one that the server sends, gives the app the state of the
+ * one that is kept where it needs that, and keeps each new one in the place of what it stands for.
+ */
+import type { Line } from "../protocol/types.ts";
+import type { Delivery } from "./delivery.ts";
+import { StoreDamaged } from "./errors.ts";
+import type { Inbox } from "./inbox.ts";
+import {
+  type Covered,
+  countCovered,
+  type KeptSnapshot,
+  type OpenSnapshot,
+  openSnapshot,
+} from "./kept-snapshot.ts";
+import type { SyncOptions } from "./options.ts";
+import type { Outbox } from "./outbox.ts";
+import type { ReceivedLog } from "./received-log.ts";
+import type { Clock, OperationName } from "./types.ts";
+import type { RunVerifier } from "./verify.ts";
+
+/** How long the server is asked for no snapshot after it has sent one that is not to be taken. */
+const DECLINE_MS = 3600_000;
+
+/** What snapshots work with. */
+export interface SnapshotsOptions {
+  readonly app: Pick<SyncOptions, "snapshot">;
+  readonly kept: KeptSnapshot;
+  readonly log: ReceivedLog;
+  readonly outbox: Outbox;
+  readonly inbox: Inbox;
+  readonly delivery: Delivery;
+  readonly verifier: RunVerifier;
+  readonly clock: Clock;
+  /** Goes on under a new client id, with what the server has not acknowledged under the old one. */
+  readonly giveUp: (client: string) => Promise<void>;
+}
+
+export class Snapshots {
+  readonly #options: SnapshotsOptions;
+  #declinedUntil = -Infinity;
+  /** The one among the operations received that stands for most, until it is kept. */
+  #received: { readonly line: Line; readonly covered: Covered } | undefined;
+
+  constructor(options: SnapshotsOptions) {
+    this.#options = options;
+  }
+
+  /** Whether the server may begin an answer with a snapshot. */
+  get areTaken(): boolean {
+    const { app, clock } = this.#options;
+    return app.snapshot !== undefined && clock.now() >= this.#declinedUntil;
+  }
+
+  /**
+   * Takes a snapshot with which an answer begins. Returns whether the rest of the answer follows on what
+   * the device has then. If not, it is to be left, and the server asked again.
+   */
+  async take(line: Line): Promise<boolean> {
+    const { kept, inbox, verifier, clock } = this.#options;
+    const opened = await openSnapshot(verifier, line);
+    const isRight = opened !== undefined && isAsSaid(line, opened.covered);
+    if (isRight) await this.#giveUpShared(opened.covered);
+    if (!isRight || (await inbox.differs(line.client, opened.covered))) {
+      this.#declinedUntil = clock.now() + DECLINE_MS;
+      return false;
+    }
+    const { covered } = opened;
+    if (this.#isCovered(covered)) await this.#keep(line, covered);
+    else {
+      // Until the app has all that goes with it, a crash has it loaded again.
+      await kept.keep(line, covered, false);
+      const before = inbox.positions.all;
+      await this.load();
+      const { positions } = inbox;
+      // What it does not stand for, and is not kept any more.
+      if (before.some(({ client, index }) => index > (positions.get(client)?.index ?? -1)))
+        return false;
+    }
+    inbox.heads.skipCovered();
+    return true;
+  }
+
+  /** Takes a new client id, where the snapshot stands for what this device has not created under its own. */
+  async #giveUpShared(covered: Covered): Promise<void> {
+    const { outbox, giveUp } = this.#options;
+    const { client } = outbox;
+    const cursor = covered.get(client);
+    if (cursor === undefined) return;
+    if ((await outbox.tagAt(client, cursor.index)) !== cursor.tag) await giveUp(client);
+  }
+
+  /**
+   * Gives the app the state of the snapshot that is kept, and then what the device has behind that,
+   * where the app lacks what is no longer kept.
+   */
+  async load(): Promise<void> {
+    const { kept, log, inbox, delivery } = this.#options;
+    const opened = await this.#open();
+    if (opened === undefined) return;
+    await delivery.load(opened.state, opened.covered);
+    await inbox.restart(opened.covered);
+    await delivery.own();
+    await inbox.deliverStored();
+    await log.recordDelivered(inbox.positions.all);
+    await kept.setLoaded();
+  }
+
+  /** The snapshot that the app needs, if it needs one. */
+  async #open(): Promise<OpenSnapshot | undefined> {
+    const { kept } = this.#options;
+    try {
+      await kept.learn();
+      return this.#mustLoad ? await kept.open() : undefined;
+    } catch (error) {
+      if (!(error instanceof StoreDamaged)) throw error;
+      await this.#drop();
+      return undefined;
+    }
+  }
+
+  get #mustLoad(): boolean {
+    const { app, kept, log, inbox } = this.#options;
+    if (app.snapshot === undefined || kept.name === undefined) return false;
+    const isBehind = log.starts.some(({ client, index }) => {
+      return (inbox.positions.delivered(client)?.index ?? -1) < index;
+    });
+    return isBehind || !kept.name.isLoaded;
+  }
+
+  /** The snapshot cannot be read: the server has to send it again, or what it stands for. */
+  async #drop(): Promise<void> {
+    const { kept, log, inbox } = this.#options;
+    for (const { client } of log.starts) {
+      const delivered = inbox.positions.delivered(client);
+      await log.forget(client, undefined);
+      inbox.positions.set(client, undefined);
+      if (delivered !== undefined) inbox.positions.setAhead(client, delivered);
+    }
+    await kept.drop();
+  }
+
+  /** Takes note of a snapshot that was received as an operation, or was acknowledged. */
+  async note(line: Line): Promise<void> {
+    const opened = await openSnapshot(this.#options.verifier, line);
+    if (opened === undefined) return;
+    const before = this.#received?.covered ?? new Map();
+    if (countCovered(opened.covered) < countCovered(before)) return;
+    this.#received = { line, covered: opened.covered };
+  }
+
+  /** Keeps the snapshot that was noted, once the app has everything that it stands for. */
+  async settle(): Promise<void> {
+    if (this.#received === undefined || this.#options.app.snapshot === undefined) return;
+    const { line, covered } = this.#received;
+    if (!this.#isCovered(covered)) return;
+    this.#received = undefined;
+    await this.#keep(line, covered);
+  }
+
+  /** Keeps a snapshot in the place of what it stands for, which the app has. */
+  async #keep(line: Line, covered: Covered): Promise<void> {
+    const { kept, log, inbox, outbox } = this.#options;
+    if (countCovered(covered) <= countCovered(kept.covered)) return;
+    if (await inbox.differs(line.client, covered)) return;
+    await kept.keep(line, covered, true);
+    for (const [client, { index }] of covered) {
+      // What is own stays: a server that was restored from a backup has it from here.
+      if (index < outbox.lengthOf(client)) continue;
+      // What lies behind it stays whole: what is kept of a client id is consecutive.
+      const position = inbox.positions.get(client);
+      if (position?.index === index) await log.trim(position);
+    }
+  }
+
+  /** Whether the app was given everything that a snapshot stands for. */
+  #isCovered(covered: Covered): boolean {
+    const { inbox, outbox } = this.#options;
+    return [...covered.values()].every(({ client, index }) => {
+      const isOwn = index < outbox.lengthOf(client);
+      return isOwn || (inbox.positions.delivered(client)?.index ?? -1) >= index;
+    });
+  }
+
+  /** Whether an operation is one for which the kept snapshot stands. */
+  isCovered({ client, index }: OperationName): boolean {
+    return index <= (this.#options.kept.covered.get(client)?.index ?? -1);
+  }
+}
+
+/** Whether a snapshot covers what is said beside it, and nothing else. */
+function isAsSaid({ client, index, covers = {} }: Line, covered: Covered): boolean {
+  const said = new Map(Object.entries(covers));
+  // Of its own client id, it stands for everything before it.
+  if (index > 0) said.set(client, (said.get(client) ?? -1) + 1);
+  else said.set(client, 0);
+  return (
+    said.size === covered.size &&
+    [...covered.values()].every((one) => said.get(one.client) === one.index)
+  );
+}

@@ -1,0 +1,304 @@
+/** Devices that make snapshots of the app's state, and take them: at the real handler. */
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, describe, it } from "node:test";
+import type { Identity } from "../../client/index.ts";
+import { newIdentity } from "../support/private-keys.ts";
+import { Device } from "../support/simulated-device.ts";
+import { JumpingClock, SimulatedServer } from "../support/simulated-network.ts";
+
+const HOUR = 3_600_000;
+const SETTINGS = { LISTING_TTL: "0", RETENTION: "1h", PACKED_RETENTION: "1m" };
+/** So many characters of operations are followed by a snapshot, or twice as many. */
+const EVERY = 8000;
+
+type ServerLine = {
+  readonly client_id: string;
+  readonly operation_index: number;
+  payload: string;
+  snapshot?: { covers: Record<string, number> };
+};
+type Alter = (lines: ServerLine[]) => void;
+
+/** A user's devices, and a server between which and them a test can stand. */
+class Stage {
+  readonly clock = new JumpingClock();
+  readonly server: SimulatedServer;
+  readonly identity: Identity;
+  readonly devices: Device[] = [];
+  /** What each request and each answer had. */
+  readonly requests: Record<string, unknown>[] = [];
+  readonly answers: ServerLine[][] = [];
+  readonly statuses: number[] = [];
+  alter: Alter = () => undefined;
+  refuse: (request: Record<string, unknown>) => Response | undefined = () => undefined;
+
+  constructor(identity: Identity, settings: Record<string, string>) {
+    this.identity = identity;
+    this.server = new SimulatedServer({ ...SETTINGS, ...settings }, this.clock);
+  }
+
+  readonly fetch = async (request: Request): Promise<Response> => {
+    const body = JSON.parse(await request.clone().text());
+    this.requests.push(body);
+    const refusal = this.refuse(body);
+    if (refusal !== undefined) return refusal;
+    const response = await this.server.fetch(request);
+    this.statuses.push(response.status);
+    if (response.status !== 200) return response;
+    const { status, headers } = response;
+    const texts = (await response.text()).split("\n").filter((text) => text !== "");
+    const lines: ServerLine[] = texts.map((text) => JSON.parse(text));
+    this.answers.push(structuredClone(lines));
+    this.alter(lines);
+    const changed = new Headers(headers);
+    changed.set("Operation-Count", String(lines.length));
+    const text = lines.map((line) => `${JSON.stringify(line)}\n`).join("");
+    return new Response(text, { status, headers: changed });
+  };
+
+  device(every = EVERY): Device {
+    const { identity, clock, fetch } = this;
+    const device = new Device({ identity, clock, fetch, random: () => 0, every });
+    this.devices.push(device);
+    return device;
+  }
+
+  /** The server deletes what snapshots stand for that are an hour old. */
+  async trim(by: Device): Promise<void> {
+    for (let times = 0; times < 2; times++) {
+      this.clock.pass(HOUR);
+      assert.ok(await by.sync());
+      await this.server.trim();
+    }
+  }
+}
+
+/** Texts whose operations have more characters than `EVERY`. */
+function many(name: string, count = 20): string[] {
+  return Array.from({ length: count }, (_, i) => `${name} ${i} ${"x".repeat(400)}`);
+}
+
+/** Appends, each text in an operation of its own, and syncs. */
+async function write(device: Device, texts: readonly string[]): Promise<void> {
+  for (const text of texts) {
+    await device.append([text]);
+    assert.ok(await device.sync());
+  }
+}
+
+/** Asserts that devices have the same texts, each once. */
+function assertHave(devices: readonly Device[], texts: readonly string[]): void {
+  for (const { texts: held, refusals } of devices) {
+    assert.deepEqual([...held].sort(), [...texts].sort());
+    assert.deepEqual(refusals, []);
+  }
+}
+
+describe("snapshots", () => {
+  let stage: Stage;
+  const begin = async (settings: Record<string, string> = {}) => {
+    stage = new Stage(await newIdentity(), settings);
+  };
+  beforeEach(() => begin());
+  afterEach(async () => {
+    for (const device of stage.devices) await device.stop();
+  });
+
+  it("are made once enough was appended, and a new device begins with one and receives the rest", async () => {
+    const [laptop, phone] = [stage.device(), stage.device()];
+    const texts = many("note");
+    await write(laptop, texts);
+    assert.ok(laptop.snapshots.saved > 0);
+    await write(laptop, ["the last one"]);
+    const before = stage.answers.length;
+    assert.ok(await phone.sync());
+    assert.equal(phone.snapshots.loaded, 1);
+    assertHave([laptop, phone], [...texts, "the last one"]);
+    const lines = stage.answers.slice(before).flat();
+    assert.ok(lines[0]?.snapshot !== undefined);
+    assert.ok(lines.length < texts.length, `${lines.length} lines`);
+  });
+
+  it("are not made without need", async () => {
+    const laptop = stage.device();
+    await write(laptop, ["a note"]);
+    assert.equal(laptop.snapshots.saved, 0);
+    await write(laptop, many("note"));
+    const { saved } = laptop.snapshots;
+    for (let times = 0; times < 5; times++) assert.ok(await laptop.sync());
+    await laptop.stop();
+    assert.ok(await laptop.sync());
+    assert.equal(laptop.snapshots.saved, saved);
+  });
+
+  it("have a device that was away catch up where all that it lacks is deleted, with what it had not sent", async () => {
+    const [laptop, phone] = [stage.device(), stage.device()];
+    await write(laptop, ["before"]);
+    await write(phone, ["of the phone"]);
+    assert.ok(await laptop.sync());
+    await phone.append(["not sent"]);
+    await phone.stop();
+    const texts = many("while it was away", 60);
+    const objects = await stage.server.count();
+    await write(laptop, texts);
+    await stage.trim(laptop);
+    await write(laptop, ["after"]);
+    assert.ok((await stage.server.count()) < objects + texts.length, "something is deleted");
+    assert.ok(await phone.sync());
+    assert.equal(phone.snapshots.loaded, 1);
+    assert.ok(await laptop.sync());
+    assertHave([laptop, phone], [...texts, "before", "of the phone", "not sent", "after"]);
+  });
+
+  it("take the place of what a device has, which goes on from there when it is opened again", async () => {
+    const [laptop, phone] = [stage.device(), stage.device()];
+    const texts = many("note");
+    for (const text of texts) {
+      await write(laptop, [text]);
+      assert.ok(await phone.sync());
+    }
+    assert.equal(phone.snapshots.loaded, 0);
+    const held = (await phone.held()).length;
+    assert.ok(held < texts.length, `${held} entries are kept`);
+    await phone.forgetData();
+    assert.ok(await phone.sync());
+    assert.equal(phone.snapshots.loaded, 1);
+    assertHave([laptop, phone], texts);
+  });
+
+  it("are loaded again where the app could not take one, and nothing is skipped", async () => {
+    const [laptop, phone] = [stage.device(), stage.device()];
+    const texts = many("note");
+    await write(laptop, texts);
+    phone.failures = 2;
+    await assert.rejects(phone.sync(), /cannot load/);
+    while (phone.snapshots.loaded === 0) await phone.sync().catch(() => undefined);
+    assert.ok(await phone.sync());
+    assertHave([laptop, phone], texts);
+  });
+
+  it("are not taken where they are forged, or not as the server says: the operations are read instead", async () => {
+    await begin({ RETENTION: "30d" });
+    const laptop = stage.device();
+    const texts = many("note");
+    await write(laptop, texts);
+    const lies: ((line: Required<ServerLine>) => void)[] = [
+      (line) => {
+        line.payload = `${line.payload.slice(0, -30)}${"A".repeat(30)}`;
+      },
+      (line) => {
+        line.snapshot.covers[crypto.randomUUID()] = 3;
+      },
+      (line) => {
+        const [client = ""] = Object.keys(line.snapshot.covers);
+        line.snapshot.covers[client] = (line.snapshot.covers[client] ?? 0) + 1;
+      },
+      (line) => {
+        line.snapshot.covers = {};
+      },
+    ];
+    for (const lie of lies) {
+      stage.alter = (lines) => {
+        const [line] = lines;
+        const { payload, snapshot } = line ?? {};
+        if (line !== undefined && snapshot !== undefined && payload !== undefined) {
+          const copy = { ...line, payload, snapshot };
+          lie(copy);
+          line.payload = copy.payload;
+          line.snapshot = copy.snapshot;
+        }
+      };
+      const phone = stage.device();
+      assert.ok(await phone.sync());
+      assert.equal(phone.snapshots.loaded, 0);
+      assertHave([phone], texts);
+    }
+  });
+
+  it("of another history than a device has are a fork, and are not taken", async () => {
+    await begin({ RETENTION: "30d" });
+    const [laptop, phone] = [stage.device(), stage.device()];
+    await write(laptop, ["a note"]);
+    await stage.server.backUp();
+    await write(laptop, ["one that is lost"]);
+    assert.ok(await phone.sync());
+    const copy = stage.device();
+    await stage.server.restore();
+    // A copy of the laptop goes on from the backup as well, under the same client id.
+    await copy.copy(laptop);
+    await laptop.stop();
+    await write(copy, many("of the copy"));
+    assert.ok(await phone.sync());
+    assert.ok(phone.texts.includes("one that is lost"));
+    for (const text of copy.appended) assert.ok(phone.texts.includes(text));
+    assert.equal(new Set(phone.texts).size, phone.texts.length);
+  });
+
+  it("that the server does not take become operations like any other", async () => {
+    const [laptop, phone] = [stage.device(), stage.device()];
+    stage.refuse = ({ snapshot }) => {
+      if (snapshot === undefined) return undefined;
+      const problem = { type: "urn:sync-server:snapshot-refused", status: 409, detail: "no" };
+      const headers = { "Content-Type": "application/problem+json" };
+      return new Response(JSON.stringify(problem), { status: 409, headers });
+    };
+    const texts = many("note");
+    await write(laptop, texts);
+    assert.equal(laptop.snapshots.saved, 1);
+    assert.equal(stage.requests.filter(({ snapshot }) => snapshot !== undefined).length, 1);
+    assert.ok(await phone.sync());
+    assert.equal(phone.snapshots.loaded, 0);
+    assertHave([laptop, phone], texts);
+  });
+
+  it("that are too large for the server are not made, and nothing else is wrong", async () => {
+    await begin({ MAX_BODY: "64KiB" });
+    const [laptop, phone] = [stage.device(), stage.device()];
+    const texts = many("note".repeat(400), 50);
+    await write(laptop, texts);
+    assert.deepEqual([...new Set(stage.statuses)], [200]);
+    assert.ok(laptop.snapshots.saved > 1);
+    assert.ok(await phone.sync());
+    assertHave([laptop, phone], texts);
+  });
+
+  it("that a proxy takes for too large stay on the device, and what comes later is sent", async () => {
+    const [laptop, phone] = [stage.device(), stage.device()];
+    stage.refuse = ({ snapshot }) =>
+      snapshot === undefined ? undefined : new Response("<h1>Too large</h1>", { status: 413 });
+    const texts = many("note", 30);
+    await write(laptop, texts);
+    assert.deepEqual(await laptop.tooLarge(), []);
+    assert.ok(await phone.sync());
+    assertHave([laptop, phone], texts);
+    await laptop.stop();
+    assert.ok(await laptop.sync());
+    await write(laptop, ["later"]);
+    assert.ok(await phone.sync());
+    assertHave([laptop, phone], [...texts, "later"]);
+    assert.equal(laptop.snapshots.saved, 1);
+  });
+
+  it("that a device cannot read any more are fetched again", async () => {
+    const [laptop, phone] = [stage.device(), stage.device()];
+    const texts = many("note");
+    await write(laptop, texts);
+    assert.ok(await phone.sync());
+    await phone.damageSnapshot();
+    await phone.forgetData();
+    assert.ok(await phone.sync());
+    assertHave([laptop, phone], texts);
+    assert.equal(phone.snapshots.loaded, 2);
+  });
+
+  it("cannot be read by an app that takes none, which says so, once something is deleted", async () => {
+    const laptop = stage.device();
+    await write(laptop, many("note", 60));
+    await stage.trim(laptop);
+    const { identity, clock, fetch } = stage;
+    const old = new Device({ identity, clock, fetch, random: () => 0, sign: true });
+    stage.devices.push(old);
+    await assert.rejects(old.sync(), /snapshot/);
+    assert.deepEqual(old.texts, []);
+  });
+});
