@@ -1,0 +1,29 @@
+/** Devices that come and go for long, snapshots, and a server that deletes: nothing is lost, or there twice. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { sharedSeeds } from "../support/share.ts";
+import { simulateSnapshots } from "../support/snapshot-simulation.ts";
+
+const SEEDS = 18;
+
+describe("devices that make and take snapshots", () => {
+  for (const [copies, what] of [
+    [false, "the network fails, devices crash, and the server is restored from backups"],
+    [true, "devices become copies of others"],
+  ] as const) {
+    it(`have the same in the end, and all that was appended, while ${what}`, async () => {
+      let saved = 0;
+      let loaded = 0;
+      for (const seed of sharedSeeds(SEEDS)) {
+        try {
+          const run = await simulateSnapshots(seed, copies);
+          saved += run.saved;
+          loaded += run.loaded;
+        } catch (error) {
+          throw new Error(`seed ${seed}`, { cause: error });
+        }
+      }
+      assert.ok(saved > SEEDS && loaded > SEEDS, `${saved} snapshots, ${loaded} taken`);
+    });
+  }
+});
