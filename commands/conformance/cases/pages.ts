@@ -8,7 +8,8 @@ import type { TestedServer } from "../tested-server.ts";
 const ORIGIN = "https://app.example";
 const EXPOSED =
   "Operation-Count, Max-Body, Preference-Applied, Retry-After, RateLimit, RateLimit-Policy, Date, Accept-Signature, Request-Id";
-const SENT = "Content-Type, Content-Digest, Prefer, Signature, Signature-Input, Sync-Invite, Sync-Route";
+const SENT =
+  "Content-Type, Content-Digest, Prefer, Signature, Signature-Input, Sync-Invite, Sync-Route";
 
 /** The names in a list, whatever their case and their order. */
 const namesIn = (list: string | null) => (list ?? "").toLowerCase().split(/, ?/).sort();
