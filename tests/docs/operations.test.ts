@@ -49,6 +49,48 @@ describe("docs/operations.md", () => {
   });
 });
 
+/** What runs the blocks of commands of docs/operations.md, by the heading above them. */
+const RUN_BY: Readonly<Record<string, string>> = {
+  "One file": "tests/e2e/deploy.test.ts",
+  Executable: "tests/e2e/deploy.test.ts",
+  systemd: "tests/docs/systemd.test.ts",
+  "HTTPS at home": "tests/e2e/home.test.ts",
+  "Ask the doctor": "tests/docs/operations.test.ts",
+  "Restrict who can use it": "tests/docs/operations.test.ts",
+  "Invite someone": "tests/docs/operations.test.ts",
+  "Look at what is stored": "tests/docs/operations.test.ts",
+  "Start by hand": "tests/e2e/several-servers.test.ts",
+};
+
+describe("the commands of docs/operations.md", () => {
+  it("are run by tests, but for those of Docker", () => {
+    const blocks = read("docs/operations.md").matchAll(/^#+ ([^\n]*)$|^```sh$(.*?)^```$/gms);
+    let heading = "";
+    const headings = new Set<string>();
+    for (const [, title, commands] of blocks) {
+      if (commands !== undefined) headings.add(heading);
+      heading = title ?? heading;
+    }
+    assert.ok(headings.delete("Container"));
+    assert.deepEqual([...headings], Object.keys(RUN_BY));
+    for (const file of Object.values(RUN_BY)) assert.match(read(file), /operations\.md|npm run/);
+  });
+
+  it("ask the doctor, who finds that TLS is missing here", { skip, timeout: 120_000 }, async () => {
+    const chapter = section(read("docs/operations.md"), "Put a proxy in front");
+    const [command = ""] = blocksOf(chapter, "sh").filter((block) => block.includes("doctor"));
+    const server = await serveHere({ MAX_WAIT: "1s" });
+    const [file = "", ...args] = command
+      .trim()
+      .replace("https://sync.example", new URL(server.url).origin)
+      .split(" ");
+    const { stdout } = await promisify(execFile)(file, args, { cwd: projectFolder });
+    await server.close();
+    // It says so, and lets it pass on this machine.
+    assert.match(stdout, /Put a proxy with TLS in front/);
+  });
+});
+
 describe("docs/operations.md, on what is stored", () => {
   const chapter = section(read("docs/operations.md"), "Look at what is stored");
   const folder = temporaryFolder();

@@ -1,7 +1,7 @@
 /** The units in `deploy/systemd/`: what systemd says of them, and what the server does under them. */
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { readConfig } from "../../server/config.ts";
@@ -9,7 +9,7 @@ import { blocksOf, read, section } from "../support/documents.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { sync } from "../support/http.ts";
 import { onlyOn } from "../support/one-runtime.ts";
-import { fromSource, runToEnd, startServer } from "../support/process.ts";
+import { fromSource, projectFolder, runToEnd, startServer } from "../support/process.ts";
 import { newClient, newUser } from "../support/users.ts";
 
 const SERVICES = ["sync-server.service", "sync-server-backup.service"];
@@ -79,10 +79,26 @@ describe(`the units of systemd${note}`, { skip }, () => {
   it("are the files that docs/operations.md installs and enables", { skip: noSystemd }, () => {
     const chapter = section(read("docs/operations.md"), "Deploy");
     const commands = blocksOf(chapter, "sh").find((block) => block.includes("systemctl")) ?? "";
-    assert.match(commands, /^install -m 0644 deploy\/systemd\/\* \/etc\/systemd\/system\/$/m);
-    assert.match(commands, / dist\/server\.js \/opt\/sync-server\/server\.js$/m);
+    const root = join(folder.path, "machine");
+    const checkout = join(folder.path, "checkout");
+    mkdirSync(join(root, "etc", "systemd", "system"), { recursive: true });
+    mkdirSync(join(checkout, "dist"), { recursive: true });
+    writeFileSync(join(checkout, "dist", "server.js"), "// The one file.");
+    symlinkSync(join(projectFolder, "deploy"), join(checkout, "deploy"));
+    const installs = commands
+      .split("\n")
+      .filter((line) => line.startsWith("install "))
+      // Into a folder, and for the account of the test.
+      .map((line) => line.replaceAll(/ (?=\/)/g, ` ${root}`).replace("-o sync-server ", ""));
+    assert.equal(installs.length, 3);
+    execFileSync("bash", ["-ec", installs.join("\n")], { cwd: checkout });
+    const inPlace = UNITS.map((name) => join("etc", "systemd", "system", name));
+    for (const path of [...inPlace, ...PROGRAM.split(" ").slice(1)]) {
+      assert.equal(statSync(join(root, path)).mode & 0o777, 0o644, path);
+    }
+    assert.equal(statSync(join(root, "var", "backups", "sync-server")).mode & 0o777, 0o700);
     const [, names = ""] = /^systemctl enable --now (.*)$/m.exec(commands) ?? [];
-    execFileSync("systemctl", [`--root=${folder.path}`, "enable", ...names.split(" ")], {
+    execFileSync("systemctl", [`--root=${root}`, "enable", ...names.split(" ")], {
       stdio: "ignore",
     });
     const [calendar = ""] = valuesOf("sync-server-backup.timer", "OnCalendar");
