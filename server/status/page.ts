@@ -88,7 +88,7 @@ export function statusPage({ about, warnings, sections, charts, counted }: Statu
 <style>${STYLE}</style>
 <header>
 <h1>Sync-Server status</h1>
-<a href="/status">Look again</a>
+<a href="status">Look again</a>
 <p class="about">${escaped(about.join(" · "))}</p>
 </header>
 <main>
