@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { readConfig } from "../../server/config.ts";
 import { blocksOf, read, section } from "../support/documents.ts";
@@ -72,6 +72,11 @@ describe(`the units of systemd${note}`, { skip }, () => {
       assert.deepEqual(valuesOf(name, "User"), ["sync-server"]);
       assert.ok(valuesOf(name, "ExecStart").every((line) => line.startsWith(PROGRAM)));
     }
+    // What the server may write to.
+    const [folders = ""] = valuesOf("sync-server.service", "StateDirectory");
+    assert.ok(folders.split(" ").includes(basename(settings.STORAGE ?? "")));
+    const [, list = ""] = /USERS=(\S+?),/.exec(unit("sync-server.service")) ?? [];
+    assert.ok(folders.split(" ").includes(basename(dirname(list))), list);
     const stopWithin = Number(valuesOf("sync-server.service", "TimeoutStopSec"));
     assert.ok(stopWithin > 10);
   });
