@@ -125,7 +125,17 @@ export class Snapshots {
     const isBehind = log.starts.some(({ client, index }) => {
       return (inbox.positions.delivered(client)?.index ?? -1) < index;
     });
-    return isBehind || !kept.name.isLoaded;
+    return isBehind || !kept.name.isLoaded || this.#isFirst;
+  }
+
+  /** Whether the app has nothing of what the snapshot stands for, as one that begins without data. */
+  get #isFirst(): boolean {
+    const { kept, inbox, outbox } = this.#options;
+    return [...kept.covered.keys()].every((client) => {
+      const { index, position } = outbox.own.find((one) => one.client === client)?.delivered ?? {};
+      const hasOwn = (index ?? 0) > 0 || (position ?? 0) > 0;
+      return !hasOwn && inbox.positions.delivered(client) === undefined;
+    });
   }
 
   /** The snapshot cannot be read: the server has to send it again, or what it stands for. */

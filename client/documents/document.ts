@@ -74,9 +74,26 @@ export class Document {
     };
   }
 
-  /** Takes updates of other devices or tabs. */
+  /** Takes updates of other devices or tabs, or of a snapshot. */
   receive(updates: readonly Bytes[]): void {
     this.#add(updates);
+  }
+
+  /**
+   * The entries of updates that stand for all that there are: one, where they can be joined.
+   *
+   * @param merge joins those of a document that nobody has open
+   */
+  state(merge: DocumentHandler["merge"]): Bytes[] {
+    const whole = [...this.#open].find(({ handler, isWhole }) => isWhole && handler.state);
+    try {
+      const isOne = this.#updates.length < 2;
+      const joined = isOne ? undefined : (whole?.handler.state?.() ?? merge?.(this.#updates));
+      if (joined !== undefined) this.#updates = [joined.slice()];
+    } catch (error) {
+      this.#onError(error, this.name);
+    }
+    return this.#updates.map((update) => entryOf(this.#name, update));
   }
 
   /** The entries of what waits to be stored; `stored` or `putBack` follows. */

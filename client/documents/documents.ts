@@ -7,18 +7,27 @@ import { SerialQueue } from "../serial-queue.ts";
 import type { Clock, Entry, Status } from "../types.ts";
 import { Document, type DocumentHandler, type OpenDocument } from "./document.ts";
 import { Echo } from "./echo.ts";
-import { updateOf } from "./entry.ts";
+import { type NamedUpdate, updateOf } from "./entry.ts";
 import { notApplied, notStored, unknownEntries } from "./errors.ts";
+import { stateOf, updatesIn } from "./state.ts";
 
 const DEFAULT_BATCH_MS = 200;
+const DEFAULT_SNAPSHOT_EVERY = 1024 * 1024;
 /** What could not be stored is tried again. */
 const RETRY_MS = 5000;
 
 /** What `SyncDocuments.open` needs: the options of a `SyncClient`, and these. */
-export interface DocumentsOptions extends Omit<SyncOptions, "receive" | "cursors"> {
+export interface DocumentsOptions extends Omit<SyncOptions, "receive" | "cursors" | "snapshot"> {
   /** For how many milliseconds updates are gathered before they are stored and sent; 200 by default. */
   readonly batch?: number;
-  /** Handles entries that are no updates of documents, if the app appends such. */
+  /** Joins updates of a document that is not open into one, for snapshots: `Y.mergeUpdates` for Yjs. */
+  readonly merge?: DocumentHandler["merge"];
+  /**
+   * After how many characters of operations a snapshot of all documents is made, at least; 1,048,576 by
+   * default. With `Infinity`, none is.
+   */
+  readonly snapshotEvery?: number;
+  /** Handles entries that are no updates of documents, if the app appends such: then no snapshot is made. */
   readonly receive?: (entries: readonly Entry[], isOwn: boolean) => void | Promise<void>;
   /**
    * Called with a `DocumentError` when an update is not applied or not stored. By default, the runtime
@@ -86,6 +95,11 @@ export class SyncDocuments implements StatusSource {
       ...options,
       // What is not open is in memory alone, so each start gets everything from the device's log.
       cursors: [],
+      snapshot: {
+        every: options.snapshotEvery ?? DEFAULT_SNAPSHOT_EVERY,
+        save: () => documents.#save(),
+        load: (state) => documents.#take(updatesIn(state)),
+      },
       receive: (entries, _, isOwn) => documents.#receive(entries, isOwn),
       onStatus: (status) => {
         options.onStatus?.(status);
@@ -175,19 +189,32 @@ export class SyncDocuments implements StatusSource {
   }
 
   async #receive(entries: readonly Entry[], isOwn: boolean): Promise<void> {
-    const updates = new Map<string, Bytes[]>();
+    const updates: NamedUpdate[] = [];
     const others: Entry[] = [];
     for (const entry of isOwn ? await this.#echo.without(entries) : entries) {
       const named = updateOf(entry.data);
       if (named === undefined) others.push(entry);
-      else {
-        const list = updates.get(named.name);
-        if (list === undefined) updates.set(named.name, [named.update]);
-        else list.push(named.update);
-      }
+      else updates.push(named);
     }
     if (others.length > 0) await this.#receiveOthers(others, isOwn);
-    for (const [name, list] of updates) this.#document(name).receive(list);
+    this.#take(updates);
+  }
+
+  #take(updates: readonly NamedUpdate[]): void {
+    const lists = new Map<string, Bytes[]>();
+    for (const { name, update } of updates) {
+      const list = lists.get(name);
+      if (list === undefined) lists.set(name, [update]);
+      else list.push(update);
+    }
+    for (const [name, list] of lists) this.#document(name).receive(list);
+  }
+
+  /** The state of all documents; `undefined` where the log has entries that it does not stand for. */
+  #save(): Bytes | undefined {
+    if (this.#hasUnknown || this.#options.receive !== undefined) return undefined;
+    const { merge } = this.#options;
+    return stateOf([...this.#documents.values()].flatMap((document) => document.state(merge)));
   }
 
   async #receiveOthers(entries: readonly Entry[], isOwn: boolean): Promise<void> {

@@ -124,18 +124,22 @@ describe("a provider for TinyBase", () => {
   });
 });
 
+const HOUR = 3_600_000;
+const SETTINGS = { LISTING_TTL: "0", RETENTION: "1h", PACKED_RETENTION: "1m" };
+
 describe("five devices that change a store of TinyBase", () => {
   for (const seed of sharedSeeds(SEEDS)) {
     it(`hold equal stores in the end, after changes at the same time, faults and restarts: seed ${seed}`, async () => {
       const random = randomFrom(seed);
       const below = (limit: number) => Math.floor(random() * limit);
-      const network = new SimulatedNetwork(new SimulatedServer({ LISTING_TTL: "0" }), random);
       const clock = new JumpingClock();
+      const server = new SimulatedServer(SETTINGS, clock);
+      const network = new SimulatedNetwork(server, random);
       const disks = Array.from({ length: DEVICES }, () => new MemoryStore());
       const start = async (disk: MemoryStore) => {
         const documents = await openDocuments(
           { identity, fetch: network.fetch },
-          { store: disk, clock, random, batch: 200 },
+          { store: disk, clock, random, batch: 200, sign: true, snapshotEvery: 1500 },
         );
         return { documents, store: new TinyBaseProvider(documents, "todo").store };
       };
@@ -154,8 +158,13 @@ describe("five devices that change a store of TinyBase", () => {
           const device = devices[at] ?? assert.fail();
           const kind = random();
           if (kind < 0.8) change(device.store);
-          else if (kind < 0.93) await device.documents.client.sync();
-          else {
+          else if (kind < 0.9) await device.documents.client.sync();
+          else if (kind < 0.93) {
+            // What snapshots stand for is deleted, while no device asks for anything.
+            clock.pass(2 * HOUR);
+            await device.documents.client.sync();
+            await server.trim();
+          } else {
             await device.documents.close();
             devices[at] = await start(disks[at] ?? assert.fail());
           }
@@ -166,6 +175,7 @@ describe("five devices that change a store of TinyBase", () => {
         }
         const [first, ...others] = devices.map(({ store }) => store.getMergeableContent());
         for (const content of others) assert.deepEqual(content, first);
+        assert.ok(server.snapshots > 0, "there are snapshots");
         const fresh = await start(new MemoryStore());
         await fresh.documents.client.sync();
         assert.deepEqual(fresh.store.getMergeableContent(), first);

@@ -1,7 +1,7 @@
 /** Five devices that edit the same documents of Yjs at the same time, over a bad network. */
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
-import { type Doc, encodeStateAsUpdate } from "yjs";
+import { type Doc, encodeStateAsUpdate, mergeUpdates } from "yjs";
 import type { SyncDocuments } from "../../client/documents.ts";
 import type { Identity } from "../../client/index.ts";
 import { MemoryStore } from "../../client/memory.ts";
@@ -21,6 +21,9 @@ const DEVICES = 5;
 const STEPS = 60;
 const SEEDS = 12;
 const NAMES = ["one", "two"];
+const HOUR = 3_600_000;
+const SETTINGS = { LISTING_TTL: "0", RETENTION: "1h", PACKED_RETENTION: "1m" };
+const merge = (updates: readonly Uint8Array[]) => mergeUpdates([...updates]);
 
 type Random = () => number;
 
@@ -101,16 +104,23 @@ describe("five devices that edit documents of Yjs", () => {
   for (const seed of sharedSeeds(SEEDS)) {
     it(`hold equal documents in the end, after edits at the same time, faults and restarts: seed ${seed}`, async () => {
       const random = randomFrom(seed);
-      const server = new SimulatedServer({ LISTING_TTL: "0" });
-      const network = new SimulatedNetwork(server, random);
       const clock = new JumpingClock();
-      const editors = Array.from(
-        { length: DEVICES },
-        () =>
-          new Editor((store) =>
-            openDocuments({ identity, fetch: network.fetch }, { store, clock, random, batch: 200 }),
-          ),
-      );
+      const server = new SimulatedServer(SETTINGS, clock);
+      const network = new SimulatedNetwork(server, random);
+      const newEditor = () =>
+        new Editor((store) => {
+          const options = { store, clock, random, batch: 200, sign: true, snapshotEvery: 1500 };
+          return openDocuments({ identity, fetch: network.fetch }, { ...options, merge });
+        });
+      const editors = Array.from({ length: DEVICES }, newEditor);
+      /** What snapshots stand for is deleted, while no device asks for anything. */
+      const trim = async () => {
+        for (let times = 0; times < 2; times++) {
+          clock.pass(HOUR);
+          await editors[below(random, DEVICES)]?.documents.client.sync();
+          await server.trim();
+        }
+      };
       try {
         for (const editor of editors) await editor.start();
         for (let step = 0; step < STEPS; step++) {
@@ -118,7 +128,8 @@ describe("five devices that edit documents of Yjs", () => {
           const kind = random();
           if (kind < 0.7) editor.edit(random);
           else if (kind < 0.8) await editor.documents.client.sync();
-          else if (kind < 0.9) editor.toggle(random);
+          else if (kind < 0.87) editor.toggle(random);
+          else if (kind < 0.9) await trim();
           else if (kind < 0.95) {
             editor.connect();
             await editor.stop();
@@ -135,10 +146,9 @@ describe("five devices that edit documents of Yjs", () => {
         }
         const [first, ...others] = editors.map(({ content }) => content);
         for (const content of others) assert.deepEqual(content, first);
-        // A new device makes the same of the log alone.
-        const fresh = new Editor((store) =>
-          openDocuments({ identity, fetch: network.fetch }, { store, clock, random }),
-        );
+        assert.ok(server.snapshots > 0, "there are snapshots");
+        // A new device makes the same of the newest snapshot, and the log behind it.
+        const fresh = newEditor();
         await fresh.start();
         await fresh.documents.client.sync();
         assert.deepEqual(fresh.content, first);

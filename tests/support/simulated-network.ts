@@ -38,6 +38,8 @@ export class JumpingClock implements Clock {
 
 /** A server whose storage can be backed up and restored. */
 export class SimulatedServer {
+  /** How many requests had a snapshot. */
+  snapshots = 0;
   readonly #settings: Readonly<Record<string, string>>;
   readonly #clock: Pick<Clock, "now"> | undefined;
   #driver = new MemoryDriver();
@@ -51,7 +53,9 @@ export class SimulatedServer {
     this.#handler = this.#start();
   }
 
-  fetch(request: Request): Promise<Response> {
+  async fetch(request: Request): Promise<Response> {
+    const body = await request.clone().text();
+    if (body.includes('"snapshot":{')) this.snapshots++;
     return this.#handler.fetch(request);
   }
 

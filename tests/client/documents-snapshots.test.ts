@@ -1,0 +1,145 @@
+/** Snapshots of all documents: what a new device begins with, and what is not in them. */
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, describe, it } from "node:test";
+import * as fc from "fast-check";
+import { entryOf, nameBytes } from "../../client/documents/entry.ts";
+import { stateOf, updatesIn } from "../../client/documents/state.ts";
+import type { DocumentsOptions, SyncDocuments } from "../../client/documents.ts";
+import { textOf, utf8 } from "../../client/index.ts";
+import { MemoryStore } from "../../client/memory.ts";
+import type { Bytes } from "../../protocol/bytes.ts";
+import { DocumentDevices, JoinedTexts, Texts } from "../support/simulated-documents.ts";
+
+/** Joins texts, as `JoinedTexts` does. */
+const merge = (updates: readonly Uint8Array[]) => utf8(updates.map((one) => textOf(one)).join("+"));
+
+describe("snapshots of documents", () => {
+  let devices: DocumentDevices;
+  let payloads: number;
+  beforeEach(async () => {
+    devices = await DocumentDevices.create();
+    payloads = 0;
+  });
+  afterEach(() => devices.close());
+
+  const open = (options: Partial<DocumentsOptions> = {}) =>
+    devices.open({ sign: true, snapshotEvery: 1000, merge, ...options }, async (request) => {
+      const response = await devices.fetch(request);
+      payloads += Number(response.headers.get("operation-count") ?? 0);
+      return response;
+    });
+
+  /** Writes updates, each in an operation of its own. */
+  async function write(documents: SyncDocuments, name: string, texts: readonly string[]) {
+    const document = documents.open(name, new Texts());
+    for (const text of texts) {
+      document.push(utf8(text));
+      await documents.flush();
+      await documents.client.sync();
+    }
+    document.close();
+  }
+
+  const texts = Array.from({ length: 80 }, (_, i) => `text ${i}`);
+
+  it("bring a new device all documents, also those that nobody has open, in few operations", async () => {
+    const laptop = await open();
+    await write(laptop, "diary", texts);
+    await write(laptop, "list", ["milk"]);
+    payloads = 0;
+    const phone = await open();
+    await phone.client.sync();
+    assert.ok(payloads < texts.length / 2, `${payloads} operations`);
+    assert.deepEqual(phone.names.sort(), ["diary", "list"]);
+    const [diary, list] = [new Texts(), new Texts()];
+    phone.open("diary", diary);
+    phone.open("list", list);
+    assert.deepEqual(diary.texts.join("+").split("+").sort(), [...texts].sort());
+    assert.deepEqual(list.texts, ["milk"]);
+  });
+
+  it("give a device that starts again what it had, offline", async () => {
+    const store = new MemoryStore();
+    const laptop = await open({ store });
+    await write(laptop, "diary", texts);
+    await laptop.close();
+    devices.isOffline = true;
+    const again = await open({ store });
+    await again.whenLoaded;
+    const diary = new Texts();
+    again.open("diary", diary);
+    assert.deepEqual(new Set(diary.texts.join("+").split("+")), new Set(texts));
+    assert.ok(diary.texts.length < texts.length, "most of them are joined");
+  });
+
+  it("keep the updates of a document apart where nothing can join them", async () => {
+    const laptop = await open({ merge: undefined });
+    await write(laptop, "diary", texts);
+    const phone = await open({ merge: undefined });
+    await phone.client.sync();
+    const diary = new Texts();
+    phone.open("diary", diary);
+    assert.deepEqual(new Set(diary.texts), new Set(texts));
+  });
+
+  it("have the state of a document that is open from its handler", async () => {
+    const laptop = await open({ merge: undefined });
+    class Whole extends JoinedTexts {
+      state(): Uint8Array {
+        return utf8("the whole diary");
+      }
+    }
+    const document = laptop.open("diary", new Whole());
+    for (const text of texts) {
+      document.push(utf8(text));
+      await laptop.flush();
+      await laptop.client.sync();
+    }
+    const phone = await open();
+    const diary = new Texts();
+    phone.open("diary", diary);
+    await phone.client.sync();
+    assert.equal(diary.texts[0], "the whole diary");
+  });
+
+  it("are not made where the app has entries of its own in the log", async () => {
+    const received: string[] = [];
+    const receive: DocumentsOptions["receive"] = (entries) => {
+      for (const { data } of entries) received.push(textOf(data));
+    };
+    const laptop = await open({ receive });
+    await laptop.client.append("of the app");
+    await write(laptop, "diary", texts);
+    payloads = 0;
+    await (await open({ receive })).client.sync();
+    assert.ok(payloads > texts.length, `${payloads} operations`);
+    assert.ok(received.includes("of the app"));
+  });
+
+  it("hold any updates of any names", () => {
+    const name = fc.string({ minLength: 1, maxLength: 20, unit: "grapheme" });
+    const update = fc.uint8Array({ maxLength: 50 });
+    fc.assert(
+      fc.property(fc.array(fc.tuple(name, update)), (updates) => {
+        const entries = updates.map(([name, update]): Bytes => entryOf(nameBytes(name), update));
+        assert.deepEqual(
+          updatesIn(stateOf(entries)).map(({ name, update }) => [name, [...update]]),
+          updates.map(([name, update]) => [name, [...update]]),
+        );
+      }),
+    );
+  });
+
+  it("are refused where they are cut, longer, or of another format", () => {
+    const state = stateOf([
+      entryOf(nameBytes("a"), utf8("one")),
+      entryOf(nameBytes("b"), utf8("")),
+    ]);
+    for (let length = 0; length < state.length; length++) {
+      const isWhole = length === 1 || length === 1 + 4 + 6;
+      if (!isWhole) assert.throws(() => updatesIn(state.slice(0, length)), /newer version/);
+    }
+    assert.throws(() => updatesIn(Uint8Array.of(...state, 0)), /newer version/);
+    assert.throws(() => updatesIn(Uint8Array.of(0xf9, ...state.slice(1))), /newer version/);
+  });
+});
