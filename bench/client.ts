@@ -107,10 +107,11 @@ async function create(identity: Identity, atOnce: number): Promise<number> {
   return entries;
 }
 
-/** Creates and sends entries, by one device. */
+/** Creates and sends entries, by one device, to which the server has said how much it takes. */
 async function fill(identity: Identity): Promise<number> {
   const store = new MemoryStore();
   const client = await openToSend(identity, store);
+  await client.sync();
   for (let done = 0; done < entries; done += 1000) {
     await appendSome(client, Math.min(1000, entries - done));
   }
