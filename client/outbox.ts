@@ -32,7 +32,7 @@ export interface OutgoingBatch {
   readonly covers?: Readonly<Record<string, number>> | undefined;
 }
 
-/** So much of what was appended last is kept until it is delivered: a bound on memory. */
+/** So much of what was appended last is kept until it is read: a bound on memory. */
 const RECENT_BYTES = 1024 * 1024;
 
 /** So many operations are measured at once. */
@@ -51,7 +51,7 @@ export class Outbox {
   #head: Bytes = NO_PREVIOUS;
   /** The entries of the next operation. */
   #waiting = new Waiting();
-  /** The operations that were appended last: most are delivered at once, and need not be opened again. */
+  /** What was appended last, until it is read: most is delivered at once, and need not be opened again. */
   #recent: (Page & { readonly first: number }) | undefined;
   /** What the next operation tells of the operations of others. */
   heads: Pick<Heads, "unsaid" | "said"> | undefined;
@@ -414,7 +414,10 @@ export class Outbox {
     const own = this.#of(client);
     const pages = (first: number) => {
       const recent = own === this.#current ? this.#recent : undefined;
-      return recent && first >= recent.first ? [copyOf(recent)] : this.#log.pages(own, first);
+      if (recent === undefined || first < recent.first) return this.#log.pages(own, first);
+      // Who reads them may change them.
+      this.#recent = undefined;
+      return [recent];
     };
     const waiting = () => (own === this.#current ? this.#waiting.entries : []);
     return ownEntries(own, from, pages, waiting);
@@ -440,14 +443,6 @@ export class Outbox {
   #of(client: string): OwnOperations {
     return present(this.#own.find((own) => own.client === client));
   }
-}
-
-/** The same with entries that nothing else has. */
-function copyOf(page: Page): Page {
-  const operations = page.operations.map(({ content, ...name }) => {
-    return { ...name, content: { ...content, entries: content.entries.map((one) => one.slice()) } };
-  });
-  return { ...page, operations };
 }
 
 function present(own: OwnOperations | undefined): OwnOperations {

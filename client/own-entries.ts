@@ -34,6 +34,8 @@ export async function* ownEntries(
       );
       next = { index: page.next, position: 0 };
       yield { entries, next };
+      // What was appended meanwhile may be at hand.
+      break;
     }
   }
   if (next.index !== own.length) return;
