@@ -12,6 +12,8 @@ const NO_SALT: Bytes = new Uint8Array(0);
 
 /** In bytes, which take a tenth of a millisecond. Larger ones would hold up what else the thread has to do. */
 const SMALL = 256 * 1024;
+/** The same of what is encrypted: one after the other, while the network waits for this thread. */
+const SMALL_TO_ENCRYPT = 64 * 1024;
 
 const NATIVE = "aes-256-gcm";
 const NATIVE_OPTIONS = { authTagLength: TAG_BYTES };
@@ -57,7 +59,7 @@ export class ContentKey {
   }
 
   async encrypt(iv: Bytes, additionalData: Bytes, bytes: Bytes): Promise<Bytes> {
-    if (native === undefined || bytes.length > SMALL) {
+    if (native === undefined || bytes.length > SMALL_TO_ENCRYPT) {
       const algorithm = { name: "AES-GCM", iv, additionalData };
       return new Uint8Array(await crypto.subtle.encrypt(algorithm, this.#key, bytes));
     }
