@@ -10,7 +10,7 @@ import { type Bytes, sha256 } from "../../protocol/bytes.ts";
 import { InvalidKey } from "../errors.ts";
 import type { Identity } from "../types.ts";
 import { headsIn } from "./key-heads.ts";
-import { decryptKey, encryptKey } from "./key-text.ts";
+import { checkProtection, decryptKey, encryptKey } from "./key-text.ts";
 
 /** A new identity, and the text that brings it to other devices. */
 export interface NewIdentity {
@@ -41,6 +41,8 @@ export async function createIdentity(
   { bits = 3072, iterations }: CreateOptions = {},
 ): Promise<NewIdentity> {
   checkBits(bits);
+  // Before the key, which takes seconds on a slow device.
+  checkProtection(passphrase, iterations);
   const { privateKey } = await crypto.subtle.generateKey(
     {
       name: "RSA-PSS",

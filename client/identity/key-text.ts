@@ -25,19 +25,21 @@ const MIN_PASSPHRASE = 8;
 /** Well above a PKCS #8 key of 4096 bits, which has about 2,400 bytes. */
 const MAX_BYTES = 8192;
 
-/**
- * Encrypts a private key in PKCS #8 into a text. Throws `InvalidKey` for a passphrase that is too
- * short.
- */
+/** Throws `InvalidKey` for a passphrase that is too short, and for a number of rounds out of range. */
+export function checkProtection(passphrase: string, iterations = MIN_ITERATIONS): void {
+  if ([...passphrase].length < MIN_PASSPHRASE) {
+    throw new InvalidKey(`a passphrase of at least ${MIN_PASSPHRASE} characters is needed`);
+  }
+  checkIterations(iterations);
+}
+
+/** Encrypts a private key in PKCS #8 into a text. Throws as `checkProtection` does. */
 export async function encryptKey(
   pkcs8: Bytes,
   passphrase: string,
   iterations = MIN_ITERATIONS,
 ): Promise<string> {
-  if ([...passphrase].length < MIN_PASSPHRASE) {
-    throw new InvalidKey(`a passphrase of at least ${MIN_PASSPHRASE} characters is needed`);
-  }
-  checkIterations(iterations);
+  checkProtection(passphrase, iterations);
   const head = concat(
     Uint8Array.of(KEY_TEXT_VERSION),
     Uint8Array.of(iterations >>> 24, iterations >>> 16, iterations >>> 8, iterations),
