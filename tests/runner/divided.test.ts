@@ -5,19 +5,11 @@ import { describe, it } from "node:test";
 import { projectFolder } from "../support/process.ts";
 import { dividedFiles, filesOf } from "./divided.ts";
 
-describe("the files that the runtimes divide among them", () => {
-  it("each run on one of them, and all other files on each", () => {
+describe("the files that one of the runtimes runs", () => {
+  it("run on the first one, and all other files on each", () => {
     const files = [...dividedFiles, "another.test.ts"];
-    const all = [0, 1, 2].map((runtime) => filesOf(files, runtime, 3));
-    for (const some of all) assert.ok(some.includes("another.test.ts"));
-    assert.deepEqual(
-      all.flat().toSorted(),
-      [...files, "another.test.ts", "another.test.ts"].toSorted(),
-    );
-  });
-
-  it("all run on a runtime that is alone", () => {
-    assert.deepEqual(filesOf(dividedFiles, 0, 1), dividedFiles);
+    assert.deepEqual(filesOf(files, true), files);
+    assert.deepEqual(filesOf(files, false), ["another.test.ts"]);
   });
 
   it("have no test that is left to another runtime", () => {

@@ -1,5 +1,5 @@
 /**
- * Files that `npm test` runs on one of the runtimes each: they are about logic that no runtime changes.
+ * Files that `npm test` runs on the first of the runtimes alone: they are about logic that no runtime changes.
  * What they build on, such as streams, crypto, drivers and stores, has tests that run on each, and so
  * have the simulations that put all of it together.
  */
@@ -44,15 +44,15 @@ export const dividedFiles: readonly string[] = Object.entries(DIVIDED).flatMap((
   names.map((name) => join(folder, `${name}.test.ts`)),
 );
 
+const divided = new Set(dividedFiles);
+
 /**
- * The files that one of some runtimes runs, in their order. One runtime alone runs all of them. Of the
- * divided ones, the first runtime has twice as many as any other: `tests/run.ts` begins with Bun, which
- * takes half the CPU.
+ * The files that a runtime runs beside others, in their order.
  *
  * @param files names below `tests/`
- * @param runtime its number, from 0
+ * @param isFirst whether it has what they divide: that takes Bun, with which `tests/run.ts` begins, half
+ * the CPU of any other. One runtime alone is the first.
  */
-export function filesOf(files: readonly string[], runtime: number, runtimes: number): string[] {
-  const turns = new Map(dividedFiles.map((file, i) => [file, (i % (runtimes + 1)) % runtimes]));
-  return files.filter((file) => (turns.get(file) ?? runtime) === runtime);
+export function filesOf(files: readonly string[], isFirst: boolean): string[] {
+  return files.filter((file) => isFirst || !divided.has(file));
 }
