@@ -10,7 +10,7 @@ import { verify } from "../../commands/verify/verify.ts";
 import { helpText } from "../../server/help.ts";
 import { openStorage } from "../../storage/open.ts";
 import { hashOfCode } from "../../sync/invites.ts";
-import { blocksOf, read, section } from "../support/documents.ts";
+import { blocksOf, read, section, startedHere } from "../support/documents.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { serveHere } from "../support/http.ts";
 import { storeEach } from "../support/logs.ts";
@@ -18,7 +18,9 @@ import { onlyOn } from "../support/one-runtime.ts";
 import { projectFolder } from "../support/process.ts";
 import { newClient, someFingerprint } from "../support/users.ts";
 
-const { skip } = onlyOn("Node", "the commands start Node");
+const { skip } = onlyOn("Bun", "the commands are the same, whatever runs them");
+/** What the commands begin with. */
+const START = "node --import tsx server.ts";
 
 describe("docs/settings.md", () => {
   it("lists every setting with its default, in the order of --help", () => {
@@ -104,8 +106,10 @@ describe("docs/operations.md, on what is stored", () => {
     assert.equal(lines.length, 2);
     for (const line of lines) {
       assert.ok(line.endsWith(" ./data"), line);
-      const [file = "", ...args] = line.replace("./data", folder.path).split(" ");
-      const { stdout } = await promisify(execFile)(file, args, { cwd: projectFolder });
+      const command = startedHere(line, START).replace("./data", folder.path);
+      const { stdout } = await promisify(execFile)("bash", ["-ec", command], {
+        cwd: projectFolder,
+      });
       assert.match(stdout, /1 user\b/);
     }
   });
@@ -126,7 +130,8 @@ describe("docs/operations.md, on the list of users", () => {
   it("has commands that run as they are printed", { skip, timeout: 120_000 }, async () => {
     const folder = temporaryFolder();
     const chapter = section(read("docs/operations.md"), "Restrict who can use it");
-    const commands = blocksOf(chapter, "sh").join("").replace("./users", `${folder.path}/users`);
+    const printed = blocksOf(chapter, "sh").join("");
+    const commands = startedHere(printed, START).replace("./users", `${folder.path}/users`);
     const { stdout } = await promisify(execFile)("bash", ["-ec", commands], { cwd: projectFolder });
     const user = "H9oetl-x…";
     const lines = stdout.trimEnd().split("\n");

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { promisify } from "node:util";
 import { openStorage } from "../../storage/open.ts";
-import { blocksOf, fences, read, runInBash, section } from "../support/documents.ts";
+import { blocksOf, fences, read, runInBash, section, startedHere } from "../support/documents.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { onlyOn } from "../support/one-runtime.ts";
 import { commandFor, projectFolder, type ServerProcess, startServer } from "../support/process.ts";
@@ -122,10 +122,7 @@ describe("docs/signed-requests.md", () => {
 });
 
 describe("examples/notebook/README.md", () => {
-  const { skip, note } = onlyOn(
-    "Node",
-    "tsx starts it; tests/e2e/cli.test.ts starts it on each runtime",
-  );
+  const { skip, note } = onlyOn("Node", "tests/e2e/cli.test.ts starts it on each runtime");
   it(`has a command line that runs as it is printed, and brings a note to another device${note}`, {
     skip,
   }, async () => {
@@ -138,11 +135,8 @@ describe("examples/notebook/README.md", () => {
     }
     writeFileSync(join(own.path, "package.json"), '{"type":"module"}');
     try {
-      // What npx finds, without the CPU of npm for each command; tests/server/start.test.ts runs npx.
-      const npx = 'npx() { PATH="node_modules/.bin:$PATH" "$@"; }\n';
-      const [printed = ""] = await runInBash([npx + (commands?.body ?? "")], own.path, {
-        SYNC_SERVER: origin(),
-      });
+      const started = startedHere(commands?.body ?? "", "npx tsx examples/notebook/cli/cli.ts");
+      const [printed = ""] = await runInBash([started], own.path, { SYNC_SERVER: origin() });
       const text = / send '(.*?)' /.exec(commands?.body ?? "")?.[1];
       assert.ok(text !== undefined && printed.endsWith(`  ${text}\n`), printed);
     } finally {

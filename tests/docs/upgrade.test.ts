@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { promisify } from "node:util";
 import { copy } from "../../commands/copy/copy.ts";
-import { blocksOf, read, section } from "../support/documents.ts";
+import { blocksOf, read, section, startedHere } from "../support/documents.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { sync } from "../support/http.ts";
 import { onlyOn } from "../support/one-runtime.ts";
@@ -13,7 +13,7 @@ import { projectFolder, startServer } from "../support/process.ts";
 import { newPlace, removePlace, s3 } from "../support/s3.ts";
 import { newClient, newUser } from "../support/users.ts";
 
-const { skip, note } = onlyOn("Node", "the commands start Node");
+const { skip, note } = onlyOn("Bun", "the commands are the same, whatever runs them");
 const document = read("docs/upgrade.md");
 
 describe(`docs/upgrade.md${note}`, () => {
@@ -26,7 +26,7 @@ describe(`docs/upgrade.md${note}`, () => {
   const run = async (title: string, bucket = "") => {
     const blocks = blocksOf(section(document, title), "sh");
     assert.equal(blocks.length, 1);
-    const commands = (blocks[0] ?? "")
+    const commands = startedHere(blocks[0] ?? "", "node --import tsx server.ts")
       .replaceAll("./", `${folder.path}/`)
       .replaceAll("s3://bucket/prefix", bucket);
     const done = await promisify(execFile)("bash", ["-ec", commands], { cwd: projectFolder });

@@ -8,7 +8,7 @@ import { after, before, describe, it } from "node:test";
 import { SyncClient, type SyncOptions } from "../../client/index.ts";
 import { MemoryStore } from "../../client/memory.ts";
 import { inTime } from "../support/deadline.ts";
-import { blocksOf, read, section } from "../support/documents.ts";
+import { blocksOf, read, section, startedHere } from "../support/documents.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { sync } from "../support/http.ts";
 import { metricOf } from "../support/metrics.ts";
@@ -71,7 +71,8 @@ describe(`two servers behind a proxy that routes by user${why}`, {
     const here = (text: string) =>
       text.replaceAll(/\b(?:6379|808[012])\b/g, (port) => ports.get(port) ?? port);
     const chapter = section(read("docs/operations.md"), "Several servers");
-    const [commands = ""] = blocksOf(chapter, "sh");
+    const [printed = ""] = blocksOf(chapter, "sh");
+    const commands = startedHere(printed, "node --import tsx server.ts");
     const started = start(
       here(commands).replaceAll("./data", join(folder.path, "data")),
       folder.path,

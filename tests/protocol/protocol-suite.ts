@@ -13,6 +13,7 @@ import type { Driver } from "../../storage/driver.ts";
 import { testedServer } from "../support/conformance.ts";
 import { HookedDriver } from "../support/drivers.ts";
 import { type Serving, serveHere, sync } from "../support/http.ts";
+import type { OneRuntime } from "../support/one-runtime.ts";
 import { sharedPositions } from "../support/share.ts";
 import { newClient, newUser } from "../support/users.ts";
 import { snapshotTests } from "./snapshot-suite.ts";
@@ -40,10 +41,19 @@ const THREATS: Readonly<Record<Rule, string | undefined>> = { "R-5.1": "T-05" };
 /**
  * Declares the suite twice: without compaction, and with a compaction after every request. Each test
  * has its own user, so that the storage may be shared.
+ *
+ * @param compacted where the second one runs: wherever the first does unless given
  */
-export function protocolSuite(name: string, open: () => Promise<Driver>): void {
+export function protocolSuite(
+  name: string,
+  open: () => Promise<Driver>,
+  compacted: OneRuntime = { skip: false, note: "" },
+): void {
   declare(`POST /sync on ${name}`, open);
-  declare(`POST /sync on ${name}, compacted after every request`, open, eagerly);
+  const { skip, note } = compacted;
+  describe(`after a compaction each time${note}`, { skip }, () =>
+    declare(`POST /sync on ${name}, compacted after every request`, open, eagerly),
+  );
 }
 
 function declare(

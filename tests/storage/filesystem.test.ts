@@ -42,12 +42,12 @@ driverContract("a folder", {
   remove: () => undefined,
 });
 
-const node = onlyOn("Node", "each runtime has a storage of its own for this");
-describe(`the protocol on a folder${node.note}`, { skip: node.skip }, () =>
+const bun = onlyOn("Bun", "each has the contract above, and the protocol on memory");
+describe(`the protocol on a folder${bun.note}`, { skip: bun.skip }, () =>
   protocolSuite("a folder", () => FilesystemDriver.open(join(shared.path, "protocol"))),
 );
 const { skip, note } = onlyOn(
-  "Node",
+  "Bun",
   "the contract kills processes on each, and so does the suite with journals",
 );
 describe(`crashes on a folder without journals${note}`, { skip }, () =>

@@ -84,7 +84,7 @@ if (s3 === undefined) {
       }
     });
   });
-  const deno = onlyOn("Deno", "each runtime has a storage of its own for this");
+  const deno = onlyOn("Deno", "each has the contract above, and the protocol on memory");
   describe(`the protocol on S3${deno.note}`, { skip: deno.skip }, () =>
     protocolSuite("S3", () => S3Driver.open(newPlace())),
   );

@@ -4,7 +4,7 @@ import { execFile } from "node:child_process";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { projectFolder } from "./process.ts";
+import { commandFor, projectFolder } from "./process.ts";
 
 /** The text of a file, by its path in the project. */
 export function read(path: string): string {
@@ -40,6 +40,18 @@ export function blocksOf(markdown: string, language: string): string[] {
   return fences(markdown)
     .filter((fence) => fence.language === language)
     .map(({ body }) => body);
+}
+
+/**
+ * Commands that start a program of the project through tsx, which takes four times the CPU of the
+ * program: they start it as tests do. `tests/server/start.test.ts` has npm and tsx start the server.
+ *
+ * @param start what they start it by, such as `node --import tsx server.ts`
+ */
+export function startedHere(commands: string, start: string): string {
+  assert.ok(commands.includes(start), `the commands begin with ${start}`);
+  const quoted = commandFor(start.split(" ").at(-1) ?? "").map((word) => `'${word}'`);
+  return commands.replaceAll(start, quoted.join(" "));
 }
 
 /** Runs blocks of commands in one shell, and returns the output of each. */

@@ -22,7 +22,7 @@ driverContract("a folder with a journal", {
   faults: folderFaults((folder) => openStorage(folder)),
   remove: () => undefined,
 });
-const bun = onlyOn("Bun", "each runtime has a storage of its own for this");
+const bun = onlyOn("Bun", "each has the contract above, and the protocol on memory");
 describe(`the protocol on a folder with a journal${bun.note}`, { skip: bun.skip }, () =>
   protocolSuite("a folder with a journal", () => openStorage(join(shared.path, "protocol"))),
 );
