@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import net from "node:net";
 import { join } from "node:path";
-import { after, describe, it } from "node:test";
+import { after, describe, it, type TestContext } from "node:test";
 import { syncHead, syncRequest } from "../../bench/lib/requests.ts";
 import { maxConnections } from "../../server/http/connections.ts";
 import { fileLimit } from "../../server/http/open-files.ts";
@@ -50,12 +50,18 @@ describe("the limit of connections", () => {
   const folder = temporaryFolder();
   after(() => folder.remove());
   const elsewhere = process.versions.bun ?? process.versions.deno;
+  const start = async (t: TestContext, settings: Readonly<Record<string, string>>) => {
+    const server = await startServer(settings, limited);
+    // Where an assertion fails, a server that runs would keep this process running.
+    t.after(() => server.end("SIGKILL"));
+    return server;
+  };
 
   it(`T-46 leaves files for storage, and ends with silent connections${elsewhere === undefined ? "" : " (skipped: Node alone has limits)"}`, {
     skip: elsewhere !== undefined,
-  }, async () => {
+  }, async (t) => {
     const settings = { STORAGE: join(folder.path, "data"), CLIENT_TIMEOUT: "1s" };
-    const server = await startServer(settings, limited);
+    const server = await start(t, settings);
     const silent = connectSilently(server.port);
     // The first are closed because they are too many, and the others because they send nothing.
     await until(() => silent.closed() > CONNECTIONS - FILES);
@@ -69,8 +75,8 @@ describe("the limit of connections", () => {
 
   it(`T-46 stops listening when connections use up the files, answers what it has begun, and listens again${elsewhere === undefined ? " (skipped: Node goes on listening)" : ""}`, {
     skip: elsewhere === undefined,
-  }, async () => {
-    const server = await startServer({ STORAGE: join(folder.path, "again") }, limited);
+  }, async (t) => {
+    const server = await start(t, { STORAGE: join(folder.path, "again") });
     for (let flood = 1; flood <= 3; flood++) {
       const appends = await Promise.all(
         Array.from({ length: APPENDS }, () => beginAppend(server.port)),
@@ -90,9 +96,9 @@ describe("the limit of connections", () => {
 
   it(`T-46 listens again once running requests that use up the files have ended${elsewhere === undefined ? " (skipped: Node goes on listening)" : ""}`, {
     skip: elsewhere === undefined,
-  }, async () => {
+  }, async (t) => {
     const settings = { STORAGE: join(folder.path, "slow"), CLIENT_TIMEOUT: "1s" };
-    const server = await startServer(settings, limited);
+    const server = await start(t, settings);
     const slow = connectSilently(server.port, `${syncHead(1000)}{`);
     await until(() => server.output().includes("raise ulimit -n"));
     await until(async () => await isReady(server.url));
@@ -102,8 +108,8 @@ describe("the limit of connections", () => {
 
   it(`T-46 ends silent connections when no file is left${process.versions.deno === undefined ? " (skipped: Deno alone ends them then)" : ""}`, {
     skip: process.versions.deno === undefined,
-  }, async () => {
-    const server = await startServer({ STORAGE: join(folder.path, "ended") }, limited);
+  }, async (t) => {
+    const server = await start(t, { STORAGE: join(folder.path, "ended") });
     const silent = connectSilently(server.port);
     await until(async () => silent.closed() > 0 && (await isReady(server.url)));
     assert.ok(silent.closed() > CONNECTIONS - FILES);
