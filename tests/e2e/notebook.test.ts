@@ -191,7 +191,7 @@ describeNotebook("the notebook in Chromium", (pages) => {
   });
 
   it("can be used with the keyboard alone", async () => {
-    const page = await pages().open(await pages().device());
+    const page = await pages().open(await pages().device({}, false));
     await page.locator("#create-passphrase").waitFor();
     const { keyboard } = page;
     await keyboard.press("Tab");

@@ -1,6 +1,6 @@
 /** Packs the packages as `npm publish` would, and installs them in empty folders. */
 import { execFile } from "node:child_process";
-import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { projectFolder } from "../support/process.ts";
@@ -53,6 +53,23 @@ export async function install(folder: string, tarballs: readonly string[]): Prom
   const args = ["install", "--prefer-offline", "--no-audit", "--no-fund", "--prefix", folder];
   await output(["npm", ...args, ...tarballs], folder);
   return folder;
+}
+
+/** The names of the packages that an installed package needs, and of those that these need. */
+export function neededBy(app: string, name: string): string[] {
+  const lock: { packages: Record<string, { dependencies?: Record<string, string> }> } = JSON.parse(
+    readFileSync(join(app, "package-lock.json"), "utf8"),
+  );
+  const needed = new Set<string>();
+  const add = (one: string) => {
+    for (const other of Object.keys(lock.packages[`node_modules/${one}`]?.dependencies ?? {})) {
+      if (needed.has(other)) continue;
+      needed.add(other);
+      add(other);
+    }
+  };
+  add(name);
+  return [...needed];
 }
 
 /** The names of the packages that are installed in an app. */
