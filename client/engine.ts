@@ -1,4 +1,5 @@
 /** Rounds of requests: each asks `state.ts` what to do, does it, and reports what came of it. */
+import { MAX_INDEX } from "../protocol/ids.ts";
 import type { Line } from "../protocol/types.ts";
 import { AbandonedOutboxes } from "./abandoned.ts";
 import type { Delivery } from "./delivery.ts";
@@ -73,7 +74,7 @@ export class SyncEngine {
     this.#recovery = new Recovery({
       ...options,
       dispatch: (event) => this.#dispatch(event),
-      read: (signal) => this.#request(undefined, 0, signal),
+      read: (signal) => this.#read(signal),
     });
   }
 
@@ -288,12 +289,22 @@ export class SyncEngine {
     return { operations, characters: Math.min(characters, this.#options.transport.maxBody / 2) };
   }
 
+  /**
+   * Reads what is new, while it is open what becomes of own operations: those of the client id in use are
+   * left for later.
+   */
+  async #read(signal: AbortSignal): Promise<void> {
+    await this.#request(undefined, 0, signal, undefined, true);
+    await this.#options.snapshots.settle();
+  }
+
   /** One request. False if the rest of its answer was left, for a snapshot with which it began. */
   async #request(
     append: Append | undefined,
     wait: number,
     signal: AbortSignal,
     onAnswer?: () => void,
+    skipsOwn = false,
   ): Promise<boolean> {
     const { transport, inbox, outbox, snapshots } = this.#options;
     const { client: self, own } = outbox;
@@ -301,6 +312,7 @@ export class SyncEngine {
     const isOurs = batch.client === self;
     const at = this.#options.clock.now();
     const status = inbox.versionVector(own, isOurs && wait === 0);
+    if (skipsOwn) status[self] = MAX_INDEX;
     const request = { ...batch, status, wait, snapshots: snapshots.areTaken };
     let stored = false;
     let received = 0;

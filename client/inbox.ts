@@ -238,7 +238,10 @@ export class Inbox {
     const { outbox } = this.#options;
     let differs = false;
     for (const { client, index, tag } of covered.values()) {
-      const known = (await outbox.tagAt(client, index)) ?? (await this.tagAt(client, index));
+      const own = await outbox.tagAt(client, index);
+      // What was not acknowledged is no fork: it goes on under another client id.
+      differs ||= own !== undefined && own !== tag;
+      const known = await this.tagAt(client, index);
       const told = this.heads.expected(client).filter((one) => one.index === index);
       const others = [...told.map((one) => one.tag), ...(known === undefined ? [] : [known])];
       if (others.every((one) => one === tag)) continue;

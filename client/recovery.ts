@@ -12,6 +12,7 @@ import type { Inbox } from "./inbox.ts";
 import type { SyncOptions } from "./options.ts";
 import type { Outbox, OutgoingBatch } from "./outbox.ts";
 import type { SnapshotMaker } from "./snapshot-maker.ts";
+import type { Snapshots } from "./snapshots.ts";
 import { conflictRemedy, type Divergence, type SyncEvent, type SyncState } from "./state.ts";
 import type { Transport } from "./transport.ts";
 import type { Clock } from "./types.ts";
@@ -36,6 +37,7 @@ export interface RecoveryOptions {
   readonly clock: Clock;
   readonly app: Pick<SyncOptions, "onClientChange">;
   readonly maker: Pick<SnapshotMaker, "postpone">;
+  readonly snapshots: Pick<Snapshots, "countOwn">;
   readonly dispatch: (event: SyncEvent) => void;
   /** Reads what is new, without sending anything. */
   readonly read: (signal: AbortSignal) => Promise<unknown>;
@@ -87,7 +89,7 @@ export class Recovery {
         this.#options.maker.postpone();
         return outbox.sendPlain(batch);
       case "operation-trimmed":
-        return this.#passTrimmed(append, error);
+        return this.#passTrimmed(append, error, signal);
       case "operation-conflict": {
         const index = indexIn(error, "operation_index", first, first + payloads.length);
         if (index === undefined) throw error;
@@ -123,25 +125,33 @@ export class Recovery {
 
   /**
    * The server had operations of a client id up to an index, and has deleted them: snapshots stand for
-   * them. They need not be those that are here, unless each was acknowledged: the client id can be in use
-   * twice. What was not goes on under a new one, which says what it stands for.
+   * them. They need not be those that are here, unless each was acknowledged or a snapshot names its tag:
+   * the client id can be in use twice. What is left goes on under a new one, which says what it stands for.
    */
   async #passTrimmed(
     { outbox, batch: { client, first } }: Append,
     error: ServerError,
+    signal: AbortSignal,
   ): Promise<void> {
-    const { clock, dispatch } = this.#options;
+    const { clock, dispatch, read, snapshots } = this.#options;
     const next = indexIn(error, "next_index", first + 1, Infinity);
     const own = outbox.own.find((one) => one.client === client);
     if (next === undefined || own === undefined) throw error;
     const { length, highWater } = own;
     const isUsedElsewhere = next > length && client === outbox.client;
-    if (highWater >= Math.min(next, length) && !isUsedElsewhere) {
+    let known = Math.max(highWater, await snapshots.countOwn(outbox, client));
+    if (known < Math.min(next, length)) {
+      await read(signal);
+      // It has another client id now, if the snapshot that came stands for what is not here.
+      if (own.length < length) return;
+      known = Math.max(known, await snapshots.countOwn(outbox, client));
+    }
+    if (known >= Math.min(next, length) && !isUsedElsewhere) {
       await outbox.acknowledge(client, Math.min(next, length));
       return dispatch({ type: "batch-stored", client, now: clock.now() });
     }
-    if (!(await outbox.mayContinue(client, highWater))) return this.#hold(error);
-    return this.#changeClient(outbox, client, highWater, true);
+    if (!(await outbox.mayContinue(client, known))) return this.#hold(error);
+    return this.#changeClient(outbox, client, known, true);
   }
 
   async #resolveConflict(

@@ -192,6 +192,13 @@ export class Snapshots {
     });
   }
 
+  /** How many operations of an own client id the kept snapshot stands for: the server has had these. */
+  async countOwn(outbox: Outbox, client: string): Promise<number> {
+    const cursor = this.#options.kept.covered.get(client);
+    if (cursor === undefined) return 0;
+    return (await outbox.tagAt(client, cursor.index)) === cursor.tag ? cursor.index + 1 : 0;
+  }
+
   /** Whether an operation is one for which the kept snapshot stands. */
   isCovered({ client, index }: OperationName): boolean {
     return index <= (this.#options.kept.covered.get(client)?.index ?? -1);
