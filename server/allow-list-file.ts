@@ -2,7 +2,7 @@ import { readFileSync, statSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import type { Fingerprint } from "../oplog/names.ts";
 import { type AllowList, type ListContent, parseAllowList, usersOf } from "../sync/allow-list.ts";
-import { type Invite, InviteRefused, openInvite } from "../sync/invites.ts";
+import { hashOfCode, type Invite, InviteRefused, openInvite } from "../sync/invites.ts";
 import { InvalidAllowList, type UserLimits } from "../sync/user-limits.ts";
 import { settledStamp, stampOf } from "./file-stamp.ts";
 import { InviteFolder } from "./invite-folder.ts";
@@ -77,7 +77,10 @@ export class AllowListFile implements AllowList {
     return this.#users.get(user);
   }
 
-  inviteFor(user: Fingerprint, code: string): Invite {
+  async inviteFor(user: Fingerprint, code: string): Promise<Invite> {
+    const hash = hashOfCode(code);
+    // One that was made just now may be sent before the next check.
+    if (!this.#content.invites.some(({ invite }) => invite.hash === hash)) await this.#readChange();
     const invites = this.#content.invites.map(({ invite }) => invite);
     return openInvite(invites, this.#folder.users, code, user, this.#options.time());
   }

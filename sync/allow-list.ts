@@ -22,11 +22,11 @@ export interface AllowList {
   limitsOf(user: Fingerprint): UserLimits | undefined;
   has(user: Fingerprint): boolean | Promise<boolean>;
   /**
-   * The invite by which a user who is not on the list may enter it. Throws `InviteRefused`.
+   * The invite by which a user who is not on the list may enter it. Rejects with `InviteRefused`.
    *
    * @param code what the user sends
    */
-  inviteFor(user: Fingerprint, code: string): Invite;
+  inviteFor(user: Fingerprint, code: string): Promise<Invite>;
   /**
    * Puts a user on the list who has an invite, durably. Of several users who have the same one, on any
    * number of servers with one list, one gets in; rejects with `InviteRefused` for all others. A user

@@ -82,6 +82,12 @@ describe("an invite", () => {
     assert.equal((await useBy(server, ada, code)).status, 200, "it may be sent again");
   });
 
+  it("may be sent as soon as it is made, before the next look at the list", async () => {
+    assert.equal(await isIn(ada), false);
+    const next = addInvite(path);
+    assert.equal((await useBy(server, ada, next)).status, 200);
+  });
+
   it("is known to be used by servers that started before and after, and nothing of it is in the list", async () => {
     const other = start();
     assert.equal(await isIn(ada, other), false);
