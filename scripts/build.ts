@@ -19,10 +19,12 @@ import { billOfMaterials } from "./sbom.ts";
 const project = fileURLToPath(new URL("..", import.meta.url));
 const entrypoints = [join(project, "server.ts")];
 
+/** Not in `onLoad` of a plugin: a build within a build never ends. */
+const page = await buildPage();
+
 /** Puts the files of the web page into the output, in place of the module that reads them. */
-async function embedPage(): Promise<BunPlugin> {
-  // Not in `onLoad`: a build within a build never ends.
-  const files = JSON.stringify(await buildPage());
+function embedPage(): BunPlugin {
+  const files = JSON.stringify(page.files);
   const contents = `const files = ${files}; export const readPageFile = async (name) => files[name];`;
   return {
     name: "embed-page",
@@ -33,21 +35,27 @@ async function embedPage(): Promise<BunPlugin> {
   };
 }
 
+/** The packages in an output and in the page, in the order of their names. */
+function allPackages(inputs: Readonly<Record<string, unknown>> = {}): Package[] {
+  const all = [...packagesOf(Object.keys(inputs)), ...page.packages];
+  const byName = new Map(all.map((one) => [`${one.name} ${one.version}`, one]));
+  return [...byName].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, one]) => one);
+}
+
 /** Makes the JavaScript file, and says which packages are in it. */
 async function bundle(): Promise<{ text: string; packages: readonly Package[] }> {
   const { outputs, metafile } = await build({
     entrypoints,
     root: project,
     target: "node",
-    plugins: [await embedPage()],
+    plugins: [embedPage()],
     metafile: true,
     // Names are kept for the stack traces in the log.
     minify: { whitespace: true, syntax: true, identifiers: false },
   });
   const [output, ...others] = outputs;
   if (output === undefined || others.length > 0) throw new Error("the output is not one file");
-  const packages = packagesOf(Object.keys(metafile?.inputs ?? {}));
-  return { text: await output.text(), packages };
+  return { text: await output.text(), packages: allPackages(metafile?.inputs) };
 }
 
 /** Writes the JavaScript file. Resolves with its size. */
@@ -69,7 +77,7 @@ async function compile(file: string): Promise<number> {
   const options: BuildConfig = {
     entrypoints,
     root: project,
-    plugins: [await embedPage()],
+    plugins: [embedPage()],
     compile: {
       outfile: file,
       // Files in the folder where it is started must not change its settings.
@@ -94,7 +102,7 @@ async function packageInto(folder: string): Promise<number> {
     // A module that is imported dynamically becomes a separate file.
     splitting: true,
     external: Object.keys(manifest.dependencies).flatMap((name) => [name, `${name}/*`]),
-    plugins: [await embedPage()],
+    plugins: [embedPage()],
     metafile: true,
     minify: { whitespace: false, syntax: true, identifiers: false },
   });
@@ -104,7 +112,7 @@ async function packageInto(folder: string): Promise<number> {
     const start = output.kind === "entry-point" ? "#!/usr/bin/env node\n" : "";
     size += await write(join(folder, basename(output.path)), start + (await output.text()));
   }
-  const licences = licencesOf(packagesOf(Object.keys(metafile?.inputs ?? {})));
+  const licences = licencesOf(allPackages(metafile?.inputs));
   await write(join(folder, "LICENCES.txt"), `${licences}\n`);
   return size;
 }
