@@ -67,6 +67,7 @@ describe(`the notebook on the command line, used wrongly${note}`, { skip }, () =
       "init",
       "export",
       "import",
+      "recovery",
       "send",
       "log",
       "watch",

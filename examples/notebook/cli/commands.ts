@@ -3,6 +3,7 @@ import type { Command } from "./command.ts";
 import { erase } from "./erase-command.ts";
 import { exportKey, importKey, init } from "./key-commands.ts";
 import { log, send, status, watch } from "./note-commands.ts";
+import { recovery } from "./recovery-command.ts";
 
 export const COMMANDS: readonly Command[] = [
   {
@@ -34,6 +35,20 @@ export const COMMANDS: readonly Command[] = [
     },
     options: ["server", "invite"],
     run: importKey,
+  },
+  {
+    name: "recovery",
+    summary: "make a recovery sheet to be printed, with the key as text and as QR codes",
+    details:
+      "It asks no server, and checks that what it has written opens with the passphrase. With the sheet and\n" +
+      "the passphrase, the notes can be read again when all devices are lost.",
+    words: {
+      name: "FILE",
+      help: "the sheet, in HTML; default recovery-sheet.html",
+      max: 1,
+    },
+    options: [],
+    run: recovery,
   },
   {
     name: "send",

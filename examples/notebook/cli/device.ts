@@ -69,6 +69,11 @@ export class Device {
     );
   }
 
+  /** Whether the key came from elsewhere. */
+  get isImported(): boolean {
+    return this.#imported !== undefined;
+  }
+
   identity(passphrase: string): Promise<Identity> {
     return importIdentity(this.key, passphrase, this.#imported);
   }

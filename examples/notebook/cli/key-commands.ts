@@ -4,6 +4,7 @@ import { text } from "node:stream/consumers";
 import { createIdentity, importIdentity, withHeads } from "../../../client/identity.ts";
 import type { Identity } from "../../../client/index.ts";
 import { identityFromPem } from "../../../client/pem.ts";
+import { withoutWords } from "../key-text.ts";
 import type { Arguments } from "./command.ts";
 import { Device } from "./device.ts";
 import { isOfServer, UsageError } from "./errors.ts";
@@ -86,7 +87,7 @@ export async function importKey({ folder, server, words, invite }: Arguments): P
   const passphrase = await readPassphrase({ confirm: isPem });
   const { identity, text: key } = isPem
     ? await identityFromPem(given, passphrase)
-    : { identity: await importIdentity(given, passphrase), text: given };
+    : { identity: await importIdentity(given, passphrase), text: withoutWords(given) };
   const device = await Device.create(folder, { server: url, key, imported: Date.now() });
   await print(
     `${folder} is a device of the notebook ${identity.fingerprint.slice(0, 8)}, at ${url}.\n` +

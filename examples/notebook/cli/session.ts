@@ -36,12 +36,23 @@ export class Session {
   readonly #client: SyncClient;
   readonly #sending: Progress;
   readonly #receiving: Progress;
+  readonly #device: Device;
+  /** Whether the device has nothing yet that any server has. */
+  #isNew: boolean;
   #created = 0;
   /** Each receives every status while a `sync` is running. */
   readonly #syncing = new Set<(status: Status) => void>();
 
-  private constructor(client: SyncClient, sending: Progress, receiving: Progress) {
+  private constructor(
+    client: SyncClient,
+    device: Device,
+    isNew: boolean,
+    sending: Progress,
+    receiving: Progress,
+  ) {
     this.#client = client;
+    this.#device = device;
+    this.#isNew = isNew;
     this.#sending = sending;
     this.#receiving = receiving;
   }
@@ -56,6 +67,8 @@ export class Session {
     let count = 0;
     let session: Session | undefined;
     const store = await device.store(identity);
+    const { own, cursors } = await store.load();
+    const isNew = cursors.length === 0 && own.every(({ acknowledged }) => acknowledged === 0);
     const client = await device.client(identity, store, {
       ...(isLive ? {} : { pollInterval: Infinity }),
       ...(invite === undefined ? {} : { invite }),
@@ -74,7 +87,7 @@ export class Session {
         process.exitCode = 1;
       },
     });
-    session = new Session(client, sending, receiving);
+    session = new Session(client, device, isNew, sending, receiving);
     return session;
   }
 
@@ -119,12 +132,28 @@ export class Session {
     try {
       check(this.status);
       await Promise.race([synced, abandoned]);
+      await this.#warnOfNothing();
     } catch (error) {
       synced.catch(() => undefined);
       throw error;
     } finally {
       this.#syncing.delete(check);
     }
+  }
+
+  /** Says after the first sync of a key from elsewhere that nothing came: it may be the wrong one. */
+  async #warnOfNothing(): Promise<void> {
+    if (!this.#isNew || !this.#device.isImported) return;
+    this.#isNew = false;
+    const heads = await this.#client.heads();
+    if (this.#client.refusals.length > 0 || heads.some((head) => !this.#client.isOwn(head))) return;
+    console.error(
+      printable(
+        `Warning: no other device has ever stored anything on ${this.#device.server} with this key. If you ` +
+          "expect notes here, it is the wrong key or the wrong server: status shows the fingerprint, which is " +
+          "the same on all devices of a notebook.",
+      ),
+    );
   }
 
   /** The same on all devices that are synced, unless the server withholds something. */

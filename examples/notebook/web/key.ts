@@ -12,6 +12,9 @@ export const NAME = "notebook";
 /** Where `localStorage` has the key as text. Earlier keys have a time behind it. */
 const TEXT = `${NAME} key`;
 
+/** Set in `localStorage` where the key came from another device. */
+const IMPORTED = `${NAME} imported`;
+
 export interface UserKey {
   readonly identity: Identity;
   /** The key as text, protected by a passphrase, for other devices; empty if the browser lost it. */
@@ -47,10 +50,16 @@ export async function openKey(onAsk: () => void, onNew: () => void): Promise<Use
   return key;
 }
 
+/** Whether the key came from another device, which is to be expected to have stored something. */
+export function isImported(): boolean {
+  return localStorage.getItem(IMPORTED) !== null;
+}
+
 /** Deletes the key and all notes, once all tabs have closed the database. */
 export async function forgetAll(): Promise<void> {
   await forgetIdentity(NAME);
   dropText(localStorage.getItem(TEXT));
+  localStorage.removeItem(IMPORTED);
   indexedDB.deleteDatabase(NAME);
 }
 
@@ -64,7 +73,7 @@ export function offerStoredKey(): void {
 }
 
 /** Stores a key. No other key is lost: not one that another tab stored, nor an earlier text. */
-async function store({ identity, text }: UserKey): Promise<void> {
+async function store({ identity, text, isNew }: UserKey): Promise<void> {
   await navigator.locks.request(TEXT, async () => {
     if ((await loadIdentity(NAME)) !== undefined) {
       throw new Error("another tab has opened a notebook: reload this page");
@@ -75,6 +84,8 @@ async function store({ identity, text }: UserKey): Promise<void> {
       localStorage.setItem(`${TEXT} ${new Date().toISOString()}`, earlier);
     }
     localStorage.setItem(TEXT, text);
+    if (isNew) localStorage.removeItem(IMPORTED);
+    else localStorage.setItem(IMPORTED, "yes");
     await saveIdentity(NAME, identity);
   });
 }

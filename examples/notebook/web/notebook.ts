@@ -12,7 +12,9 @@ import { offerErasure, showErased } from "./erase.ts";
 import { InviteForm } from "./invite.ts";
 import { forgetAll, NAME, offerStoredKey, openKey, type UserKey } from "./key.ts";
 import { KeyView } from "./key-view.ts";
+import { NeverStored } from "./never-stored.ts";
 import { NotesList } from "./notes-list.ts";
+import { offerRecoverySheet } from "./recovery.ts";
 import { StatusLine } from "./status-line.ts";
 
 /** Within this time, the client has stored what it has delivered. */
@@ -67,6 +69,7 @@ async function openClient(key: UserKey, line: StatusLine): Promise<SyncClient> {
   let tooLarge: () => readonly OperationName[] = () => [];
   let showSynced: () => void = () => undefined;
   const url = new URL(".", location.href);
+  const neverStored = new NeverStored();
   // The status says what fails.
   const invite = new InviteForm(url, identity, () => client.sync().catch(() => undefined));
   const onErased = () => {
@@ -114,6 +117,7 @@ async function openClient(key: UserKey, line: StatusLine): Promise<SyncClient> {
   showSynced = () => {
     devices.show().catch(showError);
     keyText.refresh().catch(showError);
+    if (hasSynced) neverStored.show(client).catch(showError);
   };
   showSynced();
   line.show(client.status);
@@ -125,6 +129,7 @@ async function openClient(key: UserKey, line: StatusLine): Promise<SyncClient> {
     again.catch(() => undefined);
   }
   offerErasure(client, onErased);
+  offerRecoverySheet(key, url);
   onWrite(async (text) => {
     await withStorage(() => client.append(noteData(text, Date.now())));
   });
