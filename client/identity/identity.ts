@@ -11,6 +11,7 @@ import { InvalidKey } from "../errors.ts";
 import type { Identity } from "../types.ts";
 import { headsIn } from "./key-heads.ts";
 import { checkProtection, decryptKey, encryptKey } from "./key-text.ts";
+import { primesOf } from "./primes.ts";
 
 /** A new identity, and the text that brings it to other devices. */
 export interface NewIdentity {
@@ -53,8 +54,10 @@ export async function createIdentity(
     true,
     ["sign", "verify"],
   );
+  const primes = await primesOf(privateKey);
+  const text = await encryptKey(primes, passphrase, iterations, "primes");
+  primes.fill(0);
   const pkcs8 = new Uint8Array(await crypto.subtle.exportKey("pkcs8", privateKey));
-  const text = await encryptKey(pkcs8, passphrase, iterations);
   const identity = await identityOf(pkcs8);
   pkcs8.fill(0);
   return { identity, text };

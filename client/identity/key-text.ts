@@ -5,13 +5,15 @@
 import { fromBase64url, toBase64url } from "../../protocol/base64.ts";
 import { type Bytes, concat, randomBytes, utf8 } from "../../protocol/bytes.ts";
 import { InvalidKey } from "../errors.ts";
+import { keyOfPrimes } from "./primes.ts";
 
 /** The parts of a text, by the name in the lines around them. */
 export type Part = "KEY" | "HEADS";
 
 const LINE = 64;
 
-const KEY_TEXT_VERSION = 1;
+/** What a text holds, by its version: a key in PKCS #8, or the primes of one. */
+const VERSIONS = { pkcs8: 1, primes: 2 };
 const SALT_BYTES = 16;
 const NONCE_BYTES = 12;
 export const TAG_BYTES = 16;
@@ -33,23 +35,27 @@ export function checkProtection(passphrase: string, iterations = MIN_ITERATIONS)
   checkIterations(iterations);
 }
 
-/** Encrypts a private key in PKCS #8 into a text. Throws as `checkProtection` does. */
+/**
+ * Encrypts a private key into a text: the key in PKCS #8, or its primes, by which the text has a
+ * quarter of the length. Throws as `checkProtection` does.
+ */
 export async function encryptKey(
-  pkcs8: Bytes,
+  key: Bytes,
   passphrase: string,
   iterations = MIN_ITERATIONS,
+  form: keyof typeof VERSIONS = "pkcs8",
 ): Promise<string> {
   checkProtection(passphrase, iterations);
   const head = concat(
-    Uint8Array.of(KEY_TEXT_VERSION),
+    Uint8Array.of(VERSIONS[form]),
     Uint8Array.of(iterations >>> 24, iterations >>> 16, iterations >>> 8, iterations),
     randomBytes(SALT_BYTES + NONCE_BYTES),
   );
-  const { key, nonce } = await keyFor(head, passphrase, "encrypt");
+  const { key: wrapping, nonce } = await keyFor(head, passphrase, "encrypt");
   const sealed = await crypto.subtle.encrypt(
     { name: "AES-GCM", iv: nonce, additionalData: head },
+    wrapping,
     key,
-    pkcs8,
   );
   return armoured("KEY", toBase64url(concat(head, new Uint8Array(sealed))));
 }
@@ -60,19 +66,32 @@ export async function encryptKey(
  */
 export async function decryptKey(text: string, passphrase: string): Promise<Bytes> {
   const bytes = bytesOfKey(text);
-  if (bytes[0] !== KEY_TEXT_VERSION) {
-    throw new InvalidKey(
-      `the key has version ${bytes[0]}, and this software reads version ${KEY_TEXT_VERSION}`,
-    );
+  const [version] = bytes;
+  if (version !== VERSIONS.pkcs8 && version !== VERSIONS.primes) {
+    throw new InvalidKey(`the key has version ${version}, which this software does not read`);
   }
   const head = bytes.slice(0, HEAD_BYTES);
   checkIterations(iterationsOf(head));
   const { key, nonce } = await keyFor(head, passphrase, "decrypt");
+  const algorithm = { name: "AES-GCM", iv: nonce, additionalData: head };
+  let content: Bytes;
   try {
-    const algorithm = { name: "AES-GCM", iv: nonce, additionalData: head };
-    return new Uint8Array(await crypto.subtle.decrypt(algorithm, key, bytes.subarray(HEAD_BYTES)));
+    const sealed = bytes.subarray(HEAD_BYTES);
+    content = new Uint8Array(await crypto.subtle.decrypt(algorithm, key, sealed));
   } catch (error) {
     throw new InvalidKey("the passphrase is wrong, or the key is damaged", { cause: error });
+  }
+  return version === VERSIONS.pkcs8 ? content : wholeKey(content);
+}
+
+/** The key of primes, which it erases. Throws `InvalidKey`. */
+async function wholeKey(primes: Bytes): Promise<Bytes> {
+  try {
+    return await keyOfPrimes(primes);
+  } catch (error) {
+    throw new InvalidKey("this is not an RSA key", { cause: error });
+  } finally {
+    primes.fill(0);
   }
 }
 

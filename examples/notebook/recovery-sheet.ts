@@ -24,8 +24,8 @@ export interface RecoverySheet {
   readonly at: number;
 }
 
-/** Lines of a key in one code: more make a code that cameras have trouble with. */
-const LINES_OF_CODE = 11;
+/** Lines of a key in one code, as a key of 4096 bits has them: cameras have trouble with more. */
+const LINES_OF_CODE = 15;
 
 /** What the codes of a key say, in their order: all of them, one behind the other, are the key. */
 export function codesOf(key: string): string[] {
@@ -55,11 +55,7 @@ export function partsOf({ key: text, fingerprint, server, at }: RecoverySheet): 
     element(
       "ol",
       element("li", `On the new device, open ${server} and go to “Notebook of another device”.`),
-      element(
-        "li",
-        `Scan the ${codes.length} codes with a camera, and paste what each says into the field “Key”, one ` +
-          "behind the other, in their order. Or type the text below them.",
-      ),
+      element("li", scanningText(codes.length)),
       element(
         "li",
         "Type the passphrase. The notebook is the right one if its fingerprint is ",
@@ -76,6 +72,16 @@ export function partsOf({ key: text, fingerprint, server, at }: RecoverySheet): 
     },
     element("pre", key.trim()),
   ];
+}
+
+function scanningText(codes: number): string {
+  if (codes === 1) {
+    return "Scan the code with a camera, and paste what it says into the field “Key”. Or type the text below it.";
+  }
+  return (
+    `Scan the ${codes} codes with a camera, and paste what each says into the field “Key”, one behind the ` +
+    "other, in their order. Or type the text below them."
+  );
 }
 
 function element(name: string, ...parts: readonly Part[]): Part {

@@ -1,6 +1,6 @@
 /** A user's identity on a device, and the text that carries it to another. */
 import assert from "node:assert/strict";
-import { createPublicKey } from "node:crypto";
+import { createDecipheriv, createPublicKey, generateKeyPairSync, pbkdf2Sync } from "node:crypto";
 import { before, describe, it } from "node:test";
 import { identityOf } from "../../client/identity/identity.ts";
 import { encryptKey } from "../../client/identity/key-text.ts";
@@ -63,6 +63,47 @@ describe("an identity", () => {
         new Uint8Array(3),
       ),
     );
+  });
+
+  it("is in a text that holds its primes, encrypted as ENVELOPE.md says", async () => {
+    const { identity, text } = await created;
+    const bytes = Buffer.from(text.split("\n").slice(1, -2).join(""), "base64url");
+    assert.equal(bytes.length, 33 + 2 * 128 + 16);
+    assert.deepEqual([bytes[0], bytes.readUInt32BE(1)], [2, 600_000]);
+    const key = pbkdf2Sync(PASSPHRASE, bytes.subarray(5, 21), 600_000, 32, "sha256");
+    const decipher = createDecipheriv("aes-256-gcm", key, bytes.subarray(21, 33));
+    decipher.setAAD(bytes.subarray(0, 33)).setAuthTag(bytes.subarray(-16));
+    const primes = Buffer.concat([decipher.update(bytes.subarray(33, -16)), decipher.final()]);
+    const [p, q] = [primes.subarray(0, 128), primes.subarray(128)].map((prime) =>
+      BigInt(`0x${prime.toString("hex")}`),
+    );
+    const spki = Buffer.from(identity.publicKey, "base64");
+    const { n = "", e } = createPublicKey({ key: spki, format: "der", type: "spki" }).export({
+      format: "jwk",
+    });
+    assert.equal(e, "AQAB");
+    assert.equal((p ?? 0n) * (q ?? 0n), BigInt(`0x${Buffer.from(n, "base64url").toString("hex")}`));
+  });
+
+  it("is read from the primes of any key with its exponent, and refused from others", async () => {
+    for (const bits of [2048, 3072]) {
+      const { privateKey } = generateKeyPairSync("rsa", { modulusLength: bits });
+      const { p = "", q = "" } = privateKey.export({ format: "jwk" });
+      const primes = Buffer.concat([Buffer.from(p, "base64url"), Buffer.from(q, "base64url")]);
+      const text = await encryptKey(Uint8Array.from(primes), PASSPHRASE, undefined, "primes");
+      const spki = createPublicKey(privateKey).export({ format: "der", type: "spki" });
+      const identity = await importIdentity(text, PASSPHRASE);
+      assert.equal(identity.publicKey, spki.toString("base64"));
+      assert.equal(identity.bits, bits);
+    }
+    for (const [what, wrong] of [
+      ["nothing", new Uint8Array(0)],
+      ["zeros", new Uint8Array(256)],
+      ["an odd number of bytes", new Uint8Array(255).fill(255)],
+    ] as const) {
+      const text = await encryptKey(wrong, PASSPHRASE, undefined, "primes");
+      await assert.rejects(importIdentity(text, PASSPHRASE), InvalidKey, what);
+    }
   });
 
   it("cannot be created with a weak key or passphrase, or with parameters out of range", async () => {
@@ -147,7 +188,8 @@ describe("the text of an identity", () => {
       ["next to nothing", armoured(body.slice(0, 40)), /damaged/],
       ["far too long", armoured("A".repeat(20_000)), /damaged/],
       ["cut", armoured(body.slice(0, -40)), /passphrase is wrong, or the key is damaged/],
-      ["another version", altered(0, 2), /version 2/],
+      ["an unknown version", altered(0, 3), /version 3/],
+      ["another version", altered(0, 2), /wrong/],
       ["another salt", altered(5, (bytes[5] ?? 0) ^ 1), /wrong/],
       ["another nonce", altered(21, (bytes[21] ?? 0) ^ 1), /wrong/],
       ["other content", altered(99, (bytes[99] ?? 0) ^ 1), /wrong/],

@@ -59,7 +59,7 @@ h1 { font-size: 18pt }
 .codes { display: grid; grid-template-columns: repeat(2, 78mm); gap: 4mm }
 figure { margin: 0; break-inside: avoid; text-align: center }
 figure svg { display: block }
-pre { font-size: 10pt; line-height: 1.3; break-before: page }
+pre { font-size: 10pt; line-height: 1.3; break-inside: avoid }
 code { overflow-wrap: anywhere }
 @media print { body { margin: 0 } @page { margin: 15mm } }
 `;
