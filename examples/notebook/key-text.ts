@@ -19,6 +19,23 @@ export function keyAlone(text: string): string {
   return [BEGIN, ...lines, END, ""].join("\n");
 }
 
+const PARAMETER = "#key=";
+
+/**
+ * A link that opens the page with a key, which the passphrase still protects. What is behind the `#` no
+ * browser sends to a server.
+ */
+export function linkOf(text: string, page: URL): string {
+  const body = keyAlone(text).split("\n").slice(1, -2).join("");
+  return `${page.href}${PARAMETER}${body}`;
+}
+
+/** The text of the key in what an address has behind it; `undefined` where there is none. */
+export function keyInLink(hash: string): string | undefined {
+  const body = hash.startsWith(PARAMETER) ? hash.slice(PARAMETER.length) : "";
+  return /^[\w-]+$/.test(body) ? keyAlone(`${BEGIN}${body}${END}`) : undefined;
+}
+
 /** A text that `importIdentity` takes, without the words around it, such as those of a recovery sheet. */
 export function withoutWords(text: string): string {
   const last = text.includes(LAST) ? LAST : END;

@@ -91,9 +91,13 @@ function element(name: string, ...parts: readonly Part[]): Part {
 /** White around a code, in modules: readers need it. */
 const BORDER = 4;
 
-/** A QR code as SVG. Of errors in print, 15 % can be read nevertheless. */
-function codeOf(text: string): Part {
-  const { size, data } = encode(text, { ecc: "M", border: BORDER });
+/**
+ * A QR code as SVG.
+ *
+ * @param ecc how much of it may be unreadable: M, of which 15 %, for paper; L, of which 7 %, for a screen
+ */
+export function codeOf(text: string, ecc: "M" | "L" = "M"): Part {
+  const { size, data } = encode(text, { ecc, border: BORDER });
   const rows = data.map((row) => row.map((isBlack) => (isBlack ? "1" : "0")).join(""));
   const modules = rows.flatMap((row, y) =>
     [...row.matchAll(/1+/g)].map(({ 0: run, index }) => {

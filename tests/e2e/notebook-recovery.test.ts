@@ -80,6 +80,47 @@ describeNotebook("recovery of the notebook", (pages) => {
     assert.deepEqual(pages().errors, []);
   });
 
+  it("shows a code that leads a phone to the page with the key, of which the server learns nothing", async () => {
+    const context = await pages().device({ deviceScaleFactor: 2 });
+    const laptop = await pages().open(context);
+    const form = laptop.locator("#create");
+    await form.getByLabel("Passphrase").fill(PASSPHRASE);
+    await form.getByRole("button").click();
+    await pages().write(laptop, "by the laptop");
+    await pages().state(laptop, "synced");
+    // A new key opens “Add a device”.
+    const code = laptop.locator("#key-code svg");
+    const link = await scanned(laptop, await code.screenshot());
+    assert.ok(link.startsWith(`${new URL(pages().url).href}#key=`), link);
+
+    const phone = await (await pages().device()).newPage();
+    const requests: string[] = [];
+    phone.on("request", (request) => requests.push(request.url() + (request.postData() ?? "")));
+    phone.on("pageerror", (error) => pages().errors.push(error.message));
+    await phone.goto(link);
+    await phone.locator("#import-passphrase:focus").waitFor();
+    assert.equal(phone.url(), new URL(pages().url).href);
+    await phone.keyboard.type(PASSPHRASE);
+    await phone.keyboard.press("Enter");
+    await pages().shows(phone, ["by the laptop"]);
+    const [, body = ""] = link.split("#key=");
+    assert.ok(requests.every((request) => !request.includes(body.slice(50, 80))));
+    const fingerprints = await Promise.all(
+      [laptop, phone].map((page) => page.locator("#fingerprint").innerText()),
+    );
+    assert.equal(fingerprints[0], fingerprints[1]);
+
+    // A browser that has a notebook keeps it.
+    const other = await pages().openNew();
+    const before = await other.locator("#fingerprint").innerText();
+    await other.goto("about:blank");
+    await other.goto(link);
+    await other.locator("#note").waitFor();
+    assert.equal(await other.locator("#fingerprint").innerText(), before);
+    assert.equal(other.url(), new URL(pages().url).href);
+    assert.deepEqual(pages().errors, []);
+  });
+
   it("prints nothing where the passphrase does not open the key, and says so", async () => {
     const page = await openToPrint();
     await askToPrint(page, "another passphrase");

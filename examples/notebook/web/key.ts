@@ -3,6 +3,7 @@
 import { createIdentity, importIdentity } from "../../../client/identity.ts";
 import type { Identity } from "../../../client/index.ts";
 import { forgetIdentity, loadIdentity, saveIdentity } from "../../../client/indexeddb.ts";
+import { keyInLink } from "../key-text.ts";
 import { askToPersist, ifAllowed, withStorage } from "./browser.ts";
 import { find, hideError, showError, showWhileChecked } from "./dom.ts";
 
@@ -35,18 +36,30 @@ export async function openKey(onAsk: () => void, onNew: () => void): Promise<Use
     text: storedText(),
   }));
   if (identity !== undefined) {
+    // A notebook that is here is not replaced.
+    takeLinkedKey();
     return { identity, text: localStorage.getItem(TEXT) ?? "", isNew: false };
   }
   onAsk();
+  const linked = takeLinkedKey();
   const welcome = find("welcome", HTMLElement);
   // A browser may delete a part of what it stores, and this text may be the only copy of the key.
-  find("import-key", HTMLTextAreaElement).value = text;
+  find("import-key", HTMLTextAreaElement).value = text === "" ? linked : text;
   find("left-over", HTMLElement).hidden = text === "";
   welcome.hidden = false;
+  if (text === "" && linked !== "") find("import-passphrase", HTMLInputElement).focus();
   const key = await askForKey();
   onNew();
   await askToPersist();
   welcome.hidden = true;
+  return key;
+}
+
+/** The key in the address, by which another device has led here; it goes out of the address. */
+function takeLinkedKey(): string {
+  const key = keyInLink(location.hash);
+  if (key === undefined) return "";
+  history.replaceState(null, "", location.pathname + location.search);
   return key;
 }
 

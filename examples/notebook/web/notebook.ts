@@ -113,7 +113,7 @@ async function openClient(key: UserKey, line: StatusLine): Promise<SyncClient> {
     },
   });
   tooLarge = () => client.tooLarge;
-  const [devices, keyText] = [new DevicesView(client, notes), new KeyView(key, client)];
+  const [devices, keyText] = [new DevicesView(client, notes), new KeyView(key, client, url)];
   showSynced = () => {
     devices.show().catch(showError);
     keyText.refresh().catch(showError);

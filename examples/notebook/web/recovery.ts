@@ -1,10 +1,9 @@
 /** Prints a recovery sheet, once the passphrase has opened the key that is on it. Asks no server. */
 import { importIdentity } from "../../../client/identity.ts";
-import { type Part, partsOf } from "../recovery-sheet.ts";
+import { partsOf } from "../recovery-sheet.ts";
 import { find, hideError, showError, showWhileChecked } from "./dom.ts";
+import { nodeOf } from "./elements.ts";
 import type { UserKey } from "./key.ts";
-
-const SVG = "http://www.w3.org/2000/svg";
 
 export function offerRecoverySheet({ identity, text }: UserKey, server: URL): void {
   const form = find("recovery-form", HTMLFormElement);
@@ -24,7 +23,7 @@ export function offerRecoverySheet({ identity, text }: UserKey, server: URL): vo
         throw new Error("the text of the key is that of another notebook: reload this page");
       }
       const parts = partsOf({ key: text, fingerprint, server: server.href, at: Date.now() });
-      sheet.replaceChildren(...parts.map((part) => nodeOf(part, "http://www.w3.org/1999/xhtml")));
+      sheet.replaceChildren(...parts.map((part) => nodeOf(part)));
       sheet.hidden = false;
       form.reset();
       print();
@@ -40,16 +39,4 @@ export function offerRecoverySheet({ identity, text }: UserKey, server: URL): vo
     sheet.replaceChildren();
     sheet.hidden = true;
   });
-}
-
-function nodeOf(part: Part, namespace: string): Node {
-  if (typeof part === "string") return document.createTextNode(part);
-  const { name, attributes = {}, parts = [] } = part;
-  const own = name === "svg" ? SVG : namespace;
-  const element = document.createElementNS(own, name);
-  for (const [key, value] of Object.entries(attributes)) {
-    if (key !== "xmlns") element.setAttribute(key, value);
-  }
-  element.append(...parts.map((one) => nodeOf(one, own)));
-  return element;
 }
