@@ -61,6 +61,8 @@ export async function countingProxy(target: string): Promise<CountingProxy> {
       response.write(half, () => meddled === "cut" && response.destroy());
     }
   });
+  // A test that is held up would send the next request on a connection that is being closed.
+  server.keepAliveTimeout = 0;
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const address = server.address();
