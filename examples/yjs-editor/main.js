@@ -6,6 +6,7 @@ import { IndexedDbStore } from "@sync-server/client/indexeddb";
 import { YjsProvider } from "@sync-server/client/yjs";
 import { EditorView, minimalSetup } from "codemirror";
 import { yCollab, yUndoManagerKeymap } from "y-codemirror.next";
+import { mergeUpdates } from "yjs";
 import { enter } from "./enter.js";
 import { showKey } from "./sheet.js";
 
@@ -19,6 +20,8 @@ const documents = await SyncDocuments.open({
   url,
   identity,
   store: await IndexedDbStore.open("notes", identity),
+  // In a snapshot, notes that are not open are joined as well.
+  merge: mergeUpdates,
   onError: (error) => showStatus(error.message, true),
 });
 documents.subscribe(() => showStatus(...wordsFor(documents.status)));
