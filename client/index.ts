@@ -8,6 +8,7 @@ export type { Line } from "../protocol/types.ts";
 export { SyncClient } from "./client.ts";
 export { type ErrorCode, ServerRejected, ServerUnavailable, StoreDamaged } from "./errors.ts";
 export type { SyncOptions } from "./options.ts";
+export type { SavedState, SnapshotHandler } from "./snapshot-handler.ts";
 export type { SharedStore, Tab, Tabs } from "./stores/shared-store.ts";
 export type { Move, OwnClient, Store, StoredSnapshot, StoreState } from "./stores/store.ts";
 export type {
@@ -27,8 +28,6 @@ export type {
   Receive,
   Refusal,
   RefusalKind,
-  SavedState,
-  SnapshotHandler,
   Status,
   StatusCode,
 } from "./types.ts";

@@ -1,4 +1,5 @@
 import type { Line } from "../protocol/types.ts";
+import type { SnapshotHandler } from "./snapshot-handler.ts";
 import type { Store } from "./stores/store.ts";
 import type {
   ClientChange,
@@ -8,7 +9,6 @@ import type {
   Identity,
   Receive,
   Refusal,
-  SnapshotHandler,
   Status,
 } from "./types.ts";
 

@@ -6,8 +6,9 @@ import type { KeptSnapshot } from "./kept-snapshot.ts";
 import type { SyncOptions } from "./options.ts";
 import type { Outbox } from "./outbox.ts";
 import type { ReceivedLog } from "./received-log.ts";
+import type { SavedState } from "./snapshot-handler.ts";
 import type { Transport } from "./transport.ts";
-import type { Clock, Cursor, SavedState } from "./types.ts";
+import type { Clock, Cursor } from "./types.ts";
 
 const DEFAULT_EVERY = 1024 * 1024;
 

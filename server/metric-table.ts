@@ -1,7 +1,7 @@
 /** What is counted, and what is read when metrics are collected. */
 import type { CounterName, ObservedName } from "../oplog/telemetry.ts";
 import { PROBLEMS } from "../protocol/problems.ts";
-import { SIGNATURE_CHECKS } from "./http/signature.ts";
+import { SIGNATURE_CHECKS } from "./http/signature-invalid.ts";
 
 /** One metric: its name, its label, and the values of the label that are shown from the start. */
 export interface Metric {

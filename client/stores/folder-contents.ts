@@ -1,11 +1,9 @@
-import { readFile, rename, rm } from "node:fs/promises";
-import { basename } from "node:path";
+import { rename } from "node:fs/promises";
 import type { Line } from "../../protocol/types.ts";
-import { StoreDamaged } from "../errors.ts";
 import type { Cursor } from "../types.ts";
 import { type Change, ChangeLog } from "./folder-changes.ts";
 import { DraftFile } from "./folder-drafts.ts";
-import { hasCode, replaceFile, syncFolder } from "./folder-files.ts";
+import { replaceFile, syncFolder } from "./folder-files.ts";
 import { LogFile } from "./folder-log.ts";
 import { ReceivedFiles } from "./folder-received.ts";
 import { keepCopy, readableOwn } from "./folder-repair.ts";
@@ -16,9 +14,9 @@ import {
   finishLogs,
   logPath,
   removeLeftovers,
-  snapshotPath,
   unfinishedPath,
 } from "./folder-slot.ts";
+import { readSnapshot, removeSnapshot, writeSnapshot } from "./folder-snapshot.ts";
 import {
   type OwnState,
   readState,
@@ -186,12 +184,11 @@ export class SlotContents {
     if (snapshot === undefined) await this.#record({ kind: "snapshot" });
     else {
       const { client, index, payload } = snapshot;
-      const file = crypto.randomUUID();
-      await replaceFile(this.#folder, basename(snapshotPath(this.#folder, file)), payload);
+      const file = await writeSnapshot(this.#folder, payload);
       await this.#record({ kind: "snapshot", snapshot: { client, index, isLoaded, file } });
     }
     if (before !== undefined) {
-      await this.#finish(() => rm(snapshotPath(this.#folder, before), { force: true }));
+      await this.#finish(() => removeSnapshot(this.#folder, before));
     }
   }
 
@@ -201,14 +198,7 @@ export class SlotContents {
   }
 
   async readSnapshot(): Promise<string | undefined> {
-    if (this.#snapshot === undefined) return undefined;
-    const path = snapshotPath(this.#folder, this.#snapshot.file);
-    try {
-      return await readFile(path, "latin1");
-    } catch (error) {
-      if (hasCode(error, "ENOENT")) throw new StoreDamaged(`${path} is missing`, { cause: error });
-      throw error;
-    }
+    return this.#snapshot && readSnapshot(this.#folder, this.#snapshot.file);
   }
 
   async move(move: Move): Promise<void> {

@@ -14,7 +14,8 @@ import type { ConcurrencyLimiter, Permit } from "./concurrency-limiter.ts";
 import type { Deliveries } from "./deliveries.ts";
 import { Problem } from "./problems.ts";
 import { type Reply, rateFields } from "./response.ts";
-import { type RequestSignatures, SignatureInvalid } from "./signature.ts";
+import type { RequestSignatures } from "./signature.ts";
+import { SignatureInvalid } from "./signature-invalid.ts";
 import { Waiting, type Waits } from "./waits.ts";
 
 export interface SyncEndpointOptions {

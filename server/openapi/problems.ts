@@ -1,7 +1,7 @@
 /** The problems as OpenAPI has them: a schema for each type, and an answer for each status. */
 import { PROBLEM_TYPE, PROBLEM_URN, PROBLEMS, type ProblemType } from "../../protocol/problems.ts";
 import { INVITE_FAULTS } from "../../sync/invites.ts";
-import { SIGNATURE_CHECKS } from "../http/signature.ts";
+import { SIGNATURE_CHECKS } from "../http/signature-invalid.ts";
 import { object, ref, type Schema, text, whole } from "./schemas.ts";
 
 /** Members of a problem beyond those that all have; of some problems not all are always there. */

@@ -234,6 +234,28 @@ describe("snapshots", () => {
     assert.equal(new Set(phone.texts).size, phone.texts.length);
   });
 
+  it("have a copy of a device go on under another client id, with what it had not sent", async () => {
+    const [laptop, copy, phone] = [stage.device(), stage.device(), stage.device()];
+    await write(laptop, ["before"]);
+    await write(phone, ["of the phone"]);
+    assert.ok(await laptop.sync());
+    await copy.copy(laptop);
+    stage.refuse = () => new Response(null, { status: 503 });
+    await copy.append(["not sent"]);
+    await copy.stop();
+    stage.refuse = () => undefined;
+    // Under the same client id, and in the same place.
+    const texts = many("of the laptop", 60);
+    await write(laptop, texts);
+    await stage.trim(laptop);
+    await write(laptop, ["after"]);
+    assert.ok(await copy.sync());
+    for (const device of [laptop, phone]) assert.ok(await device.sync());
+    assertHave([laptop, copy, phone], [...texts, "before", "of the phone", "not sent", "after"]);
+    assert.equal(copy.changes.length, 1);
+    assert.equal(laptop.changes.length, 0);
+  });
+
   it("that the server does not take become operations like any other", async () => {
     const [laptop, phone] = [stage.device(), stage.device()];
     stage.refuse = ({ snapshot }) => {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import fc from "fast-check";
-import { SIGNATURE_CHECKS } from "../../server/http/signature.ts";
+import { SIGNATURE_CHECKS } from "../../server/http/signature-invalid.ts";
 import { type ServerProcess, startServer } from "../support/process.ts";
 import { overSocket, parsed } from "../support/requests.ts";
 import { share } from "../support/share.ts";
