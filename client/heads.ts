@@ -158,12 +158,6 @@ export class Heads {
     return due;
   }
 
-  /** The answer begins with a snapshot: it need not show what that stands for. */
-  skipCovered(): void {
-    const asked = [...this.#asked].filter(([, cursor]) => !this.#options.isCovered(cursor));
-    this.#asked = new Map(asked);
-  }
-
   /** Whether an operation is one that the server was asked to show once more. */
   isShownAgain(client: string, index: number, tag: () => string | undefined): boolean {
     const asked = this.#asked.get(client);
@@ -181,9 +175,11 @@ export class Heads {
     if (this.#asked.size > 0 && at - this.#checkedAt >= CHECK_INTERVAL_MS) this.#checkedAt = at;
     return this.#options.positions.all.flatMap(({ heads = [], hiddenSince, ...position }) => {
       const { client, index } = position;
-      let since = this.#options.isCovered(position) ? undefined : hiddenSince;
+      // A server need not show what a snapshot stands for.
+      const isCovered = this.#options.isCovered(position);
+      let since = isCovered ? undefined : hiddenSince;
       // What follows an operation proves it.
-      if (this.#asked.get(client)?.index === index) {
+      if (!isCovered && this.#asked.get(client)?.index === index) {
         since = this.#shown.has(client) ? undefined : Math.min(since ?? at, at);
         this.#askedAt.set(client, at);
       }

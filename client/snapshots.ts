@@ -77,7 +77,6 @@ export class Snapshots {
       if (before.some(({ client, index }) => index > (positions.get(client)?.index ?? -1)))
         return false;
     }
-    inbox.heads.skipCovered();
     return true;
   }
 

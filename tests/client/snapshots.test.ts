@@ -151,7 +151,7 @@ describe("snapshots", () => {
   });
 
   it("take the place of what a device has, which goes on from there when it is opened again", async () => {
-    const [laptop, phone] = [stage.device(), stage.device()];
+    const [laptop, phone] = [stage.device(), stage.device(Infinity)];
     const texts = many("note");
     for (const text of texts) {
       await write(laptop, [text]);
@@ -159,11 +159,37 @@ describe("snapshots", () => {
     }
     assert.equal(phone.snapshots.loaded, 0);
     const held = (await phone.held()).length;
-    assert.ok(held < texts.length, `${held} entries are kept`);
+    assert.ok(held < texts.length, `${held} entries are read`);
+    const { operations, snapshot } = await phone.kept();
+    assert.ok(snapshot && operations < texts.length, `${operations} operations are kept`);
     await phone.forgetData();
     assert.ok(await phone.sync());
     assert.equal(phone.snapshots.loaded, 1);
     assertHave([laptop, phone], texts);
+  });
+
+  it("take the place of operations only once a device has all of these", async () => {
+    const [laptop, tablet, phone] = [stage.device(), stage.device(), stage.device(Infinity)];
+    await write(tablet, ["of the tablet"]);
+    const hidden = stage.requests[0]?.client_id;
+    assert.ok(await laptop.sync());
+    const texts = many("note");
+    for (const text of texts) {
+      await write(laptop, [text]);
+      // The phone is not shown what the tablet has written.
+      stage.alter = (lines) => {
+        const shown = lines.filter(({ client_id }) => client_id !== hidden);
+        lines.splice(0, lines.length, ...shown);
+      };
+      assert.ok(await phone.sync());
+      stage.alter = () => undefined;
+    }
+    assert.ok(laptop.snapshots.saved > 0);
+    assert.equal((await phone.kept()).snapshot, false);
+    assert.deepEqual(await phone.held(), [...texts].sort());
+    assert.ok(await phone.sync());
+    assert.equal((await phone.kept()).snapshot, true);
+    assertHave([laptop, phone], [...texts, "of the tablet"]);
   });
 
   it("are loaded again where the app could not take one, and nothing is skipped", async () => {

@@ -156,6 +156,15 @@ export class Device {
     await store.keepSnapshot({ ...snapshot, payload: payload.slice(0, -8) }, true);
   }
 
+  /** How many operations of others it keeps, and whether it keeps a snapshot. */
+  async kept(): Promise<{ readonly operations: number; readonly snapshot: boolean }> {
+    const { store } = this.#disk;
+    const { cursors, snapshot } = await store.load();
+    const all = cursors.map(({ client }) => store.readReceived(client, 0, Infinity));
+    const payloads = (await Promise.all(all)).flatMap((one) => one.payloads);
+    return { operations: payloads.length, snapshot: snapshot !== undefined };
+  }
+
   /** The operations that are too large for the server. */
   async tooLarge(): Promise<readonly OperationName[]> {
     return (await this.#start()).client.tooLarge;
