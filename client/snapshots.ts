@@ -182,12 +182,14 @@ export class Snapshots {
     }
   }
 
-  /** Whether the app was given everything that a snapshot stands for. */
+  /** Whether the device has everything that a snapshot stands for, and the app was given it. */
   #isCovered(covered: Covered): boolean {
     const { inbox, outbox } = this.#options;
     return [...covered.values()].every(({ client, index }) => {
-      const isOwn = index < outbox.lengthOf(client);
-      return isOwn || (inbox.positions.delivered(client)?.index ?? -1) >= index;
+      const { positions } = inbox;
+      // More can be delivered than is stored, after the store was damaged.
+      const has = [positions.get(client), positions.delivered(client)];
+      return index < outbox.lengthOf(client) || has.every((one) => (one?.index ?? -1) >= index);
     });
   }
 

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, it } from "node:test";
 import type { Identity } from "../../client/index.ts";
 import { newIdentity } from "../support/private-keys.ts";
 import { Device } from "../support/simulated-device.ts";
-import { JumpingClock, SimulatedServer } from "../support/simulated-network.ts";
+import { JumpingClock, nextTick, SimulatedServer } from "../support/simulated-network.ts";
 
 const HOUR = 3_600_000;
 const SETTINGS = { LISTING_TTL: "0", RETENTION: "1h", PACKED_RETENTION: "1m" };
@@ -29,6 +29,10 @@ class Stage {
   readonly requests: Record<string, unknown>[] = [];
   readonly answers: ServerLine[][] = [];
   readonly statuses: number[] = [];
+  /** The client ids under which the server has stored operations. */
+  readonly stored = new Set<unknown>();
+  /** Whether answers to what is stored are lost. */
+  lose = false;
   alter: Alter = () => undefined;
   refuse: (request: Record<string, unknown>) => Response | undefined = () => undefined;
 
@@ -44,6 +48,10 @@ class Stage {
     if (refusal !== undefined) return refusal;
     const response = await this.server.fetch(request);
     this.statuses.push(response.status);
+    if (response.status === 200 && body.payload !== undefined) {
+      this.stored.add(body.client_id);
+      if (this.lose) throw new TypeError("the connection broke");
+    }
     if (response.status !== 200) return response;
     const { status, headers } = response;
     const texts = (await response.text()).split("\n").filter((text) => text !== "");
@@ -337,6 +345,52 @@ describe("snapshots", () => {
     assert.ok(await phone.sync());
     assertHave([laptop, phone], texts);
     assert.equal(phone.snapshots.loaded, 2);
+  });
+
+  it("that a device with data cannot read any more are fetched again, and nothing is delivered twice", async () => {
+    const [laptop, phone] = [stage.device(), stage.device(Infinity)];
+    const texts = many("note");
+    await write(laptop, texts);
+    assert.ok(await phone.sync());
+    await phone.damageSnapshot();
+    await write(laptop, ["later"]);
+    assert.ok(await phone.sync());
+    assertHave([laptop, phone], [...texts, "later"]);
+  });
+
+  it("vouch for what the server had stored before its answer was lost, also under a second client id", async () => {
+    const [laptop, copy] = [stage.device(), stage.device(Infinity)];
+    await write(laptop, ["before"]);
+    await copy.copy(laptop);
+    await write(laptop, ["of the laptop"]);
+    await copy.append(["of the copy"]);
+    stage.lose = true;
+    while (!stage.stored.has(copy.changes[0]?.to)) await nextTick();
+    await copy.stop();
+    stage.lose = false;
+    const texts = many("while it was away", 60);
+    await write(laptop, texts);
+    await stage.trim(laptop);
+    assert.ok(await copy.sync());
+    assert.ok(await laptop.sync());
+    assertHave([laptop, copy], [...texts, "before", "of the laptop", "of the copy"]);
+    assert.equal(copy.changes.length, 1);
+  });
+
+  it("that a server has lost are snapshots again once they are back", async () => {
+    await begin({ RETENTION: "30d" });
+    const [laptop, phone] = [stage.device(), stage.device()];
+    await write(laptop, ["before"]);
+    await stage.server.backUp();
+    const texts = many("note");
+    await write(laptop, texts);
+    assert.ok(laptop.snapshots.saved > 0);
+    await stage.server.restore();
+    stage.clock.pass(HOUR);
+    assert.ok(await laptop.sync());
+    assert.ok(await phone.sync());
+    assert.equal(phone.snapshots.loaded, 1);
+    assertHave([laptop, phone], [...texts, "before"]);
   });
 
   it("cannot be read by an app that takes none, which says so, once something is deleted", async () => {
