@@ -171,9 +171,14 @@ export class Inbox {
       return true;
     } catch (error) {
       if (!(error instanceof StoreDamaged)) throw error;
-      await this.#receiveAgain(client);
-      return false;
+      if (log.damaged.has(client)) {
+        await this.#receiveAgain(client);
+        return false;
+      }
     }
+    // Another tab has put a snapshot in the place of what was to be read.
+    await this.#options.load();
+    return this.#catchUp(client);
   }
 
   /**
@@ -182,12 +187,10 @@ export class Inbox {
    */
   async #receiveAgain(client: string): Promise<void> {
     const { log, leads } = this.#options;
-    const delivered = this.positions.delivered(client);
     const start = log.start(client);
     // The tab that leads sees by that what it has to ask for.
     if (!leads()) await log.forget(client, start);
-    this.positions.set(client, start);
-    if (delivered !== undefined) this.positions.setAhead(client, delivered);
+    this.positions.setStored(client, start);
     log.damaged.delete(client);
   }
 

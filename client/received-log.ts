@@ -150,7 +150,7 @@ export class ReceivedLog {
       const lines = payloads.map((payload, i) => ({ client, index: first + i, payload }));
       const run = await this.#verifier.verify(client, lines, cursor);
       if (run.cursor !== cursor) yield run;
-      if (run.refusal !== undefined) throw this.#unreadable(client, run.refusal.index);
+      if (run.refusal !== undefined) throw await this.#unreadable(client, run.refusal.index);
       cursor = run.cursor;
     }
   }
@@ -195,14 +195,14 @@ export class ReceivedLog {
 
   async #secretAt(client: string, index: number): Promise<string> {
     const { header } = await this.#envelope(client, index);
-    if (header === undefined) throw this.#unreadable(client, index);
+    if (header === undefined) throw await this.#unreadable(client, index);
     return toBase64url(header.wrapped);
   }
 
   async #envelope(client: string, index: number): Promise<Envelope> {
     const { first, payloads } = await this.#read(client, index, 0);
     const envelope = first === index && parseEnvelope(this.#identity, payloads[0] ?? "");
-    if (!envelope) throw this.#unreadable(client, index);
+    if (!envelope) throw await this.#unreadable(client, index);
     return envelope;
   }
 
@@ -210,16 +210,23 @@ export class ReceivedLog {
   async #read(client: string, index: number, characters: number): Promise<Received> {
     try {
       const received = await this.#store.readReceived(client, index, characters);
-      if (received.payloads.length === 0) throw this.#unreadable(client, index);
-      return received;
+      if (received.payloads.length > 0) return received;
     } catch (error) {
-      if (error instanceof StoreDamaged) this.damaged.add(client);
+      if (error instanceof StoreDamaged) await this.#noteDamage(client, index);
       throw error;
     }
+    throw await this.#unreadable(client, index);
   }
 
-  #unreadable(client: string, index: number): StoreDamaged {
-    this.damaged.add(client);
+  async #unreadable(client: string, index: number): Promise<StoreDamaged> {
+    await this.#noteDamage(client, index);
     return new StoreDamaged(`the received operation ${index} of ${client} cannot be read`);
+  }
+
+  /** An operation cannot be read. Another tab may have put a snapshot in its place: then nothing is damaged. */
+  async #noteDamage(client: string, index: number): Promise<void> {
+    await this.#writes.refresh();
+    const isKept = index >= this.first(client) && index <= (this.#ends.get(client)?.index ?? -1);
+    if (isKept) this.damaged.add(client);
   }
 }

@@ -141,10 +141,8 @@ export class Snapshots {
   async #drop(): Promise<void> {
     const { kept, log, inbox } = this.#options;
     for (const { client } of log.starts) {
-      const delivered = inbox.positions.delivered(client);
       await log.forget(client, undefined);
-      inbox.positions.set(client, undefined);
-      if (delivered !== undefined) inbox.positions.setAhead(client, delivered);
+      inbox.positions.setStored(client, undefined);
     }
     await kept.drop();
   }
