@@ -180,14 +180,15 @@ export class Snapshots {
     }
   }
 
-  /** Whether the device has everything that a snapshot stands for, and the app was given it. */
+  /** Whether the app was given everything that a snapshot stands for, and the device has all of it. */
   #isCovered(covered: Covered): boolean {
-    const { inbox, outbox } = this.#options;
+    const { outbox, inbox } = this.#options;
+    const { positions } = inbox;
     return [...covered.values()].every(({ client, index }) => {
-      const { positions } = inbox;
-      // More can be delivered than is stored, after the store was damaged.
-      const has = [positions.get(client), positions.delivered(client)];
-      return index < outbox.lengthOf(client) || has.every((one) => (one?.index ?? -1) >= index);
+      if (index < outbox.lengthOf(client)) return true;
+      // A damaged store can have less than the app was given.
+      const both = [positions.get(client), positions.delivered(client)];
+      return both.every((position) => (position?.index ?? -1) >= index);
     });
   }
 

@@ -393,6 +393,23 @@ describe("snapshots", () => {
     assertHave([laptop, phone], [...texts, "before"]);
   });
 
+  it("are loaded where the app has everything, and the store has lost what is deleted on the server", async () => {
+    const [laptop, phone] = [stage.device(), stage.device()];
+    const texts = many("note", 60);
+    await write(phone, ["of the phone"]);
+    await write(laptop, texts);
+    await stage.trim(laptop);
+    assert.ok(await phone.sync());
+    await phone.loseReceived();
+    assert.ok(await phone.sync());
+    await write(laptop, ["later"]);
+    assert.ok(await phone.sync());
+    assertHave([phone], [...texts, "of the phone", "later"]);
+    await phone.forgetData();
+    assert.ok(await phone.sync());
+    assertHave([laptop, phone], [...texts, "of the phone", "later"]);
+  });
+
   it("cannot be read by an app that takes none, which says so, once something is deleted", async () => {
     const laptop = stage.device();
     await write(laptop, many("note", 60));

@@ -165,6 +165,14 @@ export class Device {
     return { operations: payloads.length, snapshot: snapshot !== undefined };
   }
 
+  /** The store loses what it has received, while the app has it. */
+  async loseReceived(): Promise<void> {
+    await this.stop();
+    const { store } = this.#disk;
+    for (const { client } of (await store.load()).cursors) await store.forget(client, undefined);
+    await store.keepSnapshot(undefined, true);
+  }
+
   /** The operations that are too large for the server. */
   async tooLarge(): Promise<readonly OperationName[]> {
     return (await this.#start()).client.tooLarge;
