@@ -35,12 +35,19 @@ export function parseLine(text: string): Line | undefined {
   return covers && { client, index, payload, covers };
 }
 
-/** What a snapshot covers, by its member in a line. */
+/** What a snapshot covers, by its member in a line; `undefined` where that has another form. */
 function coversIn(snapshot: unknown): Record<string, number> | undefined {
-  const { covers } = Object(snapshot);
-  const clients: [string, unknown][] = Object.entries(Object(covers));
-  const isRight = clients.every(([client, index]) => isClientId(client) && isOperationIndex(index));
-  return isRight ? covers : undefined;
+  if (!isObject(snapshot) || !isObject(snapshot.covers)) return undefined;
+  const covers: Record<string, number> = {};
+  for (const [client, index] of Object.entries(snapshot.covers)) {
+    if (!isClientId(client) || !isOperationIndex(index)) return undefined;
+    covers[client] = index;
+  }
+  return covers;
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 const LINE_FEED = 0x0a;

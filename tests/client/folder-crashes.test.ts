@@ -295,3 +295,39 @@ describe("what the folder of a device has of other devices", () => {
     }
   });
 });
+
+describe("the snapshot in the folder of a device", () => {
+  const files = (slot: string) => readdirSync(slot).filter((name) => name.endsWith(".snapshot"));
+  const snapshot = (index: number) => ({ client: OTHER, index, payload: `state-${index}` });
+
+  it("is one file, whatever a crash has left of others", async () => {
+    await inSlot(async (path, slot) => {
+      const store = await open(path);
+      await store.keepSnapshot(snapshot(1), true);
+      await store.keepSnapshot(snapshot(2), false);
+      assert.equal(files(slot).length, 1);
+      await store.close();
+      writeFileSync(join(slot, `${CLIENT}.snapshot`), "never recorded");
+      const again = await open(path);
+      assert.equal(files(slot).length, 1);
+      assert.equal(await again.readSnapshot(), "state-2");
+      await again.keepSnapshot(undefined, true);
+      assert.deepEqual(files(slot), []);
+      await again.close();
+    });
+  });
+
+  it("is damaged where its file is gone, and another one takes its place", async () => {
+    await inSlot(async (path, slot) => {
+      const store = await open(path);
+      await store.keepSnapshot(snapshot(1), true);
+      await store.close();
+      for (const name of files(slot)) rmSync(join(slot, name));
+      const again = await open(path);
+      await assert.rejects(again.readSnapshot(), { name: "StoreDamaged" });
+      await again.keepSnapshot(snapshot(2), true);
+      assert.equal(await again.readSnapshot(), "state-2");
+      await again.close();
+    });
+  });
+});

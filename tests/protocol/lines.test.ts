@@ -106,3 +106,23 @@ describe("a line", () => {
     });
   }
 });
+
+describe("the line of a snapshot", () => {
+  const plain = formatLine(CLIENT, 3, "state").trim().slice(0, -1);
+  const of = (snapshot: unknown) => parseLine(`${plain},"snapshot":${JSON.stringify(snapshot)}}`);
+
+  it("says what it covers", () => {
+    const covers = { [CLIENT]: 2, "8e1d0c5a-3f0b-4b8e-9d3e-2f6f1f7b9c22": 0 };
+    assert.deepEqual(of({ covers }), { client: CLIENT, index: 3, payload: "state", covers });
+    assert.deepEqual(of({ covers: {} })?.covers, {});
+  });
+
+  it("is no operation where that has another form", () => {
+    const clients = [{ x: 1 }, { [CLIENT.toUpperCase()]: 1 }];
+    const indexes = [-1, 1.5, "1", null].map((index) => ({ [CLIENT]: index }));
+    for (const covers of [...clients, ...indexes]) assert.equal(of({ covers }), undefined);
+    for (const snapshot of [null, 1, "covers", [], {}, { covers: null }, { covers: 3 }]) {
+      assert.equal(of(snapshot), undefined, JSON.stringify(snapshot));
+    }
+  });
+});
