@@ -220,7 +220,7 @@ export class Inbox {
   /** The app was given the state of a snapshot: what that does not stand for is to be delivered again. */
   async restart(covered: Covered): Promise<void> {
     const { log, outbox } = this.#options;
-    const known = this.positions.all.map(({ client }) => client);
+    const known = this.positions.clients;
     for (const client of new Set([...known, ...covered.keys()])) {
       const own = outbox.lengthOf(client);
       let position = covered.get(client);

@@ -26,6 +26,16 @@ export class Positions {
     return [...this.#cursors.values()];
   }
 
+  /** The positions after what was delivered. */
+  get allDelivered(): Cursor[] {
+    return this.clients.flatMap((client) => this.delivered(client) ?? []);
+  }
+
+  /** The client ids of which something is stored or delivered. */
+  get clients(): string[] {
+    return [...new Set([...this.#cursors.keys(), ...this.#ahead.keys()])];
+  }
+
   /** The client ids of which more is stored than delivered. */
   get behind(): string[] {
     return [...this.#behind.keys()];

@@ -102,6 +102,11 @@ export class ReceivedLog {
     if (cursors.length > 0) await this.#store.shared?.recordDelivered(cursors);
   }
 
+  /** Records the same after the app was given a state: nothing else was delivered. */
+  async restartDelivered(cursors: readonly Cursor[]): Promise<void> {
+    await this.#store.shared?.restartDelivered(cursors);
+  }
+
   /** Keeps a cursor in the place of the one after what is kept, if it is for the same operation. */
   async replace(cursor: Cursor): Promise<void> {
     const isEnd = () => this.#ends.get(cursor.client)?.index === cursor.index;

@@ -94,14 +94,16 @@ export class Snapshots {
    * where the app lacks what is no longer kept.
    */
   async load(): Promise<void> {
-    const { kept, log, inbox, delivery } = this.#options;
+    const { kept, log, outbox, inbox, delivery } = this.#options;
     const opened = await this.#open();
     if (opened === undefined) return;
     await delivery.load(opened.state, opened.covered);
     await inbox.restart(opened.covered);
+    // Others last: without them, the next start loads it again.
+    await outbox.recordDelivered();
+    await log.restartDelivered(inbox.positions.allDelivered);
     await delivery.own();
     await inbox.deliverStored();
-    await log.recordDelivered(inbox.positions.all);
     await kept.setLoaded();
   }
 

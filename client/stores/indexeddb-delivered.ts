@@ -41,6 +41,17 @@ export async function putCursor(table: Tables, tab: string, cursor: Cursor): Pro
   }
 }
 
+/** A tab was given the operations of others up to these positions, and no others. */
+export async function restartCursors(
+  table: Tables,
+  tab: string,
+  cursors: readonly Cursor[],
+): Promise<void> {
+  const rows = await result<DeliveredRow[]>(table("delivered").getAll(rangeOf(tab)));
+  for (const { cursor: _, ...row } of rows) table("delivered").put(row);
+  for (const cursor of cursors) await putCursor(table, tab, cursor);
+}
+
 /** Nothing counts as delivered any more, in any tab of a user. */
 export function forgetDelivered(table: Tables, fingerprint: string): void {
   table("delivered").delete(IDBKeyRange.bound([`${fingerprint} `], [`${fingerprint} \uffff`]));

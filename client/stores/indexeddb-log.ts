@@ -3,7 +3,13 @@ import { type BrowserDatabase, result } from "../browser-database.ts";
 import { BrowserTabs } from "../browser-tabs.ts";
 import { Following } from "../following.ts";
 import type { Cursor } from "../types.ts";
-import { putCursor, putPlace, readChanges, readDelivered } from "./indexeddb-delivered.ts";
+import {
+  putCursor,
+  putPlace,
+  readChanges,
+  readDelivered,
+  restartCursors,
+} from "./indexeddb-delivered.ts";
 import {
   acknowledgeOwn,
   appendDraft,
@@ -61,6 +67,8 @@ export class IndexedDbLog implements Store {
         this.#transaction("readwrite", async (table) => {
           for (const cursor of cursors) await putCursor(table, tab.slot, cursor);
         }),
+      restartDelivered: (cursors) =>
+        this.#transaction("readwrite", (table) => restartCursors(table, tab.slot, cursors)),
       join: (others, app) => {
         return new Following(others, app, (onNews) => {
           this.#tabs = new BrowserTabs(`${tab.locks} leads`, others, onNews);

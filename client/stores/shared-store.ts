@@ -14,6 +14,8 @@ export interface SharedStore {
   exclusive<Result>(task: () => Promise<Result>): Promise<Result>;
   /** Records up to where the operations of others were delivered in this tab. */
   recordDelivered(cursors: readonly Cursor[]): Promise<void>;
+  /** The same, and nothing of other client ids: the app of this tab was given a state for what it had. */
+  restartDelivered(cursors: readonly Cursor[]): Promise<void>;
   /** Joins the other tabs, until the store is closed. */
   join(tab: Tab, app: Pick<SyncOptions, "onRefusal">): Following;
 }

@@ -48,6 +48,7 @@ class World {
   readonly network: SimulatedNetwork;
   readonly place: SharedPlace;
   readonly phone: Device;
+  readonly devices: Device[] = [];
   readonly tabs: OpenTab[] = [];
   /** What `append` returned for. */
   readonly appended: string[] = [];
@@ -55,7 +56,9 @@ class World {
   readonly refusals: string[] = [];
   /** Called before an app is given a state, and before it is given entries. */
   onLoad: (tab: TabStore) => void | Promise<void> = () => undefined;
-  onReceive: (tab: TabStore) => void | Promise<void> = () => undefined;
+  onReceive: (tab: TabStore, texts: readonly string[]) => void | Promise<void> = () => undefined;
+  /** Called before a request with a snapshot is sent. */
+  onSnapshot: () => void | Promise<void> = () => undefined;
   readonly kept: Kept;
   readonly #slots = new Map<number, AppData>();
 
@@ -66,8 +69,19 @@ class World {
     this.network = new SimulatedNetwork(this.server, this.random);
     this.network.faulty = 0;
     this.place = new SharedPlace(this.random);
-    const { clock, random } = this;
-    this.phone = new Device({ identity, clock, random, fetch: this.network.fetch, every: EVERY });
+    this.phone = this.device(EVERY);
+  }
+
+  /** Another device; one that makes snapshots after so many characters. */
+  device(every: number): Device {
+    const { identity, clock, random } = this;
+    const fetch = async (request: Request) => {
+      if ((await request.clone().text()).includes('"snapshot":{')) await this.onSnapshot();
+      return this.network.fetch(request);
+    };
+    const device = new Device({ identity, clock, random, fetch, every });
+    this.devices.push(device);
+    return device;
   }
 
   async open(): Promise<OpenTab> {
@@ -88,9 +102,10 @@ class World {
       idleTimeout: NEVER,
       ...(this.kept !== "data" && { cursors }),
       receive: async (entries, cursor) => {
-        await this.onReceive(store);
+        const texts = entries.map(({ data: bytes }) => textOf(bytes));
+        await this.onReceive(store, texts);
         if (store.isGone) return;
-        data.texts.push(...entries.map(({ data: bytes }) => textOf(bytes)));
+        data.texts.push(...texts);
         data.cursors.set(cursor.client, cursor);
       },
       snapshot: {
@@ -177,7 +192,7 @@ class World {
   async close(): Promise<void> {
     this.network.faulty = 0;
     for (const { client } of this.tabs) await client.close();
-    await this.phone.stop();
+    for (const device of this.devices) await device.stop();
   }
 }
 
@@ -266,6 +281,54 @@ for (const kept of ["nothing", "data", "cursors"] as const) {
     });
   });
 }
+
+describe("a tab that cannot take what follows a snapshot, and crashes", () => {
+  it("is given the snapshot again, where the store remembers what was delivered", async () => {
+    const world = new World(await identity(), "data");
+    try {
+      const tablet = world.device(NEVER);
+      const write = async (text: string) => {
+        await tablet.append([text]);
+        world.appended.push(text);
+        assert.ok(await tablet.sync());
+      };
+      await world.open();
+      const other = await world.open();
+      await world.appendOnPhone(["phone 0"]);
+      await world.sync();
+      await write("tablet 0");
+      await world.sync();
+      let isFirst = true;
+      world.onSnapshot = async () => {
+        if (!isFirst) return;
+        isFirst = false;
+        // The other tab has more of the tablet than the snapshot stands for, and less of the phone.
+        await write("tablet 1");
+        for (const { client } of world.tabs) await client.sync();
+        world.crash(other);
+      };
+      for (const text of many("phone", 40)) if (isFirst) await world.appendOnPhone([text]);
+      assert.ok(!isFirst, "a snapshot was made");
+      await world.sync();
+      await world.appendOnPhone(["phone last"]);
+      await world.sync();
+      let fails = true;
+      world.onReceive = (_, texts) => {
+        if (texts.includes("tablet 1") && fails) throw new Error("the app fails");
+      };
+      const failing = await world.open();
+      await assert.rejects(failing.client.sync(), /the app fails/);
+      world.crash(failing);
+      fails = false;
+      await world.open();
+      await world.sync();
+      assert.ok(world.snapshots.loaded > 0);
+      world.check();
+    } finally {
+      await world.close();
+    }
+  });
+});
 
 describe("tabs that make and take snapshots, in a simulation", () => {
   for (const seed of sharedSeeds(50)) {

@@ -412,6 +412,26 @@ describe("snapshots", () => {
     assertHave([laptop, phone], [...texts, "of the phone", "later"]);
   });
 
+  it("bring again what they do not stand for, also where only the app had that", async () => {
+    const [laptop, phone, tablet] = [stage.device(), stage.device(), stage.device()];
+    await write(phone, ["of the phone"]);
+    await write(tablet, ["of the tablet"]);
+    assert.ok(await phone.sync());
+    const [ofTablet] = [...tablet.created.values()];
+    stage.alter = (lines) => {
+      const others = lines.filter((line) => line.client_id !== ofTablet?.client);
+      lines.splice(0, lines.length, ...others);
+    };
+    const texts = many("note", 60);
+    await write(laptop, texts);
+    await stage.trim(laptop);
+    stage.alter = () => undefined;
+    await phone.loseReceived();
+    assert.ok(await phone.sync());
+    assert.equal(phone.snapshots.loaded, 1);
+    assertHave([phone], [...texts, "of the phone", "of the tablet"]);
+  });
+
   it("cannot be read by an app that takes none, which says so, once something is deleted", async () => {
     const laptop = stage.device();
     await write(laptop, many("note", 60));

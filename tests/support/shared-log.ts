@@ -97,6 +97,31 @@ export const sharedLogCases: readonly SharedLogCase[] = [
     },
   },
   {
+    name: "forgets what was delivered in a tab once that is given a state",
+    run: async (name, user) => {
+      const [first, second] = await two(name, user);
+      await first.begin(A);
+      await first.append(A, 0, ["zero"]);
+      await first.acknowledge(A, 1, { index: 1, position: 0 });
+      await first.receive(cursor(B, 0), ["theirs"]);
+      for (const tab of [first, second]) {
+        await tab.shared?.recordDelivered([cursor(B, 0), cursor(C, 5)]);
+      }
+      await first.shared?.restartDelivered([cursor(C, 2)]);
+      const deliveredIn = async (store: Store) => {
+        const { own, delivered = [] } = await store.load();
+        return [own[0]?.delivered, delivered.map(({ client, index }) => [client, index])];
+      };
+      same(await deliveredIn(first), [{ index: 1, position: 0 }, [[C, 2]]]);
+      same((await deliveredIn(second))[1], [
+        [C, 5],
+        [B, 0],
+      ]);
+      await first.close();
+      await second.close();
+    },
+  },
+  {
     name: "goes on with the first slot of a database from before tabs shared a log",
     run: async (name, user) => {
       const slot = `${user.fingerprint} 0`;

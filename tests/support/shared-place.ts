@@ -91,6 +91,11 @@ export class TabStore implements Store {
         await this.#access();
         for (const cursor of cursors) this.#setDelivered(cursor);
       },
+      restartDelivered: async (cursors) => {
+        await this.#access();
+        this.#delivered.cursors.clear();
+        for (const cursor of cursors) this.#setDelivered(cursor);
+      },
       join: (tab, app) => {
         return new Following(tab, app, (onNews) => {
           this.members = new MemberTabs(place, this, tab, onNews);
