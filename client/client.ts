@@ -171,7 +171,7 @@ export class SyncClient {
     return client;
   }
 
-  /** @param cursors those of the app, if it has any */
+  /** @param cursors the cursors that the app has stored; `undefined` if it stores none */
   async #startAt(
     cursors: readonly Cursor[] | undefined,
     { own, delivered }: StoreState,

@@ -290,8 +290,8 @@ export class SyncEngine {
   }
 
   /**
-   * Reads what is new, while it is open what becomes of own operations: those of the client id in use are
-   * left for later.
+   * Reads what is new before the own operations are settled: those of the client id in use are left for
+   * later.
    */
   async #read(signal: AbortSignal): Promise<void> {
     await this.#request(undefined, 0, signal, undefined, true);

@@ -236,7 +236,7 @@ export class Inbox {
     }
   }
 
-  /** Whether a snapshot stands for another operation than one that is here, or that another device has. */
+  /** Whether a snapshot names another tag for an operation than this device has, or another one reports. */
   async differs(by: string, covered: Covered): Promise<boolean> {
     const { outbox } = this.#options;
     let differs = false;

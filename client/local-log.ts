@@ -20,11 +20,10 @@ export class LocalLog {
   }
 
   /**
-   * Reads the entries, in pieces: those of each client id in order, and each once. Those for which the
-   * snapshot stands that is kept are in its state.
+   * Reads the entries in pieces: the entries of each client id in order, and each entry once. Without
+   * the entries that the kept snapshot stands for: its state has them.
    *
-   * @param after the last entry that is not wanted, of each client id that is not read from the
-   *   beginning on
+   * @param after the entry after which to read, of each client id that is not read from the beginning
    */
   async *entries(after: readonly Created[]): AsyncGenerator<Entry[], void, void> {
     await this.#kept.learn();

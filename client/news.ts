@@ -3,8 +3,8 @@ import { ServerUnavailable } from "./errors.ts";
 import type { Outcome } from "./state.ts";
 
 /**
- * For how many seconds the server is asked to wait: shorter than what most proxies allow, and not as
- * long as others that began at the same time.
+ * Returns how many seconds the server is asked to wait: from 20 to 30, which most proxies allow. The
+ * time is random, so that devices that begin to wait together do not all ask again together.
  *
  * @param random from 0 up to 1
  */

@@ -58,7 +58,7 @@ export class ReceivedLog {
     return [...this.#ends.values()];
   }
 
-  /** The positions before what is kept, of client ids whose first operations are not. */
+  /** For each client id whose first operations are not kept: the position before those that are. */
   get starts(): Cursor[] {
     return [...this.#starts.values()];
   }

@@ -3,8 +3,8 @@ import type { Bytes } from "../protocol/bytes.ts";
 import type { Cursor } from "./types.ts";
 
 /**
- * Saves and loads the state of an app, which stands for all entries that led to it: so a new device
- * need not receive them, and a server that is told to may delete them.
+ * Saves and loads the state of an app, which stands for all entries that led to it: a new device need
+ * not receive them, and a server with `RETENTION` may delete them.
  */
 export interface SnapshotHandler {
   /**

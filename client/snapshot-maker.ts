@@ -12,7 +12,7 @@ import type { Clock, Cursor } from "./types.ts";
 
 const DEFAULT_EVERY = 1024 * 1024;
 
-/** How long no snapshot is made after one that failed. */
+/** How long after a failed snapshot the next one is made. */
 const RETRY_MS = 3600_000;
 
 /** How much of a request each client id takes that a snapshot covers, in its sync status and in `covers`. */

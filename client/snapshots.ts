@@ -19,7 +19,7 @@ import type { ReceivedLog } from "./received-log.ts";
 import type { Clock, OperationName } from "./types.ts";
 import type { RunVerifier } from "./verify.ts";
 
-/** How long the server is asked for no snapshot after it has sent one that is not to be taken. */
+/** How long the client asks without snapshots after it has rejected one. */
 const DECLINE_MS = 3600_000;
 
 /** What snapshots work with. */

@@ -15,9 +15,9 @@ export interface AllowListFileOptions {
   readonly time: () => number;
   /** Called once for each change of the file that could not be taken over. */
   readonly onFault: (error: InvalidAllowList) => void;
-  /** Called once for each reason for which invites cannot be used. */
+  /** Called once for each reason why invites cannot be used. */
   readonly onInviteFault: (reason: string) => void;
-  /** Called with a user who has used an invite here. */
+  /** Called with each user who enters the list by an invite on this server. */
   readonly onEntered?: (user: Fingerprint) => void;
   /** Called with the list when it was read again. */
   readonly onRead?: (users: ReadonlyMap<Fingerprint, UserLimits>) => void;
@@ -29,15 +29,15 @@ const CHECK_EVERY = 1000;
 /**
  * The list of users in the file that `USERS` names. A question checks the file first if the last
  * check was a second ago, so a change takes effect within a second, even after an idle hour. While
- * the file is missing or wrong, the last good list stays in force. Who has used an invite is looked up
- * in its folder before anyone is refused: another server may have let a user in just now.
+ * the file is missing or wrong, the last good list stays in force. Before a user is refused, the uses
+ * of invites are read from their folder: another server may have just admitted the user.
  */
 export class AllowListFile implements AllowList {
   readonly #options: AllowListFileOptions;
   readonly #folder: InviteFolder;
   /** What the file has. */
   #content: ListContent = { users: [], invites: [] };
-  /** Those whom the file names, and those who have used an invite in it. */
+  /** The users that the file names, and those who have used one of its invites. */
   #users: ReadonlyMap<Fingerprint, UserLimits> = new Map();
   /** What the file looked like when it was read; `undefined` when it has to be read again. */
   #stamp: string | undefined;
@@ -116,7 +116,7 @@ export class AllowListFile implements AllowList {
     if (this.#folder.users.size > before) this.#take(this.#content);
   }
 
-  /** Tells before anyone needs it that no invite can be used. */
+  /** Reports early, before a client sends a code, that invites cannot be used. */
   #prepare(): void {
     if (this.#content.invites.length === 0) return;
     try {

@@ -1,6 +1,6 @@
 /**
- * Who has used which invite: a folder beside the list of users, with a file for each invite that was
- * used. Its name is the hash of the code, and its content the fingerprint of the user.
+ * The uses of invites: a folder beside the list of users, with a file for each invite that was used.
+ * The name of the file is the hash of the code, and its content the fingerprint of the user.
  */
 import { randomUUID } from "node:crypto";
 import { accessSync, constants, mkdirSync } from "node:fs";
@@ -12,7 +12,7 @@ import { settledStamp, stampOf } from "./file-stamp.ts";
 
 const HASH = /^[0-9a-f]{64}$/;
 
-/** The folder of the uses of a list; servers and commands have it in common. */
+/** The folder with the uses of the invites of one list; servers and commands share it. */
 export class InviteFolder {
   readonly path: string;
   readonly #users = new Map<string, Fingerprint>();
@@ -24,7 +24,7 @@ export class InviteFolder {
     this.path = `${list}.invites`;
   }
 
-  /** Who has used which invite, by its hash, as far as it was read. What was used stays used. */
+  /** The user of each used invite, by the invite's hash, as last read. A use is never undone. */
   get users(): ReadonlyMap<string, Fingerprint> {
     return this.#users;
   }
@@ -36,7 +36,7 @@ export class InviteFolder {
   }
 
   /**
-   * Reads which invites were used meanwhile; none where there is no folder. What it finds is durable.
+   * Reads which invites were used since the last call; none if there is no folder. What it finds is durable.
    * Rejects with an error of the system, or with one that names a file without a fingerprint, once it has
    * read all others.
    */
@@ -62,21 +62,21 @@ export class InviteFolder {
       const use = found[i];
       if (use?.status === "fulfilled") this.#users.set(hash, use.value);
     }
-    // One that is damaged is told; all others count.
+    // A damaged file is reported, after all others were taken into account.
     for (const use of found) if (use.status === "rejected") throw use.reason;
   }
 
   /**
-   * Notes that a user has used an invite, unless another one has: a name is given once, on any number
-   * of processes. Returns who has it, once that is durable. A process that is killed meanwhile leaves
-   * the invite open, or used by this user. Throws `StorageUnavailable`.
+   * Records that a user uses an invite, unless another user has used it: a file name can be created
+   * only once, by any number of processes. Returns the user of the invite, once that is durable. A
+   * process that is killed before leaves the invite open, or used by this user. Throws `StorageUnavailable`.
    */
   async claim(hash: string, user: Fingerprint): Promise<Fingerprint> {
     try {
       return await this.#claim(hash, user);
     } catch (error) {
       if (!(error instanceof Error)) throw error;
-      const message = `could not note in ${this.path} who has used an invite: ${error.message}`;
+      const message = `could not record in ${this.path} which key used an invite: ${error.message}`;
       throw new StorageUnavailable(message, { cause: error });
     }
   }
@@ -84,7 +84,7 @@ export class InviteFolder {
   async #claim(hash: string, user: Fingerprint): Promise<Fingerprint> {
     this.prepare();
     const path = join(this.path, hash);
-    // Whole before it gets its name: one that is there always says who.
+    // The file is complete before it gets its name: a file with that name always has a user.
     const aside = `${path}.${randomUUID()}.new`;
     try {
       const file = await open(aside, "wx", 0o644);

@@ -1,4 +1,4 @@
-/** Which users a server accepts, where it does not accept everybody. */
+/** Which users a server accepts if it has a list of users. */
 import { type Fingerprint, isFingerprint } from "../oplog/names.ts";
 import { INVITE, type Invite, parseInvite } from "./invites.ts";
 import { fingerprintOf, InvalidPublicKey } from "./public-key.ts";
@@ -22,15 +22,16 @@ export interface AllowList {
   limitsOf(user: Fingerprint): UserLimits | undefined;
   has(user: Fingerprint): boolean | Promise<boolean>;
   /**
-   * The invite by which a user who is not on the list may enter it. Rejects with `InviteRefused`.
+   * Returns the invite with which a user who is not on the list can enter it. Rejects with
+   * `InviteRefused`.
    *
    * @param code what the user sends
    */
   inviteFor(user: Fingerprint, code: string): Promise<Invite>;
   /**
-   * Puts a user on the list who has an invite, durably. Of several users who have the same one, on any
-   * number of servers with one list, one gets in; rejects with `InviteRefused` for all others. A user
-   * who is in by the same invite stays.
+   * Puts a user with an invite on the list, durably. If several users send the same invite, to any
+   * number of servers with one list, one of them enters; rejects with `InviteRefused` for all others.
+   * Resolves without effect for a user who has entered by the same invite.
    */
   enter(user: Fingerprint, invite: Invite): Promise<void>;
 }
@@ -92,10 +93,10 @@ export function parseAllowList(text: string): ListContent {
 }
 
 /**
- * Who may be a user, and what each may store: those whom a list names, and those who have used an invite
- * in it. What the list says of a user itself counts more than an invite.
+ * The users that a list accepts, and what each may store: those that it names, and those who have used
+ * one of its invites. A line that names a user takes precedence over the invite of that user.
  *
- * @param uses who has used which invite, by its hash
+ * @param uses the user of each used invite, by the invite's hash
  */
 export function usersOf(
   { users, invites }: ListContent,

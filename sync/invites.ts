@@ -1,23 +1,23 @@
-/** Invites: codes that let a user who is not on the list enter it, once each. */
+/** Invites: codes with which users who are not on the list can enter it, one user for each code. */
 import { createHash } from "node:crypto";
 import type { Fingerprint } from "../oplog/names.ts";
 import { InvalidAllowList, limitOf, type UserLimits } from "./user-limits.ts";
 
-/** An invite of a list. The code itself is nowhere: whoever reads the list cannot use it. */
+/** An invite of a list. The code itself is not stored: reading the list does not let anyone use it. */
 export interface Invite {
   /** The SHA-256 of the code, in hexadecimal digits. */
   readonly hash: string;
   /** Until when the code may be used for the first time, in milliseconds of Unix time. */
   readonly expires: number;
-  /** What the user who has used it may store. */
+  /** How much the user who enters by it may store. */
   readonly limits: UserLimits;
 }
 
-/** Why a code does not let a user in: no invite of the list has it, another user has used it, or it is too late. */
+/** Why a code does not admit a user: no invite has it, another user has used it, or it has expired. */
 export const INVITE_FAULTS = ["unknown", "used", "expired"] as const;
 export type InviteFault = (typeof INVITE_FAULTS)[number];
 
-/** Refused: the code of the request does not let its user in. */
+/** Refused: the code of the request does not admit its user. */
 export class InviteRefused extends Error {
   override name = "InviteRefused";
   readonly code = "invite-refused";
@@ -31,7 +31,7 @@ export class InviteRefused extends Error {
 
 const MESSAGES: Readonly<Record<InviteFault, string>> = {
   unknown: "there is none with this code, so check that all of it was copied",
-  used: "another key has used it, and each is good for one",
+  used: "another key has used it, and each invite admits one key",
   expired: "it has expired",
 };
 
@@ -47,9 +47,9 @@ export function hashOfCode(code: string): string {
 }
 
 /**
- * The invite with a code, which a user may use. Throws `InviteRefused`.
+ * Returns the invite with a code, if the user may use it. Throws `InviteRefused`.
  *
- * @param uses who has used which invite, by its hash
+ * @param uses the user of each used invite, by the invite's hash
  * @param time milliseconds of Unix time
  */
 export function openInvite(

@@ -69,9 +69,9 @@ export function mostRuns(cacheRuns: number): number {
 }
 
 /**
- * More than all servers together are expected to have under way in one log: four times the default of
- * `MAX_BUFFERED`, a thousand clients, and as many runs as any user may have. An append that leaves more
- * room than this claims none at the others.
+ * Room that exceeds what all servers together are expected to be appending to one log: four times the
+ * default of `MAX_BUFFERED`, a thousand clients, and as many runs as every user may have. If an append
+ * leaves at least this much room, servers need not ask each other.
  */
 const PLENTY = { bytes: 512 * 1024 * 1024, clients: 1000, size: LEAST_RUNS };
 

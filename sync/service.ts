@@ -29,7 +29,7 @@ export interface SyncServiceOptions extends PolicyParts {
   readonly erasures: Erasures;
   /** True when every request has to be signed. */
   readonly signaturesRequired: boolean;
-  /** Absent where everybody may be a user. */
+  /** Absent if the server accepts every user. */
   readonly allowList: AllowList | undefined;
   readonly listings: ListingCache;
   /** Absent for a lone server. */
@@ -73,9 +73,9 @@ export class SyncService {
   }
 
   /**
-   * As `checkAllowed`, for a request with the code of an invite: the invite by which its user may enter
-   * the list, or `undefined` where the user need not. Rejects with `InviteRefused`, and with
-   * `AddressLimited` where too many codes have come from a network address.
+   * As `checkAllowed`, for a request with the code of an invite. Returns the invite with which its user
+   * can enter the list, or `undefined` if the server has no list or the user is on it. Rejects with
+   * `InviteRefused`, and with `AddressLimited` if too many codes have come from a network address.
    */
   async inviteFor(user: Fingerprint, code: string, address: string): Promise<Invite | undefined> {
     const { allowList, strangers } = this.#options;
@@ -85,8 +85,8 @@ export class SyncService {
   }
 
   /**
-   * Puts a user on the list whose signature was verified. Rejects with `InviteRefused` where another was
-   * first, with `UserNotAllowed` where the invite was taken back meanwhile, and with `StorageUnavailable`.
+   * Puts a user on the list; the signature has been verified. Rejects with `InviteRefused` if another user
+   * was first, with `UserNotAllowed` if the invite has just been removed, and with `StorageUnavailable`.
    */
   async enter(user: Fingerprint, invite: Invite): Promise<void> {
     await this.#options.allowList?.enter(user, invite);

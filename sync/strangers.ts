@@ -57,7 +57,7 @@ export class Strangers {
     else this.#limiter.charge(address, (spki.byteLength / SHORTEST_KEY) ** 2);
   }
 
-  /** To be called before the code of an invite is looked up: nobody can guess one. Throws `AddressLimited`. */
+  /** To be called before the code of an invite is looked up, against guessing. Throws `AddressLimited`. */
   beforeInvite(address: string): void {
     this.#check(address);
     this.#limiter.charge(address, 1);

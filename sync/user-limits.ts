@@ -1,7 +1,7 @@
-/** What a list of users may say of each: how much it may store. */
+/** The limits that a list of users can set for each user: how much the user may store. */
 import { parseSize } from "./size.ts";
 
-/** What a user may store, where the list says it; the settings say the rest. */
+/** How much a user may store, if the list says so; otherwise the settings apply. */
 export interface UserLimits {
   /** In place of `QUOTA_BYTES`; 0 for any number. */
   readonly bytes?: number;
@@ -17,7 +17,7 @@ export class InvalidAllowList extends Error {
 /** How many limits there are. */
 export const LIMITS = 2;
 
-/** A sync status may name at least so many clients, whatever `QUOTA_CLIENTS` is, and twice a quota. */
+/** Half of the clients that a sync status may always name, whatever `QUOTA_CLIENTS` is (`mostClients`). */
 const MOST_CLIENTS = 5000;
 
 /** The limit that a word of a list sets; `undefined` for any other word. Throws `InvalidAllowList`. */

@@ -80,9 +80,9 @@ export class Document {
   }
 
   /**
-   * The entries of updates that stand for all that there are: one, where they can be joined.
+   * Returns the entries of updates that hold the whole document: a single one if they can be joined.
    *
-   * @param merge joins those of a document that nobody has open
+   * @param merge joins the updates of a document that is not open
    */
   state(merge: DocumentHandler["merge"]): Bytes[] {
     const whole = [...this.#open].find(({ handler, isWhole }) => isWhole && handler.state);

@@ -7,7 +7,7 @@ import type { UserLimits } from "../../sync/user-limits.ts";
 import { WrongArgument } from "../command.ts";
 import { type InviteEntry, limitWords, noteWords, timeText } from "./list-file.ts";
 
-/** Nobody can guess a code of so many bytes. */
+/** The random bytes of a code: enough that it cannot be guessed. */
 const CODE_BYTES = 16;
 
 const [LEAST_AGE, LONGEST_AGE] = [60_000, 366 * 86_400_000];
@@ -28,7 +28,7 @@ export function newInvite(
   if (!(milliseconds >= LEAST_AGE && milliseconds <= LONGEST_AGE)) {
     throw new WrongArgument("--expires takes a time from 1m to 366d, such as 7d.");
   }
-  // Digits and letters that no one confuses and no shell takes apart.
+  // Hexadecimal digits are hard to misread, and need no quotes in a shell.
   const code = randomBytes(CODE_BYTES).toString("hex");
   const invite = { hash: hashOfCode(code), expires: now + milliseconds, limits };
   return { code, entry: { invite, note } };
@@ -43,7 +43,7 @@ export interface InviteState extends InviteEntry {
 /**
  * What has become of invites.
  *
- * @param uses who has used which, by its hash
+ * @param uses the user of each used invite, by the invite's hash
  * @param now milliseconds of Unix time
  */
 export function statesOf(
@@ -58,7 +58,7 @@ export function statesOf(
   });
 }
 
-/** Characters of a hash by which a person names an invite. */
+/** How many characters of its hash are shown as the name of an invite. */
 const NAME_LENGTH = 12;
 
 /** An invite as a person names it: `invite=` and how its hash begins. */

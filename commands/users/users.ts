@@ -26,7 +26,7 @@ export const users: Command = {
   details:
     "ACTION is list, add, invite, remove or erase. The list is the file of the setting USERS, which " +
     "servers read again within a second. USER is a fingerprint, a public key, or a file that has one. " +
-    "add changes a user who is listed. invite prints a code by which one new key enters the list by " +
+    "add changes a user who is listed. invite prints a code with which one new key can enter the list by " +
     "itself. remove leaves what the user has stored, and takes invite=… as list shows it as well; erase " +
     "deletes what is stored from STORAGE, leaves a tombstone, and takes the user off the list.",
   arguments: ["ACTION", "[USER]"],
@@ -146,7 +146,7 @@ async function removeInvite(context: Context, file: ListFile, start: string): Pr
   const what =
     user === undefined
       ? "its code is worth nothing now"
-      : `${user}, who has used it, ${isIn ? "is listed itself, and stays" : "is off the list; what it has stored stays"}`;
+      : `${user}, the key that used it, ${isIn ? "is listed itself, and stays" : "is off the list; what it has stored stays"}`;
   await context.output.print(
     { invite: invite.hash, user: user ?? null, removed: true },
     `${inviteName(invite.hash)} removed: ${what}`,
@@ -179,7 +179,7 @@ async function invitesIn(context: Context, file: ListFile): Promise<InviteState[
     await folder.read();
   } catch (error) {
     if (!(error instanceof Error)) throw error;
-    throw new InvalidAllowList(`could not read who has used invites: ${error.message}`, {
+    throw new InvalidAllowList(`could not read which keys have used invites: ${error.message}`, {
       cause: error,
     });
   }

@@ -11,7 +11,7 @@ const SILENT = 2 * DAY;
 /**
  * A sentence about a device, without its name and its full stop.
  *
- * @param newest the index of the newest note of this device, if it has any
+ * @param newest the index of the newest note of this device; `undefined` if it has written none
  * @param now in milliseconds since 1970, as `heardAt` is
  */
 export function deviceText(

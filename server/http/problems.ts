@@ -88,7 +88,7 @@ const ROWS: Readonly<Record<ProblemType, Row>> = {
   "invite-refused": {
     title: "Invite refused",
     detail: ({ message }) =>
-      `The invite lets nobody in: ${message}. Nothing was stored. Ask the operator for another one.`,
+      `The invite is refused: ${message}. Nothing was stored. Ask the operator for another one.`,
   },
   "not-found": { title: "Not found", detail: itsMessage },
   "method-not-allowed": { title: "Method not allowed", detail: itsMessage },

@@ -19,7 +19,7 @@ export interface StatusOptions {
   readonly now: () => number;
 }
 
-/** Wrong tokens from a network address: so many at once, and one more every ten seconds. */
+/** Wrong tokens that a network address may send: ten in a row, then one every ten seconds. */
 const WRONG_BURST = 10;
 const WRONG_RATE = 0.1;
 

@@ -42,7 +42,7 @@ describe("snapshots of documents", () => {
 
   const texts = Array.from({ length: 80 }, (_, i) => `text ${i}`);
 
-  it("bring a new device all documents, also those that nobody has open, in few operations", async () => {
+  it("bring a new device all documents, also those that are not open, in few operations", async () => {
     const laptop = await open();
     await write(laptop, "diary", texts);
     await write(laptop, "list", ["milk"]);

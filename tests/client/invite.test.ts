@@ -74,14 +74,14 @@ describe("a client with an invite", () => {
     });
   });
 
-  it("is told why an invite lets it not in, and goes on sending it until one does", async () => {
+  it("reports why its invite is refused, and sends it with every request until it is accepted", async () => {
     await withServer({ USERS: path }, async ({ url }) => {
       const { client, sent } = await open(url, await newIdentity(), "not-yet-there");
       await client.append("kept");
       for (let i = 0; i < 2; i++) await assert.rejects(client.sync(), refusedAs("invite-refused"));
       const { status } = client;
       assert.ok(status.state === "refused" && status.code === "not-allowed");
-      assert.match(status.why, /^the server says: The invite lets nobody in: there is none/);
+      assert.match(status.why, /^the server says: The invite is refused: there is none/);
       assert.ok(sent.length >= 2 && sent.every((invite) => invite === "not-yet-there"));
       assert.equal(status.pending, 1);
       await client.close();

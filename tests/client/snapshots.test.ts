@@ -8,7 +8,7 @@ import { JumpingClock, nextTick, SimulatedServer } from "../support/simulated-ne
 
 const HOUR = 3_600_000;
 const SETTINGS = { LISTING_TTL: "0", RETENTION: "1h", PACKED_RETENTION: "1m" };
-/** So many characters of operations are followed by a snapshot, or twice as many. */
+/** A snapshot follows this many characters of operations, or up to twice as many. */
 const EVERY = 8000;
 
 type ServerLine = {
@@ -432,7 +432,7 @@ describe("snapshots", () => {
     assertHave([phone], [...texts, "of the phone", "of the tablet"]);
   });
 
-  it("cannot be read by an app that takes none, which says so, once something is deleted", async () => {
+  it("are required after a deletion: an app without them cannot read the log, and reports that", async () => {
     const laptop = stage.device();
     await write(laptop, many("note", 60));
     await stage.trim(laptop);

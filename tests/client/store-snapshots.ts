@@ -45,7 +45,7 @@ export const snapshotCases: readonly StoreCase[] = [
     },
   },
   {
-    name: "keeps no snapshot any more, and all else, once it is told so",
+    name: "deletes its snapshot on request, and keeps everything else",
     async run({ open }) {
       const store = await open();
       await store.begin(A);

@@ -66,7 +66,7 @@ describe("users invite", () => {
     );
   });
 
-  it("is taken back by how its hash begins, which also takes the user off who has used it", async () => {
+  it("is removed by the beginning of its hash, and the user who used it is removed with it", async () => {
     writeFileSync(path, "# the family\n");
     const [open, used] = [addInvite(path), addInvite(path)];
     const ada = someFingerprint();
@@ -76,14 +76,14 @@ describe("users invite", () => {
       lines: [`${name(open)} removed: its code is worth nothing now`],
     });
     const { lines } = await change(["remove", name(used)]);
-    const off = `${name(used)} removed: ${ada}, who has used it, is off the list; what it has stored stays`;
+    const off = `${name(used)} removed: ${ada}, the key that used it, is off the list; what it has stored stays`;
     assert.deepEqual(lines, [off]);
     assert.equal(text(), "# the family\n");
     const again = await change(["remove", name(used)]);
     assert.deepEqual(again, { code: 1, lines: [`${name(used)} is not listed`] });
   });
 
-  it("goes with the user who has used it, where that one is removed", async () => {
+  it("is removed when the user who used it is removed", async () => {
     const [used, other] = [addInvite(path), addInvite(path)];
     const ada = someFingerprint();
     await new InviteFolder(path).claim(hashOfCode(used), ada);
@@ -101,7 +101,7 @@ describe("users invite", () => {
     const { lines } = await change(["add", ada], { quota: "2KiB" });
     assert.deepEqual(lines, [`changed: ${ada} quota=2KiB clients=3`]);
     const taken = await change(["remove", name(used)]);
-    assert.match(taken.lines[0] ?? "", /, who has used it, is listed itself, and stays$/);
+    assert.match(taken.lines[0] ?? "", /, the key that used it, is listed itself, and stays$/);
     assert.equal(text(), `${ada} quota=2KiB clients=3\n`);
   });
 
@@ -123,7 +123,7 @@ describe("users invite", () => {
     assert.equal(text(), "");
   });
 
-  it("makes a list wrong by a line that is none, which is named by its number", async () => {
+  it("makes the list invalid if its line is malformed, and the error names the line by its number", async () => {
     const hash = hashOfCode("code");
     const expires = "expires=2026-12-31T12:00:00Z";
     for (const [line, fault] of [

@@ -78,7 +78,7 @@ describe("the commands of docs/operations.md", () => {
     for (const file of Object.values(RUN_BY)) assert.match(read(file), /operations\.md|npm run/);
   });
 
-  it("ask the doctor, who finds that TLS is missing here", { skip, timeout: 120_000 }, async () => {
+  it("run `doctor`, which finds that TLS is missing here", { skip, timeout: 120_000 }, async () => {
     const chapter = section(read("docs/operations.md"), "Put a proxy in front");
     const [command = ""] = blocksOf(chapter, "sh").filter((block) => block.includes("doctor"));
     const server = await serveHere({ MAX_WAIT: "1s" });
@@ -88,7 +88,7 @@ describe("the commands of docs/operations.md", () => {
       .split(" ");
     const { stdout } = await promisify(execFile)(file, args, { cwd: projectFolder });
     await server.close();
-    // It says so, and lets it pass on this machine.
+    // A warning only: HTTP is accepted on this machine.
     assert.match(stdout, /Put a proxy with TLS in front/);
   });
 });

@@ -55,7 +55,7 @@ describe(`docs/upgrade.md${note}`, () => {
     assert.match(await run("Restore"), /^1 user, 3 objects copied .*: the copy is whole$/m);
     const restored = await serve(data);
     assert.deepEqual(await payloadsOf(restored.url), ["0", "1", "2"]);
-    // The device is told what is missing, and sends it again.
+    // The answer names the operation that is missing, and the device sends it again.
     assert.equal(await append(restored.url, 4), 409);
     for (const index of [3, 4]) assert.equal(await append(restored.url, index), 200);
     assert.equal(await restored.end("SIGTERM"), 0);

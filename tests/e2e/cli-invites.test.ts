@@ -42,7 +42,7 @@ describe(`the notebook on the command line, with an invite${note}`, { skip }, ()
     assert.deepEqual(await logOf(at("phone")), ["by the laptop"]);
   });
 
-  it("says why an invite lets nobody in, keeps the device, and takes another one later", async () => {
+  it("says why an invite is refused, keeps the device, and accepts another invite later", async () => {
     const made = await init("tablet", "--invite", code);
     assert.equal(made.code, 1);
     assert.match(made.stderr, /the invite is not used: .*another key has used it/);
@@ -54,7 +54,7 @@ describe(`the notebook on the command line, with an invite${note}`, { skip }, ()
     assert.match(late.stdout, /^status +synced$/m);
   });
 
-  it("makes no device for a code that is none", async () => {
+  it("makes no device for a malformed code", async () => {
     for (const wrong of ["", "two words"]) {
       const { code: exit, stderr } = await init("none", `--invite=${wrong}`);
       assert.deepEqual([exit, existsSync(at("none"))], [2, false], stderr);

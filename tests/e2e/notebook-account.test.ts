@@ -52,7 +52,7 @@ describeNotebook("the user of the notebook", (pages) => {
     assert.deepEqual(pages().errors, []);
   });
 
-  it("takes an invite from a person whom the server refuses, with the keyboard alone, in all tabs", async () => {
+  it("accepts an invite after the server has refused the key, with the keyboard alone, in all tabs", async () => {
     const folder = temporaryFolder();
     const path = join(folder.path, "users");
     const code = listWithInvite(path);
@@ -70,7 +70,7 @@ describeNotebook("the user of the notebook", (pages) => {
         await tab.getByRole("alert").waitFor();
         assert.match(
           await tab.getByRole("alert").innerText(),
-          /^The server says: The invite lets nobody in: there is none with this code/,
+          /^The server says: The invite is refused: there is none with this code/,
         );
         await tab.locator("#invite-code:focus").waitFor();
         await field.fill(` ${code} `);

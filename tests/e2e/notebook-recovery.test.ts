@@ -132,7 +132,7 @@ describeNotebook("recovery of the notebook", (pages) => {
     assert.deepEqual(pages().errors, []);
   });
 
-  it("says of a key that was imported when it has never stored anything, until another device has", async () => {
+  it("shows a notice if no device has ever stored anything with an imported key, until one does", async () => {
     const notice = (page: Page) => page.locator("#never-stored");
     const page = await pages().open(await pages().device());
     await pages().importKey(page, PASSPHRASE);
@@ -140,7 +140,7 @@ describeNotebook("recovery of the notebook", (pages) => {
     assert.match(await notice(page).innerText(), /^No device has ever stored anything/);
     await page.reload();
     await notice(page).waitFor();
-    // A device that has its key from the beginning, and has written nothing, is told nothing.
+    // A device that created its key shows no notice, also when it has written nothing.
     const other = await pages().openNew();
     await pages().state(other, "synced");
     assert.equal(await notice(other).isVisible(), false);

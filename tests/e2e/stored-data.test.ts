@@ -20,7 +20,7 @@ import { newClient } from "../support/users.ts";
 import { bytes, CLIENT, read } from "../vectors/files.ts";
 
 interface Stored {
-  /** The private keys of two users, and the public key of one who has left. */
+  /** The private keys of two users, and the public key of one who was erased. */
   readonly users: { readonly log: string; readonly snapshots: string; readonly erased: string };
   readonly files: Readonly<Record<string, string>>;
   /** The lines that each user's new device is answered. */
@@ -37,7 +37,7 @@ describe("what version 0.1.0 has stored", () => {
   before(async () => {
     log = await signingUserOf(bytes(users.log));
     snapshots = await signingUserOf(bytes(users.snapshots));
-    erased = signingUser(bytes(users.erased), async () => assert.fail("nobody signs for it"));
+    erased = signingUser(bytes(users.erased), async () => assert.fail("it does not sign"));
   });
   after(() => folder.remove());
 

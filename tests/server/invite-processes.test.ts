@@ -59,7 +59,7 @@ function startUsing(list: string, user: Fingerprint, count: number, seed?: numbe
 }
 
 describe("an invite on several servers with one list", () => {
-  it("T-59 lets exactly one of the keys in that send it at the same moment", async () => {
+  it("T-59 admits exactly one of the keys that send it at the same moment", async () => {
     const folder = temporaryFolder();
     const path = join(folder.path, "users");
     const codes = [listWithInvite(path), addInvite(path), addInvite(path)];
@@ -86,7 +86,7 @@ describe("an invite on several servers with one list", () => {
     }
   });
 
-  it("is open, or used by the key that sent it, where the server is killed meanwhile", async () => {
+  it("is open, or used by the key that sent it, after the server is killed during the request", async () => {
     const folder = temporaryFolder();
     const path = join(folder.path, "users");
     writeFileSync(path, "");
@@ -147,7 +147,7 @@ describe("an invite on several servers with one list", () => {
 });
 
 describe("the use of an invite", { skip: !canWatch && "strace is missing or not allowed" }, () => {
-  it("is synced with its name before it is told, and the file before it has the name", async () => {
+  it("is synced before it is reported: first the content of the file, then its name", async () => {
     const folder = temporaryFolder();
     try {
       const list = join(folder.path, "users");

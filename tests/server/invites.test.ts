@@ -1,4 +1,4 @@
-/** Invites: how a key enters the list of users by itself, and how nobody else does. */
+/** Invites: a key enters the list of users by a code, and no other key does. */
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -54,7 +54,7 @@ describe("an invite", () => {
   let code: string;
   let server: InProcessServer;
   let seconds: number;
-  /** Whoever is tried is in. */
+  /** Whether the server accepts a user. */
   const isIn = async (user: SigningUser | undefined, on = server) => {
     assert.ok(user !== undefined);
     const { status } = await on.signed(user);
@@ -70,7 +70,7 @@ describe("an invite", () => {
     server = start();
   });
 
-  it("lets one key in with its first signed request, which the server does at once", async () => {
+  it("admits one key with its first signed request, which the server processes at once", async () => {
     assert.equal(await isIn(ada), false);
     const used = await useBy(server, ada, code, { members: append });
     assert.equal(used.status, 200);
@@ -110,7 +110,7 @@ describe("an invite", () => {
     const members = { client_id: newClient(), operation_index: 0, payload: "x".repeat(5000) };
     const { status, problem } = await useBy(server, ada, small, { members });
     assert.deepEqual([status, problem.quota], [507, 9000]);
-    assert.equal(await isIn(ada), true, "the refusal of what it sends does not undo that it is in");
+    assert.equal(await isIn(ada), true, "it stays on the list after the refusal");
     assert.equal((await useBy(server, ada, small, { members: append })).status, 200);
   });
 
@@ -135,7 +135,7 @@ describe("an invite", () => {
     assert.equal(await isIn(ada), true);
   });
 
-  it("is taken back with its line, whoever has used it, within a second", async () => {
+  it("is removed with its line within a second, together with the user who used it", async () => {
     assert.equal((await useBy(server, ada, code)).status, 200);
     writeFileSync(path, "");
     seconds += 1;
@@ -160,7 +160,7 @@ describe("an invite", () => {
     assert.equal((await useBy(server, ada, code)).status, 200);
   });
 
-  it("T-59 is of no use to one who does not sign, or does not sign it", async () => {
+  it("T-59 is refused in a request that is not signed, or whose signature does not cover it", async () => {
     const user = ada ?? assert.fail();
     const required = '"content-digest" "sync-invite");created';
     const unsigned = await server.send(syncBody(user), {
@@ -217,7 +217,7 @@ describe("an invite", () => {
     }
   });
 
-  it("is ignored where everybody may be a user", async () => {
+  it("is ignored by a server without a list of users", async () => {
     const open = inProcessServer();
     assert.equal((await useBy(open, ada, code)).status, 200);
     assert.equal((await useBy(open, ada, code, { components: COMPONENTS })).status, 200);
@@ -225,7 +225,7 @@ describe("an invite", () => {
     assert.equal((await open.send(syncBody(grace ?? assert.fail()), unsigned)).status, 200);
   });
 
-  it("lets nobody in where the server cannot write down who has used it, and the log says so at once", async () => {
+  it("admits no key if the server cannot record the use, and the log says so at the start", async () => {
     rmSync(`${path}.invites`, { recursive: true });
     writeFileSync(`${path}.invites`, "in the way");
     server = start();
@@ -235,13 +235,13 @@ describe("an invite", () => {
     );
     const { status, type } = await useBy(server, ada, code);
     assert.deepEqual([status, type], [503, "urn:sync-server:storage-unavailable"]);
-    assert.match(server.log.join(""), /could not note in .*\.invites who has used an invite/);
+    assert.match(server.log.join(""), /could not record in .*\.invites which key used an invite/);
     rmSync(`${path}.invites`);
     assert.equal(await isIn(ada), false);
     assert.equal((await useBy(server, ada, code)).status, 200);
   });
 
-  it("stays used where the file that says by whom is damaged, and others are read", async () => {
+  it("stays used if the file with its user is damaged, and the other files are read", async () => {
     const second = addInvite(path);
     const damaged = join(`${path}.invites`, hashOfCode(code));
     server = start();

@@ -64,7 +64,7 @@ describe("GET /status", () => {
     const get = (headers: Record<string, string>, method = "GET") =>
       fetch(new URL("/status", server.url), { headers, method });
 
-    it("T-60 is there for whoever gives the token as the password, and for nobody else", async () => {
+    it("T-60 answers only requests that have the token as the password", async () => {
       for (const headers of [{}, basic("wrong"), basic(`${TOKEN}x`), { Authorization: TOKEN }]) {
         const response = await get(headers);
         assert.equal(response.status, 401);
@@ -83,7 +83,7 @@ describe("GET /status", () => {
       assert.equal((await get(basic(TOKEN), "POST")).status, 405);
     });
 
-    it("may load nothing, run nothing and be framed by nobody", async () => {
+    it("may load nothing, run nothing and be framed by no page", async () => {
       const response = await get(basic(TOKEN));
       const policy = response.headers.get("content-security-policy") ?? "";
       assert.match(policy, /^default-src 'none'; style-src 'sha256-[^']+'; base-uri 'none'; /);

@@ -29,8 +29,8 @@ function inPath(name: string): string | undefined {
  *
  * @param file relative to this folder
  * @param given what the page has as `given`
- * @param answer what the page gets, as JSON, for any other path that it posts to; it is also told where
- *   Chromium keeps its files
+ * @param answer returns what the page gets, as JSON, for any other path that it posts to; its second
+ *   argument is the folder in which Chromium keeps its files
  */
 export async function runInChromium(
   file: string,

@@ -1,6 +1,6 @@
 /**
- * Run by a test, which kills it or watches it: uses each of so many invites for a user, or, with a fourth
- * argument, any of them without end. Says what it begins and who has each.
+ * Run by a test, which kills or traces it: uses each of a number of invites for a user or, with a fourth
+ * argument, random ones of them until it is killed. Prints each use that begins, and each invite's user.
  */
 import { isFingerprint } from "../../oplog/names.ts";
 import { InviteFolder } from "../../server/invite-folder.ts";

@@ -46,7 +46,7 @@ const altering =
 export const SIGNATURES: readonly Case[] = [
   {
     rule: "R-11.16",
-    says: "ignores an invite where everybody may be a user, whether the signature covers it or not",
+    says: "ignores an invite if the server has no list of users, whether the signature covers it or not",
     async run(server) {
       const user = await server.sharedUser();
       const body = JSON.stringify({ user: user.base64, client_id: newClient() });

@@ -3,7 +3,7 @@ import { type Identity, type Status, SyncClient } from "../../../client/index.ts
 import { MemoryStore } from "../../../client/memory.ts";
 import { find, hideError, setText, showError } from "./dom.ts";
 
-/** The form that is there while the server has a list of users and this one is not on it. */
+/** The form, which is shown while the server has a list of users and this user is not on it. */
 export class InviteForm {
   readonly #section = find("invite", HTMLElement);
 
@@ -39,8 +39,8 @@ export class InviteForm {
 }
 
 /**
- * Has the server put a user on its list, by a request of its own: another tab may be the one that talks
- * to the server for the notebook. Rejects where the server refuses that, or cannot be reached.
+ * Asks the server to put a user on its list, in a separate request: another tab may hold the notebook's
+ * connection. Rejects if the server refuses, or cannot be reached.
  */
 async function enter(url: URL, identity: Identity, invite: string): Promise<void> {
   const { promise: accepted, resolve, reject } = Promise.withResolvers<void>();

@@ -55,7 +55,7 @@ export async function openKey(onAsk: () => void, onNew: () => void): Promise<Use
   return key;
 }
 
-/** The key in the address, by which another device has led here; it goes out of the address. */
+/** Returns the key that another device put into the address, and removes it from the address. */
 function takeLinkedKey(): string {
   const key = keyInLink(location.hash);
   if (key === undefined) return "";

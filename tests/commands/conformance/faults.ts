@@ -133,7 +133,7 @@ const PROBLEMS: readonly Fault[] = [
     const { errors } = reply.problem;
     return Array.isArray(errors) ? reply.amend({ errors: errors.slice(0, 1) }) : reply;
   }),
-  fault("R-11.16", "refuses an invite where everybody may be a user", (request) =>
+  fault("R-11.16", "refuses an invite although it has no list of users", (request) =>
     request.headers.has("sync-invite") ? refusal(403, "invite-refused") : request.pass(),
   ),
   altering("R-11.7", "says in a number how many tokens are left", (reply) =>
