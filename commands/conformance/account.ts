@@ -14,7 +14,6 @@ import { SIGNATURE_SALT_BYTES } from "../../protocol/signature.ts";
 import type { Answer, Line } from "./answer.ts";
 import { NotNow, type Sending } from "./sending.ts";
 import { type Deviations, type Signer, signedHeaders } from "./signing.ts";
-import type { TestedServer } from "./tested-server.ts";
 
 const PSS = { name: "RSA-PSS", hash: "SHA-512" };
 
@@ -38,6 +37,14 @@ export interface SendOptions extends Pick<Sending, "method" | "path" | "headers"
   readonly alter?: (headers: Record<string, string>) => Record<string, string>;
 }
 
+/** Where an account sends its requests. */
+export interface Recipient {
+  /** Where sync requests go. */
+  readonly url: URL;
+  /** Sends a request, as `Sender.send` does. */
+  send(sending: Sending): Promise<Answer>;
+}
+
 /** Statuses after which nothing of a user is stored that was not before (R-10.4, R-14.4). */
 const NOTHING_STORED = [400, 401, 403, 404, 405, 408, 410, 413, 415, 429];
 
@@ -51,10 +58,10 @@ export class Account implements Signer {
   readonly privateKey: Bytes;
   /** Whether something may be stored of this user. */
   isStored = false;
-  readonly #server: TestedServer;
+  readonly #server: Recipient;
   readonly #key: KeyObject;
 
-  constructor(server: TestedServer, privateKey: Bytes) {
+  constructor(server: Recipient, privateKey: Bytes) {
     this.#key = createPrivateKey({ key: Buffer.from(privateKey), format: "der", type: "pkcs8" });
     this.spki = createPublicKey(this.#key).export({ type: "spki", format: "der" });
     this.base64 = Buffer.from(this.spki).toString("base64");

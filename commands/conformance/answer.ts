@@ -2,7 +2,7 @@
 import { isClientId } from "../../protocol/ids.ts";
 import { LINES_TYPE, OPERATION_COUNT } from "../../protocol/limits.ts";
 import { PROBLEM_TYPE, PROBLEM_URN, PROBLEMS, type ProblemType } from "../../protocol/problems.ts";
-import { Broken, clipped, holds, same } from "./case.ts";
+import { Broken, clipped, holds, same } from "./checks.ts";
 
 /** A line of an answer, as its place in the log and what else is in it. */
 export interface Line {

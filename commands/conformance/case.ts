@@ -1,4 +1,4 @@
-/** A case of the protocol suite, and how it says that a server does otherwise. */
+/** A case of the protocol suite. */
 import type { TestedServer } from "./tested-server.ts";
 
 /** The id of a rule of PROTOCOL.md, such as R-5.1. */
@@ -8,38 +8,6 @@ export interface Case {
   readonly rule: Rule;
   /** What a server does by the rule, in the words that follow "a server". */
   readonly says: string;
-  /** Rejects with `Broken` where the server does otherwise, with `CannotTry` where none can tell. */
+  /** Rejects with `Broken` where the server does otherwise, with `CannotTry` where none can tell (`checks.ts`). */
   readonly run: (server: TestedServer) => Promise<void>;
-}
-
-/** The server does otherwise. The message says how, in a line. */
-export class Broken extends Error {
-  override name = "Broken";
-}
-
-/** Whether the server follows the rule does not show. The message says why. */
-export class CannotTry extends Error {
-  override name = "CannotTry";
-}
-
-/** Values in a message are cut to this length. */
-const SHOWN = 300;
-
-/** Throws `Broken` unless two values have the same JSON. */
-export function same(what: string, actual: unknown, expected: unknown): void {
-  const [is, right] = [inJson(actual), inJson(expected)];
-  if (is !== right) throw new Broken(`${what}: ${clipped(is)}, not ${clipped(right)}`);
-}
-
-/** Throws `Broken` unless something holds. */
-export function holds(condition: boolean, what: string): asserts condition {
-  if (!condition) throw new Broken(what);
-}
-
-function inJson(value: unknown): string {
-  return JSON.stringify(value) ?? "nothing";
-}
-
-export function clipped(text: string): string {
-  return text.length <= SHOWN ? text : `${text.slice(0, SHOWN)}…`;
 }

@@ -4,7 +4,7 @@ import { utf8 } from "../../protocol/bytes.ts";
 import { REQUEST_TYPE } from "../../protocol/limits.ts";
 import { PROBLEM_URN } from "../../protocol/problems.ts";
 import { Answer } from "./answer.ts";
-import { Broken, CannotTry } from "./case.ts";
+import { Broken, CannotTry } from "./checks.ts";
 
 /** Sends a request; the global `fetch` by default. */
 export type Fetch = (request: Request) => Promise<Response>;

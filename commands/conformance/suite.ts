@@ -3,7 +3,8 @@ import { LINES_TYPE, SYNC_PATH } from "../../protocol/limits.ts";
 import { PROBLEM_TYPE, PROBLEM_URN, type ProblemType } from "../../protocol/problems.ts";
 import { newClient } from "./account.ts";
 import { type Answer, membersOf } from "./answer.ts";
-import { Broken, CannotTry, type Case, type Rule } from "./case.ts";
+import type { Case, Rule } from "./case.ts";
+import { Broken, CannotTry } from "./checks.ts";
 import { NoAnswer, NotNow } from "./sending.ts";
 import type { TestedServer } from "./tested-server.ts";
 

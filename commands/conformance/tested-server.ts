@@ -1,8 +1,8 @@
 /** The server under test: by whom requests are sent to it, and what it may hold afterwards. */
 import type { Bytes } from "../../protocol/bytes.ts";
-import { Account } from "./account.ts";
+import { Account, type Recipient } from "./account.ts";
 import type { Answer } from "./answer.ts";
-import { Broken, CannotTry } from "./case.ts";
+import { Broken, CannotTry } from "./checks.ts";
 import { type Fetch, Sender, type Sending } from "./sending.ts";
 
 export interface TestedServerOptions {
@@ -27,7 +27,7 @@ export interface Erasure {
   readonly left: readonly string[];
 }
 
-export class TestedServer {
+export class TestedServer implements Recipient {
   readonly url: URL;
   readonly signal: AbortSignal;
   /** Whether it answers unsigned requests of users who have never signed one. */
@@ -70,7 +70,6 @@ export class TestedServer {
     if (!this.acceptsUnsigned) throw new CannotTry("the server takes no unsigned requests");
   }
 
-  /** Sends a request, as `Sender.send` does. */
   send(sending: Sending): Promise<Answer> {
     return this.#sender.send(sending);
   }

@@ -1,7 +1,8 @@
 /** Sections 5 and 9 of PROTOCOL.md: what is stored, and what happens to it when it is sent again. */
 import { newClient } from "../account.ts";
 import { payloadsOf, placesOf } from "../answer.ts";
-import { type Case, same } from "../case.ts";
+import type { Case } from "../case.ts";
+import { same } from "../checks.ts";
 
 export const APPEND: readonly Case[] = [
   {

@@ -1,7 +1,8 @@
 /** Section 15 of PROTOCOL.md: a user leaves. */
 import { newClient } from "../account.ts";
 import { payloadsOf } from "../answer.ts";
-import { type Case, holds, same } from "../case.ts";
+import type { Case } from "../case.ts";
+import { holds, same } from "../checks.ts";
 
 export const ERASURE: readonly Case[] = [
   {

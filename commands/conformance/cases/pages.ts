@@ -2,7 +2,8 @@
 import { DIAGNOSE, PREFER } from "../../../protocol/limits.ts";
 import { newClient } from "../account.ts";
 import { type Answer, membersOf } from "../answer.ts";
-import { CannotTry, type Case, holds, same } from "../case.ts";
+import type { Case } from "../case.ts";
+import { CannotTry, holds, same } from "../checks.ts";
 import type { TestedServer } from "../tested-server.ts";
 
 const ORIGIN = "https://app.example";

@@ -2,7 +2,8 @@
 import { PROBLEM_TYPE, PROBLEM_URN } from "../../../protocol/problems.ts";
 import { newClient } from "../account.ts";
 import type { Answer } from "../answer.ts";
-import { CannotTry, type Case, holds, same } from "../case.ts";
+import type { Case } from "../case.ts";
+import { CannotTry, holds, same } from "../checks.ts";
 import type { TestedServer } from "../tested-server.ts";
 
 /** An answer for each of several ways to be refused. */

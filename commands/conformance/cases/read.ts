@@ -2,7 +2,8 @@
 import { MAX_INDEX } from "../../../protocol/ids.ts";
 import { newClient } from "../account.ts";
 import { payloadsOf, placesOf } from "../answer.ts";
-import { type Case, same } from "../case.ts";
+import type { Case } from "../case.ts";
+import { same } from "../checks.ts";
 
 export const READ: readonly Case[] = [
   {

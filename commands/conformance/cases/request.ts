@@ -3,7 +3,8 @@ import { MAX_INDEX } from "../../../protocol/ids.ts";
 import { MAX_OPERATIONS } from "../../../protocol/limits.ts";
 import { newClient } from "../account.ts";
 import { payloadsOf, placesOf } from "../answer.ts";
-import { type Case, same } from "../case.ts";
+import type { Case } from "../case.ts";
+import { same } from "../checks.ts";
 import type { TestedServer } from "../tested-server.ts";
 
 type Members = Readonly<Record<string, unknown>>;

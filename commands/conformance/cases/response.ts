@@ -2,7 +2,8 @@
 import { LINES_TYPE, MAX_BODY, OPERATION_COUNT } from "../../../protocol/limits.ts";
 import { newClient } from "../account.ts";
 import type { Answer } from "../answer.ts";
-import { type Case, holds, same } from "../case.ts";
+import type { Case } from "../case.ts";
+import { holds, same } from "../checks.ts";
 
 /** What says of a payload, character by character. */
 const ESCAPED: readonly [text: string, escaped: string][] = [

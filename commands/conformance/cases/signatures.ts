@@ -2,7 +2,8 @@
 import { REQUEST_TYPE } from "../../../protocol/limits.ts";
 import { type Account, newClient, type SendOptions } from "../account.ts";
 import type { Answer } from "../answer.ts";
-import { CannotTry, type Case, holds, same } from "../case.ts";
+import type { Case } from "../case.ts";
+import { CannotTry, holds, same } from "../checks.ts";
 import { COMPONENTS, type Deviations, digestOf, signedHeaders } from "../signing.ts";
 
 /** Seconds of Unix time. */

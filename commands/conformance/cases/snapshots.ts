@@ -2,7 +2,8 @@
 import { type Account, newClient } from "../account.ts";
 import type { Answer, Line } from "../answer.ts";
 import { placesOf } from "../answer.ts";
-import { type Case, holds, same } from "../case.ts";
+import type { Case } from "../case.ts";
+import { holds, same } from "../checks.ts";
 import type { TestedServer } from "../tested-server.ts";
 
 const LONG = "x".repeat(3000);

@@ -4,7 +4,8 @@ import { PROBLEM_TYPE } from "../../../protocol/problems.ts";
 import type { Account, SendOptions } from "../account.ts";
 import { newClient } from "../account.ts";
 import type { Answer } from "../answer.ts";
-import { CannotTry, type Case, holds, same } from "../case.ts";
+import type { Case } from "../case.ts";
+import { CannotTry, holds, same } from "../checks.ts";
 import { NoAnswer } from "../sending.ts";
 import type { TestedServer } from "../tested-server.ts";
 

@@ -2,7 +2,8 @@
 import { randomBytes } from "node:crypto";
 import { newClient } from "../account.ts";
 import { payloadsOf } from "../answer.ts";
-import { type Case, same } from "../case.ts";
+import type { Case } from "../case.ts";
+import { same } from "../checks.ts";
 import type { TestedServer } from "../tested-server.ts";
 
 /** Throws `Broken` unless a text is refused as a public key. It only polls: nobody could erase it. */

@@ -3,7 +3,8 @@ import { setTimeout } from "node:timers/promises";
 import { PREFERENCE_APPLIED } from "../../../protocol/limits.ts";
 import { type Account, newClient } from "../account.ts";
 import { type Answer, placesOf } from "../answer.ts";
-import { CannotTry, type Case, holds, same } from "../case.ts";
+import type { Case } from "../case.ts";
+import { CannotTry, holds, same } from "../checks.ts";
 import type { TestedServer } from "../tested-server.ts";
 
 /** After so many milliseconds a request that was sent is at the server: if not, less is tried. */
