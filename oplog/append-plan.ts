@@ -3,14 +3,14 @@
 import { utf8 } from "../protocol/bytes.ts";
 import { formatLine } from "../protocol/ndjson.ts";
 import { md5Of, ObjectMissing } from "../storage/driver.ts";
+import type { Batch } from "./batch.ts";
 import { segmentChecksums } from "./checksums.ts";
 import type { EntryReader } from "./entries.ts";
 import type { Listing } from "./listing.ts";
-import type { Fingerprint, ObjectName } from "./names.ts";
+import type { ObjectName } from "./names.ts";
 import { ObjectDamaged } from "./object-cache.ts";
 import { encodeSegment } from "./segment.ts";
 import { isOverlap, type Run, type Sequence, type Span } from "./sequence.ts";
-import type { Covers } from "./snapshots.ts";
 
 /** Refused: the operation's index is above the next one of its client. */
 export class OperationGap extends Error {
@@ -47,17 +47,6 @@ export class OperationTrimmed extends Error {
 
 /** A larger batch is stored as several segments, because a reader holds a segment in memory whole. */
 const SEGMENT_BYTES = 4 * 1024 * 1024;
-
-/** Consecutive operations of one client to append. */
-export interface Batch {
-  readonly user: Fingerprint;
-  readonly client: string;
-  /** The index of the first payload. */
-  readonly first: number;
-  readonly payloads: readonly string[];
-  /** What the operation covers, if it is a snapshot: the only one of its batch. */
-  readonly snapshot?: Covers | undefined;
-}
 
 /** An object that is to be stored. */
 export interface NewObject {

@@ -5,7 +5,6 @@
 import { ObjectMissing, StorageFull, StorageUnavailable } from "../storage/driver.ts";
 import type { Announcer } from "./announcer.ts";
 import {
-  type Batch,
   missingObjects,
   type NewObject,
   OperationConflict,
@@ -13,6 +12,7 @@ import {
   OperationTrimmed,
   spanOf,
 } from "./append-plan.ts";
+import type { Batch } from "./batch.ts";
 import { MAX_LISTS } from "./client-refresh.ts";
 import type { EntryReader } from "./entries.ts";
 import { KeyedQueue } from "./keyed-queue.ts";

@@ -1,7 +1,8 @@
 /** What is read and sent at once of a reading. */
+
+import type { Covers } from "./batch.ts";
 import { type ClientEntry, linesIn } from "./entries.ts";
 import type { ReadPlan, Wanted, WantedSnapshot } from "./read-plan.ts";
-import type { Covers } from "./snapshots.ts";
 
 /** Operations that were listed, and promised to a reader, are no longer in storage. */
 export class OperationsLost extends Error {

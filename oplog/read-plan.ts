@@ -1,5 +1,6 @@
 /** Plans what a reader is sent: what it is not aware of, with or without a snapshot. */
 import { Slices } from "../storage/slices.ts";
+import type { Covers } from "./batch.ts";
 import { bytesIn, type Entry, type EntryReader, linesIn } from "./entries.ts";
 import type { ListedSnapshot } from "./listed-snapshots.ts";
 import type { Listing } from "./listing.ts";
@@ -8,7 +9,6 @@ import type { Span } from "./sequence.ts";
 import {
   awareAfter,
   bytesOf,
-  type Covers,
   encodeCovers,
   isUsable,
   NoUsableSnapshot,

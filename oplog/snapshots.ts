@@ -7,16 +7,13 @@ import { textOf, utf8 } from "../protocol/bytes.ts";
 import { isClientId, isOperationIndex } from "../protocol/ids.ts";
 import { parseMembers } from "../protocol/ndjson.ts";
 import { md5Of, StorageUnavailable } from "../storage/driver.ts";
-import type { Batch } from "./append-plan.ts";
+import type { Batch, Covers } from "./batch.ts";
 import type { DamageListener } from "./entries.ts";
 import type { ListedSnapshot } from "./listed-snapshots.ts";
 import type { Listing } from "./listing.ts";
 import { formatSnapshot } from "./names.ts";
 import { type ObjectCache, ObjectDamaged } from "./object-cache.ts";
 import { isOverlap, lengthOf } from "./sequence.ts";
-
-/** What a snapshot covers: for each client, the last operation index that it stands for. */
-export type Covers = ReadonlyMap<string, number>;
 
 /** Refused: the reader lacks operations that were deleted, and takes no snapshot. */
 export class SnapshotRequired extends Error {

@@ -1,6 +1,7 @@
 /** The requests of the protocol: their rules, and what is wrong with those that break them. */
+
+import type { Covers } from "../oplog/batch.ts";
 import type { Fingerprint } from "../oplog/names.ts";
-import type { Covers } from "../oplog/snapshots.ts";
 import { isOperationIndex, MAX_INDEX, parseClientId } from "../protocol/ids.ts";
 import { MAX_OPERATIONS } from "../protocol/limits.ts";
 import { InvalidPublicKey, type PublicKey, type PublicKeyCache } from "./public-key.ts";

@@ -1,7 +1,8 @@
 /** What retention may delete of a log: the one rule, by what a list shows and what snapshots cover. */
+
+import type { Covers } from "../batch.ts";
 import type { ListedSnapshot } from "../listed-snapshots.ts";
 import type { Listing } from "../listing.ts";
-import type { Covers } from "../snapshots.ts";
 
 /** How many snapshots stay at least: should the newest turn out to be of no use, there is another. */
 export const FEWEST_SNAPSHOTS = 2;

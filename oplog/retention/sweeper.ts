@@ -1,4 +1,5 @@
 import type { Announcer } from "../announcer.ts";
+import type { Covers } from "../batch.ts";
 import type { ListedSnapshot } from "../listed-snapshots.ts";
 import type { Listing } from "../listing.ts";
 import type { ListingCache } from "../listing-cache.ts";
@@ -11,7 +12,7 @@ import {
 } from "../names.ts";
 import { type ObjectCache, ObjectDamaged } from "../object-cache.ts";
 import { lengthOf } from "../sequence.ts";
-import { type Covers, isUsable, type Snapshots } from "../snapshots.ts";
+import { isUsable, type Snapshots } from "../snapshots.ts";
 import type { Telemetry } from "../telemetry.ts";
 import { forEachLimited } from "../workers.ts";
 import { keptSnapshots, newFloors } from "./rule.ts";

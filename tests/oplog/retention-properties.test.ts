@@ -2,18 +2,13 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { OperationTrimmed } from "../../oplog/append-plan.ts";
+import type { Covers } from "../../oplog/batch.ts";
 import { OperationsLost } from "../../oplog/chunks.ts";
 import { CompactionScheduler } from "../../oplog/compaction/scheduler.ts";
 import { Listing } from "../../oplog/listing.ts";
 import { type Fingerprint, isFingerprint } from "../../oplog/names.ts";
 import { Sweeper } from "../../oplog/retention/sweeper.ts";
-import {
-  type Covers,
-  isUsable,
-  SnapshotRefused,
-  SnapshotRequired,
-  Snapshots,
-} from "../../oplog/snapshots.ts";
+import { isUsable, SnapshotRefused, SnapshotRequired, Snapshots } from "../../oplog/snapshots.ts";
 import { NO_TELEMETRY } from "../../oplog/telemetry.ts";
 import { StorageUnavailable } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";

@@ -1,6 +1,7 @@
 /** Logs without a server: what is stored, and processes that use it. */
 
 import { Appender } from "../../oplog/appender.ts";
+import type { Covers } from "../../oplog/batch.ts";
 import { segmentChecksums } from "../../oplog/checksums.ts";
 import {
   CompactionScheduler,
@@ -14,7 +15,7 @@ import { ObjectCache } from "../../oplog/object-cache.ts";
 import type { AppendPolicy } from "../../oplog/policy.ts";
 import { Reader, type Reading, type ReadOptions } from "../../oplog/reader.ts";
 import { encodeSegment } from "../../oplog/segment.ts";
-import { type Covers, Snapshots } from "../../oplog/snapshots.ts";
+import { Snapshots } from "../../oplog/snapshots.ts";
 import { NO_TELEMETRY } from "../../oplog/telemetry.ts";
 import { type Driver, md5Of } from "../../storage/driver.ts";
 import { RecordingTelemetry } from "./telemetry.ts";
