@@ -15,10 +15,11 @@ export type { Cluster } from "./cluster/cluster.ts";
 export { MemoryHub } from "./cluster/memory.ts";
 export { type ClusterOptions, ClusterUnavailable, openCluster } from "./cluster/open.ts";
 export type { CompactionSchedulerOptions } from "./oplog/compaction/scheduler.ts";
-export { type Config, InvalidConfig, readConfig } from "./server/config.ts";
+export { InvalidConfig, readConfig } from "./server/config.ts";
 export { createHandler, type Handler, type HandlerOptions } from "./server/handler.ts";
 export type { ResponseClass } from "./server/http/response.ts";
 export { createLogger, type LogFormat, type Logger, type LogLevel } from "./server/logger.ts";
+export type { Config } from "./server/settings.ts";
 export {
   checkName,
   type Driver,

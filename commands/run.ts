@@ -1,9 +1,10 @@
 /** The command line: finds the command, and runs it. */
 import { existsSync } from "node:fs";
-import { Settings, VERSION } from "../server/config.ts";
+import { VERSION } from "../server/config.ts";
 import { helpText } from "../server/help.ts";
 import { shortenIds } from "../server/logger.ts";
 import { misspelt } from "../server/misspelt.ts";
+import { Settings } from "../server/settings.ts";
 import { parseArguments } from "./arguments.ts";
 import { type Command, type Option, WrongArgument } from "./command.ts";
 import { conformance } from "./conformance/conformance.ts";

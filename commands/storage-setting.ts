@@ -1,5 +1,6 @@
 import * as v from "valibot";
-import { InvalidConfig, Settings } from "../server/config.ts";
+import { InvalidConfig } from "../server/config.ts";
+import { Settings } from "../server/settings.ts";
 
 /** Reads the setting `STORAGE`, for commands that use no other. Throws as `readConfig`. */
 export function readStorage(environment: Readonly<Record<string, string | undefined>>): string {

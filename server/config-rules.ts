@@ -1,6 +1,6 @@
 /** What settings have to do with each other. */
 import * as v from "valibot";
-import type { Settings } from "./config.ts";
+import type { Settings } from "./settings.ts";
 
 /** The settings with the rules that are about several of them. */
 export function withRules(settings: typeof Settings) {

@@ -1,6 +1,7 @@
 /** The text of `--help`. */
 import * as v from "valibot";
-import { Settings, VERSION } from "./config.ts";
+import { VERSION } from "./config.ts";
+import { Settings } from "./settings.ts";
 
 export function helpText(): string {
   const table = Object.entries(Settings.entries).flatMap(([name, { wrapped, default: value }]) => {

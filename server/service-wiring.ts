@@ -34,9 +34,9 @@ import { SharedRateLimiter } from "../sync/shared-rate-limiter.ts";
 import { Strangers } from "../sync/strangers.ts";
 import { Waiters } from "../sync/waiters.ts";
 import { AllowListFile } from "./allow-list-file.ts";
-import type { Config } from "./config.ts";
 import { maxConnections } from "./http/connections.ts";
 import type { Logger } from "./logger.ts";
+import type { Config } from "./settings.ts";
 import type { StoredHistoryTiming } from "./status/stored-history.ts";
 
 export interface WiringOptions {

@@ -1,8 +1,9 @@
 /** What the status page shows, from what the server keeps anyway. */
-import { type Config, VERSION } from "../config.ts";
+import { VERSION } from "../config.ts";
 import type { Readiness } from "../http/health.ts";
 import { Problem } from "../http/problems.ts";
 import { type Metrics, runtimeHere } from "../metrics.ts";
+import type { Config } from "../settings.ts";
 import { bytesText, countText, durationText, timeText } from "./format.ts";
 import { Numbers } from "./numbers.ts";
 import type { StatusReport } from "./page.ts";

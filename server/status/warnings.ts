@@ -1,5 +1,5 @@
 /** What an operator should change, as far as a server knows it from within. */
-import type { Config } from "../config.ts";
+import type { Config } from "../settings.ts";
 import { bytesText, countText } from "./format.ts";
 import type { Numbers } from "./numbers.ts";
 import type { Warning } from "./page.ts";

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import manifest from "../../package.json" with { type: "json" };
-import { type Config, InvalidConfig, readConfig, VERSION } from "../../server/config.ts";
+import { InvalidConfig, readConfig, VERSION } from "../../server/config.ts";
 import { helpText } from "../../server/help.ts";
+import type { Config } from "../../server/settings.ts";
 
 const DEFAULTS: { [Name in keyof Config]: [text: string, value: Config[Name]] } = {
   HOST: ["localhost", "localhost"],

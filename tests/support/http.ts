@@ -1,6 +1,7 @@
-import { type Config, readConfig } from "../../server/config.ts";
+import { readConfig } from "../../server/config.ts";
 import { listen, responseClass } from "../../server/http/listen.ts";
 import { createLogger } from "../../server/logger.ts";
+import type { Config } from "../../server/settings.ts";
 import { createHandler, type HandlerOptions } from "../../server.ts";
 import type { Driver } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";

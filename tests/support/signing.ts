@@ -3,8 +3,9 @@ import { createHash, createPrivateKey, createPublicKey, randomUUID } from "node:
 import { signedHeaders } from "../../commands/conformance/signing.ts";
 import { type Fingerprint, isFingerprint } from "../../oplog/names.ts";
 import type { Bytes } from "../../protocol/bytes.ts";
-import { type Config, readConfig } from "../../server/config.ts";
+import { readConfig } from "../../server/config.ts";
 import { createLogger } from "../../server/logger.ts";
+import type { Config } from "../../server/settings.ts";
 import { createHandler, type Handler, type HandlerOptions } from "../../server.ts";
 import type { Driver } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
