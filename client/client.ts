@@ -7,22 +7,21 @@ import { devicesIn } from "./devices.ts";
 import { bytesPerOperation } from "./draft.ts";
 import { SyncEngine } from "./engine.ts";
 import { entryData } from "./entry-data.ts";
-import type { Following } from "./following.ts";
 import { Inbox } from "./inbox.ts";
 import { KeptSnapshot } from "./kept-snapshot.ts";
 import { LocalLog } from "./local-log.ts";
 import type { NextStep } from "./next-step.ts";
 import type { SyncOptions } from "./options.ts";
 import { Outbox } from "./outbox.ts";
+import type { Outcome } from "./outcome.ts";
 import { Pause } from "./pause.ts";
 import { ReceivedLog } from "./received-log.ts";
 import { SnapshotMaker } from "./snapshot-maker.ts";
 import { Snapshots } from "./snapshots.ts";
-import type { Outcome } from "./state.ts";
 import { stateCode } from "./state-code.ts";
-import type { Request } from "./stores/shared-store.ts";
 import type { StoreState } from "./stores/store.ts";
 import { isCursor } from "./stores/stored-values.ts";
+import type { Following, Request } from "./stores/tabs.ts";
 import { Transport } from "./transport.ts";
 import type {
   Clock,

@@ -9,6 +9,7 @@ import { endBy, isEarly, waitSeconds } from "./news.ts";
 import { type NextStep, nextStep } from "./next-step.ts";
 import type { SyncOptions } from "./options.ts";
 import type { Outbox } from "./outbox.ts";
+import type { Outcome } from "./outcome.ts";
 import { type Append, Recovery } from "./recovery.ts";
 import type { SnapshotMaker } from "./snapshot-maker.ts";
 import type { Snapshots } from "./snapshots.ts";
@@ -17,7 +18,6 @@ import {
   holdAt,
   initialState,
   mustCheckAbandoned,
-  type Outcome,
   planRequest,
   type SyncEvent,
   transition,

@@ -9,8 +9,15 @@ export { SyncClient } from "./client.ts";
 export { type ErrorCode, ServerRejected, ServerUnavailable, StoreDamaged } from "./errors.ts";
 export type { SyncOptions } from "./options.ts";
 export type { SavedState, SnapshotHandler } from "./snapshot-handler.ts";
-export type { SharedStore, Tab, Tabs } from "./stores/shared-store.ts";
-export type { Move, OwnClient, Store, StoredSnapshot, StoreState } from "./stores/store.ts";
+export type {
+  Move,
+  OwnClient,
+  SharedStore,
+  Store,
+  StoredSnapshot,
+  StoreState,
+} from "./stores/store.ts";
+export type { Tab, Tabs } from "./stores/tabs.ts";
 export type {
   ClientChange,
   Clock,

@@ -1,6 +1,6 @@
 /** The decisions about requests that wait for news: pure, as those in `state.ts`. */
 import { ServerUnavailable } from "./errors.ts";
-import type { Outcome } from "./state.ts";
+import type { Outcome } from "./outcome.ts";
 
 /**
  * Returns how many seconds the server is asked to wait: from 20 to 30, which most proxies allow. The

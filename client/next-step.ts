@@ -1,7 +1,8 @@
 /** What a client shows after a round, and when the next one comes: pure, as the decisions in `state.ts`. */
 import { ServerRejected, ServerUnavailable } from "./errors.ts";
+import type { Outcome } from "./outcome.ts";
 import { reasonOf } from "./reason.ts";
-import { holdAt, type Outcome, type SyncState } from "./state.ts";
+import { holdAt, type SyncState } from "./state.ts";
 import type { Activity, Reason } from "./types.ts";
 
 /** What follows from a round. */

@@ -3,6 +3,7 @@
  * of it is pure: the time is an argument.
  */
 import type { ServerError } from "./errors.ts";
+import type { Outcome } from "./outcome.ts";
 import type { OwnClient } from "./stores/store.ts";
 
 /** The most that one request may carry. */
@@ -50,20 +51,6 @@ export const initialState: SyncState = {
   abandonedCheckedAt: -Infinity,
   failures: 0,
 };
-
-/** How a round ended. */
-export type Outcome =
-  /** There is nothing left to send or to read. */
-  | { readonly kind: "complete" }
-  /** Another round has to follow. */
-  | { readonly kind: "incomplete" }
-  /**
-   * The server, or something on the way to it, ended a wait for news: it may be restarting, and all
-   * its clients come back. `retryAfter`: milliseconds that it asks to wait.
-   */
-  | { readonly kind: "cut"; readonly retryAfter: number }
-  /** `progressed`: operations were acknowledged or delivered before the failure. */
-  | { readonly kind: "failed"; readonly error: unknown; readonly progressed: boolean };
 
 /** What happened, for `transition`. */
 export type SyncEvent =

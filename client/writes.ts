@@ -1,6 +1,5 @@
 import { SerialQueue } from "./serial-queue.ts";
-import type { SharedStore } from "./stores/shared-store.ts";
-import type { Store, StoreState } from "./stores/store.ts";
+import type { SharedStore, Store, StoreState } from "./stores/store.ts";
 
 /**
  * The way by which all changes go into a store: one at a time, and after what other tabs have changed

@@ -1,8 +1,8 @@
 import type { Line } from "../../protocol/types.ts";
 import { type BrowserDatabase, result } from "../browser-database.ts";
-import { BrowserTabs } from "../browser-tabs.ts";
-import { Following } from "../following.ts";
 import type { Cursor } from "../types.ts";
+import { BrowserTabs } from "./browser-tabs.ts";
+import { FollowingTab } from "./following.ts";
 import {
   putCursor,
   putPlace,
@@ -24,8 +24,7 @@ import {
 import { forget, readReceived, receive } from "./indexeddb-received.ts";
 import { keepSnapshot, keptSnapshot, readSnapshot, snapshotLoaded } from "./indexeddb-snapshot.ts";
 import { type CursorRow, rangeOf, TABLES, type Tables } from "./indexeddb-tables.ts";
-import type { SharedStore } from "./shared-store.ts";
-import type { Move, OwnClient, Place, Received, Store, StoreState } from "./store.ts";
+import type { Move, OwnClient, Place, Received, SharedStore, Store, StoreState } from "./store.ts";
 import { underWebLock } from "./web-locks.ts";
 
 const BEGINNING = { index: 0, position: 0 };
@@ -70,10 +69,14 @@ export class IndexedDbLog implements Store {
       restartDelivered: (cursors) =>
         this.#transaction("readwrite", (table) => restartCursors(table, tab.slot, cursors)),
       join: (others, app) => {
-        return new Following(others, app, (onNews) => {
-          this.#tabs = new BrowserTabs(`${tab.locks} leads`, others, onNews);
-          return this.#tabs;
-        });
+        return new FollowingTab(
+          others,
+          (refusal) => app.onRefusal?.(refusal),
+          (onNews) => {
+            this.#tabs = new BrowserTabs(`${tab.locks} leads`, others, onNews);
+            return this.#tabs;
+          },
+        );
       },
     };
   }

@@ -10,14 +10,14 @@
  *   leave the first operations: those were never sent.
  * - Exclusive: one client at a time has a store open. Opening a place that is in use returns
  *   another store in it, with other client ids; or, in a browser, the same log, which tabs change one
- *   after the other (`shared-store.ts`).
+ *   after the other (`tabs.ts`).
  *
  * A method rejects with the error of the system, or with `StoreDamaged` where the content is not
  * what was written; then nothing was changed.
  */
 import type { Line } from "../../protocol/types.ts";
-import type { Created, Cursor, OperationName } from "../types.ts";
-import type { SharedStore } from "./shared-store.ts";
+import type { Created, Cursor, OperationName, Refusal } from "../types.ts";
+import type { Following, Tab } from "./tabs.ts";
 
 /** A place among the entries of one client id. */
 export type Place = Pick<Created, "index" | "position">;
@@ -161,4 +161,20 @@ export interface Store {
   readonly shared?: SharedStore | undefined;
   /** Lets another client open this store. No other method is called afterwards. */
   close(): Promise<void>;
+}
+
+/** A store that several tabs have open: each has the same log, and its own places of delivery. */
+export interface SharedStore {
+  /** Whether another tab has changed the store since `reload`, or since it was opened. */
+  isChanged(): Promise<boolean>;
+  /** As `Store.load`. Changes from here on are to follow this state: others reject. */
+  reload(): Promise<StoreState>;
+  /** Runs a task while no other tab changes the store. */
+  exclusive<Result>(task: () => Promise<Result>): Promise<Result>;
+  /** Records up to where the operations of others were delivered in this tab. */
+  recordDelivered(cursors: readonly Cursor[]): Promise<void>;
+  /** The same, and nothing of other client ids: the app of this tab was given a state for what it had. */
+  restartDelivered(cursors: readonly Cursor[]): Promise<void>;
+  /** Joins the other tabs, until the store is closed. */
+  join(tab: Tab, app: { readonly onRefusal?: (refusal: Refusal) => void }): Following;
 }

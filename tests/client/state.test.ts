@@ -3,12 +3,12 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ServerRejected, ServerUnavailable } from "../../client/errors.ts";
 import { type NextStep, nextStep } from "../../client/next-step.ts";
+import type { Outcome } from "../../client/outcome.ts";
 import {
   conflictRemedy,
   type Divergence,
   initialState,
   mustCheckAbandoned,
-  type Outcome,
   type Plan,
   planRequest,
   type SyncEvent,

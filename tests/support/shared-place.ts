@@ -1,8 +1,9 @@
 /** A store in memory that several clients share, as the tabs of a browser do; a client can crash. */
-import { Following } from "../../client/following.ts";
+
 import { MemoryStore } from "../../client/memory.ts";
-import type { News, Request, SharedStore, Tab, Tabs } from "../../client/stores/shared-store.ts";
-import type { Move, Place, Store, StoreState } from "../../client/stores/store.ts";
+import { FollowingTab } from "../../client/stores/following.ts";
+import type { Move, Place, SharedStore, Store, StoreState } from "../../client/stores/store.ts";
+import type { News, Request, Tab, Tabs } from "../../client/stores/tabs.ts";
 import type { Cursor } from "../../client/types.ts";
 import type { Line } from "../../protocol/types.ts";
 import { nextTick } from "./simulated-network.ts";
@@ -97,10 +98,14 @@ export class TabStore implements Store {
         for (const cursor of cursors) this.#setDelivered(cursor);
       },
       join: (tab, app) => {
-        return new Following(tab, app, (onNews) => {
-          this.members = new MemberTabs(place, this, tab, onNews);
-          return this.members;
-        });
+        return new FollowingTab(
+          tab,
+          (refusal) => app.onRefusal?.(refusal),
+          (onNews) => {
+            this.members = new MemberTabs(place, this, tab, onNews);
+            return this.members;
+          },
+        );
       },
     };
   }

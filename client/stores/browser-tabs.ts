@@ -1,5 +1,5 @@
-import { type ErrorCode, ServerRejected, StoreDamaged } from "./errors.ts";
-import type { News, Request, Tab, Tabs } from "./stores/shared-store.ts";
+import { type ErrorCode, ServerRejected, StoreDamaged } from "../errors.ts";
+import type { News, Request, Tab, Tabs } from "./tabs.ts";
 
 /** How often a tab that waits to lead listens whether the one that leads is still there. */
 const LISTEN_MS = 10_000;

@@ -1,15 +1,13 @@
-import type { SyncEngine } from "./engine.ts";
-import type { SyncOptions } from "./options.ts";
-import type { Outcome } from "./state.ts";
-import type { News, Tab, Tabs } from "./stores/shared-store.ts";
-import type { Status } from "./types.ts";
-import type { Waiter } from "./waiters.ts";
+import type { Outcome } from "../outcome.ts";
+import type { Refusal, Status } from "../types.ts";
+import type { Waiter } from "../waiters.ts";
+import type { Following, LocalRounds, News, Tab, Tabs } from "./tabs.ts";
 
 /** What a tab knows of the one that leads, and asks it for. */
-export class Following {
+export class FollowingTab implements Following {
   readonly tabs: Tabs;
   readonly #tab: Tab;
-  readonly #app: Pick<SyncOptions, "onRefusal">;
+  readonly #onRefusal: (refusal: Refusal) => void;
   #news: News | undefined;
   /** Whether there was no round yet: a tab that is opened looks for news, also in the background. */
   #isFirst = true;
@@ -21,27 +19,24 @@ export class Following {
   /** @param join joins the tabs, and says what is called when the leading one shows something else */
   constructor(
     tab: Tab,
-    app: Pick<SyncOptions, "onRefusal">,
+    onRefusal: (refusal: Refusal) => void,
     join: (onNews: (news: News) => void) => Tabs,
   ) {
     this.#tab = tab;
-    this.#app = app;
+    this.#onRefusal = onRefusal;
     this.tabs = join((news) => this.#onNews(news));
   }
 
-  /** What the leading tab shows; `undefined` as long as that is not known, or if this tab leads. */
   get news(): News | undefined {
     return this.tabs.leads ? undefined : this.#news;
   }
 
-  /** Shows the others what this tab does, if it leads. */
   tell(news: News): void {
     // This tab may follow next, and has shown that then.
     if (this.tabs.leads) this.#news = news;
     this.tabs.tell(news);
   }
 
-  /** @param pending how many entries are not acknowledged, as far as this tab knows */
   status(pending: number): Status {
     const { refused = 0, live = false } = this.#news?.status ?? {};
     const told = this.#news?.status ?? { state: "pending", pending, refused, live };
@@ -49,25 +44,17 @@ export class Following {
     return pending === 0 ? told : { state: "pending", pending, refused, live };
   }
 
-  /**
-   * Delivers what is on this device, and asks the leading tab for what waits.
-   *
-   * @param calls those of `sync`
-   */
-  async round(
-    calls: readonly Waiter[],
-    engine: Pick<SyncEngine, "deliver" | "isUrgent" | "close">,
-  ): Promise<Outcome> {
+  async round(calls: readonly Waiter[], rounds: LocalRounds): Promise<Outcome> {
     // What other tabs have left, the leading one sends.
-    await engine.close();
+    await rounds.close();
     const answered = this.#answered;
     this.#answered = [];
     void this.#ask(calls.filter((call) => !answered.includes(call)));
-    const outcome = await engine.deliver();
+    const outcome = await rounds.deliver();
     if (outcome.kind === "failed") return outcome;
     for (const { resolve } of answered) resolve();
     const isAsked = calls.some((call) => !answered.includes(call));
-    this.tabs.want(this.#isFirst || isAsked || engine.isUrgent);
+    this.tabs.want(this.#isFirst || isAsked || rounds.isUrgent);
     this.#isFirst = false;
     return outcome;
   }
@@ -94,7 +81,7 @@ export class Following {
     this.#news = news;
     this.#tab.onNews();
     for (const one of news.refusals) {
-      if (!known.has(JSON.stringify(one))) this.#app.onRefusal?.(one);
+      if (!known.has(JSON.stringify(one))) this.#onRefusal(one);
     }
   }
 }

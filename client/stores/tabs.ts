@@ -1,24 +1,7 @@
-/** What a store has that the tabs of a browser have open at the same time. */
-import type { Following } from "../following.ts";
-import type { SyncOptions } from "../options.ts";
-import type { Cursor, OperationName, Refusal, Status } from "../types.ts";
-import type { StoreState } from "./store.ts";
-
-/** A store that several tabs have open: each has the same log, and its own places of delivery. */
-export interface SharedStore {
-  /** Whether another tab has changed the store since `reload`, or since it was opened. */
-  isChanged(): Promise<boolean>;
-  /** As `Store.load`. Changes from here on are to follow this state: others reject. */
-  reload(): Promise<StoreState>;
-  /** Runs a task while no other tab changes the store. */
-  exclusive<Result>(task: () => Promise<Result>): Promise<Result>;
-  /** Records up to where the operations of others were delivered in this tab. */
-  recordDelivered(cursors: readonly Cursor[]): Promise<void>;
-  /** The same, and nothing of other client ids: the app of this tab was given a state for what it had. */
-  restartDelivered(cursors: readonly Cursor[]): Promise<void>;
-  /** Joins the other tabs, until the store is closed. */
-  join(tab: Tab, app: Pick<SyncOptions, "onRefusal">): Following;
-}
+/** What the tabs of a browser that have one store open do for each other. */
+import type { Outcome } from "../outcome.ts";
+import type { OperationName, Refusal, Status } from "../types.ts";
+import type { Waiter } from "../waiters.ts";
 
 /** What the leading tab shows, and the others after it. */
 export interface News {
@@ -59,4 +42,31 @@ export interface Tabs {
   tell(news: News): void;
   /** Resolves or rejects as the leading tab answers, also if that is another one by then. */
   ask(request: Request): Promise<void>;
+}
+
+/** A round without the server. */
+export interface LocalRounds {
+  /** Whether something waits to be sent that no server has. */
+  readonly isUrgent: boolean;
+  /** Delivers what is on this device. Never rejects. */
+  deliver(): Promise<Outcome>;
+  /** Closes the stores that other processes abandoned. */
+  close(): Promise<void>;
+}
+
+/** What a tab knows of the one that leads, and asks it for. */
+export interface Following {
+  readonly tabs: Tabs;
+  /** What the leading tab shows; `undefined` as long as that is not known, or if this tab leads. */
+  readonly news: News | undefined;
+  /** Shows the others what this tab does, if it leads. */
+  tell(news: News): void;
+  /** @param pending how many entries are not acknowledged, as far as this tab knows */
+  status(pending: number): Status;
+  /**
+   * Delivers what is on this device, and asks the leading tab for what waits.
+   *
+   * @param calls those of `sync`
+   */
+  round(calls: readonly Waiter[], rounds: LocalRounds): Promise<Outcome>;
 }
