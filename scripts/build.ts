@@ -24,8 +24,16 @@ const page = await buildPage();
 
 /** Puts the files of the web page into the output, in place of the module that reads them. */
 function embedPage(): BunPlugin {
-  const files = JSON.stringify(page.files);
-  const contents = `const files = ${files}; export const readPageFile = async (name) => files[name];`;
+  const files = Object.entries(page.files).map(([name, content]) => {
+    // Text stays readable in the output; pictures are no text.
+    const isText = typeof content === "string";
+    return [name, isText ? content : Buffer.from(content).toString("base64"), isText];
+  });
+  const contents = `
+    import { Buffer } from "node:buffer";
+    const files = new Map(${JSON.stringify(files)}.map(([name, content, isText]) =>
+      [name, isText ? content : Buffer.from(content, "base64")]));
+    export const readPageFile = async (name) => files.get(name);`;
   return {
     name: "embed-page",
     setup({ onLoad }) {

@@ -5,9 +5,17 @@
  */
 import { readFile } from "node:fs/promises";
 
-export type PageFile = "index.html" | "notebook.js" | "style.css" | "icon.svg";
+export type PageFile =
+  | "index.html"
+  | "notebook.js"
+  | "worker.js"
+  | "style.css"
+  | "app.webmanifest"
+  | "icon.svg"
+  | "icon-192.png"
+  | "icon-512.png";
 
-/** The text of a file. Rejects with `ENOENT` if the page is not built. */
-export function readPageFile(name: PageFile): Promise<string> {
-  return readFile(new URL(`page/${name}`, import.meta.url), "utf8");
+/** The content of a file. Rejects with `ENOENT` if the page is not built. */
+export function readPageFile(name: PageFile): Promise<string | Uint8Array<ArrayBuffer>> {
+  return readFile(new URL(`page/${name}`, import.meta.url));
 }

@@ -176,6 +176,8 @@ async function exchange(url: string): Promise<void> {
   assert.match(await page.text(), /<title>Notebook/);
   const script = await fetch(new URL("/page/notebook.js", url));
   assert.match(await script.text(), /createIdentity/);
+  const icon = await (await fetch(new URL("/page/icon-192.png", url))).arrayBuffer();
+  assert.equal(Buffer.from(icon, 1, 3).toString(), "PNG");
   const ready = await fetch(new URL("/ready", url));
   assert.deepEqual(await ready.json(), { status: "ready" });
 }

@@ -60,7 +60,7 @@ describeNotebook("the notebook in a faulty browser", (pages) => {
 
   it("says after a while that the browser cannot run it, if the script does not run", async () => {
     const context = await pages().device();
-    await context.route("**/notebook.js", (route) => route.abort());
+    await context.route("**/notebook.js?*", (route) => route.abort());
     const page = await pages().open(context);
     await page.getByText("this browser cannot run the page").waitFor();
   });

@@ -1,5 +1,6 @@
 /** The web page as the server sends it. What it does in a browser is in tests/e2e/notebook.test.ts. */
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -31,19 +32,43 @@ describe("the page", () => {
   it("is served with each file that it names, under its media type", async () => {
     const html = await (await get("/")).text();
     const named = [...html.matchAll(/\b(?:src|href)="([^"]+)"/g)].map(([, path = ""]) => path);
-    assert.equal(named.length, 3);
+    assert.equal(named.length, 5);
+    const address = (path: string) => new URL(path, server?.url);
+    const manifest: { icons: { src: string }[] } = JSON.parse(
+      await (await get("page/app.webmanifest")).text(),
+    );
+    const icons = manifest.icons.map(({ src }) => `page/${src}`);
+    assert.ok(icons.length > 2);
     const types: Record<string, string> = {
       js: "text/javascript",
       css: "text/css",
       svg: "image/svg+xml",
+      png: "image/png",
+      webmanifest: "application/manifest+json",
     };
-    for (const path of ["", ...named]) {
+    for (const path of ["", ...named, ...icons]) {
       const response = await get(path);
       assert.equal(response.status, 200, path);
-      const expected = types[path.split(".").at(-1) ?? ""] ?? "text/html";
+      const expected = types[address(path).pathname.split(".").at(-1) ?? ""] ?? "text/html";
       assert.equal(response.headers.get("content-type")?.split(";")[0], expected);
       assert.equal(response.headers.get("x-content-type-options"), "nosniff");
-      assert.ok((await response.text()).length > 100);
+      assert.ok((await response.arrayBuffer()).byteLength > 100);
+    }
+  });
+
+  it("names its script and its style by their content, and so does its service worker, which serves all of it", async () => {
+    const html = await (await get("/")).text();
+    const response = await get("/page/worker.js");
+    assert.equal(response.headers.get("service-worker-allowed"), "../");
+    assert.equal((await get(SCRIPT)).headers.get("service-worker-allowed"), null);
+    const worker = await response.text();
+    for (const name of ["notebook.js", "style.css", "icon.svg", ""]) {
+      const [, path = "."] = new RegExp(`"(page/${name}\\?[0-9a-f]{16})"`).exec(html) ?? [];
+      assert.equal(path === ".", name === "");
+      const content = new Uint8Array(await (await get(path)).arrayBuffer());
+      const digest = createHash("sha256").update(content).digest();
+      if (path !== ".") assert.ok(path.endsWith(`?${digest.toString("hex", 0, 8)}`));
+      assert.ok(worker.includes(`"${path}": "sha256-${digest.toString("base64")}"`), path);
     }
   });
 
@@ -56,13 +81,21 @@ describe("the page", () => {
       }),
     );
     assert.equal(policy.get("default-src"), "'none'");
-    for (const name of ["script-src", "style-src", "img-src", "connect-src"]) {
+    for (const name of [
+      "script-src",
+      "style-src",
+      "img-src",
+      "connect-src",
+      "manifest-src",
+      "worker-src",
+    ]) {
       assert.equal(policy.get(name), "'self'");
     }
     for (const name of ["base-uri", "form-action", "frame-ancestors"]) {
       assert.equal(policy.get(name), "'none'");
     }
     assert.equal(policy.get("require-trusted-types-for"), "'script'");
+    assert.equal(policy.get("trusted-types"), "worker");
     const html = await (await get("/")).text();
     assert.doesNotMatch(html, /<script(?![^>]* src=)|<style|\son\w+=|\sstyle=/);
     assert.doesNotMatch(html, /(?:src|href)="(?:https?:)?\/\//);
@@ -94,7 +127,14 @@ describe("the page", () => {
   it("is absent with DEMO=off", async () => {
     const bare = await serveHere({ DEMO: "off" });
     try {
-      for (const path of ["/", SCRIPT, "/page/style.css"]) {
+      for (const path of [
+        "/",
+        SCRIPT,
+        "/page/worker.js",
+        "/page/style.css",
+        "/page/app.webmanifest",
+        "/page/icon-192.png",
+      ]) {
         const response = await fetch(new URL(path, bare.url));
         assert.equal(response.status, 404);
         const { type } = JSON.parse(await response.text());

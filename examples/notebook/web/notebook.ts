@@ -14,6 +14,7 @@ import { forgetAll, NAME, offerStoredKey, openKey, type UserKey } from "./key.ts
 import { KeyView } from "./key-view.ts";
 import { NeverStored } from "./never-stored.ts";
 import { NotesList } from "./notes-list.ts";
+import { keepForOffline } from "./offline.ts";
 import { offerRecoverySheet } from "./recovery.ts";
 import { StatusLine } from "./status-line.ts";
 
@@ -22,6 +23,7 @@ const STORED_MS = 1000;
 
 async function main(line: StatusLine): Promise<void> {
   checkBrowser();
+  void keepForOffline();
   const tabs = new BroadcastChannel(NAME);
   // The key was stored or deleted.
   tabs.addEventListener("message", () => location.reload());

@@ -1,0 +1,39 @@
+/** Has the browser keep the page, so that it opens without the network, and says whether it does. */
+import { find, sentenceOf, setText } from "./dom.ts";
+
+const WORKER = "page/worker.js";
+
+/** Browsers that have Trusted Types take the address of a worker only from a policy. */
+interface TrustedTypes {
+  createPolicy(
+    name: string,
+    rules: { readonly createScriptURL: () => string },
+  ): { createScriptURL(text: string): string };
+}
+declare const trustedTypes: TrustedTypes | undefined;
+
+/** Registers the service worker. The page works without one, so a failure is said where it matters. */
+export async function keepForOffline(): Promise<void> {
+  const line = find("offline", HTMLElement);
+  if (!("serviceWorker" in navigator)) {
+    setText(line, "This browser does not keep the page: it opens only while the server answers.");
+    return;
+  }
+  try {
+    await navigator.serviceWorker.register(addressOfWorker(), {
+      scope: "./",
+      // The browser's own cache must not delay an update.
+      updateViaCache: "none",
+    });
+    await navigator.serviceWorker.ready;
+    setText(line, "This browser keeps the page: it opens without the network too.");
+  } catch (error) {
+    setText(line, `The page opens only while the server answers. ${sentenceOf(error)}`);
+  }
+}
+
+function addressOfWorker(): string {
+  if (typeof trustedTypes === "undefined") return WORKER;
+  // The policy that the server allows has one address, whatever it is asked for.
+  return trustedTypes.createPolicy("worker", { createScriptURL: () => WORKER }).createScriptURL("");
+}
