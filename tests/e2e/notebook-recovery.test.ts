@@ -1,13 +1,11 @@
 /** What the web page of the notebook does for a person who may lose all devices, or has the wrong key. */
 import assert from "node:assert/strict";
-import { createRequire } from "node:module";
 import { it } from "node:test";
 import type { Page } from "playwright-core";
 import { importIdentity } from "../../client/identity.ts";
 import { keyAlone } from "../../examples/notebook/key-text.ts";
 import { describeNotebook, keyIn, PASSPHRASE } from "../support/notebook-pages.ts";
-
-const jsqr = createRequire(import.meta.url).resolve("jsqr");
+import { scan } from "../support/scan.ts";
 
 describeNotebook("recovery of the notebook", (pages) => {
   /** Opens the page of a device, which notes what it prints and does not wait for a printer. */
@@ -23,25 +21,6 @@ describeNotebook("recovery of the notebook", (pages) => {
     const field = page.locator("#recovery-passphrase");
     await field.fill(passphrase);
     await field.press("Enter");
-  }
-
-  /** Reads a QR code from the picture of an element, as a camera does. */
-  async function scanned(page: Page, png: Buffer): Promise<string> {
-    const other = await page.context().newPage();
-    try {
-      await other.addScriptTag({ path: jsqr });
-      const read = `(async () => {
-        const bytes = Uint8Array.from(atob("${png.toString("base64")}"), (c) => c.charCodeAt(0));
-        const image = await createImageBitmap(new Blob([bytes], { type: "image/png" }));
-        const { width, height } = image;
-        const context = new OffscreenCanvas(width, height).getContext("2d");
-        context.drawImage(image, 0, 0);
-        return jsQR(context.getImageData(0, 0, width, height).data, width, height)?.data;
-      })()`;
-      return await other.evaluate<string>(read);
-    } finally {
-      await other.close();
-    }
   }
 
   it("prints a sheet whose text and whose codes are the key, without asking the server", async () => {
@@ -70,7 +49,7 @@ describeNotebook("recovery of the notebook", (pages) => {
     const figures = await sheet.locator("figure svg").all();
     assert.ok(figures.length > 1);
     let codes = "";
-    for (const figure of figures) codes += await scanned(page, await figure.screenshot());
+    for (const figure of figures) codes += await scan(page, await figure.screenshot());
     assert.equal(codes, `${key}\n`);
 
     await page.evaluate("dispatchEvent(new Event('afterprint'))");
@@ -90,7 +69,7 @@ describeNotebook("recovery of the notebook", (pages) => {
     await pages().state(laptop, "synced");
     // A new key opens “Add a device”.
     const code = laptop.locator("#key-code svg");
-    const link = await scanned(laptop, await code.screenshot());
+    const link = await scan(laptop, await code.screenshot());
     assert.ok(link.startsWith(`${new URL(pages().url).href}#key=`), link);
 
     const phone = await (await pages().device()).newPage();

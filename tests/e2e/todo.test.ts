@@ -1,46 +1,15 @@
 /** The example of lists on TinyBase and React, built, in Chromium: two people, a laptop and a phone. */
 import assert from "node:assert/strict";
-import { join } from "node:path";
-import { after, before, it } from "node:test";
+import { it } from "node:test";
 import type { BrowserContextOptions, Page } from "playwright-core";
-import type { PreviewServer } from "vite";
-import { temporaryFolder } from "../support/folder.ts";
+import { exampleApp } from "../support/example-app.ts";
 import { describeNotebook, PASSPHRASE } from "../support/notebook-pages.ts";
-import { projectFolder } from "../support/process.ts";
 
 const PHONE = { viewport: { width: 360, height: 640 }, colorScheme: "dark" } as const;
 
 describeNotebook("examples/todo", (pages) => {
-  const folder = temporaryFolder();
-  let served: PreviewServer;
-  before(async () => {
-    // Loaded only where the tests run.
-    const { build, preview } = await import("vite");
-    const root = join(projectFolder, "examples", "todo");
-    const outDir = folder.path;
-    await build({
-      root,
-      configFile: false,
-      logLevel: "error",
-      build: { outDir, emptyOutDir: true },
-      // What the package is built of.
-      resolve: {
-        alias: [
-          {
-            find: /^@sync-server\/client\/(.*)$/,
-            replacement: join(projectFolder, "client", "$1.ts"),
-          },
-        ],
-      },
-    });
-    served = await preview({ root, configFile: false, build: { outDir }, preview: { port: 0 } });
-  });
-  after(async () => {
-    await served.close();
-    folder.remove();
-  });
-
-  const address = () => `${served.resolvedUrls?.local[0]}?server=${pages().url}`;
+  const app = exampleApp("todo");
+  const address = () => `${app.address()}?server=${pages().url}`;
 
   /** The app on a device of its own. */
   async function open(at = address(), options: BrowserContextOptions = {}) {
