@@ -1,39 +1,37 @@
-import { createIdentity, importIdentity } from "@sync-server/client/identity";
-import { loadIdentity, saveIdentity } from "@sync-server/client/indexeddb";
+/** The first page: a new user, or one that another device has. */
+import { enter, knownUser } from "./keys.js";
 
-const NAME = "notes";
 const form = document.getElementById("enter");
+const hasKey = document.getElementById("has-key");
+const key = document.getElementById("key");
 
-/**
- * The user's key, and its text: the browser keeps both, and asks for a passphrase the first time. The
- * text is encrypted under the passphrase.
- */
-export async function enter() {
-  const known = await loadIdentity(NAME);
-  if (known !== undefined) return { identity: known, text: localStorage.getItem(NAME) ?? "" };
+/** @param text the text of a key, from a link of the user's other device */
+export async function enteredUser(text) {
+  const known = await knownUser();
+  if (known !== undefined) return known;
+  key.value = text ?? "";
+  hasKey.open = text !== undefined;
+  hasKey.ontoggle = () => {
+    key.required = hasKey.open;
+  };
   form.hidden = false;
-  for (;;) {
-    await new Promise((resolve) => {
-      form.onsubmit = (event) => {
-        event.preventDefault();
-        resolve();
-      };
-    });
-    try {
-      return await identify(Object.fromEntries(new FormData(form)));
-    } catch (error) {
-      document.getElementById("wrong").textContent = error.message;
-    }
-  }
+  return new Promise((resolve) => {
+    form.onsubmit = async (event) => {
+      event.preventDefault();
+      const { passphrase } = Object.fromEntries(new FormData(form));
+      setBusy(true);
+      try {
+        resolve(await enter(passphrase, hasKey.open ? key.value : ""));
+        form.hidden = true;
+      } catch (error) {
+        document.getElementById("wrong").textContent = error.message;
+        setBusy(false);
+      }
+    };
+  });
 }
 
-async function identify({ passphrase, text }) {
-  const isNew = text.trim() === "";
-  const made = isNew
-    ? await createIdentity(passphrase)
-    : { identity: await importIdentity(text, passphrase), text };
-  localStorage.setItem(NAME, made.text);
-  await saveIdentity(NAME, made.identity);
-  form.hidden = true;
-  return { ...made, isNew };
+function setBusy(isBusy) {
+  form.inert = isBusy;
+  form.querySelector("[type=submit]").textContent = isBusy ? "Opening …" : "Open";
 }

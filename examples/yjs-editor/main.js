@@ -1,94 +1,153 @@
-/** Notes, each a document of Yjs, and one more document with their titles. */
-
-import { keymap, placeholder } from "@codemirror/view";
-import { SyncDocuments } from "@sync-server/client/documents";
-import { IndexedDbStore } from "@sync-server/client/indexeddb";
+/** Notes, each a document of Yjs, and one more document: which there are, and which of them are shared. */
 import { YjsProvider } from "@sync-server/client/yjs";
-import { EditorView, minimalSetup } from "codemirror";
-import { yCollab, yUndoManagerKeymap } from "y-codemirror.next";
-import { mergeUpdates } from "yjs";
-import { enter } from "./enter.js";
-import { showKey } from "./sheet.js";
+import { applyUpdate, encodeStateAsUpdate } from "yjs";
+import { editorOf } from "./editor.js";
+import { enteredUser } from "./enter.js";
+import { forgetSpace, joinSpace, takeLink } from "./keys.js";
+import { moveNote, openNote, shareNote } from "./note.js";
+import { keepForOffline } from "./offline.js";
+import { showDevices, showShare } from "./sheets.js";
+import { openDocuments, wordsFor } from "./sync.js";
 
-const url = new URLSearchParams(location.search).get("server") ?? "http://localhost:8080";
 const [header, main, status, list] = ["header", "main", "#status", "#notes"].map((selector) =>
   document.querySelector(selector),
 );
 
-const { identity, text, isNew } = await enter();
-const documents = await SyncDocuments.open({
-  url,
-  identity,
-  store: await IndexedDbStore.open("notes", identity),
-  // In a snapshot, notes that are not open are joined as well.
-  merge: mergeUpdates,
-  onError: (error) => showStatus(error.message, true),
-});
-documents.subscribe(() => showStatus(...wordsFor(documents.status)));
-showStatus(...wordsFor(documents.status));
+addEventListener("error", ({ message }) => showStatus(message, true));
+addEventListener("unhandledrejection", ({ reason }) => showStatus(reason.message, true));
+// A link that is opened where the app is already changes nothing but what is behind `#`.
+addEventListener("hashchange", () => location.reload());
+if (import.meta.env.PROD) void keepForOffline();
 
-const index = await new YjsProvider(documents, "titles").whenLoaded;
-const titles = index.doc.getMap("titles");
+const link = takeLink();
+const user = await enteredUser(link.text);
+const own = await openDocuments(user.identity);
+const index = await new YjsProvider(own, "index").whenLoaded;
+/** The titles of notes, and the spaces of those that are shared, by their names. */
+const [titles, spaces] = ["titles", "spaces"].map((name) => index.doc.getMap(name));
+/** A new note, for a device on which there is none yet. */
+const blank = crypto.randomUUID();
 let note;
 let editor;
+/** Notes are opened one after the other. */
+let opening = Promise.resolve();
 
 header.hidden = main.hidden = false;
-titles.observe(showList);
-list.onchange = () => void openNote(list.value);
-document.getElementById("new").onclick = () => void openNote(crypto.randomUUID());
-document.getElementById("devices").onclick = () => void showKey(documents, identity, text);
-await openNote(titles.keys().next().value ?? "first");
-if (isNew) await showKey(documents, identity, text);
+own.subscribe(showSync);
+titles.observe(onTitles);
+spaces.observe(onSpaces);
+list.onchange = () => void open(list.value);
+document.getElementById("new").onclick = () => void open(crypto.randomUUID());
+document.getElementById("add").onclick = () => void showDevices({ documents: own, user });
+document.getElementById("people").onclick = showPeople;
+await open(link.space === undefined ? lastNote() : await join(link.space));
+if (!user.isKept) await showDevices({ documents: own, user });
 
-async function openNote(name) {
-  editor?.destroy();
-  note?.destroy();
-  const opened = new YjsProvider(documents, name);
-  note = opened;
-  await opened.whenLoaded;
-  // Another one may have been opened meanwhile.
-  if (note !== opened) return;
-  const content = opened.doc.getText("text");
-  content.observe(({ transaction }) => {
-    if (transaction.local) titles.set(name, titleOf(content));
-  });
-  editor = new EditorView({
-    doc: content.toString(),
-    parent: main,
-    extensions: [
-      keymap.of(yUndoManagerKeymap),
-      minimalSetup,
-      EditorView.lineWrapping,
-      EditorView.contentAttributes.of({ "aria-label": "Text of the note" }),
-      placeholder("Write something …"),
-      yCollab(content, null),
-    ],
-  });
-  showList();
+function open(name) {
+  opening = opening.then(() => show(name)).catch(({ message }) => showStatus(message, true));
+  return opening;
 }
 
-function titleOf(content) {
-  const [line = ""] = content.toString().trimStart().split("\n", 1);
-  return line.slice(0, 60);
+async function show(name) {
+  const before = note;
+  const hadFocus = editor?.hasFocus;
+  editor?.destroy();
+  note = await openNote(own, name, spaces.get(name));
+  // It has a new key: what was not sent under the old one comes along.
+  if (before?.name === name) applyUpdate(note.doc, encodeStateAsUpdate(before.doc));
+  await before?.close();
+  localStorage.setItem("notes last", name);
+  const text = note.doc.getText("text");
+  text.observe(() => setTitle(name, text));
+  if (text.length > 0) setTitle(name, text);
+  if (note.documents !== own) note.documents.subscribe(showSync);
+  editor = editorOf(text, main);
+  if (hadFocus) editor.focus();
+  showList();
+  showSync();
+}
+
+function setTitle(name, text) {
+  const [line] = text.toString().trimStart().split("\n", 1);
+  const title = line.slice(0, 60);
+  if (titles.get(name) !== title) titles.set(name, title);
+}
+
+function isKnown(name) {
+  return titles.has(name) || spaces.has(name);
+}
+
+function lastNote() {
+  const last = localStorage.getItem("notes last");
+  if (isKnown(last)) return last;
+  return titles.keys().next().value ?? spaces.keys().next().value ?? blank;
+}
+
+function onTitles() {
+  showList();
+  // The first ones of another device have come.
+  if (note?.name === blank && !isKnown(blank)) void open(lastNote());
+}
+
+/** A note may have got a key, or another one, or be left: by this window or by another device. */
+function onSpaces({ keysChanged }) {
+  if (keysChanged.has(note?.name)) void open(isKnown(note.name) ? note.name : lastNote());
+  else showList();
+}
+
+/** Takes the space of a link into the notes, unless it is there. */
+async function join(given) {
+  const space = await joinSpace(given);
+  const [known] = [...spaces].find(([, { id }]) => id === space.id) ?? [];
+  if (known === undefined) spaces.set(space.id, space);
+  return known ?? space.id;
+}
+
+function showPeople() {
+  const { name } = note;
+  showShare(spaces.get(name), {
+    share: async () => {
+      const space = await shareNote(note);
+      spaces.set(name, space);
+      return space;
+    },
+    move: () =>
+      moveNote(spaces.get(name), async (space) => {
+        spaces.set(name, space);
+        await own.flush();
+        await own.client.sync();
+      }),
+    leave: () => {
+      const space = spaces.get(name);
+      titles.delete(name);
+      spaces.delete(name);
+      return forgetSpace(space);
+    },
+  });
 }
 
 function showList() {
+  if (note === undefined) return;
   const names = new Map(titles.entries());
-  if (!names.has(note.name)) names.set(note.name, "");
-  const options = [...names].map(
-    ([name, title]) => new Option(title || "Empty note", name, false, name === note.name),
-  );
+  for (const name of [...spaces.keys(), note.name]) if (!names.has(name)) names.set(name, "");
+  const options = [...names].map(([name, title]) => {
+    const words = (title || "Empty note") + (spaces.has(name) ? " (shared)" : "");
+    return new Option(words, name, false, name === note.name);
+  });
   list.replaceChildren(...options);
+}
+
+function showSync() {
+  const isShared = note !== undefined && note.documents !== own;
+  const both = isShared ? [note.documents.status, own.status] : [own.status];
+  const shown =
+    both.find(({ state }) => state === "refused") ??
+    both.find(({ state }) => state !== "synced") ??
+    own.status;
+  showStatus(...wordsFor(shown, shown !== own.status));
 }
 
 function showStatus(words, isWrong = false) {
   status.textContent = words;
   status.classList.toggle("wrong", isWrong);
-}
-
-function wordsFor({ state, why }) {
-  if (state === "synced") return ["Everything is on the server."];
-  if (state === "offline") return ["Offline. Your words are kept on this device."];
-  if (state === "refused") return [why, true];
-  return ["Sending …"];
 }

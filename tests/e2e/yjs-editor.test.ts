@@ -1,86 +1,160 @@
-/** The example of notes on Yjs, built, in Chromium: on a laptop, and on a phone in the dark. */
+/** The example of notes on Yjs, built, in Chromium: a laptop, a phone in the dark, and other people. */
 import assert from "node:assert/strict";
-import { join } from "node:path";
-import { after, before, it } from "node:test";
-import type { BrowserContext, BrowserContextOptions, Page } from "playwright-core";
+import { readFileSync } from "node:fs";
+import { it } from "node:test";
+import type { BrowserContextOptions, Page } from "playwright-core";
 import { shows, type } from "../support/editor-page.ts";
+import { exampleApp } from "../support/example-app.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { describeNotebook, PASSPHRASE } from "../support/notebook-pages.ts";
-import { projectFolder } from "../support/process.ts";
+import { startServer } from "../support/process.ts";
+import { scan } from "../support/scan.ts";
 
 const PHONE = { viewport: { width: 360, height: 640 }, colorScheme: "dark" } as const;
+const SYNCED = "Everything is on the server.";
+const OFFLINE = "Offline. Your words are kept on this device.";
 
 describeNotebook("examples/yjs-editor", (pages) => {
-  const folder = temporaryFolder();
-  before(async () => {
-    // Loaded only where the tests run.
-    const { build } = await import("vite");
-    const client = join(projectFolder, "client");
-    await build({
-      root: join(projectFolder, "examples", "yjs-editor"),
-      configFile: false,
-      logLevel: "error",
-      base: "./",
-      build: { outDir: folder.path, emptyOutDir: true },
-      // What the package is built of.
-      resolve: {
-        alias: [{ find: /^@sync-server\/client\/(.*)$/, replacement: join(client, "$1.ts") }],
-      },
-    });
-  });
-  after(() => folder.remove());
+  const app = exampleApp("yjs-editor");
 
   /** The app on a device of its own. */
   async function open(
-    options: BrowserContextOptions = {},
-  ): Promise<{ readonly context: BrowserContext; readonly page: Page }> {
+    at = `${app.address()}?server=${pages().url}`,
+    options?: BrowserContextOptions,
+  ) {
     const context = await pages().device(options);
-    await context.route("**/editor/**", (route) => {
-      const { pathname } = new URL(route.request().url());
-      return route.fulfill({ path: join(folder.path, pathname.slice("/editor/".length)) });
-    });
-    const page = await context.newPage();
-    page.on("pageerror", ({ message }) => pages().errors.push(message));
-    await page.goto(`${pages().url}/editor/index.html?server=${pages().url}`);
+    const page = await pages().open(context, at);
     await page.getByLabel("Passphrase").fill(PASSPHRASE);
-    return { context, page };
+    await button(page, "Open").click();
+    return page;
   }
 
-  it("goes to a phone in the dark by the text of the key, and works there offline", async () => {
-    const { page: laptop } = await open();
-    await laptop.getByRole("button", { name: "Open" }).click();
-    await laptop.getByRole("button", { name: "I have kept it" }).waitFor();
-    const key = await laptop.locator("#key").inputValue();
-    assert.match((await laptop.locator("#code").textContent()) ?? "", /^\w{4}-\w{4}$/);
-    await laptop.getByRole("button", { name: "I have kept it" }).click();
+  /** A new user, who has kept the key. */
+  async function newUser(at?: string): Promise<{ readonly page: Page; readonly key: string }> {
+    const page = await open(at);
+    await button(page, "I have kept the key").waitFor();
+    await page.keyboard.press("Escape");
+    assert.equal(await button(page, "I have kept the key").isDisabled(), true);
+    const saved = page.waitForEvent("download");
+    await button(page, "Save as a file").click();
+    const key = readFileSync(await (await saved).path(), "utf8");
+    await button(page, "I have kept the key").click();
+    return { page, key };
+  }
+
+  it("goes to a phone in the dark by a QR code, or to a device by the text of the key", async () => {
+    const { page: laptop, key } = await newUser();
     await type(laptop, "Shopping\nmilk");
-    await laptop.getByRole("button", { name: "New note" }).click();
+    await button(laptop, "New note").click();
     await laptop.getByText("Write something").waitFor();
     await type(laptop, "Diary\nrain");
-    await laptop.getByText("Everything is on the server.").waitFor();
+    await laptop.getByText(SYNCED).waitFor();
+    await button(laptop, "Devices").click();
+    const code = laptop.getByRole("img", { name: "Link to another device" });
+    const link = await scan(laptop, await code.screenshot());
+    assert.ok(link.startsWith(app.address()));
+    assert.match((await laptop.locator("#code").textContent()) ?? "", /^\w{4}-\w{4}$/);
 
-    const { page: phone, context } = await open(PHONE);
-    await phone.getByText("I have a key already").click();
-    await phone.locator("[name=text]").fill(key);
-    await phone.getByRole("button", { name: "Open" }).click();
+    const phone = await open(link, PHONE);
+    assert.doesNotMatch(await phone.evaluate("location.href"), /#/);
     await choose(phone, "Shopping");
     await shows(phone, "milk");
-    await choose(phone, "Diary");
-    await shows(phone, "rain");
     const isWide = "document.documentElement.scrollWidth > innerWidth";
+    assert.equal(await phone.evaluate(isWide), false);
+    await button(phone, "Devices").click();
     assert.equal(await phone.evaluate(isWide), false);
     const paper = "getComputedStyle(document.documentElement).backgroundColor";
     assert.equal(await phone.evaluate(paper), "rgb(22, 24, 28)");
 
-    await context.route("**/sync", (route) => route.abort());
-    await type(phone, "On the train. ");
-    await phone.getByText("Offline. Your words are kept on this device.").waitFor();
-    await context.unroute("**/sync");
-    await phone.reload();
-    await shows(laptop, "On the train. Diary");
+    const tablet = await pages().open(
+      await pages().device(),
+      `${app.address()}?server=${pages().url}`,
+    );
+    await tablet.getByText("I have a key already").click();
+    await tablet.getByRole("textbox", { name: "Text of the key" }).fill(key);
+    await tablet.getByLabel("Passphrase").fill(PASSPHRASE);
+    await button(tablet, "Open").click();
+    await choose(tablet, "Diary");
+    await shows(tablet, "rain");
+    assert.deepEqual(pages().errors, []);
+  });
+
+  it("starts and is written in while the server and the app's own files are out of reach", async () => {
+    const folder = temporaryFolder();
+    let server = await startServer({ STORAGE: folder.path });
+    const { port } = server;
+    try {
+      const { page } = await newUser(`${app.address()}?server=${server.url}`);
+      await type(page, "Packing\n");
+      await page.getByText(SYNCED).waitFor();
+      await page.waitForFunction("document.documentElement.dataset.offline === 'ready'");
+      await Promise.all([server.end("SIGTERM"), app.stop()]);
+      await page.reload();
+      await page.getByText(OFFLINE).waitFor();
+      const other = await pages().open(page.context(), page.url());
+      await shows(other, "Packing");
+      // Windows show each other what is stored.
+      await type(other, "tent ");
+      await shows(page, "tent Packing");
+      await type(page, "map ");
+      await shows(other, "map tent Packing");
+      await Promise.all([page.reload(), other.close()]);
+      await shows(page, "map tent Packing");
+      server = await startServer({ STORAGE: folder.path, PORT: String(port) });
+      await page.getByText(SYNCED).waitFor();
+    } finally {
+      await Promise.all([server.end("SIGTERM"), app.start()]);
+      folder.remove();
+    }
+    assert.deepEqual(pages().errors, []);
+  });
+
+  it("shares a note with another person, and goes on without that person", async () => {
+    const { page: ann } = await newUser();
+    await type(ann, "Party\nballoons");
+    await button(ann, "Share").click();
+    await button(ann, "Make a link").click();
+    const field = ann.getByRole("textbox", { name: "Link to the note" });
+    const link = await field.inputValue();
+    await button(ann, "Close").click();
+
+    const { page: ben } = await newUser(link);
+    await shows(ben, "balloons");
+    await Promise.all([type(ben, "Music. "), type(ann, "Cake. ")]);
+    for (const page of [ann, ben]) {
+      await shows(page, "Music.");
+      await shows(page, "Cake.");
+    }
+    await button(ann, "Devices").click();
+    const device = ann.getByRole("textbox", { name: "Link to another device" });
+    const phone = await open(await device.inputValue(), PHONE);
+    await ann.keyboard.press("Escape");
+    await shows(phone, "balloons");
+
+    await button(ann, "Share").click();
+    await ann.getByText("Stop sharing").click();
+    await button(ann, "Move to a new link").click();
+    await ann.locator("#moving", { hasText: /^$/ }).waitFor({ state: "attached" });
+    const renewed = await field.inputValue();
+    assert.notEqual(renewed, link);
+    await button(ann, "Close").click();
+    await ben.getByText("This note has ended: ask for a new link.").waitFor();
+    await type(ann, "Without Ben. ");
+    // The user's other devices have got the new key by themselves.
+    await shows(phone, "Without Ben.");
+    for (const words of ["Music.", "Cake.", "balloons"]) await shows(phone, words);
+    await shows(ben, "Music.");
+    assert.doesNotMatch((await ben.locator(".cm-content").textContent()) ?? "", /Without Ben/);
+
+    await ben.goto(renewed);
+    await shows(ben, "Without Ben.");
     assert.deepEqual(pages().errors, []);
   });
 });
+
+function button(page: Page, name: string) {
+  return page.getByRole("button", { name, exact: true });
+}
 
 /** Opens a note by its title, once it is there. */
 async function choose(page: Page, title: string): Promise<void> {
