@@ -54,7 +54,7 @@ export function partsOf({ key: text, fingerprint, server, at }: RecoverySheet): 
     ),
     element(
       "ol",
-      element("li", `On the new device, open ${server} and go to “Notebook of another device”.`),
+      element("li", `On the new device, open ${server} and choose “I have a key already”.`),
       element("li", scanningText(codes.length)),
       element(
         "li",

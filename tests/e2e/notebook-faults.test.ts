@@ -81,7 +81,7 @@ describeNotebook("the notebook in a faulty browser", (pages) => {
       throw new DOMException("the disk is full", "QuotaExceededError"); }`);
     const page = await pages().open(context);
     await page.locator("#create-passphrase").fill(PASSPHRASE);
-    await page.locator("#create button").click();
+    await page.locator("#create-passphrase").press("Enter");
     await page.getByRole("alert").waitFor();
     assert.match(await page.getByRole("alert").innerText(), /the disk is full\): make room/);
     assert.ok(await page.locator("#create-passphrase").isEnabled());
@@ -143,7 +143,7 @@ describeNotebook("the notebook in a faulty browser", (pages) => {
     await page.getByText("but still has its key").waitFor();
     assert.equal(await page.locator("#import-key").inputValue(), pages().key);
     await page.locator("#import-passphrase").fill(PASSPHRASE);
-    await page.locator("#import button").click();
+    await page.getByRole("button", { name: "Open the notebook" }).click();
     await pages().shows(page, ["sent"]);
     assert.equal(await page.locator("#fingerprint").textContent(), fingerprint);
   });
@@ -152,9 +152,8 @@ describeNotebook("the notebook in a faulty browser", (pages) => {
     const page = await pages().openNew();
     await page.evaluate(`indexedDB.deleteDatabase("notebook identity")`);
     await page.reload();
-    await page.locator("#create-passphrase").fill(PASSPHRASE);
-    await page.locator("#create button").click();
-    await page.locator("#note").waitFor();
+    await pages().create(page);
+    await pages().keepKey(page);
     const area = page.getByLabel("Key, protected by the passphrase");
     assert.notEqual(await area.inputValue(), pages().key);
     page.on("dialog", (dialog) => dialog.accept());
@@ -276,7 +275,7 @@ describeNotebook("the notebook in a faulty browser", (pages) => {
     await page.getByText("but still has its key").waitFor();
     assert.equal(await page.locator("#import-key").inputValue(), pages().key);
     await page.locator("#import-passphrase").fill(PASSPHRASE);
-    await page.locator("#import button").click();
+    await page.getByRole("button", { name: "Open the notebook" }).click();
     await pages().shows(page, ["sent"]);
     const kept = `table("identity").getAllKeys().onsuccess = ({ target }) => { window.keys = target.result; };`;
     await damage(page, "notebook identity", ["identity"], kept);
@@ -289,6 +288,7 @@ describeNotebook("the notebook in a faulty browser", (pages) => {
     const tabs = [await pages().open(context), await pages().open(context)];
     for (const page of tabs) await page.locator("#create-passphrase").fill(PASSPHRASE);
     await Promise.all(tabs.map((page) => page.locator("#create-passphrase").press("Enter")));
+    await pages().keepKey(tabs[0] ?? assert.fail());
     for (const page of tabs) await page.locator("#note").waitFor();
     const texts = await Promise.all(tabs.map((page) => page.locator("#key").inputValue()));
     assert.equal(new Set(texts.map(keyIn)).size, 1);

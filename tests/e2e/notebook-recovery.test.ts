@@ -62,12 +62,11 @@ describeNotebook("recovery of the notebook", (pages) => {
   it("shows a code that leads a phone to the page with the key, of which the server learns nothing", async () => {
     const context = await pages().device({ deviceScaleFactor: 2 });
     const laptop = await pages().open(context);
-    const form = laptop.locator("#create");
-    await form.getByLabel("Passphrase").fill(PASSPHRASE);
-    await form.getByRole("button").click();
+    await pages().create(laptop);
+    await pages().keepKey(laptop);
     await pages().write(laptop, "by the laptop");
     await pages().state(laptop, "synced");
-    // A new key opens “Add a device”.
+    await laptop.getByText("Add a device", { exact: true }).click();
     const code = laptop.locator("#key-code svg");
     const link = await scan(laptop, await code.screenshot());
     assert.ok(link.startsWith(`${new URL(pages().url).href}#key=`), link);

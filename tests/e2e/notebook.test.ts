@@ -183,8 +183,9 @@ describeNotebook("the notebook in Chromium", (pages) => {
     const context = await pages().device();
     const [first, second] = [await pages().open(context), await pages().open(context)];
     for (const page of [first, second]) await page.locator("#create").waitFor();
-    await first.locator("#create-passphrase").fill(PASSPHRASE);
-    await first.locator("#create button").click();
+    await pages().create(first);
+    await second.getByRole("heading", { name: "Save your key" }).waitFor();
+    await pages().keepKey(first);
     for (const page of [first, second]) await page.locator("#note").waitFor();
     const notebooks = [first, second].map((page) => page.locator("#fingerprint").textContent());
     assert.equal(new Set(await Promise.all(notebooks)).size, 1);
@@ -205,6 +206,15 @@ describeNotebook("the notebook in Chromium", (pages) => {
     await keyboard.press("Space");
     assert.equal(await page.locator("#create-passphrase").getAttribute("type"), "text");
     await keyboard.press("Tab");
+    await keyboard.press("Enter");
+    await page.locator("#keep-key-title:focus").waitFor();
+    const tab = async (id: string) => {
+      await keyboard.press("Tab");
+      assert.equal(await page.locator(`${id}:focus`).count(), 1, id);
+    };
+    for (const id of ["#kept-key", "#keep-copy", "#keep-download"]) await tab(id);
+    await keyboard.press("Enter");
+    for (const id of ["#keep-print", "#keep-scan > summary", "#kept"]) await tab(id);
     await keyboard.press("Enter");
     await page.locator("#note:focus").waitFor();
     await keyboard.type("typed");
@@ -228,7 +238,6 @@ describeNotebook("the notebook in Chromium", (pages) => {
   it("explains what is wrong with a key or a passphrase, and takes another attempt", async () => {
     await pages().openNew();
     const page = await pages().open(await pages().device());
-    await page.locator("#import").waitFor();
     await pages().importKey(page, "not the passphrase");
     const alert = page.getByRole("alert");
     await alert.waitFor();
@@ -242,7 +251,8 @@ describeNotebook("the notebook in Chromium", (pages) => {
   it("shows a passphrase as it is typed, and hides it once it is submitted", async () => {
     await pages().openNew();
     const page = await pages().open(await pages().device());
-    for (const form of ["create", "import"]) {
+    for (const form of ["create", "import"] as const) {
+      await pages().showForm(page, form);
       const field = page.locator(`#${form}-passphrase`);
       const box = page.locator(`#${form}`).getByLabel("Show what is typed");
       const type = () => field.getAttribute("type");
@@ -263,7 +273,7 @@ describeNotebook("the notebook in Chromium", (pages) => {
     const viewport = { width: 360, height: 640 };
     const context = await pages().browser.newContext({ viewport, isMobile: true, hasTouch: true });
     const page = await pages().open(context);
-    await page.locator("#import").waitFor();
+    await pages().showForm(page, "import");
     const hidden = page.locator("input[hidden]");
     for (const input of await hidden.all()) assert.equal(await input.isVisible(), false);
     await pages().importKey(page, "not the passphrase");

@@ -211,10 +211,34 @@ export class NotebookPages {
   }
 
   async importKey(page: Page, passphrase: string, key = this.key): Promise<void> {
+    await this.showForm(page, "import");
     const form = page.locator("#import");
     await form.getByLabel("Key").fill(key);
     await form.getByLabel("Passphrase").fill(passphrase);
-    await form.getByRole("button").click();
+    await form.getByRole("button", { name: "Open the notebook" }).click();
+  }
+
+  /** Shows the form for a new key or for one that there is. */
+  async showForm(page: Page, form: "create" | "import"): Promise<void> {
+    await page.locator("#create:visible, #import:visible").waitFor();
+    if (await page.locator(`#${form}`).isVisible()) return;
+    const other = form === "import" ? "I have a key already" : "I have no key yet";
+    await page.getByRole("button", { name: other }).click();
+  }
+
+  /** Creates a notebook; returns at the step that has the key saved. */
+  async create(page: Page, passphrase = PASSPHRASE): Promise<void> {
+    await this.showForm(page, "create");
+    await page.locator("#create-passphrase").fill(passphrase);
+    await page.getByRole("button", { name: "Create a notebook" }).click();
+    await page.getByRole("heading", { name: "Save your key" }).waitFor();
+  }
+
+  /** Saves a new key, and goes on to the notebook. */
+  async keepKey(page: Page): Promise<void> {
+    await page.getByRole("button", { name: "Download" }).click();
+    await page.getByRole("button", { name: "I have saved the key" }).click();
+    await page.locator("#note").waitFor();
   }
 
   /** Returns once the note is shown: until then the state is that of what was written before. */

@@ -30,17 +30,24 @@ export function hideError(): void {
   find("error", HTMLElement).hidden = true;
 }
 
-/** Lets a button copy a text, which `select` selects: the user can copy it where the page may not. */
+/**
+ * Lets a button copy a text.
+ *
+ * @param select selects it as well: the user can copy it where the page may not
+ * @param onCopied called once it is copied
+ */
 export function copyOnClick(
   button: HTMLButtonElement,
   text: () => string,
   select: () => void,
+  onCopied: () => void = () => undefined,
 ): void {
   button.addEventListener("click", async () => {
     select();
     await navigator.clipboard.writeText(text());
     setText(button, "Copied");
     setText(find("news", HTMLElement), "Copied");
+    onCopied();
   });
 }
 

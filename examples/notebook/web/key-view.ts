@@ -34,7 +34,6 @@ export class KeyView {
       () => this.#area.select(),
     );
     this.#details.addEventListener("toggle", () => this.refresh());
-    this.#details.open = key.isNew;
   }
 
   /** Renews the text while a person can see it. */

@@ -3,7 +3,7 @@
 import { createIdentity, importIdentity } from "../../../client/identity.ts";
 import type { Identity } from "../../../client/index.ts";
 import { forgetIdentity, loadIdentity, saveIdentity } from "../../../client/indexeddb.ts";
-import { keyInLink } from "../key-text.ts";
+import { keyInLink, withoutWords } from "../key-text.ts";
 import { askToPersist, ifAllowed, withStorage } from "./browser.ts";
 import { find, hideError, showError, showWhileChecked } from "./dom.ts";
 
@@ -16,12 +16,18 @@ const TEXT = `${NAME} key`;
 /** Set in `localStorage` where the key came from another device. */
 const IMPORTED = `${NAME} imported`;
 
+/** Set in `localStorage` until the user has saved a key that was created here. */
+const UNSAVED = `${NAME} unsaved`;
+
+/** Bytes of a file that can have a key. A recovery sheet has the most. */
+const MAX_FILE = 1024 * 1024;
+
 export interface UserKey {
   readonly identity: Identity;
   /** The key as text, protected by a passphrase, for other devices; empty if the browser lost it. */
   readonly text: string;
-  /** Whether it was created just now, so that no copy exists. */
-  readonly isNew: boolean;
+  /** Whether there is a copy elsewhere, as far as the user says. */
+  readonly isSaved: boolean;
 }
 
 /**
@@ -38,7 +44,8 @@ export async function openKey(onAsk: () => void, onNew: () => void): Promise<Use
   if (identity !== undefined) {
     // A notebook that is here is not replaced.
     takeLinkedKey();
-    return { identity, text: localStorage.getItem(TEXT) ?? "", isNew: false };
+    const isSaved = localStorage.getItem(UNSAVED) === null;
+    return { identity, text: localStorage.getItem(TEXT) ?? "", isSaved };
   }
   onAsk();
   const linked = takeLinkedKey();
@@ -46,6 +53,7 @@ export async function openKey(onAsk: () => void, onNew: () => void): Promise<Use
   // A browser may delete a part of what it stores, and this text may be the only copy of the key.
   find("import-key", HTMLTextAreaElement).value = text === "" ? linked : text;
   find("left-over", HTMLElement).hidden = text === "";
+  offerBothWays(text !== "" || linked !== "");
   welcome.hidden = false;
   if (text === "" && linked !== "") find("import-passphrase", HTMLInputElement).focus();
   const key = await askForKey();
@@ -53,6 +61,34 @@ export async function openKey(onAsk: () => void, onNew: () => void): Promise<Use
   await askToPersist();
   welcome.hidden = true;
   return key;
+}
+
+/** Shows one of the two forms, with a button that leads to the other one. */
+function offerBothWays(hasKey: boolean): void {
+  const show = (hasKey: boolean) => {
+    hideError();
+    find("create-section", HTMLElement).hidden = hasKey;
+    find("import-section", HTMLElement).hidden = !hasKey;
+  };
+  find("have-key", HTMLButtonElement).addEventListener("click", () => {
+    show(true);
+    find("import-key", HTMLTextAreaElement).focus();
+  });
+  find("have-none", HTMLButtonElement).addEventListener("click", () => {
+    show(false);
+    find("create-passphrase", HTMLInputElement).focus();
+  });
+  const input = find("import-file", HTMLInputElement);
+  input.addEventListener("change", async () => {
+    const file = input.files?.[0];
+    if (file === undefined) return;
+    if (file.size > MAX_FILE) throw new Error("the file is too large to be that of a key");
+    const text = await file.text();
+    // A recovery sheet of the command line has other words as well.
+    find("import-key", HTMLTextAreaElement).value = withoutWords(text).trim() || text;
+    find("import-passphrase", HTMLInputElement).focus();
+  });
+  show(hasKey);
 }
 
 /** Returns the key that another device put into the address, and removes it from the address. */
@@ -68,11 +104,17 @@ export function isImported(): boolean {
   return localStorage.getItem(IMPORTED) !== null;
 }
 
+/** Records that the user has saved the key: a reload no longer asks for that. */
+export function markSaved(): void {
+  localStorage.removeItem(UNSAVED);
+}
+
 /** Deletes the key and all notes, once all tabs have closed the database. */
 export async function forgetAll(): Promise<void> {
   await forgetIdentity(NAME);
   dropText(localStorage.getItem(TEXT));
   localStorage.removeItem(IMPORTED);
+  localStorage.removeItem(UNSAVED);
   indexedDB.deleteDatabase(NAME);
 }
 
@@ -86,7 +128,7 @@ export function offerStoredKey(): void {
 }
 
 /** Stores a key. No other key is lost: not one that another tab stored, nor an earlier text. */
-async function store({ identity, text, isNew }: UserKey): Promise<void> {
+async function store({ identity, text, isSaved }: UserKey): Promise<void> {
   await navigator.locks.request(TEXT, async () => {
     if ((await loadIdentity(NAME)) !== undefined) {
       throw new Error("another tab has opened a notebook: reload this page");
@@ -97,8 +139,9 @@ async function store({ identity, text, isNew }: UserKey): Promise<void> {
       localStorage.setItem(`${TEXT} ${new Date().toISOString()}`, earlier);
     }
     localStorage.setItem(TEXT, text);
-    if (isNew) localStorage.removeItem(IMPORTED);
-    else localStorage.setItem(IMPORTED, "yes");
+    const [set, unset] = isSaved ? [IMPORTED, UNSAVED] : [UNSAVED, IMPORTED];
+    localStorage.setItem(set, "yes");
+    localStorage.removeItem(unset);
     await saveIdentity(NAME, identity);
   });
 }
@@ -135,6 +178,7 @@ function askForKey(): Promise<UserKey> {
       hideError();
       const buttons = document.querySelectorAll<HTMLButtonElement>("#welcome button");
       for (const button of buttons) button.disabled = true;
+      form.ariaBusy = "true";
       try {
         const key = await work();
         await withStorage(() => store(key));
@@ -145,6 +189,7 @@ function askForKey(): Promise<UserKey> {
         passphrase.focus();
       } finally {
         for (const button of buttons) button.disabled = false;
+        form.ariaBusy = null;
       }
     });
   };
@@ -152,7 +197,7 @@ function askForKey(): Promise<UserKey> {
   const newShown = find("create-shown", HTMLInputElement);
   onSubmit(find("create", HTMLFormElement), newPassphrase, newShown, async () => ({
     ...(await createIdentity(newPassphrase.value)),
-    isNew: true,
+    isSaved: false,
   }));
   const passphrase = find("import-passphrase", HTMLInputElement);
   const text = find("import-key", HTMLTextAreaElement);
@@ -160,7 +205,7 @@ function askForKey(): Promise<UserKey> {
   onSubmit(find("import", HTMLFormElement), passphrase, shown, async () => ({
     identity: await importIdentity(text.value, passphrase.value),
     text: text.value,
-    isNew: false,
+    isSaved: true,
   }));
   return promise;
 }

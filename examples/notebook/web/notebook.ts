@@ -10,6 +10,7 @@ import { DevicesView } from "./devices-view.ts";
 import { copyOnClick, find, hideError, setText, showError } from "./dom.ts";
 import { offerErasure, showErased } from "./erase.ts";
 import { InviteForm } from "./invite.ts";
+import { untilSaved } from "./keep-key.ts";
 import { forgetAll, NAME, offerStoredKey, openKey, type UserKey } from "./key.ts";
 import { KeyView } from "./key-view.ts";
 import { NeverStored } from "./never-stored.ts";
@@ -29,6 +30,10 @@ async function main(line: StatusLine): Promise<void> {
   tabs.addEventListener("message", () => location.reload());
   const onKeyChange = () => tabs.postMessage(null);
   const key = await openKey(() => line.showText("No key yet"), onKeyChange);
+  if (!key.isSaved) {
+    line.showText("Save your key");
+    await untilSaved(key, new URL(".", location.href), onKeyChange);
+  }
   line.showText("Opening the notebook…");
   const client = await openClient(key, line);
   showClient(client);

@@ -1,15 +1,16 @@
-/** Prints a recovery sheet, once the passphrase has opened the key that is on it. Asks no server. */
+/** Prints recovery sheets. Asks no server. */
 import { importIdentity } from "../../../client/identity.ts";
 import { partsOf } from "../recovery-sheet.ts";
 import { find, hideError, showError, showWhileChecked } from "./dom.ts";
 import { nodeOf } from "./elements.ts";
 import type { UserKey } from "./key.ts";
 
-export function offerRecoverySheet({ identity, text }: UserKey, server: URL): void {
+/** Lets the user print a sheet, once the passphrase has opened the key that is on it. */
+export function offerRecoverySheet(key: UserKey, server: URL): void {
+  const { identity, text } = key;
   const form = find("recovery-form", HTMLFormElement);
   const passphrase = find("recovery-passphrase", HTMLInputElement);
   const button = find("recovery-print", HTMLButtonElement);
-  const sheet = find("recovery-sheet", HTMLElement);
   // Without the text, there is nothing to print: “Add a device” says so.
   find("recovery-details", HTMLDetailsElement).hidden = text === "";
   showWhileChecked(find("recovery-shown", HTMLInputElement), passphrase);
@@ -22,11 +23,8 @@ export function offerRecoverySheet({ identity, text }: UserKey, server: URL): vo
       if (fingerprint !== identity.fingerprint) {
         throw new Error("the text of the key is that of another notebook: reload this page");
       }
-      const parts = partsOf({ key: text, fingerprint, server: server.href, at: Date.now() });
-      sheet.replaceChildren(...parts.map((part) => nodeOf(part)));
-      sheet.hidden = false;
       form.reset();
-      print();
+      printSheet(key, server);
     } catch (error) {
       showError(error);
       passphrase.focus();
@@ -34,9 +32,18 @@ export function offerRecoverySheet({ identity, text }: UserKey, server: URL): vo
       button.disabled = false;
     }
   });
-  // What is printed later is the page.
-  addEventListener("afterprint", () => {
+}
+
+/** Prints the sheet of a key. What is printed later is the page. */
+export function printSheet({ identity: { fingerprint }, text }: UserKey, server: URL): void {
+  const sheet = find("recovery-sheet", HTMLElement);
+  const parts = partsOf({ key: text, fingerprint, server: server.href, at: Date.now() });
+  sheet.replaceChildren(...parts.map((part) => nodeOf(part)));
+  sheet.hidden = false;
+  const clear = () => {
     sheet.replaceChildren();
     sheet.hidden = true;
-  });
+  };
+  addEventListener("afterprint", clear, { once: true });
+  print();
 }
