@@ -40,6 +40,7 @@ export const users: Command = {
     },
     { name: "note", value: "TEXT", meaning: "for add and invite: a comment behind the user" },
     { name: "expires", value: "TIME", meaning: "for invite: how long it may be used; default 7d" },
+    { name: "count", value: "N", meaning: "for invite: prints N codes, a line each, and no more" },
     { name: "storage", value: "STORAGE", meaning: "for erase: in place of the setting STORAGE" },
     { name: "yes", meaning: "for erase: without it, nothing is erased" },
   ],
@@ -106,16 +107,27 @@ async function add(context: Context, file: ListFile, user: Fingerprint): Promise
 async function invite({ options, output }: Context, file: ListFile): Promise<number> {
   const note = noteOf(options.get("note")) ?? "";
   const age = options.get("expires") ?? "7d";
-  const { code, entry } = newInvite(age, limitsIn(options), note, Date.now());
-  file.add(entry);
-  file.save();
-  const [state] = statesOf([entry], new Map(), Date.now());
-  await output.print({ code, ...(state && inviteJson(state)) }, code);
-  await output.text(
-    `This is the code of ${inviteName(entry.invite.hash)}, and is shown only here. The first key that ` +
-      `sends it by ${timeText(entry.invite.expires)} enters the list.`,
+  const now = Date.now();
+  const made = Array.from({ length: countIn(options.get("count")) }, () =>
+    newInvite(age, limitsIn(options), note, now),
   );
+  for (const { entry } of made) file.add(entry);
+  file.save();
+  for (const { code, entry } of made) {
+    const [state] = statesOf([entry], new Map(), now);
+    await output.print({ code, ...(state && inviteJson(state)) }, code);
+    if (options.has("count")) continue;
+    await output.text(
+      `This is the code of ${inviteName(entry.invite.hash)}, and is shown only here. The first key that ` +
+        `sends it by ${timeText(entry.invite.expires)} enters the list.`,
+    );
+  }
   return 0;
+}
+
+function countIn(text = "1"): number {
+  if (/^[1-9]\d{0,2}$/.test(text)) return Number(text);
+  throw new WrongArgument("--count takes a whole number from 1 to 999.");
 }
 
 async function remove(context: Context, file: ListFile, user: Fingerprint): Promise<number> {
@@ -217,7 +229,7 @@ async function erase(context: Context, user: Fingerprint): Promise<number> {
 /** Which actions take an option. */
 const TAKEN_BY: Readonly<Record<string, readonly Action[]>> = {
   ...{ quota: ["add", "invite"], clients: ["add", "invite"], note: ["add", "invite"] },
-  ...{ expires: ["invite"], storage: ["erase"], yes: ["erase"] },
+  ...{ expires: ["invite"], count: ["invite"], storage: ["erase"], yes: ["erase"] },
 };
 
 function refuseOthers(action: Action, options: ReadonlyMap<string, string>): void {

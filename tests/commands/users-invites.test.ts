@@ -44,6 +44,22 @@ describe("users invite", () => {
     assert.notEqual((await change(["invite"])).lines[0], code);
   });
 
+  it("prints so many codes as it is told to, and nothing else", async () => {
+    writeFileSync(path, "# the family\n");
+    const { lines } = await change(["invite"], { count: "3", note: "friends", quota: "1MiB" });
+    assert.equal(new Set(lines).size, 3);
+    const entries = text().split("\n").slice(1, -1);
+    assert.deepEqual(
+      entries.map((line) => /^invite=(\w+) expires=\S+ quota=1MiB # friends$/.exec(line)?.[1]),
+      lines.map(hashOfCode),
+    );
+    const { objects } = await jsonOf(users, "", { file: path, count: "2" }, ["invite"]);
+    assert.deepEqual(
+      objects.map(({ code, invite }) => hashOfCode(String(code)) === invite),
+      [true, true],
+    );
+  });
+
   it("is listed as open, used by a user, or expired", async () => {
     const [open, used] = [addInvite(path, { limits: { bytes: 2 ** 30 } }), addInvite(path)];
     const expired = addInvite(path, { now: Date.now() - 86_400_000 });
@@ -114,6 +130,8 @@ describe("users invite", () => {
       [["invite"], { expires: "400d" }],
       [["invite"], { quota: "much" }],
       [["invite"], { yes: "" }],
+      [["invite"], { count: "0" }],
+      [["invite"], { count: "1000" }],
       [["add", someFingerprint()], { expires: "1d" }],
       [["remove", "invite="], {}],
     ];
