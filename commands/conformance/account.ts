@@ -9,11 +9,11 @@ import {
   sign,
 } from "node:crypto";
 import type { Bytes } from "../../protocol/bytes.ts";
-import { PREFER, REQUEST_TYPE } from "../../protocol/limits.ts";
+import { PREFER, REQUEST_TYPE, SYNC_INVITE } from "../../protocol/limits.ts";
 import { SIGNATURE_SALT_BYTES } from "../../protocol/signature.ts";
 import type { Answer, Line } from "./answer.ts";
 import { NotNow, type Sending } from "./sending.ts";
-import { type Deviations, type Signer, signedHeaders } from "./signing.ts";
+import { COMPONENTS, type Deviations, type Signer, signedHeaders } from "./signing.ts";
 
 const PSS = { name: "RSA-PSS", hash: "SHA-512" };
 
@@ -33,6 +33,10 @@ export interface SendOptions extends Pick<Sending, "method" | "path" | "headers"
   readonly signed?: boolean;
   /** What of the signature is not as it should be. */
   readonly deviations?: Deviations;
+  /** The code of an invite, which a signature covers (R-11.15). */
+  readonly invite?: string;
+  /** Whether a 429 is the answer as well, and not for waiting and sending it again. */
+  readonly isOnce?: boolean;
   /** Changes the headers of a request after it was signed. */
   readonly alter?: (headers: Record<string, string>) => Record<string, string>;
 }
@@ -43,7 +47,12 @@ export interface Recipient {
   readonly url: URL;
   /** Sends a request, as `Sender.send` does. */
   send(sending: Sending): Promise<Answer>;
+  /** The same as `Sender.sendOnce` does. */
+  sendOnce(sending: Sending): Promise<Answer>;
 }
+
+/** As a signature names it. */
+const INVITE_FIELD = SYNC_INVITE.toLowerCase();
 
 /** Statuses after which nothing of a user is stored that was not before (R-10.4, R-14.4). */
 const NOTHING_STORED = [400, 401, 403, 404, 405, 408, 410, 413, 415, 429];
@@ -117,23 +126,29 @@ export class Account implements Signer {
   /** Sends a body of any kind. */
   async send(
     body: string | Uint8Array<ArrayBuffer>,
-    { signed = true, deviations, alter = (headers) => headers, ...options }: SendOptions = {},
+    {
+      signed = true,
+      deviations,
+      invite,
+      isOnce = false,
+      alter = (headers) => headers,
+      ...options
+    }: SendOptions = {},
   ): Promise<Answer> {
     const { method = "POST", headers = {} } = options;
     const contentType = headers["Content-Type"] ?? REQUEST_TYPE;
     const url = new URL(options.path ?? "", this.#server.url).href;
-    const request = { url, method, body };
+    const fields = invite === undefined ? {} : { [INVITE_FIELD]: invite };
+    const components = [...COMPONENTS, ...Object.keys(fields)];
+    const request = { url, method, body, fields };
     const signature = signed
-      ? await signedHeaders(this, request, { contentType, ...deviations })
-      : {};
+      ? await signedHeaders(this, request, { contentType, components, ...deviations })
+      : fields;
     const isPoll = typeof body === "string" && !body.includes('"payload"');
     let isStored = signed || !isPoll;
     try {
-      const answer = await this.#server.send({
-        ...options,
-        ...{ method, body },
-        headers: alter({ ...signature, ...headers }),
-      });
+      const sending = { ...options, method, body, headers: alter({ ...signature, ...headers }) };
+      const answer = await (isOnce ? this.#server.sendOnce(sending) : this.#server.send(sending));
       isStored &&= !NOTHING_STORED.includes(answer.status);
       // A tombstone is all there is.
       if (answer.status === 204) this.isStored = isStored = false;

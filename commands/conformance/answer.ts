@@ -38,6 +38,12 @@ export class Answer {
     return membersOf(this.text);
   }
 
+  /** Whether the body is a problem of a type. */
+  isProblem(type: ProblemType): boolean {
+    const isDocument = this.headers.get("content-type") === PROBLEM_TYPE;
+    return isDocument && this.text.includes(`"${PROBLEM_URN}${type}"`);
+  }
+
   /** Throws `Broken` unless this is a 200 with lines. */
   accepted(what = "a request"): void {
     if (this.status === 200) same("Content-Type", this.headers.get("content-type"), LINES_TYPE);

@@ -1,4 +1,5 @@
 /** `sync-server conformance`: does a server do what PROTOCOL.md says? */
+import { readFileSync } from "node:fs";
 import { type Command, type Context, WrongArgument } from "../command.ts";
 import { countText } from "../output.ts";
 import { syncUrlOf } from "../server-address.ts";
@@ -20,6 +21,13 @@ export function conformanceWith(means: Means): Command {
     arguments: ["URL"],
     options: [
       { name: "rule", value: "RULE", meaning: "only this rule or section, as in R-5.1 or R-5" },
+      {
+        name: "invites",
+        value: "FILE",
+        meaning:
+          "for a server with a list of users: a file with a code of an invite in each line, about 60, of " +
+          "which each user of the suite uses one",
+      },
     ],
     exitCodes: [
       [0, "the server follows all rules that could be tried"],
@@ -47,7 +55,8 @@ async function run(context: Context, means: Means): Promise<number> {
     "./entry.ts"
   );
   const cases = casesOf(CASES, options.get("rule"));
-  const server = new TestedServer({ url, signal, newPrivateKey, ...means });
+  const invites = codesIn(options.get("invites"));
+  const server = new TestedServer({ url, signal, newPrivateKey, invites, ...means });
   const results: Result[] = [];
   progress.begin(() => `${results.length} of ${countText(cases.length, "case")} …`);
   let nothing: string | undefined;
@@ -77,6 +86,23 @@ function casesOf(all: readonly Case[], wanted: string | undefined): readonly Cas
   const cases = all.filter(({ rule }) => rule === wanted || rule.startsWith(`${wanted}.`));
   if (cases.length > 0) return cases;
   throw new WrongArgument(`The suite tries nothing of ${wanted}: --rule takes R-5.1 or R-5.`);
+}
+
+/** The codes in a file. Throws `WrongArgument` where there are none. */
+function codesIn(file: string | undefined): string[] | undefined {
+  if (file === undefined) return undefined;
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    throw new WrongArgument(`The file of --invites could not be read: ${error.message}`);
+  }
+  const codes = text.split("\n").flatMap((line) => line.trim() || []);
+  // A code itself is not for the screen.
+  const isCode = (code: string) => /^[!-~]{1,128}$/.test(code);
+  if (codes.length > 0 && codes.every(isCode)) return codes;
+  throw new WrongArgument("The file of --invites has to have the code of an invite in each line.");
 }
 
 async function summarize(

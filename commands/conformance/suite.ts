@@ -1,6 +1,5 @@
 /** Tries the cases of the protocol suite on a server, one after the other. */
 import { LINES_TYPE, SYNC_PATH } from "../../protocol/limits.ts";
-import { PROBLEM_TYPE, PROBLEM_URN, type ProblemType } from "../../protocol/problems.ts";
 import { newClient } from "./account.ts";
 import { type Answer, membersOf } from "./answer.ts";
 import type { Case, Rule } from "./case.ts";
@@ -24,15 +23,19 @@ export class NothingToTry extends Error {
 
 /** Asks the server, to see whether it is one that can be tried. Throws `NothingToTry`. */
 export async function look(server: TestedServer): Promise<void> {
-  const user = await server.sharedUser();
+  const outsider = await server.newOutsider();
   const { href } = server.url;
-  const body = JSON.stringify({ user: user.base64, client_id: newClient() });
+  const body = JSON.stringify({ user: outsider.base64, client_id: newClient() });
   try {
     const answer = await server.sendOnce({ body });
-    const reason = unusable(answer, href);
+    const reason = unusable(answer, href, server.hasInvites);
     if (reason !== undefined) throw new NothingToTry(reason);
     server.acceptsUnsigned = answer.status === 200;
-    const { status, headers, text } = await user.post({ client_id: newClient() });
+    // Who is on the list has entered it by a signed request.
+    server.hasList = answer.status === 403;
+    const { status, headers, text } = server.hasList
+      ? await server.enter(outsider)
+      : await (await server.sharedUser()).post({ client_id: newClient() });
     const reasonOfSigned =
       status === 401 ? mismatch(membersOf(text), headers, server.url) : undefined;
     if (reasonOfSigned !== undefined) throw new NothingToTry(reasonOfSigned);
@@ -43,15 +46,17 @@ export async function look(server: TestedServer): Promise<void> {
 }
 
 /** Why nothing can be tried where an unsigned request is answered so. */
-function unusable(answer: Answer, href: string): string | undefined {
-  const { status, headers, text } = answer;
+function unusable(answer: Answer, href: string, hasInvites: boolean): string | undefined {
+  const { status, headers } = answer;
   const type = headers.get("content-type");
-  const isProblem = (name: ProblemType) =>
-    type === PROBLEM_TYPE && text.includes(`"${PROBLEM_URN}${name}"`);
   if (status === 200 && type === LINES_TYPE) return undefined;
-  if (status === 401 && isProblem("signature-required")) return undefined;
-  if (status === 403 && isProblem("user-not-allowed")) {
-    return "The server has a list of its users, and the suite makes new ones: try a server without USERS.";
+  if (status === 401 && answer.isProblem("signature-required")) return undefined;
+  if (status === 403 && answer.isProblem("user-not-allowed")) {
+    if (hasInvites) return undefined;
+    return (
+      "The server has a list of its users, and the suite makes new ones: have sync-server users invite " +
+      "--count 60 make invites for them, and give the file that has the codes by --invites."
+    );
   }
   const place = headers.get("location");
   if (status >= 300 && status < 400 && place !== null) {
@@ -61,7 +66,7 @@ function unusable(answer: Answer, href: string): string | undefined {
     const isTwice = href.endsWith(SYNC_PATH + SYNC_PATH);
     return `There is nothing at ${href}${isTwice ? `: give the address without ${SYNC_PATH}` : ""}.`;
   }
-  const what = isProblem("new-users-limited")
+  const what = answer.isProblem("new-users-limited")
     ? "it takes no more new users from this address for now"
     : "it is no sync server, or a proxy does not reach one";
   return `${href} answers with ${answer} (${type ?? "no Content-Type"}): ${what}.`;

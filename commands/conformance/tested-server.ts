@@ -1,6 +1,6 @@
 /** The server under test: by whom requests are sent to it, and what it may hold afterwards. */
 import type { Bytes } from "../../protocol/bytes.ts";
-import { Account, type Recipient } from "./account.ts";
+import { Account, newClient, type Recipient } from "./account.ts";
 import type { Answer } from "./answer.ts";
 import { Broken, CannotTry } from "./checks.ts";
 import { type Fetch, Sender, type Sending } from "./sending.ts";
@@ -9,6 +9,8 @@ export interface TestedServerOptions {
   /** Where sync requests go. */
   readonly url: URL;
   readonly newPrivateKey: () => Promise<Bytes>;
+  /** Codes by which its users enter the list of a server that has one, each good for one of them. */
+  readonly invites?: readonly string[] | undefined;
   readonly fetch?: Fetch;
   /** No case begins once it is aborted, and the one that is under way ends. */
   readonly signal?: AbortSignal;
@@ -32,7 +34,10 @@ export class TestedServer implements Recipient {
   readonly signal: AbortSignal;
   /** Whether it answers unsigned requests of users who have never signed one. */
   acceptsUnsigned = true;
+  /** Whether it has a list of its users, which those of the suite have to enter. */
+  hasList = false;
   readonly #options: TestedServerOptions;
+  readonly #invites: string[];
   readonly #accounts: Account[] = [];
   #sender: Sender;
   #shared: Promise<Account> | undefined;
@@ -40,15 +45,23 @@ export class TestedServer implements Recipient {
   #nextKey: Promise<Bytes> | undefined;
 
   constructor(options: TestedServerOptions) {
-    const { url, fetch, signal = new AbortController().signal } = options;
+    const { url, fetch, invites = [], signal = new AbortController().signal } = options;
     this.#options = options;
+    this.#invites = [...invites];
     this.url = url;
     this.signal = signal;
     this.#sender = new Sender({ url, fetch, signal, timeout: TIMEOUT_MS, patience: PATIENCE_MS });
   }
 
-  /** A user of whom nothing is stored. */
+  /** A user of whom nothing is stored, and who is on the list of a server that has one. */
   async newUser(): Promise<Account> {
+    const account = await this.newOutsider();
+    if (this.hasList) (await this.enter(account)).accepted("a request with an invite");
+    return account;
+  }
+
+  /** A user who has never asked the server for anything. */
+  async newOutsider(): Promise<Account> {
     const { newPrivateKey } = this.#options;
     const key = await (this.#nextKey ?? newPrivateKey());
     this.#nextKey = newPrivateKey();
@@ -57,6 +70,34 @@ export class TestedServer implements Recipient {
     const account = new Account(this, key);
     this.#accounts.push(account);
     return account;
+  }
+
+  /** Whether there are codes of invites to enter a list by. */
+  get hasInvites(): boolean {
+    return this.#invites.length > 0;
+  }
+
+  /** A code that the suite has not used. Throws `CannotTry` where there is none left. */
+  nextInvite(): string {
+    const code = this.#invites.shift();
+    if (code === undefined) throw new CannotTry("no invite is left to enter the list of users by");
+    return code;
+  }
+
+  /**
+   * Has a user enter the list by the next invite that was not used before and has not expired. Resolves
+   * with the answer, which is no refusal of an invite. Throws `CannotTry` where there is none left.
+   */
+  async enter(account: Account): Promise<Answer> {
+    for (;;) {
+      const answer = await account.post({ client_id: newClient() }, { invite: this.nextInvite() });
+      if (!(answer.status === 403 && answer.isProblem("invite-refused"))) return answer;
+    }
+  }
+
+  /** Throws `CannotTry` where the server has no list of users. */
+  needList(): void {
+    if (!this.hasList) throw new CannotTry("the server has no list of users");
   }
 
   /** One user for all cases that do not depend on what else is stored of the user. */

@@ -1,13 +1,17 @@
 /** A server that does one thing otherwise than PROTOCOL.md says, in front of one that does all as it says. */
 import { Buffer } from "node:buffer";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Rule } from "../../commands/conformance/case.ts";
 import { conformanceWith } from "../../commands/conformance/conformance.ts";
+import { users as userList } from "../../commands/users/users.ts";
 import { readConfig } from "../../server/config.ts";
 import { createLogger } from "../../server/logger.ts";
 import { createHandler } from "../../server.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
-import { jsonOf } from "./commands.ts";
+import { jsonOf, runCommand } from "./commands.ts";
 import { anotherKey } from "./conformance.ts";
+import { temporaryFolder } from "./folder.ts";
 import { type SigningUser, signedHeaders, signingUserOf } from "./signing.ts";
 
 /** A JSON object, of a request or of a problem. */
@@ -83,6 +87,10 @@ export interface Fault {
   readonly what: string;
   /** The type of the problem that it takes for none, where that is all it does. */
   readonly takes?: string;
+  /** What the server behind it needs for its rule to be tried. */
+  readonly settings?: Readonly<Record<string, string>>;
+  /** Whether that has a list of users, for which the suite has invites. */
+  readonly hasList?: boolean;
   /** Called for each server anew: what a fault remembers is of one. */
   readonly begin: () => (request: Passing) => Reply | Promise<Reply>;
 }
@@ -124,12 +132,30 @@ export interface Verdict {
 
 /** Runs the command on a server with a fault: its rule alone, or another one, or a section. */
 export async function tryBroken(
-  { rule: broken, begin }: Fault,
-  { rule = broken, ...settings }: Readonly<Record<string, string>> = {},
+  fault: Fault,
+  { rule = fault.rule, ...settings }: Readonly<Record<string, string>> = {},
+): Promise<Verdict> {
+  if (fault.hasList !== true) return tryWith(fault, rule, settings);
+  const folder = temporaryFolder();
+  const [users, codes] = [join(folder.path, "users"), join(folder.path, "codes")];
+  const { lines } = await runCommand(userList, "", { file: users, count: "60" }, ["invite"]);
+  writeFileSync(codes, lines.join("\n"));
+  const verdict = await tryWith(fault, rule, { ...settings, USERS: users }, { invites: codes });
+  folder.remove();
+  return verdict;
+}
+
+async function tryWith(
+  { begin, settings: needed }: Fault,
+  rule: string,
+  settings: Readonly<Record<string, string>>,
+  given: Readonly<Record<string, string>> = {},
 ): Promise<Verdict> {
   const config = readConfig({
     ...{ MAX_BODY: `${MAX_BODY}`, NEW_USERS_PER_HOUR: "0", LOG: "silent" },
-    ...{ RATE_LIMIT: "100000", RATE_BURST: "100000", COMPACTION: "off", ...settings },
+    ...{ RATE_LIMIT: "100000", RATE_BURST: "100000", COMPACTION: "off" },
+    ...needed,
+    ...settings,
   });
   const handler = createHandler({
     config,
@@ -150,7 +176,7 @@ export async function tryBroken(
     return new Response(isEmpty ? null : text, { status, headers });
   };
   const command = conformanceWith({ newPrivateKey, fetch });
-  const { code, objects } = await jsonOf(command, "", { rule }, ["http://sync.example"]);
+  const { code, objects } = await jsonOf(command, "", { rule, ...given }, ["http://sync.example"]);
   const failed = objects.filter(({ outcome }) => outcome === "failed");
   const summary = objects.find((one) => "summary" in one);
   return {

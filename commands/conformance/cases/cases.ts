@@ -2,8 +2,10 @@
 import type { Case } from "../case.ts";
 import { APPEND } from "./append.ts";
 import { ERASURE } from "./erasure.ts";
+import { INVITES } from "./invites.ts";
+import { LIMITS } from "./limits.ts";
 import { PAGES } from "./pages.ts";
-import { PROBLEMS_AND_LIMITS } from "./problems.ts";
+import { PROBLEMS } from "./problems.ts";
 import { READ } from "./read.ts";
 import { REQUEST } from "./request.ts";
 import { RESPONSE } from "./response.ts";
@@ -23,7 +25,9 @@ export const CASES: readonly Case[] = [
   ...WAITING,
   ...RESPONSE,
   ...SNAPSHOTS,
-  ...PROBLEMS_AND_LIMITS,
+  ...PROBLEMS,
+  ...LIMITS,
+  ...INVITES,
   ...PAGES,
   ...SIGNATURES,
   ...ERASURE,

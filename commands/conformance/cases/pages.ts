@@ -106,6 +106,20 @@ export const PAGES: readonly Case[] = [
     },
   },
   {
+    rule: "R-13.1",
+    says: "tells its metrics, and describes itself as OpenAPI",
+    async run(server) {
+      const metrics = await beside(server, "metrics");
+      same("the status of /metrics", metrics.status, 200);
+      const type = metrics.headers.get("content-type") ?? "";
+      holds(type.startsWith("text/plain"), `Content-Type of /metrics is ${type}`);
+      const { status, text } = await beside(server, "openapi.json");
+      same("the status of /openapi.json", status, 200);
+      const { openapi } = membersOf(text);
+      holds(String(openapi).startsWith("3.1."), `openapi of /openapi.json is ${openapi}`);
+    },
+  },
+  {
     rule: "R-13.2",
     says: "says so in JSON that nobody may keep",
     async run(server) {

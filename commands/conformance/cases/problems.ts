@@ -1,9 +1,9 @@
-/** Sections 10 and 11 of PROTOCOL.md: how a request is refused, and what is said of limits. */
+/** Section 10 of PROTOCOL.md: how a request is refused. */
 import { PROBLEM_TYPE, PROBLEM_URN } from "../../../protocol/problems.ts";
 import { newClient } from "../account.ts";
 import type { Answer } from "../answer.ts";
 import type { Case } from "../case.ts";
-import { CannotTry, holds, same } from "../checks.ts";
+import { holds, same } from "../checks.ts";
 import type { TestedServer } from "../tested-server.ts";
 
 /** An answer for each of several ways to be refused. */
@@ -19,7 +19,7 @@ async function refusals(server: TestedServer): Promise<Answer[]> {
   ];
 }
 
-export const PROBLEMS_AND_LIMITS: readonly Case[] = [
+export const PROBLEMS: readonly Case[] = [
   {
     rule: "R-10.1",
     says: "refuses with a problem document that nobody may keep",
@@ -85,20 +85,6 @@ export const PROBLEMS_AND_LIMITS: readonly Case[] = [
         return String(pointer);
       });
       same("the pointers", pointers.sort(), ["#/more", "#/operation_index", "#/payload/1"]);
-    },
-  },
-  {
-    rule: "R-11.7",
-    says: "says how many tokens are left",
-    async run(server) {
-      const user = await server.sharedUser();
-      const { headers } = await user.post({ client_id: newClient() });
-      const [policy, rate] = [headers.get("ratelimit-policy"), headers.get("ratelimit")];
-      if (policy === null && rate === null) throw new CannotTry("the server has no rate limit");
-      const [, most = ""] = /^"user";q=(\d{1,15});w=\d{1,15}$/.exec(policy ?? "") ?? [];
-      holds(most !== "", `RateLimit-Policy is ${policy}`);
-      const [, left = ""] = /^"user";r=(\d{1,15});t=\d{1,15}$/.exec(rate ?? "") ?? [];
-      holds(left !== "" && Number(left) <= Number(most), `RateLimit is ${rate} of ${policy}`);
     },
   },
 ];

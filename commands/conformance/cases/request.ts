@@ -4,7 +4,7 @@ import { MAX_OPERATIONS } from "../../../protocol/limits.ts";
 import { newClient } from "../account.ts";
 import { payloadsOf, placesOf } from "../answer.ts";
 import type { Case } from "../case.ts";
-import { same } from "../checks.ts";
+import { CannotTry, same } from "../checks.ts";
 import type { TestedServer } from "../tested-server.ts";
 
 type Members = Readonly<Record<string, unknown>>;
@@ -193,6 +193,18 @@ export const REQUEST: readonly Case[] = [
       const payload = Array.from({ length: MAX_OPERATIONS }, () => "x");
       await refusesEach(server, [["10,001 payloads", { payload: [...payload, "x"] }]]);
       await user.append(newClient(), 0, payload);
+    },
+  },
+  {
+    rule: "R-4.9",
+    says: "takes a sync status of 10,000 clients",
+    async run(server) {
+      const user = await server.sharedUser();
+      const clients = Array.from({ length: 10_000 }, () => [newClient(), 0]);
+      const members = { client_id: newClient(), sync_status: Object.fromEntries(clients) };
+      const answer = await user.post(members);
+      if (answer.status === 413) throw new CannotTry("the server takes no body of that size");
+      answer.accepted("a sync status of 10,000 clients");
     },
   },
   {

@@ -47,15 +47,12 @@ const altering =
 export const SIGNATURES: readonly Case[] = [
   {
     rule: "R-11.16",
-    says: "ignores an invite if the server has no list of users, whether the signature covers it or not",
+    says: "ignores an invite of a user who needs none, whether the signature covers it or not",
     async run(server) {
       const user = await server.sharedUser();
-      const body = JSON.stringify({ user: user.base64, client_id: newClient() });
-      const fields = { "sync-invite": "an-invite" };
       for (const components of [COMPONENTS, [...COMPONENTS, "sync-invite"]]) {
-        const request = { url: server.url.href, body, fields };
-        const headers = await signedHeaders(user, request, { components });
-        (await user.send(body, { signed: false, headers })).accepted("a request with an invite");
+        const answer = await poll(user, { invite: "an-invite", deviations: { components } });
+        answer.accepted("a request with an invite");
       }
     },
   },
@@ -84,6 +81,20 @@ export const SIGNATURES: readonly Case[] = [
       (await user.post(append)).refused("operation-gap", "an append with a gap");
       const answer = await poll(user, { signed: false });
       answer.refused("signature-required", "an unsigned request after that");
+    },
+  },
+  {
+    rule: "R-14.5",
+    says: "refuses each unsigned request, whatever is stored of its user, if it requires signatures",
+    async run(server) {
+      if (server.hasList) throw new CannotTry("the server has a list of users");
+      if (server.acceptsUnsigned) throw new CannotTry("the server takes unsigned requests");
+      const [one, other] = [await server.newUser(), await server.newUser()];
+      await one.append(newClient(), 0, "x");
+      for (const user of [one, other]) {
+        const answer = await poll(user, { signed: false });
+        answer.refused("signature-required", "an unsigned request");
+      }
     },
   },
   {

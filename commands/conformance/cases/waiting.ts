@@ -1,6 +1,6 @@
 /** Section 6 of PROTOCOL.md, from on: requests that wait for news. */
 import { setTimeout } from "node:timers/promises";
-import { PREFERENCE_APPLIED } from "../../../protocol/limits.ts";
+import { PREFER, PREFERENCE_APPLIED } from "../../../protocol/limits.ts";
 import { type Account, newClient } from "../account.ts";
 import { type Answer, placesOf } from "../answer.ts";
 import type { Case } from "../case.ts";
@@ -71,6 +71,17 @@ export const WAITING: readonly Case[] = [
     },
   },
   {
+    rule: "R-6.15",
+    says: "answers a request that waits as it would a new one, where its user is deleted meanwhile",
+    async run(server) {
+      const { user, client } = await begin(server);
+      const waiting = user.wait(LONG, { sync_status: { [client]: 0 } });
+      await arrived(waiting);
+      same("the answer to a DELETE", (await user.erase()).status, 204);
+      (await waiting).refused("user-erased", "a request that waited for a user who was deleted");
+    },
+  },
+  {
     rule: "R-6.17",
     says: "takes for news what the sender has appended by another request, unless it says that it knows",
     async run(server) {
@@ -82,6 +93,22 @@ export const WAITING: readonly Case[] = [
       await user.append(client, 1, "one");
       same("the answer to one that does not", placesOf((await waiting).lines), [[client, 1]]);
       same("the answer to one that does", placesOf((await aware).lines), []);
+    },
+  },
+  {
+    rule: "R-6.18",
+    says: "checks a signature when a request arrives, and not again when it has waited",
+    async run(server) {
+      const { user, client } = await begin(server);
+      const expires = Math.ceil(Date.now() / 1000) + 2;
+      const signed = { headers: { [PREFER]: "wait=4" }, deviations: { expires } };
+      const poll = { client_id: newClient(), sync_status: { [client]: 0 } };
+      const began = performance.now();
+      const answer = await user.post(poll, signed);
+      if (performance.now() - began < 1000 && answer.isProblem("signature-invalid")) {
+        throw new CannotTry("the clocks of the server and of this machine are seconds apart");
+      }
+      answer.accepted("a request whose signature has expired while it waited");
     },
   },
   {

@@ -1,12 +1,6 @@
 /** Servers that break a rule of sections 2 to 4, 10 to 13 of PROTOCOL.md: one or more for each case. */
 import { MAX_INDEX } from "../../../protocol/ids.ts";
-import {
-  type Fault,
-  nothing,
-  type Passing,
-  type Reply,
-  refusal,
-} from "../../support/broken-server.ts";
+import { type Fault, nothing, type Passing, Reply, refusal } from "../../support/broken-server.ts";
 
 /** A fault without a memory. */
 export const fault = (
@@ -112,8 +106,17 @@ const REQUEST: readonly Fault[] = [
   fault("R-4.9", "takes 5,000 payloads at most", ({ body, pass }) =>
     pass(Array.isArray(body.payload) && body.payload.length > 5000 ? NOT_JSON : {}),
   ),
+  {
+    ...fault("R-4.9", "takes a sync status of 5,000 clients at most", ({ body, pass }) =>
+      pass(Object.keys(body.sync_status ?? {}).length > 5000 ? NOT_JSON : {}),
+    ),
+    settings: { MAX_BODY: "1MiB" },
+  },
   taking("R-4.13", "takes a snapshot of anything", INVALID),
 ];
+
+/** Of a bucket that is soon empty. */
+const LIMITED = { RATE_LIMIT: "1", RATE_BURST: "20" };
 
 const PROBLEMS: readonly Fault[] = [
   altering("R-10.1", "refuses with JSON that is no problem document", (reply) =>
@@ -133,6 +136,26 @@ const PROBLEMS: readonly Fault[] = [
     const { errors } = reply.problem;
     return Array.isArray(errors) ? reply.amend({ errors: errors.slice(0, 1) }) : reply;
   }),
+  {
+    rule: "R-11.4",
+    what: "counts unsigned requests against a user who signs",
+    settings: LIMITED,
+    begin: () => {
+      const limited = new Set<unknown>();
+      return async ({ body, pass }) => {
+        if (limited.has(body.user)) return refusal(429, "rate-limited").set("Retry-After", "1");
+        const reply = await pass();
+        if (reply.status === 429) limited.add(body.user);
+        return reply;
+      };
+    },
+  },
+  {
+    ...altering("R-11.8", "does not say for how long it refuses", (reply) =>
+      reply.status === 429 ? reply.set("Retry-After", undefined) : reply,
+    ),
+    settings: LIMITED,
+  },
   fault("R-11.16", "refuses an invite although it has no list of users", (request) =>
     request.headers.has("sync-invite") ? refusal(403, "invite-refused") : request.pass(),
   ),
@@ -140,6 +163,41 @@ const PROBLEMS: readonly Fault[] = [
     reply.set("RateLimit", "198"),
   ),
 ];
+
+const invited = ({ headers }: Passing) => headers.has("sync-invite");
+
+/** Servers that have a list of users, and do something else by it. */
+const LISTS: readonly Fault[] = listed([
+  altering("R-11.12", "does not say whom it refuses", (reply) =>
+    reply.type === "user-not-allowed" ? reply.amend({ fingerprint: undefined }) : reply,
+  ),
+  fault("R-11.15", "admits nobody by an append", (request) =>
+    invited(request) && !request.isRead ? refusal(403, "user-not-allowed") : request.pass(),
+  ),
+  {
+    rule: "R-11.16",
+    what: "uses up the invite of a DELETE",
+    begin: () => {
+      const used = new Set<string | null>();
+      return (request) => {
+        const code = request.headers.get("sync-invite");
+        if (used.has(code)) return refusal(403, "invite-refused", { reason: "used" });
+        if (request.method === "DELETE" && code !== null) used.add(code);
+        return request.pass();
+      };
+    },
+  },
+  altering("R-11.17", "admits each user by an invite that is used", (reply) =>
+    reply.type === "invite-refused" ? nothing() : reply,
+  ),
+  altering("R-11.17", "does not say that a signature has to cover the invite", (reply) =>
+    reply.status === 401 ? reply.set("Accept-Signature", undefined) : reply,
+  ),
+]);
+
+function listed(faults: readonly Fault[]): Fault[] {
+  return faults.map((one) => ({ ...one, hasList: true }));
+}
 
 const allowsNone = (reply: Reply) =>
   reply
@@ -161,6 +219,11 @@ const PAGES: readonly Fault[] = [
     if (path === "/health") reply.text = "OK";
     return reply;
   }),
+  fault("R-13.1", "describes itself nowhere", (request) =>
+    request.path === "/openapi.json"
+      ? new Reply(200, { "Content-Type": "application/json" }, "{}")
+      : request.pass(),
+  ),
   altering("R-13.2", "lets its health be kept", (reply, { path }) =>
     path === "/health" ? reply.set("Cache-Control", undefined) : reply,
   ),
@@ -170,4 +233,7 @@ const PAGES: readonly Fault[] = [
   }),
 ];
 
-export const FAULTS: readonly Fault[] = [...TRANSPORT, ...KEYS, ...REQUEST, ...PROBLEMS, ...PAGES];
+export const FAULTS: readonly Fault[] = [
+  ...[...TRANSPORT, ...KEYS, ...REQUEST],
+  ...[...PROBLEMS, ...LISTS, ...PAGES],
+];

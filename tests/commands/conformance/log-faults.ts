@@ -151,6 +151,25 @@ const READS: readonly Fault[] = [
   altering("R-6.14", "says that it waits only where it has waited", (reply) =>
     reply.text === "" ? reply : reply.set("Preference-Applied", undefined),
   ),
+  fault(
+    "R-6.15",
+    "answers a request that has waited with no lines in any case",
+    async (request) => {
+      const reply = await request.pass();
+      return request.headers.has("prefer") && reply.status === 410 ? nothing() : reply;
+    },
+  ),
+  fault(
+    "R-6.18",
+    "checks a signature once more at the end of a wait",
+    async ({ headers, pass }) => {
+      const reply = await pass();
+      const [, expires] = /;expires=(\d+)/.exec(headers.get("signature-input") ?? "") ?? [];
+      return expires !== undefined && Number(expires) * 1000 < Date.now()
+        ? refusal(401, "signature-invalid", { check: "clock" })
+        : reply;
+    },
+  ),
   fault("R-6.17", "takes all of a reader's own operations for known", ({ headers, body, pass }) => {
     if (headers.get("prefer") === null || body.sync_status !== undefined) return pass();
     const sync_status = { [String(body.client_id)]: MAX_INDEX };
@@ -183,6 +202,18 @@ const SIGNED: readonly Fault[] = [
         const reply = await pass();
         if (reply.type === "signature-invalid") closed.add(body.user);
         return reply;
+      };
+    },
+  },
+  {
+    rule: "R-14.5",
+    what: "takes unsigned requests of users of whom something is stored",
+    settings: { SIGNATURES: "required" },
+    begin: () => {
+      const stored = new Set<unknown>();
+      return ({ body, isRead, headers, pass }) => {
+        if (!isRead) stored.add(body.user);
+        return headers.has("signature") || !stored.has(body.user) ? pass() : nothing();
       };
     },
   },
