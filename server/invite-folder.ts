@@ -2,13 +2,14 @@
  * The uses of invites: a folder beside the list of users, with a file for each invite that was used.
  * The name of the file is the hash of the code, and its content the fingerprint of the user.
  */
-import { randomUUID } from "node:crypto";
 import { accessSync, constants, mkdirSync } from "node:fs";
-import { link, open, readdir, readFile, rm, stat } from "node:fs/promises";
+import { link, readdir, readFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type Fingerprint, isFingerprint } from "../oplog/names.ts";
 import { StorageUnavailable } from "../storage/driver.ts";
+import { syncFolder, writeNamed } from "./durable-file.ts";
 import { settledStamp, stampOf } from "./file-stamp.ts";
+import { hasCode } from "./system-error.ts";
 
 const HASH = /^[0-9a-f]{64}$/;
 
@@ -57,7 +58,7 @@ export class InviteFolder {
     if (hashes.length === 0) return;
     const found = await Promise.allSettled(hashes.map((hash) => this.#userIn(hash)));
     // Another process may have named a file and not lived to sync the name.
-    await this.#sync(this.path);
+    await syncFolder(this.path);
     for (const [i, hash] of hashes.entries()) {
       const use = found[i];
       if (use?.status === "fulfilled") this.#users.set(hash, use.value);
@@ -84,24 +85,13 @@ export class InviteFolder {
   async #claim(hash: string, user: Fingerprint): Promise<Fingerprint> {
     this.prepare();
     const path = join(this.path, hash);
-    // The file is complete before it gets its name: a file with that name always has a user.
-    const aside = `${path}.${randomUUID()}.new`;
     try {
-      const file = await open(aside, "wx", 0o644);
-      try {
-        await file.writeFile(`${user}\n`);
-        await file.sync();
-      } finally {
-        await file.close();
-      }
-      await link(aside, path);
+      await writeNamed(path, `${user}\n`, link);
     } catch (error) {
       if (!hasCode(error, "EEXIST")) throw error;
-    } finally {
-      await rm(aside, { force: true });
     }
-    await this.#sync(this.path);
-    await this.#sync(dirname(this.path));
+    await syncFolder(this.path);
+    await syncFolder(dirname(this.path));
     const first = await this.#userIn(hash);
     this.#users.set(hash, first);
     return first;
@@ -113,17 +103,4 @@ export class InviteFolder {
     if (isFingerprint(text)) return text;
     throw new Error(`there is no fingerprint in ${path}`);
   }
-
-  async #sync(path: string): Promise<void> {
-    const folder = await open(path, "r");
-    try {
-      await folder.sync();
-    } finally {
-      await folder.close();
-    }
-  }
-}
-
-function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && "code" in error && error.code === code;
 }
