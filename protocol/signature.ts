@@ -21,9 +21,15 @@ export const MAX_CLOCK_SKEW_SECONDS = 300;
 /** The component that a signature must cover as well where the request has an invite. */
 export const INVITE_COMPONENT = "sync-invite";
 
+/** The component that it must cover where the request lets in a guest. */
+export const GUEST_COMPONENT = "sync-guest";
+
+/** The header fields that a signature must cover where a request has them. */
+export type SignedField = typeof INVITE_COMPONENT | typeof GUEST_COMPONENT;
+
 /** The values of the covered components, in the order of the signature base. */
 export type SignedValues = Readonly<
-  Record<(typeof SIGNED_COMPONENTS)[number], string> & { [INVITE_COMPONENT]?: string }
+  Record<(typeof SIGNED_COMPONENTS)[number], string> & { [Name in SignedField]?: string }
 >;
 
 /** Covered components in the form that `Signature-Input` has. */

@@ -1,10 +1,17 @@
 import { readFileSync, statSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import type { Fingerprint } from "../oplog/names.ts";
-import { type AllowList, type ListContent, parseAllowList, usersOf } from "../sync/allow-list.ts";
+import {
+  type AllowList,
+  type ListContent,
+  parseAllowList,
+  UserNotAllowed,
+  usersOf,
+} from "../sync/allow-list.ts";
 import { hashOfCode, type Invite, InviteRefused, openInvite } from "../sync/invites.ts";
 import { InvalidAllowList, type UserLimits } from "../sync/user-limits.ts";
 import { settledStamp, stampOf } from "./file-stamp.ts";
+import { type GuestStorage, Guests } from "./guests.ts";
 import { InviteFolder } from "./invite-folder.ts";
 
 export interface AllowListFileOptions {
@@ -15,10 +22,11 @@ export interface AllowListFileOptions {
   readonly time: () => number;
   /** Called once for each change of the file that could not be taken over. */
   readonly onFault: (error: InvalidAllowList) => void;
-  /** Called once for each reason why invites cannot be used. */
+  /** Called once for each reason why invites cannot be used, or guests not be read. */
   readonly onInviteFault: (reason: string) => void;
   /** Called with each user who enters the list by an invite on this server. */
   readonly onEntered?: (user: Fingerprint) => void;
+  readonly guests: GuestStorage;
   /** Called with the list when it was read again. */
   readonly onRead?: (users: ReadonlyMap<Fingerprint, UserLimits>) => void;
 }
@@ -30,11 +38,12 @@ const CHECK_EVERY = 1000;
  * The list of users in the file that `USERS` names. A question checks the file first if the last
  * check was a second ago, so a change takes effect within a second, even after an idle hour. While
  * the file is missing or wrong, the last good list stays in force. Before a user is refused, the uses
- * of invites are read from their folder: another server may have just admitted the user.
+ * of invites and the guests are read from their folder: another server may have just admitted the user.
  */
 export class AllowListFile implements AllowList {
   readonly #options: AllowListFileOptions;
   readonly #folder: InviteFolder;
+  readonly #guests: Guests;
   /** What the file has. */
   #content: ListContent = { users: [], invites: [] };
   /** The users that the file names, and those who have used one of its invites. */
@@ -52,6 +61,11 @@ export class AllowListFile implements AllowList {
     const { path, now } = options;
     this.#options = options;
     this.#folder = new InviteFolder(path);
+    this.#guests = new Guests(this.#folder, {
+      time: options.time,
+      users: () => this.#users,
+      stored: options.guests,
+    });
     this.#checkedAt = now();
     try {
       this.#stamp = settledStamp(statSync(path, { bigint: true }));
@@ -74,7 +88,7 @@ export class AllowListFile implements AllowList {
   }
 
   limitsOf(user: Fingerprint): UserLimits | undefined {
-    return this.#users.get(user);
+    return this.#users.get(user) ?? this.#guests.limitsOf(user);
   }
 
   async inviteFor(user: Fingerprint, code: string): Promise<Invite> {
@@ -92,23 +106,31 @@ export class AllowListFile implements AllowList {
     this.#options.onEntered?.(user);
   }
 
+  async letIn(guest: Fingerprint, host: Fingerprint): Promise<void> {
+    if (!this.#users.has(host)) throw new UserNotAllowed(host);
+    if (!this.#users.has(guest)) await this.#guests.letIn(guest, host);
+  }
+
   #isIn(user: Fingerprint): boolean | Promise<boolean> {
-    if (this.#users.has(user)) return true;
-    const { users } = this.#folder;
-    if (this.#content.invites.every(({ invite }) => users.has(invite.hash))) return false;
-    return this.#readUses().then(() => this.#users.has(user));
+    return this.#accepts(user) || this.#readFolder().then(() => this.#accepts(user));
+  }
+
+  #accepts(user: Fingerprint): boolean {
+    return this.#users.has(user) || this.#guests.has(user);
   }
 
   #take(content: ListContent): void {
     this.#content = content;
     this.#users = usersOf(content, this.#folder.users);
+    this.#guests.forgetUsers().catch((error: unknown) => this.#report(error));
   }
 
   /** What is known holds where the folder cannot be read. */
-  async #readUses(): Promise<void> {
+  async #readFolder(): Promise<void> {
     const before = this.#folder.users.size;
     try {
-      await this.#folder.read();
+      const [, faults] = await Promise.all([this.#folder.read(), this.#guests.read()]);
+      if (faults[0] !== undefined) throw faults[0];
       this.#inviteFault = undefined;
     } catch (error) {
       this.#report(error);

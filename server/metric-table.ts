@@ -100,7 +100,7 @@ export const METRICS: Readonly<Record<CounterName | ObservedName, Metric>> = {
     name: "sync_users_total",
     help: "Users by what happened to them here.",
     label: "event",
-    values: ["locked", "erased", "invited"],
+    values: ["locked", "erased", "invited", "guest"],
   },
   erased_objects: {
     type: "counter",

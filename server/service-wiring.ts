@@ -232,6 +232,16 @@ export function wireService(options: ServiceWiringOptions): ServiceWiring {
             telemetry.count("users", "invited");
             logger.info("a user has entered the list by an invite", { user });
           },
+          guests: {
+            has: (guest) => erasures.hasStored(guest),
+            clear: (guest) => erasures.clear(guest),
+            onLetIn: (guest, host) => {
+              telemetry.count("users", "guest");
+              logger.info("a user has let in a guest", { user: host, guest });
+            },
+            onFailure: (guest, error) =>
+              logger.error("what a guest has stored is not deleted yet", { user: guest, error }),
+          },
           // Readers who are no longer on it need not wait to learn it.
           onRead: (users) => {
             for (const user of waiters.users) if (!users.has(user)) waiters.wake(user);

@@ -34,6 +34,12 @@ export interface AllowList {
    * Resolves without effect for a user who has entered by the same invite.
    */
   enter(user: Fingerprint, invite: Invite): Promise<void>;
+  /**
+   * Lets a key in as a guest of a user on the list, durably and for `GUEST_MS`. Without effect for a key
+   * that is on the list, or is a guest of this user. Rejects with `UserNotAllowed` where the user is not
+   * on the list, with `GuestKnown` and with `GuestsLimited`.
+   */
+  letIn(guest: Fingerprint, host: Fingerprint): Promise<void>;
 }
 
 const BEGIN = "-----BEGIN";

@@ -46,7 +46,7 @@ const DELETES_AT_ONCE = 16;
  */
 export class Erasures {
   readonly #options: ErasuresOptions;
-  /** No server deletes a tombstone, so nothing here is out of date. */
+  /** No server deletes a tombstone but that of a guest, who is not accepted any more. */
   readonly #known = lruOf<Fingerprint, number>(REMEMBERED);
   readonly #queue = new KeyedQueue();
   readonly #sweeping = new Set<Fingerprint>();
@@ -95,6 +95,22 @@ export class Erasures {
       }
       listings.invalidate(user);
       // The tombstone may have been found by a list, and never been announced.
+      await announcer?.changed(user);
+    });
+  }
+
+  /**
+   * Deletes every object of a user, a tombstone as well. Of one who is not accepted any more: nothing may
+   * be stored meanwhile. What a power loss brings back stays. Throws `StorageUnavailable`.
+   */
+  clear(user: Fingerprint): Promise<void> {
+    return this.#queue.run(user, async () => {
+      const { driver, listings, announcer } = this.#options;
+      const stored = await driver.list(userPrefix(user));
+      announcer?.beforeStoring();
+      await this.#delete(stored.map(({ name }) => name));
+      this.#known.delete(user);
+      listings.invalidate(user);
       await announcer?.changed(user);
     });
   }

@@ -94,6 +94,14 @@ export class SyncService {
   }
 
   /**
+   * Lets a key in as a guest of a user, whose signature has been verified. Without effect if the server
+   * has no list. Rejects as `AllowList.letIn` does, and with `StorageUnavailable`.
+   */
+  async letIn(guest: Fingerprint, host: Fingerprint): Promise<void> {
+    await this.#options.allowList?.letIn(guest, host);
+  }
+
+  /**
    * Appends what the request brings, durably, and returns what its sender is not aware of. Throws
    * errors with the `code` of a problem, of which most have stored nothing; PROTOCOL.md says which.
    */

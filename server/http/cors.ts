@@ -36,7 +36,7 @@ export function corsFor(origins: "*" | readonly string[]): Cors {
           Allow: [...names, "OPTIONS"].join(", "),
           "Access-Control-Allow-Methods": names.join(", "),
           "Access-Control-Allow-Headers":
-            "Content-Type, Content-Digest, Prefer, Signature, Signature-Input, Sync-Invite, Sync-Route",
+            "Content-Type, Content-Digest, Prefer, Signature, Signature-Input, Sync-Guest, Sync-Invite, Sync-Route",
           "Access-Control-Max-Age": "86400",
         },
         body: null,

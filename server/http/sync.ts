@@ -1,7 +1,7 @@
 import type { ServerRequest } from "srvx";
-import type { Fingerprint } from "../../oplog/names.ts";
-import { SYNC_INVITE } from "../../protocol/limits.ts";
-import { INVITE_COMPONENT, SIGNED_COMPONENTS } from "../../protocol/signature.ts";
+import { type Fingerprint, isFingerprint } from "../../oplog/names.ts";
+import { SYNC_GUEST, SYNC_INVITE } from "../../protocol/limits.ts";
+import { GUEST_COMPONENT, INVITE_COMPONENT, SIGNED_COMPONENTS } from "../../protocol/signature.ts";
 import { SignatureRequired } from "../../sync/access.ts";
 import type { Invite } from "../../sync/invites.ts";
 import type { PublicKey } from "../../sync/public-key.ts";
@@ -31,14 +31,23 @@ export interface SyncEndpointOptions {
   readonly waits: Waits;
 }
 
-/** What a signature has to cover where its request has an invite. */
-const WITH_INVITE = [...SIGNED_COMPONENTS, INVITE_COMPONENT];
+/** What a signed request is to change in the list of users. */
+interface ListChange {
+  /** By which its user enters the list. */
+  readonly invite: Invite | undefined;
+  /** Whom its user lets in. */
+  readonly guest: Fingerprint | undefined;
+  /** What the signature has to cover. */
+  readonly covers: readonly string[];
+}
 
-/** Refused: the request has an invite, and is not signed. */
-class InviteUnsigned extends SignatureRequired {
-  readonly covers = WITH_INVITE;
-  constructor(user: Fingerprint) {
-    super(user, "one with an invite must be");
+/** Refused: the request is to change the list, and is not signed. */
+class ChangeUnsigned extends SignatureRequired {
+  readonly covers: readonly string[];
+  constructor(user: Fingerprint, { invite, covers }: ListChange) {
+    const what = invite === undefined ? "lets in a guest" : "has an invite";
+    super(user, `one that ${what} must be`);
+    this.covers = covers;
   }
 }
 
@@ -99,11 +108,13 @@ export class SyncEndpoint {
     try {
       const { json, body } = await bodies.readJson(request, permit);
       const parsed = parse(json);
-      const invite = service.hasList ? await this.#admit(request, parsed.user, address) : undefined;
+      const { user, key } = parsed;
+      const change = service.hasList ? await this.#admit(request, user, address) : undefined;
       const signed = signatures.has(request);
-      if (invite !== undefined && !signed) throw new InviteUnsigned(parsed.user);
-      if (signed) await this.#checkSignature(request, body, parsed.key, address, invite);
-      if (invite !== undefined) await service.enter(parsed.user, invite);
+      if (change !== undefined && !signed) throw new ChangeUnsigned(user, change);
+      if (signed) await this.#checkSignature(request, body, key, address, change?.covers);
+      if (change?.invite !== undefined) await service.enter(user, change.invite);
+      if (change?.guest !== undefined) await service.letIn(change.guest, user);
       const context = { address, bytes: body.byteLength, signed, budget: permit };
       return await answer(parsed, context, permit);
     } catch (error) {
@@ -113,19 +124,29 @@ export class SyncEndpoint {
   }
 
   /**
-   * Rejects with `UserNotAllowed`, or as `SyncService.inviteFor` does. Returns the invite of a request
-   * by which its user may enter the list once the signature is verified.
+   * Rejects with `UserNotAllowed`, or as `SyncService.inviteFor` does. Returns how the request changes the
+   * list once its signature is verified; `undefined` if it does not.
    */
   async #admit(
     { method, headers }: ServerRequest,
     user: Fingerprint,
     address: string,
-  ): Promise<Invite | undefined> {
+  ): Promise<ListChange | undefined> {
     const { service } = this.#options;
-    const code = method === "POST" ? headers.get(SYNC_INVITE) : null;
-    if (code !== null) return service.inviteFor(user, code, address);
-    await service.checkAllowed(user);
-    return undefined;
+    const field = (name: string) => (method === "POST" ? headers.get(name) : null);
+    const [code, named] = [field(SYNC_INVITE), field(SYNC_GUEST)];
+    if (named !== null && !isFingerprint(named)) {
+      throw new Problem("invalid-request", "Sync-Guest takes a fingerprint, of 43 characters.");
+    }
+    const invite = code === null ? undefined : await service.inviteFor(user, code, address);
+    if (code === null) await service.checkAllowed(user);
+    if (invite === undefined && named === null) return undefined;
+    const covers = [
+      ...SIGNED_COMPONENTS,
+      ...(invite === undefined ? [] : [INVITE_COMPONENT]),
+      ...(named === null ? [] : [GUEST_COMPONENT]),
+    ];
+    return { invite, guest: named ?? undefined, covers };
   }
 
   /** Throws `SignatureInvalid`, and `AddressLimited` where too many were. */
@@ -134,12 +155,12 @@ export class SyncEndpoint {
     body: Uint8Array,
     key: PublicKey,
     address: string,
-    invite: Invite | undefined,
+    covers: readonly string[] | undefined,
   ): Promise<void> {
     const { signatures, strangers } = this.#options;
     strangers?.beforeSignature(address, key);
     try {
-      await signatures.check(request, body, key, invite && WITH_INVITE);
+      await signatures.check(request, body, key, covers);
       strangers?.afterSignature(address, key, true);
     } catch (error) {
       if (error instanceof SignatureInvalid) strangers?.afterSignature(address, key, false);

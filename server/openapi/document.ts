@@ -7,6 +7,7 @@ import {
   PREFERENCE_APPLIED,
   REQUEST_ID,
   REQUEST_TYPE,
+  SYNC_GUEST,
   SYNC_INVITE,
   SYNC_PATH,
   SYNC_ROUTE,
@@ -70,6 +71,12 @@ const ROUTE = header(SYNC_ROUTE, "The first 8 characters of the user's fingerpri
 const INVITE = header(
   SYNC_INVITE,
   "The code of an invite, of a user who is not on the server's list; it is signed (R-11.15).",
+);
+
+const GUEST = header(
+  SYNC_GUEST,
+  "The fingerprint of a key that the user has the server accept for 15 minutes; it is signed (R-11.19).",
+  { type: "string", pattern: "^[\\w-]{43}$" },
 );
 
 const OF_EVERY_REQUEST = [
@@ -151,6 +158,7 @@ export const OPENAPI = {
           header(PREFER, "`wait=N`: answer when there is news, within N seconds (R-6.13)."),
           ROUTE,
           INVITE,
+          GUEST,
           ...SIGNATURE,
         ],
         requestBody: body("SyncRequest"),

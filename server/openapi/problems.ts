@@ -18,7 +18,7 @@ const MEMBERS: Readonly<Record<ProblemType, Members>> = {
     properties: {
       errors: {
         description:
-          "One for each fault (R-10.5). Absent where the body is no JSON, or ended early.",
+          "One for each fault (R-10.5). Absent where the body is no JSON or ended early, and where a header is wrong.",
         type: "array",
         minItems: 1,
         maxItems: 100,

@@ -8,6 +8,7 @@ import { fingerprintOf } from "../../sync/public-key.ts";
 import { InvalidAllowList } from "../../sync/user-limits.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { sync } from "../support/http.ts";
+import { NO_GUESTS } from "../support/invites.ts";
 import { runToEnd, startServer } from "../support/process.ts";
 import { inProcessServer, newSigningUser } from "../support/signing.ts";
 import { until } from "../support/socket.ts";
@@ -31,6 +32,7 @@ function usersOf(text: string) {
     time: () => seconds * 1000,
     onFault: ({ message }) => faults.push(message),
     onInviteFault: (reason) => faults.push(reason),
+    guests: NO_GUESTS,
   });
   const allowed = async () => {
     const all = [ada, grace, mary];
@@ -175,7 +177,7 @@ describe("the file of users", () => {
     const now = () => 0;
     const onFault = () => undefined;
     const path = join(folder.path, "missing");
-    const missing = { path, now, time: now, onFault, onInviteFault: onFault };
+    const missing = { path, now, time: now, onFault, onInviteFault: onFault, guests: NO_GUESTS };
     assert.throws(() => new AllowListFile(missing), /could not read USERS=.*missing.*ENOENT/);
   });
 

@@ -2,8 +2,17 @@
 import { writeFileSync } from "node:fs";
 import { newInvite } from "../../commands/users/invites.ts";
 import { ListFile } from "../../commands/users/list-file.ts";
+import type { GuestStorage } from "../../server/guests.ts";
 import type { UserLimits } from "../../sync/user-limits.ts";
 import { COMPONENTS, SERVER, type SigningUser, signedHeaders, syncBody } from "./signing.ts";
+
+/** For a list whose users let nobody in. */
+export const NO_GUESTS: GuestStorage = {
+  has: async () => false,
+  clear: async () => undefined,
+  onLetIn: () => undefined,
+  onFailure: () => undefined,
+};
 
 export const INVITE_COMPONENTS = [...COMPONENTS, "sync-invite"];
 

@@ -10,7 +10,7 @@ const ORIGIN = "https://app.example";
 const EXPOSED =
   "Operation-Count, Max-Body, Preference-Applied, Retry-After, RateLimit, RateLimit-Policy, Date, Accept-Signature, Request-Id";
 const SENT =
-  "Content-Type, Content-Digest, Prefer, Signature, Signature-Input, Sync-Invite, Sync-Route";
+  "Content-Type, Content-Digest, Prefer, Signature, Signature-Input, Sync-Guest, Sync-Invite, Sync-Route";
 
 /** The names in a list, whatever their case and their order. */
 const namesIn = (list: string | null) => (list ?? "").toLowerCase().split(/, ?/).sort();

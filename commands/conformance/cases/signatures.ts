@@ -57,6 +57,21 @@ export const SIGNATURES: readonly Case[] = [
     },
   },
   {
+    rule: "R-11.20",
+    says: "ignores a guest if the server has no list of users, whatever the header has and the signature covers",
+    async run(server) {
+      if (server.hasList) throw new CannotTry("the server has a list of users");
+      const user = await server.sharedUser();
+      const body = JSON.stringify({ user: user.base64, client_id: newClient() });
+      const fields = { "sync-guest": "no-fingerprint" };
+      for (const components of [COMPONENTS, [...COMPONENTS, "sync-guest"]]) {
+        const request = { url: server.url.href, body, fields };
+        const headers = await signedHeaders(user, request, { components });
+        (await user.send(body, { signed: false, headers })).accepted("a request with a guest");
+      }
+    },
+  },
+  {
     rule: "R-14.2",
     says: "is closed to unsigned requests of a user who has signed one",
     async run(server) {

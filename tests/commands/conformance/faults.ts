@@ -159,6 +159,9 @@ const PROBLEMS: readonly Fault[] = [
   fault("R-11.16", "refuses an invite although it has no list of users", (request) =>
     request.headers.has("sync-invite") ? refusal(403, "invite-refused") : request.pass(),
   ),
+  fault("R-11.20", "refuses a guest although it has no list of users", (request) =>
+    request.headers.has("sync-guest") ? refusal(400, INVALID) : request.pass(),
+  ),
   altering("R-11.7", "says in a number how many tokens are left", (reply) =>
     reply.set("RateLimit", "198"),
   ),
