@@ -131,7 +131,7 @@ export function createHandler(options: HandlerOptions): Handler {
       stopped = true;
       waiters.stop();
       diagnosis.stop();
-      await Promise.all([compaction?.stop(), retention?.stop(), status?.history.stop()]);
+      await Promise.all([compaction?.stop(), retention?.stop(), status?.stop()]);
     },
     isSettled: () => announcer?.isSettled ?? true,
     compacted: async () => compaction?.settled(),

@@ -25,6 +25,7 @@ import { Metrics } from "./metrics.ts";
 import { type WiringOptions, wireService } from "./service-wiring.ts";
 import { statusPage } from "./status/page.ts";
 import { statusReport } from "./status/report.ts";
+import { StorageCheckup } from "./status/storage-checkup.ts";
 import { StoredHistory } from "./status/stored-history.ts";
 
 /** The parts that answer requests, and those that work in the background. */
@@ -39,7 +40,11 @@ export interface Wiring {
   readonly retention: RetentionScheduler | undefined;
   /** The operator's page, and what it has counted; absent where it is turned off. */
   readonly status:
-    | { readonly endpoint: StatusEndpoint; readonly history: StoredHistory }
+    | {
+        readonly endpoint: StatusEndpoint;
+        /** Resolves once nothing is under way for it. */
+        readonly stop: () => Promise<void>;
+      }
     | undefined;
   readonly waiters: Waiters;
   /** Absent for a lone server. */
@@ -53,6 +58,9 @@ export interface Wiring {
 
 /** How long compaction waits for a moment without requests each time it lets them go first. */
 const YIELD_MS = 50;
+
+/** From the start to a look at storage, which must not delay that. */
+const CHECKUP_AFTER_MS = 10_000;
 
 const REQUEST_KINDS = ["list", "get", "put", "delete"] as const;
 
@@ -178,12 +186,19 @@ function wireStatus(
     ...{ driver, timing, pause, time },
     onError: (error) => logger.error("what is stored could not be counted", { error }),
   });
-  const sources = { config, metrics, readiness, history, time };
+  const checkup = new StorageCheckup({
+    // Not the instrumented one: that what was deleted is not there is no failure of the storage.
+    driver: options.driver,
+    ...{ time, first: timing?.first ?? CHECKUP_AFTER_MS },
+    onError: (error) => logger.error("storage could not be looked at", { error }),
+  });
+  const sources = { config, metrics, readiness, history, checkup, time };
   const endpoint = new StatusEndpoint({
     ...{ token, addresses, now },
     page: async (arrival) => statusPage(await statusReport(sources, arrival)),
   });
-  return { endpoint, history };
+  const stop = async () => void (await Promise.all([history.stop(), checkup.stop()]));
+  return { endpoint, stop };
 }
 
 /** Reports what an instrumented driver has counted: `storage/` knows no telemetry. */

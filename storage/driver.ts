@@ -108,6 +108,11 @@ export interface Driver {
   journalBytes?(): number;
   /** Takes what is called with how many puts and deletes a journal has made durable together. */
   onJournalBatch?(written: (records: number) => void): void;
+  /**
+   * By how many milliseconds the storage's clock is ahead of this machine's, to a second, by its last
+   * answer; absent where it has no clock of its own.
+   */
+  clockOffset?(): number | undefined;
   /** How much room there is for objects, for the metrics; absent where nothing bounds it. */
   readonly room?: (() => Promise<Room>) | undefined;
   /**

@@ -125,6 +125,11 @@ export class S3Driver implements Driver {
     );
   }
 
+  /** The SDK compares the `Date` of each answer, to sign by the clock of the service. */
+  clockOffset(): number {
+    return this.#client.config.systemClockOffset;
+  }
+
   async list(prefix: string): Promise<StoredObject[]> {
     if (prefix !== "") checkName(prefix);
     const found: StoredObject[] = [];

@@ -1,4 +1,5 @@
 /** What a doctor may find, and what to change. */
+import { STORAGE_CHANGES } from "../../server/checkup/storage-changes.ts";
 
 /** How a proxy is told; `caddy` and `traefik` may have nothing to change. */
 interface Change {
@@ -64,7 +65,6 @@ export const CHANGES = {
     caddy: "remove trusted_proxies, or name only proxies in it",
     traefik: "forwardedHeaders.insecure: false, and only proxies in forwardedHeaders.trustedIPs",
   },
-  clock: { what: "Set the clock by NTP: signatures of a clock that is 5 minutes off are refused." },
   body: {
     what: "Let bodies of MAX_BODY through, or lower MAX_BODY to what the proxy takes.",
     nginx: "client_max_body_size 16m;",
@@ -89,15 +89,7 @@ export const CHANGES = {
     caddy: "@open path /sync /health, and respond 404 for others",
     traefik: "rule: Path(`/sync`) || Path(`/health`)",
   },
-  storage: { what: "See the message: devices cannot store, or not read, until it is repaired." },
-  consistency: {
-    what:
-      "Use another service, or another file system: an object that was stored has to be there and to be " +
-      "listed at once, or operations seem to be missing.",
-  },
-  slow: {
-    what: "Each append waits for this: use a faster disk, or a bucket in the region of the server.",
-  },
+  ...STORAGE_CHANGES,
 } as const satisfies Readonly<Record<string, Change>>;
 
 export type Topic = keyof typeof CHANGES;

@@ -1,10 +1,4 @@
+import type { CheckOf } from "../../server/checkup/check.ts";
 import type { Topic } from "./advice.ts";
 
-/** One thing that was looked at. `note`: worth to know, and nothing that has to change. */
-export interface Check {
-  readonly topic: Topic;
-  readonly level: "ok" | "note" | "wrong";
-  readonly what: string;
-  /** What was measured, for `--json`. */
-  readonly measured?: Readonly<Record<string, number>>;
-}
+export type Check = CheckOf<Topic>;

@@ -1,10 +1,10 @@
 /** `sync-server doctor`: why does it not work, and what is to be changed? */
+import { checkRoom, checkStorage } from "../../server/checkup/storage-checks.ts";
 import { isStorage, openStorage, openToRead } from "../../storage/open.ts";
 import { type Command, type Context, WrongArgument } from "../command.ts";
 import { isServerAddress, syncUrlOf } from "../server-address.ts";
 import { changesFor, type Topic } from "./advice.ts";
 import type { Check } from "./check.ts";
-import { lookInside } from "./inside.ts";
 import { lookFromOutside } from "./outside.ts";
 
 export const doctor: Command = {
@@ -66,7 +66,8 @@ async function lookAt(place: string, report: (check: Check) => Promise<void>): P
   const storage = await openStorage(place, (message) => void warnings.push(message));
   try {
     for (const what of warnings) await report({ topic: "storage", level: "note", what });
-    for await (const check of lookInside(storage)) await report(check);
+    for await (const check of checkStorage(storage)) await report(check);
+    for await (const check of checkRoom(storage)) await report(check);
   } finally {
     await storage.close();
   }

@@ -1,4 +1,4 @@
-import { escaped, timeText } from "./format.ts";
+import { escaped, timeText } from "../format.ts";
 
 export interface ChartPoint {
   /** Milliseconds of Unix time. */

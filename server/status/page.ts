@@ -1,7 +1,7 @@
 /** The status page as HTML: one document, with nothing beside it and no script. */
 import { createHash } from "node:crypto";
+import { escaped } from "../format.ts";
 import { type ChartPoint, chart } from "./chart.ts";
-import { escaped } from "./format.ts";
 
 /** Something that the operator should change. */
 export interface Warning {
@@ -18,6 +18,8 @@ export interface StatusReport {
   readonly sections: readonly {
     readonly title: string;
     readonly facts: readonly (readonly [name: string, text: string])[];
+    /** Whether its texts are long, and it has a row of its own. */
+    readonly isWide?: boolean;
   }[];
   readonly charts: readonly {
     readonly title: string;
@@ -52,6 +54,7 @@ section > :last-child { margin-bottom: 0; }
 dl { display: grid; grid-template-columns: minmax(0, 2fr) minmax(0, 3fr); gap: .25rem 1rem; margin: 0; }
 dt { color: var(--soft); }
 dd { margin: 0; overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
+.wide dl { grid-template-columns: minmax(6.5rem, 1fr) minmax(0, 5fr); }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); gap: 1rem; }
 figure { margin: 0; }
 svg { display: block; width: 100%; height: auto; }
@@ -93,7 +96,7 @@ export function statusPage({ about, warnings, sections, charts, counted }: Statu
 </header>
 <main>
 ${warningsSection(warnings)}
-${sections.map(({ title, facts }) => factsSection(title, facts)).join("\n")}
+${sections.map(factsSection).join("\n")}
 <section class="wide">
 <h2>Users and bytes over time</h2>
 <p class="note">${escaped(counted)}</p>
@@ -123,7 +126,8 @@ function warningsSection(warnings: readonly Warning[]): string {
   return `<section class="wide warn">\n<h2>Warnings</h2>\n<ul>\n${items.join("\n")}\n</ul>\n<p class="note">${outside}</p>\n</section>`;
 }
 
-function factsSection(title: string, facts: StatusReport["sections"][number]["facts"]): string {
+function factsSection({ title, facts, isWide }: StatusReport["sections"][number]): string {
   const rows = facts.map(([name, text]) => `<dt>${escaped(name)}</dt><dd>${escaped(text)}</dd>`);
-  return `<section>\n<h2>${escaped(title)}</h2>\n<dl>\n${rows.join("\n")}\n</dl>\n</section>`;
+  const open = isWide === true ? '<section class="wide">' : "<section>";
+  return `${open}\n<h2>${escaped(title)}</h2>\n<dl>\n${rows.join("\n")}\n</dl>\n</section>`;
 }

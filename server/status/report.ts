@@ -1,20 +1,22 @@
 /** What the status page shows, from what the server keeps anyway. */
 import { VERSION } from "../config.ts";
+import { bytesText, countText, durationText, timeText } from "../format.ts";
 import type { Readiness } from "../http/health.ts";
 import { Problem } from "../http/problems.ts";
 import { type Metrics, runtimeHere } from "../metrics.ts";
 import type { Config } from "../settings.ts";
-import { bytesText, countText, durationText, timeText } from "./format.ts";
 import { Numbers } from "./numbers.ts";
 import type { StatusReport } from "./page.ts";
+import type { Findings, StorageCheckup } from "./storage-checkup.ts";
 import type { StoredHistory } from "./stored-history.ts";
-import { type Arrival, warningsOf } from "./warnings.ts";
+import { type Arrival, TITLES, warningsOf } from "./warnings.ts";
 
 export interface StatusSources {
   readonly config: Config;
   readonly metrics: Metrics;
   readonly readiness: Readiness;
   readonly history: StoredHistory;
+  readonly checkup: StorageCheckup;
   /** Milliseconds of Unix time. */
   readonly time: () => number;
 }
@@ -25,12 +27,13 @@ type Facts = StatusReport["sections"][number]["facts"];
 const NAMED = 4;
 
 export async function statusReport(
-  { config, metrics, readiness, history, time }: StatusSources,
+  { config, metrics, readiness, history, checkup, time }: StatusSources,
   arrival: Arrival,
 ): Promise<StatusReport> {
   const notReady = await reasonNotReady(readiness);
   const numbers = await Numbers.of(metrics);
   const { samples } = history;
+  const findings = checkup.ask();
   const points = (of: "users" | "bytes") => samples.map(({ at, [of]: value }) => ({ at, value }));
   const [runtime, version] = runtimeHere();
   return {
@@ -40,11 +43,18 @@ export async function statusReport(
       `up ${durationText(process.uptime() * 1000)}`,
       timeText(time()),
     ],
-    warnings: warningsOf({ config, numbers, arrival, notReady }),
+    warnings: warningsOf({
+      config,
+      numbers,
+      arrival,
+      notReady,
+      checks: findings.latest?.checks ?? [],
+    }),
     sections: [
       { title: "Health", facts: healthFacts(numbers, notReady) },
       { title: "Storage", facts: storageFacts(config, numbers, history) },
       { title: "Compaction and journal", facts: compactionFacts(config, numbers) },
+      { title: "Storage in use", facts: checkFacts(findings), isWide: true },
     ],
     charts: [
       { title: "Users with something stored", points: points("users"), show: countText },
@@ -120,6 +130,19 @@ function storageFacts({ STORAGE }: Config, numbers: Numbers, { samples }: Stored
     ...(files === undefined ? [] : [["Inodes", `${countText(files)} free`] as const]),
     ["Calls", calls.join(", ")],
     ["Failed", countText(numbers.sum("storage_failures"))],
+  ];
+}
+
+function checkFacts({ latest, isRunning }: Findings): Facts {
+  const again = isRunning ? ", and is being looked at again" : "";
+  if (latest === undefined) {
+    return [
+      ["Looked at", isRunning ? "just now: look again" : "not yet: ten seconds after the start"],
+    ];
+  }
+  return [
+    ["Looked at", `${timeText(latest.at)}${again}`],
+    ...latest.checks.map(({ topic, what }) => [TITLES[topic], what] as const),
   ];
 }
 

@@ -1,6 +1,10 @@
 /** What an operator should change, as far as a server knows it from within. */
+
+import { lacksOf } from "../checkup/room.ts";
+import { STORAGE_CHANGES, type StorageTopic } from "../checkup/storage-changes.ts";
+import type { StorageCheck } from "../checkup/storage-checks.ts";
+import { bytesText, countText } from "../format.ts";
 import type { Config } from "../settings.ts";
-import { bytesText, countText } from "./format.ts";
 import type { Numbers } from "./numbers.ts";
 import type { Warning } from "./page.ts";
 
@@ -18,9 +22,20 @@ export interface Judged {
   readonly arrival: Arrival;
   /** Why storage is not ready; absent where it is. */
   readonly notReady?: string | undefined;
+  /** What the last look at storage has found. */
+  readonly checks: readonly StorageCheck[];
 }
 
-type Rule = (judged: Judged) => Warning | undefined | false;
+/** What a check is about, as a person reads it. */
+export const TITLES: Readonly<Record<StorageTopic, string>> = {
+  storage: "Storage",
+  consistency: "Consistency",
+  slow: "Speed",
+  clock: "Clock",
+  room: "Disk",
+};
+
+type Rule = (judged: Judged) => Warning | readonly Warning[] | undefined | false;
 
 /** Above this, journals are not emptied. */
 const MOST_JOURNAL_BYTES = 256 * 2 ** 20;
@@ -34,18 +49,18 @@ const RULES: readonly Rule[] = [
     },
   ({ numbers }) => {
     const free = numbers.find("disk_free_bytes");
+    if (free === undefined) return [];
     const size = numbers.of("disk_size_bytes");
-    if (free === undefined || free >= size / 10) return undefined;
-    return {
-      what: `The disk has ${bytesText(free)} of ${bytesText(size)} left.`,
-      change: "When it is full, appends are refused: make room, or move to a larger one.",
-    };
+    const lacks = lacksOf({ free, size, freeFiles: numbers.find("disk_free_files") });
+    return lacks.map((what) => ({ what, change: STORAGE_CHANGES.room.what }));
   },
-  ({ numbers }) =>
-    (numbers.find("disk_free_files") ?? Number.POSITIVE_INFINITY) < 10_000 && {
-      what: "The file system has fewer than 10 000 inodes left.",
-      change: "When it has none, appends are refused.",
-    },
+  ({ checks }) =>
+    checks
+      .filter(({ level }) => level !== "ok")
+      .map(({ topic, what }) => ({
+        what: `${TITLES[topic]}: ${what}.`,
+        change: STORAGE_CHANGES[topic].what,
+      })),
   ({ numbers }) => {
     const failures = numbers.sum("storage_failures");
     if (failures === 0) return undefined;

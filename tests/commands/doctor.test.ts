@@ -8,9 +8,9 @@ import { WrongArgument } from "../../commands/command.ts";
 import { CHANGES, changesFor } from "../../commands/doctor/advice.ts";
 import type { Check } from "../../commands/doctor/check.ts";
 import { doctor } from "../../commands/doctor/doctor.ts";
-import { lookInside } from "../../commands/doctor/inside.ts";
 import { lookFromOutside } from "../../commands/doctor/outside.ts";
 import { syncUrlOf } from "../../commands/server-address.ts";
+import { checkRoom, checkStorage } from "../../server/checkup/storage-checks.ts";
 import { StorageUnavailable } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { openStorage } from "../../storage/open.ts";
@@ -106,6 +106,7 @@ onEachStorage("doctor", ({ newPlace, open }) => {
     const { code, levels, words } = await examine(place);
     assert.notEqual(code, 2);
     assert.deepEqual([levels.storage, levels.consistency], ["ok", "ok"], JSON.stringify(words));
+    assert.ok([undefined, "ok"].includes(levels.clock), words.clock);
     assert.match(words.slow ?? "", /^a delete takes [\d.]+ ms at the median, [\d.]+ ms at 95%$/);
     assert.deepEqual(await storage.list(""), []);
     await storage.close();
@@ -115,7 +116,7 @@ onEachStorage("doctor", ({ newPlace, open }) => {
 describe("doctor, on a storage", () => {
   const looked = async (storage: MemoryDriver | HookedDriver) => {
     const checks: Check[] = [];
-    for await (const check of lookInside(storage)) checks.push(check);
+    for await (const check of checkStorage(storage)) checks.push(check);
     return checks;
   };
 
@@ -152,6 +153,34 @@ describe("doctor, on a storage", () => {
     })();
     const still = (await looked(kept)).find(({ topic }) => topic === "consistency");
     assert.match(still?.what ?? "", /deleted is listed; an object that was deleted is there$/);
+  });
+
+  it("compares the clock with that of a storage that has its own", async () => {
+    const clockAt = async (offset: number) => {
+      const storage = Object.assign(new MemoryDriver(), { clockOffset: () => offset });
+      const { level, what } = (await looked(storage)).find(({ topic }) => topic === "clock") ?? {};
+      return [level, what];
+    };
+    const [behind, ahead] = ["behind that of the storage", "ahead of that of the storage"];
+    assert.deepEqual(await clockAt(900), ["ok", `this machine's is 1 s ${behind}`]);
+    assert.deepEqual(await clockAt(-40_000), ["note", `this machine's is 40 s ${ahead}`]);
+    assert.deepEqual(await clockAt(300_000), ["wrong", `this machine's is 300 s ${behind}`]);
+    assert.ok((await looked(new MemoryDriver())).every(({ topic }) => topic !== "clock"));
+  });
+
+  it("says how much room there is, and when that is little", async () => {
+    const roomIn = async (free: number, freeFiles: number | undefined) => {
+      const room = async () => ({ free, size: 100 * 2 ** 30, freeFiles });
+      const checks: Check[] = [];
+      for await (const check of checkRoom({ room })) checks.push(check);
+      return checks.map(({ level, what }) => `${level} ${what}`);
+    };
+    assert.deepEqual(await roomIn(2 ** 34, undefined), ["ok 16.0 GiB of 100 GiB are free"]);
+    assert.deepEqual(await roomIn(2 ** 30, 9_999), [
+      "wrong The disk has 1.0 GiB of 100 GiB left.",
+      "wrong The file system has fewer than 10 000 inodes left.",
+    ]);
+    for await (const check of checkRoom({ room: undefined })) assert.fail(check.what);
   });
 
   it("makes no folder where there is none", async () => {

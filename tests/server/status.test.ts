@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { MemoryHub } from "../../cluster/memory.ts";
 import { readConfig } from "../../server/config.ts";
+import { bytesText, countText, durationText, escaped } from "../../server/format.ts";
 import { createLogger } from "../../server/logger.ts";
 import { chart } from "../../server/status/chart.ts";
-import { bytesText, countText, durationText, escaped } from "../../server/status/format.ts";
 import { MOST_SAMPLES, type StoredSample, thinned } from "../../server/status/stored-history.ts";
 import { createHandler, type HandlerOptions } from "../../server.ts";
 import { StorageUnavailable } from "../../storage/driver.ts";
@@ -210,6 +210,55 @@ describe("GET /status", () => {
     ]);
     assert.deepEqual([factsOf(html).get("Ready"), factsOf(html).get("Cluster")], ["no", "reached"]);
     for (const { handler } of [well, right, ill]) await handler.stop();
+  });
+
+  it("shows what doctor finds of the storage, again where that is an hour old", async () => {
+    const driver = Object.assign(new HookedDriver(new MemoryDriver()), {
+      clockOffset: () => -400_000,
+    });
+    let time = Date.UTC(2030, 0, 1, 12);
+    const { ask, handler } = handlerOf(
+      { COMPACTION: "off" },
+      { driver, time: () => time, status: { first: 0, every: 1e6 } },
+    );
+    const lookedAt = async (when: string) => {
+      let html = "";
+      await until(async () => {
+        html = (await ask(basic(TOKEN))).text;
+        return factsOf(html).get("Looked at") === when;
+      }, `storage was looked at at ${when}`);
+      return html;
+    };
+    const html = await lookedAt("2030-01-01 12:00 UTC");
+    assert.deepEqual(warningsOf(html), [
+      "Clock: this machine&#39;s is 400 s ahead of that of the storage.",
+    ]);
+    assert.match(html, /<\/strong> Set the clock by NTP: /);
+    const facts = factsOf(html);
+    assert.equal(facts.get("Storage"), "it stores, lists, reads and deletes");
+    assert.match(facts.get("Speed") ?? "", /^a delete takes [\d.]+ ms at the median, /);
+
+    time += 3_599_999;
+    const puts = driver.count("put");
+    await lookedAt("2030-01-01 12:00 UTC");
+    assert.equal(driver.count("put"), puts);
+    time += 1;
+    driver.before = ({ kind }) => {
+      if (kind === "put") throw new StorageUnavailable("access is refused");
+    };
+    const later = warningsOf(await lookedAt("2030-01-01 13:00 UTC"));
+    assert.ok(later.includes("Storage: put: access is refused."), later.join());
+    await handler.stop();
+    assert.deepEqual(await driver.list(""), []);
+  });
+
+  it("leaves nothing of its look in storage when the server stops", async () => {
+    const driver = new HookedDriver(new MemoryDriver());
+    const { handler, log } = handlerOf({ COMPACTION: "off" }, { driver, status: { first: 0 } });
+    await until(async () => driver.count("put") > 0);
+    await handler.stop();
+    assert.deepEqual(await driver.list(""), []);
+    assert.ok(log.every((line) => !line.includes("could not be looked at")));
   });
 
   it("shows the disk and the journal of a folder", async () => {

@@ -381,6 +381,19 @@ if (s3 !== undefined && target?.startsWith("http://")) {
       assert.deepEqual(Buffer.from(await driver.get(name, 1)), Buffer.from(body));
     });
 
+    it("says how far ahead the clock of the service is, by its last answer", async () => {
+      await driver.list("");
+      assert.ok(Math.abs(driver.clockOffset()) < 30_000, `${driver.clockOffset()}`);
+      proxy.meddleAnswer = (_seen, answer) => {
+        return { ...answer, date: new Date(Date.now() + 400_000).toUTCString() };
+      };
+      await driver.list("");
+      assert.ok(Math.abs(driver.clockOffset() - 400_000) < 30_000, `${driver.clockOffset()}`);
+      // The service still takes what is signed by that time.
+      await driver.put("clock", Buffer.from("x"));
+      assert.equal(Buffer.from(await driver.get("clock")).toString(), "x");
+    });
+
     it("times out a request whose response stops in the middle, and works again after it", async () => {
       // On a busy machine, a request that works takes as long as this at times.
       const impatient = await open(newPlace(), { timeout: 2000 });

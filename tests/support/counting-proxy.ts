@@ -13,6 +13,8 @@ export interface Answered {
   body: Buffer;
   /** Leaves out the headers of S3. */
   strange?: boolean;
+  /** What `Date` says, in place of what S3 says. */
+  date?: string;
 }
 
 /** Stands between a server and its S3, counts what passes, and may meddle with it. */
@@ -50,11 +52,15 @@ export async function countingProxy(target: string): Promise<CountingProxy> {
     const whole = { status: answer.statusCode ?? 0, body: await bodyOf(answer) };
     const meddled = proxy.meddleAnswer(seen, whole);
     running--;
-    const { status, body, strange } =
+    const { status, body, strange, date }: Answered =
       typeof meddled === "string" ? { ...whole, strange: false } : meddled;
     const length = method === "HEAD" ? answer.headers["content-length"] : body.byteLength;
     const { "transfer-encoding": _, ...rest } = strange ? {} : answer.headers;
-    response.writeHead(status, { ...rest, "content-length": length ?? 0 });
+    response.writeHead(status, {
+      ...rest,
+      ...(date !== undefined && { date }),
+      "content-length": length ?? 0,
+    });
     if (typeof meddled !== "string") response.end(body);
     else {
       const half = body.subarray(0, body.byteLength / 2);

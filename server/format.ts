@@ -1,4 +1,4 @@
-/** Numbers and times as the status page shows them. */
+/** Numbers and times as people read them, and texts in HTML. */
 
 const UNITS = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"];
 

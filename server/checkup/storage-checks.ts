@@ -1,7 +1,16 @@
-/** Looks at a storage by storing, reading, listing and deleting an object, again and again. */
+/**
+ * Looks at a storage by storing, reading, listing and deleting an object, again and again: for `doctor`,
+ * and for the status page.
+ */
 import { randomUUID } from "node:crypto";
+import { MAX_CLOCK_SKEW_SECONDS } from "../../protocol/signature.ts";
 import { type Driver, md5Of, ObjectMissing, StorageUnavailable } from "../../storage/driver.ts";
-import type { Check } from "./check.ts";
+import { bytesText } from "../format.ts";
+import type { CheckOf } from "./check.ts";
+import { lacksOf } from "./room.ts";
+import type { StorageTopic } from "./storage-changes.ts";
+
+export type StorageCheck = CheckOf<StorageTopic>;
 
 const ROUNDS = 10;
 /** Of an operation, roughly. */
@@ -10,10 +19,25 @@ const BODY = new Uint8Array(300).fill(120);
 /** What a call may take at the median, in milliseconds, before somebody should know. */
 const SLOW = { put: 250, get: 100, list: 250, delete: 250 };
 
+/** What of a driver is looked at. */
+export type StorageToCheck = Pick<Driver, "list" | "get" | "put" | "delete" | "clockOffset">;
+
 type Kind = keyof typeof SLOW;
 const KINDS = ["put", "list", "get", "delete"] as const satisfies readonly Kind[];
 
-export async function* lookInside(storage: Driver): AsyncGenerator<Check, void, void> {
+/** How far clocks may be apart before somebody should know, and before signatures are refused. */
+const CLOCK_NOTE_MS = 30_000;
+const CLOCK_WRONG_MS = MAX_CLOCK_SKEW_SECONDS * 1000;
+
+/**
+ * It leaves nothing in the storage, unless that cannot delete.
+ *
+ * @param signal ends it after the object that is being looked at, with nothing to say
+ */
+export async function* checkStorage(
+  storage: StorageToCheck,
+  signal?: AbortSignal,
+): AsyncGenerator<StorageCheck, void, void> {
   const times: Record<Kind, number[]> = { put: [], get: [], list: [], delete: [] };
   const faults: string[] = [];
   const timed = async <Result>(kind: Kind, work: () => Promise<Result>): Promise<Result> => {
@@ -29,6 +53,7 @@ export async function* lookInside(storage: Driver): AsyncGenerator<Check, void, 
   };
   try {
     for (let round = 0; round < ROUNDS; round++) {
+      if (signal?.aborted === true) return;
       const name = `doctor.${randomUUID()}`;
       await timed("put", () => storage.put(name, BODY, md5Of(BODY)));
       try {
@@ -60,6 +85,8 @@ export async function* lookInside(storage: Driver): AsyncGenerator<Check, void, 
         what: `what was stored is there, and is listed, at once, ${ROUNDS} times of ${ROUNDS}`,
       }
     : { topic: "consistency", level: "wrong", what: [...new Set(faults)].join("; ") };
+  const clock = clockOf(storage);
+  if (clock !== undefined) yield clock;
   for (const kind of KINDS) {
     const [median, most] = [percentile(times[kind], 0.5), percentile(times[kind], 0.95)];
     const durable = kind === "put" ? ", durably," : "";
@@ -72,6 +99,33 @@ export async function* lookInside(storage: Driver): AsyncGenerator<Check, void, 
   }
 }
 
+/** How far apart the clocks of a storage and of this machine are; `undefined` where it has none of its own. */
+function clockOf(storage: StorageToCheck): StorageCheck | undefined {
+  const offset = storage.clockOffset?.();
+  if (offset === undefined) return undefined;
+  const apart = Math.abs(offset);
+  const seconds = Math.round(apart / 1000);
+  return {
+    topic: "clock",
+    level: apart >= CLOCK_WRONG_MS ? "wrong" : apart > CLOCK_NOTE_MS ? "note" : "ok",
+    what: `this machine's is ${seconds} s ${offset > 0 ? "behind" : "ahead of"} that of the storage`,
+    measured: { offset_ms: offset },
+  };
+}
+
+/** Whether there is room in the file system; nothing where none bounds the storage. */
+export async function* checkRoom({
+  room,
+}: Pick<Driver, "room">): AsyncGenerator<StorageCheck, void, void> {
+  if (room === undefined) return;
+  const now = await room();
+  const lacks = lacksOf(now);
+  for (const what of lacks) yield { topic: "room", level: "wrong", what };
+  if (lacks.length > 0) return;
+  const { free, size } = now;
+  yield { topic: "room", level: "ok", what: `${bytesText(free)} of ${bytesText(size)} are free` };
+}
+
 class Refused extends Error {
   readonly kind: Kind;
   constructor(kind: Kind, cause: StorageUnavailable) {
@@ -80,7 +134,7 @@ class Refused extends Error {
   }
 }
 
-async function read(storage: Driver, name: string): Promise<Uint8Array | undefined> {
+async function read(storage: StorageToCheck, name: string): Promise<Uint8Array | undefined> {
   try {
     return await storage.get(name);
   } catch (error) {
