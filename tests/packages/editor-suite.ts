@@ -1,6 +1,6 @@
 /** What docs/yjs.md tells a developer to do, done from the packed packages in an empty folder. */
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { it } from "node:test";
 import type { Browser, BrowserContext, Page } from "playwright-core";
@@ -16,10 +16,19 @@ const PASSPHRASE = "correct horse battery staple";
 const FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run"];
 const TIMEOUT_MS = 60_000;
 
-/** What is to be installed, in the versions that the example is made for. */
-const LIBRARIES = Object.entries(example.dependencies)
-  .filter(([name]) => name !== "@sync-server/client")
-  .map(([name, version]) => `${name}@${version}`);
+/** What the commands of the page install beside the client, in the versions that the example has. */
+function librariesIn(commands: string): string[] {
+  const [, names = ""] = /^npm install (.+)$/m.exec(commands) ?? [];
+  const versions = new Map(Object.entries({ ...example.dependencies, ...example.devDependencies }));
+  assert.ok(names.split(" ").includes("@sync-server/client"));
+  return names
+    .split(" ")
+    .filter((name) => name !== "@sync-server/client")
+    .map((name) => {
+      assert.ok(versions.has(name), `the example has a version of ${name}`);
+      return `${name}@${versions.get(name)}`;
+    });
+}
 
 /** A device: a profile of the browser. */
 async function device(browser: Browser): Promise<BrowserContext> {
@@ -34,10 +43,14 @@ async function open(context: BrowserContext, address: string): Promise<Page> {
   return page;
 }
 
-/** Builds an app, and serves it to Chromium. */
+/**
+ * Builds an app, and serves it to Chromium.
+ *
+ * @param test is given what stops serving it, too
+ */
 async function inChromium(
   root: string,
-  test: (browser: Browser, address: string) => Promise<void>,
+  test: (browser: Browser, address: string, stop: () => Promise<void>) => Promise<void>,
 ): Promise<void> {
   const { chromium: driver } = await import("playwright-core");
   let pages: PreviewServer | undefined;
@@ -46,7 +59,11 @@ async function inChromium(
     await build({ root, configFile: false, logLevel: "error" });
     pages = await preview({ root, configFile: false, preview: { port: 0 } });
     browser = await driver.launch({ executablePath: chromium ?? "", args: FLAGS });
-    await test(browser, pages.resolvedUrls?.local[0] ?? "");
+    const stop = async () => {
+      await pages?.close();
+      pages = undefined;
+    };
+    await test(browser, pages.resolvedUrls?.local[0] ?? "", stop);
   } finally {
     await browser?.close();
     await pages?.close();
@@ -60,16 +77,15 @@ export function testEditor(prepared: () => Prepared): void {
     const { client, url, folder } = prepared();
     const text = read("docs/yjs.md");
     const [, commands = ""] = blocksOf(text, "sh");
-    for (const name of [...Object.keys(example.dependencies), "vite"]) {
-      assert.ok(commands.split(/\s/).includes(name), `the commands install ${name}`);
-    }
-    const app = await install(join(folder, "editor"), [client, ...LIBRARIES]);
+    const app = await install(join(folder, "editor"), [client, ...librariesIn(commands)]);
     const [page = ""] = blocksOf(text, "html");
-    const [script = ""] = blocksOf(text, "js");
+    const [script = "", worker = ""] = blocksOf(text, "js");
     writeFileSync(join(app, "index.html"), page);
     assert.ok(script.includes('"http://localhost:8080"'));
     writeFileSync(join(app, "main.js"), script.replace("http://localhost:8080", url));
-    await inChromium(app, async (browser, address) => {
+    mkdirSync(join(app, "public"));
+    writeFileSync(join(app, "public", "worker.js"), worker);
+    await inChromium(app, async (browser, address, stop) => {
       const laptop = await device(browser);
       const one = await open(laptop, address);
       await one.locator('[name="passphrase"]').fill(PASSPHRASE);
@@ -87,10 +103,12 @@ export function testEditor(prepared: () => Prepared): void {
       await phone.locator('[name="passphrase"]').fill(PASSPHRASE);
       await phone.locator("button").click();
       await shows(phone, "Buy milk.");
+      await one.waitForFunction("caches.match('./').then((page) => page !== undefined)");
       await laptop.route("**/sync", (route) => route.abort());
       await type(one, "Feed the cat. ");
       await shows(other, "Feed the cat.");
       await type(phone, "Water the plants. ");
+      await stop();
       await one.reload();
       await shows(one, "Feed the cat.");
       await laptop.unroute("**/sync");
