@@ -3,8 +3,9 @@ import { useDocument, useSync } from "@sync-server/client/react";
 import { useEffect, useState } from "react";
 import { useTable } from "tinybase/ui-react";
 import { DeviceSheet } from "./DeviceSheet.jsx";
-import { newList, sharedList } from "./keys.js";
+import { newList, setKept, sharedList } from "./keys.js";
 import { List } from "./List.jsx";
+import { moveList } from "./move.js";
 import { SharedList } from "./SharedList.jsx";
 import { bind, openDocuments } from "./sync.js";
 
@@ -22,7 +23,8 @@ export function Home({ user, shared }) {
 function Lists({ user, documents, store, shared }) {
   const lists = useTable("lists", store);
   const [current, setCurrent] = useState(OWN);
-  const [isShown, setShown] = useState(user.isNew === true);
+  const [isKept, setIsKept] = useState(user.isKept);
+  const [isShown, setShown] = useState(!user.isKept);
   const [wrong, setWrong] = useState("");
 
   function add({ id, ...list }) {
@@ -40,6 +42,27 @@ function Lists({ user, documents, store, shared }) {
     if (target.value !== "new") return setCurrent(target.value);
     const title = prompt("What is the list for? Others can be given a link to it.")?.trim();
     if (title) void newList(title).then(add, (error) => setWrong(error.message));
+  }
+
+  /** Also shown here what went wrong, since the sheet is gone once the list has moved. */
+  async function renew(list) {
+    try {
+      await moveList(list, async (next) => {
+        store.delRow("lists", list.id);
+        add(next);
+        await documents.flush();
+        await documents.client.sync();
+      });
+    } catch (error) {
+      setWrong(error.message);
+      throw error;
+    }
+  }
+
+  function closeDevices() {
+    setKept();
+    setIsKept(true);
+    setShown(false);
   }
 
   const list = lists[current] && { ...lists[current], id: current };
@@ -71,16 +94,15 @@ function Lists({ user, documents, store, shared }) {
             store.delRow("lists", current);
             setCurrent(OWN);
           }}
-          onRenew={(renewed) => {
-            store.delRow("lists", current);
-            add(renewed);
-          }}
+          onRenew={() => renew(list)}
         />
       ) : (
         <List documents={documents} chooser={chooser} />
       )}
       {wrong && <p role="alert">{wrong}</p>}
-      {isShown && <DeviceSheet user={user} documents={documents} onClose={() => setShown(false)} />}
+      {isShown && (
+        <DeviceSheet user={user} documents={documents} isKept={isKept} onClose={closeDevices} />
+      )}
     </>
   );
 }

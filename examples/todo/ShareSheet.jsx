@@ -28,12 +28,14 @@ export function ShareSheet({ list, onClose, onLeave, onRenew }) {
           A key cannot be taken back. With a new link, the list moves to a new key, and ends under
           the old one: send the link to those that stay. The others keep what they have seen.
         </p>
-        <button type="button" onClick={renew}>
-          Move to a new link
-        </button>
-        <button type="button" onClick={onLeave}>
-          Leave the list
-        </button>
+        <p className="row">
+          <button type="button" onClick={renew}>
+            Move to a new link
+          </button>
+          <button type="button" onClick={onLeave}>
+            Leave the list
+          </button>
+        </p>
       </details>
       <p role="status">{words}</p>
       <form method="dialog">

@@ -1,8 +1,9 @@
-/** A sheet above the page: on a phone, at its bottom. */
+/** Sheets above the page: on a phone, at its bottom. */
 import { useEffect, useRef } from "react";
 import { renderSVG } from "uqr";
 
-export function Sheet({ title, onClose, children }) {
+/** @param canClose false as long as the person has something to do first */
+export function Sheet({ title, canClose = true, onClose, children }) {
   const dialog = useRef();
   useEffect(() => {
     dialog.current.showModal();
@@ -10,7 +11,12 @@ export function Sheet({ title, onClose, children }) {
     dialog.current.focus();
   }, []);
   return (
-    <dialog ref={dialog} tabIndex={-1} onClose={onClose} aria-label={title}>
+    <dialog
+      ref={dialog}
+      tabIndex={-1}
+      onClose={() => (canClose ? onClose() : dialog.current.showModal())}
+      aria-label={title}
+    >
       <h2>{title}</h2>
       {children}
     </dialog>
@@ -21,13 +27,13 @@ export function Sheet({ title, onClose, children }) {
 export function Link({ address, label }) {
   return (
     <>
-      {/* A key has 2,500 characters: a code with more room for errors would have no place for it. */}
+      {/* 700 characters: a code with more room for errors would be too fine for a camera. */}
       <img className="code" alt={label} src={pictureOf(address)} />
       <input
         readOnly
         aria-label={label}
         value={address}
-        onFocus={({ target }) => target.select()}
+        onClick={({ target }) => target.select()}
       />
       <button type="button" onClick={() => navigator.clipboard.writeText(address)}>
         Copy the link

@@ -8,7 +8,8 @@ const [BEGIN, END] = ["BEGIN", "END"].map((word) => `-----${word} SYNC-SERVER KE
 /** The user of this browser: `undefined` until there is one. */
 export async function knownUser() {
   const identity = await loadIdentity(NAME);
-  return identity && { identity, text: localStorage.getItem(NAME) ?? "" };
+  const isKept = localStorage.getItem(`${NAME} kept`) !== null;
+  return identity && { identity, text: localStorage.getItem(NAME) ?? "", isKept };
 }
 
 /** A new user, or one that another device has: by the text of the key, or by a link with it. */
@@ -18,8 +19,14 @@ export async function enter(passphrase, text) {
     ? await createIdentity(passphrase)
     : { identity: await importIdentity(text, passphrase), text };
   localStorage.setItem(NAME, made.text);
+  if (!isNew) setKept();
   await saveIdentity(NAME, made.identity);
-  return { ...made, isNew };
+  return { ...made, isKept: !isNew };
+}
+
+/** The user has the text of the key outside of this browser. */
+export function setKept() {
+  localStorage.setItem(`${NAME} kept`, "yes");
 }
 
 /** A new key for a list. Its passphrase is random: what opens the list is a link with both. */
@@ -67,11 +74,11 @@ export function linkToList({ key, passphrase, title }) {
  * does not stay in the history of the browser.
  */
 export function takeLink() {
-  const [what, ...parts] = location.hash.slice(1).split(",").map(decodeURIComponent);
-  const [key, passphrase, title] = parts;
+  const [what, key, passphrase, title = ""] = location.hash.slice(1).split(",");
   if (what !== "device" && what !== "list") return {};
   history.replaceState(null, "", location.pathname + location.search);
-  return what === "device" ? { text: textOf(key) } : { list: { key, passphrase, title } };
+  if (what === "device") return { text: textOf(key) };
+  return { list: { key, passphrase, title: decodeURIComponent(title) } };
 }
 
 /** A key without the lines around it, and without white space. */

@@ -4,8 +4,11 @@ import { createRoot } from "react-dom/client";
 import { Enter } from "./Enter.jsx";
 import { Home } from "./Home.jsx";
 import { knownUser, takeLink } from "./keys.js";
+import { keepForOffline } from "./offline.js";
 
 const link = takeLink();
+// A link that is opened where the app is already changes nothing but what is behind `#`.
+addEventListener("hashchange", () => location.reload());
 
 function App() {
   const [user, setUser] = useState();
@@ -21,14 +24,3 @@ createRoot(document.getElementById("app")).render(
   </StrictMode>,
 );
 if (import.meta.env.PROD) void keepForOffline();
-
-/** Keeps the files of the app, by which the service worker starts it without the network. */
-async function keepForOffline() {
-  await navigator.serviceWorker.register("offline.js");
-  const files = performance.getEntriesByType("resource").map(({ name }) => name);
-  const own = files.filter((name) => new URL(name).origin === location.origin);
-  const cache = await caches.open("todo");
-  await cache.addAll([location.pathname, ...own]);
-  await navigator.serviceWorker.ready;
-  document.documentElement.dataset.offline = "ready";
-}

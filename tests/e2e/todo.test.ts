@@ -1,9 +1,11 @@
 /** The example of lists on TinyBase and React, built, in Chromium: two people, a laptop and a phone. */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { it } from "node:test";
 import type { BrowserContextOptions, Page } from "playwright-core";
 import { exampleApp } from "../support/example-app.ts";
 import { describeNotebook, PASSPHRASE } from "../support/notebook-pages.ts";
+import { scan } from "../support/scan.ts";
 
 const PHONE = { viewport: { width: 360, height: 640 }, colorScheme: "dark" } as const;
 
@@ -22,17 +24,32 @@ describeNotebook("examples/todo", (pages) => {
     await page.getByRole("button", { name: button, exact: true }).click();
   }
 
+  /** Begins as a new user, who keeps the key before anything else. */
+  async function start(page: Page): Promise<void> {
+    await enter(page, "Start");
+    const kept = page.getByRole("button", { name: "I have kept the key" });
+    await kept.waitFor();
+    await page.keyboard.press("Escape");
+    assert.equal(await kept.isDisabled(), true);
+    const saved = page.waitForEvent("download");
+    await page.getByRole("button", { name: "Save as a file" }).click();
+    assert.match(readFileSync(await (await saved).path(), "utf8"), /^-----BEGIN SYNC-SERVER KEY/);
+    await kept.click();
+  }
+
   async function add(page: Page, text: string): Promise<void> {
     await page.getByLabel("What is to be done?").fill(text);
     await page.getByRole("button", { name: "Add", exact: true }).click();
     await page.getByRole("checkbox", { name: text }).waitFor();
   }
 
-  it("goes to a phone by a link, and starts there without the network", async () => {
+  it("goes to a phone by a link, and starts there without the network", async (test) => {
     const { page: laptop } = await open();
-    await enter(laptop, "Start");
-    const link = await laptop.getByRole("textbox", { name: "Link to another device" }).inputValue();
-    await laptop.getByRole("button", { name: "I have kept the key" }).click();
+    await start(laptop);
+    await laptop.getByRole("button", { name: "Devices" }).click();
+    const code = laptop.getByRole("img", { name: "Link to another device" });
+    const link = await scan(laptop, await code.screenshot());
+    await laptop.getByRole("button", { name: "Close" }).click();
     await add(laptop, "Buy milk");
     await laptop.getByText("Everything is on the server.").waitFor();
 
@@ -46,6 +63,8 @@ describeNotebook("examples/todo", (pages) => {
     await phone.waitForFunction("document.documentElement.dataset.offline === 'ready'");
 
     await context.setOffline(true);
+    await app.stop();
+    test.after(app.start);
     await phone.reload();
     await add(phone, "Feed the cat");
     await phone.getByText("Offline. Your list is kept on this device.").waitFor();
@@ -56,8 +75,7 @@ describeNotebook("examples/todo", (pages) => {
 
   it("shares a list with another person, and goes on without that person", async () => {
     const { page: ann } = await open();
-    await enter(ann, "Start");
-    await ann.getByRole("button", { name: "I have kept the key" }).click();
+    await start(ann);
     ann.on("dialog", (dialog) => void dialog.accept("Party"));
     await ann.getByLabel("List").selectOption("New shared list …");
     await ann.getByRole("button", { name: "Share" }).click();
@@ -66,8 +84,7 @@ describeNotebook("examples/todo", (pages) => {
     await add(ann, "Balloons");
 
     const { page: ben } = await open(link);
-    await enter(ben, "Start");
-    await ben.getByRole("button", { name: "I have kept the key" }).click();
+    await start(ben);
     await ben.getByRole("checkbox", { name: "Balloons" }).check();
     await add(ben, "Music");
     await ann.getByRole("checkbox", { name: "Balloons", checked: true }).waitFor();

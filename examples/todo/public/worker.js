@@ -13,9 +13,7 @@ addEventListener("fetch", (event) => {
 async function respond(request) {
   const cache = await caches.open(CACHE);
   try {
-    const response = await fetch(request);
-    if (response.ok) await cache.put(request, response.clone());
-    return response;
+    return await fetch(request);
   } catch (error) {
     // The address of the page may name a server, and a script is asked for with an origin.
     const kept = await cache.match(request, {
