@@ -25,6 +25,7 @@ import {
 } from "../support/process.ts";
 import { hasRedis, startRedis } from "../support/redis.ts";
 import { testBindings } from "./bindings-suite.ts";
+import { testDocuments } from "./documents-suite.ts";
 import { testEditor } from "./editor-suite.ts";
 import { install, installed, neededBy, output, pack, type Tarballs } from "./install.ts";
 
@@ -229,6 +230,7 @@ export function testPackages(): void {
     });
     testBindings(prepared);
     testEditor(prepared);
+    testDocuments(prepared);
 
     it("have nothing that publint reports", async () => {
       for (const name of ["server", "client"]) {
