@@ -16,6 +16,8 @@ describeNotebook("the notebook in Chromium", (pages) => {
     await pages().write(phone, "Feed the cat.\n<img src=x onerror=alert(1)>");
     await pages().shows(laptop, ["Feed the cat.\n<img src=x onerror=alert(1)>", "Buy milk."]);
     for (const page of [laptop, phone]) {
+      await pages().showStored(page);
+      await page.getByText("2 operations, ").waitFor();
       const lines = await page.locator("#stored > li > span").allTextContents();
       assert.equal(lines.length, 2, "both pages show what the server stores");
       for (const line of lines) assert.match(line, /^[\w-]{40,}…$/);
@@ -54,12 +56,13 @@ describeNotebook("the notebook in Chromium", (pages) => {
     await page.reload();
     await pages().state(page, "synced");
     const newest = texts.toReversed();
-    await page.getByText("1 operation, ").waitFor();
     await pages().shows(page, newest.slice(0, 50));
     const parsed = await page.evaluate("parsed");
     assert.equal(parsed, 1 + count, "the line of the operation, and each note in it");
     await page.getByRole("button", { name: "Show older notes" }).scrollIntoViewIfNeeded();
     await pages().shows(page, newest.slice(0, 100));
+    await pages().showStored(page);
+    await page.getByText("1 operation, ").waitFor();
     assert.equal(await page.locator("#stored > li").count(), 1);
   });
 
@@ -75,6 +78,8 @@ describeNotebook("the notebook in Chromium", (pages) => {
       await page.getByLabel("Key, protected by the passphrase").inputValue(),
       pages().key,
     );
+    await pages().showStored(page);
+    await page.getByText("2 operations, ").waitFor();
     assert.equal(await page.locator("#stored > li").count(), 2);
     await pages().write(page, "three");
     await pages().shows(await pages().openNew(), ["three", "two", "one"]);
@@ -97,6 +102,7 @@ describeNotebook("the notebook in Chromium", (pages) => {
     await pages().state(phone, "synced");
     counts.delete("0");
     assert.deepEqual(counts, new Set(["1"]), "only the last one of the laptop is asked for again");
+    await pages().showStored(phone);
     await phone.getByText("2 operations, ").waitFor();
     await phone.route("**/sync", (route) => route.abort());
     await phone.reload();
@@ -225,13 +231,15 @@ describeNotebook("the notebook in Chromium", (pages) => {
     await keyboard.press("Tab");
     await keyboard.press("Space");
     await pages().shows(page, ["and by the button", "typed"]);
-    // Next are the three sections at the side, which open and close.
-    const stored = page.locator("#stored-details");
-    await keyboard.press("Tab");
-    await keyboard.press("Tab");
-    assert.equal(await page.locator("#stored-details > summary:focus").count(), 1);
-    await keyboard.press("Enter");
-    assert.equal(await stored.getAttribute("open"), null);
+    // Next are the sections at the side, which open and close.
+    const device = page.locator("#device-details");
+    for (const open of ["", null]) {
+      while ((await page.locator("#device-details > summary:focus").count()) === 0) {
+        await keyboard.press("Tab");
+      }
+      await keyboard.press("Enter");
+      assert.equal(await device.getAttribute("open"), open);
+    }
     assert.deepEqual(pages().errors, []);
   });
 

@@ -248,6 +248,12 @@ export class NotebookPages {
     await page.locator("#notes > li", { hasText: text }).first().waitFor();
   }
 
+  /** Has the page show what the server stores. */
+  async showStored(page: Page): Promise<void> {
+    await page.getByText("What the server stores", { exact: true }).click();
+    await page.locator("#stored > li").first().waitFor();
+  }
+
   /** Waits until the page shows exactly these notes, newest first. */
   async shows(page: Page, notes: readonly string[]): Promise<void> {
     const items = page.locator("#notes > li > p");

@@ -1,7 +1,7 @@
 /**
- * Shows what the server stores, as far as the page knows it: the payloads that the server has
+ * Shows what the server stores, as far as this browser has it: the payloads that the server has
  * accepted from here and sent to here. An app needs nothing of this, so it alone looks inside the
- * client, at envelopes.
+ * client, at envelopes. It reads nothing before a person opens it.
  */
 import { parseEnvelope } from "../../../client/envelope.ts";
 import type { Identity, Line, Store } from "../../../client/index.ts";
@@ -17,6 +17,8 @@ const PREVIEW_LENGTH = 120;
 
 export class CiphertextView {
   readonly #identity: Identity;
+  readonly #store: Store;
+  readonly #details = find("stored-details", HTMLDetailsElement);
   readonly #list = find("stored", HTMLOListElement);
   readonly #summary = find("stored-count", HTMLElement);
   /** The index after the last operation counted, of each client. */
@@ -30,50 +32,49 @@ export class CiphertextView {
   #reading = Promise.resolve();
   readonly #render = beforeNextFrame(() => this.#renderNow());
 
-  constructor(identity: Identity) {
+  constructor(identity: Identity, store: Store) {
     this.#identity = identity;
+    this.#store = store;
+    this.#details.addEventListener("toggle", () => this.refresh());
   }
 
-  /** Adds operations that the server sent. */
-  add(lines: readonly Line[]): void {
-    for (const line of lines) {
-      // An answer that was cut is sent again.
-      if (line.index < (this.#next.get(line.client) ?? 0)) continue;
-      this.#next.set(line.client, line.index + 1);
-      this.#operations++;
-      this.#characters += line.payload.length;
-      this.#waiting.push(line);
-    }
-    this.#waiting = this.#waiting.slice(-MAX_SHOWN);
-    if (this.#operations > 0) this.#render();
+  /** Adds what the store has got since the last time, while a person can see it. */
+  refresh(): Promise<void> {
+    if (!this.#details.open) return Promise.resolve();
+    const reading = this.#reading.then(() => this.#read());
+    // The next one tries again.
+    this.#reading = reading.catch(() => undefined);
+    return reading;
   }
 
-  /** Adds the operations of others that this device has received earlier. */
-  async addReceived(store: Store): Promise<void> {
-    const { cursors } = await store.load();
+  async #read(): Promise<void> {
+    const { own, cursors } = await this.#store.load();
     for (const { client, index: last } of cursors) {
-      for (let next = 0; next <= last; ) {
-        const { first, payloads } = await store.readReceived(client, next, PAGE_CHARACTERS);
+      for (let next = this.#next.get(client) ?? 0; next <= last; ) {
+        const { first, payloads } = await this.#store.readReceived(client, next, PAGE_CHARACTERS);
         if (payloads.length === 0) break;
-        this.add(payloads.map((payload, i) => ({ client, index: first + i, payload })));
+        this.#add(client, first, payloads);
         next = first + payloads.length;
       }
     }
+    for (const { client, acknowledged } of own) {
+      for (let next = this.#next.get(client) ?? 0; next < acknowledged; ) {
+        const count = acknowledged - next;
+        const payloads = await this.#store.read(client, next, count, PAGE_CHARACTERS);
+        if (payloads.length === 0) break;
+        this.#add(client, next, payloads);
+        next += payloads.length;
+      }
+    }
   }
 
-  /** Adds the operations of this device that the server has acknowledged. */
-  addAcknowledged(store: Store): Promise<void> {
-    this.#reading = this.#reading.then(async () => {
-      const { own } = await store.load();
-      for (const { client, acknowledged } of own) {
-        const first = this.#next.get(client) ?? 0;
-        const count = acknowledged - first;
-        if (count <= 0) continue;
-        const payloads = await store.read(client, first, count, Number.POSITIVE_INFINITY);
-        this.add(payloads.map((payload, i) => ({ client, index: first + i, payload })));
-      }
-    });
-    return this.#reading;
+  #add(client: string, first: number, payloads: readonly string[]): void {
+    this.#next.set(client, first + payloads.length);
+    this.#operations += payloads.length;
+    for (const payload of payloads) this.#characters += payload.length;
+    const lines = payloads.map((payload, i) => ({ client, index: first + i, payload }));
+    this.#waiting = [...this.#waiting, ...lines].slice(-MAX_SHOWN);
+    this.#render();
   }
 
   /** Shows from now on that the server stores nothing any more. */

@@ -22,6 +22,8 @@ export function offerErasure(client: SyncClient, onErased: () => void): void {
     try {
       await client.erase();
       onErased();
+      // The sheet on a phone is above what says so.
+      find("sheet", HTMLDialogElement).close();
       find("erased", HTMLElement).focus();
     } catch (error) {
       // an answer that did not arrive may have been a 204.

@@ -17,6 +17,7 @@ import { NeverStored } from "./never-stored.ts";
 import { NotesList } from "./notes-list.ts";
 import { keepForOffline } from "./offline.ts";
 import { offerRecoverySheet } from "./recovery.ts";
+import { offerSheet } from "./sheet.ts";
 import { StatusLine } from "./status-line.ts";
 
 /** Within this time, the client has stored what it has delivered. */
@@ -48,6 +49,7 @@ async function main(line: StatusLine): Promise<void> {
     onKeyChange();
     location.reload();
   });
+  offerSheet();
   find("notebook", HTMLElement).hidden = false;
   find("note", HTMLTextAreaElement).focus();
 }
@@ -56,7 +58,6 @@ async function main(line: StatusLine): Promise<void> {
 async function openClient(key: UserKey, line: StatusLine): Promise<SyncClient> {
   const { identity } = key;
   const notes = new NotesList();
-  const ciphertexts = new CiphertextView(identity);
   const closing = new AbortController();
   const store = await withStorage(() =>
     IndexedDbStore.open(NAME, identity, {
@@ -68,8 +69,7 @@ async function openClient(key: UserKey, line: StatusLine): Promise<SyncClient> {
       },
     }),
   );
-  await withStorage(() => ciphertexts.addAcknowledged(store));
-  await withStorage(() => ciphertexts.addReceived(store));
+  const ciphertexts = new CiphertextView(identity, store);
   let hasSynced = false;
   let receivedCount = 0;
   // The status can change before there is a client.
@@ -89,7 +89,6 @@ async function openClient(key: UserKey, line: StatusLine): Promise<SyncClient> {
     url,
     identity,
     store,
-    onLines: (lines) => ciphertexts.add(lines),
     signal: closing.signal,
     receive: (entries, _, isOwn) => {
       if (isOwn) return notes.addOwn(entries.map(noteOf));
@@ -105,7 +104,7 @@ async function openClient(key: UserKey, line: StatusLine): Promise<SyncClient> {
       invite.show(now);
       notes.setPending(now.pending, tooLarge());
       // A store that fails is reported by `onLost`.
-      ciphertexts.addAcknowledged(store).catch(() => undefined);
+      ciphertexts.refresh().catch(() => undefined);
       if (now.state === "refused" && now.final) onErased();
       if (now.state !== "synced") return;
       hasSynced = true;
@@ -123,6 +122,7 @@ async function openClient(key: UserKey, line: StatusLine): Promise<SyncClient> {
   const [devices, keyText] = [new DevicesView(client, notes), new KeyView(key, client, url)];
   showSynced = () => {
     devices.show().catch(showError);
+    ciphertexts.refresh().catch(showError);
     keyText.refresh().catch(showError);
     if (hasSynced) neverStored.show(client).catch(showError);
   };
