@@ -1,111 +1,23 @@
 /** Devices that make snapshots of the app's state, and take them: at the real handler. */
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
-import type { Identity } from "../../client/index.ts";
 import { newIdentity } from "../support/private-keys.ts";
 import { Device } from "../support/simulated-device.ts";
-import { JumpingClock, nextTick, SimulatedServer } from "../support/simulated-network.ts";
-
-const HOUR = 3_600_000;
-const SETTINGS = { LISTING_TTL: "0", RETENTION: "1h", PACKED_RETENTION: "1m" };
-/** A snapshot follows this many characters of operations, or up to twice as many. */
-const EVERY = 8000;
-
-type ServerLine = {
-  readonly client_id: string;
-  readonly operation_index: number;
-  payload: string;
-  snapshot?: { covers: Record<string, number> };
-};
-type Alter = (lines: ServerLine[]) => void;
-
-/** A user's devices, and a server between which and them a test can stand. */
-class Stage {
-  readonly clock = new JumpingClock();
-  readonly server: SimulatedServer;
-  readonly identity: Identity;
-  readonly devices: Device[] = [];
-  /** What each request and each answer had. */
-  readonly requests: Record<string, unknown>[] = [];
-  readonly answers: ServerLine[][] = [];
-  readonly statuses: number[] = [];
-  /** The client ids under which the server has stored operations. */
-  readonly stored = new Set<unknown>();
-  /** Whether answers to what is stored are lost. */
-  lose = false;
-  alter: Alter = () => undefined;
-  refuse: (request: Record<string, unknown>) => Response | undefined = () => undefined;
-
-  constructor(identity: Identity, settings: Record<string, string>) {
-    this.identity = identity;
-    this.server = new SimulatedServer({ ...SETTINGS, ...settings }, this.clock);
-  }
-
-  readonly fetch = async (request: Request): Promise<Response> => {
-    const body = JSON.parse(await request.clone().text());
-    this.requests.push(body);
-    const refusal = this.refuse(body);
-    if (refusal !== undefined) return refusal;
-    const response = await this.server.fetch(request);
-    this.statuses.push(response.status);
-    if (response.status === 200 && body.payload !== undefined) {
-      this.stored.add(body.client_id);
-      if (this.lose) throw new TypeError("the connection broke");
-    }
-    if (response.status !== 200) return response;
-    const { status, headers } = response;
-    const texts = (await response.text()).split("\n").filter((text) => text !== "");
-    const lines: ServerLine[] = texts.map((text) => JSON.parse(text));
-    this.answers.push(structuredClone(lines));
-    this.alter(lines);
-    const changed = new Headers(headers);
-    changed.set("Operation-Count", String(lines.length));
-    const text = lines.map((line) => `${JSON.stringify(line)}\n`).join("");
-    return new Response(text, { status, headers: changed });
-  };
-
-  device(every = EVERY): Device {
-    const { identity, clock, fetch } = this;
-    const device = new Device({ identity, clock, fetch, random: () => 0, every });
-    this.devices.push(device);
-    return device;
-  }
-
-  /** The server deletes what snapshots stand for that are an hour old. */
-  async trim(by: Device): Promise<void> {
-    for (let times = 0; times < 2; times++) {
-      this.clock.pass(HOUR);
-      assert.ok(await by.sync());
-      await this.server.trim();
-    }
-  }
-}
-
-/** Texts whose operations have more characters than `EVERY`. */
-function many(name: string, count = 20): string[] {
-  return Array.from({ length: count }, (_, i) => `${name} ${i} ${"x".repeat(400)}`);
-}
-
-/** Appends, each text in an operation of its own, and syncs. */
-async function write(device: Device, texts: readonly string[]): Promise<void> {
-  for (const text of texts) {
-    await device.append([text]);
-    assert.ok(await device.sync());
-  }
-}
-
-/** Asserts that devices have the same texts, each once. */
-function assertHave(devices: readonly Device[], texts: readonly string[]): void {
-  for (const { texts: held, refusals } of devices) {
-    assert.deepEqual([...held].sort(), [...texts].sort());
-    assert.deepEqual(refusals, []);
-  }
-}
+import { nextTick } from "../support/simulated-network.ts";
+import {
+  assertHave,
+  HOUR,
+  many,
+  problem,
+  type ServerLine,
+  SnapshotStage,
+  write,
+} from "../support/snapshot-stage.ts";
 
 describe("snapshots", () => {
-  let stage: Stage;
+  let stage: SnapshotStage;
   const begin = async (settings: Record<string, string> = {}) => {
-    stage = new Stage(await newIdentity(), settings);
+    stage = new SnapshotStage(await newIdentity(), settings);
   };
   beforeEach(() => begin());
   afterEach(async () => {
@@ -292,12 +204,8 @@ describe("snapshots", () => {
 
   it("that the server does not take become operations like any other", async () => {
     const [laptop, phone] = [stage.device(), stage.device()];
-    stage.refuse = ({ snapshot }) => {
-      if (snapshot === undefined) return undefined;
-      const problem = { type: "urn:sync-server:snapshot-refused", status: 409, detail: "no" };
-      const headers = { "Content-Type": "application/problem+json" };
-      return new Response(JSON.stringify(problem), { status: 409, headers });
-    };
+    stage.refuse = ({ snapshot }) =>
+      snapshot === undefined ? undefined : problem(409, "snapshot-refused");
     const texts = many("note");
     await write(laptop, texts);
     assert.equal(laptop.snapshots.saved, 1);
