@@ -77,6 +77,8 @@ export class Recovery {
         if (payloads.length > 1) return dispatch({ type: "batch-too-large", payloads });
         return this.#stepOver(state, append, error);
       case "quota-exceeded":
+        // What is appended later may have room.
+        if (payloads.some(isSnapshot)) return this.#stepOver(state, append, error);
         return this.#hold(error);
       case "operation-gap": {
         // The server has lost operations. Each gap goes further back, so there is an end to them.

@@ -112,10 +112,16 @@ export class SnapshotMaker {
     if (made === undefined) return false;
     const { client, index, cursors, state } = made;
     const most = transport.maxBody - CHARACTERS_OF_REQUEST - cursors.length * CHARACTERS_PER_CLIENT;
-    const result = await outbox.appendSnapshot({ client, index }, { cursors, state }, most);
-    // The log grows, and nothing else is wrong.
-    if (result === "too large") this.postpone();
-    return result === "appended";
+    try {
+      const result = await outbox.appendSnapshot({ client, index }, { cursors, state }, most);
+      // The log grows, and nothing else is wrong.
+      if (result === "too large") this.postpone();
+      return result === "appended";
+    } catch (error) {
+      // As on a full disk, where what is smaller may still have room.
+      this.postpone();
+      throw error;
+    }
   }
 
   async #save(): Promise<SavedState> {

@@ -140,6 +140,11 @@ export class Device {
   /** How often the app fails to load a snapshot. */
   failures = 0;
 
+  /** The characters of operations that its disk takes at once. */
+  room = Number.POSITIVE_INFINITY;
+  /** How often it had no room. */
+  full = 0;
+
   /** The app loses its data, and begins with nothing. */
   async forgetData(): Promise<void> {
     await this.stop();
@@ -257,7 +262,11 @@ class Session {
     const client = await SyncClient.open({
       url: URL_OF_SERVER,
       identity: world.identity,
-      store: fuse.guard(disk.store),
+      store: fuse.guard(disk.store, (characters) => {
+        if (characters <= device.room) return;
+        device.full++;
+        throw new Error("the disk is full");
+      }),
       cursors: [...disk.cursors.values()],
       receive: async (entries, cursor, isOwn) => {
         await nextTick();
@@ -394,11 +403,16 @@ class Fuse {
     return result;
   }
 
-  guard(store: Store): Store {
+  /** @param checkRoom throws where there is no room for so many characters of operations */
+  guard(store: Store, checkRoom: (characters: number) => void): Store {
+    const append: Store["append"] = async (client, first, payloads) => {
+      checkRoom(payloads.join("").length);
+      await this.step(() => store.append(client, first, payloads));
+    };
     return {
+      append,
       load: () => this.step(() => store.load()),
       begin: (client) => this.step(() => store.begin(client)),
-      append: (...of) => this.step(() => store.append(...of)),
       read: (...of) => this.step(() => store.read(...of)),
       acknowledge: (...of) => this.step(() => store.acknowledge(...of)),
       appendDraft: (...of) => this.step(() => store.appendDraft(...of)),
