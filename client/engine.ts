@@ -3,7 +3,7 @@ import { MAX_INDEX } from "../protocol/ids.ts";
 import type { Line } from "../protocol/types.ts";
 import { AbandonedOutboxes } from "./abandoned.ts";
 import type { Delivery } from "./delivery.ts";
-import { ServerUnavailable } from "./errors.ts";
+import { ServerRejected, ServerUnavailable } from "./errors.ts";
 import type { Inbox } from "./inbox.ts";
 import { endBy, isEarly, waitSeconds } from "./news.ts";
 import { type NextStep, nextStep } from "./next-step.ts";
@@ -159,6 +159,8 @@ export class SyncEngine {
       await this.#options.snapshots.settle();
       return (await this.#options.maker.make()) ? { kind: "incomplete" } : outcome;
     } catch (error) {
+      const isRequired = error instanceof ServerRejected && error.code === "snapshot-required";
+      if (isRequired) this.#options.snapshots.require();
       return { kind: "failed", error, progressed: this.#progress() > before };
     }
   }

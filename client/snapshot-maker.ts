@@ -42,7 +42,8 @@ export class SnapshotMaker {
   #since = "";
   readonly #counted = new Map<string, number>();
   #characters = 0;
-  #notBefore = -Infinity;
+  /** When one failed. */
+  #failedAt = -Infinity;
 
   constructor(options: SnapshotMakerOptions) {
     this.#options = options;
@@ -51,7 +52,7 @@ export class SnapshotMaker {
 
   /** No snapshot is made for a while. */
   postpone(): void {
-    this.#notBefore = this.#options.clock.now() + RETRY_MS;
+    this.#failedAt = this.#options.clock.now();
   }
 
   /**
@@ -61,7 +62,10 @@ export class SnapshotMaker {
   async make(): Promise<boolean> {
     const { app, clock } = this.#options;
     if (app.snapshot === undefined || app.sign === false) return false;
-    if (clock.now() < this.#notBefore || !this.#isAllSent || !(await this.#isDue())) return false;
+    const since = clock.now() - this.#failedAt;
+    // A clock that was set back would never reach it.
+    const isEarly = since >= 0 && since < RETRY_MS;
+    if (isEarly || !this.#isAllSent || !(await this.#isDue())) return false;
     return this.#make();
   }
 

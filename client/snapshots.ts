@@ -38,7 +38,8 @@ export interface SnapshotsOptions {
 
 export class Snapshots {
   readonly #options: SnapshotsOptions;
-  #declinedUntil = -Infinity;
+  /** When it has rejected one. */
+  #declinedAt = -Infinity;
   /** The one among the operations received that stands for most, until it is kept. */
   #received: { readonly line: Line; readonly covered: Covered } | undefined;
 
@@ -49,7 +50,14 @@ export class Snapshots {
   /** Whether the server may begin an answer with a snapshot. */
   get areTaken(): boolean {
     const { app, clock } = this.#options;
-    return app.snapshot !== undefined && clock.now() >= this.#declinedUntil;
+    const since = clock.now() - this.#declinedAt;
+    // A clock that was set back would never reach it.
+    return app.snapshot !== undefined && (since < 0 || since >= DECLINE_MS);
+  }
+
+  /** The log cannot be read without them: the next one is taken, if that is right. */
+  require(): void {
+    this.#declinedAt = -Infinity;
   }
 
   /**
@@ -62,7 +70,7 @@ export class Snapshots {
     const isRight = opened !== undefined && isAsSaid(line, opened.covered);
     if (isRight) await this.#giveUpShared(opened.covered);
     if (!isRight || (await inbox.differs(line.client, opened.covered))) {
-      this.#declinedUntil = clock.now() + DECLINE_MS;
+      this.#declinedAt = clock.now();
       return false;
     }
     const { covered } = opened;

@@ -110,7 +110,7 @@ export class Transport {
     try {
       const answer = await this.#send("POST", body, this.#options.sign, 200, timeout, wait);
       this.expected = Number(answer.headers.get(OPERATION_COUNT));
-      yield* readLines(answer);
+      yield* readLines(answer, snapshots === true);
     } finally {
       timeout.end();
     }

@@ -76,4 +76,19 @@ describe("snapshots for which there is no room", () => {
     assert.equal(phone.snapshots.loaded, 1);
     assertHave([laptop, phone], texts);
   });
+
+  it("are made again where the clock is set back", async () => {
+    await begin();
+    const laptop = stage.device();
+    laptop.room = 4000;
+    for (const text of many("note")) {
+      await laptop.append([text]);
+      await laptop.sync().catch((error: unknown) => assert.match(String(error), /disk is full/));
+    }
+    assert.equal(laptop.full, 1);
+    laptop.room = Infinity;
+    stage.clock.pass(-365 * 24 * HOUR);
+    assert.ok(await laptop.sync());
+    assert.equal(laptop.snapshots.saved, 2);
+  });
 });

@@ -1,0 +1,117 @@
+/** A server that lies about snapshots, and answers that come damaged: what the app has stays. */
+import assert from "node:assert/strict";
+import { afterEach, describe, it } from "node:test";
+import { SyncClient, textOf } from "../../client/index.ts";
+import { MemoryStore } from "../../client/memory.ts";
+import { newIdentity } from "../support/private-keys.ts";
+import { URL_OF_SERVER } from "../support/simulated-network.ts";
+import {
+  assertHave,
+  HOUR,
+  many,
+  type ServerLine,
+  SnapshotStage,
+  write,
+} from "../support/snapshot-stage.ts";
+
+const YEAR = 365 * 24 * HOUR;
+
+describe("a server that lies about snapshots", () => {
+  let stage: SnapshotStage;
+  const begin = async (settings: Record<string, string> = {}) => {
+    stage = new SnapshotStage(await newIdentity(), settings);
+  };
+  afterEach(async () => {
+    for (const device of stage.devices) await device.stop();
+  });
+
+  /** Cuts the tag off the snapshot with which the next answer begins. */
+  const damageNext = () => {
+    stage.alter = (lines) => {
+      const [line] = lines;
+      if (line?.snapshot === undefined) return;
+      line.payload = line.payload.slice(0, -30).padEnd(line.payload.length, "A");
+      stage.alter = () => undefined;
+    };
+  };
+
+  /** The last line of a snapshot with which an answer began. */
+  const lastSnapshot = (): ServerLine =>
+    stage.answers.flat().findLast(({ snapshot }) => snapshot !== undefined) ??
+    assert.fail("no answer began with one");
+
+  it("changes nothing on a device that has not asked for one", async () => {
+    await begin({ RETENTION: "30d" });
+    const [laptop, phone] = [stage.device(), stage.device()];
+    const texts = many("note");
+    await write(laptop, texts);
+    assert.ok(await phone.sync());
+    const snapshot = lastSnapshot();
+    const received: string[] = [];
+    const statuses: string[] = [];
+    const store = new MemoryStore();
+    const client = await SyncClient.open({
+      url: URL_OF_SERVER,
+      identity: stage.identity,
+      store,
+      clock: stage.clock,
+      fetch: stage.fetch,
+      pollInterval: Infinity,
+      idleTimeout: Infinity,
+      receive: (entries) => {
+        received.push(...entries.map(({ data }) => textOf(data)));
+      },
+      onStatus: (status) => {
+        if ("why" in status) statuses.push(status.why ?? "");
+      },
+    });
+    try {
+      await client.sync();
+      assert.deepEqual(received, texts);
+      // At first, so that the sync succeeds in the end.
+      stage.alter = (lines) => {
+        lines.unshift(structuredClone(snapshot));
+        stage.alter = () => undefined;
+      };
+      await client.sync();
+      assert.ok(statuses.some((why) => /a snapshot that was not asked for/.test(why)));
+      assert.deepEqual(received, texts);
+      const held: string[] = [];
+      for await (const entries of client.entries()) {
+        held.push(...entries.map(({ data }) => textOf(data)));
+      }
+      assert.deepEqual(held, texts);
+      assert.equal((await store.load()).snapshot, undefined);
+    } finally {
+      await client.close();
+    }
+  });
+
+  it("keeps a device from beginning for no longer than it lies, where the log is trimmed", async () => {
+    await begin();
+    const [laptop, phone] = [stage.device(), stage.device()];
+    const texts = many("note", 60);
+    await write(laptop, texts);
+    await stage.trim(laptop);
+    damageNext();
+    await assert.rejects(phone.sync(), /snapshot/);
+    assert.ok(await phone.sync());
+    assertHave([phone], texts);
+  });
+
+  it("has a device ask without snapshots for an hour, also where its clock is set back meanwhile", async () => {
+    await begin({ RETENTION: "30d" });
+    const [laptop, phone] = [stage.device(), stage.device()];
+    await write(laptop, many("note"));
+    const asks = () => stage.requests.at(-1)?.snapshots;
+    damageNext();
+    assert.ok(await phone.sync());
+    assert.equal(asks(), false);
+    stage.clock.pass(HOUR - 1);
+    assert.ok(await phone.sync());
+    assert.equal(asks(), false);
+    stage.clock.pass(-YEAR);
+    assert.ok(await phone.sync());
+    assert.equal(asks(), true);
+  });
+});
