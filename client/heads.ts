@@ -214,7 +214,9 @@ export class Heads {
       // What was asked for at once, a server may not have listed yet.
       const isLate = at - since >= PATIENCE_MS;
       if (isLate && found.get(client)?.by === undefined) {
-        found.set(client, { kind: "withheld", client, index, by });
+        // What this device has had itself, no other one has told.
+        const teller = by === client ? {} : { by };
+        found.set(client, { kind: "withheld", client, index, ...teller });
       }
     }
     return [...found.values()];

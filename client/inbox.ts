@@ -11,7 +11,15 @@ import { Positions } from "./positions.ts";
 import type { ReceivedLog } from "./received-log.ts";
 import { Refusals } from "./refusals.ts";
 import type { OwnClient, StoreState } from "./stores/store.ts";
-import type { Clock, Continues, Cursor, Head, OperationName, Refusal } from "./types.ts";
+import type {
+  Clock,
+  Continues,
+  Cursor,
+  Head,
+  MissingHead,
+  OperationName,
+  Refusal,
+} from "./types.ts";
 import { entriesOf, type RunVerifier, type VerifiedRun } from "./verify.ts";
 import { versionVector } from "./version-vector.ts";
 
@@ -217,10 +225,15 @@ export class Inbox {
     for (const { client } of cursors) this.#refusals.resume(client);
   }
 
-  /** The app was given the state of a snapshot: what that does not stand for is to be delivered again. */
+  /**
+   * The app was given the state of a snapshot: what that does not stand for is to be delivered again. What
+   * is not kept of it, the server has to show once more.
+   */
   async restart(covered: Covered): Promise<void> {
     const { log, outbox } = this.#options;
     const known = this.positions.clients;
+    // Of client ids of which the state has nothing, another one remembers that.
+    let left = known.filter((one) => !covered.has(one)).flatMap((one) => this.#headsOf(one));
     for (const client of new Set([...known, ...covered.keys()])) {
       const own = outbox.lengthOf(client);
       let position = covered.get(client);
@@ -231,9 +244,27 @@ export class Inbox {
       }
       const next = (position?.index ?? -1) + 1;
       const isKept = next >= log.first(client) && next <= (log.end(client)?.index ?? -1) + 1;
-      if (!isKept) await this.#forget(client, position);
+      if (!isKept && position !== undefined) {
+        const heads = [...this.#headsOf(client, position.index), ...left];
+        await this.#forget(client, heads.length > 0 ? { ...position, heads } : position);
+        left = [];
+      } else if (!isKept) await this.#forget(client, undefined);
       this.positions.restart(client, position);
     }
+  }
+
+  /** What a client id has told that is missing, and what was here of it behind an index. */
+  #headsOf(client: string, index = -1): MissingHead[] {
+    const { clock } = this.#options;
+    const both = [this.positions.get(client), this.positions.delivered(client)];
+    const last = both.reduce((one, other) => {
+      return (other?.index ?? -1) > (one?.index ?? -1) ? other : one;
+    });
+    if (last === undefined || last.index <= index) return [...(last?.heads ?? [])];
+    return [
+      ...(last.heads ?? []),
+      { client, index: last.index, tag: last.tag, since: clock.now() },
+    ];
   }
 
   /** Whether a snapshot names another tag for an operation than this device has, or another one reports. */

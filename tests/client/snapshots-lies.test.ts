@@ -114,4 +114,49 @@ describe("a server that lies about snapshots", () => {
     assert.ok(await phone.sync());
     assert.equal(asks(), true);
   });
+
+  for (const [what, isFirst] of [
+    ["less", true],
+    ["nothing", false],
+  ] as const) {
+    it(`is caught where it goes back to a snapshot with ${what} of a device, and hides the rest`, async () => {
+      await begin({ RETENTION: "30d" });
+      const [laptop, tablet, phone] = [stage.device(), stage.device(), stage.device(Infinity)];
+      if (isFirst) await write(laptop, ["first"]);
+      assert.ok(await phone.sync());
+      await write(tablet, many("tablet", 15));
+      assert.ok(await stage.device().sync());
+      const snapshot = lastSnapshot();
+      const hide = (client: string | undefined, more: readonly ServerLine[] = []) => {
+        stage.alter = (lines) => {
+          const shown = lines.filter(({ client_id }) => client_id !== client);
+          lines.splice(0, lines.length, ...structuredClone(more), ...shown);
+        };
+      };
+      // What the tablet has written, the others do not get yet.
+      hide(snapshot.client_id);
+      for (const text of many("laptop", 30)) {
+        await write(laptop, [text]);
+        assert.ok(await phone.sync());
+      }
+      assert.equal((await phone.kept()).snapshot, true);
+      const last = [...laptop.created.values()].at(-1);
+      hide(last?.client, [snapshot]);
+      assert.ok(await phone.sync());
+      const all = [...laptop.appended, ...tablet.appended];
+      assert.equal(phone.texts.length, all.length - 30);
+      hide(last?.client);
+      await phone.stop();
+      stage.clock.pass(HOUR);
+      assert.ok(await phone.sync());
+      const by = isFirst ? {} : { by: snapshot.client_id };
+      assert.deepEqual(await phone.refused(), [
+        { kind: "withheld", client: last?.client, index: last?.index, ...by },
+      ]);
+      stage.alter = () => undefined;
+      assert.ok(await phone.sync());
+      assert.deepEqual(await phone.refused(), []);
+      assert.deepEqual(phone.texts.toSorted(), all.toSorted());
+    });
+  }
 });
