@@ -210,11 +210,14 @@ export class SyncDocuments implements StatusSource {
     for (const [name, list] of lists) this.#document(name).receive(list);
   }
 
-  /** The state of all documents; `undefined` where the log has entries that it does not stand for. */
+  /** The state of all documents; `undefined` where it is not what the log has. */
   #save(): Bytes | undefined {
     if (this.#hasUnknown || this.#options.receive !== undefined) return undefined;
+    const documents = [...this.#documents.values()];
+    // What is in memory alone may never be stored: others would have it for ever, and this device not.
+    if (documents.some(({ isPending }) => isPending)) return undefined;
     const { merge } = this.#options;
-    return stateOf([...this.#documents.values()].flatMap((document) => document.state(merge)));
+    return stateOf(documents.flatMap((document) => document.state(merge)));
   }
 
   async #receiveOthers(entries: readonly Entry[], isOwn: boolean): Promise<void> {

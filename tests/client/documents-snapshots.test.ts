@@ -116,6 +116,45 @@ describe("snapshots of documents", () => {
     assert.ok(received.includes("of the app"));
   });
 
+  it("have nothing that is in memory alone, and are made once that is stored", async () => {
+    const laptop = await open({ batch: 3600_000 });
+    const diary = laptop.open("diary", new Texts());
+    const last = laptop.open("list", new Texts());
+    last.push(utf8("eggs"));
+    await laptop.flush();
+    for (const text of texts) {
+      diary.push(utf8(text));
+      await laptop.flush();
+      // It is there whenever a snapshot may be made.
+      last.push(utf8("not stored"));
+      await laptop.client.sync();
+    }
+    payloads = 0;
+    const phone = await open();
+    await phone.client.sync();
+    assert.ok(payloads > texts.length, `${payloads} operations`);
+    await laptop.flush();
+    await laptop.client.sync();
+    payloads = 0;
+    await (await open()).client.sync();
+    assert.ok(payloads < texts.length / 2, `${payloads} operations`);
+  });
+
+  it("keep the updates apart that `merge` throws for, which is reported", async () => {
+    const errors: unknown[] = [];
+    const fails = () => {
+      throw new Error("it cannot be joined");
+    };
+    const laptop = await open({ merge: fails, onError: (error) => errors.push(error) });
+    await write(laptop, "diary", texts);
+    assert.match(String(errors[0]), /"diary".*cannot be joined/);
+    const phone = await open();
+    await phone.client.sync();
+    const diary = new Texts();
+    phone.open("diary", diary);
+    assert.deepEqual(diary.texts.join("+").split("+").toSorted(), texts.toSorted());
+  });
+
   it("hold any updates of any names", async () => {
     const name = fc.string({ minLength: 1, maxLength: 20, unit: "grapheme" });
     const update = fc.uint8Array({ maxLength: 50 });
