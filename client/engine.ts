@@ -113,7 +113,7 @@ export class SyncEngine {
     this.#dispatch({ type: "sync-requested" });
   }
 
-  /** Gives up the client id in use: another installation has it as well. */
+  /** Gives up an own client id: another installation has it as well. */
   giveUp(client: string): Promise<void> {
     return this.#recovery.giveUp(client);
   }

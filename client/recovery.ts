@@ -141,7 +141,7 @@ export class Recovery {
     if (next === undefined || own === undefined) throw error;
     const { length, highWater } = own;
     const isUsedElsewhere = next > length && client === outbox.client;
-    let known = Math.max(highWater, await snapshots.countOwn(outbox, client));
+    let known = highWater;
     if (known < Math.min(next, length)) {
       await read(signal);
       // It has another client id now, if the snapshot that came stands for what is not here.
@@ -243,11 +243,13 @@ export class Recovery {
     return found;
   }
 
-  /** Gives up the client id in use, under which another installation has created operations. */
+  /** Gives up an own client id under which another installation has created operations. */
   async giveUp(client: string): Promise<void> {
-    const { outbox } = this.#options;
-    const first = outbox.own.at(-1)?.acknowledged ?? 0;
-    return this.#changeClient(outbox, client, first, await outbox.mayContinue(client, first));
+    const { outbox, dispatch } = this.#options;
+    const first = outbox.own.find((one) => one.client === client)?.acknowledged ?? 0;
+    await this.#changeClient(outbox, client, first, await outbox.mayContinue(client, first));
+    // What was too large in its place is elsewhere now.
+    dispatch({ type: "operation-dropped", client });
   }
 
   /**

@@ -88,13 +88,18 @@ export class Snapshots {
     return true;
   }
 
-  /** Takes a new client id, where the snapshot stands for what this device has not created under its own. */
+  /**
+   * Takes a new client id, where the snapshot stands for what this device has not created under one of its
+   * own: what is to be sent under that, it goes on with under the new one.
+   */
   async #giveUpShared(covered: Covered): Promise<void> {
     const { outbox, giveUp } = this.#options;
-    const { client } = outbox;
-    const cursor = covered.get(client);
-    if (cursor === undefined) return;
-    if ((await outbox.tagAt(client, cursor.index)) !== cursor.tag) await giveUp(client);
+    for (const { client, length, acknowledged } of [...outbox.own]) {
+      const cursor = covered.get(client);
+      const isOver = client !== outbox.client && acknowledged === length;
+      if (cursor === undefined || isOver) continue;
+      if ((await outbox.tagAt(client, cursor.index)) !== cursor.tag) await giveUp(client);
+    }
   }
 
   /**
