@@ -1,21 +1,17 @@
 /** What is encrypted in an envelope: the entries of the app, and what a client has to tell others. */
-import { fromBase64url, toBase64url } from "../protocol/base64.ts";
-import { type Bytes, concat, uuidBytes, uuidOf } from "../protocol/bytes.ts";
+import { fromBase64url } from "../protocol/base64.ts";
+import { type Bytes, concat } from "../protocol/bytes.ts";
 import { isOperationIndex } from "../protocol/ids.ts";
-import { Input, Malformed, numberBytes, putLength } from "./binary.ts";
+import { Input, Malformed, putLength } from "./binary.ts";
 import { continuesBytes, takeContinues } from "./continues-content.ts";
+import { HEAD_BYTES, nameBytes, takeName, takeTag } from "./name-content.ts";
 import { type SnapshotContent, snapshotBytes, takeSnapshot } from "./snapshot-content.ts";
 import type { Continues, Head } from "./types.ts";
-
-const UUID_BYTES = 16;
-const INDEX_BYTES = 8;
-const TAG_BYTES = 16;
 
 /** The bits of the first byte: what comes before the entries. */
 const CONTINUES = 1;
 const HEADS = 2;
 
-const HEAD_BYTES = UUID_BYTES + INDEX_BYTES + TAG_BYTES;
 /** One byte counts them. */
 const MAX_HEADS = 255;
 /** The most that one operation of this client tells; the next one tells the rest. */
@@ -80,11 +76,9 @@ export function contentOf(bytes: Bytes, modulus?: number): Content {
   const continues = has & CONTINUES ? takeContinues(input) : [];
   const heads: Head[] = [];
   for (let left = has & HEADS ? input.number(1) : 0; left > 0; left--) {
-    const client = uuidOf(input.take(UUID_BYTES));
-    const index = input.number(INDEX_BYTES);
-    const tag = toBase64url(input.take(TAG_BYTES));
+    const head = { ...takeName(input), tag: takeTag(input) };
     // No operation has another index, and no store keeps one.
-    if (isOperationIndex(index)) heads.push({ client, index, tag });
+    if (isOperationIndex(head.index)) heads.push(head);
   }
   const snapshot = modulus === undefined ? undefined : takeSnapshot(input, modulus);
   const entries: Bytes[] = [];
@@ -98,7 +92,6 @@ export function contentOf(bytes: Bytes, modulus?: number): Content {
   };
 }
 
-function headBytes({ client, index, tag }: Head): Bytes {
-  const bytes = fromBase64url(tag) ?? new Uint8Array(TAG_BYTES);
-  return concat(uuidBytes(client), numberBytes(index, INDEX_BYTES), bytes);
+function headBytes(head: Head): Bytes {
+  return concat(nameBytes(head), fromBase64url(head.tag) ?? new Uint8Array(0));
 }

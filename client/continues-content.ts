@@ -1,11 +1,10 @@
 /** Which client ids another one continues, as bytes. */
 import { fromBase64url, toBase64url } from "../protocol/base64.ts";
-import { type Bytes, concat, uuidBytes, uuidOf } from "../protocol/bytes.ts";
+import { type Bytes, concat } from "../protocol/bytes.ts";
 import { type Input, numberBytes } from "./binary.ts";
+import { nameBytes, takeName } from "./name-content.ts";
 import type { Continues } from "./types.ts";
 
-const UUID_BYTES = 16;
-const INDEX_BYTES = 8;
 /** Of the number of tags of a client id that is continued. */
 const COUNT_BYTES = 2;
 /** Of each of these tags, so that it has 20 characters in base64url. */
@@ -18,16 +17,15 @@ export function continuesBytes(continues: readonly Continues[]): Bytes {
 export function takeContinues(input: Input): Continues[] {
   const continues: Continues[] = [];
   for (let left = input.number(1); left > 0; left--) {
-    const client = uuidOf(input.take(UUID_BYTES));
-    const index = input.number(INDEX_BYTES);
+    const name = takeName(input);
     const tags = toBase64url(input.take(input.number(COUNT_BYTES) * SHORT_TAG_BYTES));
-    continues.push({ client, index, tags });
+    continues.push({ ...name, tags });
   }
   return continues;
 }
 
-function oneBytes({ client, index, tags }: Continues): Bytes {
-  const short = fromBase64url(tags) ?? new Uint8Array(0);
+function oneBytes(one: Continues): Bytes {
+  const short = fromBase64url(one.tags) ?? new Uint8Array(0);
   const count = numberBytes(short.length / SHORT_TAG_BYTES, COUNT_BYTES);
-  return concat(uuidBytes(client), numberBytes(index, INDEX_BYTES), count, short);
+  return concat(nameBytes(one), count, short);
 }

@@ -215,8 +215,7 @@ export class Heads {
       const isLate = at - since >= PATIENCE_MS;
       if (isLate && found.get(client)?.by === undefined) {
         // What this device has had itself, no other one has told.
-        const teller = by === client ? {} : { by };
-        found.set(client, { kind: "withheld", client, index, ...teller });
+        found.set(client, { kind: "withheld", client, index, ...(by !== client && { by }) });
       }
     }
     return [...found.values()];

@@ -2,6 +2,7 @@
 import type { Line } from "../protocol/types.ts";
 import type { Content } from "./content.ts";
 import type { Delivery } from "./delivery.ts";
+import { isSnapshot } from "./envelope.ts";
 import { StoreDamaged } from "./errors.ts";
 import { Heads } from "./heads.ts";
 import type { Covered } from "./kept-snapshot.ts";
@@ -118,18 +119,15 @@ export class Inbox {
    *   had when a crash came, and receives that once more
    */
   async startAt(positions: readonly Cursor[], isNew: boolean): Promise<void> {
+    const { log, canLoad } = this.#options;
     const wanted = new Map(positions.map((cursor) => [cursor.client, cursor]));
-    const stored = this.positions.all.map(({ client }) => client);
-    for (const client of new Set([...stored, ...wanted.keys()])) {
+    for (const client of new Set([...this.positions.clients, ...wanted.keys()])) {
       const position = wanted.get(client);
-      const last = this.positions.get(client)?.index ?? -1;
+      const end = (this.positions.get(client)?.index ?? -1) + 1;
       const next = (position?.index ?? -1) + 1;
-      if (next === last + 1) continue;
-      const isStored = next <= last && next >= this.#options.log.first(client);
-      const isAhead = next > last && !isNew;
-      const isTrimmed = next < this.#options.log.first(client) && this.#options.canLoad();
-      if (isStored || isTrimmed) this.positions.setDelivered(client, position);
-      else if (isAhead && position !== undefined) this.positions.setAhead(client, position);
+      if (next === end) continue;
+      const goesOn = next > end ? !isNew : next >= log.first(client) || canLoad();
+      if (goesOn) this.positions.deliver(client, position);
       else await this.#forget(client, position);
     }
     this.heads.begin();
@@ -233,7 +231,7 @@ export class Inbox {
     const { log, outbox } = this.#options;
     const known = this.positions.clients;
     // Of client ids of which the state has nothing, another one remembers that.
-    let left = known.filter((one) => !covered.has(one)).flatMap((one) => this.#headsOf(one));
+    const left = known.filter((one) => !covered.has(one)).flatMap((one) => this.#headsOf(one));
     for (const client of new Set([...known, ...covered.keys()])) {
       const own = outbox.lengthOf(client);
       let position = covered.get(client);
@@ -244,27 +242,22 @@ export class Inbox {
       }
       const next = (position?.index ?? -1) + 1;
       const isKept = next >= log.first(client) && next <= (log.end(client)?.index ?? -1) + 1;
-      if (!isKept && position !== undefined) {
-        const heads = [...this.#headsOf(client, position.index), ...left];
-        await this.#forget(client, heads.length > 0 ? { ...position, heads } : position);
-        left = [];
-      } else if (!isKept) await this.#forget(client, undefined);
+      if (!isKept) {
+        const heads = position ? [...this.#headsOf(client, position.index), ...left.splice(0)] : [];
+        await this.#forget(client, position && { ...position, heads });
+      }
       this.positions.restart(client, position);
     }
   }
 
   /** What a client id has told that is missing, and what was here of it behind an index. */
   #headsOf(client: string, index = -1): MissingHead[] {
-    const { clock } = this.#options;
-    const both = [this.positions.get(client), this.positions.delivered(client)];
-    const last = both.reduce((one, other) => {
-      return (other?.index ?? -1) > (one?.index ?? -1) ? other : one;
-    });
-    if (last === undefined || last.index <= index) return [...(last?.heads ?? [])];
-    return [
-      ...(last.heads ?? []),
-      { client, index: last.index, tag: last.tag, since: clock.now() },
-    ];
+    const last = this.positions.get(client);
+    const heads = [...(last?.heads ?? [])];
+    if (last !== undefined && last.index > index) {
+      heads.push({ client, index: last.index, tag: last.tag, since: this.#options.clock.now() });
+    }
+    return heads;
   }
 
   /** Whether a snapshot names another tag for an operation than this device has, or another one reports. */
@@ -274,11 +267,11 @@ export class Inbox {
     for (const { client, index, tag } of covered.values()) {
       const own = await outbox.tagAt(client, index);
       // What was not acknowledged is no fork: it goes on under another client id.
-      differs ||= own !== undefined && own !== tag;
+      differs ||= (own ?? tag) !== tag;
       const known = await this.tagAt(client, index);
-      const told = this.heads.expected(client).filter((one) => one.index === index);
-      const others = [...told.map((one) => one.tag), ...(known === undefined ? [] : [known])];
-      if (others.every((one) => one === tag)) continue;
+      const told = this.heads.expected(client);
+      const isTold = told.some((one) => one.index === index && one.tag !== tag);
+      if (!isTold && (known ?? tag) === tag) continue;
       differs = true;
       this.#refusals.addFork({ kind: "fork", client, index, by });
     }
@@ -329,7 +322,8 @@ export class Inbox {
       const cursor = { ...run.cursor, heardAt, ...(heads.length > 0 && { heads }) };
       await this.#deliver(run, cursor);
       // Only now: a crash before this line delivers the operations again, and loses none.
-      const payloads = lines.slice(0, taken).map(({ payload }) => payload);
+      const valid = lines.slice(0, taken);
+      const payloads = valid.map(({ payload }) => payload);
       const isNext = () => this.positions.get(client)?.tag === before?.tag;
       const isStored = await this.#options.log.receive(before, cursor, payloads, isNext);
       if (isStored) this.positions.set(client, cursor);
@@ -338,11 +332,8 @@ export class Inbox {
         await this.#options.log.recordDelivered([cursor]);
       }
       this.#refusals.resume(client);
-      const snapshots = new Set(
-        operations.flatMap(({ index, content }) => (content.snapshot ? [index] : [])),
-      );
-      for (const line of lines) {
-        if (snapshots.has(line.index)) await this.#options.onSnapshot(line);
+      for (const line of valid) {
+        if (isSnapshot(line.payload)) await this.#options.onSnapshot(line);
       }
     }
     this.#taken += taken;

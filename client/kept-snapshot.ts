@@ -10,6 +10,8 @@ import type { Writes } from "./writes.ts";
 /** What a snapshot stands for: the position of each client id, and of the snapshot itself. */
 export type Covered = ReadonlyMap<string, Cursor>;
 
+const NOTHING: Covered = new Map();
+
 /** A snapshot that is the user's, and says what it stands for. */
 export interface OpenSnapshot {
   readonly covered: Covered;
@@ -29,7 +31,7 @@ export async function openSnapshot(
 }
 
 /** How many operations a snapshot stands for. */
-export function countCovered(covered: Covered): number {
+export function countCovered(covered: Covered = NOTHING): number {
   return [...covered.values()].reduce((sum, { index }) => sum + index + 1, 0);
 }
 
@@ -39,10 +41,9 @@ export class KeptSnapshot {
   readonly #verifier: RunVerifier;
   readonly #writes: Writes;
   #name: StoredSnapshot | undefined;
-  /** What is known of the one with that name. */
-  #covered: Covered = new Map();
+  /** What it stands for, once that is known. */
+  #covered: Covered | undefined;
   #characters = 0;
-  #isKnown = false;
 
   constructor(store: Store, verifier: RunVerifier, writes: Writes, { snapshot }: StoreState) {
     this.#store = store;
@@ -58,7 +59,7 @@ export class KeptSnapshot {
 
   /** What it stands for; nothing as long as it was not opened. */
   get covered(): Covered {
-    return this.#covered;
+    return this.#covered ?? NOTHING;
   }
 
   /** The length of its payload, once it was opened. */
@@ -69,14 +70,13 @@ export class KeptSnapshot {
   /** Takes what other tabs have changed in the store. */
   take({ snapshot }: StoreState): void {
     const isSame = snapshot?.client === this.#name?.client && snapshot?.index === this.#name?.index;
-    if (!isSame) this.#isKnown = false;
+    if (!isSame) this.#set(snapshot);
     this.#name = snapshot;
   }
 
   /** Learns what it stands for, unless that is known. Throws `StoreDamaged` where it cannot be read. */
   async learn(): Promise<void> {
-    if (this.#name === undefined) this.#setKnown(new Map(), 0);
-    else if (!this.#isKnown) await this.open();
+    if (this.#name !== undefined && this.#covered === undefined) await this.open();
   }
 
   /** Reads and opens it. Throws `StoreDamaged`. */
@@ -85,7 +85,7 @@ export class KeptSnapshot {
     const payload = name && (await this.#store.readSnapshot());
     const opened = payload && (await openSnapshot(this.#verifier, { ...name, payload }));
     if (!opened) throw new StoreDamaged("the snapshot cannot be read");
-    this.#setKnown(opened.covered, payload.length);
+    this.#set(name, opened.covered, payload.length);
     return opened;
   }
 
@@ -93,27 +93,25 @@ export class KeptSnapshot {
   async keep(line: Line, covered: Covered, isLoaded: boolean): Promise<void> {
     const { client, index, payload } = line;
     await this.#writes.run(() => this.#store.keepSnapshot({ client, index, payload }, isLoaded));
-    this.#name = { client, index, isLoaded };
-    this.#setKnown(covered, payload.length);
+    this.#set({ client, index, isLoaded }, covered, payload.length);
   }
 
   /** Keeps none. */
   async drop(): Promise<void> {
     await this.#writes.run(() => this.#store.keepSnapshot(undefined, true));
-    this.#name = undefined;
-    this.#setKnown(new Map(), 0);
+    this.#set(undefined);
   }
 
   /** As `Store.snapshotLoaded`. */
   async setLoaded(): Promise<void> {
-    if (this.#name === undefined || this.#name.isLoaded) return;
+    if (this.#name?.isLoaded !== false) return;
     await this.#writes.run(() => this.#store.snapshotLoaded());
     this.#name = { ...this.#name, isLoaded: true };
   }
 
-  #setKnown(covered: Covered, characters: number): void {
+  #set(name: StoredSnapshot | undefined, covered?: Covered, characters = 0): void {
+    this.#name = name;
     this.#covered = covered;
     this.#characters = characters;
-    this.#isKnown = true;
   }
 }

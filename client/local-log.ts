@@ -71,11 +71,9 @@ export class LocalLog {
     const last = skipped.get(client);
     const index = (last?.index ?? 0) - 1;
     const covered = this.#kept.covered.get(client);
-    const isCovered = covered !== undefined && index <= covered.index;
+    const least = Math.max(index, this.#received.first(client) - 1);
     const before =
-      isCovered && covered.index >= this.#received.first(client) - 1
-        ? covered
-        : await this.#received.cursorAt(client, index);
+      (covered?.index ?? -2) >= least ? covered : await this.#received.cursorAt(client, index);
     for await (const { operations, tagOf } of this.#received.runs(client, before)) {
       const wanted: typeof operations = [];
       for (const operation of operations) {

@@ -43,9 +43,7 @@ export class Positions {
 
   /** Whether everything that is stored was delivered, and nothing else. */
   get isEven(): boolean {
-    const isAhead = ([client, { index }]: [string, Cursor]) =>
-      index > (this.get(client)?.index ?? -1);
-    return this.#behind.size === 0 && ![...this.#ahead].some(isAhead);
+    return this.clients.every((one) => this.delivered(one)?.index === this.get(one)?.index);
   }
 
   /** The position after what is stored of a client id, or was created under it. */
@@ -75,30 +73,21 @@ export class Positions {
     this.deliver(client, delivered);
   }
 
-  /** Everything up to a position is delivered, whether more or less is stored. */
+  /**
+   * Everything up to a position is delivered, whether more or less is stored. If less is, what is stored
+   * from now on is delivered up to it.
+   */
   deliver(client: string, delivered: Cursor | undefined): void {
     const [last, end] = [delivered?.index ?? -1, this.#cursors.get(client)?.index ?? -1];
     this.#behind.delete(client);
-    if (last < end) this.setDelivered(client, delivered);
-    else if (delivered !== undefined && last > end) this.setAhead(client, delivered);
-  }
-
-  /** Less is delivered than stored. */
-  setDelivered(client: string, position: Cursor | undefined): void {
-    this.#behind.set(client, position);
-  }
-
-  /** More is delivered than stored. What is stored from now on is delivered up to a position. */
-  setAhead(client: string, position: Cursor): void {
-    this.#ahead.set(client, position);
+    if (last < end) this.#behind.set(client, delivered);
+    else if (delivered !== undefined && last > end) this.#ahead.set(client, delivered);
   }
 
   /** The app was given a state: what is stored behind a position is to be delivered to it again. */
   restart(client: string, delivered: Cursor | undefined): void {
-    this.#behind.delete(client);
     this.#ahead.delete(client);
-    const end = this.#cursors.get(client)?.index ?? -1;
-    if ((delivered?.index ?? -1) < end) this.setDelivered(client, delivered);
+    this.deliver(client, delivered);
   }
 
   /** The last position delivered of a client id. */

@@ -109,8 +109,7 @@ export class ReceivedLog {
 
   /** Keeps a cursor in the place of the one after what is kept, if it is for the same operation. */
   async replace(cursor: Cursor): Promise<void> {
-    const isEnd = () => this.#ends.get(cursor.client)?.index === cursor.index;
-    if (isEnd()) await this.receive(cursor, cursor, [], isEnd);
+    await this.receive(cursor, cursor, [], () => this.end(cursor.client)?.index === cursor.index);
   }
 
   /** As `Store.forget`. */

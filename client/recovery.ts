@@ -141,15 +141,16 @@ export class Recovery {
     if (next === undefined || own === undefined) throw error;
     const { length, highWater } = own;
     const isUsedElsewhere = next > length && client === outbox.client;
+    const end = Math.min(next, length);
     let known = highWater;
-    if (known < Math.min(next, length)) {
+    if (known < end) {
       await read(signal);
       // It has another client id now, if the snapshot that came stands for what is not here.
       if (own.length < length) return;
       known = Math.max(known, await snapshots.countOwn(outbox, client));
     }
-    if (known >= Math.min(next, length) && !isUsedElsewhere) {
-      await outbox.acknowledge(client, Math.min(next, length));
+    if (known >= end && !isUsedElsewhere) {
+      await outbox.acknowledge(client, end);
       return dispatch({ type: "batch-stored", client, now: clock.now() });
     }
     if (!(await outbox.mayContinue(client, known))) return this.#hold(error);

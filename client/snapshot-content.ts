@@ -1,14 +1,12 @@
 /** What is encrypted in a snapshot in the place of entries: the state, and the positions that it stands for. */
 import { fromBase64url, toBase64url } from "../protocol/base64.ts";
-import { type Bytes, concat, uuidBytes, uuidOf } from "../protocol/bytes.ts";
+import { type Bytes, concat } from "../protocol/bytes.ts";
 import { isOperationIndex } from "../protocol/ids.ts";
 import { type Input, lengthBytes, Malformed, numberBytes } from "./binary.ts";
 import { continuesBytes, takeContinues } from "./continues-content.ts";
+import { nameBytes, takeName, takeTag } from "./name-content.ts";
 import type { Cursor } from "./types.ts";
 
-const UUID_BYTES = 16;
-const INDEX_BYTES = 8;
-const TAG_BYTES = 16;
 const DISTANCE_BYTES = 2;
 
 /** What a snapshot stands for. */
@@ -30,10 +28,10 @@ export function takeSnapshot(input: Input, modulus: number): SnapshotContent {
   return { cursors, state: input.take(input.left) };
 }
 
-function cursorBytes({ client, index, tag, previous, session, continues = [] }: Cursor): Bytes {
+function cursorBytes(cursor: Cursor): Bytes {
+  const { index, tag, previous, session, continues = [] } = cursor;
   return concat(
-    uuidBytes(client),
-    numberBytes(index, INDEX_BYTES),
+    nameBytes(cursor),
     bytesOf(tag),
     bytesOf(previous),
     numberBytes(index - session.first, DISTANCE_BYTES),
@@ -43,15 +41,15 @@ function cursorBytes({ client, index, tag, previous, session, continues = [] }: 
 }
 
 function takeCursor(input: Input, modulus: number): Cursor {
-  const client = uuidOf(input.take(UUID_BYTES));
-  const index = input.number(INDEX_BYTES);
-  const tag = toBase64url(input.take(TAG_BYTES));
-  const previous = toBase64url(input.take(TAG_BYTES));
-  const first = index - input.number(DISTANCE_BYTES);
+  const name = takeName(input);
+  const tag = takeTag(input);
+  const previous = takeTag(input);
+  const first = name.index - input.number(DISTANCE_BYTES);
   const secret = toBase64url(input.take(modulus));
   const continues = takeContinues(input);
-  if (!isOperationIndex(index) || first < 0) throw new Malformed("no operation has such a place");
-  const cursor = { client, index, tag, previous, session: { first, secret } };
+  if (!isOperationIndex(name.index) || first < 0)
+    throw new Malformed("no operation has such a place");
+  const cursor = { ...name, tag, previous, session: { first, secret } };
   return continues.length > 0 ? { ...cursor, continues } : cursor;
 }
 

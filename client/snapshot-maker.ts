@@ -62,10 +62,9 @@ export class SnapshotMaker {
   async make(): Promise<boolean> {
     const { app, clock } = this.#options;
     if (app.snapshot === undefined || app.sign === false) return false;
-    const since = clock.now() - this.#failedAt;
-    // A clock that was set back would never reach it.
-    const isEarly = since >= 0 && since < RETRY_MS;
-    if (isEarly || !this.#isAllSent || !(await this.#isDue())) return false;
+    // By the distance: a clock that was set back would never reach it.
+    const since = Math.abs(clock.now() - this.#failedAt);
+    if (since < RETRY_MS || !this.#isAllSent || !(await this.#isDue())) return false;
     return this.#make();
   }
 
@@ -78,7 +77,7 @@ export class SnapshotMaker {
   async #isDue(): Promise<boolean> {
     const { app, kept, log, outbox } = this.#options;
     const { name, covered, characters } = kept;
-    const since = name === undefined ? "none" : `${name.client} ${name.index}`;
+    const since = `${name?.client} ${name?.index}`;
     if (since !== this.#since) {
       this.#since = since;
       this.#counted.clear();
@@ -116,16 +115,12 @@ export class SnapshotMaker {
     if (made === undefined) return false;
     const { client, index, cursors, state } = made;
     const most = transport.maxBody - CHARACTERS_OF_REQUEST - cursors.length * CHARACTERS_PER_CLIENT;
-    try {
-      const result = await outbox.appendSnapshot({ client, index }, { cursors, state }, most);
-      // The log grows, and nothing else is wrong.
-      if (result === "too large") this.postpone();
-      return result === "appended";
-    } catch (error) {
-      // As on a full disk, where what is smaller may still have room.
-      this.postpone();
-      throw error;
-    }
+    // Unless it is stored: on a full disk, what is smaller may still have room.
+    this.postpone();
+    const result = await outbox.appendSnapshot({ client, index }, { cursors, state }, most);
+    // The log grows, and nothing else is wrong.
+    if (result !== "too large") this.#failedAt = -Infinity;
+    return result === "appended";
   }
 
   async #save(): Promise<SavedState> {
@@ -143,11 +138,9 @@ export class SnapshotMaker {
   /** The positions after everything that the app was given, but for the client id in use. */
   async #cursors(): Promise<Cursor[]> {
     const { outbox, inbox } = this.#options;
-    const cursors = new Map(inbox.positions.all.map((cursor) => [cursor.client, cursor]));
-    for (const cursor of await outbox.cursors()) {
-      if (!cursors.has(cursor.client)) cursors.set(cursor.client, cursor);
-    }
-    return [...cursors.values()];
+    // What others have created under a client id that was given up comes after what is own of it.
+    const all = [...(await outbox.cursors()), ...inbox.positions.all];
+    return [...new Map(all.map((cursor) => [cursor.client, cursor])).values()];
   }
 }
 

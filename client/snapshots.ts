@@ -50,9 +50,9 @@ export class Snapshots {
   /** Whether the server may begin an answer with a snapshot. */
   get areTaken(): boolean {
     const { app, clock } = this.#options;
-    const since = clock.now() - this.#declinedAt;
-    // A clock that was set back would never reach it.
-    return app.snapshot !== undefined && (since < 0 || since >= DECLINE_MS);
+    // By the distance: a clock that was set back would never reach it.
+    const since = Math.abs(clock.now() - this.#declinedAt);
+    return app.snapshot !== undefined && since >= DECLINE_MS;
   }
 
   /** The log cannot be read without them: the next one is taken, if that is right. */
@@ -74,18 +74,15 @@ export class Snapshots {
       return false;
     }
     const { covered } = opened;
+    const before = inbox.positions.all;
     if (this.#isCovered(covered)) await this.#keep(line, covered);
     else {
       // Until the app has all that goes with it, a crash has it loaded again.
       await kept.keep(line, covered, false);
-      const before = inbox.positions.all;
       await this.load();
-      const { positions } = inbox;
-      // What it does not stand for, and is not kept any more.
-      if (before.some(({ client, index }) => index > (positions.get(client)?.index ?? -1)))
-        return false;
     }
-    return true;
+    // Not so where it does not stand for what is not kept any more.
+    return before.every(({ client, index }) => index <= (inbox.positions.get(client)?.index ?? -1));
   }
 
   /**
@@ -146,9 +143,9 @@ export class Snapshots {
   get #isFirst(): boolean {
     const { kept, inbox, outbox } = this.#options;
     return [...kept.covered.keys()].every((client) => {
-      const { index, position } = outbox.own.find((one) => one.client === client)?.delivered ?? {};
-      const hasOwn = (index ?? 0) > 0 || (position ?? 0) > 0;
-      return !hasOwn && inbox.positions.delivered(client) === undefined;
+      const own = outbox.own.find((one) => one.client === client)?.delivered;
+      const isNone = own === undefined || own.index + own.position === 0;
+      return isNone && inbox.positions.delivered(client) === undefined;
     });
   }
 
@@ -165,10 +162,10 @@ export class Snapshots {
   /** Takes note of a snapshot that was received as an operation, or was acknowledged. */
   async note(line: Line): Promise<void> {
     const opened = await openSnapshot(this.#options.verifier, line);
-    if (opened === undefined) return;
-    const before = this.#received?.covered ?? new Map();
-    if (countCovered(opened.covered) < countCovered(before)) return;
-    this.#received = { line, covered: opened.covered };
+    const most = countCovered(this.#received?.covered);
+    if (opened !== undefined && countCovered(opened.covered) >= most) {
+      this.#received = { line, covered: opened.covered };
+    }
   }
 
   /** Keeps the snapshot that was noted, once the app has everything that it stands for. */
@@ -182,14 +179,13 @@ export class Snapshots {
 
   /** Keeps a snapshot in the place of what it stands for, which the app has. */
   async #keep(line: Line, covered: Covered): Promise<void> {
-    const { kept, log, inbox, outbox } = this.#options;
+    const { kept, log, inbox } = this.#options;
     if (countCovered(covered) <= countCovered(kept.covered)) return;
     if (await inbox.differs(line.client, covered)) return;
     await kept.keep(line, covered, true);
     for (const [client, { index }] of covered) {
-      // What is own stays: a server that was restored from a backup has it from here.
-      if (index < outbox.lengthOf(client)) continue;
-      // What lies behind it stays whole: what is kept of a client id is consecutive.
+      // What is own is not in this log, and stays: a server that was restored from a backup has it from
+      // here. What lies behind the position stays whole: what is kept of a client id is consecutive.
       const position = inbox.positions.get(client);
       if (position?.index === index) await log.trim(position);
     }
@@ -221,11 +217,10 @@ export class Snapshots {
 }
 
 /** Whether a snapshot covers what is said beside it, and nothing else. */
-function isAsSaid({ client, index, covers = {} }: Line, covered: Covered): boolean {
+function isAsSaid({ client, covers = {} }: Line, covered: Covered): boolean {
   const said = new Map(Object.entries(covers));
   // Of its own client id, it stands for everything before it.
-  if (index > 0) said.set(client, (said.get(client) ?? -1) + 1);
-  else said.set(client, 0);
+  said.set(client, (said.get(client) ?? -1) + 1);
   return (
     said.size === covered.size &&
     [...covered.values()].every((one) => said.get(one.client) === one.index)
