@@ -4,11 +4,12 @@ import { afterEach, describe, it } from "node:test";
 import { SyncClient, textOf } from "../../client/index.ts";
 import { MemoryStore } from "../../client/memory.ts";
 import { newIdentity } from "../support/private-keys.ts";
-import { URL_OF_SERVER } from "../support/simulated-network.ts";
+import { nextTick, URL_OF_SERVER } from "../support/simulated-network.ts";
 import {
   assertHave,
   HOUR,
   many,
+  problem,
   type ServerLine,
   SnapshotStage,
   write,
@@ -85,6 +86,47 @@ describe("a server that lies about snapshots", () => {
     } finally {
       await client.close();
     }
+  });
+
+  it("gives a device no snapshot of another user", async () => {
+    await begin({ RETENTION: "30d" });
+    const other = stage;
+    const theirs = other.device();
+    await write(theirs, many("theirs", 15));
+    assert.ok(await other.device().sync());
+    const snapshot = lastSnapshot();
+    for (const device of other.devices) await device.stop();
+    await begin({ RETENTION: "30d" });
+    const [laptop, phone] = [stage.device(Infinity), stage.device(Infinity)];
+    const texts = ["one", "two"];
+    await write(laptop, texts);
+    stage.alter = (lines) => lines.unshift(structuredClone(snapshot));
+    const synced = phone.sync();
+    while (stage.requests.at(-1)?.snapshots !== false) await nextTick();
+    stage.alter = () => undefined;
+    assert.ok(await synced);
+    assert.equal(phone.snapshots.loaded, 0);
+    assertHave([laptop, phone], texts);
+  });
+
+  it("has a device keep back what it says to have deleted, and not take one client id after another", async () => {
+    await begin({ RETENTION: "30d" });
+    const [laptop, phone] = [stage.device(), stage.device()];
+    await write(laptop, ["before"]);
+    stage.refuse = ({ payload, operation_index: index }) =>
+      payload === undefined
+        ? undefined
+        : problem(409, "operation-trimmed", { next_index: Number(index) + 1000 });
+    const texts = ["one", "two"];
+    await laptop.append(texts);
+    const before = stage.requests.length;
+    await assert.rejects(laptop.sync(), /no/);
+    assert.ok(stage.requests.length - before < 10, `${stage.requests.length - before} requests`);
+    assert.ok(laptop.changes.length < 3, `${laptop.changes.length} client ids`);
+    stage.refuse = () => undefined;
+    assert.ok(await laptop.sync());
+    assert.ok(await phone.sync());
+    assertHave([laptop, phone], ["before", ...texts]);
   });
 
   it("keeps a device from beginning for no longer than it lies, where the log is trimmed", async () => {

@@ -1,10 +1,10 @@
 /** When a snapshot is made, what it stands for, and what a device reads that keeps one. */
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
-import { type Store, SyncClient } from "../../client/index.ts";
+import { type Store, SyncClient, textOf } from "../../client/index.ts";
 import { MemoryStore } from "../../client/memory.ts";
 import { newIdentity } from "../support/private-keys.ts";
-import { URL_OF_SERVER } from "../support/simulated-network.ts";
+import { nextTick, URL_OF_SERVER } from "../support/simulated-network.ts";
 import { assertHave, many, SnapshotStage, write } from "../support/snapshot-stage.ts";
 
 /** Calls a task, once, before it reads operations of others. */
@@ -48,7 +48,7 @@ describe("a snapshot", () => {
     const tablet = stage.device();
     assert.ok(await tablet.sync());
     assert.equal(tablet.snapshots.loaded, 1);
-    assertHave([laptop, tablet].slice(1), [...ofLaptop, ...texts]);
+    assertHave([tablet], [...ofLaptop, ...texts]);
   });
 
   it("is not made where something was appended meanwhile, before that is sent", async () => {
@@ -117,5 +117,66 @@ describe("a snapshot", () => {
     const held = await phone.held();
     assert.ok(held.includes("third") && !held.includes("first") && !held.includes("second"));
     assertHave([phone], [...tablet.appended, ...laptop.appended]);
+  });
+
+  it("that takes long to load is followed by what is appended meanwhile", async () => {
+    const laptop = stage.device();
+    await write(laptop, many("of the laptop", 15));
+    let release: () => void = assert.fail;
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    let isLoading = false;
+    const events: string[] = [];
+    const { identity, clock, fetch } = stage;
+    const client = await SyncClient.open({
+      url: URL_OF_SERVER,
+      identity,
+      store: new MemoryStore(),
+      clock,
+      fetch,
+      pollInterval: Infinity,
+      idleTimeout: Infinity,
+      receive: (entries) => {
+        events.push(...entries.map(({ data }) => textOf(data)));
+      },
+      snapshot: {
+        every: Infinity,
+        save: () => undefined,
+        load: async () => {
+          isLoading = true;
+          await held;
+          events.push("loaded");
+        },
+      },
+    });
+    try {
+      const synced = client.sync();
+      while (!isLoading) await nextTick();
+      await client.append("meanwhile");
+      assert.deepEqual(events, []);
+      release();
+      await synced;
+      assert.deepEqual(events.slice(0, 2), ["loaded", "meanwhile"]);
+      assert.equal(new Set(events).size, events.length);
+    } finally {
+      await client.close();
+    }
+  });
+
+  it("that an app cannot load keeps nothing from being sent", async () => {
+    const [laptop, phone] = [stage.device(), stage.device(Infinity)];
+    const texts = many("of the laptop", 15);
+    await write(laptop, texts);
+    phone.failures = Infinity;
+    await phone.append(["of the phone"]);
+    await assert.rejects(phone.sync(), /cannot load/);
+    await phone.append(["later"]);
+    await assert.rejects(phone.sync(), /cannot load/);
+    assert.ok(await laptop.sync());
+    assertHave([laptop], [...texts, "of the phone", "later"]);
+    phone.failures = 0;
+    assert.ok(await phone.sync());
+    assertHave([phone], [...texts, "of the phone", "later"]);
   });
 });
