@@ -1,5 +1,6 @@
 /** What an app embeds: one client of one user at one server. */
 import type { Bytes } from "../protocol/bytes.ts";
+import { INVITE_COMPONENT } from "../protocol/signature.ts";
 import { LinkedAbort } from "./abort.ts";
 import { systemClock } from "./clock.ts";
 import { Delivery } from "./delivery.ts";
@@ -84,7 +85,7 @@ export class SyncClient {
       clock,
       fetch: options.fetch ?? ((request, init) => fetch(request, init)),
       sign: options.sign ?? true,
-      invite: options.invite,
+      fields: options.invite === undefined ? {} : { [INVITE_COMPONENT]: options.invite },
       idleTimeout: options.idleTimeout ?? DEFAULT_IDLE_TIMEOUT_MS,
     });
     this.#closing = new LinkedAbort(options.signal);

@@ -2,8 +2,8 @@
 import { toBase64 } from "../protocol/base64.ts";
 import { type Bytes, sha256, utf8 } from "../protocol/bytes.ts";
 import {
-  INVITE_COMPONENT,
   SIGNATURE_SALT_BYTES,
+  type SignedFields,
   type SignedValues,
   signatureBase,
 } from "../protocol/signature.ts";
@@ -19,8 +19,8 @@ export interface Signable {
   readonly body: Bytes;
   /** Seconds of Unix time. */
   readonly created: number;
-  /** The code of an invite, which the request has in a header. */
-  readonly invite?: string | undefined;
+  /** Further headers of the request. */
+  readonly fields?: SignedFields;
 }
 
 /** The header fields with the signature of a request. */
@@ -44,7 +44,7 @@ export async function signatureHeaders(
 
 /** The values that a signature covers. */
 export function signedValues(
-  { method, url, contentType, invite }: Signable,
+  { method, url, contentType, fields }: Signable,
   digest: string,
 ): SignedValues {
   return {
@@ -54,6 +54,6 @@ export function signedValues(
     "@path": url.pathname,
     "content-type": contentType,
     "content-digest": digest,
-    ...(invite !== undefined && { [INVITE_COMPONENT]: invite }),
+    ...fields,
   };
 }

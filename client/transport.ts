@@ -6,12 +6,12 @@ import {
   PREFER,
   PREFERENCE_APPLIED,
   REQUEST_TYPE,
-  SYNC_INVITE,
   SYNC_PATH,
   SYNC_ROUTE,
 } from "../protocol/limits.ts";
 import { parseMembers } from "../protocol/ndjson.ts";
 import { PROBLEM_TYPE } from "../protocol/problems.ts";
+import type { SignedFields } from "../protocol/signature.ts";
 import type { Line } from "../protocol/types.ts";
 import { BoundedResponse } from "./bounded-response.ts";
 import { ServerUnavailable } from "./errors.ts";
@@ -46,8 +46,8 @@ export interface TransportOptions {
   readonly fetch: Fetch;
   /** Whether requests are signed. */
   readonly sign: boolean;
-  /** The code of an invite. */
-  readonly invite?: string | undefined;
+  /** Headers of requests until the server has accepted one, such as the code of an invite. */
+  readonly fields?: SignedFields;
   /** Milliseconds that the server may be silent; a second more for each 4 KiB sent. */
   readonly idleTimeout: number;
 }
@@ -61,8 +61,8 @@ export class Transport {
   readonly #url: URL;
   /** The server's clock minus this one, in milliseconds. */
   #skew = 0;
-  /** The code of an invite, until the server has let the user in. */
-  #invite: string | undefined;
+  /** What a request has for the list of users, until the server has accepted one. */
+  #fields: SignedFields;
   /** The largest body that the server takes, as far as it has said so. */
   maxBody = Infinity;
   /** The number of operations in the last answer. */
@@ -72,11 +72,10 @@ export class Transport {
 
   constructor(options: TransportOptions) {
     this.#options = options;
-    const { invite } = options;
-    if (invite !== undefined && !/^[!-~]+$/.test(invite)) {
-      throw new TypeError("an invite has letters and digits only");
+    this.#fields = options.fields ?? {};
+    for (const value of Object.values(this.#fields)) {
+      if (!/^[!-~]+$/.test(value)) throw new TypeError("an invite has letters and digits only");
     }
-    this.#invite = invite;
     const address = String(options.url);
     // A host and a port alone are a URL too: its scheme is the host.
     if (!/^https?:/i.test(address) || !URL.canParse(address)) {
@@ -149,7 +148,7 @@ export class Transport {
     for (let isRetry = false; ; isRetry = true) {
       const answer = await this.#sendOnce(method, body, sign, timeout, wait);
       if (answer.status === success) {
-        this.#invite = undefined;
+        this.#fields = {};
         return answer;
       }
       const date = Date.parse(answer.headers.get("date") ?? "");
@@ -175,8 +174,8 @@ export class Transport {
     const { identity, clock, fetch } = this.#options;
     const body = utf8(text);
     const created = Math.floor((clock.now() + this.#skew) / 1000);
-    const invite = this.#invite;
-    const signable = { method, url: this.#url, contentType: REQUEST_TYPE, body, created, invite };
+    const fields = this.#fields;
+    const signable = { method, url: this.#url, contentType: REQUEST_TYPE, body, created, fields };
     const signature = sign ? await signatureHeaders(identity, signable) : {};
     const { signal } = timeout;
     const request = new Request(this.#url.href, {
@@ -185,7 +184,7 @@ export class Transport {
       headers: {
         "Content-Type": REQUEST_TYPE,
         ...signature,
-        ...(invite !== undefined && { [SYNC_INVITE]: invite }),
+        ...fields,
         [PREFER]: `wait=${wait}`,
         [SYNC_ROUTE]: identity.fingerprint.slice(0, 8),
       },

@@ -24,13 +24,14 @@ export const INVITE_COMPONENT = "sync-invite";
 /** The component that it must cover where the request lets in a guest. */
 export const GUEST_COMPONENT = "sync-guest";
 
-/** The header fields that a signature must cover where a request has them. */
-export type SignedField = typeof INVITE_COMPONENT | typeof GUEST_COMPONENT;
+/** Header fields that a signature must cover where the request has them. */
+export type SignedFields = Readonly<
+  Partial<Record<typeof INVITE_COMPONENT | typeof GUEST_COMPONENT, string>>
+>;
 
 /** The values of the covered components, in the order of the signature base. */
-export type SignedValues = Readonly<
-  Record<(typeof SIGNED_COMPONENTS)[number], string> & { [Name in SignedField]?: string }
->;
+export type SignedValues = Readonly<Record<(typeof SIGNED_COMPONENTS)[number], string>> &
+  SignedFields;
 
 /** Covered components in the form that `Signature-Input` has. */
 export function coveredComponents(names: readonly string[]): string {

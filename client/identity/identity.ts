@@ -44,6 +44,14 @@ export async function createIdentity(
   checkBits(bits);
   // Before the key, which takes seconds on a slow device.
   checkProtection(passphrase, iterations);
+  const { identity, primes } = await generateKey(bits);
+  const text = await encryptKey(primes, passphrase, iterations, "primes");
+  primes.fill(0);
+  return { identity, text };
+}
+
+/** A new key. The caller erases its primes. */
+export async function generateKey(bits: number): Promise<{ identity: Identity; primes: Bytes }> {
   const { privateKey } = await crypto.subtle.generateKey(
     {
       name: "RSA-PSS",
@@ -55,12 +63,10 @@ export async function createIdentity(
     ["sign", "verify"],
   );
   const primes = await primesOf(privateKey);
-  const text = await encryptKey(primes, passphrase, iterations, "primes");
-  primes.fill(0);
   const pkcs8 = new Uint8Array(await crypto.subtle.exportKey("pkcs8", privateKey));
   const identity = await identityOf(pkcs8);
   pkcs8.fill(0);
-  return { identity, text };
+  return { identity, primes };
 }
 
 /**

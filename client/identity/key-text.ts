@@ -14,6 +14,14 @@ const LINE = 64;
 
 /** What a text holds, by its version: a key in PKCS #8, or the primes of one. */
 const VERSIONS = { pkcs8: 1, primes: 2 };
+export type KeyForm = keyof typeof VERSIONS;
+
+/** A private key as bytes, which whoever has them erases: in PKCS #8, or its primes. */
+export interface PrivateKey {
+  readonly form: KeyForm;
+  readonly bytes: Bytes;
+}
+
 const SALT_BYTES = 16;
 const NONCE_BYTES = 12;
 export const TAG_BYTES = 16;
@@ -43,7 +51,7 @@ export async function encryptKey(
   key: Bytes,
   passphrase: string,
   iterations = MIN_ITERATIONS,
-  form: keyof typeof VERSIONS = "pkcs8",
+  form: KeyForm = "pkcs8",
 ): Promise<string> {
   checkProtection(passphrase, iterations);
   const head = concat(
@@ -65,27 +73,43 @@ export async function encryptKey(
  * damaged text or a wrong passphrase.
  */
 export async function decryptKey(text: string, passphrase: string): Promise<Bytes> {
+  const { form, bytes } = await openKey(text, passphrase);
+  return form === "pkcs8" ? bytes : wholeKey(bytes);
+}
+
+/** Decrypts a text into the private key as it is in it. Throws as `decryptKey` does. */
+export async function openKey(text: string, passphrase: string): Promise<PrivateKey> {
   const bytes = bytesOfKey(text);
-  const [version] = bytes;
-  if (version !== VERSIONS.pkcs8 && version !== VERSIONS.primes) {
-    throw new InvalidKey(`the key has version ${version}, which this software does not read`);
+  const form = formOf(bytes[0]);
+  if (form === undefined) {
+    throw new InvalidKey(`the key has version ${bytes[0]}, which this software does not read`);
   }
   const head = bytes.slice(0, HEAD_BYTES);
   checkIterations(iterationsOf(head));
   const { key, nonce } = await keyFor(head, passphrase, "decrypt");
   const algorithm = { name: "AES-GCM", iv: nonce, additionalData: head };
-  let content: Bytes;
   try {
     const sealed = bytes.subarray(HEAD_BYTES);
-    content = new Uint8Array(await crypto.subtle.decrypt(algorithm, key, sealed));
+    const content = await crypto.subtle.decrypt(algorithm, key, sealed);
+    return { form, bytes: new Uint8Array(content) };
   } catch (error) {
     throw new InvalidKey("the passphrase is wrong, or the key is damaged", { cause: error });
   }
-  return version === VERSIONS.pkcs8 ? content : wholeKey(content);
+}
+
+/** The form that a version names. */
+export function formOf(version: number | undefined): KeyForm | undefined {
+  if (version === VERSIONS.pkcs8) return "pkcs8";
+  return version === VERSIONS.primes ? "primes" : undefined;
+}
+
+/** The version that names a form. */
+export function versionOf(form: KeyForm): number {
+  return VERSIONS[form];
 }
 
 /** The key of primes, which it erases. Throws `InvalidKey`. */
-async function wholeKey(primes: Bytes): Promise<Bytes> {
+export async function wholeKey(primes: Bytes): Promise<Bytes> {
   try {
     return await keyOfPrimes(primes);
   } catch (error) {
