@@ -41,6 +41,7 @@ const TSC = join(projectFolder, "node_modules", ".bin", "tsc");
 const CLIENT_BUDGET = 27_650;
 /** The most that an entry may add to the client, and what it stands on. */
 const ENTRY_BUDGETS: readonly { entry: string; on: readonly string[]; budget: number }[] = [
+  { entry: "pairing", on: ["identity", "memory"], budget: 3584 },
   { entry: "documents", on: [], budget: 3072 },
   { entry: "yjs", on: ["documents"], budget: 2048 },
   { entry: "tinybase", on: ["documents"], budget: 1536 },

@@ -20,6 +20,7 @@ import type { Head, Identity } from "../../client/types.ts";
 import { toBase64url } from "../../protocol/base64.ts";
 import { randomBytes, utf8, uuidBytes } from "../../protocol/bytes.ts";
 import { bytes, CLIENT, CONTINUING, OTHER, read, write } from "./files.ts";
+import { makePairing } from "./pairing.ts";
 import { makeRefusals } from "./refusals.ts";
 
 /** One operation, with all that goes into it and comes out of it. */
@@ -42,6 +43,7 @@ const small = await makeOperations("envelope.json");
 await makeOperations("envelope-3072.json");
 await makeContinuing(small.identity, small.operations);
 await makeRefusals(small.identity, small.pkcs8);
+await makePairing(small.pkcs8);
 
 /** Operations of one client in two sessions. */
 async function makeOperations(name: string) {

@@ -1,0 +1,155 @@
+/**
+ * What two devices agree on, so that nobody else who has the link knows it: ECDH between keys of a moment,
+ * the first of which was promised before the second was known. ENVELOPE.md says why the order matters.
+ */
+import { fromBase64url } from "../../protocol/base64.ts";
+import { type Bytes, concat, equal, randomBytes, sha256, utf8 } from "../../protocol/bytes.ts";
+import { Input, Malformed } from "../binary.ts";
+import type { Identity } from "../types.ts";
+import { COMMITMENT_BYTES } from "./link.ts";
+
+const CONTEXT = "sync-server pairing 1";
+const CURVE = { name: "ECDH", namedCurve: "P-256" };
+/** An uncompressed point of P-256. */
+export const POINT_BYTES = 65;
+export const RANDOM_BYTES = 32;
+const DIGITS = 6;
+const NONCE_BYTES = 12;
+
+/** A key pair of a moment. */
+export interface Moment {
+  readonly privateKey: CryptoKey;
+  readonly point: Bytes;
+}
+
+/** What the device with the key shows once another one has answered. */
+export interface Revealed {
+  readonly point: Bytes;
+  readonly random: Bytes;
+}
+
+/** All that was said. */
+export interface Transcript {
+  /** The one-time key under which the devices talk. */
+  readonly identity: Identity;
+  readonly commitment: Bytes;
+  readonly revealed: Revealed;
+  /** Of the new device. */
+  readonly answer: Bytes;
+}
+
+export async function newMoment(): Promise<Moment> {
+  const pair = await crypto.subtle.generateKey(CURVE, false, ["deriveBits"]);
+  const point = new Uint8Array(await crypto.subtle.exportKey("raw", pair.publicKey));
+  return { privateKey: pair.privateKey, point };
+}
+
+export function newRandom(): Bytes {
+  return randomBytes(RANDOM_BYTES);
+}
+
+/** What is promised in the link. */
+export async function commitmentTo(
+  identity: Identity,
+  { point, random }: Revealed,
+): Promise<Bytes> {
+  const bytes = concat(utf8(`${CONTEXT} commitment\n`), hashOf(identity), point, random);
+  return (await sha256(bytes)).slice(0, COMMITMENT_BYTES);
+}
+
+/** Whether what is shown is what was promised. */
+export async function isPromised({
+  identity,
+  commitment,
+  revealed,
+}: Omit<Transcript, "answer">): Promise<boolean> {
+  return equal(await commitmentTo(identity, revealed), commitment);
+}
+
+/** What the devices share. Nobody who has not one of the two private keys can compute any of it. */
+export class Agreement {
+  readonly #secret: CryptoKey;
+  readonly #transcript: Bytes;
+
+  private constructor(secret: CryptoKey, transcript: Bytes) {
+    this.#secret = secret;
+    this.#transcript = transcript;
+  }
+
+  /**
+   * Throws `Malformed` where the point is none.
+   *
+   * @param point of the other device
+   */
+  static async of(own: Moment, point: Bytes, said: Transcript): Promise<Agreement> {
+    const { subtle } = crypto;
+    const other = await pointOf(point);
+    const shared = await subtle.deriveBits({ name: "ECDH", public: other }, own.privateKey, 256);
+    const secret = await subtle.importKey("raw", shared, "HKDF", false, [
+      "deriveBits",
+      "deriveKey",
+    ]);
+    const { identity, commitment, revealed, answer } = said;
+    const transcript = await sha256(
+      concat(
+        ...[utf8(`${CONTEXT} transcript\n`), hashOf(identity), commitment],
+        ...[revealed.point, revealed.random, answer],
+      ),
+    );
+    return new Agreement(secret, transcript);
+  }
+
+  /** Six digits, for a person to carry from one device to the other. */
+  async code(): Promise<string> {
+    const bits = await crypto.subtle.deriveBits(this.#for("code"), this.#secret, 64);
+    const number = new DataView(bits).getBigUint64(0) % 10n ** BigInt(DIGITS);
+    return number.toString().padStart(DIGITS, "0");
+  }
+
+  /** Encrypts what only the other device is to read, under a key for this use alone. */
+  async seal(use: "key" | "taken", content: Bytes): Promise<Bytes> {
+    const nonce = randomBytes(NONCE_BYTES);
+    const algorithm = { name: "AES-GCM", iv: nonce };
+    const sealed = await crypto.subtle.encrypt(algorithm, await this.#keyFor(use), content);
+    return concat(nonce, new Uint8Array(sealed));
+  }
+
+  /** Decrypts it. Throws `Malformed` for what the other device has not sealed. */
+  async open(use: "key" | "taken", sealed: Bytes): Promise<Bytes> {
+    const input = new Input(sealed);
+    const algorithm = { name: "AES-GCM", iv: input.take(NONCE_BYTES) };
+    const key = await this.#keyFor(use);
+    try {
+      const content = input.take(input.left);
+      return new Uint8Array(await crypto.subtle.decrypt(algorithm, key, content));
+    } catch (error) {
+      throw new Malformed("it was not sealed by the other device", { cause: error });
+    }
+  }
+
+  #keyFor(use: string): Promise<CryptoKey> {
+    const algorithm = { name: "AES-GCM", length: 256 };
+    return crypto.subtle.deriveKey(this.#for(use), this.#secret, algorithm, false, [
+      "encrypt",
+      "decrypt",
+    ]);
+  }
+
+  #for(use: string) {
+    const info = utf8(`${CONTEXT} ${use}\n`);
+    return { name: "HKDF", hash: "SHA-256", salt: this.#transcript, info };
+  }
+}
+
+/** A point may come from anyone. Throws `Malformed`. */
+async function pointOf(bytes: Bytes): Promise<CryptoKey> {
+  try {
+    return await crypto.subtle.importKey("raw", bytes, CURVE, false, []);
+  } catch (error) {
+    throw new Malformed("this is no point of the curve", { cause: error });
+  }
+}
+
+function hashOf({ fingerprint }: Identity): Bytes {
+  return fromBase64url(fingerprint) ?? new Uint8Array();
+}
