@@ -10,7 +10,7 @@ import { temporaryFolder } from "../support/folder.ts";
 import { sync } from "../support/http.ts";
 import { NO_GUESTS } from "../support/invites.ts";
 import { runToEnd, startServer } from "../support/process.ts";
-import { inProcessServer, newSigningUser } from "../support/signing.ts";
+import { inProcessServer, newSigningUser, twoSigningUsers } from "../support/signing.ts";
 import { until } from "../support/socket.ts";
 import { newClient, newUser } from "../support/users.ts";
 
@@ -80,7 +80,7 @@ describe("the limits in the file of users", () => {
   });
 
   it("hold for what the server stores, below and above the settings", async () => {
-    const [small, large] = [await newSigningUser(), await newSigningUser()];
+    const [small, large] = await twoSigningUsers();
     writeFileSync(
       path,
       `${small.fingerprint} quota=9000\n${large.fingerprint} quota=1MiB clients=2\n`,

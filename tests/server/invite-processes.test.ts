@@ -14,7 +14,13 @@ import { temporaryFolder } from "../support/folder.ts";
 import { sync } from "../support/http.ts";
 import { addInvite, invitedRequest, listWithInvite } from "../support/invites.ts";
 import { commandFor, projectFolder, type ServerProcess, startServer } from "../support/process.ts";
-import { newSigningUser, type SigningUser, signedHeaders, syncBody } from "../support/signing.ts";
+import {
+  newSigningUser,
+  type SigningUser,
+  signedHeaders,
+  syncBody,
+  twoSigningUsers,
+} from "../support/signing.ts";
 import { until } from "../support/socket.ts";
 import { someFingerprint } from "../support/users.ts";
 
@@ -97,7 +103,7 @@ describe("an invite on several servers with one list", () => {
         const code = addInvite(path);
         await server.end("SIGKILL");
         server = await startServer(settings);
-        const [ada, grace] = await Promise.all([newSigningUser(), newSigningUser()]);
+        const [ada, grace] = await twoSigningUsers();
         // What it answers, or that it does not.
         const answer = useBy(server.url, ada, code).catch(() => undefined);
         await new Promise((resolve) => setTimeout(resolve, milliseconds));

@@ -16,12 +16,12 @@ import {
   COMPONENTS,
   type InProcessServer,
   inProcessServer,
-  newSigningUser,
   readAnswer,
   SERVER,
   type SigningUser,
   signedHeaders,
   syncBody,
+  twoSigningUsers,
 } from "../support/signing.ts";
 import { newClient } from "../support/users.ts";
 
@@ -30,7 +30,7 @@ after(() => folder.remove());
 
 let [ada, grace]: SigningUser[] = [];
 before(async () => {
-  [ada, grace] = await Promise.all([newSigningUser(), newSigningUser()]);
+  [ada, grace] = await twoSigningUsers();
 });
 
 const append = { operation_index: 0, payload: "sealed" };

@@ -16,17 +16,17 @@ import {
   type FullAnswer,
   type InProcessServer,
   inProcessServer,
-  newSigningUser,
   SERVER,
   type SigningUser,
   signedHeaders,
   syncBody,
+  twoSigningUsers,
 } from "../support/signing.ts";
 
 let user: SigningUser;
 let other: SigningUser;
 before(async () => {
-  [user, other] = await Promise.all([newSigningUser(), newSigningUser()]);
+  [user, other] = await twoSigningUsers();
 });
 
 describe("a signed request", () => {

@@ -6,12 +6,12 @@ import { MemoryDriver } from "../../storage/memory.ts";
 import { HookedDriver } from "../support/drivers.ts";
 import {
   inProcessServer,
-  newSigningUser,
   readAnswer,
   SERVER,
   type SigningUser,
   signedHeaders,
   syncBody,
+  twoSigningUsers,
 } from "../support/signing.ts";
 import { newClient, newUser } from "../support/users.ts";
 
@@ -23,7 +23,7 @@ const JSON_TYPE = { "Content-Type": "application/json" };
 let user: SigningUser;
 let other: SigningUser;
 before(async () => {
-  [user, other] = await Promise.all([newSigningUser(), newSigningUser()]);
+  [user, other] = await twoSigningUsers();
 });
 
 /** A server of which requests are asked from addresses, and the lists that they cost. */

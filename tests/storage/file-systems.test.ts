@@ -21,7 +21,7 @@ import {
   onMounted,
 } from "../support/mounts.ts";
 import { commandFor, projectFolder } from "../support/process.ts";
-import { inProcessServer, newSigningUser } from "../support/signing.ts";
+import { inProcessServer, twoSigningUsers } from "../support/signing.ts";
 import { newClient, newUser, someFingerprint } from "../support/users.ts";
 
 const fewInodes = () => mountMemory("size=1m,nr_inodes=32");
@@ -40,7 +40,7 @@ describe(`a user on a file system without room for one more file${noMount === fa
     it(`T-31 can leave, which makes room for others, ${reserve}`, () =>
       onMounted(fewInodes, async (mounted) => {
         const folder = join(mounted.path, "data");
-        const [user, other] = [await newSigningUser(), await newSigningUser()];
+        const [user, other] = await twoSigningUsers();
         const start = async () => {
           const driver = new HookedDriver(await FilesystemDriver.open(folder));
           return { driver, ...inProcessServer({ COMPACTION: "off" }, driver, { time: Date.now }) };

@@ -31,6 +31,11 @@ export async function newSigningUser(): Promise<SigningUser> {
   return signingUserOf(await newPrivateKey());
 }
 
+/** Two such users. */
+export function twoSigningUsers(): Promise<[SigningUser, SigningUser]> {
+  return Promise.all([newSigningUser(), newSigningUser()]);
+}
+
 /** The user of a private key in PKCS #8. */
 export async function signingUserOf(pkcs8: Bytes): Promise<SigningUser> {
   const { subtle } = globalThis.crypto;

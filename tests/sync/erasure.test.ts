@@ -22,18 +22,18 @@ import { temporaryFolder } from "../support/folder.ts";
 import { type ServerProcess, startServer } from "../support/process.ts";
 import {
   inProcessServer,
-  newSigningUser,
   readAnswer,
   SERVER,
   type SigningUser,
   signedHeaders,
+  twoSigningUsers,
 } from "../support/signing.ts";
 import { until } from "../support/socket.ts";
 
 let user: SigningUser;
 let other: SigningUser;
 before(async () => {
-  [user, other] = await Promise.all([newSigningUser(), newSigningUser()]);
+  [user, other] = await twoSigningUsers();
 });
 
 const tombstone = (at?: number) => tombstoneOf(user, at);

@@ -14,7 +14,7 @@ import {
   mountMemory,
   onMounted,
 } from "../../support/mounts.ts";
-import { inProcessServer, newSigningUser } from "../../support/signing.ts";
+import { inProcessServer, twoSigningUsers } from "../../support/signing.ts";
 import { newClient, someFingerprint } from "../../support/users.ts";
 
 const disks: readonly { disk: string; mount: () => Mounted; begin: (path: string) => void }[] = [
@@ -77,7 +77,7 @@ for (const { disk, mount, begin } of disks) {
         const { signed, erase } = inProcessServer({ COMPACTION: "off" }, driver, {
           time: Date.now,
         });
-        const [user, other] = [await newSigningUser(), await newSigningUser()];
+        const [user, other] = await twoSigningUsers();
         const client = newClient();
         const payload = "p".repeat(10_000);
         for (let index = 0; index < 5; index++) {
