@@ -330,8 +330,10 @@ export class SyncEngine {
         // The server leaves out what the sender created itself. The rest of the sender's
         // operations would come with holes, so they are left for a request as ourselves.
         const wanted = lines.filter(({ client }) => client === self || client !== batch.client);
-        const operations = wanted.filter(({ covers }) => covers === undefined);
-        for (const line of wanted.filter(({ covers }) => covers !== undefined)) {
+        // One that was not asked for is an operation like any other.
+        const isSnapshot = ({ covers }: Line) => request.snapshots && covers;
+        const operations = wanted.filter((line) => !isSnapshot(line));
+        for (const line of wanted.filter(isSnapshot)) {
           await inbox.flush();
           if (!(await snapshots.take(line))) return false;
         }

@@ -12,13 +12,8 @@ const MAX_LINE_CHARACTERS = 64 * 1024 * 1024;
  * Yields the whole lines of a response as they arrive. The first yield has no lines: the headers are
  * those of a sync server. Throws `ServerUnavailable` where it breaks off or is not as the
  * protocol says.
- *
- * @param snapshots whether it may begin with a snapshot
  */
-export async function* readLines(
-  response: BoundedResponse,
-  snapshots: boolean,
-): AsyncGenerator<Line[], void, void> {
+export async function* readLines(response: BoundedResponse): AsyncGenerator<Line[], void, void> {
   const header = response.headers.get(OPERATION_COUNT) ?? "";
   // A proxy or the login page of a network may answer with 200 too; nothing is stored then.
   if (response.type !== LINES_TYPE || !/^\d{1,15}$/.test(header)) {
@@ -38,10 +33,9 @@ export async function* readLines(
     const lines: Line[] = [];
     for (const text of texts) {
       const line = parseLine(text);
-      const fault = faultOf(line, received === count, snapshots);
-      if (line === undefined || fault !== undefined) {
+      if (line === undefined || received === count) {
         if (lines.length > 0) yield lines;
-        throw invalidResponse(fault ?? "a line is no operation");
+        throw invalidResponse(line === undefined ? "a line is no operation" : "it has more lines");
       }
       lines.push(line);
       received++;
@@ -52,13 +46,6 @@ export async function* readLines(
     const message = `the answer was cut: ${received} of ${count} operations came`;
     throw new ServerUnavailable(message, "incomplete-response");
   }
-}
-
-/** What is wrong with a line, if anything is. */
-function faultOf(line: Line | undefined, isOver: boolean, snapshots: boolean): string | undefined {
-  if (line !== undefined && isOver) return "it has more lines";
-  const isUnasked = line?.covers !== undefined && !snapshots;
-  return isUnasked ? "it has a snapshot that was not asked for" : undefined;
 }
 
 function split(splitter: LineSplitter, bytes: Uint8Array): string[] {

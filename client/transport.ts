@@ -109,7 +109,7 @@ export class Transport {
     try {
       const answer = await this.#send("POST", body, this.#options.sign, 200, timeout, wait);
       this.expected = Number(answer.headers.get(OPERATION_COUNT));
-      yield* readLines(answer, snapshots === true);
+      yield* readLines(answer);
     } finally {
       timeout.end();
     }
