@@ -1,19 +1,25 @@
 /** What a folder store needs of the file system beyond `node:fs`. */
 import { randomUUID } from "node:crypto";
-import { open, rename } from "node:fs/promises";
+import { open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 
 /** Replaces a file as a whole and durably: a crash leaves the old content or the new one. */
 export async function replaceFile(folder: string, name: string, text: string): Promise<void> {
   const temporary = join(folder, `${randomUUID()}.tmp`);
-  const file = await open(temporary, "wx", 0o600);
   try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
+    const file = await open(temporary, "wx", 0o600);
+    try {
+      await file.writeFile(text);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, join(folder, name));
+  } catch (error) {
+    // On a full disk, it would take the room that is left. Where it stays, the store removes it later.
+    await rm(temporary, { force: true }).catch(() => undefined);
+    throw error;
   }
-  await rename(temporary, join(folder, name));
   await syncFolder(folder);
 }
 

@@ -156,7 +156,7 @@ describe("a server that lies about snapshots", () => {
     ["less", true],
     ["nothing", false],
   ] as const) {
-    it(`is caught where it goes back to a snapshot with ${what} of a device, and hides the rest`, async () => {
+    it(`T-20 is caught where it goes back to a snapshot with ${what} of a device, and hides the rest`, async () => {
       await begin({ RETENTION: "30d" });
       const [laptop, tablet, phone] = [stage.device(), stage.device(), stage.device(Infinity)];
       if (isFirst) await write(laptop, ["first"]);
