@@ -327,16 +327,16 @@ export class SyncEngine {
         this.#options.app.onLines?.(lines);
         received += lines.length;
         this.#options.onProgress(received, transport.expected);
-        // The server leaves out what the sender created itself. The rest of the sender's
-        // operations would come with holes, so they are left for a request as ourselves.
-        const wanted = lines.filter(({ client }) => client === self || client !== batch.client);
         // One that was not asked for is an operation like any other.
         const isSnapshot = ({ covers }: Line) => request.snapshots && covers;
-        const operations = wanted.filter((line) => !isSnapshot(line));
-        for (const line of wanted.filter(isSnapshot)) {
+        for (const line of lines.filter(isSnapshot)) {
           await inbox.flush();
           if (!(await snapshots.take(line))) return false;
         }
+        // The server leaves out what the sender created itself. The rest of the sender's
+        // operations would come with holes, so they are left for a request as ourselves.
+        const isWanted = ({ client }: Line) => client === self || client !== batch.client;
+        const operations = lines.filter((line) => isWanted(line) && !isSnapshot(line));
         await this.#receive(operations, self);
       }
     } catch (error) {

@@ -131,6 +131,26 @@ describe("snapshots, and operations that go on under another client id", () => {
     assertHave([laptop, copy, phone], ["before", "of the copy", ...texts]);
   });
 
+  it("are taken where a device sends again what it created under an id that another one goes on with", async () => {
+    const [laptop, copy, phone] = [stage.device(), stage.device(Infinity), stage.device(Infinity)];
+    await write(laptop, ["before"]);
+    await copy.copy(laptop);
+    await write(laptop, ["of the laptop"]);
+    assert.ok(await copy.sync());
+    assert.equal(copy.changes.length, 1);
+    await copy.stop();
+    await write(phone, ["of the phone"]);
+    const texts = many("of the laptop", 15);
+    await write(laptop, texts);
+    assert.equal(laptop.snapshots.saved, 1);
+    await write(phone, ["later"]);
+    assert.ok(await copy.sync());
+    assert.equal(copy.snapshots.loaded, 1);
+    for (const device of [laptop, phone]) assert.ok(await device.sync());
+    const all = ["before", "of the laptop", "of the phone", ...texts, "later"];
+    assertHave([laptop, copy, phone], all);
+  });
+
   it("that stand for more than was created end the use of a client id, before anything else is asked", async () => {
     const [laptop, copy] = [stage.device(), stage.device(Infinity)];
     await write(laptop, ["before"]);
