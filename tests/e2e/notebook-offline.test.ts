@@ -11,6 +11,7 @@ import type { Page } from "playwright-core";
 import { temporaryFolder } from "../support/folder.ts";
 import { describeNotebook } from "../support/notebook-pages.ts";
 import { fromSource, type Program, projectFolder, startServer } from "../support/process.ts";
+import { freePort } from "../support/proxies.ts";
 import { until } from "../support/socket.ts";
 
 describeNotebook("the notebook without the network", (pages) => {
@@ -128,6 +129,23 @@ describeNotebook("the notebook without the network", (pages) => {
       copy.remove();
     }
     assert.deepEqual(pages().errors, []);
+  });
+
+  it("is not kept where its files are of two versions, and says so", async () => {
+    const forward: RequestListener = async ({ url = "" }, response) => {
+      const answer = await fetch(new URL(url, pages().url));
+      const { "content-length": _, ...headers } = Object.fromEntries(answer.headers);
+      const text = await answer.text();
+      // As a server that is updated in between answers.
+      const isOther = url.startsWith("/page/style.css");
+      response.writeHead(answer.status, headers).end(isOther ? `${text}\n` : text);
+    };
+    const url = `http://localhost:${await freePort()}/`;
+    await withListener(url, forward, async () => {
+      const page = await pages().open(await pages().device(), url);
+      await page.getByText("has not kept the page").waitFor({ state: "attached" });
+      assert.equal(await page.evaluate("caches.keys().then(({ length }) => length)"), 0);
+    });
   });
 
   it("T-61 is gone from the browser once the server has no page any more, and the notes are not", async () => {

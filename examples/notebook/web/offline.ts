@@ -20,10 +20,16 @@ export async function keepForOffline(): Promise<void> {
     return;
   }
   try {
-    await navigator.serviceWorker.register(addressOfWorker(), {
+    const registration = await navigator.serviceWorker.register(addressOfWorker(), {
       scope: "./",
       // The browser's own cache must not delay an update.
       updateViaCache: "none",
+    });
+    const { installing } = registration;
+    installing?.addEventListener("statechange", () => {
+      // One of an earlier version goes on where there is one.
+      if (installing.state !== "redundant" || registration.active !== null) return;
+      setText(line, "This browser has not kept the page: reload it to try that again.");
     });
     await navigator.serviceWorker.ready;
     setText(line, "This browser keeps the page: it opens without the network too.");
