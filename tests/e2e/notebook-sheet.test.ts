@@ -21,6 +21,7 @@ describeNotebook("the devices and settings of the notebook", (pages) => {
     assert.ok(Number(await page.evaluate("scrollY")) > 0);
     const box = await button(page).boundingBox();
     assert.ok(box !== null && box.y >= 0 && box.height >= 44);
+    assert.ok(box.x + box.width <= PHONE.viewport.width - 16, "within the margins of the page");
     for (const close of ["Close", "the page above it"]) {
       await button(page).tap();
       await sheet(page).waitFor();
@@ -104,6 +105,11 @@ describeNotebook("the devices and settings of the notebook", (pages) => {
     await sheet(page).getByRole("alert").waitFor();
     const box = await page.getByRole("alert").boundingBox();
     assert.ok(box !== null && box.y >= 0 && box.y + box.height <= PHONE.viewport.height);
+    await page.getByRole("button", { name: "Close" }).tap();
+    await closed(page);
+    for (let i = 0; i < 12; i++) await pages().write(page, `note ${i}`);
+    await page.getByText("note 0").scrollIntoViewIfNeeded();
+    await button(page).tap();
     await page.getByText("Leave", { exact: true }).tap();
     await page.getByRole("button", { name: "Delete everything on the server" }).tap();
     await page.locator("#erase-word:focus").waitFor();
@@ -111,6 +117,10 @@ describeNotebook("the devices and settings of the notebook", (pages) => {
     await page.keyboard.press("Enter");
     await page.locator("#erased:focus").waitFor();
     assert.equal(await sheet(page).isVisible(), false);
+    await page.waitForFunction("history.state === null");
+    const said = await page.locator("#erased").boundingBox();
+    const header = await page.locator("header").boundingBox();
+    assert.ok(said !== null && header !== null && said.y >= header.y + header.height);
     assert.deepEqual(pages().errors, []);
   });
 

@@ -30,12 +30,15 @@ export function offerSheet(): void {
   };
 
   button.addEventListener("click", () => {
+    // The page stays where it is below the sheet, or goes to what has come of it.
+    history.scrollRestoration = "manual";
     history.pushState({ sheet: true }, "");
     show();
   });
   addEventListener("popstate", () => {
-    if (isEntryOfSheet()) show();
-    else dialog.close();
+    if (isEntryOfSheet()) return show();
+    history.scrollRestoration = "auto";
+    dialog.close();
   });
   dialog.addEventListener("close", () => {
     find("main", HTMLElement).prepend(messages);
