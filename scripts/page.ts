@@ -38,9 +38,14 @@ export async function buildPage(): Promise<{
     html = html.replace(`"page/${name}"`, `"${versioned}"`);
     digests.set(versioned, `sha256-${digest.toString("base64")}`);
   }
-  digests.set(".", `sha256-${digestOf(html).toString("base64")}`);
   // The worker changes with every file, by which browsers notice a new version.
-  const worker = await bundle("worker.ts", { FILES: JSON.stringify(Object.fromEntries(digests)) });
+  const version = digestOf(html + (await read("worker.ts"))).toString("hex", 0, 8);
+  html = html.replace('data-version=""', `data-version="${version}"`);
+  digests.set(".", `sha256-${digestOf(html).toString("base64")}`);
+  const worker = await bundle("worker.ts", {
+    VERSION: JSON.stringify(version),
+    FILES: JSON.stringify(Object.fromEntries(digests)),
+  });
   const files = {
     ...parts,
     "index.html": html,

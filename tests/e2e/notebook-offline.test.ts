@@ -111,6 +111,8 @@ describeNotebook("the notebook without the network", (pages) => {
       await withServer(async (url, replace, stop) => {
         const page = await pages().openIn(await pages().device(), url);
         await kept(page);
+        const open = await pages().open(page.context(), url);
+        await open.locator("#note").waitFor();
         await replace({}, updated);
         await page.reload();
         await page.getByRole("heading", { name: "Updated notebook" }).waitFor();
@@ -119,6 +121,11 @@ describeNotebook("the notebook without the network", (pages) => {
         // The browser looks for a new worker after a visit.
         await until(async () => (await page.evaluate<string[]>(KEPT)).includes("updated"), "kept");
         assert.equal(await page.evaluate("caches.keys().then(({ length }) => length)"), 1);
+        assert.equal(await page.locator("#updated").isVisible(), false);
+        await open.getByRole("button", { name: "Reload" }).click();
+        await open.getByRole("heading", { name: "Updated notebook" }).waitFor();
+        await open.locator("#note").waitFor();
+        assert.equal(await open.locator("#updated").isVisible(), false);
         await stop();
         await page.reload();
         await page.getByRole("heading", { name: "Updated notebook" }).waitFor();
@@ -129,6 +136,27 @@ describeNotebook("the notebook without the network", (pages) => {
       copy.remove();
     }
     assert.deepEqual(pages().errors, []);
+  });
+
+  it("is found to be updated in a window that stays open, once it is seen again", async () => {
+    const copy = temporaryFolder();
+    try {
+      const updated = await updatedProgram(copy.path);
+      await withServer(async (url, replace) => {
+        const page = await pages().openIn(await pages().device(), url);
+        await kept(page);
+        const look = () =>
+          page.evaluate("void document.dispatchEvent(new Event('visibilitychange'))");
+        await look();
+        await replace({}, updated);
+        await look();
+        await page.getByText("This page was updated").waitFor();
+        await page.getByRole("button", { name: "Reload" }).click();
+        await page.getByRole("heading", { name: "Updated notebook" }).waitFor();
+      });
+    } finally {
+      copy.remove();
+    }
   });
 
   it("is not kept where its files are of two versions, and says so", async () => {

@@ -6,7 +6,8 @@
  * that asks for it. Everything else, `/sync` above all, goes past the worker.
  */
 
-/** What `scripts/page.ts` puts here: the files of this version, each with its digest (W3C SRI). */
+/** What `scripts/page.ts` puts here: the version, and its files, each with its digest (W3C SRI). */
+declare const VERSION: string;
 declare const FILES: Readonly<Record<string, string>>;
 
 /** What a service worker has, of which the types for pages know nothing. */
@@ -34,8 +35,8 @@ const files = new Map(
 );
 
 const PREFIX = "notebook ";
-/** Another version has other digests, so it has another cache. */
-const CACHE = PREFIX + [...files.values()].join(" ");
+/** The page looks for it, to see whether it is of the version that is kept. */
+const CACHE = PREFIX + VERSION;
 
 addEventListener("install", (event) => event.waitUntil(keep()));
 addEventListener("activate", (event) => event.waitUntil(forget((name) => name !== CACHE)));
