@@ -2,7 +2,7 @@
 import { withHeads } from "@sync-server/client/identity";
 import { useEffect, useState } from "react";
 import { linkToDevice } from "./keys.js";
-import { Link, Sheet } from "./Sheet.jsx";
+import { Copy, Link, Sheet } from "./Sheet.jsx";
 
 /** @param isKept whether the user has the text of the key elsewhere: nothing else comes before that */
 export function DeviceSheet({ user: { identity, text }, documents, isKept, onClose }) {
@@ -19,11 +19,6 @@ export function DeviceSheet({ user: { identity, text }, documents, isKept, onClo
   function save() {
     const href = `data:text/plain,${encodeURIComponent(shown.text)}`;
     Object.assign(document.createElement("a"), { href, download: "todo-key.txt" }).click();
-    setSaved(true);
-  }
-
-  async function copy() {
-    await navigator.clipboard.writeText(shown.text);
     setSaved(true);
   }
 
@@ -47,9 +42,9 @@ export function DeviceSheet({ user: { identity, text }, documents, isKept, onClo
         <button type="button" onClick={save}>
           Save as a file
         </button>
-        <button type="button" onClick={() => void copy()}>
+        <Copy text={shown.text} onCopied={() => setSaved(true)}>
           Copy the text
-        </button>
+        </Copy>
       </p>
       {isKept && (
         <p>

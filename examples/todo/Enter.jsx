@@ -26,8 +26,15 @@ export function Enter({ text, onUser }) {
       <p>Lists, alone or with others. Encrypted on your devices: the server cannot read them.</p>
       <label>
         Passphrase
-        <input name="passphrase" type="password" minLength={8} required />
+        <input
+          name="passphrase"
+          type="password"
+          autoComplete={hasKey ? "current-password" : "new-password"}
+          minLength={8}
+          required
+        />
       </label>
+      {!hasKey && <p className="hint">At least 8 characters. Nobody can recover it.</p>}
       {hasKey && (
         <label>
           Text of the key

@@ -1,5 +1,5 @@
 /** Sheets above the page: on a phone, at its bottom. */
-import { useEffect, useRef } from "react";
+import { useEffect, useRef, useState } from "react";
 import { renderSVG } from "uqr";
 
 /** @param canClose false as long as the person has something to do first */
@@ -35,10 +35,27 @@ export function Link({ address, label }) {
         value={address}
         onClick={({ target }) => target.select()}
       />
-      <button type="button" onClick={() => navigator.clipboard.writeText(address)}>
-        Copy the link
-      </button>
+      <Copy text={address}>Copy the link</Copy>
     </>
+  );
+}
+
+/** A button that copies a text, and says whether it did. */
+export function Copy({ text, children, onCopied }) {
+  const [words, setWords] = useState(children);
+  async function copy() {
+    try {
+      await navigator.clipboard.writeText(text);
+      setWords("Copied");
+      onCopied?.();
+    } catch (error) {
+      setWords(`Not copied: ${error.message}`);
+    }
+  }
+  return (
+    <button type="button" onClick={copy}>
+      {words}
+    </button>
   );
 }
 

@@ -43,6 +43,26 @@ describeNotebook("examples/todo", (pages) => {
     await page.getByRole("checkbox", { name: text }).waitFor();
   }
 
+  it("says whether the browser has copied the key, and takes no other copy for one", async () => {
+    const { page, context } = await open();
+    await enter(page, "Start");
+    const kept = page.getByRole("button", { name: "I have kept the key" });
+    await page.evaluate(
+      `navigator.clipboard.writeText = () => Promise.reject(new Error("denied"))`,
+    );
+    await page.getByRole("button", { name: "Copy the text" }).click();
+    await page.getByRole("button", { name: "Not copied: denied" }).waitFor();
+    assert.equal(await kept.isDisabled(), true);
+    await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+    await page.evaluate("delete navigator.clipboard.writeText");
+    await page.getByRole("button", { name: "Not copied: denied" }).click();
+    await page.getByRole("button", { name: "Copied", exact: true }).waitFor();
+    const key = await page.getByRole("textbox", { name: "Text of the key" }).inputValue();
+    assert.equal(await page.evaluate("navigator.clipboard.readText()"), key);
+    await kept.click();
+    await page.getByLabel("What is to be done?").waitFor();
+  });
+
   it("goes to a phone by a link, and starts there without the network", async (test) => {
     const { page: laptop } = await open();
     await start(laptop);
