@@ -25,6 +25,9 @@ describeNotebook("the devices and settings of the notebook", (pages) => {
     for (const close of ["Close", "the page above it"]) {
       await button(page).tap();
       await sheet(page).waitFor();
+      for (const summary of await sheet(page).locator("summary").all()) {
+        assert.ok(Number((await summary.boundingBox())?.height) >= 44);
+      }
       await page.getByText("Add a device", { exact: true }).tap();
       await page.locator("#key").waitFor();
       await page.getByText("Add a device", { exact: true }).tap();
