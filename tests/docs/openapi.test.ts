@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { before, describe, it } from "node:test";
 import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 import { formatFloor, isFingerprint } from "../../oplog/names.ts";
+import { utf8 } from "../../protocol/bytes.ts";
 import { PROBLEMS } from "../../protocol/problems.ts";
 import { openApiPage } from "../../scripts/openapi.ts";
 import { StorageUnavailable } from "../../storage/driver.ts";
@@ -17,6 +18,7 @@ import {
   type FullAnswer,
   inProcessServer,
   newSigningUser,
+  readAnswer,
   SERVER,
   type SigningUser,
   syncBody,
@@ -111,6 +113,37 @@ describe("GET /openapi.json", () => {
       const response = await handler.fetch(new Request(`http://sync.example${path}`));
       const { status, headers } = response;
       checkAnswer("GET", path, { status, headers, text: await response.text() });
+    }
+  });
+
+  it("describes them where the server stops, and where storage is away", async () => {
+    const driver = new HookedDriver(new MemoryDriver());
+    driver.before = () => {
+      throw new StorageUnavailable("away");
+    };
+    const other = inProcessServer({}, driver).handler;
+    const ask = async (path: string, method = "GET") => {
+      const request = new Request(`http://sync.example${path}`, { method });
+      const { status, headers, ...response } = await readAnswer(await other.fetch(request));
+      checkAnswer(method, path, { status, headers, text: response.text });
+      return status;
+    };
+    assert.equal(await ask("/ready"), 503);
+    await other.stop();
+    for (const path of ["/health", "/ready", "/metrics", "/openapi.json"]) {
+      assert.equal(await ask(path), 503);
+    }
+    assert.equal(await ask("/sync", "OPTIONS"), 503);
+  });
+
+  it("has the problems of paths and methods that it does not describe", async () => {
+    for (const [method, path, name] of [
+      ["GET", "/nothing", "NotFound"],
+      ["PUT", "/sync", "MethodNotAllowed"],
+    ] as const) {
+      const request = new Request(`http://sync.example${path}`, { method });
+      const problem: unknown = JSON.parse(await (await handler.fetch(request)).text());
+      check(validator({ $ref: `#/components/schemas/${name}` }), problem, path);
     }
   });
 
@@ -258,9 +291,38 @@ describe("an answer of /sync", () => {
     for (const answer of asked) checked(answer);
   });
 
-  it("has been one of each type but those of other paths and of slow bodies", () => {
+  it("is so where an erasure is refused", async () => {
+    const { send, erase, handler } = inProcessServer();
+    const type = { "Content-Type": "application/json" };
+    const one = await newSigningUser();
+    const body = JSON.stringify({ user: one.base64 });
+    assert.equal(checked(await send(body, type, "DELETE"), "DELETE").status, 401);
+    assert.equal(checked(await send("{}", type, "DELETE"), "DELETE").status, 400);
+    const text = { "Content-Type": "text/plain" };
+    assert.equal(checked(await send(body, text, "DELETE"), "DELETE").status, 415);
+    const folder = temporaryFolder();
+    const file = join(folder.path, "users");
+    writeFileSync(file, "");
+    const listed = inProcessServer({ USERS: file });
+    assert.equal(checked(await listed.erase(one), "DELETE").status, 403);
+    folder.remove();
+    await handler.stop();
+    assert.equal(checked(await erase(one), "DELETE").status, 503);
+  });
+
+  it("is so where its body does not come", async () => {
+    const slow = inProcessServer({ CLIENT_TIMEOUT: "300ms" });
+    const body = new ReadableStream({ start: (controller) => controller.enqueue(utf8("{")) });
+    const headers = { "Content-Type": "application/json" };
+    // Without `duplex`, Node takes no stream as a body.
+    const init = { method: "POST", headers, body, duplex: "half" } as const;
+    const answer = await readAnswer(await slow.handler.fetch(new Request(SERVER, init)));
+    assert.equal(checked(answer).status, 408);
+  });
+
+  it("has been one of each type but those of other paths and methods", () => {
     const left = Object.keys(PROBLEMS).filter((type) => !seen.has(type));
-    assert.deepEqual(left, ["not-found", "method-not-allowed", "request-timeout"]);
+    assert.deepEqual(left, ["not-found", "method-not-allowed"]);
   });
 });
 
