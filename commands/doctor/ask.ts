@@ -12,8 +12,13 @@ export interface Answer {
   /** Milliseconds from the request to the first byte of the body, and to its end. */
   readonly firstAfter: number;
   readonly endAfter: number;
-  /** When the certificate expires, in milliseconds of Unix time. */
-  readonly expires: number | undefined;
+  /** From when and until when the certificate is valid, in milliseconds of Unix time. */
+  readonly valid: Validity | undefined;
+}
+
+export interface Validity {
+  readonly from: number;
+  readonly until: number;
 }
 
 /** No answer, or one that was cut. The message says why, and `after` in how many milliseconds. */
@@ -57,16 +62,18 @@ export async function ask(
           clearTimeout(timer);
           const { statusCode: status = 0, headers } = response;
           if (!response.complete) return reject(new Error("the answer was cut"));
-          resolve({ status, headers, text, firstAfter, endAfter: after(), expires });
+          resolve({ status, headers, text, firstAfter, endAfter: after(), valid });
         });
       });
-      let expires: number | undefined;
+      let valid: Validity | undefined;
       const timer = setTimeout(() => {
         sent.destroy(new Error(`no answer in ${Math.round(timeout / 1000)} s`));
       }, timeout);
       sent.once("socket", (socket) => {
         socket.once("secureConnect", () => {
-          if (isSecure(socket)) expires = Date.parse(socket.getPeerCertificate().valid_to);
+          if (!isSecure(socket)) return;
+          const { valid_from, valid_to } = socket.getPeerCertificate();
+          valid = { from: Date.parse(valid_from), until: Date.parse(valid_to) };
         });
       });
       sent.once("error", (error) => {

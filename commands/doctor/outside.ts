@@ -2,7 +2,8 @@
 import { connect } from "node:tls";
 import * as v from "valibot";
 import { MAX_CLOCK_SKEW_SECONDS } from "../../protocol/signature.ts";
-import { ask, diagnose, NoAnswer } from "./ask.ts";
+import { countText } from "../output.ts";
+import { ask, diagnose, NoAnswer, type Validity } from "./ask.ts";
 import type { Check } from "./check.ts";
 
 /** For documentation (RFC 5737): nobody connects from it. */
@@ -10,7 +11,11 @@ const NOBODY = "192.0.2.77";
 const TIMEOUT_MS = 15_000;
 /** How much earlier than its second part the first one has to come, in milliseconds. */
 const EARLIER_MS = 500;
-const DAY = 86_400_000;
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+/** So many days before its end, or in the last fifth of its time, a certificate should be a new one. */
+const LATE_DAYS = 14;
+const LATE_SHARE = 0.2;
 
 const Seen = v.object({
   authority: v.string(),
@@ -47,7 +52,7 @@ export async function* lookFromOutside(
     const answer = await diagnose(url, { address: NOBODY }, TIMEOUT_MS, {
       "X-Forwarded-For": NOBODY,
     });
-    if (isSecure) yield certificateOf(answer.expires, time());
+    if (isSecure) yield certificateOf(answer.valid, time());
     else yield { topic: "tls", level: isLocal ? "note" : "wrong", what: "there is no TLS" };
     const found = seenIn(answer.status, answer.text);
     if (found === undefined) {
@@ -79,15 +84,20 @@ export async function* lookFromOutside(
   yield await waitOf(url, seen);
 }
 
-function certificateOf(expires: number | undefined, now: number): Check {
-  if (expires === undefined || Number.isNaN(expires)) {
+/** One that is renewed by itself is renewed in time: where less is left, that has failed. */
+export function certificateOf(valid: Validity | undefined, now: number): Check {
+  if (valid === undefined || Number.isNaN(valid.until)) {
     return { topic: "certificate", level: "ok", what: "it is valid" };
   }
-  const days = Math.floor((expires - now) / DAY);
+  const { from, until } = valid;
+  const left = until - now;
+  const isLate = left < Math.min(LATE_DAYS * DAY, LATE_SHARE * (until - from));
+  const days = Math.floor(left / DAY);
+  const time = days > 0 ? countText(days, "day") : countText(Math.floor(left / HOUR), "hour");
   return {
     topic: "certificate",
-    level: days < 14 ? "wrong" : "ok",
-    what: `it is valid for ${days} days`,
+    level: isLate ? "wrong" : "ok",
+    what: `it is valid for ${time}`,
   };
 }
 

@@ -8,7 +8,7 @@ import { WrongArgument } from "../../commands/command.ts";
 import { CHANGES, changesFor } from "../../commands/doctor/advice.ts";
 import type { Check } from "../../commands/doctor/check.ts";
 import { doctor } from "../../commands/doctor/doctor.ts";
-import { lookFromOutside } from "../../commands/doctor/outside.ts";
+import { certificateOf, lookFromOutside } from "../../commands/doctor/outside.ts";
 import { syncUrlOf } from "../../commands/server-address.ts";
 import { checkRoom, checkStorage } from "../../server/checkup/storage-checks.ts";
 import { StorageUnavailable } from "../../storage/driver.ts";
@@ -76,6 +76,22 @@ describe("doctor, on a server", () => {
     assert.match(late?.what ?? "", /^the server's is (399|400|401) s ahead of this one$/);
     assert.equal(early?.level, "note");
     await close();
+  });
+
+  it("finds a certificate that was not renewed in time, however long it is valid", () => {
+    const day = 86_400_000;
+    const now = 1000 * day;
+    const levelOf = (days: number, left: number) => {
+      const valid = { from: now - (days - left) * day, until: now + left * day };
+      const { level, what } = certificateOf(valid, now);
+      return `${level} ${what}`;
+    };
+    assert.equal(levelOf(90, 30), "ok it is valid for 30 days");
+    assert.equal(levelOf(90, 13), "wrong it is valid for 13 days");
+    // As Caddy's own authority makes them, and Let's Encrypt for those who ask for it.
+    assert.equal(levelOf(0.5, 0.25), "ok it is valid for 6 hours");
+    assert.equal(levelOf(6, 2), "ok it is valid for 2 days");
+    assert.equal(levelOf(6, 1), "wrong it is valid for 1 day");
   });
 
   it("says that no Sync-Server answers, of what is none and of what is not there", async () => {
