@@ -53,6 +53,7 @@ describe("docs/operations.md", () => {
 
 /** What runs the blocks of commands of docs/operations.md, by the heading above them. */
 const RUN_BY: Readonly<Record<string, string>> = {
+  "From nothing to a server": "tests/e2e/from-nothing.test.ts",
   "One file": "tests/e2e/deploy.test.ts",
   Executable: "tests/e2e/deploy.test.ts",
   systemd: "tests/docs/systemd.test.ts",

@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
-import net from "node:net";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { blocksOf, read, section } from "../support/documents.ts";
@@ -11,6 +10,7 @@ import { temporaryFolder } from "../support/folder.ts";
 import { sync } from "../support/http.ts";
 import { onlyOn } from "../support/one-runtime.ts";
 import { type ServerProcess, startServer } from "../support/process.ts";
+import { freePort } from "../support/proxies.ts";
 import { hasRedis, type Redis, startRedis } from "../support/redis.ts";
 import { newPlace, removePlace, s3 } from "../support/s3.ts";
 import { until } from "../support/socket.ts";
@@ -175,13 +175,4 @@ async function startPrometheus(folder: string) {
     await ended;
   };
   return { api: `http://${address}/api/v1`, stop };
-}
-
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  return typeof address === "object" ? (address?.port ?? 0) : 0;
 }
