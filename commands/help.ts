@@ -27,7 +27,8 @@ function exitLines(own: Command["exitCodes"]): string[] {
   const wrong = "there is no such argument, or its value is wrong";
   const other = codes.get(2);
   codes.set(2, other === undefined ? wrong : `${other}, or ${wrong}`);
-  codes.set(130, "Ctrl-C has stopped it");
+  codes.set(130, "Ctrl-C (SIGINT) has stopped it");
+  codes.set(143, "SIGTERM has stopped it");
   return [...codes].map(([code, meaning]) => `  ${String(code).padEnd(6)}${meaning}`);
 }
 

@@ -38,6 +38,11 @@ Sizes are bytes, or take KiB, MiB or GiB. Times take ms, s, m or h.
 
 A bucket also takes the settings of the AWS SDK: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY (or
 AWS_PROFILE) and AWS_REGION; AWS_ENDPOINT_URL for a service other than AWS.
+
+Exit codes:
+  0     SIGTERM or Ctrl-C has stopped it
+  1     it could not start, or had to end: the last line says why
+  2     there is no such argument
 `;
 }
 

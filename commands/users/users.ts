@@ -8,6 +8,7 @@ import { INVITE } from "../../sync/invites.ts";
 import { InvalidPublicKey } from "../../sync/public-key.ts";
 import { InvalidAllowList, limitOf, type UserLimits } from "../../sync/user-limits.ts";
 import { type Command, type Context, WrongArgument } from "../command.ts";
+import { countText } from "../output.ts";
 import { readStorage } from "../storage-setting.ts";
 import { eraseFrom } from "./erase.ts";
 import {
@@ -199,7 +200,7 @@ async function invitesIn(context: Context, file: ListFile): Promise<InviteState[
 }
 
 async function erase(context: Context, user: Fingerprint): Promise<number> {
-  const { options, environment, output } = context;
+  const { options, environment, output, progress } = context;
   if (!options.has("yes")) {
     throw new WrongArgument(
       "This deletes all that the user has stored, for good: add --yes to do it.",
@@ -211,9 +212,11 @@ async function erase(context: Context, user: Fingerprint): Promise<number> {
   // It makes no storage where there is none.
   await (await openToRead(place, () => undefined)).close();
   const driver = await openStorage(place);
+  let deleted = 0;
+  progress.begin(() => `${countText(deleted, "object")} deleted …`);
   let erased: boolean;
   try {
-    erased = await eraseFrom(driver, user);
+    erased = await eraseFrom(driver, user, () => deleted++);
   } finally {
     await driver.close();
   }

@@ -119,16 +119,19 @@ describe("sync-server", () => {
       ["usage", "--user FINGERPRINT"],
       ["verify", "--user FINGERPRINT"],
       ["copy", "--user FINGERPRINT"],
+      ["doctor", "--quick"],
+      ["users", "--file PATH"],
       ["conformance", "--rule RULE"],
     ] as const) {
       const { code, stdout } = await runToEnd([command, "--help"]);
       assert.equal(code, 0);
       assert.match(stdout, new RegExp(`^sync-server ${command}: `));
-      for (const text of ["--json", option, "Exit codes:", "  130 "]) {
+      for (const text of ["--json", option, "Exit codes:", "  130 ", "  143 "]) {
         assert.ok(stdout.includes(text), text);
       }
       for (const line of stdout.split("\n")) assert.ok(line.length <= 100, line);
     }
+    assert.match((await runToEnd(["--help"])).stdout, /^Exit codes:\n {2}0 /m);
     assert.equal((await runToEnd(["serve", "--help"])).stdout, (await runToEnd(["-h"])).stdout);
   });
 
