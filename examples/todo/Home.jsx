@@ -5,7 +5,7 @@ import { useTable } from "tinybase/ui-react";
 import { DeviceSheet } from "./DeviceSheet.jsx";
 import { newList, setKept, sharedList } from "./keys.js";
 import { List } from "./List.jsx";
-import { moveList } from "./move.js";
+import { endList, moveList } from "./move.js";
 import { SharedList } from "./SharedList.jsx";
 import { bind, openDocuments } from "./sync.js";
 
@@ -36,6 +36,11 @@ function Lists({ user, documents, store, shared }) {
   useEffect(() => {
     if (shared === undefined) return;
     sharedList(shared).then(add, (error) => setWrong(error.message));
+  }, []);
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: where a move was interrupted, at the start
+  useEffect(() => {
+    endMoved(documents, store).catch((error) => setWrong(error.message));
   }, []);
 
   function choose({ target }) {
@@ -105,4 +110,14 @@ function Lists({ user, documents, store, shared }) {
       )}
     </>
   );
+}
+
+/** Ends the lists under their old keys that moved to new ones and were not erased then. */
+async function endMoved(documents, store) {
+  for (const [id, { ends }] of Object.entries(store.getTable("lists"))) {
+    if (ends === undefined) continue;
+    await documents.whenSynced;
+    await endList(JSON.parse(ends));
+    if (store.hasRow("lists", id)) store.delCell("lists", id, "ends");
+  }
 }

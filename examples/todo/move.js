@@ -1,4 +1,4 @@
-/** Moves a list to a new key, to go on without those who have the old one. */
+/** Moves lists to new keys, to go on without those who have the old ones. */
 import { identityOf, newList } from "./keys.js";
 import { bind, openDocuments } from "./sync.js";
 
@@ -6,7 +6,8 @@ import { bind, openDocuments } from "./sync.js";
  * With the old key alone, nobody reads what is written from then on. The old log is erased last, so
  * that nothing can be lost. Waits for the server.
  *
- * @param keep stores the new list where the user's other devices find it
+ * @param keep stores the new list where the user's other devices find it; `ends` is the old one, as
+ *   JSON, until it is erased
  */
 export async function moveList(list, keep) {
   const next = await newList(list.title);
@@ -16,10 +17,22 @@ export async function moveList(list, keep) {
     to.store.setContent(from.store.getContent());
     await to.documents.flush();
     await to.documents.client.sync();
-    await keep(next);
+    const { id, key, passphrase } = list;
+    await keep({ ...next, ends: JSON.stringify({ id, key, passphrase }) });
     await from.documents.client.erase();
+    await keep(next);
   } finally {
     await Promise.all([from.documents.close(), to.documents.close()]);
+  }
+}
+
+/** Erases a list; once more, if it was interrupted. Fails while the server is out of reach. */
+export async function endList(list) {
+  const documents = await openDocuments(await identityOf(list));
+  try {
+    await documents.client.erase();
+  } finally {
+    await documents.close();
   }
 }
 

@@ -4,7 +4,7 @@ import { applyUpdate, encodeStateAsUpdate } from "yjs";
 import { editorOf } from "./editor.js";
 import { enteredUser } from "./enter.js";
 import { forgetSpace, joinSpace, takeLink } from "./keys.js";
-import { moveNote, openNote, shareNote } from "./note.js";
+import { endSpace, moveNote, openNote, shareNote } from "./note.js";
 import { keepForOffline } from "./offline.js";
 import { showDevices, showShare } from "./sheets.js";
 import { openDocuments, wordsFor } from "./sync.js";
@@ -25,8 +25,8 @@ const own = await openDocuments(user.identity);
 const index = await new YjsProvider(own, "index").whenLoaded;
 /** The titles of notes, and the spaces of those that are shared, by their names. */
 const [titles, spaces] = ["titles", "spaces"].map((name) => index.doc.getMap(name));
-/** A new note, for a device on which there is none yet. */
-const blank = crypto.randomUUID();
+/** The name of a new note, where there is none yet. */
+let blank;
 let note;
 let editor;
 /** Notes are opened one after the other. */
@@ -40,8 +40,10 @@ list.onchange = () => void open(list.value);
 document.getElementById("new").onclick = () => void open(crypto.randomUUID());
 document.getElementById("add").onclick = () => void showDevices({ documents: own, user });
 document.getElementById("people").onclick = showPeople;
+document.getElementById("delete").onclick = () => void remove(note);
 await open(link.space === undefined ? lastNote() : await join(link.space));
 if (!user.isKept) await showDevices({ documents: own, user });
+await endMoved();
 
 function open(name) {
   opening = opening.then(() => show(name)).catch(({ message }) => showStatus(message, true));
@@ -58,12 +60,14 @@ async function show(name) {
   await before?.close();
   localStorage.setItem("notes last", name);
   const text = note.doc.getText("text");
-  text.observe(() => setTitle(name, text));
-  if (text.length > 0) setTitle(name, text);
+  const isShared = note.space !== undefined;
+  // Of the user's own notes, the device that is written on has the title set.
+  text.observe((_, { local }) => (local || isShared) && setTitle(name, text));
+  if (isShared) setTitle(name, text);
   if (note.documents !== own) note.documents.subscribe(showSync);
   editor = editorOf(text, main);
   if (hadFocus) editor.focus();
-  showList();
+  onSpaces();
   showSync();
 }
 
@@ -80,19 +84,46 @@ function isKnown(name) {
 function lastNote() {
   const last = localStorage.getItem("notes last");
   if (isKnown(last)) return last;
-  return titles.keys().next().value ?? spaces.keys().next().value ?? blank;
+  const [first = spaces.keys().next().value] = titles.keys();
+  if (first !== undefined) return first;
+  blank = crypto.randomUUID();
+  return blank;
 }
 
-function onTitles() {
+/** A note may have been deleted, or the first ones of another device have come. */
+function onTitles({ keysChanged }) {
   showList();
-  // The first ones of another device have come.
-  if (note?.name === blank && !isKnown(blank)) void open(lastNote());
+  const mayLeave = keysChanged.has(note?.name) || note?.name === blank;
+  if (note !== undefined && mayLeave && !isKnown(note.name)) void open(lastNote());
 }
 
 /** A note may have got a key, or another one, or be left: by this window or by another device. */
-function onSpaces({ keysChanged }) {
-  if (keysChanged.has(note?.name)) void open(isKnown(note.name) ? note.name : lastNote());
-  else showList();
+function onSpaces() {
+  showList();
+  const id = spaces.get(note?.name)?.id;
+  if (id !== note?.space?.id) void open(isKnown(note.name) ? note.name : lastNote());
+}
+
+/** Ends what notes were in before they moved, where that was interrupted. */
+async function endMoved() {
+  for (const [name, { ends, ...space }] of [...spaces]) {
+    if (ends === undefined) continue;
+    await own.whenSynced;
+    await endSpace(ends);
+    if (spaces.get(name)?.id === space.id) spaces.set(name, space);
+  }
+}
+
+/**
+ * Takes a note off the list; of a shared one, the others keep theirs. Its words stay in the log, so that
+ * a device that writes in it meanwhile brings it back whole.
+ */
+async function remove({ name, space }) {
+  const title = titles.get(name) || "Empty note";
+  if (!confirm(`${space === undefined ? "Delete" : "Leave"} “${title}”?`)) return;
+  titles.delete(name);
+  spaces.delete(name);
+  if (space !== undefined) await forgetSpace(space);
 }
 
 /** Takes the space of a link into the notes, unless it is there. */
@@ -117,12 +148,6 @@ function showPeople() {
         await own.flush();
         await own.client.sync();
       }),
-    leave: () => {
-      const space = spaces.get(name);
-      titles.delete(name);
-      spaces.delete(name);
-      return forgetSpace(space);
-    },
   });
 }
 
@@ -135,6 +160,7 @@ function showList() {
     return new Option(words, name, false, name === note.name);
   });
   list.replaceChildren(...options);
+  document.getElementById("delete").textContent = spaces.has(note.name) ? "Leave" : "Delete";
 }
 
 function showSync() {

@@ -8,13 +8,14 @@ import { openDocuments } from "./sync.js";
 export async function openNote(own, name, space) {
   const mine = await new YjsProvider(own, name).whenLoaded;
   if (space === undefined) {
-    return { name, documents: own, doc: mine.doc, close: async () => mine.destroy() };
+    return { name, space, documents: own, doc: mine.doc, close: async () => mine.destroy() };
   }
   const { documents, doc, close } = await openSpace(space);
   // What a device of the user's writes before it knows of the space. Yjs takes nothing twice.
   const stop = follow(mine.doc, doc);
   return {
     name,
+    space,
     documents,
     doc,
     close: () => {
@@ -38,9 +39,10 @@ export async function shareNote({ doc }) {
  * Moves a note from a space to a new one: with the old key alone, nobody reads what is written from
  * then on. The old log is erased last, so that nothing can be lost. Waits for the server.
  *
- * @param keep stores the new key where the user's other devices find it
+ * @param keep stores the new key where the user's other devices find it; `ends` is the space that is
+ *   to be erased, until it is
  */
-export async function moveNote(space, keep) {
+export async function moveNote({ ends: _, ...space }, keep) {
   const next = await newSpace();
   const [from, to] = await Promise.all([openSpace(space), openSpace(next)]);
   try {
@@ -48,12 +50,23 @@ export async function moveNote(space, keep) {
     follow(from.doc, to.doc);
     await to.documents.flush();
     await to.documents.client.sync();
-    await keep(next);
+    await keep({ ...next, ends: space });
     await from.documents.client.erase();
+    await keep(next);
   } finally {
     await Promise.all([from.close(), to.close()]);
   }
   return next;
+}
+
+/** Erases a space; once more, if it was interrupted. Fails while the server is out of reach. */
+export async function endSpace(space) {
+  const { documents, close } = await openSpace(space);
+  try {
+    await documents.client.erase();
+  } finally {
+    await close();
+  }
 }
 
 async function openSpace(space) {

@@ -28,7 +28,7 @@ export async function showDevices({ documents: { client }, user }) {
   setKept();
 }
 
-/** @param does what `share`, `move` and `leave` do; the first two return the space to be shown */
+/** @param does what `share` and `move` do; they return the space to be shown */
 export function showShare(space, does) {
   const render = (space) => {
     share.classList.toggle("shared", space !== undefined);
@@ -46,10 +46,6 @@ export function showShare(space, does) {
   moving.textContent = "";
   document.getElementById("start").onclick = run(does.share, "Making a key …");
   document.getElementById("move").onclick = run(does.move, "Moving the note …");
-  document.getElementById("leave").onclick = () => {
-    share.close();
-    does.leave();
-  };
   render(space);
   openSheet(share);
 }

@@ -79,6 +79,36 @@ describeNotebook("examples/yjs-editor", (pages) => {
     assert.deepEqual(pages().errors, []);
   });
 
+  it("deletes a note on all devices, unless one writes in it meanwhile", async () => {
+    const { page: laptop } = await newUser();
+    await type(laptop, "Shopping\nmilk");
+    await button(laptop, "New note").click();
+    await laptop.getByText("Write something").waitFor();
+    await type(laptop, "Diary\nrain");
+    await laptop.getByText(SYNCED).waitFor();
+    await button(laptop, "Devices").click();
+    const link = laptop.getByRole("textbox", { name: "Link to another device" });
+    const phone = await open(await link.inputValue(), PHONE);
+    await button(laptop, "Close").click();
+    await choose(phone, "Diary");
+    await shows(phone, "rain");
+    laptop.on("dialog", (dialog) => void dialog.accept());
+    await button(laptop, "Delete").click();
+    await shows(laptop, "milk");
+    await shows(phone, "milk");
+
+    await phone.context().setOffline(true);
+    await type(phone, "More ");
+    await phone.getByText(OFFLINE).waitFor();
+    await button(laptop, "Delete").click();
+    await laptop.getByText("Write something").waitFor();
+    await laptop.getByText(SYNCED).waitFor();
+    await phone.context().setOffline(false);
+    await choose(laptop, "More Shopping");
+    await shows(laptop, "milk");
+    assert.deepEqual(pages().errors, []);
+  });
+
   it("starts and is written in while the server and the app's own files are out of reach", async () => {
     const folder = temporaryFolder();
     let server = await startServer({ STORAGE: folder.path });
@@ -148,6 +178,37 @@ describeNotebook("examples/yjs-editor", (pages) => {
 
     await ben.goto(renewed);
     await shows(ben, "Without Ben.");
+    ben.on("dialog", (dialog) => void dialog.accept());
+    await button(ben, "Leave").click();
+    await shows(ben, "balloons");
+    await ben.getByText("This note has ended: ask for a new link.").waitFor();
+    await button(ben, "Leave").click();
+    await ben.getByText("Write something").waitFor();
+    await shows(phone, "Without Ben.");
+    assert.deepEqual(pages().errors, []);
+  });
+
+  it("ends a note under its old key also where that was interrupted", async () => {
+    const { page: ann } = await newUser();
+    await type(ann, "Party\nballoons");
+    await button(ann, "Share").click();
+    await button(ann, "Make a link").click();
+    const { page: ben } = await newUser(
+      await ann.getByRole("textbox", { name: "Link to the note" }).inputValue(),
+    );
+    await shows(ben, "balloons");
+    const context = ann.context();
+    await context.route("**/sync", (route) =>
+      route.request().method() === "DELETE" ? route.abort() : route.fallback(),
+    );
+    await ann.getByText("Stop sharing").click();
+    await button(ann, "Move to a new link").click();
+    await ann.locator("#moving", { hasText: "the server cannot be reached" }).waitFor();
+    await ben.getByText(SYNCED).waitFor();
+    await context.unroute("**/sync");
+    await ann.reload();
+    await shows(ann, "balloons");
+    await ben.getByText("This note has ended: ask for a new link.").waitFor();
     assert.deepEqual(pages().errors, []);
   });
 });
