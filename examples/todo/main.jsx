@@ -12,10 +12,26 @@ addEventListener("hashchange", () => location.reload());
 
 function App() {
   const [user, setUser] = useState();
+  const [trouble, setTrouble] = useState("");
+  useEffect(() => {
+    const stop = new AbortController();
+    const { signal } = stop;
+    addEventListener("error", ({ error }) => error && setTrouble(error.message), { signal });
+    addEventListener("unhandledrejection", ({ reason }) => setTrouble(reason.message), { signal });
+    return () => stop.abort();
+  }, []);
   useEffect(() => void knownUser().then((known) => setUser(known ?? null)), []);
   if (user === undefined) return null;
-  if (user === null) return <Enter text={link.text} onUser={setUser} />;
-  return <Home user={user} shared={link.list} />;
+  return (
+    <>
+      <p role="alert">{trouble}</p>
+      {user === null ? (
+        <Enter text={link.text} onUser={setUser} />
+      ) : (
+        <Home user={user} shared={link.list} />
+      )}
+    </>
+  );
 }
 
 createRoot(document.getElementById("app")).render(

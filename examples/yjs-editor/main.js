@@ -13,8 +13,9 @@ const [header, main, status, list] = ["header", "main", "#status", "#notes"].map
   document.querySelector(selector),
 );
 
-addEventListener("error", ({ message }) => showStatus(message, true));
-addEventListener("unhandledrejection", ({ reason }) => showStatus(reason.message, true));
+// One without an error is a notice of the browser, such as of a ResizeObserver.
+addEventListener("error", ({ error }) => error && showTrouble(error.message));
+addEventListener("unhandledrejection", ({ reason }) => showTrouble(reason.message));
 // A link that is opened where the app is already changes nothing but what is behind `#`.
 addEventListener("hashchange", () => location.reload());
 if (import.meta.env.PROD) void keepForOffline();
@@ -41,12 +42,15 @@ document.getElementById("new").onclick = () => void open(crypto.randomUUID());
 document.getElementById("add").onclick = () => void showDevices({ documents: own, user });
 document.getElementById("people").onclick = showPeople;
 document.getElementById("delete").onclick = () => void remove(note);
-await open(link.space === undefined ? lastNote() : await join(link.space));
+const shared =
+  link.space &&
+  (await join(link.space).catch(({ message }) => showTrouble(`The link: ${message}`)));
+await open(shared ?? lastNote());
 if (!user.isKept) await showDevices({ documents: own, user });
 await endMoved();
 
 function open(name) {
-  opening = opening.then(() => show(name)).catch(({ message }) => showStatus(message, true));
+  opening = opening.then(() => show(name)).catch(({ message }) => showTrouble(message));
   return opening;
 }
 
@@ -171,6 +175,11 @@ function showSync() {
     both.find(({ state }) => state !== "synced") ??
     own.status;
   showStatus(...wordsFor(shown, shown !== own.status));
+}
+
+/** What went wrong stays in sight, unlike the status. */
+function showTrouble(words) {
+  document.getElementById("trouble").textContent = words;
 }
 
 function showStatus(words, isWrong = false) {

@@ -188,6 +188,20 @@ describeNotebook("examples/yjs-editor", (pages) => {
     assert.deepEqual(pages().errors, []);
   });
 
+  it("opens in spite of a link that is cut, and says so", async () => {
+    const { page } = await newUser(`${app.address()}?server=${pages().url}#note,AgAJ,passphrase`);
+    await page.getByRole("alert").filter({ hasText: "The link: " }).waitFor();
+    await type(page, "Diary\n");
+    await page.getByText(SYNCED).waitFor();
+    await page.getByRole("alert").filter({ hasText: "The link: " }).waitFor();
+    // One that is opened where the app is already.
+    await page.evaluate("location.hash = 'note,AgAK,passphrase'");
+    await page.waitForFunction("location.hash === ''");
+    await shows(page, "Diary");
+    await page.getByRole("alert").filter({ hasText: "The link: " }).waitFor();
+    assert.deepEqual(pages().errors, []);
+  });
+
   it("ends a note under its old key also where that was interrupted", async () => {
     const { page: ann } = await newUser();
     await type(ann, "Party\nballoons");
