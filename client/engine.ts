@@ -335,8 +335,9 @@ export class SyncEngine {
         }
         // The server leaves out what the sender created itself. The rest of the sender's
         // operations would come with holes, so they are left for a request as ourselves.
-        const isWanted = ({ client }: Line) => client === self || client !== batch.client;
-        const operations = lines.filter((line) => isWanted(line) && !isSnapshot(line));
+        const operations = lines.filter((line) => {
+          return !isSnapshot(line) && (isOurs || line.client !== batch.client);
+        });
         await this.#receive(operations, self);
       }
     } catch (error) {
