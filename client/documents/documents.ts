@@ -4,7 +4,7 @@ import { SyncClient } from "../client.ts";
 import { systemClock } from "../clock.ts";
 import type { SyncOptions } from "../options.ts";
 import { SerialQueue } from "../serial-queue.ts";
-import type { Clock, Entry, Status } from "../types.ts";
+import type { Clock, Created, Entry, Status } from "../types.ts";
 import { Document, type DocumentHandler, type OpenDocument } from "./document.ts";
 import { Echo } from "./echo.ts";
 import { type NamedUpdate, updateOf } from "./entry.ts";
@@ -27,6 +27,19 @@ export interface DocumentsOptions extends Omit<SyncOptions, "receive" | "cursors
    * default. With `Infinity`, none is.
    */
   readonly snapshotEvery?: number;
+  /**
+   * Makes an update of an entry that is none, such as one that the app wrote before it had documents: the
+   * same on all devices, as each makes it by itself. It is in snapshots then. `undefined` for an entry that
+   * the app does not know.
+   */
+  readonly adopt?: (entry: Entry) => NamedUpdate | undefined;
+  /**
+   * Called with what has come into the documents, open or not, and with what this app has stored: after
+   * the handlers of those that are open.
+   *
+   * @param isOwn whether it was appended here
+   */
+  readonly onUpdates?: (updates: readonly DocumentUpdate[], isOwn: boolean) => void;
   /** Handles entries that are no updates of documents, if the app appends such: then no snapshot is made. */
   readonly receive?: (entries: readonly Entry[], isOwn: boolean) => void | Promise<void>;
   /**
@@ -34,6 +47,14 @@ export interface DocumentsOptions extends Omit<SyncOptions, "receive" | "cursors
    * reports it as uncaught.
    */
   readonly onError?: (error: unknown) => void;
+}
+
+/** An update of a document. */
+export interface DocumentUpdate {
+  /** The name of the document. */
+  readonly name: string;
+  /** The place of its entry; `undefined` if it came with a snapshot. */
+  readonly entry?: Created;
 }
 
 /** A status, and how to learn of the next one. */
@@ -98,7 +119,7 @@ export class SyncDocuments implements StatusSource {
       snapshot: {
         every: options.snapshotEvery ?? DEFAULT_SNAPSHOT_EVERY,
         save: () => documents.#save(),
-        load: (state) => documents.#take(updatesIn(state)),
+        load: (state) => documents.#load(updatesIn(state)),
       },
       receive: (entries, _, isOwn) => documents.#receive(entries, isOwn),
       onStatus: (status) => {
@@ -189,15 +210,30 @@ export class SyncDocuments implements StatusSource {
   }
 
   async #receive(entries: readonly Entry[], isOwn: boolean): Promise<void> {
+    const fresh = new Set(isOwn ? await this.#echo.without(entries) : entries);
     const updates: NamedUpdate[] = [];
     const others: Entry[] = [];
-    for (const entry of isOwn ? await this.#echo.without(entries) : entries) {
-      const named = updateOf(entry.data);
+    const arrived: DocumentUpdate[] = [];
+    for (const entry of entries) {
+      const named = updateOf(entry.data) ?? this.#options.adopt?.(entry);
       if (named === undefined) others.push(entry);
-      else updates.push(named);
+      else {
+        if (fresh.has(entry)) updates.push(named);
+        arrived.push({ name: named.name, entry });
+      }
     }
     if (others.length > 0) await this.#receiveOthers(others, isOwn);
     this.#take(updates);
+    if (arrived.length > 0) this.#options.onUpdates?.(arrived, isOwn);
+  }
+
+  /** Takes the updates of a snapshot. */
+  #load(updates: readonly NamedUpdate[]): void {
+    this.#take(updates);
+    this.#options.onUpdates?.(
+      updates.map(({ name }) => ({ name })),
+      false,
+    );
   }
 
   #take(updates: readonly NamedUpdate[]): void {

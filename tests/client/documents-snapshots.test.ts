@@ -155,6 +155,27 @@ describe("snapshots of documents", () => {
     assert.deepEqual(diary.texts.join("+").split("+").toSorted(), texts.toSorted());
   });
 
+  it("have what the app has made of its entries of an earlier form, and tell which documents they bring", async () => {
+    const adopt: DocumentsOptions["adopt"] = ({ data }) => ({ name: "earlier", update: data });
+    const laptop = await open({ adopt });
+    await laptop.client.append("of the app");
+    await write(laptop, "diary", texts);
+    payloads = 0;
+    const told: string[] = [];
+    const phone = await open({
+      adopt: () => undefined,
+      onUpdates: (updates) => {
+        for (const { name, entry } of updates) if (entry === undefined) told.push(name);
+      },
+    });
+    await phone.client.sync();
+    assert.ok(payloads < texts.length / 2, `${payloads} operations`);
+    assert.deepEqual(told.sort(), ["diary", "earlier"]);
+    const earlier = new Texts();
+    phone.open("earlier", earlier);
+    assert.deepEqual(earlier.texts, ["of the app"]);
+  });
+
   it("hold any updates of any names", async () => {
     const name = fc.string({ minLength: 1, maxLength: 20, unit: "grapheme" });
     const update = fc.uint8Array({ maxLength: 50 });

@@ -205,6 +205,49 @@ describe("documents in one log", () => {
     assert.deepEqual(phone.names, []);
   });
 
+  it("take entries of an earlier form of the app as updates, where the app makes them of it", async () => {
+    const { laptop, phone } = await withEarlierEntries();
+    const seen = new Texts();
+    phone.open("earlier milk", seen);
+    assert.deepEqual(seen.texts, ["milk"]);
+    assert.deepEqual(phone.names.sort(), ["earlier bread", "earlier milk"]);
+    assert.deepEqual(laptop.names.sort(), ["earlier bread", "earlier milk"]);
+  });
+
+  /** Two devices that adopt texts. */
+  async function withEarlierEntries() {
+    const adopt: DocumentsOptions["adopt"] = ({ data }) => ({
+      name: `earlier ${textOf(data)}`,
+      update: data,
+    });
+    const [laptop, phone] = [await open({ adopt }), await open({ adopt })];
+    await laptop.client.appendAll(["milk", "bread"]);
+    await laptop.client.sync();
+    await phone.client.sync();
+    return { laptop, phone };
+  }
+
+  it("tell an app which ones have changed, with the place of each entry, own ones once they are stored", async () => {
+    const told: string[] = [];
+    const onUpdates: DocumentsOptions["onUpdates"] = (updates, isOwn) => {
+      for (const { name, entry } of updates) {
+        told.push(`${isOwn ? "own" : "other"} ${name} ${entry?.index} ${entry?.position}`);
+      }
+    };
+    const [laptop, phone] = [await open({ onUpdates }), await open()];
+    const [diary, list] = ["diary", "list"].map((name) => laptop.open(name, new Texts()));
+    diary?.push(utf8("rain"));
+    assert.deepEqual(told, []);
+    list?.push(utf8("milk"));
+    await laptop.flush();
+    await laptop.client.sync();
+    phone.open("diary", new Texts()).push(utf8("sun"));
+    await phone.flush();
+    await phone.client.sync();
+    await laptop.client.sync();
+    assert.deepEqual(told, ["own diary 0 0", "own list 0 1", "other diary 0 0"]);
+  });
+
   it("report a change that comes after they are closed", async () => {
     const errors: unknown[] = [];
     const documents = await open({ onError: (error) => errors.push(error) });
