@@ -1,53 +1,49 @@
-/** Any number of notes in the order of their time, each once. */
-import { compareNotes, type Note } from "./notes.ts";
+/** Any number of names of notes in the order of their time, each once. */
+import { compareNames } from "./note-names.ts";
 
 export class SortedNotes {
   /** Oldest first. */
-  #notes: Note[] = [];
+  readonly #names: string[] = [];
   readonly #known = new Set<string>();
 
   get length(): number {
-    return this.#notes.length;
+    return this.#names.length;
   }
 
-  /** Adds notes. Returns those that were not there, oldest first. */
-  add(notes: readonly Note[]): Note[] {
-    const added = notes.filter((note) => this.#isUnknown(note)).sort(compareNotes);
-    let from = this.#notes.length - 1;
+  /** Adds names. Returns those that were not there, oldest first. */
+  add(names: readonly string[]): string[] {
+    const added = names.filter((name) => this.#isUnknown(name)).sort(compareNames);
+    let from = this.#names.length - 1;
     let next = added.length - 1;
     // From the end, because most notes are newer than those that are there: no other one moves.
     for (let to = from + added.length; next >= 0; to--) {
-      const [last, candidate] = [this.#notes[from], added[next]];
+      const [last, candidate] = [this.#names[from], added[next]];
       if (candidate === undefined) break;
-      if (last !== undefined && compareNotes(last, candidate) > 0) {
-        this.#notes[to] = last;
+      if (last !== undefined && compareNames(last, candidate) > 0) {
+        this.#names[to] = last;
         from--;
       } else {
-        this.#notes[to] = candidate;
+        this.#names[to] = candidate;
         next--;
       }
     }
     return added;
   }
 
-  remove(notes: ReadonlySet<Note>): void {
-    for (const note of notes) this.#known.delete(idOf(note));
-    this.#notes = this.#notes.filter((note) => !notes.has(note));
+  oldestFirst(): IterableIterator<string> {
+    return this.#names.values();
   }
 
-  /** The newest notes, newest first. */
-  newest(count: number): Note[] {
-    return this.#notes.slice(Math.max(0, this.#notes.length - count)).reverse();
+  *newestFirst(): Generator<string, void, void> {
+    for (let at = this.#names.length - 1; at >= 0; at--) {
+      const name = this.#names[at];
+      if (name !== undefined) yield name;
+    }
   }
 
-  #isUnknown(note: Note): boolean {
-    const id = idOf(note);
-    if (this.#known.has(id)) return false;
-    this.#known.add(id);
+  #isUnknown(name: string): boolean {
+    if (this.#known.has(name)) return false;
+    this.#known.add(name);
     return true;
   }
-}
-
-function idOf({ client, index, position }: Note): string {
-  return `${client} ${index} ${position}`;
 }

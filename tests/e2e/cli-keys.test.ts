@@ -48,7 +48,7 @@ describe(`the notebook on the command line, with a key in PEM${note}`, { skip },
     assert.equal(sent.code, 0, sent.stderr);
     assert.deepEqual(await logOf(join(folder.path, "second")), ["with my own key"]);
     const { stdout } = await run(["status", "--folder", join(folder.path, "second")]);
-    assert.match(stdout, /^ {2}[0-9a-f]{8} +heard of (just now|\d+ minutes? ago)$/m);
+    assert.match(stdout, /^ {2}[0-9a-f]{8} +\S.*, heard of (just now|\d+ minutes? ago)$/m);
   });
 
   it("says of a key that it does not take what to do, and makes no device", async () => {

@@ -29,7 +29,13 @@ describe(`the notebook on the command line, used wrongly${note}`, { skip }, () =
     ["a file that does not exist", ["send", "--file", "/nowhere"], {}, /ENOENT.*\/nowhere/, 1],
     ["an empty name of a folder", ["log", "--folder", ""], {}, /--folder is empty/, 2],
     ["a folder that is a file", ["log", "--folder", process.execPath], {}, /ENOTDIR/, 1],
-    ["a note that grows too large", ["send"], { input: "\x01".repeat(2 ** 21) }, /8 MiB/, 1],
+    ["a note that grows too large", ["send"], { input: "x".repeat(2 ** 23 + 1) }, /8 MiB/, 1],
+    ["a note that is not there", ["edit", "00", "x"], {}, /no note 00: log prints the id/, 1],
+    ["an edit without a note", ["edit"], {}, /edit needs the id of a note/, 2],
+    ["an edit without a text", ["edit", "00"], { input: "\n" }, /the text is empty: delete/, 1],
+    ["a deletion without a note", ["delete"], {}, /delete needs the ids of notes/, 2],
+    ["a search without a word", ["search"], {}, /search needs a word/, 2],
+    ["a name without a letter", ["rename", " "], {}, /rename needs a name/, 2],
     ["a file that is not text", ["send", "--file", process.execPath], {}, /not text/, 1],
   ];
   for (const [what, args, options, message, expected] of wrong) {
@@ -71,6 +77,10 @@ describe(`the notebook on the command line, used wrongly${note}`, { skip }, () =
       "send",
       "log",
       "watch",
+      "search",
+      "edit",
+      "delete",
+      "rename",
       "status",
       "erase",
     ]);

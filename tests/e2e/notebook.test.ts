@@ -4,7 +4,6 @@ import { it } from "node:test";
 import { importIdentity } from "../../client/identity.ts";
 import { SyncClient } from "../../client/index.ts";
 import { MemoryStore } from "../../client/memory.ts";
-import { noteData } from "../../examples/notebook/notes.ts";
 import { describeNotebook, PASSPHRASE } from "../support/notebook-pages.ts";
 
 describeNotebook("the notebook in Chromium", (pages) => {
@@ -45,7 +44,8 @@ describeNotebook("the notebook in Chromium", (pages) => {
       receive: () => undefined,
     });
     const texts = Array.from({ length: count }, (_, i) => `note ${i}`);
-    await writer.appendAll(texts.map((text, i) => noteData(text, 1_000_000 + i)));
+    // In the earlier form of a note, which has to be parsed.
+    await writer.appendAll(texts.map((text, i) => JSON.stringify({ at: 1_000_000 + i, text })));
     await writer.sync();
     await writer.close();
     await page.addInitScript(`{
@@ -231,7 +231,14 @@ describeNotebook("the notebook in Chromium", (pages) => {
     await keyboard.press("Tab");
     await keyboard.press("Space");
     await pages().shows(page, ["and by the button", "typed"]);
-    // Next are the sections at the side, which open and close.
+    // Next are the search and the notes, then the sections at the side, which open and close.
+    await keyboard.press("Tab");
+    await keyboard.press("Tab");
+    assert.equal(await page.locator("#search:focus").count(), 1);
+    for (const button of ["Edit", "Delete", "Edit", "Delete"]) {
+      await keyboard.press("Tab");
+      assert.equal(await page.locator("#notes button:focus").textContent(), button);
+    }
     const device = page.locator("#device-details");
     for (const open of ["", null]) {
       while ((await page.locator("#device-details > summary:focus").count()) === 0) {

@@ -15,7 +15,11 @@ export interface Arguments {
 /** As `node:util` parses them; `value` is the name of the value in the help text. */
 export const OPTIONS = {
   bits: { type: "string", value: "N", help: "size of the RSA key, 2048 to 4096; default 3072" },
-  file: { type: "string", value: "FILE", help: "make the whole file one note; it has to be text" },
+  file: {
+    type: "string",
+    value: "FILE",
+    help: "take the whole file as one note; it has to be text",
+  },
   folder: {
     type: "string",
     value: "PATH",
@@ -29,7 +33,7 @@ export const OPTIONS = {
   },
   json: {
     type: "boolean",
-    help: "print a JSON object a line: client, index, at (milliseconds since 1970), text",
+    help: "print a JSON object a line: id, at and edited (ms since 1970), device, text",
   },
   server: {
     type: "string",

@@ -1,8 +1,10 @@
 /** The table of commands. */
+
+import { edit, remove, rename } from "./change-commands.ts";
 import type { Command } from "./command.ts";
 import { erase } from "./erase-command.ts";
 import { exportKey, importKey, init } from "./key-commands.ts";
-import { log, send, status, watch } from "./note-commands.ts";
+import { log, search, send, status, watch } from "./note-commands.ts";
 import { recovery } from "./recovery-command.ts";
 
 export const COMMANDS: readonly Command[] = [
@@ -63,9 +65,45 @@ export const COMMANDS: readonly Command[] = [
   { name: "log", summary: "print all notes, oldest first", options: ["json"], run: log },
   {
     name: "watch",
-    summary: "print all notes, oldest first, then new ones as they arrive",
+    summary: "print all notes, oldest first, then new and changed ones as they arrive",
     options: ["json"],
     run: watch,
+  },
+  {
+    name: "search",
+    summary: "print the notes that have all words, in any order and in any case",
+    words: { name: "WORD", help: "a word, or a part of one", max: Infinity },
+    options: ["json"],
+    run: search,
+  },
+  {
+    name: "edit",
+    summary: "give a note another text: from the command line, a file, or standard input",
+    details:
+      "What has changed of the text is stored on this device at once, and sent when the server can be\n" +
+      "reached. Where another device changes the note at the same time, it has the words of both.",
+    words: {
+      name: "ID TEXT",
+      help: "the id that log prints, or its beginning; then the text, joined by spaces",
+      max: Infinity,
+    },
+    options: ["file"],
+    run: edit,
+  },
+  {
+    name: "delete",
+    summary: "delete notes on all devices",
+    details: "Where another device edits a note at the same time, it stays.",
+    words: { name: "ID", help: "the id that log prints, or its beginning", max: Infinity },
+    options: [],
+    run: remove,
+  },
+  {
+    name: "rename",
+    summary: "call this device by another name than that of its host",
+    words: { name: "NAME", help: "the name; words are joined by spaces", max: Infinity },
+    options: [],
+    run: rename,
   },
   {
     name: "status",

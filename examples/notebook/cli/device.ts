@@ -1,9 +1,11 @@
 /** A device: a folder with the key, the server's address and the client's store. */
 import { mkdir, open, readFile } from "node:fs/promises";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { FolderStore } from "../../../client/folder.ts";
 import { importIdentity } from "../../../client/identity.ts";
-import { type Identity, type Store, SyncClient, type SyncOptions } from "../../../client/index.ts";
+import type { Identity, Store } from "../../../client/index.ts";
+import { Notebook, type NotebookOptions } from "../notebook.ts";
 import { hasCode, UsageError } from "./errors.ts";
 import { printable } from "./terminal.ts";
 
@@ -78,13 +80,14 @@ export class Device {
     return importIdentity(this.key, passphrase, this.#imported);
   }
 
-  /** Opens a client at the server of this device. */
-  async client(
+  /** Opens the notebook at the server of this device. */
+  notebook(
     identity: Identity,
     store: Store,
-    options: Pick<SyncOptions, "receive" | "onStatus" | "onRefusal" | "pollInterval" | "invite">,
-  ): Promise<SyncClient> {
-    return SyncClient.open({ url: this.server, identity, store, ...options });
+    options: Omit<NotebookOptions, "url" | "identity" | "store" | "device">,
+  ): Promise<Notebook> {
+    const device = hostname();
+    return Notebook.open({ url: this.server, identity, store, device, ...options });
   }
 
   /** Opens what the device stores; for one client. */

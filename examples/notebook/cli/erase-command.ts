@@ -22,7 +22,7 @@ export async function erase({ folder, yes = false }: Arguments): Promise<void> {
     }
   }
   const store = await device.store(identity);
-  const client = await device.client(identity, store, { receive: () => undefined });
+  const { client } = await device.notebook(identity, store, {});
   try {
     await client.erase();
   } catch (error) {

@@ -1,15 +1,20 @@
 /** Notes and states as lines of text. */
 import type { Status } from "../../../client/index.ts";
-import type { Note } from "../notes.ts";
+import { type Note, shortId } from "../notes.ts";
 import { printable } from "./terminal.ts";
 
-export function noteLine({ client, at, text }: Note): string {
+export function noteLine(note: Note): string {
+  const { at, text, isDeleted } = note;
   const time = at === 0 ? "no time" : `${new Date(at).toISOString().slice(0, 16)} UTC`;
-  return `${time.replace("T", " ").padEnd(20)}  ${client.slice(0, 8)}  ${printable(text)}\n`;
+  const shown = isDeleted ? "(deleted)" : printable(text);
+  return `${time.replace("T", " ").padEnd(20)}  ${shortId(note)}  ${shown}\n`;
 }
 
-export function noteJson({ client, index, position, at, text }: Note): string {
-  return `${JSON.stringify({ client, index, position, at, text })}\n`;
+/** @param device the name of the device that has written it */
+export function noteJson(note: Note, device: string): string {
+  const { at, edited, client, text, isDeleted } = note;
+  const said = isDeleted ? { deleted: true } : { at, edited, client, device, text };
+  return `${JSON.stringify({ id: shortId(note), ...said })}\n`;
 }
 
 export function noteCount(count: number): string {

@@ -1,86 +1,57 @@
-/** The commands that write and read notes. */
-import { readFile } from "node:fs/promises";
+/** The commands that write and show notes. */
 import { createInterface } from "node:readline";
-import { type OperationName, textOf } from "../../../client/index.ts";
 import { deviceText } from "../device-text.ts";
-import { compareNotes, type Note, noteData } from "../notes.ts";
-import { SortedNotes } from "../sorted-notes.ts";
+import { matches, type Note } from "../notes.ts";
 import type { Arguments } from "./command.ts";
 import { Device } from "./device.ts";
-import { isOfServer, UsageError } from "./errors.ts";
-import { clause, noteCount, noteJson, noteLine, statusText } from "./format.ts";
+import { InvalidArguments, isOfServer } from "./errors.ts";
+import { placesText, printNotes, receiving, sending } from "./exchange.ts";
+import { noteCount, statusText } from "./format.ts";
+import { checked, givenText } from "./note-text.ts";
 import { Session } from "./session.ts";
 import { print, printable, readPassphrase } from "./terminal.ts";
 
-/** By default the server takes requests of 16 MiB, and encryption in base64url adds a third. */
-const MAX_NOTE_BYTES = 8 * 2 ** 20;
-
 export async function send({ folder, file, words }: Arguments): Promise<void> {
-  if (file !== undefined && words.length > 0) {
-    throw new UsageError("give a text or --file, not both");
-  }
   const device = await Device.open(folder);
-  const single = file === undefined ? words.join(" ") : decode(await readFile(file), file);
-  checkSize(single);
+  const single = await givenText(words, file);
   const session = await Session.open(device, await device.identity(await readPassphrase()));
   let written = 0;
   const write = async (note: string) => {
-    checkSize(note);
     await session.write(note);
     written++;
   };
-  try {
-    if (file !== undefined || words.length > 0) await write(single);
-    else {
-      for await (const line of createInterface({ input: process.stdin })) {
-        if (line.trim() !== "") await write(line);
-      }
+  await sending(session, folder, async () => {
+    if (single !== undefined) return write(single);
+    for await (const line of createInterface({ input: process.stdin })) {
+      if (line.trim() !== "") await write(checked(line));
     }
-    await session.sync({ isPatient: true });
-    console.error(`sent ${noteCount(written)}`);
-  } catch (error) {
-    const { status, tooLarge } = session;
-    if (!isOfServer(error) || status.pending === 0) throw error;
-    const others = status.pending - tooLarge.length;
-    const isFinal = status.state === "refused" && status.final;
-    const ending = isFinal ? "log prints them." : "the next send, log or watch sends them.";
-    const sentences = [
-      `${clause(error.message)}.`,
-      ...(tooLarge.length === 0 ? [] : [tooLargeText(tooLarge, folder)]),
-      ...(others === 0
-        ? []
-        : [`Notes that are not sent (${others}) are kept in ${folder}; ${ending}`]),
-    ];
-    if (others === 0) sentences.push("All others are sent.");
-    throw new UsageError(sentences.join(" "));
-  } finally {
-    await session.close();
-  }
+  });
+  console.error(`sent ${noteCount(written)}`);
 }
 
 export async function log({ folder, json }: Arguments): Promise<void> {
+  await show(folder, json, () => true);
+}
+
+export async function search({ folder, json, words }: Arguments): Promise<void> {
+  if (words.length === 0) throw new InvalidArguments("search needs a word to look for");
+  await show(folder, json, (note) => matches(note, words.join(" ")));
+}
+
+/** Prints notes, oldest first. */
+async function show(
+  folder: string,
+  json: boolean | undefined,
+  isShown: (note: Note) => boolean,
+): Promise<void> {
   const device = await Device.open(folder);
-  let notes: Note[] = [];
   const session = await Session.open(device, await device.identity(await readPassphrase()));
   try {
-    await session.sync();
-  } catch (error) {
-    if (!isOfServer(error)) throw error;
-    const { status, tooLarge } = session;
-    // A round that failed is in the status; one that left only what is too large has read everything.
-    const isRead = tooLarge.length > 0 && "why" in status && status.why !== error.message;
-    const sentences = [
-      ...(isRead ? [] : [`${clause(error.message)}. Notes of other devices may be missing.`]),
-      ...(tooLarge.length === 0 ? [] : [tooLargeText(tooLarge, folder)]),
-    ];
-    console.error(printable(`Warning: ${sentences.join(" ")}`));
-    process.exitCode = 1;
+    const notes = await receiving(session, folder);
+    await printNotes(session, notes.filter(isShown), json);
   } finally {
-    const { own, others } = await session.notes();
-    notes = [...own, ...others];
     await session.close();
   }
-  await printNotes(notes, json);
 }
 
 export async function watch({ folder, json }: Arguments): Promise<void> {
@@ -93,10 +64,16 @@ export async function watch({ folder, json }: Arguments): Promise<void> {
     fail = reject;
   });
   let printing = Promise.resolve();
-  const printed = new SortedNotes();
+  /** What was printed of each note. */
+  const printed = new Map<string, string>();
   const show = (notes: readonly Note[]) => {
-    const unknown = printed.add(notes);
-    printing = printing.then(() => printNotes(unknown, json));
+    const changed = notes.filter((note) => {
+      const before = printed.get(note.name);
+      const now = JSON.stringify([note.text, note.isDeleted]);
+      printed.set(note.name, now);
+      return before !== now && !(note.isDeleted && before === undefined);
+    });
+    printing = printing.then(() => printNotes(session, changed, json));
     printing.catch(fail);
   };
   // Those of the first sync are printed in order.
@@ -104,8 +81,8 @@ export async function watch({ folder, json }: Arguments): Promise<void> {
   let shown = "";
   const session = await Session.open(device, identity, {
     isLive: true,
-    onNotes: (notes) => {
-      if (hasSynced) show(notes);
+    onNotes: (names) => {
+      if (hasSynced) show(names.toSorted().map((name) => session.notebook.note(name)));
     },
     onStatus: (status) => {
       const text = statusText(status);
@@ -121,8 +98,7 @@ export async function watch({ folder, json }: Arguments): Promise<void> {
     });
     await Promise.race([firstSync, stopped]);
     hasSynced = true;
-    const { own, others } = await session.notes();
-    show([...own, ...others]);
+    show(await session.notes());
     await stopped;
   } finally {
     await session.close();
@@ -140,18 +116,21 @@ export async function status({ folder, invite }: Arguments): Promise<void> {
     if (!isOfServer(error)) throw error;
     process.exitCode = 1;
   }
-  const { own, others } = await session.notes();
-  const devices = new Set(others.map(({ client }) => client));
+  const { client, notebook } = session;
+  const notes = await session.notes();
+  const others = notes.filter((note) => !notebook.isOwn(note));
+  const devices = new Set(others.map((note) => note.client));
+  const name = notebook.devices.find(client);
   const rows = {
     status: statusText(session.status),
     server: device.server,
     folder,
     notebook: `${identity.fingerprint.slice(0, 8)}, RSA key of ${identity.bits} bits`,
     fingerprint: identity.fingerprint,
-    "this device": `${session.client}, ${noteCount(own.length)}`,
+    "this device": `${name === undefined ? "" : `${name}, `}${client}, ${noteCount(notes.length - others.length)}`,
     "state code": await session.stateCode(),
     "other devices": `${devices.size}, ${noteCount(others.length)}`,
-    ...Object.fromEntries(deviceRows(session, own)),
+    ...Object.fromEntries(deviceRows(session)),
     ...(session.tooLarge.length === 0 ? {} : { "too large": placesText(session.tooLarge) }),
   };
   await session.close();
@@ -160,44 +139,12 @@ export async function status({ folder, invite }: Arguments): Promise<void> {
 }
 
 /** A row for each other device. */
-function deviceRows({ client, devices }: Session, own: readonly Note[]): [string, string][] {
-  const newest = own.findLast((note) => note.client === client)?.index;
+function deviceRows({ notebook, devices }: Session): [string, string][] {
   const now = Date.now();
-  return devices.map((one) => [`  ${one.client.slice(0, 8)}`, deviceText(one, newest, now)]);
-}
-
-/** What becomes of notes that are too large for the server. */
-function tooLargeText(tooLarge: readonly OperationName[], folder: string): string {
-  return (
-    `Too large for the server: ${placesText(tooLarge)}. They are kept in ${folder}, log prints them, ` +
-    "and each send, log, watch or status tries to send them again."
-  );
-}
-
-function placesText(notes: readonly OperationName[]): string {
-  return notes.map(({ client, index }) => `note ${index} of ${client}`).join(", ");
-}
-
-function decode(bytes: Uint8Array, file: string): string {
-  try {
-    return textOf(bytes);
-  } catch (error) {
-    throw new UsageError(`${file} is not text in UTF-8`, { cause: error });
-  }
-}
-
-function checkSize(note: string): void {
-  // Of the JSON that is encrypted, in which some characters take more bytes.
-  const size = Buffer.byteLength(noteData(note, Date.now()));
-  if (size <= MAX_NOTE_BYTES) return;
-  throw new UsageError(
-    `a note can have at most ${MAX_NOTE_BYTES / 2 ** 20} MiB: split this one of ${size} bytes`,
-  );
-}
-
-/** Prints notes, oldest first. */
-async function printNotes(notes: readonly Note[], json = false): Promise<void> {
-  for (const note of notes.toSorted(compareNotes)) {
-    await print(json ? noteJson(note) : noteLine(note));
-  }
+  return devices.map((one) => {
+    const id = one.client.slice(0, 8);
+    const name = notebook.devices.find(one.client);
+    const text = deviceText(one, notebook.newestOwn, now);
+    return [`  ${id}`, name === undefined ? text : `${name}, ${text}`];
+  });
 }

@@ -1,4 +1,5 @@
-/** A client for the time of one command: progress, warnings, and a sync that does not retry. */
+/** A notebook for the time of one command: progress, warnings, and a sync that does not retry. */
+import { DocumentError } from "../../../client/documents.ts";
 import {
   type Head,
   type Identity,
@@ -7,16 +8,16 @@ import {
   ServerUnavailable,
   type Status,
   StoreDamaged,
-  type SyncClient,
 } from "../../../client/index.ts";
-import { type Note, noteData, noteOf } from "../notes.ts";
+import type { Notebook } from "../notebook.ts";
+import type { Note } from "../notes.ts";
 import { refusalText } from "../refusal-text.ts";
 import type { Device } from "./device.ts";
 import { Progress, printable } from "./terminal.ts";
 
 export interface SessionOptions {
-  /** Called with the notes of other devices as they arrive. */
-  readonly onNotes?: (notes: readonly Note[]) => void;
+  /** Called with notes that have come from other devices, or changed there. */
+  readonly onNotes?: (names: readonly string[]) => void;
   readonly onStatus?: (status: Status) => void;
   /** Whether news of other devices is shown as it comes. Without, the server is asked by `sync` alone. */
   readonly isLive?: boolean;
@@ -24,33 +25,30 @@ export interface SessionOptions {
   readonly invite?: string | undefined;
 }
 
-/** Notes, by who wrote them. */
-export interface Notes {
-  /** Of this device. */
-  readonly own: Note[];
-  /** Of other devices. */
-  readonly others: Note[];
-}
-
 export class Session {
-  readonly #client: SyncClient;
+  readonly notebook: Notebook;
   readonly #sending: Progress;
   readonly #receiving: Progress;
   readonly #device: Device;
   /** Whether the device has nothing yet that any server has. */
   #isNew: boolean;
-  #created = 0;
+  /** Notes that were written or changed. */
+  readonly #changed = new Set<string>();
+  /** Whether the last `sync` failed. */
+  #hasFailed = false;
+  /** Whether something could not be stored, for which the command fails. */
+  isUnstored = false;
   /** Each receives every status while a `sync` is running. */
   readonly #syncing = new Set<(status: Status) => void>();
 
   private constructor(
-    client: SyncClient,
+    notebook: Notebook,
     device: Device,
     isNew: boolean,
     sending: Progress,
     receiving: Progress,
   ) {
-    this.#client = client;
+    this.notebook = notebook;
     this.#device = device;
     this.#isNew = isNew;
     this.#sending = sending;
@@ -69,13 +67,14 @@ export class Session {
     const store = await device.store(identity);
     const { own, cursors } = await store.load();
     const isNew = cursors.length === 0 && own.every(({ acknowledged }) => acknowledged === 0);
-    const client = await device.client(identity, store, {
+    const notebook = await device.notebook(identity, store, {
       ...(isLive ? {} : { pollInterval: Infinity }),
       ...(invite === undefined ? {} : { invite }),
-      receive: (entries, _, isOwn) => {
-        if (isOwn) return;
-        onNotes?.(entries.map(noteOf));
-        count += entries.length;
+      onNotes: (names, isOwn) => {
+        // What is on this device already comes first.
+        if (isOwn || session?.notebook.documents.isLoaded !== true) return;
+        onNotes?.(names);
+        count += names.length;
         receiving.show(count);
       },
       onStatus: (status) => {
@@ -86,29 +85,50 @@ export class Session {
         console.error(`Warning: ${refusalText(refusal)}`);
         process.exitCode = 1;
       },
+      onError: (error) => {
+        if (session?.isUnstored) return;
+        console.error(printable(`Warning: ${messageOf(error)}`));
+        process.exitCode = 1;
+      },
     });
-    session = new Session(client, device, isNew, sending, receiving);
+    session = new Session(notebook, device, isNew, sending, receiving);
     return session;
   }
 
   /** The client id of this device. */
   get client(): string {
-    return this.#client.client;
+    return this.notebook.client.client;
   }
 
   get status(): Status {
-    return this.#client.status;
+    return this.notebook.status;
   }
 
   /** The operations that are too large for the server, and are only on this device. */
   get tooLarge(): readonly OperationName[] {
-    return this.#client.tooLarge;
+    return this.notebook.client.tooLarge;
   }
 
   /** Writes a note. It is durable on this device once the promise is fulfilled. */
   async write(text: string): Promise<void> {
-    await this.#client.append(noteData(text, Date.now()));
-    this.#created++;
+    const { name } = await this.#storing(() => this.notebook.write(text));
+    this.#changed.add(name);
+  }
+
+  /** Changes a note. The change is durable on this device once the promise is fulfilled. */
+  async change({ name }: Note, work: (name: string) => Promise<void>): Promise<void> {
+    await this.#storing(() => work(name));
+    this.#changed.add(name);
+  }
+
+  /** What cannot be stored fails for the reason behind it. */
+  async #storing<Result>(work: () => Promise<Result>): Promise<Result> {
+    try {
+      return await work();
+    } catch (error) {
+      this.isUnstored = true;
+      throw error instanceof DocumentError ? error.cause : error;
+    }
   }
 
   /**
@@ -127,13 +147,15 @@ export class Session {
       if (isWaiting && status.why !== undefined) abandon(new ServerUnavailable(status.why));
     };
     this.#syncing.add(check);
+    this.#hasFailed = false;
     // If it is abandoned, it ends when the client is closed.
-    const synced = this.#client.sync();
+    const synced = this.notebook.client.sync();
     try {
       check(this.status);
       await Promise.race([synced, abandoned]);
       await this.#warnOfNothing();
     } catch (error) {
+      this.#hasFailed = true;
       synced.catch(() => undefined);
       throw error;
     } finally {
@@ -145,8 +167,9 @@ export class Session {
   async #warnOfNothing(): Promise<void> {
     if (!this.#isNew || !this.#device.isImported) return;
     this.#isNew = false;
-    const heads = await this.#client.heads();
-    if (this.#client.refusals.length > 0 || heads.some((head) => !this.#client.isOwn(head))) return;
+    const { client } = this.notebook;
+    const heads = await client.heads();
+    if (client.refusals.length > 0 || heads.some((head) => !client.isOwn(head))) return;
     console.error(
       printable(
         `Warning: no other device has ever stored anything on ${this.#device.server} with this key. If you ` +
@@ -158,60 +181,58 @@ export class Session {
 
   /** The same on all devices that are synced, unless the server withholds something. */
   stateCode(): Promise<string> {
-    return this.#client.stateCode();
+    return this.notebook.client.stateCode();
   }
 
   /** The other devices of which something came. */
   get devices(): readonly OtherDevice[] {
-    return this.#client.devices;
+    return this.notebook.client.devices;
   }
 
   /** What this device has, to be said with the key. */
   heads(): Promise<readonly Head[]> {
-    return this.#client.heads();
+    return this.notebook.client.heads();
   }
 
-  /** The notes that are on this device. Where some cannot be read, asks the server for them. */
-  async notes(): Promise<Notes> {
-    const { damage, ...notes } = await this.#read();
-    if (damage === undefined) return notes;
-    // What fails here, the caller has met before, or meets next.
-    await this.sync().catch(() => undefined);
-    const { damage: left, ...again } = await this.#read();
-    if (left !== undefined) {
-      console.error(printable(`Warning: ${left.message}. Notes after it may be missing.`));
-      process.exitCode = 1;
-    }
-    return again;
+  /** The notes that are on this device, oldest first. Says where some cannot be read. */
+  async notes(): Promise<Note[]> {
+    if (this.#hasFailed) await this.#warnOfDamage();
+    return [...this.notebook.oldestFirst()];
   }
 
-  /** Reads notes up to the first that cannot be read. */
-  async #read(): Promise<Notes & { readonly damage?: StoreDamaged }> {
-    const [own, others]: [Note[], Note[]] = [[], []];
+  /** What is damaged here comes from the server, unless that is out of reach. */
+  async #warnOfDamage(): Promise<void> {
     try {
-      for await (const entries of this.#client.entries()) {
-        for (const entry of entries) {
-          (this.#client.isOwn(entry) ? own : others).push(noteOf(entry));
-        }
-      }
-      return { own, others };
+      // Reading is all that is wanted.
+      for await (const entries of this.notebook.client.entries()) void entries;
     } catch (error) {
       if (!(error instanceof StoreDamaged)) throw error;
-      return { own, others, damage: error };
+      console.error(printable(`Warning: ${error.message}. Notes after it may be missing.`));
+      process.exitCode = 1;
     }
   }
 
   async close(): Promise<void> {
     this.#sending.end();
     this.#receiving.end();
-    await this.#client.close();
+    try {
+      await this.notebook.close();
+    } catch (error) {
+      // It was reported when it was to be stored.
+      if (!(this.isUnstored && error instanceof DocumentError)) throw error;
+    }
   }
 
   #show(status: Status): void {
-    this.#sending.show(this.#created - status.pending, this.#created);
+    const { size } = this.#changed;
+    this.#sending.show(size - status.pending, size);
     if (status.state === "pending" && status.why !== undefined) {
       console.error(printable(`(waiting: ${status.why})`));
     }
     for (const check of this.#syncing) check(status);
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -26,6 +26,11 @@ export function showError(error: unknown): void {
   setText(element, sentenceOf(error));
 }
 
+/** Whether a person types into an element: into one tab at a time. */
+export function isTypedInto(element: HTMLElement): boolean {
+  return document.hasFocus() && document.activeElement === element;
+}
+
 export function hideError(): void {
   find("error", HTMLElement).hidden = true;
 }

@@ -1,19 +1,23 @@
 /** The notebook as a web page. All devices with the same key share one notebook. */
-import { type OperationName, StoreDamaged, SyncClient } from "../../../client/index.ts";
+import { DocumentError } from "../../../client/documents.ts";
+import { type Status, StoreDamaged, type SyncClient } from "../../../client/index.ts";
 import { IndexedDbStore } from "../../../client/indexeddb.ts";
-import { noteData, noteOf } from "../notes.ts";
+import { Notebook } from "../notebook.ts";
 import { refusalText } from "../refusal-text.ts";
 import { checkBrowser, withStorage } from "./browser.ts";
 import { CiphertextView } from "./ciphertext-view.ts";
 import { showDamage } from "./damage.ts";
+import { nameOfBrowser } from "./device-name.ts";
 import { DevicesView } from "./devices-view.ts";
-import { copyOnClick, find, hideError, setText, showError } from "./dom.ts";
+import { copyOnClick, find, setText, showError } from "./dom.ts";
+import { Drafts } from "./drafts.ts";
 import { offerErasure, showErased } from "./erase.ts";
 import { InviteForm } from "./invite.ts";
 import { untilSaved } from "./keep-key.ts";
 import { forgetAll, NAME, offerStoredKey, openKey, type UserKey } from "./key.ts";
 import { KeyView } from "./key-view.ts";
 import { NeverStored } from "./never-stored.ts";
+import { NEW, NoteForm, stopWriting } from "./note-form.ts";
 import { NotesList } from "./notes-list.ts";
 import { keepForOffline } from "./offline.ts";
 import { offerRecoverySheet } from "./recovery.ts";
@@ -36,15 +40,16 @@ async function main(line: StatusLine): Promise<void> {
     await untilSaved(key, new URL(".", location.href), onKeyChange);
   }
   line.showText("Opening the notebook…");
-  const client = await openClient(key, line);
-  showClient(client);
+  const notebook = await openNotebook(key, line);
+  showClient(notebook.client);
   showFingerprint(key);
   find("forget", HTMLButtonElement).addEventListener("click", async () => {
-    const { pending } = client.status;
+    const { pending } = notebook.status;
     const notes = pending === 1 ? "1 note" : `${pending} notes`;
     const loss = pending === 0 ? "" : ` ${notes} not sent yet will be lost.`;
     if (!confirm(`Delete the key and all notes in this browser?${loss}`)) return;
-    await client.close();
+    await notebook.close();
+    Drafts.forget();
     await forgetAll();
     onKeyChange();
     location.reload();
@@ -54,10 +59,10 @@ async function main(line: StatusLine): Promise<void> {
   find("note", HTMLTextAreaElement).focus();
 }
 
-/** Opens the client, and shows its notes and its status. */
-async function openClient(key: UserKey, line: StatusLine): Promise<SyncClient> {
+/** Opens the notebook, and shows its notes and its status. */
+async function openNotebook(key: UserKey, line: StatusLine): Promise<Notebook> {
   const { identity } = key;
-  const notes = new NotesList();
+  const drafts = new Drafts(identity);
   const closing = new AbortController();
   const store = await withStorage(() =>
     IndexedDbStore.open(NAME, identity, {
@@ -71,129 +76,132 @@ async function openClient(key: UserKey, line: StatusLine): Promise<SyncClient> {
   );
   const ciphertexts = new CiphertextView(identity, store);
   let hasSynced = false;
+  let hasFailed = false;
   let receivedCount = 0;
-  // The status can change before there is a client.
-  let tooLarge: () => readonly OperationName[] = () => [];
+  // The status can change before there is a notebook.
+  let opened: { readonly notebook: Notebook; readonly list: NotesList } | undefined;
   let showSynced: () => void = () => undefined;
   const url = new URL(".", location.href);
   const neverStored = new NeverStored();
   // The status says what fails.
-  const invite = new InviteForm(url, identity, () => client.sync().catch(() => undefined));
+  const invite = new InviteForm(url, identity, () => notebook.client.sync().catch(() => undefined));
   const onErased = () => {
     line.showErased();
     ciphertexts.showErased();
     stopWriting();
     showErased();
   };
-  const client = await SyncClient.open({
+  const showStatus = (now: Status) => {
+    line.show(now);
+    invite.show(now);
+    opened?.list.refresh();
+  };
+  const notebook = await Notebook.open({
     url,
     identity,
     store,
+    device: nameOfBrowser(),
     signal: closing.signal,
-    receive: (entries, _, isOwn) => {
-      if (isOwn) return notes.addOwn(entries.map(noteOf));
-      notes.addOthers(entries.map(noteOf), hasSynced);
-      receivedCount += entries.length;
+    onNotes: (_, isOwn, added) => {
+      if (opened === undefined) return;
+      const { notebook, list } = opened;
+      list.refresh();
+      // What is on this device already comes first.
+      if (isOwn || !notebook.documents.isLoaded) return;
+      if (hasSynced) {
+        list.announce(added);
+        // Once they are stored. The status need not change for that.
+        setTimeout(() => showSynced(), STORED_MS);
+        return;
+      }
+      receivedCount += added.length;
       const count = receivedCount === 1 ? "1 note" : `${receivedCount.toLocaleString("en")} notes`;
-      if (!hasSynced) line.showProgress(`${count} received`);
-      // Once they are stored. The status need not change for that.
-      else setTimeout(() => showSynced(), STORED_MS);
+      line.showProgress(`${count} received`);
     },
     onStatus: (now) => {
-      line.show(now);
-      invite.show(now);
-      notes.setPending(now.pending, tooLarge());
+      showStatus(now);
       // A store that fails is reported by `onLost`.
       ciphertexts.refresh().catch(() => undefined);
       if (now.state === "refused" && now.final) onErased();
+      if (!hasFailed && (now.state === "refused" || now.state === "offline")) {
+        hasFailed = true;
+        showUnreadable(notebook.client).catch(showError);
+      }
       if (now.state !== "synced") return;
       hasSynced = true;
       showSynced();
       line.showProgress("");
     },
-    onRefusal: (refusal) => showError(refusalText(refusal)),
-    onClientChange: async () => {
-      showClient(client);
-      notes.clearOwn();
-      await addStored(client, notes);
-    },
+    onRefusal: (refusal) => showError(refusalText(refusal, (id) => nameOfDevice(notebook, id))),
+    onError: (error) => line.report(error),
+    onClientChange: () => showClient(notebook.client),
   });
-  tooLarge = () => client.tooLarge;
-  const [devices, keyText] = [new DevicesView(client, notes), new KeyView(key, client, url)];
+  const list = new NotesList(notebook, drafts);
+  opened = { notebook, list };
+  const [devices, keyText] = [new DevicesView(notebook), new KeyView(key, notebook.client, url)];
   showSynced = () => {
     devices.show().catch(showError);
     ciphertexts.refresh().catch(showError);
     keyText.refresh().catch(showError);
-    if (hasSynced) neverStored.show(client).catch(showError);
+    if (hasSynced) neverStored.show(notebook.client).catch(showError);
   };
   showSynced();
-  line.show(client.status);
-  invite.show(client.status);
-  if (!(await addStored(client, notes))) {
-    // The server sends again what this browser has damaged of others.
-    const again = client.sync().then(() => addStored(client, notes));
-    // The status says so.
-    again.catch(() => undefined);
-  }
-  offerErasure(client, onErased);
+  showStatus(notebook.status);
+  offerErasure(notebook.client, onErased);
   offerRecoverySheet(key, url);
-  onWrite(async (text) => {
-    await withStorage(() => client.append(noteData(text, Date.now())));
+  const form = new NoteForm(drafts, async (text) => {
+    await stored(notebook.write(text));
   });
-  return client;
+  await showDrafts(drafts, form, notebook, list);
+  return notebook;
 }
 
-/**
- * Adds the notes in this browser. Where one is damaged, says so, leaves out those after it, and returns
- * false.
- */
-async function addStored(client: SyncClient, notes: NotesList): Promise<boolean> {
-  let isWhole = true;
+/** What cannot be stored is shown with the reason behind it. */
+function stored<Result>(work: Promise<Result>): Promise<Result> {
+  return withStorage(() =>
+    work.catch((error: unknown) => {
+      throw error instanceof DocumentError ? error.cause : error;
+    }),
+  );
+}
+
+/** Shows what was typed and not saved: at an earlier time, and from now on in other tabs. */
+async function showDrafts(
+  drafts: Drafts,
+  form: NoteForm,
+  notebook: Notebook,
+  list: NotesList,
+): Promise<void> {
+  const show = (name: string, text: string | undefined) => {
+    if (name === NEW) form.show(text ?? "");
+    else list.showDraft(name, text);
+  };
+  drafts.onChange = show;
+  const all = await drafts.all();
+  if (all.size === 0) return;
+  const [text] = [all.get(NEW)];
+  if (text !== undefined) show(NEW, text);
+  await notebook.whenRead();
+  for (const [name, text] of all) if (name !== NEW) show(name, text);
+}
+
+/** Says where this browser has damaged a note, after which the others are not shown. */
+async function showUnreadable(client: SyncClient): Promise<void> {
   try {
-    for await (const entries of client.entries()) {
-      const [first] = entries;
-      if (first !== undefined && client.isOwn(first)) notes.addOwn(entries.map(noteOf));
-      else notes.addOthers(entries.map(noteOf), false);
-    }
+    for await (const entries of client.entries()) void entries;
   } catch (error) {
     if (!(error instanceof StoreDamaged)) throw error;
-    isWhole = false;
     showError(
       `Not all notes are shown, because this browser has damaged one (${error.message}). They are on ` +
         "your other devices, if they had been sent: copy the key, add another device with it, and " +
         "forget this one.",
     );
   }
-  notes.setPending(client.status.pending, client.tooLarge);
-  return isWhole;
 }
 
-function onWrite(write: (text: string) => Promise<void>): void {
-  const form = find("write", HTMLFormElement);
-  const note = find("note", HTMLTextAreaElement);
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    const text = note.value.trim();
-    if (text === "" || note.readOnly) return;
-    note.value = "";
-    note.focus();
-    try {
-      hideError();
-      await write(text);
-    } catch (error) {
-      note.value = text;
-      showError(error);
-    }
-  });
-  note.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
-  });
-}
-
-/** Takes no more notes. What is typed stays, to be copied. */
-function stopWriting(): void {
-  find("note", HTMLTextAreaElement).readOnly = true;
-  find("add", HTMLButtonElement).disabled = true;
+function nameOfDevice({ devices }: Notebook, client: string): string {
+  const [name, id] = [devices.find(client), client.slice(0, 8)];
+  return name === undefined ? `device ${id}` : `${name} (${id})`;
 }
 
 function showClient({ client }: SyncClient): void {

@@ -1,8 +1,11 @@
 /** The list of notes on the page, newest first. Only those that may be on the screen are in it. */
-import type { OperationName } from "../../../client/index.ts";
+
+import { compareNames } from "../note-names.ts";
+import type { Notebook } from "../notebook.ts";
 import type { Note } from "../notes.ts";
-import { SortedNotes } from "../sorted-notes.ts";
-import { beforeNextFrame, create, find, setText } from "./dom.ts";
+import { beforeNextFrame, find, hideError, setText, showError } from "./dom.ts";
+import type { Drafts } from "./drafts.ts";
+import { type ItemContext, NoteItem } from "./note-item.ts";
 
 /** How many notes the list has at first, and gets more when its end comes into sight. */
 const STEP = 50;
@@ -12,19 +15,26 @@ export class NotesList {
   readonly #older = find("older", HTMLButtonElement);
   readonly #empty = find("none", HTMLElement);
   readonly #news = find("news", HTMLElement);
-  readonly #notes = new SortedNotes();
-  /** The notes of this tab, in the order of their creation, with their number in it. */
-  readonly #own = new Map<Note, number>();
+  readonly #search = find("search", HTMLInputElement);
+  readonly #found = find("found", HTMLElement);
+  readonly #deleted = find("deleted", HTMLElement);
+  readonly #undo = find("undo", HTMLButtonElement);
+  readonly #notebook: Notebook;
+  readonly #context: ItemContext;
   /** Notes that came while the page was open. */
-  readonly #new = new Set<Note>();
-  #items = new Map<Note, HTMLLIElement>();
+  readonly #new = new Set<string>();
+  #items = new Map<string, NoteItem>();
   #limit = STEP;
-  #pending = 0;
-  /** The names of operations that are too large for the server. */
-  #tooLarge: ReadonlySet<string> = new Set();
   readonly #render = beforeNextFrame(() => this.#renderNow());
 
-  constructor() {
+  constructor(notebook: Notebook, drafts: Drafts) {
+    this.#notebook = notebook;
+    this.#context = {
+      notebook,
+      drafts,
+      delete: (note) => this.#delete(note),
+      changed: () => this.#render(),
+    };
     const showMore = () => {
       this.#limit += STEP;
       this.#render();
@@ -33,104 +43,110 @@ export class NotesList {
     new IntersectionObserver(([entry]) => {
       if (entry?.isIntersecting) showMore();
     }).observe(this.#older);
-  }
-
-  /** Adds notes written in this tab, in the order of their creation. */
-  addOwn(notes: readonly Note[]): void {
-    const added = new Set(this.#notes.add(notes));
-    for (const note of notes) if (added.has(note)) this.#own.set(note, this.#own.size);
+    this.#search.addEventListener("input", () => {
+      this.#limit = STEP;
+      this.#render();
+    });
     this.#render();
   }
 
-  /**
-   * Adds notes of other devices.
-   *
-   * @param announce whether they are new, to highlight them and have a screen reader announce them
-   */
-  addOthers(notes: readonly Note[], announce: boolean): void {
-    const added = this.#notes.add(notes);
+  /** Shows what has come or changed, or how it stands with the server. */
+  refresh(): void {
     this.#render();
+  }
+
+  /** Highlights notes that are new, and has a screen reader announce them. */
+  announce(names: readonly string[]): void {
+    const notes = names.map((name) => this.#notebook.note(name)).filter((one) => !one.isDeleted);
     const [first, ...more] = notes;
-    if (!announce || first === undefined) return;
-    for (const note of added) this.#new.add(note);
-    const text = more.length === 0 ? `New note: ${first.text}` : `${notes.length} new notes`;
-    setText(this.#news, text);
-  }
-
-  /**
-   * Marks the newest of this tab's notes, as many as are not sent yet.
-   *
-   * @param tooLarge those among the unsent that the server does not take, wherever they are
-   */
-  setPending(count: number, tooLarge: readonly OperationName[]): void {
-    this.#tooLarge = new Set(tooLarge.map(nameOf));
-    const isTooLarge = (note: Note) => this.#tooLarge.has(nameOf(note));
-    this.#pending = count - [...this.#own.keys()].filter(isTooLarge).length;
+    if (first === undefined) return;
+    for (const { name } of notes) this.#new.add(name);
+    setText(
+      this.#news,
+      more.length === 0 ? `New note: ${first.text}` : `${notes.length} new notes`,
+    );
     this.#render();
   }
 
-  /** The index of the newest of this tab's notes under a client id, if there is one. */
-  newestOwn(client: string): number | undefined {
-    const newest = [...this.#own.keys()].at(-1);
-    return newest?.client === client ? newest.index : undefined;
+  /** Shows what was typed into a note at an earlier time, or in another tab: `undefined` where it was saved. */
+  showDraft(name: string, draft: string | undefined): void {
+    if (draft !== undefined || this.#items.has(name)) {
+      this.#item(this.#notebook.note(name)).showDraft(draft);
+    }
   }
 
-  /** Removes the notes of this tab, to be added again. */
-  clearOwn(): void {
-    this.#notes.remove(new Set(this.#own.keys()));
-    this.#own.clear();
-    this.#render();
+  async #delete(note: Note): Promise<void> {
+    try {
+      hideError();
+      await this.#notebook.delete(note.name);
+      this.#deleted.hidden = false;
+      this.#undo.onclick = () => void this.#restore(note);
+      this.#undo.focus();
+    } catch (error) {
+      showError(error);
+    }
+  }
+
+  async #restore({ name }: Note): Promise<void> {
+    this.#deleted.hidden = true;
+    try {
+      await this.#notebook.restore(name);
+    } catch (error) {
+      showError(error);
+    }
   }
 
   #renderNow(): void {
-    const notes = this.#notes.newest(this.#limit);
-    const items = new Map(notes.map((note) => [note, this.#items.get(note) ?? this.#item(note)]));
-    for (const [note, item] of this.#items) if (!items.has(note)) item.remove();
+    const { unsent, tooLarge } = this.#notebook;
+    const { notes, isMore } = this.#shown();
+    const items = new Map(notes.map((note) => [note.name, this.#item(note)]));
+    for (const [name, { element }] of this.#items) if (!items.has(name)) element.remove();
     this.#items = items;
     let next = this.#list.firstElementChild;
-    for (const [note, item] of items) {
-      this.#mark(note, item);
-      if (item === next) next = next.nextElementSibling;
-      else this.#list.insertBefore(item, next);
+    for (const note of notes) {
+      const item = this.#item(note);
+      item.show(note, {
+        isNew: this.#new.has(note.name),
+        isUnsent: unsent.has(note.name),
+        isTooLarge: tooLarge.has(note.name),
+      });
+      if (item.element === next) next = next.nextElementSibling;
+      else this.#list.insertBefore(item.element, next);
     }
-    this.#older.hidden = this.#notes.length <= this.#limit;
-    this.#empty.hidden = this.#notes.length > 0;
+    this.#older.hidden = !isMore;
   }
 
-  #item(note: Note): HTMLLIElement {
-    const item = document.createElement("li");
-    item.toggleAttribute("data-new", this.#new.has(note));
-    const small = create("small");
-    if (note.at > 0) {
-      const time = document.createElement("time");
-      const date = new Date(note.at);
-      time.dateTime = date.toISOString();
-      time.textContent = TIME.format(date);
-      small.append(time, ", ");
+  /** The notes in the list, newest first, and whether there are more. */
+  #shown(): { readonly notes: readonly Note[]; readonly isMore: boolean } {
+    const query = this.#search.value.trim();
+    const all = query === "" ? this.#notebook.newestFirst() : this.#notebook.search(query);
+    const notes: Note[] = [];
+    let count = 0;
+    for (const note of all) {
+      if (notes.length < this.#limit) notes.push(note);
+      count++;
+      // How many there are is said of a search alone.
+      if (query === "" && count > this.#limit) break;
     }
-    const origin = this.#own.has(note) ? "written here" : `from device ${note.client.slice(0, 8)}`;
-    small.append(create("span", origin), create("span"));
-    const text = create("p", note.text);
-    // Notes in scripts from right to left begin at the right.
-    text.dir = "auto";
-    item.append(text, small);
+    setText(this.#found, query === "" ? "" : foundText(count));
+    this.#empty.hidden = count > 0 || query !== "";
+    // What is being edited stays, wherever it is.
+    const names = new Set(notes.map(({ name }) => name));
+    for (const [name, { isEditing }] of this.#items) {
+      if (isEditing && !names.has(name)) notes.push(this.#notebook.note(name));
+    }
+    notes.sort((a, b) => compareNames(b.name, a.name));
+    return { notes, isMore: count > this.#limit };
+  }
+
+  #item(note: Note): NoteItem {
+    const item = this.#items.get(note.name) ?? new NoteItem(note, this.#context);
+    this.#items.set(note.name, item);
     return item;
-  }
-
-  #mark(note: Note, item: HTMLLIElement): void {
-    const isTooLarge = this.#tooLarge.has(nameOf(note));
-    const isPending = (this.#own.get(note) ?? -1) >= this.#own.size - this.#pending;
-    item.toggleAttribute("data-pending", isPending || isTooLarge);
-    const mark = item.querySelector("small > span:last-child");
-    const text = isPending ? ", not sent yet" : "";
-    if (mark instanceof HTMLElement)
-      setText(mark, isTooLarge ? ", too large for the server" : text);
   }
 }
 
-/** One for all: making one takes longer than using it. */
-const TIME = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
-
-function nameOf({ client, index }: OperationName): string {
-  return `${client} ${index}`;
+function foundText(count: number): string {
+  if (count === 0) return "No note has all of these words.";
+  return count === 1 ? "1 note found" : `${count.toLocaleString("en")} notes found`;
 }
