@@ -17,6 +17,9 @@ import { licencesOf, type Package, packagesOf } from "./licences.ts";
 const project = fileURLToPath(new URL("..", import.meta.url));
 const source = join(project, "examples", "notebook", "web");
 
+/** Later ones take precedence. */
+const STYLES = ["base.css", "style.css", "sheet.css", "paper.css"];
+
 /** The content of each file of the page, and the packages that are in it. */
 export async function buildPage(): Promise<{
   readonly files: Readonly<Record<PageFile, string | Uint8Array>>;
@@ -27,7 +30,7 @@ export async function buildPage(): Promise<{
   const { text, packages } = await bundle("notebook.ts");
   const parts = {
     "notebook.js": `${text}\n/*!\n${licencesOf(packages).replaceAll("*/", "* /")}\n*/\n`,
-    "style.css": await read("style.css"),
+    "style.css": (await Promise.all(STYLES.map(read))).join("\n"),
     "icon.svg": await read("icon.svg"),
   };
   let html = await read("index.html");

@@ -264,7 +264,7 @@ async function updatedProgram(folder: string): Promise<Program> {
     writeFileSync(path, text.replace(from, to));
   };
   change("index.html", "<h1>Notebook</h1>", "<h1>Updated notebook</h1>");
-  change("style.css", "color-scheme: light dark;", "color-scheme: light dark; --version: updated;");
+  change("base.css", "color-scheme: light dark;", "color-scheme: light dark; --version: updated;");
   const bun = join(projectFolder, "node_modules", ".bin", "bun");
   await promisify(execFile)(bun, ["scripts/page.ts"], { cwd: folder });
   return { command: [process.execPath, "--import", "tsx", "server.ts"], folder };

@@ -1,7 +1,7 @@
 /** Devices and settings: a column beside the notes or, where there is no room, a sheet above them. */
 import { find } from "./dom.ts";
 
-/** As in style.css. */
+/** As in sheet.css. */
 const HAS_ROOM = "(min-width: 50rem)";
 
 /** Whether the entry of the browser's history is that of the open sheet, so that “Back” closes it. */
