@@ -1,10 +1,9 @@
 /** What is encrypted in an envelope: the entries of the app, and what a client has to tell others. */
-import { fromBase64url } from "../protocol/base64.ts";
 import { type Bytes, concat } from "../protocol/bytes.ts";
 import { isOperationIndex } from "../protocol/ids.ts";
 import { Input, Malformed, putLength } from "./binary.ts";
 import { continuesBytes, takeContinues } from "./continues-content.ts";
-import { HEAD_BYTES, nameBytes, takeName, takeTag } from "./name-content.ts";
+import { HEAD_BYTES, headBytes, takeHead } from "./name-content.ts";
 import { type SnapshotContent, snapshotBytes, takeSnapshot } from "./snapshot-content.ts";
 import type { Continues, Head } from "./types.ts";
 
@@ -76,7 +75,7 @@ export function contentOf(bytes: Bytes, modulus?: number): Content {
   const continues = has & CONTINUES ? takeContinues(input) : [];
   const heads: Head[] = [];
   for (let left = has & HEADS ? input.number(1) : 0; left > 0; left--) {
-    const head = { ...takeName(input), tag: takeTag(input) };
+    const head = takeHead(input);
     // No operation has another index, and no store keeps one.
     if (isOperationIndex(head.index)) heads.push(head);
   }
@@ -90,8 +89,4 @@ export function contentOf(bytes: Bytes, modulus?: number): Content {
     ...(has & CONTINUES && { continues }),
     ...(has & HEADS && { heads }),
   };
-}
-
-function headBytes(head: Head): Bytes {
-  return concat(nameBytes(head), fromBase64url(head.tag) ?? new Uint8Array(0));
 }

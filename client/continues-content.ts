@@ -1,8 +1,8 @@
 /** Which client ids another one continues, as bytes. */
-import { fromBase64url, toBase64url } from "../protocol/base64.ts";
+import { toBase64url } from "../protocol/base64.ts";
 import { type Bytes, concat } from "../protocol/bytes.ts";
 import { type Input, numberBytes } from "./binary.ts";
-import { nameBytes, takeName } from "./name-content.ts";
+import { bytesOf, nameBytes, takeName } from "./name-content.ts";
 import type { Continues } from "./types.ts";
 
 /** Of the number of tags of a client id that is continued. */
@@ -25,7 +25,7 @@ export function takeContinues(input: Input): Continues[] {
 }
 
 function oneBytes(one: Continues): Bytes {
-  const short = fromBase64url(one.tags) ?? new Uint8Array(0);
+  const short = bytesOf(one.tags);
   const count = numberBytes(short.length / SHORT_TAG_BYTES, COUNT_BYTES);
   return concat(nameBytes(one), count, short);
 }

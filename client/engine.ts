@@ -328,7 +328,7 @@ export class SyncEngine {
         received += lines.length;
         this.#options.onProgress(received, transport.expected);
         // One that was not asked for is an operation like any other.
-        const isSnapshot = ({ covers }: Line) => request.snapshots && covers;
+        const isSnapshot = (line: Line) => request.snapshots && line.covers;
         for (const line of lines.filter(isSnapshot)) {
           await inbox.flush();
           if (!(await snapshots.take(line))) return false;

@@ -243,8 +243,13 @@ export class Inbox {
       const next = (position?.index ?? -1) + 1;
       const isKept = next >= log.first(client) && next <= (log.end(client)?.index ?? -1) + 1;
       if (!isKept) {
-        const heads = position ? [...this.#headsOf(client, position.index), ...left.splice(0)] : [];
-        await this.#forget(client, position && { ...position, heads });
+        await this.#forget(
+          client,
+          position && {
+            ...position,
+            heads: [...this.#headsOf(client, position.index), ...left.splice(0)],
+          },
+        );
       }
       this.positions.restart(client, position);
     }

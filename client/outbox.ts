@@ -310,7 +310,7 @@ export class Outbox {
   /** The tag of an own operation that the server has acknowledged, as in a cursor. */
   async acknowledgedTag(client: string, index: number): Promise<string | undefined> {
     const own = this.#own.find((one) => one.client === client);
-    return index < (own?.acknowledged ?? 0) ? this.tagAt(client, index) : undefined;
+    return own && index < own.acknowledged ? this.tagAt(client, index) : undefined;
   }
 
   /** The tag of an own operation, as in a cursor; `undefined` where this device has not created it. */

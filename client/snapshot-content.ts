@@ -1,10 +1,10 @@
 /** What is encrypted in a snapshot in the place of entries: the state, and the positions that it stands for. */
-import { fromBase64url, toBase64url } from "../protocol/base64.ts";
+import { toBase64url } from "../protocol/base64.ts";
 import { type Bytes, concat } from "../protocol/bytes.ts";
 import { isOperationIndex } from "../protocol/ids.ts";
 import { type Input, lengthBytes, Malformed, numberBytes } from "./binary.ts";
 import { continuesBytes, takeContinues } from "./continues-content.ts";
-import { nameBytes, takeName, takeTag } from "./name-content.ts";
+import { bytesOf, headBytes, takeHead, takeTag } from "./name-content.ts";
 import type { Cursor } from "./types.ts";
 
 const DISTANCE_BYTES = 2;
@@ -29,10 +29,9 @@ export function takeSnapshot(input: Input, modulus: number): SnapshotContent {
 }
 
 function cursorBytes(cursor: Cursor): Bytes {
-  const { index, tag, previous, session, continues = [] } = cursor;
+  const { index, previous, session, continues = [] } = cursor;
   return concat(
-    nameBytes(cursor),
-    bytesOf(tag),
+    headBytes(cursor),
     bytesOf(previous),
     numberBytes(index - session.first, DISTANCE_BYTES),
     bytesOf(session.secret),
@@ -41,18 +40,13 @@ function cursorBytes(cursor: Cursor): Bytes {
 }
 
 function takeCursor(input: Input, modulus: number): Cursor {
-  const name = takeName(input);
-  const tag = takeTag(input);
+  const head = takeHead(input);
   const previous = takeTag(input);
-  const first = name.index - input.number(DISTANCE_BYTES);
+  const first = head.index - input.number(DISTANCE_BYTES);
   const secret = toBase64url(input.take(modulus));
   const continues = takeContinues(input);
-  if (!isOperationIndex(name.index) || first < 0)
+  if (!isOperationIndex(head.index) || first < 0)
     throw new Malformed("no operation has such a place");
-  const cursor = { ...name, tag, previous, session: { first, secret } };
+  const cursor = { ...head, previous, session: { first, secret } };
   return continues.length > 0 ? { ...cursor, continues } : cursor;
-}
-
-function bytesOf(text: string): Bytes {
-  return fromBase64url(text) ?? new Uint8Array(0);
 }

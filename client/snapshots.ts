@@ -51,8 +51,7 @@ export class Snapshots {
   get areTaken(): boolean {
     const { app, clock } = this.#options;
     // By the distance: a clock that was set back would never reach it.
-    const since = Math.abs(clock.now() - this.#declinedAt);
-    return app.snapshot !== undefined && since >= DECLINE_MS;
+    return app.snapshot !== undefined && Math.abs(clock.now() - this.#declinedAt) >= DECLINE_MS;
   }
 
   /** The log cannot be read without them: the next one is taken, if that is right. */
@@ -133,10 +132,10 @@ export class Snapshots {
   get #mustLoad(): boolean {
     const { app, kept, log, inbox } = this.#options;
     if (app.snapshot === undefined || kept.name === undefined) return false;
-    const isBehind = log.starts.some(({ client, index }) => {
+    if (!kept.name.isLoaded || this.#isFirst) return true;
+    return log.starts.some(({ client, index }) => {
       return (inbox.positions.delivered(client)?.index ?? -1) < index;
     });
-    return isBehind || !kept.name.isLoaded || this.#isFirst;
   }
 
   /** Whether the app has nothing of what the snapshot stands for, as one that begins without data. */
@@ -144,8 +143,7 @@ export class Snapshots {
     const { kept, inbox, outbox } = this.#options;
     return [...kept.covered.keys()].every((client) => {
       const own = outbox.own.find((one) => one.client === client)?.delivered;
-      const isNone = own === undefined || own.index + own.position === 0;
-      return isNone && inbox.positions.delivered(client) === undefined;
+      return !own?.index && !own?.position && inbox.positions.delivered(client) === undefined;
     });
   }
 
@@ -162,8 +160,7 @@ export class Snapshots {
   /** Takes note of a snapshot that was received as an operation, or was acknowledged. */
   async note(line: Line): Promise<void> {
     const opened = await openSnapshot(this.#options.verifier, line);
-    const most = countCovered(this.#received?.covered);
-    if (opened !== undefined && countCovered(opened.covered) >= most) {
+    if (opened && countCovered(opened.covered) >= countCovered(this.#received?.covered)) {
       this.#received = { line, covered: opened.covered };
     }
   }
