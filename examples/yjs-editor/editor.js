@@ -3,10 +3,16 @@ import { keymap, placeholder } from "@codemirror/view";
 import { EditorView, minimalSetup } from "codemirror";
 import { yCollab, yUndoManagerKeymap } from "y-codemirror.next";
 
-export function editorOf(text, parent) {
+/** @param selection in the text, of the editor that this one takes the place of */
+export function editorOf(text, parent, selection) {
+  const within = (position) => Math.min(position, text.length);
   return new EditorView({
     doc: text.toString(),
     parent,
+    selection: selection && {
+      anchor: within(selection.anchor),
+      head: within(selection.head),
+    },
     extensions: [
       // First: they undo what was typed here, and not the words of others.
       keymap.of(yUndoManagerKeymap),

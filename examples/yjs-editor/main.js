@@ -56,23 +56,26 @@ function open(name) {
 
 async function show(name) {
   const before = note;
-  const hadFocus = editor?.hasFocus;
-  editor?.destroy();
-  note = await openNote(own, name, spaces.get(name));
+  const next = await openNote(own, name, spaces.get(name));
+  // From here on without waiting, so that nothing is typed into an editor that is gone.
+  const isSame = before?.name === name;
   // It has a new key: what was not sent under the old one comes along.
-  if (before?.name === name) applyUpdate(note.doc, encodeStateAsUpdate(before.doc));
-  await before?.close();
+  if (isSame) applyUpdate(next.doc, encodeStateAsUpdate(before.doc));
+  note = next;
   localStorage.setItem("notes last", name);
   const text = note.doc.getText("text");
-  const isShared = note.space !== undefined;
   // Of the user's own notes, the device that is written on has the title set.
-  text.observe((_, { local }) => (local || isShared) && setTitle(name, text));
-  if (isShared) setTitle(name, text);
+  text.observe((_, { local }) => (local || spaces.has(name)) && setTitle(name, text));
+  if (spaces.has(name) && text.length > 0) setTitle(name, text);
   if (note.documents !== own) note.documents.subscribe(showSync);
-  editor = editorOf(text, main);
+  const hadFocus = editor?.hasFocus;
+  const selection = isSame ? editor.state.selection.main : undefined;
+  editor?.destroy();
+  editor = editorOf(text, main, selection);
   if (hadFocus) editor.focus();
   onSpaces();
   showSync();
+  await before?.close();
 }
 
 function setTitle(name, text) {

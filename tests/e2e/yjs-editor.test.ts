@@ -188,6 +188,32 @@ describeNotebook("examples/yjs-editor", (pages) => {
     assert.deepEqual(pages().errors, []);
   });
 
+  it("loses nothing that is typed in another window while a note moves", async () => {
+    const { page: ann } = await newUser();
+    await type(ann, "Party ");
+    await button(ann, "Share").click();
+    await button(ann, "Make a link").click();
+    const field = ann.getByRole("textbox", { name: "Link to the note" });
+    const link = await field.inputValue();
+    const other = await pages().open(ann.context(), ann.url());
+    await shows(other, "Party");
+    await ann.getByText("Stop sharing").click();
+    await button(ann, "Move to a new link").click();
+    await other.locator(".cm-content").click();
+    await other.keyboard.press("Control+End");
+    const words: string[] = [];
+    const isMoving = "document.querySelector('#moving').textContent !== ''";
+    while (await ann.evaluate(isMoving)) {
+      const word = `<${words.length}>`;
+      words.push(word);
+      await other.keyboard.type(word, { delay: 20 });
+    }
+    assert.notEqual(await field.inputValue(), link);
+    await other.keyboard.type("<end>");
+    for (const page of [ann, other]) await shows(page, `Party ${words.join("")}<end>`);
+    assert.deepEqual(pages().errors, []);
+  });
+
   it("opens in spite of a link that is cut, and says so", async () => {
     const { page } = await newUser(`${app.address()}?server=${pages().url}#note,AgAJ,passphrase`);
     await page.getByRole("alert").filter({ hasText: "The link: " }).waitFor();
