@@ -94,6 +94,11 @@ export class KeyOffer {
     return new KeyOffer(link, channel, agree(), given);
   }
 
+  /** Aborted once the offer is over, with the reason: an app need not ask for a code any more. */
+  get over(): AbortSignal {
+    return this.#channel.over;
+  }
+
   /**
    * Resolves once a device has answered, which shows a code then: ask the person to type it here. Rejects
    * with `PairingFailed`, or the reason of the signal.

@@ -55,6 +55,11 @@ export class KeyRequest {
     }
   }
 
+  /** Aborted once the request is over, with the reason. */
+  get over(): AbortSignal {
+    return this.#channel.over;
+  }
+
   /** The six digits that the person types on the other device. Rejects with `PairingFailed`, or the reason of the signal. */
   async code(): Promise<string> {
     return (await this.#agreed).code();

@@ -21,8 +21,8 @@ export interface Run {
 export interface RunOptions {
   /** `SYNC_PASSPHRASE` in its environment. */
   readonly passphrase?: string;
-  /** Its standard input. */
-  readonly input?: string;
+  /** Its standard input; `null` leaves it open. */
+  readonly input?: string | null;
   /** The file for its standard output, instead of a pipe. */
   readonly output?: string;
   /** The time zone. */
@@ -52,7 +52,7 @@ export function start(
   child.stderr?.on("data", (data) => {
     stderr += data;
   });
-  child.stdin?.end(input);
+  if (input !== null) child.stdin?.end(input);
   const ended = once(child, "close").then(([code]) => {
     process.off("exit", kill);
     return { code, stdout, stderr };

@@ -10,6 +10,7 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { InvalidKey } from "../../../client/identity.ts";
 import { ServerRejected, ServerUnavailable, StoreDamaged } from "../../../client/index.ts";
+import { PairingFailed } from "../../../client/pairing.ts";
 import { helpFor, OPTIONS, optionsOf, overview } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
 import { hasCode, InvalidArguments, UsageError } from "./errors.ts";
@@ -19,6 +20,7 @@ import { print, printable } from "./terminal.ts";
 const EXPECTED = [
   UsageError,
   InvalidKey,
+  PairingFailed,
   RangeError,
   ServerRejected,
   StoreDamaged,

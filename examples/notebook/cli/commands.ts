@@ -5,6 +5,7 @@ import type { Command } from "./command.ts";
 import { erase } from "./erase-command.ts";
 import { exportKey, importKey, init } from "./key-commands.ts";
 import { log, search, send, status, watch } from "./note-commands.ts";
+import { pair } from "./pair-command.ts";
 import { recovery } from "./recovery-command.ts";
 
 export const COMMANDS: readonly Command[] = [
@@ -13,6 +14,17 @@ export const COMMANDS: readonly Command[] = [
     summary: "create a key for a new notebook, and a device that has it",
     options: ["server", "invite", "bits"],
     run: init,
+  },
+  {
+    name: "pair",
+    summary: "add a device by a code: here without LINK, on the new device with it",
+    details:
+      "The device that has the key prints a link, on a terminal as a QR code too, and asks for the six digits\n" +
+      "that the new device shows. The key goes through the server, which cannot read it. The passphrase of the\n" +
+      "new device is a new one.",
+    words: { name: "LINK", help: "what `pair` printed on the device that has the key", max: 1 },
+    options: [],
+    run: pair,
   },
   {
     name: "export",

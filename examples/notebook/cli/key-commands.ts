@@ -22,7 +22,7 @@ export async function init({ folder, server, bits = "3072", invite }: Arguments)
   const device = await Device.create(folder, { server: url, key });
   await print(
     `${folder} is a device of a new notebook, ${identity.fingerprint.slice(0, 8)}, at ${url}.\n` +
-      "To add a device, import there what export prints here. Keep a copy of that and the passphrase.\n",
+      "To add a device, run pair. Keep a copy of what export prints, and the passphrase.\n",
   );
   await enter(device, identity, invite);
 }

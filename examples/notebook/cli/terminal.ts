@@ -75,11 +75,24 @@ export async function readPassphrase({ confirm = false } = {}): Promise<string> 
   return typed;
 }
 
-/** Asks for a line, which may also be piped in. Returns an empty text if there is none. */
-export async function ask(question: string): Promise<string> {
+/**
+ * Asks for a line, which may also be piped in. Returns an empty text if there is none.
+ *
+ * @param signal ends the question when aborted, as if there were none
+ */
+export async function ask(question: string, signal?: AbortSignal): Promise<string> {
   process.stderr.write(question);
-  for await (const line of createInterface({ input: process.stdin })) return line;
-  return "";
+  const lines = createInterface({ input: process.stdin });
+  const end = () => lines.close();
+  signal?.addEventListener("abort", end);
+  try {
+    if (signal?.aborted) return "";
+    for await (const line of lines) return line;
+    return "";
+  } finally {
+    signal?.removeEventListener("abort", end);
+    lines.close();
+  }
 }
 
 const [ENTER, LINE_FEED, CONTROL_C, CONTROL_D] = ["\r", "\n", "\x03", "\x04"];
