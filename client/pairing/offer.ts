@@ -138,8 +138,6 @@ export class KeyOffer {
       if (!(reason instanceof PairingFailed)) throw reason;
       throw new PairingFailed(reason.fault, { cause: reason, afterKey: true });
     }
-    // `close` reports what fails.
-    channel.end().catch(() => undefined);
   }
 
   /**

@@ -63,12 +63,11 @@ describeNotebook("recovery of the notebook", (pages) => {
     const context = await pages().device({ deviceScaleFactor: 2 });
     const laptop = await pages().open(context);
     await pages().create(laptop);
+    await laptop.getByText("Scan it with a phone", { exact: true }).click();
+    const link = await scan(laptop, await laptop.locator("#kept-code svg").screenshot());
     await pages().keepKey(laptop);
     await pages().write(laptop, "by the laptop");
     await pages().state(laptop, "synced");
-    await laptop.getByText("Add a device", { exact: true }).click();
-    const code = laptop.locator("#key-code svg");
-    const link = await scan(laptop, await code.screenshot());
     assert.ok(link.startsWith(`${new URL(pages().url).href}#key=`), link);
 
     const phone = await (await pages().device()).newPage();

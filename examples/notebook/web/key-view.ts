@@ -1,14 +1,8 @@
 /** The key as text, to be carried to another device, with what this browser has of the notebook. */
 import { InvalidKey, withHeads } from "../../../client/identity.ts";
 import type { SyncClient } from "../../../client/index.ts";
-import { linkOf } from "../key-text.ts";
-import { codeOf } from "../recovery-sheet.ts";
 import { copyOnClick, find } from "./dom.ts";
-import { nodeOf } from "./elements.ts";
 import type { UserKey } from "./key.ts";
-
-/** Characters in a code that a camera reads from a screen. Keys of other programs have more. */
-const MOST_IN_CODE = 1200;
 
 export class KeyView {
   readonly #key: UserKey;
@@ -17,16 +11,11 @@ export class KeyView {
   readonly #copy = find("copy", HTMLButtonElement);
   readonly #details = find("device-details", HTMLDetailsElement);
 
-  /** @param page the address of this page */
-  constructor(key: UserKey, client: SyncClient, page: URL) {
+  constructor(key: UserKey, client: SyncClient) {
     this.#key = key;
     this.#client = client;
     this.#area.value = key.text;
     find("key-lost", HTMLElement).hidden = key.text !== "";
-    const link = key.text === "" ? "" : linkOf(key.text, page);
-    const code = find("key-code", HTMLElement);
-    code.hidden = link === "" || link.length > MOST_IN_CODE;
-    if (!code.hidden) code.prepend(nodeOf(codeOf(link, "L")));
     this.#copy.disabled = true;
     copyOnClick(
       this.#copy,

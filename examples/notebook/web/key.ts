@@ -1,11 +1,12 @@
 /** The user's key in this browser: created or imported, stored, and forgotten. */
 
-import { createIdentity, importIdentity } from "../../../client/identity.ts";
+import { createIdentity, importIdentity, type NewIdentity } from "../../../client/identity.ts";
 import type { Identity } from "../../../client/index.ts";
 import { forgetIdentity, loadIdentity, saveIdentity } from "../../../client/indexeddb.ts";
 import { keyInLink, withoutWords } from "../key-text.ts";
 import { askToPersist, ifAllowed, withStorage } from "./browser.ts";
 import { find, hideError, showError, showWhileChecked } from "./dom.ts";
+import { joinBy, takePairingLink } from "./join.ts";
 
 /** The name of the databases and of the channel between tabs. */
 export const NAME = "notebook";
@@ -44,11 +45,13 @@ export async function openKey(onAsk: () => void, onNew: () => void): Promise<Use
   if (identity !== undefined) {
     // A notebook that is here is not replaced.
     takeLinkedKey();
+    takePairingLink();
     const isSaved = localStorage.getItem(UNSAVED) === null;
     return { identity, text: localStorage.getItem(TEXT) ?? "", isSaved };
   }
   onAsk();
   const linked = takeLinkedKey();
+  const pairing = takePairingLink();
   const welcome = find("welcome", HTMLElement);
   // A browser may delete a part of what it stores, and this text may be the only copy of the key.
   find("import-key", HTMLTextAreaElement).value = text === "" ? linked : text;
@@ -56,11 +59,27 @@ export async function openKey(onAsk: () => void, onNew: () => void): Promise<Use
   offerBothWays(text !== "" || linked !== "");
   welcome.hidden = false;
   if (text === "" && linked !== "") find("import-passphrase", HTMLInputElement).focus();
-  const key = await askForKey();
+  const key = (text === "" && (await joined(pairing))) || (await askForKey());
   onNew();
   await askToPersist();
   welcome.hidden = true;
   return key;
+}
+
+/** The key that another device gives, if the page was opened by its code. */
+async function joined(link: string | undefined): Promise<UserKey | undefined> {
+  if (link === undefined) return undefined;
+  const ways = ["create-section", "import-section"].map((id) => find(id, HTMLElement));
+  const shown = ways.filter((way) => !way.hidden);
+  for (const way of shown) way.hidden = true;
+  try {
+    // The other device has the key as well.
+    const saved = (key: NewIdentity) => ({ ...key, isSaved: true });
+    const key = await joinBy(link, (key) => withStorage(() => store(saved(key))));
+    return key && saved(key);
+  } finally {
+    for (const way of shown) way.hidden = false;
+  }
 }
 
 /** Shows one of the two forms, with a button that leads to the other one. */

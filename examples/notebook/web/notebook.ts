@@ -20,6 +20,7 @@ import { NeverStored } from "./never-stored.ts";
 import { NEW, NoteForm, stopWriting } from "./note-form.ts";
 import { NotesList } from "./notes-list.ts";
 import { keepForOffline } from "./offline.ts";
+import { offerPairing } from "./pair.ts";
 import { offerRecoverySheet } from "./recovery.ts";
 import { offerSheet } from "./sheet.ts";
 import { StatusLine } from "./status-line.ts";
@@ -138,7 +139,7 @@ async function openNotebook(key: UserKey, line: StatusLine): Promise<Notebook> {
   });
   const list = new NotesList(notebook, drafts);
   opened = { notebook, list };
-  const [devices, keyText] = [new DevicesView(notebook), new KeyView(key, notebook.client, url)];
+  const [devices, keyText] = [new DevicesView(notebook), new KeyView(key, notebook.client)];
   showSynced = () => {
     devices.show().catch(showError);
     ciphertexts.refresh().catch(showError);
@@ -149,6 +150,7 @@ async function openNotebook(key: UserKey, line: StatusLine): Promise<Notebook> {
   showStatus(notebook.status);
   offerErasure(notebook.client, onErased);
   offerRecoverySheet(key, url);
+  offerPairing(key, notebook.client, url);
   const form = new NoteForm(drafts, async (text) => {
     await stored(notebook.write(text));
   });
