@@ -126,11 +126,10 @@ describe("a device that pairs", () => {
     const offer = await offerAt(server.url);
     const request = await KeyRequest.open(offer.link);
     await request.code();
-    const answered = offer.answered();
-    await answered;
-    const key = request.key(OWN);
+    await offer.answered();
+    const refused = assert.rejects(request.key(OWN), failsBy("ended"));
     await offer.close();
-    await assert.rejects(key, failsBy("ended"));
+    await refused;
     await assert.rejects(KeyRequest.open(offer.link), failsBy("ended"));
 
     const second = await offerAt(server.url);
