@@ -18,6 +18,9 @@ export interface ClientSettings {
 }
 
 export async function openClient(settings: ClientSettings): Promise<S3Client> {
+  // On Node 20, each process would warn on standard error, which has the log, of later versions of the SDK:
+  // those are not in here, and an operator who updates can do nothing about it before.
+  process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= "true";
   const client = new S3Client({
     ...settings,
     // The SDK's defaults add checksums in a form that many services refuse.

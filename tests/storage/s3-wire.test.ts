@@ -381,6 +381,11 @@ if (s3 !== undefined && target?.startsWith("http://")) {
       assert.deepEqual(Buffer.from(await driver.get(name, 1)), Buffer.from(body));
     });
 
+    it("prints nothing of its own, so that standard error is the log", async () => {
+      const { code, stderr } = await runToEnd(["usage", newPlace()], {});
+      assert.deepEqual([code, stderr], [0, ""]);
+    });
+
     it("says how far ahead the clock of the service is, by its last answer", async () => {
       await driver.list("");
       assert.ok(Math.abs(driver.clockOffset()) < 30_000, `${driver.clockOffset()}`);
