@@ -7,6 +7,9 @@ import { Histogram, type Observations } from "./histogram.ts";
 import { METRICS, type Metric } from "./metric-table.ts";
 import { RequestDurations, type RouteDurations } from "./request-durations.ts";
 
+/** Metrics of prom-client that end as counters do and are none. The same is in others, by type. */
+const MISNAMED = ["handles", "requests", "resources"].map((what) => `nodejs_active_${what}_total`);
+
 /** The numbers of one metric, by the value of its label; under "" where it has none. */
 class Series {
   readonly #metric: Metric;
@@ -69,6 +72,7 @@ export class Metrics implements Telemetry {
 
   constructor() {
     collectDefaultMetrics({ register: this.#process });
+    for (const name of MISNAMED) this.#process.removeSingleMetric(name);
     for (const [key, metric] of Object.entries(METRICS)) this.#series.set(key, new Series(metric));
   }
 

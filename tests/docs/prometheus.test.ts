@@ -8,6 +8,7 @@ import { after, before, describe, it } from "node:test";
 import { blocksOf, read, section } from "../support/documents.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { sync } from "../support/http.ts";
+import { metricsOf } from "../support/metrics.ts";
 import { onlyOn } from "../support/one-runtime.ts";
 import { type ServerProcess, startServer } from "../support/process.ts";
 import { freePort } from "../support/proxies.ts";
@@ -124,6 +125,16 @@ describe(`Prometheus, with the files of deploy/${why}`, { skip: skip || isMissin
     }
     const titles = missing.map(({ title }) => title);
     assert.deepEqual(titles, []);
+  });
+
+  it("finds nothing wrong with the names and the texts of the metrics", async () => {
+    for (const { url } of servers) {
+      const { status, stderr } = spawnSync("promtool", ["check", "metrics"], {
+        input: await metricsOf(url),
+        encoding: "utf8",
+      });
+      assert.deepEqual([status, stderr], [0, ""]);
+    }
   });
 
   it("takes every alert, and has one for a server that has lost its cluster, and one that is down", async () => {
