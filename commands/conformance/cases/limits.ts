@@ -1,7 +1,7 @@
 /** of PROTOCOL.md: how much a user may ask for. */
 import { setTimeout } from "node:timers/promises";
 import { type Account, newClient, type SendOptions } from "../account.ts";
-import { type Answer, payloadsOf } from "../answer.ts";
+import { type Answer, placesOf } from "../answer.ts";
 import type { Case } from "../case.ts";
 import { Broken, CannotTry, holds, same } from "../checks.ts";
 
@@ -77,15 +77,21 @@ export const LIMITS: readonly Case[] = [
       await user.append(newClient(), 0, "x");
       for (let tries = 0; tries < 5; tries++) {
         await exhaust(user);
-        const client_id = newClient();
-        const append = { client_id, operation_index: 0, payload: "zero" };
-        const answer = await user.post(append, { isOnce: true });
-        // It had a token again.
-        if (answer.status !== 429) continue;
+        // Several: meanwhile it has gained some tokens.
+        const clients = Array.from({ length: AT_ONCE }, newClient);
+        const answers = await Promise.all(
+          clients.map((client_id) =>
+            user.post({ client_id, operation_index: 0, payload: "x" }, { isOnce: true }),
+          ),
+        );
+        const refused = clients.filter((_, i) => answers[i]?.status === 429);
+        const answer = answers.find(({ status }) => status === 429);
+        if (answer === undefined) continue;
         await setTimeout(1000 * retryAfter(answer));
         const next = await poll(user);
         next.accepted("a request after Retry-After");
-        same("what is stored by an append with a 429", payloadsOf(next.lines, client_id), []);
+        const stored = next.lines.filter(({ client_id }) => refused.includes(client_id));
+        same("what is stored by appends with a 429", placesOf(stored), []);
         return;
       }
       throw new CannotTry("a user without tokens has gained some each time");
