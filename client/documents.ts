@@ -1,10 +1,307 @@
-/** Many named documents in one log: what bindings to other libraries stand on. */
-export type { DocumentHandler, OpenDocument } from "./documents/document.ts";
-export {
-  type DocumentsOptions,
-  type DocumentUpdate,
-  type StatusSource,
-  SyncDocuments,
-} from "./documents/documents.ts";
+/** Many named documents in the log of one user: what bindings to other libraries stand on. */
+import type { Bytes } from "../protocol/bytes.ts";
+import { SyncClient } from "./client.ts";
+import { systemClock } from "./clock.ts";
+import type {
+  DocumentHandler,
+  DocumentSource,
+  DocumentUpdate,
+  OpenDocument,
+} from "./document-source.ts";
+import { Batches } from "./documents/batches.ts";
+import { Document } from "./documents/document.ts";
+import { Echo } from "./documents/echo.ts";
+import { type NamedUpdate, updateOf } from "./documents/entry.ts";
+import { notApplied, notStored, unknownEntries } from "./documents/errors.ts";
+import { stateOf, updatesIn } from "./documents/state.ts";
+import type { SyncOptions } from "./options.ts";
+import type { Entry, Status } from "./types.ts";
+
+export type {
+  DocumentHandler,
+  DocumentSource,
+  DocumentUpdate,
+  OpenDocument,
+  StatusSource,
+} from "./document-source.ts";
 export type { NamedUpdate } from "./documents/entry.ts";
 export { DocumentError } from "./documents/errors.ts";
+
+const DEFAULT_BATCH_MS = 200;
+const DEFAULT_SNAPSHOT_EVERY = 1024 * 1024;
+
+/** What `SyncDocuments.open` needs: the options of a `SyncClient`, and these. */
+export interface DocumentsOptions extends Omit<SyncOptions, "receive" | "cursors" | "snapshot"> {
+  /** For how many milliseconds updates are gathered before they are stored and sent; 200 by default. */
+  readonly batch?: number;
+  /** Joins updates of a document that is not open into one, for snapshots: `Y.mergeUpdates` for Yjs. */
+  readonly merge?: DocumentHandler["merge"];
+  /**
+   * After how many characters of operations a snapshot of all documents is made, at least; 1,048,576 by
+   * default. With `Infinity`, none is.
+   */
+  readonly snapshotEvery?: number;
+  /**
+   * Makes an update of an entry that is none, such as one that the app wrote before it had documents: the
+   * same on all devices, as each makes it by itself. It is in snapshots then. `undefined` for an entry that
+   * the app does not know.
+   */
+  readonly adopt?: (entry: Entry) => NamedUpdate | undefined;
+  /**
+   * Called with what has come into the documents, open or not, and with what this app has stored: after
+   * the handlers of those that are open.
+   *
+   * @param isOwn whether it was appended here
+   */
+  readonly onUpdates?: (updates: readonly DocumentUpdate[], isOwn: boolean) => void;
+  /** Handles entries that are no updates of documents, if the app appends such: then no snapshot is made. */
+  readonly receive?: (entries: readonly Entry[], isOwn: boolean) => void | Promise<void>;
+  /**
+   * Called with a `DocumentError` when an update is not applied or not stored. By default, the runtime
+   * reports it as uncaught.
+   */
+  readonly onError?: (error: unknown) => void;
+}
+
+/** Syncs any number of named documents through one client. */
+export class SyncDocuments implements DocumentSource {
+  readonly #options: DocumentsOptions;
+  readonly #documents = new Map<string, Document>();
+  readonly #echo = new Echo();
+  readonly #listeners = new Set<() => void>();
+  readonly #closing = new AbortController();
+  readonly #batches: Batches;
+  #client: SyncClient | undefined;
+  #status: Status = { state: "pending", pending: 0, refused: 0, live: false };
+  #isLoaded = false;
+  #isClosing = false;
+  #hasUnknown = false;
+  #resolveClosing: () => void = () => undefined;
+  #resolveLoaded: () => void = () => undefined;
+  #resolveSynced: () => void = () => undefined;
+  readonly whenLoaded = new Promise<void>((resolve) => {
+    this.#resolveLoaded = resolve;
+  });
+  readonly whenSynced = new Promise<void>((resolve) => {
+    this.#resolveSynced = resolve;
+  });
+
+  readonly whenClosing = new Promise<void>((resolve) => {
+    this.#resolveClosing = resolve;
+  });
+
+  private constructor(options: DocumentsOptions) {
+    this.#options = options;
+    this.#batches = new Batches({
+      clock: options.clock ?? systemClock,
+      batch: options.batch ?? DEFAULT_BATCH_MS,
+      signal: this.#closing.signal,
+      documents: () => [...this.#documents.values()],
+      append: (entries) => this.#echo.append(() => this.client.appendAll(entries)),
+      onChange: () => this.#changed(),
+      onError: (error) => this.#report(error),
+    });
+  }
+
+  /**
+   * Continues with what the store holds, and starts to sync. Throws what `SyncClient.open` throws. An
+   * app opens one for each user, and all documents by it.
+   */
+  static async open(options: DocumentsOptions): Promise<SyncDocuments> {
+    const documents = new SyncDocuments(options);
+    documents.#client = await SyncClient.open({
+      ...options,
+      // What is not open is in memory alone, so each start gets everything from the device's log.
+      cursors: [],
+      snapshot: {
+        every: options.snapshotEvery ?? DEFAULT_SNAPSHOT_EVERY,
+        save: () => documents.#save(),
+        load: (state) => documents.#load(updatesIn(state)),
+      },
+      receive: (entries, _, isOwn) => documents.#receive(entries, isOwn),
+      onStatus: (status) => {
+        options.onStatus?.(status);
+        documents.#changed();
+      },
+      onDelivered: () => {
+        documents.#loaded();
+        options.onDelivered?.();
+      },
+      onClientChange: (change) => {
+        documents.#echo.change(change);
+        options.onClientChange?.(change);
+      },
+    });
+    documents.#listen();
+    documents.#changed();
+    return documents;
+  }
+
+  /** The client that has the log: for `sync()`, `stateCode()`, `devices` and what else it does. */
+  get client(): SyncClient {
+    if (this.#client === undefined) throw new TypeError("the client is not open yet");
+    return this.#client;
+  }
+
+  /** The status of the client; changes that are not stored yet count as pending. */
+  get status(): Status {
+    return this.#status;
+  }
+
+  get isLoaded(): boolean {
+    return this.#isLoaded;
+  }
+
+  get isClosing(): boolean {
+    return this.#isClosing;
+  }
+
+  /** The names of all documents that have an update, whether they are open or not. */
+  get names(): string[] {
+    return [...this.#documents.values()].filter((one) => !one.isEmpty).map(({ name }) => name);
+  }
+
+  subscribe(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  open(name: string, handler: DocumentHandler): OpenDocument {
+    return this.#document(name).open(handler, () => this.#onPush(name));
+  }
+
+  /** Stores what was pushed, without waiting for the batch. Throws a `DocumentError` if that fails. */
+  flush(): Promise<void> {
+    return this.#batches.flush();
+  }
+
+  /** Stores what was pushed, and closes the client, even if storing fails: it throws then as `flush`. */
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    this.#resolveClosing();
+    this.#notify();
+    await this.whenClosing;
+    try {
+      await this.flush();
+    } finally {
+      this.#closing.abort();
+      await this.client.close();
+    }
+  }
+
+  #document(name: string): Document {
+    const known = this.#documents.get(name);
+    if (known !== undefined) return known;
+    const onError = (error: unknown) => this.#report(notApplied(name, error));
+    const document = new Document(name, onError);
+    this.#documents.set(name, document);
+    return document;
+  }
+
+  async #receive(entries: readonly Entry[], isOwn: boolean): Promise<void> {
+    const fresh = new Set(isOwn ? await this.#echo.without(entries) : entries);
+    const updates: NamedUpdate[] = [];
+    const others: Entry[] = [];
+    const arrived: DocumentUpdate[] = [];
+    for (const entry of entries) {
+      const named = updateOf(entry.data) ?? this.#options.adopt?.(entry);
+      if (named === undefined) others.push(entry);
+      else {
+        if (fresh.has(entry)) updates.push(named);
+        arrived.push({ name: named.name, entry });
+      }
+    }
+    if (others.length > 0) await this.#receiveOthers(others, isOwn);
+    this.#take(updates);
+    if (arrived.length > 0) this.#options.onUpdates?.(arrived, isOwn);
+  }
+
+  /** Takes the updates of a snapshot. */
+  #load(updates: readonly NamedUpdate[]): void {
+    this.#take(updates);
+    this.#options.onUpdates?.(
+      updates.map(({ name }) => ({ name })),
+      false,
+    );
+  }
+
+  #take(updates: readonly NamedUpdate[]): void {
+    const lists = new Map<string, Bytes[]>();
+    for (const { name, update } of updates) {
+      const list = lists.get(name);
+      if (list === undefined) lists.set(name, [update]);
+      else list.push(update);
+    }
+    for (const [name, list] of lists) this.#document(name).receive(list);
+  }
+
+  /** The state of all documents; `undefined` where it is not what the log has. */
+  #save(): Bytes | undefined {
+    if (this.#hasUnknown || this.#options.receive !== undefined) return undefined;
+    const documents = [...this.#documents.values()];
+    // What is in memory alone may never be stored: others would have it for ever, and this device not.
+    if (documents.some(({ isPending }) => isPending)) return undefined;
+    const { merge } = this.#options;
+    return stateOf(documents.flatMap((document) => document.state(merge)));
+  }
+
+  async #receiveOthers(entries: readonly Entry[], isOwn: boolean): Promise<void> {
+    if (this.#options.receive !== undefined) await this.#options.receive(entries, isOwn);
+    else if (!this.#hasUnknown) this.#report(unknownEntries());
+    this.#hasUnknown = true;
+  }
+
+  #loaded(): void {
+    if (this.#isLoaded) return;
+    this.#isLoaded = true;
+    this.#resolveLoaded();
+    this.#notify();
+  }
+
+  #onPush(name: string): void {
+    if (!this.#closing.signal.aborted) this.#batches.gather();
+    else this.#report(notStored([name], new Error("the documents are closed")));
+  }
+
+  /** The status of the client, or what is not stored, may have changed. */
+  #changed(): void {
+    const status = this.#client?.status;
+    if (status === undefined) return;
+    const unstored = [...this.#documents.values()].filter(({ isPending }) => isPending).length;
+    const next = withPending(status, unstored);
+    if (JSON.stringify(next) === JSON.stringify(this.#status)) return;
+    this.#status = next;
+    if (next.state === "synced") this.#resolveSynced();
+    this.#notify();
+  }
+
+  #notify(): void {
+    for (const listener of this.#listeners) listener();
+  }
+
+  /** A page that is hidden may never be shown again. */
+  #listen(): void {
+    if (!(globalThis instanceof EventTarget)) return;
+    const { signal } = this.#closing;
+    for (const type of ["visibilitychange", "pagehide"]) {
+      globalThis.addEventListener(type, () => void this.#batches.storeSoon(), { signal });
+    }
+  }
+
+  #report(error: unknown): void {
+    const { onError } = this.#options;
+    if (onError !== undefined) onError(error);
+    else {
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
+  }
+}
+
+/** @param count of entries that the client does not know of yet */
+function withPending(status: Status, count: number): Status {
+  if (count === 0) return status;
+  if (status.state !== "synced") return { ...status, pending: status.pending + count };
+  return { ...status, state: "pending", pending: count };
+}

@@ -1,11 +1,16 @@
 /** Documents in React: opened and closed with the components that show them. */
 import { useCallback, useEffect, useState, useSyncExternalStore } from "react";
-import type { StatusSource, SyncDocuments } from "./documents.ts";
+import type { StatusSource } from "./document-source.ts";
 import type { Status } from "./types.ts";
 
+/** What is opened and closed with a component: `SyncDocuments`. */
+export interface Closable {
+  close(): Promise<void>;
+}
+
 /** What `useSync` has opened; nothing at first. */
-export interface Opened {
-  readonly documents?: SyncDocuments;
+export interface Opened<Documents> {
+  readonly documents?: Documents;
   /** What `open` rejected with: show it, and open with another `key` to try again. */
   readonly error?: unknown;
 }
@@ -22,12 +27,15 @@ export interface Binding {
  * @param open calls `SyncDocuments.open`
  * @param key with another one, they are closed, and `open` is called again: such as the user's name
  */
-export function useSync(open: () => Promise<SyncDocuments>, key: unknown = undefined): Opened {
-  const [opened, setOpened] = useState<Opened>({});
+export function useSync<Documents extends Closable>(
+  open: () => Promise<Documents>,
+  key: unknown = undefined,
+): Opened<Documents> {
+  const [opened, setOpened] = useState<Opened<Documents>>({});
   // biome-ignore lint/correctness/useExhaustiveDependencies: a component makes `open` anew each time
   useEffect(() => {
     let isShown = true;
-    const show = (next: Opened) => {
+    const show = (next: Opened<Documents>) => {
       if (isShown) setOpened(next);
     };
     const opening = open();
@@ -66,13 +74,13 @@ export function useSyncStatus(documents: StatusSource | undefined): Status | und
  * @param name another document is opened for another name
  * @param open such as `(documents, name) => new YjsProvider(documents, name)`
  */
-export function useDocument<Document extends Binding>(
-  documents: SyncDocuments | undefined,
+export function useDocument<Documents extends object, Document extends Binding>(
+  documents: Documents | undefined,
   name: string,
-  open: (documents: SyncDocuments, name: string) => Document,
+  open: (documents: Documents, name: string) => Document,
 ): Document | undefined {
   const [loaded, setLoaded] = useState<{
-    readonly documents: SyncDocuments;
+    readonly documents: Documents;
     readonly name: string;
     readonly document: Document;
   }>();

@@ -1,7 +1,7 @@
 /** Mergeable stores of TinyBase, encrypted and offline. */
 import { createMergeableStore, type MergeableStore } from "tinybase/mergeable-store";
 import { type Bytes, textOf, utf8 } from "../protocol/bytes.ts";
-import type { OpenDocument, SyncDocuments } from "./documents.ts";
+import type { DocumentSource, OpenDocument } from "./document-source.ts";
 
 /** An update: changes of transactions, or the content of a whole store. */
 type Changes = Parameters<MergeableStore["applyMergeableChanges"]>[0][];
@@ -14,7 +14,7 @@ const NOTHING = "\ufffc";
  * place of a persister and a synchronizer.
  */
 export class TinyBaseProvider {
-  readonly documents: SyncDocuments;
+  readonly documents: DocumentSource;
   readonly name: string;
   readonly store: MergeableStore;
   /** Fulfilled once what is on this device is in the store; the server is not needed for that. */
@@ -35,7 +35,7 @@ export class TinyBaseProvider {
    * @param store what it already contains is added to the one of this name
    */
   constructor(
-    documents: SyncDocuments,
+    documents: DocumentSource,
     name: string,
     store: MergeableStore = createMergeableStore(),
   ) {

@@ -9,7 +9,7 @@ import {
   snapshot,
   transact,
 } from "yjs";
-import type { OpenDocument, SyncDocuments } from "./documents.ts";
+import type { DocumentSource, OpenDocument } from "./document-source.ts";
 
 /** Whether the server is reached: not whether a document can be edited, which it always can. */
 export type YjsStatus = "connecting" | "connected" | "disconnected";
@@ -25,7 +25,7 @@ type Listeners = { [Name in keyof YjsEvents]: Set<(...args: YjsEvents[Name]) => 
 
 /** Keeps a document of Yjs on this device, and syncs it with the user's other devices. */
 export class YjsProvider {
-  readonly documents: SyncDocuments;
+  readonly documents: DocumentSource;
   readonly name: string;
   readonly doc: Doc;
   /** Fulfilled once what is on this device is in the document; the server is not needed for that. */
@@ -47,7 +47,7 @@ export class YjsProvider {
    * @param doc what it already contains is added to the document of this name
    */
   constructor(
-    documents: SyncDocuments,
+    documents: DocumentSource,
     name: string,
     doc: Doc = new Doc(),
     { connect = true }: { readonly connect?: boolean } = {},

@@ -1,28 +1,6 @@
 import type { Bytes } from "../../protocol/bytes.ts";
+import type { DocumentHandler, OpenDocument } from "../document-source.ts";
 import { entryOf, nameBytes } from "./entry.ts";
-
-/** What an app, or a binding to a library such as Yjs, does with the updates of a document. */
-export interface DocumentHandler {
-  /**
-   * Applies updates that were not pushed to this handler: those that are there when the document is
-   * opened, at once, and later ones as they come. Those of one device are in order; those of several come
-   * in any order.
-   */
-  apply(updates: readonly Bytes[]): void;
-  /** Joins updates into one that does the same. Without it, each update is an entry of its own. */
-  merge?(updates: readonly Bytes[]): Uint8Array;
-  /** An update that stands for everything that was applied and pushed. */
-  state?(): Uint8Array;
-}
-
-/** A document that is open. */
-export interface OpenDocument {
-  readonly name: string;
-  /** Takes an update of this app. It is stored with the next batch, and handed to other handlers at once. */
-  push(update: Uint8Array): void;
-  /** Ends the calls of the handler. What was pushed is stored all the same. */
-  close(): void;
-}
 
 /** A handler of a document, and whether it has everything. */
 interface Attached {

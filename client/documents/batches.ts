@@ -1,0 +1,99 @@
+/** Stores what was pushed in batches: gathered for a while, and tried again where that fails. */
+import type { Bytes } from "../../protocol/bytes.ts";
+import { SerialQueue } from "../serial-queue.ts";
+import type { Clock } from "../types.ts";
+import type { Document } from "./document.ts";
+import { notStored } from "./errors.ts";
+
+/** What could not be stored is tried again. */
+const RETRY_MS = 5000;
+
+/** What batches work with. */
+export interface BatchesOptions {
+  readonly clock: Clock;
+  /** For how many milliseconds updates are gathered. */
+  readonly batch: number;
+  /** Ends the gathering. */
+  readonly signal: AbortSignal;
+  readonly documents: () => readonly Document[];
+  /** Makes entries durable. */
+  readonly append: (entries: readonly Bytes[]) => Promise<void>;
+  /** Called when something begins to wait, and when it no longer does. */
+  readonly onChange: () => void;
+  readonly onError: (error: unknown) => void;
+}
+
+export class Batches {
+  readonly #options: BatchesOptions;
+  readonly #queue = new SerialQueue();
+  /** Whether a batch is being gathered. */
+  #isGathering = false;
+  /** The last failure to store: the same one is reported once. */
+  #failure: string | undefined;
+
+  constructor(options: BatchesOptions) {
+    this.#options = options;
+  }
+
+  /** Waits for the rest of a batch. */
+  gather(milliseconds = this.#options.batch): void {
+    const { clock, onChange, signal } = this.#options;
+    onChange();
+    if (this.#isGathering) return;
+    this.#isGathering = true;
+    void clock.sleep(milliseconds, signal).then(() => {
+      this.#isGathering = false;
+      if (!signal.aborted) void this.storeSoon();
+    });
+  }
+
+  /** Stores what was pushed; what fails is reported, and tried again later. */
+  async storeSoon(): Promise<void> {
+    const { onError, signal } = this.#options;
+    try {
+      await this.flush();
+      this.#failure = undefined;
+    } catch (error) {
+      if (this.#failure !== String(error)) onError(error);
+      this.#failure = String(error);
+      if (!signal.aborted) this.gather(RETRY_MS);
+    }
+  }
+
+  /** Stores what was pushed. Throws a `DocumentError` if that fails. */
+  flush(): Promise<void> {
+    return this.#queue.run(() => this.#store());
+  }
+
+  async #store(): Promise<void> {
+    const pending = this.#options.documents().filter((document) => document.isPending);
+    if (pending.length === 0) return;
+    try {
+      await this.#append(pending);
+    } finally {
+      this.#options.onChange();
+    }
+  }
+
+  async #append(documents: readonly Document[]): Promise<void> {
+    const entries = documents.flatMap((document) => document.take());
+    try {
+      await this.#options.append(entries);
+      for (const document of documents) document.stored();
+    } catch (error) {
+      for (const document of documents) document.putBack();
+      // One that is too large does not hold up the others.
+      if (error instanceof RangeError && documents.length > 1) return this.#appendEach(documents);
+      const names = documents.map(({ name }) => name);
+      throw notStored(names, error);
+    }
+  }
+
+  async #appendEach(documents: readonly Document[]): Promise<void> {
+    const failures: unknown[] = [];
+    for (const document of documents) {
+      await this.#append([document]).catch((error: unknown) => failures.push(error));
+    }
+    if (failures.length > 0) throw failures[0];
+  }
+}
