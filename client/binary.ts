@@ -1,4 +1,5 @@
 /** Numbers and parts in bytes. */
+import { fromBase64url } from "../protocol/base64.ts";
 import type { Bytes } from "../protocol/bytes.ts";
 
 /** Bytes are not what they have to be. */
@@ -53,6 +54,13 @@ export class Input {
     this.#at += length;
     return start;
   }
+}
+
+/** The bytes of a text in base64url. Throws a `TypeError` for another one, and for another length. */
+export function base64Bytes(text: string, length?: number): Bytes {
+  const bytes = fromBase64url(text);
+  if (bytes !== undefined && bytes.length === (length ?? bytes.length)) return bytes;
+  throw new TypeError(`this is no base64url of ${length ?? "any"} bytes`);
 }
 
 /** A whole number as bytes, the highest first. */

@@ -1,31 +1,39 @@
 /** What an app embeds: one client of one user at one server. */
+// What the parts read: what the device has received, and what the server sends.
+
+import { ReceivedLog } from "./received-log.ts";
+import { Transport } from "./transport.ts";
+
+// The parts.
+
 import type { Bytes } from "../protocol/bytes.ts";
 import { INVITE_COMPONENT } from "../protocol/signature.ts";
+import { AbandonedOutboxes } from "./abandoned.ts";
 import { LinkedAbort } from "./abort.ts";
+import { CatchUp } from "./catch-up.ts";
 import { systemClock } from "./clock.ts";
+import { Comparison } from "./comparison.ts";
 import { Delivery } from "./delivery.ts";
 import { devicesIn } from "./devices.ts";
 import { bytesPerOperation } from "./draft.ts";
 import { SyncEngine } from "./engine.ts";
 import { entryData } from "./entry-data.ts";
+import { Heads } from "./heads.ts";
 import { Inbox } from "./inbox.ts";
 import { KeptSnapshot } from "./kept-snapshot.ts";
 import { LocalLog } from "./local-log.ts";
-import type { NextStep } from "./next-step.ts";
+import { SyncLoop } from "./loop.ts";
 import type { SyncOptions } from "./options.ts";
 import { Outbox } from "./outbox.ts";
-import type { Outcome } from "./outcome.ts";
-import { Pause } from "./pause.ts";
-import { ReceivedLog } from "./received-log.ts";
+import { Positions } from "./positions.ts";
+import { Refusals } from "./refusals.ts";
+import { Sending } from "./sending.ts";
 import { SnapshotMaker } from "./snapshot-maker.ts";
 import { Snapshots } from "./snapshots.ts";
 import { stateCode } from "./state-code.ts";
 import type { StoreState } from "./stores/store.ts";
 import { isCursor } from "./stores/stored-values.ts";
-import type { Following, Request } from "./stores/tabs.ts";
-import { Transport } from "./transport.ts";
 import type {
-  Clock,
   Created,
   Cursor,
   Entry,
@@ -36,120 +44,21 @@ import type {
   Status,
 } from "./types.ts";
 import { RunVerifier } from "./verify.ts";
-import { type Waiter, Waiters } from "./waiters.ts";
 import { Writes } from "./writes.ts";
 
 const DEFAULT_POLL_INTERVAL_MS = 30_000;
 const DEFAULT_IDLE_TIMEOUT_MS = 60_000;
-/** The status says of an answer with so many operations how many of them have come. */
-const LONG_ANSWER = 1000;
 
 /**
  * Syncs operations with a server, one round of requests after the other, from `open` until `close`.
  */
 export class SyncClient {
-  readonly #options: SyncOptions;
-  readonly #clock: Clock;
-  readonly #transport: Transport;
-  readonly #outbox: Outbox;
-  readonly #inbox: Inbox;
-  readonly #delivery: Delivery;
-  readonly #log: LocalLog;
-  readonly #engine: SyncEngine;
-  readonly #closing: LinkedAbort;
-  readonly #pause: Pause;
-  readonly #writes: Writes;
-  /** Where other tabs may have the store open. */
-  readonly #following: Following | undefined;
-  /** The calls of `sync` that wait. */
-  readonly #calls = new Waiters();
+  readonly #parts: ReturnType<typeof assemble>;
   /** Fulfilled once the client is closed. */
   #closed: Promise<void> = Promise.resolve();
-  #status: Status;
-  /** Whether `sync` was called since the round began. */
-  #syncRequested = false;
-  /** Whether the last round left nothing to do. */
-  #isIdle = false;
 
-  private constructor(options: SyncOptions, writes: Writes, outbox: Outbox, state: StoreState) {
-    const { identity, store, clock = systemClock } = options;
-    const verifier = new RunVerifier(identity);
-    const log = new ReceivedLog(store, identity, verifier, state, writes);
-    this.#options = options;
-    this.#writes = writes;
-    this.#clock = clock;
-    this.#outbox = outbox;
-    this.#transport = new Transport({
-      url: options.url,
-      identity,
-      clock,
-      fetch: options.fetch ?? ((request, init) => fetch(request, init)),
-      sign: options.sign ?? true,
-      fields: options.invite === undefined ? {} : { [INVITE_COMPONENT]: options.invite },
-      idleTimeout: options.idleTimeout ?? DEFAULT_IDLE_TIMEOUT_MS,
-    });
-    this.#closing = new LinkedAbort(options.signal);
-    const { signal } = this.#closing;
-    const delivery = new Delivery({ app: options, outbox, signal });
-    this.#delivery = delivery;
-    const kept = new KeptSnapshot(store, verifier, writes, state);
-    const inbox = new Inbox(
-      {
-        app: options,
-        log,
-        outbox,
-        verifier,
-        clock,
-        delivery,
-        leads: () => !this.#follows,
-        load: () => snapshots.load(),
-        onSnapshot: (line) => snapshots.note(line),
-        isCovered: (operation) => snapshots.isCovered(operation),
-        canLoad: () => options.snapshot !== undefined && kept.name !== undefined,
-      },
-      state.cursors,
-    );
-    this.#inbox = inbox;
-    const random = options.random ?? Math.random;
-    const parts = { app: options, kept, log, outbox, inbox, delivery, verifier, clock };
-    const snapshots = new Snapshots({ ...parts, giveUp: (client) => this.#engine.giveUp(client) });
-    const maker = new SnapshotMaker({ ...parts, transport: this.#transport, random });
-    writes.onChange = async (changed) => {
-      kept.take(changed);
-      await outbox.take(changed);
-      this.#inbox.take(changed);
-      await this.#markDelivered();
-    };
-    outbox.heads = this.#inbox.heads;
-    this.#log = new LocalLog(outbox, log, inbox, kept);
-    this.#engine = new SyncEngine({
-      app: options,
-      identity,
-      store,
-      clock,
-      transport: this.#transport,
-      verifier,
-      outbox,
-      inbox: this.#inbox,
-      delivery,
-      writes,
-      snapshots,
-      maker,
-      pollInterval: options.pollInterval ?? DEFAULT_POLL_INTERVAL_MS,
-      random,
-      onProgress: (received, of) => this.#showProgress(received, of),
-    });
-    this.#pause = new Pause(signal);
-    this.#status = { state: "pending", pending: this.#engine.pending, refused: 0, live: false };
-    const tab = {
-      signal,
-      settled: () => writes.settled(),
-      onChange: () => void this.#takeChanges(),
-      onWake: () => this.#pause.cut(),
-      onNews: () => this.#isIdle && this.#pause.cut(),
-      answer: ({ drop }: Request) => (drop === undefined ? this.sync() : this.drop(drop)),
-    };
-    this.#following = store.shared?.join(tab, options);
+  private constructor(parts: ReturnType<typeof assemble>) {
+    this.#parts = parts;
   }
 
   /**
@@ -164,7 +73,7 @@ export class SyncClient {
     const { client, state } = await writes.run(async () => {
       const state = await (store.shared?.reload() ?? store.load());
       const outbox = await Outbox.open(store, identity, state, writes);
-      return { client: new SyncClient(options, writes, outbox, state), state };
+      return { client: new SyncClient(assemble(options, writes, outbox, state)), state };
     });
     await client.#startAt(cursors, state);
     client.#closed = client.#run();
@@ -176,26 +85,28 @@ export class SyncClient {
     cursors: readonly Cursor[] | undefined,
     { own, delivered }: StoreState,
   ): Promise<void> {
-    if (cursors !== undefined) {
-      const others = this.#delivery.startAt(cursors);
-      await this.#inbox.startAt(others, own.length === 0);
-    } else if (delivered !== undefined) await this.#inbox.startAt(delivered, false);
-    await this.#markDelivered();
+    const { catchUp, delivery, heads, markDelivered } = this.#parts;
+    const positions = cursors === undefined ? delivered : delivery.startAt(cursors);
+    if (positions !== undefined) {
+      await catchUp.startAt(positions, cursors !== undefined && own.length === 0);
+      heads.begin();
+    }
+    await markDelivered();
   }
 
   /** The client id under which operations are created. It may change; see `onClientChange`. */
   get client(): string {
-    return this.#outbox.client;
+    return this.#parts.outbox.client;
   }
 
   /** Whether this installation has created an entry. */
   isOwn({ client, index }: OperationName): boolean {
-    return this.#outbox.created(client, index);
+    return this.#parts.outbox.created(client, index);
   }
 
   /** The current status; `onStatus` reports each change. */
   get status(): Status {
-    return this.#status;
+    return this.#parts.loop.status;
   }
 
   /**
@@ -203,19 +114,15 @@ export class SyncClient {
    * every hour and at each start; what was appended after them is sent.
    */
   get tooLarge(): readonly OperationName[] {
-    return this.#following?.news?.tooLarge ?? this.#engine.tooLarge;
+    return this.#parts.loop.tooLarge;
   }
 
   /**
    * Gives up an operation that is too large for the server, with all entries in it. Throws a
    * `RangeError` for one that is not among `tooLarge`, and what the store throws.
    */
-  async drop(operation: OperationName): Promise<void> {
-    if (this.#follows) return this.#following?.tabs.ask({ drop: operation });
-    if (!(await this.#engine.drop(operation))) {
-      throw new RangeError(`operation ${operation.index} of ${operation.client} is not too large`);
-    }
-    this.#pause.cut();
+  drop(operation: OperationName): Promise<void> {
+    return this.#parts.loop.drop(operation);
   }
 
   /**
@@ -223,7 +130,7 @@ export class SyncClient {
    * Two devices that are synced show the same one, or the server does not show one of them everything.
    */
   async stateCode(): Promise<string> {
-    return stateCode(await this.#log.heads());
+    return stateCode(await this.#parts.local.heads());
   }
 
   /**
@@ -231,17 +138,17 @@ export class SyncClient {
    * of this device first, then those that came last. `withHeads` adds them to the text of the key.
    */
   heads(): Promise<readonly Head[]> {
-    return this.#log.heads();
+    return this.#parts.local.heads();
   }
 
   /** The other client ids of the user that are in use: what this device has of each, and since when. */
   get devices(): readonly OtherDevice[] {
-    return devicesIn(this.#inbox.positions, this.client);
+    return devicesIn(this.#parts.positions, this.client);
   }
 
   /** The last refusal of each client id whose operations are missing. */
   get refusals(): readonly Refusal[] {
-    return this.#following?.news?.refusals ?? this.#inbox.refusals;
+    return this.#parts.loop.refusals;
   }
 
   /**
@@ -265,12 +172,13 @@ export class SyncClient {
     data: readonly (string | Bytes)[],
     signal?: AbortSignal,
   ): Promise<readonly Created[]> {
-    this.#closing.signal.throwIfAborted();
+    this.#parts.closing.signal.throwIfAborted();
     if (data.length === 0) return [];
-    const { maxBody } = this.#following?.news ?? this.#transport;
-    const entries = entryData(data, this.#options.identity, maxBody);
-    const created = await this.#outbox.append(entries, bytesPerOperation(maxBody), signal);
-    this.#onOwn();
+    const { identity, loop, outbox } = this.#parts;
+    const { maxBody } = loop;
+    const entries = entryData(data, identity, maxBody);
+    const created = await outbox.append(entries, bytesPerOperation(maxBody), signal);
+    loop.onOwn();
     return created;
   }
 
@@ -282,7 +190,7 @@ export class SyncClient {
    * @param after of client ids that are not to be read from the beginning: the last entry left out
    */
   entries(after: readonly Created[] = []): AsyncGenerator<Entry[], void, void> {
-    return this.#log.entries(after);
+    return this.#parts.local.entries(after);
   }
 
   /**
@@ -292,145 +200,108 @@ export class SyncClient {
    * with the reason of the signal or of the closed client.
    */
   sync(signal?: AbortSignal): Promise<void> {
-    const synced = this.#calls.add(signal);
-    this.#syncRequested = true;
-    this.#pause.cut();
-    return synced;
+    return this.#parts.loop.sync(signal);
   }
 
   /**
    * Asks the server to erase everything it stores of the user, for all devices, and closes this
    * client. Throws `ServerRejected` or `ServerUnavailable`: ask again until it succeeds.
    */
-  async erase(signal: AbortSignal = this.#closing.signal): Promise<void> {
-    await this.#transport.erase(signal);
+  async erase(signal: AbortSignal = this.#parts.closing.signal): Promise<void> {
+    await this.#parts.transport.erase(signal);
     await this.close();
   }
 
   /** Aborts the round under way and closes the store. What was not sent is sent after reopening. */
   async close(): Promise<void> {
-    this.#closing.abort(new DOMException("the client was closed", "AbortError"));
+    this.#parts.closing.abort(new DOMException("the client was closed", "AbortError"));
     await this.#closed;
   }
 
-  /** Whether another tab leads, and talks to the server for this one. */
-  get #follows(): boolean {
-    return this.#following?.tabs.leads === false;
-  }
-
-  /** There are own entries that were not there before. */
-  #onOwn(): void {
-    // What fails is tried again, and reported, by the next round.
-    this.#delivery.own().catch(() => this.#pause.cut());
-    const { pending } = this.#engine;
-    if (this.#status.state === "synced") {
-      this.#setStatus({ ...this.#status, state: "pending", pending });
-    } else this.#setStatus({ ...this.#status, pending });
-    if (this.#isIdle && (this.#follows || !this.#engine.isHeld)) this.#pause.cut();
-  }
-
-  /** Takes what another tab has changed in the store. What fails, the next round reports. */
-  async #takeChanges(): Promise<void> {
-    const isNew = await this.#writes.refresh().catch(() => true);
-    if (isNew && !this.#closing.signal.aborted) this.#onOwn();
-  }
-
-  async #markDelivered(): Promise<void> {
-    const outbox = this.#outbox;
-    this.#inbox.markDelivered(await outbox.cursors(), await outbox.continued());
-  }
-
   async #run(): Promise<void> {
-    const { signal } = this.#closing;
-    let waits = false;
-    while (!signal.aborted) {
-      // Now, and not when `sync` was called: the round then under way may have put appends off.
-      if (this.#syncRequested) this.#engine.requestSync();
-      // A round that follows on a cut does not wait: the next append would cut it short as well.
-      const waiting: boolean = waits && !this.#pause.isCut;
-      this.#syncRequested = false;
-      this.#pause.isCut = false;
-      const calls = this.#calls.now();
-      const following = this.#follows ? this.#following : undefined;
-      if (following !== undefined) this.#isIdle = true;
-      const outcome: Outcome | undefined = await (following?.round(calls, this.#engine) ??
-        (waiting ? this.#waitForNews() : this.#engine.round(signal)));
-      waits = outcome?.kind === "complete" && following === undefined;
-      if (outcome === undefined) continue;
-      if (outcome.kind === "failed" && signal.aborted) break;
-      // Nothing is awaited up to the pause: an append in between would not find a pause to end.
-      if (following !== undefined && outcome.kind !== "failed") {
-        this.#setStatus(following.status(this.#engine.pending));
-        await this.#wait(Infinity, false);
-        continue;
-      }
-      const next = this.#engine.next(outcome);
-      this.#isIdle = outcome.kind !== "failed";
-      this.#setStatus({ ...next.status, refused: this.#inbox.refused, live: this.#engine.live });
-      this.#settle(calls, next);
-      const isOver =
-        outcome.kind !== "incomplete" && this.#engine.isDone && this.#calls.now().length === 0;
-      // What is held is tried again later, by whichever tab leads.
-      const rests = outcome.kind === "failed" || (isOver && !this.#engine.isHeld);
-      if (rests) this.#following?.tabs.rest();
-      if (next.pause !== undefined) await this.#wait(next.pause, isFinal(next));
-    }
-    this.#calls.end(signal.reason);
-    await this.#engine.close();
-    await this.#delivery.end();
+    const { delivery, loop, outbox, sending } = this.#parts;
+    await loop.run();
+    await sending.close();
+    await delivery.end();
     try {
-      await this.#outbox.recordDelivered();
+      await outbox.recordDelivered();
     } finally {
-      await this.#outbox.close();
-    }
-  }
-
-  /** Ends the calls of `sync` that waited when a round began. */
-  #settle(waiting: readonly Waiter[], next: NextStep): void {
-    const { calls } = next;
-    if (calls === "wait") return;
-    if (calls === "resolve") {
-      for (const { resolve } of waiting) resolve();
-      return;
-    }
-    if (isFinal(next)) this.#calls.end(calls.reject);
-    for (const { reject } of waiting) reject(calls.reject);
-  }
-
-  /** Waits until `sync` is called at the latest; after a final refusal, until the client is closed. */
-  async #wait(milliseconds: number, final: boolean): Promise<void> {
-    const sleep = (signal: AbortSignal) => this.#clock.sleep(milliseconds, signal);
-    if (final) await sleep(this.#closing.signal);
-    else if (!this.#pause.isCut) await this.#pause.during(sleep);
-  }
-
-  /** A round that waits for news; `undefined` if it was cut short, before its answer began. */
-  #waitForNews(): Promise<Outcome | undefined> {
-    return this.#pause.during((signal) => this.#engine.round(signal, () => this.#pause.settle()));
-  }
-
-  /** Of an answer that takes a while. */
-  #showProgress(received: number, of: number): void {
-    if (of >= LONG_ANSWER) this.#setStatus({ ...this.#status, received, of });
-  }
-
-  #setStatus(status: Status): void {
-    const same = JSON.stringify(status) === JSON.stringify(this.#status);
-    this.#status = status;
-    const { refusals, tooLarge } = this;
-    this.#following?.tell({ status, refusals, tooLarge, maxBody: this.#transport.maxBody });
-    if (same) return;
-    try {
-      this.#options.onStatus?.(status);
-    } catch (error) {
-      // A fault of the app must not stop the sync: the runtime reports it as uncaught.
-      queueMicrotask(() => {
-        throw error;
-      });
+      await outbox.close();
     }
   }
 }
 
-function isFinal({ status }: NextStep): boolean {
-  return status.state === "refused" && status.final;
+/** Makes the parts of a client, each of what it needs of the others. */
+function assemble(options: SyncOptions, writes: Writes, outbox: Outbox, state: StoreState) {
+  const { identity, store, clock = systemClock, random = Math.random } = options;
+  const { idleTimeout = DEFAULT_IDLE_TIMEOUT_MS, sign = true } = options;
+  const transport = new Transport({
+    url: options.url,
+    identity,
+    clock,
+    fetch: options.fetch ?? ((request, init) => fetch(request, init)),
+    sign,
+    fields: options.invite === undefined ? {} : { [INVITE_COMPONENT]: options.invite },
+    idleTimeout,
+  });
+  const closing = new LinkedAbort(options.signal);
+  const { signal } = closing;
+  const verifier = new RunVerifier(identity);
+  const base = {
+    ...{ app: options, identity, store, clock, random, transport, verifier, writes, signal },
+    log: new ReceivedLog(store, identity, verifier, state, writes),
+    kept: new KeptSnapshot(store, verifier, writes, state),
+    positions: new Positions(state.cursors),
+    outbox,
+  };
+  const { kept, positions } = base;
+  const refusals = new Refusals(base);
+  const heads = new Heads({ ...base, refusals });
+  outbox.heads = heads;
+  /** Own entries count as delivered under the client ids that they have now. */
+  const markDelivered = async () => {
+    const cursors = await outbox.cursors();
+    positions.setCreated(cursors, await outbox.continued());
+    for (const { client } of cursors) refusals.resume(client);
+  };
+  const parts = { ...base, refusals, heads, delivery: new Delivery(base), markDelivered };
+  const comparison = new Comparison(parts);
+  const catchUp = new CatchUp({
+    ...parts,
+    leads: () => !loop.follows,
+    load: () => snapshots.load(),
+  });
+  const snapshots = new Snapshots({
+    ...parts,
+    comparison,
+    catchUp,
+    giveUp: (client) => engine.giveUp(client),
+  });
+  const inbox = new Inbox({ ...parts, comparison, catchUp, snapshots });
+  const sending = new Sending({ ...parts, abandoned: new AbandonedOutboxes(store, identity) });
+  const engine = new SyncEngine({
+    ...parts,
+    sending,
+    inbox,
+    catchUp,
+    snapshots,
+    maker: new SnapshotMaker(parts),
+    pollInterval: options.pollInterval ?? DEFAULT_POLL_INTERVAL_MS,
+    onProgress: (received, of) => loop.showProgress(received, of),
+  });
+  writes.onChange = async (changed) => {
+    kept.take(changed);
+    await outbox.take(changed);
+    catchUp.take(changed);
+    await markDelivered();
+  };
+  const loop: SyncLoop = new SyncLoop({ ...parts, rounds: engine, sending });
+  return {
+    ...parts,
+    closing,
+    catchUp,
+    sending,
+    loop,
+    local: new LocalLog({ ...parts, comparison }),
+  };
 }

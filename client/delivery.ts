@@ -1,20 +1,21 @@
 /** Hands entries to the app: one call after the other, and own ones before those that came later. */
+
 import type { Bytes } from "../protocol/bytes.ts";
+import { isAt } from "./continues.ts";
 import { StoreDamaged } from "./errors.ts";
-import type { Covered } from "./kept-snapshot.ts";
+import type { Covered } from "./operation.ts";
 import type { SyncOptions } from "./options.ts";
-import type { Outbox } from "./outbox.ts";
-import type { OwnOperations } from "./own-operations.ts";
+import type { OwnHistory, OwnProgress } from "./own-history.ts";
+import { lastOf } from "./positions.ts";
 import { SerialQueue } from "./serial-queue.ts";
 import type { Moved, Place } from "./stores/store.ts";
 import type { Cursor, Entry } from "./types.ts";
-import { isAt } from "./verify.ts";
 
 const BEGINNING = { index: 0, position: 0 };
 
 /** What a delivery works with. */
 export interface DeliveryOptions {
-  readonly outbox: Outbox;
+  readonly outbox: OwnHistory;
   readonly app: Pick<SyncOptions, "receive" | "onClientChange" | "snapshot">;
   /** Nothing more is handed to the app once it is aborted. */
   readonly signal: AbortSignal;
@@ -77,7 +78,7 @@ export class Delivery {
   load(state: Bytes, covered: Covered): Promise<void> {
     return this.#queue.run(async () => {
       const { outbox, app } = this.#options;
-      const places = new Map<OwnOperations, number>();
+      const places = new Map<OwnProgress, number>();
       for (const own of outbox.own) places.set(own, await this.#nextAfter(own, covered));
       const cursors = [...covered.values()].map((cursor) => {
         // Of what was appended here, a cursor says so.
@@ -89,12 +90,12 @@ export class Delivery {
   }
 
   /** The index after the own operations that a snapshot stands for, under any client id. */
-  async #nextAfter({ client, length }: OwnOperations, covered: Covered): Promise<number> {
-    let next = (covered.get(client)?.index ?? -1) + 1;
+  async #nextAfter({ client, length }: OwnProgress, covered: Covered): Promise<number> {
+    let next = lastOf(covered.get(client)) + 1;
     const continues = length > 0 ? await this.#options.outbox.continuedBy(client) : [];
     for (const one of continues) {
       const old = covered.get(one.client);
-      const at = (old?.index ?? -1) - one.index;
+      const at = lastOf(old) - one.index;
       if (old !== undefined && isAt(one, at, old.tag)) next = Math.max(next, at + 1);
     }
     return Math.min(next, length);
@@ -131,7 +132,7 @@ export class Delivery {
   }
 
   /** The app learns the new names of entries before it receives more under the new client id. */
-  async #begin(own: OwnOperations, moved: Moved): Promise<void> {
+  async #begin(own: OwnProgress, moved: Moved): Promise<void> {
     const { outbox, app } = this.#options;
     const { from, first, count } = moved;
     let { index, position } = this.#placeAfter(moved);
@@ -164,7 +165,7 @@ export class Delivery {
   }
 
   /** Whether the app has entries under the names that they had before they were moved. */
-  #hasOldNames({ moved }: OwnOperations): boolean {
+  #hasOldNames({ moved }: OwnProgress): boolean {
     if (moved === undefined) return false;
     const { index, position } = this.#placeIn(moved.from);
     return index + Math.min(position, 1) > moved.first;

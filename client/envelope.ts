@@ -8,10 +8,10 @@
  */
 import { fromBase64url, toBase64url } from "../protocol/base64.ts";
 import { type Bytes, concat, randomBytes, utf8, uuidBytes } from "../protocol/bytes.ts";
-import { Input, numberBytes } from "./binary.ts";
+import { base64Bytes, Input, numberBytes } from "./binary.ts";
 import { type Content, contentBytes, contentLength, contentOf } from "./content.ts";
 import { ContentKey, TAG_BYTES } from "./content-key.ts";
-import type { Identity } from "./types.ts";
+import type { Cursor, Identity } from "./types.ts";
 
 /** The version that this software reads and writes. */
 export const ENVELOPE_VERSION = 2;
@@ -154,18 +154,9 @@ export async function sealBytes(
   return { payload, tag: ciphertext.slice(-TAG_BYTES) };
 }
 
-/** The bytes of a SHA-256 in base64url. Throws a `TypeError` for any other text. */
-function hashBytes(text: string): Bytes {
-  const bytes = fromBase64url(text);
-  if (bytes?.length !== HASH_BYTES) throw new TypeError("a fingerprint is no SHA-256");
-  return bytes;
-}
-
 /** The bytes of a tag in base64url. Throws a `TypeError` for any other text. */
 export function tagBytes(text: string): Bytes {
-  const bytes = fromBase64url(text);
-  if (bytes?.length !== TAG_BYTES) throw new TypeError("a tag has not 16 bytes");
-  return bytes;
+  return base64Bytes(text, TAG_BYTES);
 }
 
 /** The most characters that a payload with one entry of a length has. */
@@ -216,6 +207,34 @@ export async function decrypt(
   return contentOf(bytes, previous && header?.wrapped.length);
 }
 
+/**
+ * The position of an operation, by its payload and those before it.
+ *
+ * @param read parses the payload at an index
+ * @param unreadable the error to throw where no session begins that has to
+ * @param start the position before the first payload that can be read
+ */
+export async function positionAt(
+  client: string,
+  index: number,
+  read: (index: number) => Promise<Envelope>,
+  unreadable: (index: number) => Error | Promise<Error>,
+  start?: Cursor,
+): Promise<Cursor> {
+  const { tag, distance } = await read(index);
+  const first = index - distance;
+  let session = start?.session;
+  if (start === undefined || session === undefined || first > start.index) {
+    const { header } = await read(first);
+    if (header === undefined) throw await unreadable(first);
+    session = { first, secret: toBase64url(header.wrapped) };
+  }
+  const before = index === 0 ? NO_PREVIOUS : undefined;
+  const previous =
+    start?.index === index - 1 ? start.tag : toBase64url(before ?? (await read(index - 1)).tag);
+  return { client, index, tag: toBase64url(tag), previous, session };
+}
+
 /** Whether a payload says that it is a snapshot. */
 export function isSnapshot(payload: string): boolean {
   // Its first byte, and the first half of the next one, which is zero.
@@ -229,7 +248,7 @@ function contentKey(origin: Bytes, first: number, secret: Bytes): Promise<Conten
 
 /** The user's fingerprint and the client id, which all operations of a client have in their place. */
 export function originOf({ fingerprint }: Identity, client: string): Bytes {
-  return concat(hashBytes(fingerprint), uuidBytes(client));
+  return concat(base64Bytes(fingerprint, HASH_BYTES), uuidBytes(client));
 }
 
 function signedMessage({ origin, index, previous }: Place, wrapped: Bytes): Bytes {

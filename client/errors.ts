@@ -116,3 +116,8 @@ export class InvalidKey extends Error {
 export class StoreDamaged extends Error {
   override name = "StoreDamaged";
 }
+
+/** An operation that a store has, and not as it was written. */
+export function unreadableAt(client: string, index: number): StoreDamaged {
+  return new StoreDamaged(`operation ${index} of ${client} cannot be read`);
+}

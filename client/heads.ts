@@ -3,17 +3,17 @@
  * to E-3.9), so that a server that shows one of them less than another does not go unnoticed.
  */
 import { HEADS_AT_ONCE } from "./content.ts";
-import type { Positions } from "./positions.ts";
+import type { Operation } from "./operation.ts";
+import { lastOf, type Positions } from "./positions.ts";
 import type {
   Clock,
   Cursor,
-  Expected,
   Head,
+  Identity,
   MissingHead,
   OperationName,
   Refusal,
 } from "./types.ts";
-import type { Operation } from "./verify.ts";
 
 /**
  * For how long an operation may be missing that another device has: servers that share a storage
@@ -34,14 +34,20 @@ type Claim = MissingHead & { readonly by: string };
 export interface HeadsOptions {
   readonly positions: Positions;
   readonly clock: Clock;
-  /** What the text of the key says. */
-  readonly expected: Expected | undefined;
-  /** The number of operations that were created here under a client id. */
-  readonly lengthOf: (client: string) => number;
-  /** Whether the server is not asked for a client now. */
-  readonly isSuspended: (client: string) => boolean;
-  /** Whether a snapshot stands for an operation: the server may have deleted it. */
-  readonly isCovered: (operation: OperationName) => boolean;
+  /** What the text of the key says is in it. */
+  readonly identity: Pick<Identity, "expected">;
+  readonly outbox: {
+    /** The number of operations that were created here under a client id. */
+    lengthOf(client: string): number;
+  };
+  readonly refusals: {
+    /** Whether the server is not asked for a client now. */
+    isSuspended(client: string): boolean;
+  };
+  readonly kept: {
+    /** Whether a snapshot stands for an operation: the server may have deleted it. */
+    isCovered(operation: OperationName): boolean;
+  };
 }
 
 export class Heads {
@@ -59,7 +65,7 @@ export class Heads {
 
   constructor(options: HeadsOptions) {
     this.#options = options;
-    const { heads = [], since = 0 } = options.expected ?? {};
+    const { heads = [], since = 0 } = options.identity.expected ?? {};
     // A clock that was set back would never reach it.
     const known = Math.min(since, options.clock.now());
     this.#expected = heads.map((head) => ({ ...head, since: known, by: "key" }));
@@ -126,9 +132,11 @@ export class Heads {
    * The newest of an own client id says what the device has seen.
    */
   #kept(heads: readonly MissingHead[]): MissingHead[] {
-    const { lengthOf } = this.#options;
+    const { outbox } = this.#options;
     const missing = heads.filter((head) => this.#isMissing(head));
-    const seen = heads.filter((head) => !missing.includes(head) && lengthOf(head.client) > 0);
+    const seen = heads.filter(
+      (head) => !missing.includes(head) && outbox.lengthOf(head.client) > 0,
+    );
     return [
       ...seen.filter((head) => seen.findLast(isFor(head)) === head),
       ...missing.filter((head) => {
@@ -139,14 +147,14 @@ export class Heads {
 
   /** The positions whose operations the server has to show once more now. */
   get due(): Cursor[] {
-    const { positions, clock, isSuspended, isCovered } = this.#options;
+    const { positions, clock, refusals, kept } = this.#options;
     const now = clock.now();
     const isTime = now - this.#checkedAt >= CHECK_INTERVAL_MS;
     return positions.all.filter((position) => {
-      if (isCovered(position)) return false;
+      if (kept.isCovered(position)) return false;
       const { client, hiddenSince } = position;
       const askedAt = hiddenSince === undefined ? now : (this.#askedAt.get(client) ?? now);
-      return (isTime || now - askedAt >= PATIENCE_MS) && !isSuspended(client);
+      return (isTime || now - askedAt >= PATIENCE_MS) && !refusals.isSuspended(client);
     });
   }
 
@@ -176,7 +184,7 @@ export class Heads {
     return this.#options.positions.all.flatMap(({ heads = [], hiddenSince, ...position }) => {
       const { client, index } = position;
       // A server need not show what a snapshot stands for.
-      const isCovered = this.#options.isCovered(position);
+      const isCovered = this.#options.kept.isCovered(position);
       let since = isCovered ? undefined : hiddenSince;
       // What follows an operation proves it.
       if (!isCovered && this.#asked.get(client)?.index === index) {
@@ -222,9 +230,9 @@ export class Heads {
   }
 
   #isMissing({ client, index }: Pick<Head, "client" | "index">): boolean {
-    const { positions, lengthOf } = this.#options;
-    const known = positions.get(client)?.index ?? -1;
-    return index > known && index >= lengthOf(client) && index < positions.endOf(client);
+    const { positions, outbox } = this.#options;
+    const known = lastOf(positions.get(client));
+    return index > known && index >= outbox.lengthOf(client) && index < positions.endOf(client);
   }
 }
 

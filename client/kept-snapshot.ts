@@ -2,13 +2,12 @@
 import type { Bytes } from "../protocol/bytes.ts";
 import type { Line } from "../protocol/types.ts";
 import { StoreDamaged } from "./errors.ts";
+import type { Covered } from "./operation.ts";
+import { lastOf } from "./positions.ts";
 import type { Store, StoredSnapshot, StoreState } from "./stores/store.ts";
-import type { Cursor } from "./types.ts";
+import type { OperationName } from "./types.ts";
 import type { RunVerifier } from "./verify.ts";
 import type { Writes } from "./writes.ts";
-
-/** What a snapshot stands for: the position of each client id, and of the snapshot itself. */
-export type Covered = ReadonlyMap<string, Cursor>;
 
 const NOTHING: Covered = new Map();
 
@@ -40,21 +39,18 @@ export class KeptSnapshot {
   readonly #store: Store;
   readonly #verifier: RunVerifier;
   readonly #writes: Writes;
-  #name: StoredSnapshot | undefined;
+  /** Its name, if there is one. */
+  name: StoredSnapshot | undefined;
   /** What it stands for, once that is known. */
   #covered: Covered | undefined;
-  #characters = 0;
+  /** The length of its payload, once it was opened. */
+  characters = 0;
 
   constructor(store: Store, verifier: RunVerifier, writes: Writes, { snapshot }: StoreState) {
     this.#store = store;
     this.#verifier = verifier;
     this.#writes = writes;
-    this.#name = snapshot;
-  }
-
-  /** Its name, if there is one. */
-  get name(): StoredSnapshot | undefined {
-    return this.#name;
+    this.name = snapshot;
   }
 
   /** What it stands for; nothing as long as it was not opened. */
@@ -62,26 +58,26 @@ export class KeptSnapshot {
     return this.#covered ?? NOTHING;
   }
 
-  /** The length of its payload, once it was opened. */
-  get characters(): number {
-    return this.#characters;
+  /** Whether it stands for an operation. */
+  isCovered({ client, index }: OperationName): boolean {
+    return index <= lastOf(this.covered.get(client));
   }
 
   /** Takes what other tabs have changed in the store. */
   take({ snapshot }: StoreState): void {
-    const isSame = snapshot?.client === this.#name?.client && snapshot?.index === this.#name?.index;
+    const isSame = snapshot?.client === this.name?.client && snapshot?.index === this.name?.index;
     if (!isSame) this.#set(snapshot);
-    this.#name = snapshot;
+    this.name = snapshot;
   }
 
   /** Learns what it stands for, unless that is known. Throws `StoreDamaged` where it cannot be read. */
   async learn(): Promise<void> {
-    if (this.#name !== undefined && this.#covered === undefined) await this.open();
+    if (this.name !== undefined && this.#covered === undefined) await this.open();
   }
 
   /** Reads and opens it. Throws `StoreDamaged`. */
   async open(): Promise<OpenSnapshot> {
-    const name = this.#name;
+    const name = this.name;
     const payload = name && (await this.#store.readSnapshot());
     const opened = payload && (await openSnapshot(this.#verifier, { ...name, payload }));
     if (!opened) throw new StoreDamaged("the snapshot cannot be read");
@@ -104,14 +100,14 @@ export class KeptSnapshot {
 
   /** As `Store.snapshotLoaded`. */
   async setLoaded(): Promise<void> {
-    if (this.#name?.isLoaded !== false) return;
+    if (this.name?.isLoaded !== false) return;
     await this.#writes.run(() => this.#store.snapshotLoaded());
-    this.#name = { ...this.#name, isLoaded: true };
+    this.name = { ...this.name, isLoaded: true };
   }
 
   #set(name: StoredSnapshot | undefined, covered?: Covered, characters = 0): void {
-    this.#name = name;
+    this.name = name;
     this.#covered = covered;
-    this.#characters = characters;
+    this.characters = characters;
   }
 }

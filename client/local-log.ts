@@ -1,22 +1,27 @@
-import type { Inbox } from "./inbox.ts";
+import type { Comparison } from "./comparison.ts";
+import { isAt } from "./continues.ts";
 import type { KeptSnapshot } from "./kept-snapshot.ts";
+import { entriesOf } from "./operation.ts";
 import type { Outbox } from "./outbox.ts";
+import { lastOf, type Positions } from "./positions.ts";
 import type { ReceivedLog } from "./received-log.ts";
 import type { Continues, Created, Cursor, Entry, Head } from "./types.ts";
-import { entriesOf, isAt } from "./verify.ts";
+
+/** What a local log reads. */
+export interface LocalLogOptions {
+  readonly outbox: Outbox;
+  readonly log: ReceivedLog;
+  readonly positions: Positions;
+  readonly comparison: Comparison;
+  readonly kept: KeptSnapshot;
+}
 
 /** What this device has: the entries that it created, and those that it received. */
 export class LocalLog {
-  readonly #outbox: Outbox;
-  readonly #received: ReceivedLog;
-  readonly #inbox: Inbox;
-  readonly #kept: KeptSnapshot;
+  readonly #options: LocalLogOptions;
 
-  constructor(outbox: Outbox, received: ReceivedLog, inbox: Inbox, kept: KeptSnapshot) {
-    this.#kept = kept;
-    this.#outbox = outbox;
-    this.#received = received;
-    this.#inbox = inbox;
+  constructor(options: LocalLogOptions) {
+    this.#options = options;
   }
 
   /**
@@ -26,18 +31,19 @@ export class LocalLog {
    * @param after the entry after which to read, of each client id that is not read from the beginning
    */
   async *entries(after: readonly Created[]): AsyncGenerator<Entry[], void, void> {
-    await this.#kept.learn();
+    const { kept, log, outbox } = this.#options;
+    await kept.learn();
     const skipped = new Map(after.map((one) => [one.client, one]));
     // One can be added meanwhile.
-    for (const { client } of this.#outbox.own) {
+    for (const { client } of outbox.own) {
       const { index, position } = skipped.get(client) ?? { index: 0, position: -1 };
-      const first = (this.#kept.covered.get(client)?.index ?? -1) + 1;
+      const first = lastOf(kept.covered.get(client)) + 1;
       const from =
         index < first ? { index: first, position: 0 } : { index, position: position + 1 };
-      for await (const { entries } of this.#outbox.entries(client, from)) yield entries;
+      for await (const { entries } of outbox.entries(client, from)) yield entries;
     }
-    const own = await this.#outbox.continued();
-    for (const cursor of this.#received.ends) yield* this.#others(cursor, own, skipped);
+    const own = await outbox.continued();
+    for (const cursor of log.ends) yield* this.#others(cursor, own, skipped);
   }
 
   /**
@@ -45,17 +51,17 @@ export class LocalLog {
    * another continues, the last that was not moved. Own ones come first, then those heard of last.
    */
   async heads(): Promise<Head[]> {
+    const { comparison, outbox, positions } = this.#options;
     const heads = new Map<string, Head>();
-    for (const { client, acknowledged } of [...this.#outbox.own].reverse()) {
+    for (const { client, acknowledged } of [...outbox.own].reverse()) {
       const index = acknowledged - 1;
-      const tag = await this.#outbox.acknowledgedTag(client, index);
+      const tag = await outbox.acknowledgedTag(client, index);
       if (tag !== undefined) heads.set(client, { client, index, tag });
     }
-    const { positions } = this.#inbox;
     const newestFirst = positions.all.sort((a, b) => (b.heardAt ?? 0) - (a.heardAt ?? 0));
     for (const { client, index, tag } of newestFirst) {
       const last = Math.min(index, positions.endOf(client) - 1);
-      const known = last === index ? tag : await this.#inbox.tagAt(client, last);
+      const known = last === index ? tag : await comparison.tagAt(client, last);
       const isNewer = last >= (heads.get(client)?.index ?? 0);
       if (known !== undefined && isNewer) heads.set(client, { client, index: last, tag: known });
     }
@@ -68,13 +74,13 @@ export class LocalLog {
     own: readonly Continues[],
     skipped: ReadonlyMap<string, Created>,
   ): AsyncGenerator<Entry[], void, void> {
+    const { kept, log } = this.#options;
     const last = skipped.get(client);
     const index = (last?.index ?? 0) - 1;
-    const covered = this.#kept.covered.get(client);
-    const least = Math.max(index, this.#received.first(client) - 1);
-    const before =
-      (covered?.index ?? -2) >= least ? covered : await this.#received.cursorAt(client, index);
-    for await (const { operations, tagOf } of this.#received.runs(client, before)) {
+    const covered = kept.covered.get(client);
+    const least = Math.max(index, log.first(client) - 1);
+    const before = (covered?.index ?? -2) >= least ? covered : await log.cursorAt(client, index);
+    for await (const { operations, tagOf } of log.runs(client, before)) {
       const wanted: typeof operations = [];
       for (const operation of operations) {
         const { index } = operation;
@@ -90,7 +96,7 @@ export class LocalLog {
   /** Whether an operation is a copy of one that is here as well. */
   async #hasOriginal(continues: readonly Continues[], index: number): Promise<boolean> {
     for (const one of continues) {
-      const tag = await this.#received.tagAt(one.client, one.index + index);
+      const tag = await this.#options.log.tagAt(one.client, one.index + index);
       if (tag !== undefined && isAt(one, index, tag)) return true;
     }
     return false;

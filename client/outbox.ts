@@ -7,19 +7,21 @@
 import { toBase64url } from "../protocol/base64.ts";
 import type { Bytes } from "../protocol/bytes.ts";
 import type { Line } from "../protocol/types.ts";
+import type { Content, SnapshotContent } from "./content.ts";
 import { bytesOf, divide } from "./draft.ts";
 import { isSnapshot, NO_PREVIOUS } from "./envelope.ts";
 import { StoreDamaged } from "./errors.ts";
 import type { Heads } from "./heads.ts";
-import { type OwnEntries, ownEntries } from "./own-entries.ts";
-import { OwnLog, type Page, unlessMoved } from "./own-log.ts";
+import type { OwnEntries, Page } from "./operation.ts";
+import { ownEntries } from "./own-entries.ts";
+import type { OwnHistory } from "./own-history.ts";
+import { OwnLog, unlessMoved } from "./own-log.ts";
 import { OwnOperations } from "./own-operations.ts";
-import { resealed } from "./resealed.ts";
 import { Sealer } from "./sealer.ts";
-import type { SnapshotContent } from "./snapshot-content.ts";
 import { type BatchLimits, initialState } from "./state.ts";
 import type { OwnClient, Place, Store, StoreState } from "./stores/store.ts";
 import type { ClientChange, Continues, Created, Cursor, Identity, OperationName } from "./types.ts";
+import { RunVerifier } from "./verify.ts";
 import { Waiting } from "./waiting.ts";
 import { Writes } from "./writes.ts";
 
@@ -32,6 +34,12 @@ export interface OutgoingBatch {
   readonly covers?: Readonly<Record<string, number>> | undefined;
 }
 
+/** A batch under way, and the outbox that it came from. */
+export interface Append {
+  readonly outbox: Outbox;
+  readonly batch: OutgoingBatch;
+}
+
 /** So much of what was appended last is kept until it is read: a bound on memory. */
 const RECENT_BYTES = 1024 * 1024;
 
@@ -42,7 +50,7 @@ const PIECE_OPERATIONS = 1024;
 const MAX_CONTINUED = 64;
 
 /** The own operations in one store: seals and stores new ones, and hands out batches to send. */
-export class Outbox {
+export class Outbox implements OwnHistory {
   readonly #store: Store;
   readonly #log: OwnLog;
   readonly #own: OwnOperations[];
@@ -65,7 +73,7 @@ export class Outbox {
   private constructor(store: Store, identity: Identity, own: readonly OwnClient[], writes: Writes) {
     this.#store = store;
     this.#writes = writes;
-    this.#log = new OwnLog(store, identity);
+    this.#log = new OwnLog(store, identity, new RunVerifier(identity));
     this.#sealer = new Sealer(identity, (client, index) => {
       const { cursor } = this.#waiting;
       const isDraft = cursor?.client === client && cursor.index === index - 1;
@@ -97,7 +105,7 @@ export class Outbox {
     // All at once, because the app may be reading.
     const changes: (() => void)[] = [];
     for (const stored of own) {
-      const known = this.#own.find(({ client }) => client === stored.client);
+      const known = this.#find(stored.client);
       const begun = { ...stored, delivered: undefined, length: 0, acknowledged: 0 };
       const one = known ?? new OwnOperations(begun);
       const change = await one.changeTo(stored, this.#log);
@@ -122,18 +130,16 @@ export class Outbox {
     return this.#current.client;
   }
 
-  /** The number of operations that were created here under a client id. */
   lengthOf(client: string): number {
-    return this.#own.find((own) => own.client === client)?.length ?? 0;
+    return this.#find(client)?.length ?? 0;
   }
 
   /** Whether an operation was created here, or waits to be one. Another one can have its client id. */
   created(client: string, index: number): boolean {
-    const own = this.#own.find((one) => one.client === client);
+    const own = this.#find(client);
     return own !== undefined && (own === this.#current || index < own.length);
   }
 
-  /** The client ids of this installation: those given up, then the one in use. */
   get own(): readonly OwnOperations[] {
     return this.#own;
   }
@@ -167,7 +173,7 @@ export class Outbox {
       const isFree = acknowledged === first;
       const isLarge = others.length > 0 || bytesOf(entries) > limit / 2;
       if (isFree || isLarge)
-        await this.#appendOperations([[...this.#waiting.entries, ...joining], ...others]);
+        await this.#appendEntries([[...this.#waiting.entries, ...joining], ...others]);
       else await this.#appendDraft(entries);
       return [joining, ...others].flatMap((one, i) =>
         one.map((_, at) => ({ client, index: first + i, position: i === 0 ? waiting + at : at })),
@@ -181,25 +187,38 @@ export class Outbox {
   }
 
   async #sealWaiting(): Promise<void> {
-    if (this.isWaiting) await this.#appendOperations([this.#waiting.entries]);
+    if (this.isWaiting) await this.#appendEntries([this.#waiting.entries]);
   }
 
-  /** Appends operations; the first one has the entries that wait. */
-  async #appendOperations(operations: readonly (readonly Bytes[])[]): Promise<void> {
+  async #appendEntries(operations: readonly (readonly Bytes[])[]): Promise<void> {
+    await this.#appendOperations(operations.map((entries) => ({ entries })));
+  }
+
+  /**
+   * Appends operations in the place of what waits. The first one tells what others have created.
+   *
+   * @param most the characters that a payload may have. False if one has more
+   */
+  async #appendOperations(contents: readonly Content[], most = Infinity): Promise<boolean> {
     const own = this.#current;
-    const heads = this.heads?.unsaid() ?? [];
-    const contents = operations.map((entries, i) => (i === 0 ? { entries, heads } : { entries }));
-    const sealed = await this.#sealer.seal(own.client, own.length, this.#head, contents);
-    await this.#store.append(own.client, own.length, sealed.payloads);
-    this.heads?.said(heads);
     const { client, length: first } = own;
-    const appended = contents.map((content, i) => ({ client, index: first + i, content }));
-    const isLarge = bytesOf(operations.flat()) > RECENT_BYTES;
-    own.length += operations.length;
-    this.#recent = isLarge ? undefined : { first, operations: appended, next: own.length };
-    own.countAfter(operations.map(({ length }) => length));
-    this.#head = sealed.tag;
+    const heads = this.heads?.unsaid() ?? [];
+    const all = contents.map((content, i) => (i === 0 ? { ...content, heads } : content));
+    const { payloads, tag } = await this.#sealer.seal(client, first, this.#head, all);
+    if (payloads.some(({ length }) => length > most)) {
+      this.#sealer.reset();
+      return false;
+    }
+    await this.#store.append(client, first, payloads);
+    this.heads?.said(heads);
+    own.length += contents.length;
+    own.countAfter(contents.map(({ entries }) => entries.length));
+    const operations = all.map((content, i) => ({ client, index: first + i, content }));
+    const isLarge = bytesOf(contents.flatMap(({ entries }) => entries)) > RECENT_BYTES;
+    this.#recent = isLarge ? undefined : { first, operations, next: own.length };
+    this.#head = tag;
     this.#waiting = new Waiting();
+    return true;
   }
 
   /**
@@ -216,21 +235,10 @@ export class Outbox {
       const own = this.#current;
       if (own.client !== client || own.length !== index || this.isWaiting) return "outdated";
       const continues = index > 0 ? await this.#log.continuedBy(client) : [];
-      const heads = this.heads?.unsaid() ?? [];
-      const content = { entries: [], heads, continues, snapshot };
-      const sealed = await this.#sealer.seal(client, index, this.#head, [content]);
-      const { length = 0 } = sealed.payloads[0] ?? "";
-      if (length > most) {
-        this.#sealer.reset();
-        return "too large";
-      }
-      await this.#store.append(client, index, sealed.payloads);
-      this.heads?.said(heads);
-      own.length++;
-      own.countAfter([0]);
+      const isAppended = await this.#appendOperations([{ entries: [], continues, snapshot }], most);
+      // Its state is not kept in memory.
       this.#recent = undefined;
-      this.#head = sealed.tag;
-      return "appended";
+      return isAppended ? "appended" : "too large";
     });
   }
 
@@ -257,8 +265,7 @@ export class Outbox {
     const count = Math.min(limits.operations, this.#of(client).length - first);
     const payloads = await this.#store.read(client, first, count, limits.characters);
     const end = payloads.findIndex(isSnapshot);
-    if (end > 0) return { client, first, payloads: payloads.slice(0, end) };
-    if (end < 0) return { client, first, payloads };
+    if (end !== 0) return { client, first, payloads: end < 0 ? payloads : payloads.slice(0, end) };
     const isPlain = this.#plain.has(`${client} ${first}`);
     const covers = isPlain ? undefined : await this.#log.coveredBy(client, first);
     return { client, first, payloads: payloads.slice(0, 1), covers };
@@ -300,26 +307,22 @@ export class Outbox {
     return this.#log.cursorAt(client, this.#of(client).acknowledged - 1);
   }
 
-  /** The position of an own operation; `undefined` for the index −1, and once it was moved. */
   async cursorAt(client: string, index: number): Promise<Cursor | undefined> {
     const own = this.#of(client);
     if (index >= own.length) return undefined;
     return unlessMoved(own, index, this.#log.cursorAt(client, index));
   }
 
-  /** The tag of an own operation that the server has acknowledged, as in a cursor. */
   async acknowledgedTag(client: string, index: number): Promise<string | undefined> {
-    const own = this.#own.find((one) => one.client === client);
-    return own && index < own.acknowledged ? this.tagAt(client, index) : undefined;
+    const acknowledged = this.#find(client)?.acknowledged ?? 0;
+    return index < acknowledged ? this.tagAt(client, index) : undefined;
   }
 
-  /** The tag of an own operation, as in a cursor; `undefined` where this device has not created it. */
   async tagAt(client: string, index: number): Promise<string | undefined> {
     if (index < 0 || index >= this.lengthOf(client)) return undefined;
     return toBase64url(await this.#log.tagAt(client, index));
   }
 
-  /** The client ids that an own one with operations continues. */
   continuedBy(client: string): Promise<readonly Continues[]> {
     return this.#log.continuedBy(client);
   }
@@ -373,15 +376,12 @@ export class Outbox {
       const count = own.length - first;
       const to = crypto.randomUUID();
       const continues =
-        continuing && count > 0 ? await this.#log.continues(from, first) : undefined;
-      const { payloads, counts, tag } = await resealed(
-        this.#log,
-        this.#sealer,
-        own,
-        first,
-        to,
-        continues,
-      );
+        continuing && count > 0
+          ? await this.#log.continues(from, first, initialState.limits)
+          : undefined;
+      const pages = this.#log.pages(own, first);
+      const resealed = await this.#sealer.sealAgain(own, first, pages, to, continues);
+      const { payloads, counts, tag } = resealed;
       await this.#store.move({ from, length: first, to, payloads });
       this.#recent = undefined;
       own.cut(first);
@@ -408,7 +408,6 @@ export class Outbox {
     return found.flat();
   }
 
-  /** Reads the entries of an own client id from a place on, in order and in pieces. */
   entries(client: string, from: Place): AsyncGenerator<OwnEntries, void, void> {
     const own = this.#of(client);
     const pages = (first: number) => {
@@ -439,8 +438,12 @@ export class Outbox {
     return this.#store.close();
   }
 
+  #find(client: string): OwnOperations | undefined {
+    return this.#own.find((own) => own.client === client);
+  }
+
   #of(client: string): OwnOperations {
-    return present(this.#own.find((own) => own.client === client));
+    return present(this.#find(client));
   }
 }
 

@@ -1,14 +1,6 @@
 import type { Bytes } from "../protocol/bytes.ts";
-import type { Page } from "./own-log.ts";
+import { entriesOf, type OwnEntries, type Page } from "./operation.ts";
 import type { OwnClient, Place } from "./stores/store.ts";
-import type { Entry } from "./types.ts";
-import { entriesOf } from "./verify.ts";
-
-/** Consecutive own entries, and the place after them. */
-export interface OwnEntries {
-  readonly entries: Entry[];
-  readonly next: Place;
-}
 
 /**
  * Reads the entries of an own client id from a place on, in order and in pieces.

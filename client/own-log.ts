@@ -1,35 +1,35 @@
-import { toBase64url } from "../protocol/base64.ts";
 import type { Bytes } from "../protocol/bytes.ts";
-import { type Envelope, NO_PREVIOUS, originOf, parseEnvelope, type Session } from "./envelope.ts";
-import { StoreDamaged } from "./errors.ts";
-import { initialState } from "./state.ts";
+import type { Line } from "../protocol/types.ts";
+import type { ContentKey } from "./content-key.ts";
+import { SHORT_TAG } from "./continues.ts";
+import { type Envelope, originOf, parseEnvelope, positionAt, type Session } from "./envelope.ts";
+import { StoreDamaged, unreadableAt } from "./errors.ts";
+import type { Page, VerifiedRun } from "./operation.ts";
 import type { OwnClient, Store } from "./stores/store.ts";
-import type { Continues, Cursor, Identity } from "./types.ts";
-import { type Operation, RunVerifier, SHORT_TAG, type VerifiedRun } from "./verify.ts";
+import type { Continues, Cursor, Identity, SessionStart } from "./types.ts";
 
 /** How much of a log is decrypted at once: a bound on memory. */
 const PAGE_CHARACTERS = 1024 * 1024;
 
-/** Consecutive own operations, without those whose content is malformed. */
-export interface Page {
-  readonly operations: readonly Operation[];
-  /** The index after them. */
-  readonly next: number;
+/** What opens operations; see `RunVerifier`. */
+interface Verifier {
+  verify(client: string, lines: readonly Line[], cursor: Cursor | undefined): Promise<VerifiedRun>;
+  keyOf(origin: Bytes, session: SessionStart): Promise<ContentKey>;
 }
 
 /** Reads the own operations in a store, and opens them. */
 export class OwnLog {
   readonly #store: Store;
   readonly #identity: Identity;
-  readonly #verifier: RunVerifier;
+  readonly #verifier: Verifier;
   /** The position that was asked for last. */
   #cursor: Cursor | undefined;
   readonly #continued = new Map<string, readonly Continues[]>();
 
-  constructor(store: Store, identity: Identity) {
+  constructor(store: Store, identity: Identity, verifier: Verifier) {
     this.#store = store;
     this.#identity = identity;
-    this.#verifier = new RunVerifier(identity);
+    this.#verifier = verifier;
   }
 
   /** The tag of an own operation. */
@@ -41,21 +41,14 @@ export class OwnLog {
   async cursorAt(client: string, index: number): Promise<Cursor | undefined> {
     if (index < 0) return undefined;
     if (this.#cursor?.client === client && this.#cursor.index === index) return this.#cursor;
-    const { tag, distance } = await this.#envelope(client, index);
-    const first = index - distance;
-    const { header } = await this.#envelope(client, first);
-    if (header === undefined) throw unreadableAt(client, first);
-    const before = index === 0 ? NO_PREVIOUS : (await this.#envelope(client, index - 1)).tag;
-    const session = { first, secret: toBase64url(header.wrapped) };
-    const continues = await this.continuedBy(client);
-    this.#cursor = {
+    const position = await positionAt(
       client,
       index,
-      tag: toBase64url(tag),
-      previous: toBase64url(before),
-      session,
-      ...(continues.length > 0 && { continues }),
-    };
+      (at) => this.#envelope(client, at),
+      (at) => unreadableAt(client, at),
+    );
+    const continues = await this.continuedBy(client);
+    this.#cursor = { ...position, ...(continues.length > 0 && { continues }) };
     return this.#cursor;
   }
 
@@ -79,9 +72,16 @@ export class OwnLog {
     return Object.fromEntries(index > 0 ? [...others, [client, index - 1]] : others);
   }
 
-  /** What a new client id continues: of all operations that one request can have carried. */
-  async continues(client: string, index: number): Promise<Continues[]> {
-    const { operations, characters } = initialState.limits;
+  /**
+   * What a new client id continues.
+   *
+   * @param limits what one request can have carried: of so many operations
+   */
+  async continues(
+    client: string,
+    index: number,
+    { operations, characters }: { readonly operations: number; readonly characters: number },
+  ): Promise<Continues[]> {
     const sent = await this.#store.read(client, index, operations, characters);
     const { tagOf } = await this.verify(client, index, sent);
     const tags = sent.map((_, i) => tagOf(index + i).slice(0, SHORT_TAG)).join("");
@@ -194,8 +194,4 @@ export async function unlessMoved<Read>(
     if (index < own.length) throw error;
     return undefined;
   }
-}
-
-function unreadableAt(client: string, index: number): StoreDamaged {
-  return new StoreDamaged(`operation ${index} of ${client} cannot be read`);
 }

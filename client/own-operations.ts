@@ -1,5 +1,9 @@
-import type { OwnLog } from "./own-log.ts";
 import type { Moved, OwnClient, Place } from "./stores/store.ts";
+
+/** Says how many entries each operation of a range of an own client id has. */
+export interface EntryCounter {
+  countEntries(client: string, first: number, end: number): Promise<number[]>;
+}
 
 /** How far the operations of an own client id are created and acknowledged, as the store has it. */
 export class OwnOperations implements OwnClient {
@@ -11,8 +15,8 @@ export class OwnOperations implements OwnClient {
   readonly moved: Moved | undefined;
   /** The number of entries in each operation that is not acknowledged. */
   #unacknowledged: number[] = [];
-  /** Their sum. */
-  #pending = 0;
+  /** The number of entries that are not acknowledged: their sum. */
+  pending = 0;
 
   constructor({ client, length, acknowledged, highWater, delivered, moved }: OwnClient) {
     this.client = client;
@@ -23,17 +27,12 @@ export class OwnOperations implements OwnClient {
     this.moved = moved;
   }
 
-  /** The number of entries that are not acknowledged. */
-  get pending(): number {
-    return this.#pending;
-  }
-
   /** Counts the entries of operations behind those that are counted. */
   countAfter(entries: readonly number[]): void {
     for (const count of entries) {
       // An operation without entries is to be sent as well.
       this.#unacknowledged.push(Math.max(count, 1));
-      this.#pending += Math.max(count, 1);
+      this.pending += Math.max(count, 1);
     }
   }
 
@@ -45,7 +44,7 @@ export class OwnOperations implements OwnClient {
   acknowledge(next: number, again: readonly number[]): void {
     const counted = this.#unacknowledged;
     this.#unacknowledged = [];
-    this.#pending = 0;
+    this.pending = 0;
     this.countAfter(again);
     this.countAfter(counted.slice(Math.max(0, next - this.acknowledged)));
     this.acknowledged = next;
@@ -59,7 +58,7 @@ export class OwnOperations implements OwnClient {
    */
   async changeTo(
     { length, acknowledged, highWater }: OwnClient,
-    log: Pick<OwnLog, "countEntries">,
+    log: EntryCounter,
   ): Promise<() => void> {
     const end = Math.min(this.acknowledged, length);
     const again = await log.countEntries(this.client, acknowledged, end);
@@ -77,7 +76,7 @@ export class OwnOperations implements OwnClient {
   cut(length: number): void {
     const counted = this.#unacknowledged;
     this.#unacknowledged = [];
-    this.#pending = 0;
+    this.pending = 0;
     this.countAfter(counted.slice(0, Math.max(0, length - this.acknowledged)));
     this.length = length;
     this.acknowledged = Math.min(this.acknowledged, length);

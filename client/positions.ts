@@ -1,5 +1,16 @@
-import type { Continues, Cursor } from "./types.ts";
-import { isAt, type Operation, type VerifiedRun } from "./verify.ts";
+import { isAt } from "./continues.ts";
+import type { Continues, Cursor, OperationName } from "./types.ts";
+
+/** The last index up to a position; −1 for the beginning. */
+export function lastOf(position: Pick<Cursor, "index"> | undefined): number {
+  return position?.index ?? -1;
+}
+
+/** What tells whether operations of a run are copies; see `VerifiedRun`. */
+interface TaggedRun {
+  readonly cursor: Cursor | undefined;
+  readonly tagOf: (index: number) => string;
+}
 
 /** How far the operations of each client id are stored and delivered, and which are copies of others. */
 export class Positions {
@@ -78,7 +89,7 @@ export class Positions {
    * from now on is delivered up to it.
    */
   deliver(client: string, delivered: Cursor | undefined): void {
-    const [last, end] = [delivered?.index ?? -1, this.#cursors.get(client)?.index ?? -1];
+    const [last, end] = [lastOf(delivered), lastOf(this.#cursors.get(client))];
     this.#behind.delete(client);
     if (last < end) this.#behind.set(client, delivered);
     else if (delivered !== undefined && last > end) this.#ahead.set(client, delivered);
@@ -94,7 +105,7 @@ export class Positions {
   delivered(client: string): Cursor | undefined {
     if (this.#behind.has(client)) return this.#behind.get(client);
     const [ahead, stored] = [this.#ahead.get(client), this.get(client)];
-    return (ahead?.index ?? -1) > (stored?.index ?? -1) ? ahead : stored;
+    return lastOf(ahead) > lastOf(stored) ? ahead : stored;
   }
 
   /**
@@ -107,12 +118,12 @@ export class Positions {
     this.#created = new Map(cursors.map((cursor) => [cursor.client, cursor]));
     this.#own = continued;
     for (const { client, index } of cursors) {
-      if (index > (this.#cursors.get(client)?.index ?? -1)) this.set(client, undefined);
+      if (index > lastOf(this.#cursors.get(client))) this.set(client, undefined);
     }
   }
 
   /** Whether an operation was delivered before, under another client id. */
-  isCopy({ client, index }: Operation, { cursor, tagOf }: VerifiedRun): boolean {
+  isCopy({ client, index }: OperationName, { cursor, tagOf }: TaggedRun): boolean {
     for (const one of cursor?.continues ?? []) {
       const old = this.delivered(one.client);
       const at = old === undefined ? -1 : old.index - one.index;
@@ -143,7 +154,7 @@ export class Positions {
     for (const one of this.#own) if (one.client === client) yield [one, Infinity];
     for (const other of this.#continuers.get(client) ?? []) {
       const continues = this.#cursors.get(other)?.continues ?? [];
-      const delivered = this.delivered(other)?.index ?? -1;
+      const delivered = lastOf(this.delivered(other));
       for (const one of continues) if (one.client === client) yield [one, delivered];
     }
   }

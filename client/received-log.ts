@@ -1,9 +1,11 @@
 import { toBase64url } from "../protocol/base64.ts";
-import { type Envelope, parseEnvelope } from "./envelope.ts";
-import { StoreDamaged } from "./errors.ts";
+import { type Envelope, parseEnvelope, positionAt } from "./envelope.ts";
+import { StoreDamaged, unreadableAt } from "./errors.ts";
+import type { VerifiedRun } from "./operation.ts";
+import { lastOf } from "./positions.ts";
 import type { Received, Store, StoreState } from "./stores/store.ts";
 import type { Cursor, Identity } from "./types.ts";
-import type { RunVerifier, VerifiedRun } from "./verify.ts";
+import type { RunVerifier } from "./verify.ts";
 import { Writes } from "./writes.ts";
 
 /** How much is decrypted at once: a bound on memory. */
@@ -65,7 +67,7 @@ export class ReceivedLog {
 
   /** The index of the first operation that is kept of a client id, if there are any. */
   first(client: string): number {
-    return (this.#starts.get(client)?.index ?? -1) + 1;
+    return lastOf(this.#starts.get(client)) + 1;
   }
 
   /** The position before that; `undefined` for the first operation of all. */
@@ -145,11 +147,11 @@ export class ReceivedLog {
    */
   async *runs(client: string, after: Cursor | undefined): AsyncGenerator<VerifiedRun, void, void> {
     for (let cursor = after; ; ) {
-      const next = (cursor?.index ?? -1) + 1;
+      const next = lastOf(cursor) + 1;
       if (next < this.first(client)) {
         throw new StoreDamaged(`a snapshot has taken the place of operation ${next} of ${client}`);
       }
-      if (next > (this.#ends.get(client)?.index ?? -1)) return;
+      if (next > lastOf(this.#ends.get(client))) return;
       const { first, payloads } = await this.#read(client, next, PAGE_CHARACTERS);
       const lines = payloads.map((payload, i) => ({ client, index: first + i, payload }));
       const run = await this.#verifier.verify(client, lines, cursor);
@@ -163,15 +165,8 @@ export class ReceivedLog {
   async cursorAt(client: string, index: number): Promise<Cursor | undefined> {
     const start = this.#starts.get(client);
     if ((await this.tagAt(client, index)) === undefined) return start;
-    const { tag, distance } = await this.#envelope(client, index);
-    const first = index - distance;
-    const session =
-      start !== undefined && first <= start.index
-        ? start.session
-        : { first, secret: await this.#secretAt(client, first) };
-    const previous =
-      start?.index === index - 1 ? start.tag : toBase64url(await this.#tagBefore(client, index));
-    return { client, index, tag: toBase64url(tag), previous, session };
+    const read = (at: number) => this.#envelope(client, at);
+    return positionAt(client, index, read, (at) => this.#unreadable(client, at), start);
   }
 
   /**
@@ -180,7 +175,7 @@ export class ReceivedLog {
    */
   async measure(client: string, index: number): Promise<{ characters: number; next: number }> {
     const next = Math.max(index, this.first(client));
-    if (next > (this.#ends.get(client)?.index ?? -1)) return { characters: 0, next };
+    if (next > lastOf(this.#ends.get(client))) return { characters: 0, next };
     const { first, payloads } = await this.#read(client, next, PAGE_CHARACTERS);
     const characters = payloads.reduce((sum, { length }) => sum + length, 0);
     return { characters, next: first + payloads.length };
@@ -189,18 +184,8 @@ export class ReceivedLog {
   /** The tag of an operation, as in a cursor; `undefined` where that is not kept. */
   async tagAt(client: string, index: number): Promise<string | undefined> {
     if (index < this.first(client)) return undefined;
-    if (index > (this.#ends.get(client)?.index ?? -1)) return undefined;
+    if (index > lastOf(this.#ends.get(client))) return undefined;
     return toBase64url((await this.#envelope(client, index)).tag);
-  }
-
-  async #tagBefore(client: string, index: number): Promise<Uint8Array> {
-    return index === 0 ? new Uint8Array(16) : (await this.#envelope(client, index - 1)).tag;
-  }
-
-  async #secretAt(client: string, index: number): Promise<string> {
-    const { header } = await this.#envelope(client, index);
-    if (header === undefined) throw await this.#unreadable(client, index);
-    return toBase64url(header.wrapped);
   }
 
   async #envelope(client: string, index: number): Promise<Envelope> {
@@ -224,13 +209,13 @@ export class ReceivedLog {
 
   async #unreadable(client: string, index: number): Promise<StoreDamaged> {
     await this.#noteDamage(client, index);
-    return new StoreDamaged(`the received operation ${index} of ${client} cannot be read`);
+    return unreadableAt(client, index);
   }
 
   /** An operation cannot be read. Another tab may have put a snapshot in its place: then nothing is damaged. */
   async #noteDamage(client: string, index: number): Promise<void> {
     await this.#writes.refresh();
-    const isKept = index >= this.first(client) && index <= (this.#ends.get(client)?.index ?? -1);
+    const isKept = index >= this.first(client) && index <= lastOf(this.#ends.get(client));
     if (isKept) this.damaged.add(client);
   }
 }

@@ -3,27 +3,22 @@
  * be in use twice: by a copy of this installation, or by this installation before it was restored
  * from a backup. PROTOCOL.md lists the problems; `state.ts` holds the decisions.
  */
+
 import { isOperationIndex } from "../protocol/ids.ts";
 import type { Line } from "../protocol/types.ts";
 import type { Delivery } from "./delivery.ts";
 import { isSnapshot } from "./envelope.ts";
 import { type ServerError, ServerRejected, ServerUnavailable } from "./errors.ts";
-import type { Inbox } from "./inbox.ts";
 import type { SyncOptions } from "./options.ts";
-import type { Outbox, OutgoingBatch } from "./outbox.ts";
-import type { SnapshotMaker } from "./snapshot-maker.ts";
-import type { Snapshots } from "./snapshots.ts";
+import type { Append, Outbox } from "./outbox.ts";
+import { lastOf } from "./positions.ts";
+import type { Refusals } from "./refusals.ts";
 import { conflictRemedy, type Divergence, type SyncEvent, type SyncState } from "./state.ts";
+import type { OwnClient } from "./stores/store.ts";
 import type { Transport } from "./transport.ts";
 import type { Clock } from "./types.ts";
 import type { RunVerifier } from "./verify.ts";
 import type { Writes } from "./writes.ts";
-
-/** A batch under way, and the outbox that it came from. */
-export interface Append {
-  readonly outbox: Outbox;
-  readonly batch: OutgoingBatch;
-}
 
 /** What a recovery works with. */
 export interface RecoveryOptions {
@@ -31,16 +26,19 @@ export interface RecoveryOptions {
   readonly verifier: RunVerifier;
   /** The outbox of this installation, not one of an abandoned store. */
   readonly outbox: Outbox;
-  readonly inbox: Inbox;
+  readonly refusals: Refusals;
   readonly delivery: Delivery;
   readonly writes: Writes;
   readonly clock: Clock;
   readonly app: Pick<SyncOptions, "onClientChange">;
-  readonly maker: Pick<SnapshotMaker, "postpone">;
-  readonly snapshots: Pick<Snapshots, "countOwn">;
-  readonly dispatch: (event: SyncEvent) => void;
+  readonly sending: { dispatch(event: SyncEvent): void };
+  readonly inbox: { versionVector(own: readonly OwnClient[]): Record<string, number> };
+  readonly maker: { postpone(): void };
+  readonly snapshots: { countOwn(outbox: Outbox, client: string): Promise<number> };
   /** Reads what is new, without sending anything. */
   readonly read: (signal: AbortSignal) => Promise<unknown>;
+  /** Records as delivered what is own and has another client id now. */
+  readonly markDelivered: () => Promise<void>;
 }
 
 /** A server that refuses every operation as too large is not given one client id after the other. */
@@ -65,16 +63,16 @@ export class Recovery {
     signal: AbortSignal,
   ): Promise<void> {
     if (!(error instanceof ServerRejected || error instanceof ServerUnavailable)) throw error;
-    const { dispatch } = this.#options;
+    const { maker, sending } = this.#options;
     const { outbox, batch } = append;
     const { client, first, payloads } = batch;
     switch (error.code) {
       case "request-timeout":
         // The body came too slowly. The round has failed, and the next one carries less.
-        dispatch({ type: "batch-too-large", payloads });
+        sending.dispatch({ type: "batch-too-large", payloads });
         throw error;
       case "body-too-large":
-        if (payloads.length > 1) return dispatch({ type: "batch-too-large", payloads });
+        if (payloads.length > 1) return sending.dispatch({ type: "batch-too-large", payloads });
         return this.#stepOver(state, append, error);
       case "quota-exceeded":
         // What is appended later may have room.
@@ -88,7 +86,7 @@ export class Recovery {
       }
       case "snapshot-refused":
         // The server has lost something, or deleted what the snapshot does not stand for.
-        this.#options.maker.postpone();
+        maker.postpone();
         return outbox.sendPlain(batch);
       case "operation-trimmed":
         return this.#passTrimmed(append, error, signal);
@@ -104,7 +102,11 @@ export class Recovery {
 
   /** Reading goes on; appends wait. */
   #hold(error: ServerError): void {
-    this.#options.dispatch({ type: "batch-refused", error, now: this.#options.clock.now() });
+    this.#options.sending.dispatch({
+      type: "batch-refused",
+      error,
+      now: this.#options.clock.now(),
+    });
   }
 
   /** Leaves an operation where it is, as the last one of its client id: the others go on under a new one. */
@@ -113,7 +115,7 @@ export class Recovery {
     { outbox, batch: { client, first, payloads } }: Append,
     error: ServerError,
   ): Promise<void> {
-    const { clock, dispatch, maker } = this.#options;
+    const { clock, maker, sending } = this.#options;
     const hasMore = outbox.own.some((own) => own.client === client && own.length > first + 1);
     const isInUse = outbox === this.#options.outbox && outbox.client === client;
     const moves = hasMore || isInUse;
@@ -121,7 +123,7 @@ export class Recovery {
     if (!mayMove || state.tooLarge.size >= MAX_TOO_LARGE) return this.#hold(error);
     const isLeftOut = payloads.some(isSnapshot);
     if (isLeftOut) maker.postpone();
-    dispatch({ type: "operation-too-large", client, error, isLeftOut, now: clock.now() });
+    sending.dispatch({ type: "operation-too-large", client, error, isLeftOut, now: clock.now() });
     if (moves) await this.#changeClient(outbox, client, first + 1, true);
   }
 
@@ -135,7 +137,7 @@ export class Recovery {
     error: ServerError,
     signal: AbortSignal,
   ): Promise<void> {
-    const { clock, dispatch, read, snapshots } = this.#options;
+    const { clock, read, sending, snapshots } = this.#options;
     const next = indexIn(error, "next_index", first + 1, Infinity);
     const own = outbox.own.find((one) => one.client === client);
     if (next === undefined || own === undefined) throw error;
@@ -151,7 +153,7 @@ export class Recovery {
     }
     if (known >= end && !isUsedElsewhere) {
       await outbox.acknowledge(client, end);
-      return dispatch({ type: "batch-stored", client, now: clock.now() });
+      return sending.dispatch({ type: "batch-stored", client, now: clock.now() });
     }
     if (!(await outbox.mayContinue(client, known))) return this.#hold(error);
     return this.#changeClient(outbox, client, known, true);
@@ -171,7 +173,7 @@ export class Recovery {
     const remedy = conflictRemedy(state, client, divergence, mayContinue);
     if (remedy === "hold") return this.#hold(error);
     if (remedy === "rewind") {
-      this.#options.dispatch({ type: "client-rewound", client });
+      this.#options.sending.dispatch({ type: "client-rewound", client });
       return outbox.acknowledge(client, 0);
     }
     return this.#changeClient(outbox, client, index, remedy === "continue");
@@ -246,11 +248,11 @@ export class Recovery {
 
   /** Gives up an own client id under which another installation has created operations. */
   async giveUp(client: string): Promise<void> {
-    const { outbox, dispatch } = this.#options;
+    const { outbox, sending } = this.#options;
     const first = outbox.own.find((one) => one.client === client)?.acknowledged ?? 0;
     await this.#changeClient(outbox, client, first, await outbox.mayContinue(client, first));
     // What was too large in its place is elsewhere now.
-    dispatch({ type: "operation-dropped", client });
+    sending.dispatch({ type: "operation-dropped", client });
   }
 
   /**
@@ -259,16 +261,16 @@ export class Recovery {
    * the same client id.
    */
   async ownLine(line: Line): Promise<void> {
-    const { outbox, inbox, verifier, writes } = this.#options;
+    const { outbox, refusals, verifier, writes } = this.#options;
     const { client, index } = line;
     // Another tab may have sent it just now.
     if ((await writes.refresh()) && (await outbox.has(line))) return;
     const before = await outbox.acknowledgedCursor(client);
     const { refusal } = await verifier.verify(client, [line], before);
     if (refusal !== undefined || (await outbox.has(line))) {
-      return inbox.refuse(refusal ?? { kind: "out of place", client, index });
+      return refusals.suspend(refusal ?? { kind: "out of place", client, index });
     }
-    await this.#changeClient(outbox, client, (before?.index ?? -1) + 1, false);
+    await this.#changeClient(outbox, client, lastOf(before) + 1, false);
   }
 
   /** Moves the operations from an index on to a new client id, which may continue the old one. */
@@ -279,8 +281,8 @@ export class Recovery {
     continuing: boolean,
   ): Promise<void> {
     const change = await outbox.changeClient(client, first, continuing);
-    const { inbox, outbox: own, delivery } = this.#options;
-    inbox.markDelivered(await own.cursors(), await own.continued());
+    const { outbox: own, delivery, markDelivered } = this.#options;
+    await markDelivered();
     // Own entries are delivered under their old names up to there.
     if (outbox === own) await delivery.own();
     else this.#options.app.onClientChange?.(change);

@@ -1,4 +1,3 @@
-import type { SyncOptions } from "./options.ts";
 import type { Clock, Refusal } from "./types.ts";
 
 /** How long a client with refused operations is not asked for: doubles each time. */
@@ -14,11 +13,19 @@ interface Suspension {
   readonly until: number;
 }
 
+/** What refusals work with. */
+export interface RefusalsOptions {
+  readonly app: { readonly onRefusal?: (refusal: Refusal) => void };
+  readonly clock: Clock;
+  readonly positions: {
+    /** The index from which on another client id continues one; `Infinity` if none does. */
+    endOf(client: string): number;
+  };
+}
+
 /** What is missing or wrong, as the app sees it: one refusal for each client id and cause. */
 export class Refusals {
-  readonly #app: Pick<SyncOptions, "onRefusal">;
-  readonly #clock: Clock;
-  readonly #endOf: (client: string) => number;
+  readonly #options: RefusalsOptions;
   /** Clients of which operations were refused, and are asked for again. */
   readonly #suspended = new Map<string, Suspension>();
   /** The last operation of each client whose content is malformed. */
@@ -27,15 +34,8 @@ export class Refusals {
   readonly #withheld = new Map<string, Refusal>();
   readonly #forks = new Map<string, Refusal>();
 
-  /** @param endOf the index from which on another client id continues one; `Infinity` if none does */
-  constructor(
-    app: Pick<SyncOptions, "onRefusal">,
-    clock: Clock,
-    endOf: (client: string) => number,
-  ) {
-    this.#app = app;
-    this.#clock = clock;
-    this.#endOf = endOf;
+  constructor(options: RefusalsOptions) {
+    this.#options = options;
   }
 
   /** Those that concern the app. */
@@ -49,6 +49,13 @@ export class Refusals {
     ];
   }
 
+  /** The number of clients whose operations are missing. */
+  get missing(): number {
+    // What `by` has received of a fork is another history: nothing of this one is missing.
+    const missing = this.all.filter(({ kind, by }) => kind !== "fork" || by === undefined);
+    return new Set(missing.map(({ client }) => client)).size;
+  }
+
   /** The clients that are not asked for now. */
   get suspended(): string[] {
     return [...this.#suspended.keys()].filter((client) => this.isSuspended(client));
@@ -56,7 +63,7 @@ export class Refusals {
 
   isSuspended(client: string): boolean {
     const suspended = this.#suspended.get(client);
-    return suspended !== undefined && this.#clock.now() < suspended.until;
+    return suspended !== undefined && this.#options.clock.now() < suspended.until;
   }
 
   /** Ignores a client for a while, and reports why. */
@@ -65,10 +72,10 @@ export class Refusals {
     const before = this.#suspended.get(client)?.milliseconds ?? MIN_SUSPENSION_MS / 2;
     const milliseconds = Math.min(before * 2, MAX_SUSPENSION_MS);
     if (this.#suspended.size < MAX_SUSPENDED || this.#suspended.has(client)) {
-      const until = this.#clock.now() + milliseconds;
+      const until = this.#options.clock.now() + milliseconds;
       this.#suspended.set(client, { refusal, milliseconds, until });
     }
-    if (!this.#isReplaced(refusal)) this.#app.onRefusal?.(refusal);
+    if (!this.#isReplaced(refusal)) this.#options.app.onRefusal?.(refusal);
   }
 
   /** Operations of a client are valid again, up to an index. */
@@ -80,14 +87,14 @@ export class Refusals {
   /** Reports an operation that is left out for good. */
   addUnreadable(refusal: Refusal): void {
     this.#unreadable.set(refusal.client, refusal);
-    this.#app.onRefusal?.(refusal);
+    this.#options.app.onRefusal?.(refusal);
   }
 
   /** Reports once for each client that devices are shown different operations in one place. */
   addFork(refusal: Refusal): void {
     if (this.#forks.has(refusal.client)) return;
     this.#forks.set(refusal.client, refusal);
-    this.#app.onRefusal?.(refusal);
+    this.#options.app.onRefusal?.(refusal);
   }
 
   /** Sets which operations are withheld, and reports those that were not. */
@@ -96,7 +103,7 @@ export class Refusals {
     this.#withheld.clear();
     for (const one of refusals) {
       this.#withheld.set(one.client, one);
-      if (!known.has(one.client)) this.#app.onRefusal?.(one);
+      if (!known.has(one.client)) this.#options.app.onRefusal?.(one);
     }
   }
 
@@ -106,6 +113,6 @@ export class Refusals {
    */
   #isReplaced({ kind, client, index }: Refusal): boolean {
     if (kind === "fork" || kind === "chain broken") return false;
-    return index >= this.#endOf(client);
+    return index >= this.#options.positions.endOf(client);
   }
 }

@@ -3,12 +3,25 @@ import type { Content } from "./content.ts";
 import {
   beginSession,
   MAX_DISTANCE,
+  NO_PREVIOUS,
   originOf,
   type Place,
   type Session,
   seal,
 } from "./envelope.ts";
-import type { Identity } from "./types.ts";
+import { StoreDamaged } from "./errors.ts";
+import type { Page } from "./operation.ts";
+import type { OwnClient } from "./stores/store.ts";
+import type { Continues, Identity } from "./types.ts";
+
+/** Operations under a new client id. */
+export interface Resealed {
+  readonly payloads: readonly string[];
+  /** The number of entries in each. */
+  readonly counts: readonly number[];
+  /** The tag of the last. */
+  readonly tag: Bytes;
+}
 
 /** Seals operations of an installation, one after the other, and begins sessions where one is needed. */
 export class Sealer {
@@ -57,6 +70,39 @@ export class Sealer {
       tag = sealed.tag;
     }
     return { payloads, tag };
+  }
+
+  /**
+   * Seals operations again under a new client id. Throws `StoreDamaged` where one cannot be read.
+   *
+   * @param pages those of the old one from the index `first` on
+   * @param continues what the new client id says that it continues
+   */
+  async sealAgain(
+    own: OwnClient,
+    first: number,
+    pages: AsyncIterable<Page>,
+    to: string,
+    continues: readonly Continues[] | undefined,
+  ): Promise<Resealed> {
+    const payloads: string[] = [];
+    const counts: number[] = [];
+    let tag = NO_PREVIOUS;
+    for await (const { operations } of pages) {
+      const contents = operations.map(({ index, content }) => {
+        // Under another client id, a snapshot does not stand for what was before it.
+        const { snapshot: _, ...moved } = content;
+        return { ...moved, continues: index === first ? continues : undefined };
+      });
+      const sealed = await this.seal(to, payloads.length, tag, contents);
+      payloads.push(...sealed.payloads);
+      counts.push(...contents.map(({ entries }) => entries.length));
+      tag = sealed.tag;
+    }
+    if (first + payloads.length < own.length) {
+      throw new StoreDamaged(`an operation of ${own.client} has malformed content`);
+    }
+    return { payloads, counts, tag };
   }
 
   /** The session that an operation continues, or begins. */

@@ -1,10 +1,10 @@
 /** Makes snapshots, once enough was appended since the last one. */
 import { type Bytes, utf8 } from "../protocol/bytes.ts";
 import type { Delivery } from "./delivery.ts";
-import type { Inbox } from "./inbox.ts";
 import type { KeptSnapshot } from "./kept-snapshot.ts";
 import type { SyncOptions } from "./options.ts";
 import type { Outbox } from "./outbox.ts";
+import { lastOf, type Positions } from "./positions.ts";
 import type { ReceivedLog } from "./received-log.ts";
 import type { SavedState } from "./snapshot-handler.ts";
 import type { Transport } from "./transport.ts";
@@ -26,7 +26,7 @@ export interface SnapshotMakerOptions {
   readonly kept: KeptSnapshot;
   readonly log: ReceivedLog;
   readonly outbox: Outbox;
-  readonly inbox: Inbox;
+  readonly positions: Positions;
   readonly delivery: Delivery;
   readonly transport: Pick<Transport, "maxBody">;
   readonly clock: Clock;
@@ -86,7 +86,7 @@ export class SnapshotMaker {
     const limit = Math.max(app.snapshot?.every ?? DEFAULT_EVERY, characters) * this.#share;
     const count = async (log: Measured, client: string, end: number) => {
       const key = `${log === outbox ? "own" : "received"} ${client}`;
-      let at = this.#counted.get(key) ?? (covered.get(client)?.index ?? -1) + 1;
+      let at = this.#counted.get(key) ?? lastOf(covered.get(client)) + 1;
       while (at < end && this.#characters <= limit) {
         const { characters, next } = await log.measure(client, at);
         if (next === at) break;
@@ -101,11 +101,11 @@ export class SnapshotMaker {
   }
 
   async #make(): Promise<boolean> {
-    const { outbox, inbox, delivery, transport } = this.#options;
+    const { outbox, positions, delivery, transport } = this.#options;
     const made = await delivery.whenDelivered(async () => {
       const { client } = outbox;
       const index = outbox.lengthOf(client);
-      if (!this.#isAllSent || !inbox.positions.isEven) return undefined;
+      if (!this.#isAllSent || !positions.isEven) return undefined;
       const cursors = await this.#cursors();
       // An operation of its own client id, or of another one: there is nothing to stand for.
       if (index === 0 && cursors.length === 0) return undefined;
@@ -137,9 +137,9 @@ export class SnapshotMaker {
 
   /** The positions after everything that the app was given, but for the client id in use. */
   async #cursors(): Promise<Cursor[]> {
-    const { outbox, inbox } = this.#options;
+    const { outbox, positions } = this.#options;
     // What others have created under a client id that was given up comes after what is own of it.
-    const all = [...(await outbox.cursors()), ...inbox.positions.all];
+    const all = [...(await outbox.cursors()), ...positions.all];
     return [...new Map(all.map((cursor) => [cursor.client, cursor])).values()];
   }
 }

@@ -3,20 +3,22 @@
  * one that is kept where it needs that, and keeps each new one in the place of what it stands for.
  */
 import type { Line } from "../protocol/types.ts";
+import type { CatchUp } from "./catch-up.ts";
+import type { Comparison } from "./comparison.ts";
 import type { Delivery } from "./delivery.ts";
 import { StoreDamaged } from "./errors.ts";
-import type { Inbox } from "./inbox.ts";
 import {
-  type Covered,
   countCovered,
   type KeptSnapshot,
   type OpenSnapshot,
   openSnapshot,
 } from "./kept-snapshot.ts";
+import type { Covered } from "./operation.ts";
 import type { SyncOptions } from "./options.ts";
 import type { Outbox } from "./outbox.ts";
+import { lastOf, type Positions } from "./positions.ts";
 import type { ReceivedLog } from "./received-log.ts";
-import type { Clock, OperationName } from "./types.ts";
+import type { Clock } from "./types.ts";
 import type { RunVerifier } from "./verify.ts";
 
 /** How long the client asks without snapshots after it has rejected one. */
@@ -28,7 +30,9 @@ export interface SnapshotsOptions {
   readonly kept: KeptSnapshot;
   readonly log: ReceivedLog;
   readonly outbox: Outbox;
-  readonly inbox: Inbox;
+  readonly positions: Positions;
+  readonly comparison: Comparison;
+  readonly catchUp: CatchUp;
   readonly delivery: Delivery;
   readonly verifier: RunVerifier;
   readonly clock: Clock;
@@ -51,7 +55,8 @@ export class Snapshots {
   get areTaken(): boolean {
     const { app, clock } = this.#options;
     // By the distance: a clock that was set back would never reach it.
-    return app.snapshot !== undefined && Math.abs(clock.now() - this.#declinedAt) >= DECLINE_MS;
+    const since = Math.abs(clock.now() - this.#declinedAt);
+    return app.snapshot !== undefined && since >= DECLINE_MS;
   }
 
   /** The log cannot be read without them: the next one is taken, if that is right. */
@@ -64,16 +69,16 @@ export class Snapshots {
    * the device has then. If not, it is to be left, and the server asked again.
    */
   async take(line: Line): Promise<boolean> {
-    const { kept, inbox, verifier, clock } = this.#options;
+    const { kept, positions, comparison, verifier, clock } = this.#options;
     const opened = await openSnapshot(verifier, line);
     const isRight = opened !== undefined && isAsSaid(line, opened.covered);
     if (isRight) await this.#giveUpShared(opened.covered);
-    if (!isRight || (await inbox.differs(line.client, opened.covered))) {
+    if (!isRight || (await comparison.differs(line.client, opened.covered))) {
       this.#declinedAt = clock.now();
       return false;
     }
     const { covered } = opened;
-    const before = inbox.positions.all;
+    const before = positions.all;
     if (this.#isCovered(covered)) await this.#keep(line, covered);
     else {
       // Until the app has all that goes with it, a crash has it loaded again.
@@ -81,7 +86,7 @@ export class Snapshots {
       await this.load();
     }
     // Not so where it does not stand for what is not kept any more.
-    return before.every(({ client, index }) => index <= (inbox.positions.get(client)?.index ?? -1));
+    return before.every(({ client, index }) => index <= lastOf(positions.get(client)));
   }
 
   /**
@@ -103,16 +108,16 @@ export class Snapshots {
    * where the app lacks what is no longer kept.
    */
   async load(): Promise<void> {
-    const { kept, log, outbox, inbox, delivery } = this.#options;
+    const { kept, log, outbox, positions, catchUp, delivery } = this.#options;
     const opened = await this.#open();
     if (opened === undefined) return;
     await delivery.load(opened.state, opened.covered);
-    await inbox.restart(opened.covered);
+    await catchUp.restart(opened.covered);
     // Others last: without them, the next start loads it again.
     await outbox.recordDelivered();
-    await log.restartDelivered(inbox.positions.allDelivered);
+    await log.restartDelivered(positions.allDelivered);
     await delivery.own();
-    await inbox.deliverStored();
+    await catchUp.deliverStored();
     await kept.setLoaded();
   }
 
@@ -130,29 +135,30 @@ export class Snapshots {
   }
 
   get #mustLoad(): boolean {
-    const { app, kept, log, inbox } = this.#options;
+    const { app, kept, log, positions } = this.#options;
     if (app.snapshot === undefined || kept.name === undefined) return false;
-    if (!kept.name.isLoaded || this.#isFirst) return true;
-    return log.starts.some(({ client, index }) => {
-      return (inbox.positions.delivered(client)?.index ?? -1) < index;
+    const isBehind = log.starts.some(({ client, index }) => {
+      return lastOf(positions.delivered(client)) < index;
     });
+    return isBehind || !kept.name.isLoaded || this.#isFirst;
   }
 
   /** Whether the app has nothing of what the snapshot stands for, as one that begins without data. */
   get #isFirst(): boolean {
-    const { kept, inbox, outbox } = this.#options;
+    const { kept, positions, outbox } = this.#options;
     return [...kept.covered.keys()].every((client) => {
       const own = outbox.own.find((one) => one.client === client)?.delivered;
-      return !own?.index && !own?.position && inbox.positions.delivered(client) === undefined;
+      const isNone = own === undefined || own.index + own.position === 0;
+      return isNone && positions.delivered(client) === undefined;
     });
   }
 
   /** The snapshot cannot be read: the server has to send it again, or what it stands for. */
   async #drop(): Promise<void> {
-    const { kept, log, inbox } = this.#options;
+    const { kept, log, positions } = this.#options;
     for (const { client } of log.starts) {
       await log.forget(client, undefined);
-      inbox.positions.setStored(client, undefined);
+      positions.setStored(client, undefined);
     }
     await kept.drop();
   }
@@ -160,7 +166,8 @@ export class Snapshots {
   /** Takes note of a snapshot that was received as an operation, or was acknowledged. */
   async note(line: Line): Promise<void> {
     const opened = await openSnapshot(this.#options.verifier, line);
-    if (opened && countCovered(opened.covered) >= countCovered(this.#received?.covered)) {
+    const most = countCovered(this.#received?.covered);
+    if (opened !== undefined && countCovered(opened.covered) >= most) {
       this.#received = { line, covered: opened.covered };
     }
   }
@@ -176,27 +183,26 @@ export class Snapshots {
 
   /** Keeps a snapshot in the place of what it stands for, which the app has. */
   async #keep(line: Line, covered: Covered): Promise<void> {
-    const { kept, log, inbox } = this.#options;
+    const { kept, log, positions, comparison } = this.#options;
     if (countCovered(covered) <= countCovered(kept.covered)) return;
-    if (await inbox.differs(line.client, covered)) return;
+    if (await comparison.differs(line.client, covered)) return;
     await kept.keep(line, covered, true);
     for (const [client, { index }] of covered) {
       // What is own is not in this log, and stays: a server that was restored from a backup has it from
       // here. What lies behind the position stays whole: what is kept of a client id is consecutive.
-      const position = inbox.positions.get(client);
+      const position = positions.get(client);
       if (position?.index === index) await log.trim(position);
     }
   }
 
   /** Whether the app was given everything that a snapshot stands for, and the device has all of it. */
   #isCovered(covered: Covered): boolean {
-    const { outbox, inbox } = this.#options;
-    const { positions } = inbox;
+    const { outbox, positions } = this.#options;
     return [...covered.values()].every(({ client, index }) => {
       if (index < outbox.lengthOf(client)) return true;
       // A damaged store can have less than the app was given.
       const both = [positions.get(client), positions.delivered(client)];
-      return both.every((position) => (position?.index ?? -1) >= index);
+      return both.every((position) => lastOf(position) >= index);
     });
   }
 
@@ -205,11 +211,6 @@ export class Snapshots {
     const cursor = this.#options.kept.covered.get(client);
     if (cursor === undefined) return 0;
     return (await outbox.tagAt(client, cursor.index)) === cursor.tag ? cursor.index + 1 : 0;
-  }
-
-  /** Whether an operation is one for which the kept snapshot stands. */
-  isCovered({ client, index }: OperationName): boolean {
-    return index <= (this.#options.kept.covered.get(client)?.index ?? -1);
   }
 }
 

@@ -1,4 +1,5 @@
 import { sha256, utf8 } from "../protocol/bytes.ts";
+import { Input } from "./binary.ts";
 import type { Head } from "./types.ts";
 
 /** The digits and capital letters but those that look like others (Crockford's base 32). */
@@ -12,11 +13,7 @@ export async function stateCode(heads: readonly Head[]): Promise<string> {
   const lines = heads.map(({ client, index, tag }) => `${client} ${index} ${tag}\n`).sort();
   const hash = await sha256(utf8(lines.join("")));
   // Forty bits, five for each digit.
-  let bits = 0n;
-  for (const byte of hash.subarray(0, 5)) bits = bits * 256n + BigInt(byte);
-  const digits = Array.from(
-    { length: 8 },
-    (_, i) => DIGITS[Number((bits >> BigInt(35 - 5 * i)) & 31n)],
-  );
+  const bits = new Input(hash).number(5);
+  const digits = Array.from({ length: 8 }, (_, i) => DIGITS[Math.floor(bits / 32 ** (7 - i)) % 32]);
   return `${digits.slice(0, 4).join("")}-${digits.slice(4).join("")}`;
 }

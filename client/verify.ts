@@ -25,38 +25,8 @@ import {
   SNAPSHOT_VERSION,
   tagBytes,
 } from "./envelope.ts";
-import type {
-  Continues,
-  Cursor,
-  Entry,
-  Identity,
-  Refusal,
-  RefusalKind,
-  SessionStart,
-} from "./types.ts";
-
-/** A valid operation. */
-export interface Operation {
-  readonly client: string;
-  readonly index: number;
-  readonly content: Content;
-}
-
-/** The valid part of a run. */
-export interface VerifiedRun {
-  readonly operations: Operation[];
-  /** Valid operations whose content is malformed: no retry can help, so they are stepped over. */
-  readonly unreadable: Refusal[];
-  /** The tag of a valid operation, as in a cursor. */
-  readonly tagOf: (index: number) => string;
-  /** The position after the last of both; the one before the run, if there is none. */
-  readonly cursor: Cursor | undefined;
-  /** Why the rest is refused, if there is one. */
-  readonly refusal: Refusal | undefined;
-}
-
-/** How many characters of each tag `Continues` has. */
-export const SHORT_TAG = 20;
+import type { Operation, VerifiedRun } from "./operation.ts";
+import type { Cursor, Identity, Refusal, RefusalKind, SessionStart } from "./types.ts";
 
 /** Each takes a few hundred bytes. */
 const MAX_CACHED_KEYS = 1024;
@@ -256,21 +226,6 @@ export class RunVerifier {
     if (this.#keys.get(name) === key) this.#keys.delete(name);
     if (this.#last?.key === key) this.#last = undefined;
   }
-}
-
-/** The entries of operations, in order. */
-export function entriesOf(operations: readonly Operation[]): Entry[] {
-  return operations.flatMap(({ client, index, content }) =>
-    content.entries.map((data, position) => ({ client, index, position, data })),
-  );
-}
-
-/**
- * Whether the operation `i` of a client id that continues another one is a copy of the one with a tag.
- */
-export function isAt({ tags }: Continues, i: number, tag: string): boolean {
-  const at = i * SHORT_TAG;
-  return at >= 0 && at < tags.length && tag.startsWith(tags.slice(at, at + SHORT_TAG));
 }
 
 /** The position after a cursor. */

@@ -1,9 +1,19 @@
 import type { Bytes } from "../protocol/bytes.ts";
 import { bytesOf } from "./draft.ts";
 import { NO_PREVIOUS, tagBytes } from "./envelope.ts";
-import type { OwnLog } from "./own-log.ts";
+import { entriesOf, type VerifiedRun } from "./operation.ts";
 import type { Cursor } from "./types.ts";
-import { entriesOf } from "./verify.ts";
+
+/** Opens stored payloads of an own client id. Throws `StoreDamaged` unless each is whole. */
+export interface DraftReader {
+  /** @param before the position before them, if that is not of an operation */
+  verify(
+    client: string,
+    first: number,
+    payloads: readonly string[],
+    before?: Cursor,
+  ): Promise<VerifiedRun>;
+}
 
 /** The entries that wait to become the next operation, and the drafts that they are in. */
 export class Waiting {
@@ -44,7 +54,7 @@ export class Waiting {
    * @param first the index of the next operation
    */
   async read(
-    log: OwnLog,
+    log: DraftReader,
     client: string,
     first: number,
     drafts: readonly string[],

@@ -1,7 +1,7 @@
 import type { Outcome } from "../outcome.ts";
 import type { Refusal, Status } from "../types.ts";
 import type { Waiter } from "../waiters.ts";
-import type { Following, LocalRounds, News, Tab, Tabs } from "./tabs.ts";
+import type { Following, News, Tab, Tabs, Unsent } from "./tabs.ts";
 
 /** What a tab knows of the one that leads, and asks it for. */
 export class FollowingTab implements Following {
@@ -44,17 +44,21 @@ export class FollowingTab implements Following {
     return pending === 0 ? told : { state: "pending", pending, refused, live };
   }
 
-  async round(calls: readonly Waiter[], rounds: LocalRounds): Promise<Outcome> {
+  async round(
+    calls: readonly Waiter[],
+    unsent: Unsent,
+    deliver: () => Promise<Outcome>,
+  ): Promise<Outcome> {
     // What other tabs have left, the leading one sends.
-    await rounds.close();
+    await unsent.close();
     const answered = this.#answered;
     this.#answered = [];
     void this.#ask(calls.filter((call) => !answered.includes(call)));
-    const outcome = await rounds.deliver();
+    const outcome = await deliver();
     if (outcome.kind === "failed") return outcome;
     for (const { resolve } of answered) resolve();
     const isAsked = calls.some((call) => !answered.includes(call));
-    this.tabs.want(this.#isFirst || isAsked || rounds.isUrgent);
+    this.tabs.want(this.#isFirst || isAsked || unsent.isUrgent);
     this.#isFirst = false;
     return outcome;
   }

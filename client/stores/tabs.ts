@@ -44,12 +44,10 @@ export interface Tabs {
   ask(request: Request): Promise<void>;
 }
 
-/** A round without the server. */
-export interface LocalRounds {
+/** What a tab has to send. */
+export interface Unsent {
   /** Whether something waits to be sent that no server has. */
   readonly isUrgent: boolean;
-  /** Delivers what is on this device. Never rejects. */
-  deliver(): Promise<Outcome>;
   /** Closes the stores that other processes abandoned. */
   close(): Promise<void>;
 }
@@ -67,6 +65,11 @@ export interface Following {
    * Delivers what is on this device, and asks the leading tab for what waits.
    *
    * @param calls those of `sync`
+   * @param deliver delivers, and never rejects
    */
-  round(calls: readonly Waiter[], rounds: LocalRounds): Promise<Outcome>;
+  round(
+    calls: readonly Waiter[],
+    unsent: Unsent,
+    deliver: () => Promise<Outcome>,
+  ): Promise<Outcome>;
 }

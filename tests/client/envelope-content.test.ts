@@ -13,8 +13,9 @@ import {
   seal,
   sealBytes,
 } from "../../client/envelope.ts";
+import { entriesOf } from "../../client/operation.ts";
 import type { Continues, Head, Identity } from "../../client/types.ts";
-import { entriesOf, RunVerifier } from "../../client/verify.ts";
+import { RunVerifier } from "../../client/verify.ts";
 import { toBase64url } from "../../protocol/base64.ts";
 import { type Bytes, concat, textOf, utf8, uuidOf } from "../../protocol/bytes.ts";
 import { MAX_INDEX } from "../../protocol/ids.ts";

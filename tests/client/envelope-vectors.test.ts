@@ -5,8 +5,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { identityOf } from "../../client/identity/identity.ts";
+import type { Operation } from "../../client/operation.ts";
 import type { Cursor } from "../../client/types.ts";
-import { type Operation, RunVerifier } from "../../client/verify.ts";
+import { RunVerifier } from "../../client/verify.ts";
 import { fromBase64url, toBase64url } from "../../protocol/base64.ts";
 import {
   NOTHING,

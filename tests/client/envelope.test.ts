@@ -29,8 +29,9 @@ import {
 import { identityOf } from "../../client/identity/identity.ts";
 import { importIdentity } from "../../client/identity.ts";
 import type { Identity } from "../../client/index.ts";
+import { entriesOf } from "../../client/operation.ts";
 import type { RefusalKind } from "../../client/types.ts";
-import { entriesOf, RunVerifier } from "../../client/verify.ts";
+import { RunVerifier } from "../../client/verify.ts";
 import { fromBase64url, toBase64url } from "../../protocol/base64.ts";
 import { concat, textOf, utf8 } from "../../protocol/bytes.ts";
 import type { Line } from "../../protocol/types.ts";

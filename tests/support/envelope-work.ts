@@ -4,7 +4,8 @@
  */
 
 import { identityOf } from "../../client/identity/identity.ts";
-import { entriesOf, RunVerifier } from "../../client/verify.ts";
+import { entriesOf } from "../../client/operation.ts";
+import { RunVerifier } from "../../client/verify.ts";
 import { fromBase64url } from "../../protocol/base64.ts";
 import { textOf } from "../../protocol/bytes.ts";
 import type { Line } from "../../protocol/types.ts";
