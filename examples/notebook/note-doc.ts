@@ -10,6 +10,11 @@ const ADOPTING = 1;
 /** The origin of changes that come from the log. */
 const LOG = "log";
 
+/** To make a random id takes Yjs longer than all else, and it is not in updates. */
+function emptyDoc(): Doc {
+  return new Doc({ guid: "note" });
+}
+
 /** What a document of a note says. */
 export interface Content {
   /** The client id of the device that wrote the note; empty where the document does not say. */
@@ -31,12 +36,12 @@ export interface Written {
 
 /** The only update of a new document. */
 export function newDoc(written: Written): Bytes {
-  return made(new Doc(), written);
+  return made(emptyDoc(), written);
 }
 
 /** The same for an entry of an earlier form: each device makes it of the entry, byte for byte alike. */
 export function adoptedDoc(written: Written): Bytes {
-  const doc = new Doc();
+  const doc = emptyDoc();
   doc.clientID = ADOPTING;
   return made(doc, written);
 }
@@ -53,7 +58,7 @@ function made(doc: Doc, { client, text, bytes }: Written): Bytes {
 
 /** The document that updates make, in any order. */
 export function docOf(updates: readonly Uint8Array[]): Doc {
-  const doc = new Doc();
+  const doc = emptyDoc();
   merge(doc, updates);
   return doc;
 }
@@ -96,7 +101,7 @@ export function markRestored(doc: Doc): void {
  */
 export function sent(doc: Doc): Uint8Array {
   const isAdopted = doc.store.clients.has(ADOPTING) && doc.store.clients.size === 1;
-  return encodeStateVector(isAdopted ? new Doc() : doc);
+  return encodeStateVector(isAdopted ? emptyDoc() : doc);
 }
 
 /**
