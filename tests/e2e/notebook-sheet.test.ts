@@ -17,6 +17,10 @@ describeNotebook("the devices and settings of the notebook", (pages) => {
     const page = await openPhone();
     for (let i = 0; i < 12; i++) await pages().write(page, `note ${i}`);
     assert.equal(await page.locator("#side").isVisible(), false);
+    const actions = page.locator("#notes > li").first().getByRole("button");
+    const [edit, remove] = await Promise.all((await actions.all()).map((one) => one.boundingBox()));
+    assert.ok(edit && remove);
+    assert.equal(edit.y, remove.y, "what can be done with a note is in one line");
     await page.getByText("note 0").scrollIntoViewIfNeeded();
     assert.ok(Number(await page.evaluate("scrollY")) > 0);
     const box = await button(page).boundingBox();
