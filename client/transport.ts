@@ -146,6 +146,8 @@ export class Transport {
     wait?: number,
   ): Promise<BoundedResponse> {
     for (let isRetry = false; ; isRetry = true) {
+      // Another request may learn the time while this one is on its way.
+      const assumed = this.#skew;
       const answer = await this.#sendOnce(method, body, sign, timeout, wait);
       if (answer.status === success) {
         this.#fields = {};
@@ -156,7 +158,7 @@ export class Transport {
       const now = this.#options.clock.now();
       const skew = date - now;
       const isClose = Math.abs(skew) <= MAX_CLOCK_SKEW_MS;
-      const mayHelp = isClose && Math.abs(skew - this.#skew) > 1000;
+      const mayHelp = isClose && Math.abs(skew - assumed) > 1000;
       if (isRetry || !sign || answer.status !== 401 || !mayHelp) {
         throw failureOf(answer, problem, this.#url, now, skew);
       }

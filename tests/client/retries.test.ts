@@ -3,7 +3,9 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { type Clock, ServerRejected } from "../../client/index.ts";
+import { Transport } from "../../client/transport.ts";
 import { serveHere } from "../support/http.ts";
+import { newIdentity } from "../support/private-keys.ts";
 import { commandFor, projectFolder, runToEnd } from "../support/process.ts";
 import { JumpingClock, SimulatedServer } from "../support/simulated-network.ts";
 import { until } from "../support/socket.ts";
@@ -159,6 +161,28 @@ describe("a client whose requests fail", () => {
     assert.ok(created.length > 2);
     assert.ok((created[0] ?? 0) * 1000 < truth - 300_000);
     for (const at of created.slice(1)) assert.equal(at, Math.floor(truth / 1000), "it is kept");
+  });
+
+  it("signs both of two requests again that were under way with a wrong clock", async () => {
+    const clock = new JumpingClock();
+    const truth = clock.now() + 3600_000;
+    let first = 0;
+    const transport = new Transport({
+      url: "http://localhost",
+      identity: await newIdentity(),
+      ...{ clock, sign: true, idleTimeout: NEVER },
+      fetch: async (request) => {
+        const at = Number(/created=(\d+)/.exec(request.headers.get("signature-input") ?? "")?.[1]);
+        if (Math.abs(at * 1000 - truth) < 300_000) return new Response(null, { status: 204 });
+        first++;
+        await until(() => first === 2);
+        const headers = { Date: new Date(truth).toUTCString() };
+        return new Response(null, { status: 401, headers });
+      },
+    });
+    const { signal } = new AbortController();
+    await Promise.all([transport.erase(signal), transport.erase(signal)]);
+    assert.equal(first, 2);
   });
 
   it("stops permanently when the user was erased", async () => {
