@@ -29,6 +29,8 @@ function start(...args: string[]): { readonly child: ChildProcess; readonly stde
 }
 
 async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<unknown> {
+  // It may have come to its end before.
+  if (child.exitCode !== null) return child.exitCode;
   const ended = once(child, "close");
   child.kill(signal);
   const [code, by] = await inTime(ended, () => `it ends by ${signal}`);

@@ -71,6 +71,7 @@ describe(`the notebook on the command line, used wrongly${note}`, { skip }, () =
     const names = [...stdout.matchAll(/^ {2}(\w+) {2,}\w/gm)].map(([, name = ""]) => name);
     assert.deepEqual(names, [
       "init",
+      "pair",
       "export",
       "import",
       "recovery",

@@ -248,7 +248,7 @@ describe("the notes of a notebook", () => {
     const old = await devices.client();
     await old.append(JSON.stringify({ at: 1000, text: "of the earlier form" }));
     await old.sync();
-    const options = { snapshotEvery: 2000, sign: true };
+    const options = { snapshotEvery: 2000, sign: true, random: () => 0 };
     const laptop = await devices.open("laptop", options);
     for (let i = 0; i < 80; i++) {
       await laptop.write(`note ${i}`);

@@ -177,7 +177,7 @@ describe("a request of a web page", () => {
       assert.equal(headers.get("access-control-allow-methods"), "POST, DELETE");
       assert.equal(
         headers.get("access-control-allow-headers"),
-        "Content-Type, Content-Digest, Prefer, Signature, Signature-Input, Sync-Invite, Sync-Route",
+        "Content-Type, Content-Digest, Prefer, Signature, Signature-Input, Sync-Guest, Sync-Invite, Sync-Route",
       );
       assert.equal(headers.get("access-control-max-age"), "86400");
     });

@@ -19,9 +19,9 @@ export const COMMANDS: readonly Command[] = [
     name: "pair",
     summary: "add a device by a code: here without LINK, on the new device with it",
     details:
-      "The device that has the key prints a link, on a terminal as a QR code too, and asks for the six digits\n" +
-      "that the new device shows. The key goes through the server, which cannot read it. The passphrase of the\n" +
-      "new device is a new one.",
+      "The device that has the key prints a link, on a terminal as a QR code too, and asks for the\n" +
+      "six digits that the new device shows. The key goes through the server, which cannot read it.\n" +
+      "The passphrase of the new device is a new one.",
     words: { name: "LINK", help: "what `pair` printed on the device that has the key", max: 1 },
     options: [],
     run: pair,

@@ -18,7 +18,6 @@ import { inTime } from "../../support/deadline.ts";
 import { blocksOf, read, startedHere } from "../../support/documents.ts";
 import { temporaryFolder } from "../../support/folder.ts";
 import { type Serving, serveHere, withServer } from "../../support/http.ts";
-import { onlyOn } from "../../support/one-runtime.ts";
 import { fromSource, projectFolder } from "../../support/process.ts";
 import { someFingerprint } from "../../support/users.ts";
 
@@ -126,9 +125,7 @@ describe("conformance", () => {
     );
   });
 
-  const { skip, note } = onlyOn("Bun", "what a storage does is the same on all runtimes");
-
-  describe(`on each storage${note}`, { skip }, () => {
+  describe("on each storage", () => {
     onEachStorage("conformance", ({ newPlace, open }) => {
       it("finds that the server follows every rule", async () => {
         const driver = await open(newPlace());
@@ -237,7 +234,7 @@ describe("conformance", () => {
     assert.equal(codes.length, known.size);
   });
 
-  describe(`docs/conformance.md${note}`, { skip }, () => {
+  describe("docs/conformance.md", () => {
     it("has commands that run as they are printed, on servers without and with a list", async () => {
       const [plain = "", listed = ""] = blocksOf(read("docs/conformance.md"), "sh");
       // Some rules are enough: the other tests try them all.
