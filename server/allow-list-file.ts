@@ -64,6 +64,7 @@ export class AllowListFile implements AllowList {
     this.#guests = new Guests(this.#folder, {
       time: options.time,
       users: () => this.#users,
+      usersNow: () => this.#usersNow(),
       stored: options.guests,
     });
     this.#checkedAt = now();
@@ -107,6 +108,9 @@ export class AllowListFile implements AllowList {
   }
 
   async letIn(guest: Fingerprint, host: Fingerprint): Promise<void> {
+    // A key that another server has just admitted is a user's.
+    await this.#readChange();
+    await this.#readFolder();
     if (!this.#users.has(host)) throw new UserNotAllowed(host);
     if (!this.#users.has(guest)) await this.#guests.letIn(guest, host);
   }
@@ -123,6 +127,16 @@ export class AllowListFile implements AllowList {
     this.#content = content;
     this.#users = usersOf(content, this.#folder.users);
     this.#guests.forgetUsers().catch((error: unknown) => this.#report(error));
+  }
+
+  /** The users as they are now. Rejects where the list, or a use of an invite, cannot be read. */
+  async #usersNow(): Promise<ReadonlyMap<Fingerprint, UserLimits>> {
+    await this.#readChange();
+    if (this.#fault !== undefined) throw new InvalidAllowList(this.#fault);
+    const before = this.#folder.users.size;
+    await this.#folder.read();
+    if (this.#folder.users.size > before) this.#take(this.#content);
+    return this.#users;
   }
 
   /** What is known holds where the folder cannot be read. */

@@ -4,6 +4,7 @@
  */
 import { readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { KeyedQueue } from "../oplog/keyed-queue.ts";
 import { type Fingerprint, isFingerprint } from "../oplog/names.ts";
 import { StorageUnavailable } from "../storage/driver.ts";
 import type { Guest } from "../sync/guests.ts";
@@ -17,6 +18,8 @@ const ENDING = ".guest";
 /** The guests in the folder that servers with one list share. */
 export class GuestFolder {
   readonly #folder: InviteFolder;
+  /** A look at the folder that is under way must not undo what is written meanwhile. */
+  readonly #queue = new KeyedQueue();
   #guests: ReadonlyMap<Fingerprint, Guest> = new Map();
   /** What the folder looked like when it was read; `undefined` when it has to be read again. */
   #stamp: string | undefined;
@@ -34,7 +37,11 @@ export class GuestFolder {
    * Reads the guests if the folder has changed since the last call; none if there is no folder. Returns
    * why files could not be taken, which are left out. Throws `StorageUnavailable`.
    */
-  async read(): Promise<readonly Error[]> {
+  read(): Promise<readonly Error[]> {
+    return this.#queue.run("", () => this.#read());
+  }
+
+  async #read(): Promise<readonly Error[]> {
     const { path } = this.#folder;
     const faults: Error[] = [];
     try {
@@ -59,7 +66,11 @@ export class GuestFolder {
   }
 
   /** Writes a guest down, durably. A process that is killed before has let it in, or not. Throws `StorageUnavailable`. */
-  async add(user: Fingerprint, guest: Guest): Promise<void> {
+  add(user: Fingerprint, guest: Guest): Promise<void> {
+    return this.#queue.run("", () => this.#add(user, guest));
+  }
+
+  async #add(user: Fingerprint, guest: Guest): Promise<void> {
     const { path } = this.#folder;
     try {
       this.#folder.prepare();
@@ -74,11 +85,13 @@ export class GuestFolder {
   }
 
   /** Forgets a guest. A power loss may bring it back: it has expired. */
-  async remove(user: Fingerprint): Promise<void> {
-    await rm(join(this.#folder.path, user + ENDING), { force: true });
-    const rest = new Map(this.#guests);
-    rest.delete(user);
-    this.#guests = rest;
+  remove(user: Fingerprint): Promise<void> {
+    return this.#queue.run("", async () => {
+      await rm(join(this.#folder.path, user + ENDING), { force: true });
+      const rest = new Map(this.#guests);
+      rest.delete(user);
+      this.#guests = rest;
+    });
   }
 }
 

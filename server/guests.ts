@@ -11,12 +11,14 @@ export interface GuestsOptions {
   readonly time: () => number;
   /** The users on the list as it is now: only their guests are let in. */
   readonly users: () => ReadonlyMap<Fingerprint, UserLimits>;
+  /** As `users`, read now. Rejects where the list, or the folder, cannot be read. */
+  readonly usersNow: () => Promise<ReadonlyMap<Fingerprint, UserLimits>>;
   readonly stored: GuestStorage;
 }
 
 /** What guests have stored. */
 export interface GuestStorage {
-  /** Whether anything is stored of a key. */
+  /** Whether anything is stored of a key, by storage itself: a listing of a moment ago may lack it. */
   readonly has: (guest: Fingerprint) => Promise<boolean>;
   /** Deletes all of it. */
   readonly clear: (guest: Fingerprint) => Promise<void>;
@@ -47,8 +49,9 @@ export class Guests {
     return guest !== undefined && users().has(guest.host) && guest.until > time();
   }
 
+  /** Those of a guest also where its time has just ended, while a request is answered that came before. */
   limitsOf(user: Fingerprint): UserLimits | undefined {
-    return this.has(user) ? GUEST_LIMITS : undefined;
+    return this.#folder.guests.has(user) ? GUEST_LIMITS : undefined;
   }
 
   /** Looks at the folder, as `GuestFolder.read` does. */
@@ -64,9 +67,9 @@ export class Guests {
       const time = this.#options.time();
       const known = this.#folder.guests.get(guest);
       if (known?.host === host && known.until > time) return;
+      checkHost(this.#folder.guests.values(), host, time);
       // What a guest has stored is deleted afterwards: it must not be what another user has.
       if (await stored.has(guest)) throw new GuestKnown();
-      checkHost(this.#folder.guests.values(), host, time);
       await this.#folder.add(guest, { host, until: time + GUEST_MS });
       stored.onLetIn(guest, host);
       void this.#queue.run("clearing", () => this.#clear(time));
@@ -84,11 +87,12 @@ export class Guests {
 
   /** Deletes what guests have left behind that no longer count. */
   async #clear(time: number): Promise<void> {
-    const { stored, users } = this.#options;
+    const { stored, usersNow } = this.#options;
     for (const [guest, of] of this.#folder.guests) {
       if (isCounted(of, time)) continue;
       try {
-        if (!users().has(guest)) await stored.clear(guest);
+        // Another server may have it on its list, or have admitted it by an invite.
+        if (!(await usersNow()).has(guest)) await stored.clear(guest);
         await this.#folder.remove(guest);
       } catch (error) {
         stored.onFailure(guest, error);

@@ -233,7 +233,7 @@ export function wireService(options: ServiceWiringOptions): ServiceWiring {
             logger.info("a user has entered the list by an invite", { user });
           },
           guests: {
-            has: (guest) => erasures.hasStored(guest),
+            has: async (guest) => !(await listings.fresh(guest)).isEmpty,
             clear: (guest) => erasures.clear(guest),
             onLetIn: (guest, host) => {
               telemetry.count("users", "guest");

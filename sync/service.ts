@@ -94,23 +94,17 @@ export class SyncService {
   }
 
   /**
-   * Lets a key in as a guest of a user, whose signature has been verified. Without effect if the server
-   * has no list. Rejects as `AllowList.letIn` does, and with `StorageUnavailable`.
-   */
-  async letIn(guest: Fingerprint, host: Fingerprint): Promise<void> {
-    await this.#options.allowList?.letIn(guest, host);
-  }
-
-  /**
    * Appends what the request brings, durably, and returns what its sender is not aware of. Throws
    * errors with the `code` of a problem, of which most have stored nothing; PROTOCOL.md says which.
    */
   async sync(request: SyncRequest, context: RequestContext): Promise<SyncResult> {
-    const { appender, reader, access, announcer, signaturesRequired } = this.#options;
+    const { appender, reader, access, announcer, allowList, signaturesRequired } = this.#options;
     const { user, client, append, versionVector } = request;
     const mustSign = signaturesRequired ? "this server requires a signature" : snapshotRule(append);
     const authorized = this.#authorize(request, context, mustSign);
     const policy = authorized instanceof Promise ? await authorized : authorized;
+    // Looks into storage: not before the request was charged.
+    if (context.guest !== undefined) await allowList?.letIn(context.guest, user);
     if (append !== undefined) {
       announcer?.beforeStoring();
       try {

@@ -114,8 +114,8 @@ export class SyncEndpoint {
       if (change !== undefined && !signed) throw new ChangeUnsigned(user, change);
       if (signed) await this.#checkSignature(request, body, key, address, change?.covers);
       if (change?.invite !== undefined) await service.enter(user, change.invite);
-      if (change?.guest !== undefined) await service.letIn(change.guest, user);
-      const context = { address, bytes: body.byteLength, signed, budget: permit };
+      const [bytes, guest] = [body.byteLength, change?.guest];
+      const context = { address, bytes, signed, guest, budget: permit };
       return await answer(parsed, context, permit);
     } catch (error) {
       permit.release();

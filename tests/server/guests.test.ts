@@ -240,6 +240,90 @@ describe("a guest", () => {
     assert.equal((await letIn(ada, key?.fingerprint)).status, 200, "it may be sent again");
   });
 
+  it("T-62 is never a key of which another server has just stored something", async () => {
+    server = start({ LISTING_TTL: "1h" });
+    list(ada, grace);
+    // Unsigned, so that it stores nothing.
+    const unsigned = { "Content-Type": "application/json" };
+    assert.equal((await server.send(syncBody(grace ?? assert.fail()), unsigned)).status, 200);
+    assert.equal(await answerTo(grace, append(), start()), 200);
+    list(ada);
+    assert.equal((await letIn(ada, grace?.fingerprint)).status, 400);
+  });
+
+  it("T-62 is never a user whom another server has admitted by an invite", async () => {
+    const fields = { "sync-invite": addInvite(path, { now: time }) };
+    time += 1000;
+    const code = { on: start(), fields, components: [...INVITE_COMPONENTS, "sync-guest"] };
+    assert.equal((await letIn(grace, grace?.fingerprint, code)).status, 200);
+    assert.equal((await letIn(ada, grace?.fingerprint)).status, 200);
+    assert.ok(!guestFiles().includes(`${grace?.fingerprint}.guest`));
+  });
+
+  it("T-62 keeps what it has stored where another server has admitted it, although its file came back", async () => {
+    await letIn(ada, key?.fingerprint);
+    assert.equal(await answerTo(key, append()), 200);
+    const file = join(`${path}.invites`, `${key?.fingerprint}.guest`);
+    const text = readFileSync(file, "utf8");
+    time += 2 * HOUR_MS;
+    const fields = { "sync-invite": addInvite(path, { now: time }) };
+    const code = { on: start(), fields, components: [...INVITE_COMPONENTS, "sync-guest"] };
+    assert.equal((await letIn(key, key?.fingerprint, code)).status, 200);
+    await until(() => guestFiles().every((name) => !name.endsWith(".guest")));
+    // As a power loss may bring it back.
+    writeFileSync(file, text);
+    server = start();
+    await letIn(ada, someFingerprint());
+    await until(() => !guestFiles().includes(`${key?.fingerprint}.guest`));
+    assert.equal(await storedOf(key), 2);
+  });
+
+  it("T-62 keeps what it has stored as long as the list cannot be read", async () => {
+    await letIn(ada, key?.fingerprint);
+    assert.equal(await answerTo(key, append()), 200);
+    time += 2 * HOUR_MS;
+    writeFileSync(path, `${ada?.fingerprint}\n${key?.fingerprint}\nnobody\n`);
+    await letIn(ada, someFingerprint());
+    await until(() => server.log.join("").includes("what a guest has stored is not deleted yet"));
+    assert.equal(await storedOf(key), 2);
+    list(ada);
+    await letIn(ada, someFingerprint());
+    await until(() => !guestFiles().includes(`${key?.fingerprint}.guest`));
+    assert.equal(await storedOf(key), 0);
+  });
+
+  it("T-62 stores no more where its time ends while its request is answered", async () => {
+    let isOver = false;
+    const slow = new (class extends MemoryDriver {
+      override list(prefix: string) {
+        if (isOver) time += GUEST_MS;
+        return super.list(prefix);
+      }
+    })();
+    server = start({ SIGNATURES: "required", QUOTA_BYTES: "1GiB" }, slow);
+    await letIn(ada, key?.fingerprint);
+    isOver = true;
+    const { status, problem } = await server.signed(
+      key ?? assert.fail(),
+      append("x".repeat(65_536)),
+    );
+    assert.deepEqual([status, problem.quota], [507, 65_536]);
+  });
+
+  it("T-62 costs its user a token, also where it is not let in", async () => {
+    list(ada, grace);
+    assert.equal(await answerTo(grace, append()), 200);
+    list(ada);
+    server = start({ RATE_LIMIT: "1", RATE_BURST: "4" });
+    const answers = [];
+    for (let i = 0; i < 4; i++) answers.push(await letIn(ada, grace?.fingerprint));
+    assert.deepEqual(
+      answers.map(({ status }) => status),
+      [400, 400, 400, 429],
+    );
+    assert.ok(answers.at(-1)?.headers.has("ratelimit"));
+  });
+
   it("keeps what it has stored where it was on the list meanwhile", async () => {
     await letIn(ada, key?.fingerprint);
     assert.equal(await answerTo(key, append()), 200);
