@@ -9,7 +9,7 @@ import {
   sign,
 } from "node:crypto";
 import type { Bytes } from "../../protocol/bytes.ts";
-import { PREFER, REQUEST_TYPE, SYNC_INVITE } from "../../protocol/limits.ts";
+import { PREFER, REQUEST_TYPE, SYNC_GUEST, SYNC_INVITE } from "../../protocol/limits.ts";
 import { SIGNATURE_SALT_BYTES } from "../../protocol/signature.ts";
 import type { Answer, Line } from "./answer.ts";
 import { NotNow, type Sending } from "./sending.ts";
@@ -35,6 +35,8 @@ export interface SendOptions extends Pick<Sending, "method" | "path" | "headers"
   readonly deviations?: Deviations;
   /** The code of an invite, which a signature covers. */
   readonly invite?: string;
+  /** The fingerprint of a guest, which a signature covers. */
+  readonly guest?: string;
   /** Whether a 429 is the answer as well, and not for waiting and sending it again. */
   readonly isOnce?: boolean;
   /** Changes the headers of a request after it was signed. */
@@ -51,8 +53,9 @@ export interface Recipient {
   sendOnce(sending: Sending): Promise<Answer>;
 }
 
-/** As a signature names it. */
+/** As a signature names them. */
 const INVITE_FIELD = SYNC_INVITE.toLowerCase();
+const GUEST_FIELD = SYNC_GUEST.toLowerCase();
 
 /** Statuses after which nothing of a user is stored that was not before. */
 const NOTHING_STORED = [400, 401, 403, 404, 405, 408, 410, 413, 415, 429];
@@ -130,6 +133,7 @@ export class Account implements Signer {
       signed = true,
       deviations,
       invite,
+      guest,
       isOnce = false,
       alter = (headers) => headers,
       ...options
@@ -138,7 +142,9 @@ export class Account implements Signer {
     const { method = "POST", headers = {} } = options;
     const contentType = headers["Content-Type"] ?? REQUEST_TYPE;
     const url = new URL(options.path ?? "", this.#server.url).href;
-    const fields = invite === undefined ? {} : { [INVITE_FIELD]: invite };
+    const fields: Record<string, string> = {};
+    if (invite !== undefined) fields[INVITE_FIELD] = invite;
+    if (guest !== undefined) fields[GUEST_FIELD] = guest;
     const components = [...COMPONENTS, ...Object.keys(fields)];
     const request = { url, method, body, fields };
     const signature = signed

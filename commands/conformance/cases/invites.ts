@@ -1,5 +1,6 @@
-/** R-11.12 to R-11.17 of PROTOCOL.md: who is on the list of users, and how an invite lets a user enter it. */
-import { type Account, newClient } from "../account.ts";
+/** R-11.12 to R-11.21 of PROTOCOL.md: who is on the list of users, who enters it by an invite, and who is a guest. */
+import { randomBytes } from "node:crypto";
+import { type Account, newClient, type SendOptions } from "../account.ts";
 import type { Answer } from "../answer.ts";
 import type { Case } from "../case.ts";
 import { holds, same } from "../checks.ts";
@@ -8,6 +9,16 @@ import { COMPONENTS } from "../signing.ts";
 /** Asks for what is stored of a user, with the code of an invite. */
 const pollWith = (user: Account, invite: string) =>
   user.post({ client_id: newClient() }, { invite });
+
+/** Asks for what is stored of a user, and has a key let in. */
+const pollFor = (user: Account, guest: string, options: SendOptions = {}) =>
+  user.post({ client_id: newClient() }, { guest, ...options });
+
+/** The name of a key that nobody has. */
+const newName = () => randomBytes(32).toString("base64url");
+
+/** How many guests a user may have let in within an hour. */
+const GUESTS = 6;
 
 const isListed = async (user: Account) =>
   (await user.post({ client_id: newClient() })).status === 200;
@@ -98,6 +109,67 @@ export const INVITES: readonly Case[] = [
         holds(accepted.includes('"sync-invite"'), `Accept-Signature is ${accepted}`);
       }
       (await pollWith(user, invite)).accepted("the invite after that");
+    },
+  },
+  {
+    rule: "R-11.19",
+    says: "accepts a guest once a user on its list has signed for it, who lets in nobody then",
+    async run(server) {
+      server.needList();
+      const [user, guest] = [await server.sharedUser(), await server.newOutsider()];
+      same("whether a key is accepted before it is a guest", await isListed(guest), false);
+      (await pollFor(user, guest.fingerprint)).accepted("a request that lets in a guest");
+      (await pollFor(user, guest.fingerprint)).accepted("the same, sent again");
+      await guest.append(newClient(), 0, "x");
+      const next = await pollFor(guest, newName());
+      next.refused("user-not-allowed", "a request by which a guest lets in another");
+    },
+  },
+  {
+    rule: "R-11.20",
+    says: "takes nothing but a fingerprint as the name of a guest",
+    async run(server) {
+      server.needList();
+      const user = await server.sharedUser();
+      for (const name of ["x", `${newName()}x`, newName().slice(1)]) {
+        (await pollFor(user, name)).refused("invalid-request", "what is no fingerprint");
+      }
+    },
+  },
+  {
+    rule: "R-11.20",
+    says: "wants a signature that covers the guest, and says so",
+    async run(server) {
+      server.needList();
+      const [user, guest] = [await server.sharedUser(), await server.newOutsider()];
+      const unsigned = await pollFor(user, guest.fingerprint, { signed: false });
+      unsigned.refused("signature-required", "a guest in an unsigned request");
+      const deviations = { components: COMPONENTS };
+      const uncovered = await pollFor(user, guest.fingerprint, { deviations });
+      uncovered.refused("signature-invalid", "a guest whom the signature does not cover", {
+        check: "components",
+      });
+      for (const { headers } of [unsigned, uncovered]) {
+        const accepted = headers.get("accept-signature") ?? "";
+        holds(accepted.includes('"sync-guest"'), `Accept-Signature is ${accepted}`);
+      }
+      same("whether the key is accepted then", await isListed(guest), false);
+    },
+  },
+  {
+    rule: "R-11.21",
+    says: "lets in six guests of a user within an hour, each once",
+    async run(server) {
+      server.needList();
+      const user = await server.newUser();
+      for (let i = 0; i < GUESTS; i++) {
+        const name = newName();
+        (await pollFor(user, name)).accepted(`a request that lets in guest ${i + 1}`);
+        (await pollFor(user, name)).accepted("the same, sent again");
+      }
+      const answer = await pollFor(user, newName(), { isOnce: true });
+      answer.refused("rate-limited", "a request that lets in one guest more");
+      same("the RateLimit of that", answer.headers.get("ratelimit"), null);
     },
   },
 ];

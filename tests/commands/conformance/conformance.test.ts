@@ -52,7 +52,10 @@ const ruleOf = (result: Readonly<Record<string, unknown>>) => String(result.rule
 const LIMITS = { RATE_LIMIT: "20", NEW_USERS_PER_HOUR: "100", MAX_BODY: "1MiB" };
 
 /** Rules of a list of users, and of requests without a signature. */
-const OF_LISTS = ["R-11.12", "R-11.15", "R-11.16", "R-11.17", "R-11.17"];
+const OF_LISTS = [
+  ...["R-11.12", "R-11.15", "R-11.16", "R-11.17", "R-11.17"],
+  ...["R-11.19", "R-11.20", "R-11.20", "R-11.21"],
+];
 const UNSIGNED = ["R-11.4", "R-14.2", "R-14.4", "R-20.2", "R-3.4"];
 
 describe("conformance", () => {

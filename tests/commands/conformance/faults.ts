@@ -167,6 +167,7 @@ const PROBLEMS: readonly Fault[] = [
   ),
 ];
 
+const bringsGuest = ({ headers }: Passing) => headers.has("sync-guest");
 const invited = ({ headers }: Passing) => headers.has("sync-invite");
 
 /** Servers that have a list of users, and do something else by it. */
@@ -195,6 +196,18 @@ const LISTS: readonly Fault[] = listed([
   ),
   altering("R-11.17", "does not say that a signature has to cover the invite", (reply) =>
     reply.status === 401 ? reply.set("Accept-Signature", undefined) : reply,
+  ),
+  fault("R-11.19", "lets in nobody", (request) =>
+    bringsGuest(request) && request.headers.has("signature") ? nothing() : request.pass(),
+  ),
+  altering("R-11.20", "takes any name of a guest", (reply, request) =>
+    bringsGuest(request) && reply.type === INVALID ? nothing() : reply,
+  ),
+  altering("R-11.20", "does not say that a signature has to cover the guest", (reply, request) =>
+    bringsGuest(request) && reply.status === 401 ? reply.set("Accept-Signature", undefined) : reply,
+  ),
+  altering("R-11.21", "lets in any number of guests", (reply, request) =>
+    bringsGuest(request) && reply.type === "rate-limited" ? nothing() : reply,
   ),
 ]);
 
