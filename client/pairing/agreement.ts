@@ -143,6 +143,8 @@ export class Agreement {
 
 /** A point may come from anyone. Throws `Malformed`. */
 async function pointOf(bytes: Bytes): Promise<CryptoKey> {
+  // Some take a compressed one as well.
+  if (bytes.length !== POINT_BYTES) throw new Malformed("a point has another length");
   try {
     return await crypto.subtle.importKey("raw", bytes, CURVE, false, []);
   } catch (error) {
