@@ -61,6 +61,18 @@ describeNotebook("adding a device to the notebook by a code", (pages) => {
     assert.deepEqual(pages().errors, []);
   });
 
+  it("is joined by a code that is opened in a tab of the page", async () => {
+    const { laptop, link } = await offered();
+    const phone = await pages().open(await pages().device());
+    await phone.locator("#create:visible").waitFor();
+    await phone.evaluate(`location.assign(${JSON.stringify(link)})`);
+    await phone.locator("#join-ready").waitFor();
+    assert.equal(phone.url(), new URL(pages().url).href);
+    await phone.getByRole("button", { name: "Stop" }).click();
+    await laptop.getByRole("alert").waitFor();
+    assert.deepEqual(pages().errors, []);
+  });
+
   it("gives nothing for other digits: both devices say so, and can begin again", async () => {
     const { laptop, link } = await offered();
     const { phone, digits } = await joining(link);
@@ -94,6 +106,11 @@ describeNotebook("adding a device to the notebook by a code", (pages) => {
     await other.locator("#note").waitFor();
     assert.equal(other.url(), new URL(pages().url).href);
     assert.equal(await other.locator("#fingerprint").innerText(), before);
+    const said = await other.getByRole("alert").innerText();
+    assert.match(said, /^This browser has a notebook already, and keeps it/);
+    // The other tab left the pairing alone.
+    assert.ok(await laptop.locator("#pair-offer").isVisible());
+    assert.notEqual(await laptop.evaluate("localStorage.getItem('notebook pairing')"), null);
     await laptop.getByRole("button", { name: "Stop" }).click();
     await laptop.locator("#pair-passphrase").fill("another passphrase");
     await laptop.getByRole("button", { name: "Show a code" }).click();

@@ -3,7 +3,13 @@ import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { renderUnicodeCompact } from "uqr";
 import type { Status } from "../../../client/index.ts";
-import { endPairing, KeyOffer, KeyRequest, MistypedCode } from "../../../client/pairing.ts";
+import {
+  endPairing,
+  KeyOffer,
+  KeyRequest,
+  MistypedCode,
+  PairingFailed,
+} from "../../../client/pairing.ts";
 import type { Arguments } from "./command.ts";
 import { Device } from "./device.ts";
 import { hasCode, isOfServer, UsageError } from "./errors.ts";
@@ -103,12 +109,22 @@ async function take(folder: string, link: string, signal: AbortSignal): Promise<
     const { identity, text: key } = await request.key(passphrase);
     const server = request.server.href;
     await Device.create(folder, { server, key, imported: Date.now() });
-    await request.taken();
     await print(
       `${folder} is a device of the notebook ${identity.fingerprint.slice(0, 8)}, at ${server}.\n`,
     );
+    await tell(request);
   } finally {
     await request.close();
+  }
+}
+
+/** This device has the key, whether the other one hears of it or not. */
+async function tell(request: KeyRequest): Promise<void> {
+  try {
+    await request.taken();
+  } catch (error) {
+    if (!(error instanceof PairingFailed || isOfServer(error))) throw error;
+    console.error(printable(`Warning: the other device could not be told: ${error.message}`));
   }
 }
 

@@ -3,6 +3,16 @@ import type { NewIdentity } from "../../../client/identity.ts";
 import { isPairingLink, KeyRequest } from "../../../client/pairing.ts";
 import { find, hideError, setText, showError, showWhileChecked } from "./dom.ts";
 
+const NOT_TOLD =
+  "This browser has the key. The other device could not be told, and may say that nothing has come of it.";
+
+/** A link that is opened in this tab changes the address alone: begins again with it. */
+export function takeLaterPairingLinks(): void {
+  addEventListener("hashchange", () => {
+    if (isPairingLink(location.href)) location.reload();
+  });
+}
+
 /** Returns the link that brought the page here, and removes it from the address. */
 export function takePairingLink(): string | undefined {
   const { href, pathname, search } = location;
@@ -25,6 +35,7 @@ export async function joinBy(
   const stopping = new AbortController();
   const { signal } = stopping;
   const stop = () => stopping.abort(new DOMException("stopped", "AbortError"));
+  let stored: NewIdentity | undefined;
   find("join-stop", HTMLButtonElement).addEventListener("click", stop, { once: true });
   try {
     const request = await KeyRequest.open(link, { url: new URL(".", location.href), signal });
@@ -34,17 +45,18 @@ export async function joinBy(
       find("join-ready", HTMLElement).hidden = false;
       const key = await untilPassphrase(request);
       await store(key);
+      stored = key;
       await request.taken();
-      return key;
     } finally {
       await request.close();
     }
   } catch (error) {
-    if (!signal.aborted) showError(error);
-    return undefined;
+    if (stored !== undefined) showError(NOT_TOLD);
+    else if (!signal.aborted) showError(error);
   } finally {
     section.hidden = true;
   }
+  return stored;
 }
 
 /** Has the user choose a passphrase, and waits for the key. Rejects with what ends the request, at once. */

@@ -6,7 +6,7 @@ import { forgetIdentity, loadIdentity, saveIdentity } from "../../../client/inde
 import { keyInLink, withoutWords } from "../key-text.ts";
 import { askToPersist, ifAllowed, withStorage } from "./browser.ts";
 import { find, hideError, showError, showWhileChecked } from "./dom.ts";
-import { joinBy, takePairingLink } from "./join.ts";
+import { joinBy, takeLaterPairingLinks, takePairingLink } from "./join.ts";
 
 /** The name of the databases and of the channel between tabs. */
 export const NAME = "notebook";
@@ -23,6 +23,10 @@ const UNSAVED = `${NAME} unsaved`;
 /** Bytes of a file that can have a key. A recovery sheet has the most. */
 const MAX_FILE = 1024 * 1024;
 
+const NOT_REPLACED =
+  "This browser has a notebook already, and keeps it. For that of the other device, use “Forget this device” " +
+  "first, and open the code again.";
+
 export interface UserKey {
   readonly identity: Identity;
   /** The key as text, protected by a passphrase, for other devices; empty if the browser lost it. */
@@ -38,6 +42,7 @@ export interface UserKey {
  * @param onNew called once a key is stored, so that other tabs use it too
  */
 export async function openKey(onAsk: () => void, onNew: () => void): Promise<UserKey> {
+  takeLaterPairingLinks();
   const { identity, text } = await withStorage(async () => ({
     identity: await loadIdentity(NAME),
     text: storedText(),
@@ -45,7 +50,7 @@ export async function openKey(onAsk: () => void, onNew: () => void): Promise<Use
   if (identity !== undefined) {
     // A notebook that is here is not replaced.
     takeLinkedKey();
-    takePairingLink();
+    if (takePairingLink() !== undefined) showError(NOT_REPLACED);
     const isSaved = localStorage.getItem(UNSAVED) === null;
     return { identity, text: localStorage.getItem(TEXT) ?? "", isSaved };
   }

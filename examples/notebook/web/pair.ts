@@ -30,10 +30,9 @@ export function offerPairing(key: UserKey, client: SyncClient, url: URL): void {
       const { identity, text } = key;
       const given = { url, identity, text, passphrase: passphrase.value };
       const offer = await KeyOffer.open({ ...given, heads: await client.heads() });
-      localStorage.setItem(LINK, offer.link);
       form.reset();
       form.hidden = true;
-      await give(offer);
+      await navigator.locks.request(LINK, () => give(offer));
     } catch (error) {
       say("");
       if (error !== STOPPED) showError(error);
@@ -44,8 +43,9 @@ export function offerPairing(key: UserKey, client: SyncClient, url: URL): void {
   });
 }
 
-/** Shows an offer until it is over. */
+/** Shows an offer until it is over. One tab at a time: what it stores is of one offer. */
 async function give(offer: KeyOffer): Promise<void> {
+  localStorage.setItem(LINK, offer.link);
   const section = find("pair-offer", HTMLElement);
   const code = nodeOf(codeOf(offer.link, "L"));
   find("pair-code", HTMLElement).prepend(code);
@@ -113,11 +113,14 @@ async function untilGiven(offer: KeyOffer): Promise<void> {
   }
 }
 
-async function endEarlier(): Promise<void> {
-  const link = localStorage.getItem(LINK);
-  if (link === null) return;
-  await endPairing(link);
-  localStorage.removeItem(LINK);
+/** Not while another tab pairs. */
+function endEarlier(): Promise<void> {
+  return navigator.locks.request(LINK, async () => {
+    const link = localStorage.getItem(LINK);
+    if (link === null) return;
+    await endPairing(link);
+    localStorage.removeItem(LINK);
+  });
 }
 
 function say(text: string): void {
