@@ -13,8 +13,9 @@ import { Document } from "./documents/document.ts";
 import { Echo } from "./documents/echo.ts";
 import { type NamedUpdate, updateOf } from "./documents/entry.ts";
 import { notApplied, notStored, unknownEntries } from "./documents/errors.ts";
+import type { DocumentsOptions } from "./documents/options.ts";
 import { stateOf, updatesIn } from "./documents/state.ts";
-import type { SyncOptions } from "./options.ts";
+import { DocumentsStatus } from "./documents/status.ts";
 import type { Entry, Status } from "./types.ts";
 
 export type {
@@ -26,53 +27,20 @@ export type {
 } from "./document-source.ts";
 export type { NamedUpdate } from "./documents/entry.ts";
 export { DocumentError } from "./documents/errors.ts";
+export type { DocumentsOptions } from "./documents/options.ts";
 
 const DEFAULT_BATCH_MS = 200;
 const DEFAULT_SNAPSHOT_EVERY = 1024 * 1024;
-
-/** What `SyncDocuments.open` needs: the options of a `SyncClient`, and these. */
-export interface DocumentsOptions extends Omit<SyncOptions, "receive" | "cursors" | "snapshot"> {
-  /** For how many milliseconds updates are gathered before they are stored and sent; 200 by default. */
-  readonly batch?: number;
-  /** Joins updates of a document that is not open into one, for snapshots: `Y.mergeUpdates` for Yjs. */
-  readonly merge?: DocumentHandler["merge"];
-  /**
-   * After how many characters of operations a snapshot of all documents is made, at least; 1,048,576 by
-   * default. With `Infinity`, none is.
-   */
-  readonly snapshotEvery?: number;
-  /**
-   * Makes an update of an entry that is none, such as one that the app wrote before it had documents: the
-   * same on all devices, as each makes it by itself. It is in snapshots then. `undefined` for an entry that
-   * the app does not know.
-   */
-  readonly adopt?: (entry: Entry) => NamedUpdate | undefined;
-  /**
-   * Called with what has come into the documents, open or not, and with what this app has stored: after
-   * the handlers of those that are open.
-   *
-   * @param isOwn whether it was appended here
-   */
-  readonly onUpdates?: (updates: readonly DocumentUpdate[], isOwn: boolean) => void;
-  /** Handles entries that are no updates of documents, if the app appends such: then no snapshot is made. */
-  readonly receive?: (entries: readonly Entry[], isOwn: boolean) => void | Promise<void>;
-  /**
-   * Called with a `DocumentError` when an update is not applied or not stored. By default, the runtime
-   * reports it as uncaught.
-   */
-  readonly onError?: (error: unknown) => void;
-}
 
 /** Syncs any number of named documents through one client. */
 export class SyncDocuments implements DocumentSource {
   readonly #options: DocumentsOptions;
   readonly #documents = new Map<string, Document>();
   readonly #echo = new Echo();
-  readonly #listeners = new Set<() => void>();
+  readonly #status = new DocumentsStatus();
   readonly #closing = new AbortController();
   readonly #batches: Batches;
   #client: SyncClient | undefined;
-  #status: Status = { state: "pending", pending: 0, refused: 0, live: false };
   #isLoaded = false;
   #isClosing = false;
   #hasUnknown = false;
@@ -97,7 +65,13 @@ export class SyncDocuments implements DocumentSource {
       batch: options.batch ?? DEFAULT_BATCH_MS,
       signal: this.#closing.signal,
       documents: () => [...this.#documents.values()],
-      append: (entries) => this.#echo.append(() => this.client.appendAll(entries)),
+      append: (entries, onStored) =>
+        this.#echo.append(async () => {
+          const places = await this.client.appendAll(entries);
+          // Before they come from the log.
+          onStored();
+          return places;
+        }),
       onChange: () => this.#changed(),
       onError: (error) => this.#report(error),
     });
@@ -145,7 +119,7 @@ export class SyncDocuments implements DocumentSource {
 
   /** The status of the client; changes that are not stored yet count as pending. */
   get status(): Status {
-    return this.#status;
+    return this.#status.current;
   }
 
   get isLoaded(): boolean {
@@ -162,12 +136,20 @@ export class SyncDocuments implements DocumentSource {
   }
 
   subscribe(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#status.subscribe(listener);
   }
 
   open(name: string, handler: DocumentHandler): OpenDocument {
     return this.#document(name).open(handler, () => this.#onPush(name));
+  }
+
+  /**
+   * Stores an update of this app at once, with what was pushed, and hands it to all handlers of the
+   * document. Unlike one that was pushed, nothing is kept of it where that fails: it is not tried again.
+   * Throws what `SyncClient.append` throws.
+   */
+  store(name: string, update: Uint8Array): Promise<void> {
+    return this.#batches.store(this.#document(name), update.slice());
   }
 
   /** Stores what was pushed, without waiting for the batch. Throws a `DocumentError` if that fails. */
@@ -179,7 +161,7 @@ export class SyncDocuments implements DocumentSource {
   async close(): Promise<void> {
     this.#isClosing = true;
     this.#resolveClosing();
-    this.#notify();
+    this.#status.notify();
     await this.whenClosing;
     try {
       await this.flush();
@@ -255,7 +237,7 @@ export class SyncDocuments implements DocumentSource {
     if (this.#isLoaded) return;
     this.#isLoaded = true;
     this.#resolveLoaded();
-    this.#notify();
+    this.#status.notify();
   }
 
   #onPush(name: string): void {
@@ -268,15 +250,9 @@ export class SyncDocuments implements DocumentSource {
     const status = this.#client?.status;
     if (status === undefined) return;
     const unstored = [...this.#documents.values()].filter(({ isPending }) => isPending).length;
-    const next = withPending(status, unstored);
-    if (JSON.stringify(next) === JSON.stringify(this.#status)) return;
-    this.#status = next;
-    if (next.state === "synced") this.#resolveSynced();
-    this.#notify();
-  }
-
-  #notify(): void {
-    for (const listener of this.#listeners) listener();
+    const hasChanged = this.#status.set(status, unstored);
+    if (this.#status.current.state === "synced") this.#resolveSynced();
+    if (hasChanged) this.#status.notify();
   }
 
   /** A page that is hidden may never be shown again. */
@@ -297,11 +273,4 @@ export class SyncDocuments implements DocumentSource {
       });
     }
   }
-}
-
-/** @param count of entries that the client does not know of yet */
-function withPending(status: Status, count: number): Status {
-  if (count === 0) return status;
-  if (status.state !== "synced") return { ...status, pending: status.pending + count };
-  return { ...status, state: "pending", pending: count };
 }

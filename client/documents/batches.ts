@@ -16,8 +16,8 @@ export interface BatchesOptions {
   /** Ends the gathering. */
   readonly signal: AbortSignal;
   readonly documents: () => readonly Document[];
-  /** Makes entries durable. */
-  readonly append: (entries: readonly Bytes[]) => Promise<void>;
+  /** Makes entries durable; calls `onStored` before they are delivered. */
+  readonly append: (entries: readonly Bytes[], onStored: () => void) => Promise<void>;
   /** Called when something begins to wait, and when it no longer does. */
   readonly onChange: () => void;
   readonly onError: (error: unknown) => void;
@@ -65,8 +65,39 @@ export class Batches {
     return this.#queue.run(() => this.#store());
   }
 
+  /**
+   * Stores an update of a document with what was pushed, and applies it then. Throws where that fails:
+   * nothing is kept of the update, and what was pushed waits as before.
+   */
+  store(document: Document, update: Bytes): Promise<void> {
+    return this.#queue.run(() => this.#storeWith(this.#pending(), document, update));
+  }
+
+  async #storeWith(pending: readonly Document[], document: Document, update: Bytes): Promise<void> {
+    const entries = [...pending.flatMap((one) => one.take()), document.entry(update)];
+    try {
+      await this.#options.append(entries, () => {
+        for (const one of pending) one.stored();
+        document.receive([update]);
+      });
+    } catch (error) {
+      for (const one of pending) one.putBack();
+      // What was pushed may be too large, and does not hold up this.
+      if (error instanceof RangeError && pending.length > 0) {
+        return this.#storeWith([], document, update);
+      }
+      throw error;
+    } finally {
+      this.#options.onChange();
+    }
+  }
+
+  #pending(): readonly Document[] {
+    return this.#options.documents().filter((document) => document.isPending);
+  }
+
   async #store(): Promise<void> {
-    const pending = this.#options.documents().filter((document) => document.isPending);
+    const pending = this.#pending();
     if (pending.length === 0) return;
     try {
       await this.#append(pending);
@@ -78,8 +109,9 @@ export class Batches {
   async #append(documents: readonly Document[]): Promise<void> {
     const entries = documents.flatMap((document) => document.take());
     try {
-      await this.#options.append(entries);
-      for (const document of documents) document.stored();
+      await this.#options.append(entries, () => {
+        for (const document of documents) document.stored();
+      });
     } catch (error) {
       for (const document of documents) document.putBack();
       // One that is too large does not hold up the others.

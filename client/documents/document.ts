@@ -71,14 +71,19 @@ export class Document {
     } catch (error) {
       this.#onError(error, this.name);
     }
-    return this.#updates.map((update) => entryOf(this.#name, update));
+    return this.#updates.map((update) => this.entry(update));
+  }
+
+  /** The entry of an update. */
+  entry(update: Bytes): Bytes {
+    return entryOf(this.#name, update);
   }
 
   /** The entries of what waits to be stored; `stored` or `putBack` follows. */
   take(): Bytes[] {
     this.#storing = this.#merged(this.#pending);
     this.#pending = [];
-    return this.#storing.map((update) => entryOf(this.#name, update));
+    return this.#storing.map((update) => this.entry(update));
   }
 
   /** What was taken is stored. */

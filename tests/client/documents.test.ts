@@ -150,6 +150,47 @@ describe("documents in one log", () => {
     assert.equal(errors.length, 1);
   });
 
+  it("store an update at once with what was pushed, and keep nothing of one that fails", async () => {
+    const memory = new MemoryStore();
+    let isFull = true;
+    const append = memory.append.bind(memory);
+    const store: Store = Object.assign(memory, {
+      append: async (...of: Parameters<Store["append"]>) => {
+        if (isFull) throw new Error("the disk is full");
+        return append(...of);
+      },
+    });
+    const documents = await open({ store, batch: 3600_000 });
+    const [seen, others] = [new Texts(), new Texts()];
+    documents.open("note", seen);
+    documents.open("other", others).push(utf8("pushed"));
+    await assert.rejects(documents.store("note", utf8("lost")), /^Error: the disk is full$/);
+    assert.deepEqual([seen.texts, documents.status.pending], [[], 1]);
+    isFull = false;
+    await documents.store("note", utf8("stored"));
+    await documents.client.sync();
+    assert.deepEqual([seen.texts, others.texts], [["stored"], []], "each comes once");
+    const entries = await entriesOf(documents);
+    const text = ({ data }: Entry) => textOf(updateOf(data)?.update ?? data);
+    assert.deepEqual(entries.map(text), ["pushed", "stored"]);
+    assert.deepEqual(
+      entries.map(({ index }) => index),
+      [0, 0],
+    );
+  });
+
+  it("store an update where what was pushed is too large", async () => {
+    const server = new SimulatedServer({ MAX_BODY: "64KiB" });
+    const documents = await devices.open({ batch: 3600_000 }, (request) => server.fetch(request));
+    await documents.store("note", utf8("the server says what it takes"));
+    await documents.client.sync();
+    documents.open("large", new Texts()).push(new Uint8Array(64 * 1024));
+    await documents.store("note", utf8("small"));
+    await assert.rejects(documents.store("note", new Uint8Array(64 * 1024)), RangeError);
+    const names = (await entriesOf(documents)).map(({ data }) => updateOf(data)?.name);
+    assert.deepEqual(names, ["note", "note"]);
+  });
+
   it("store the other documents where an update of one is too large", async () => {
     const server = new SimulatedServer({ MAX_BODY: "64KiB" });
     const fetch = (request: Request) => server.fetch(request);
