@@ -1,7 +1,7 @@
 /** An edit of a note that is not saved yet: apart from the note, which other devices may change meanwhile. */
 import { type Doc, encodeStateAsUpdate, transact } from "yjs";
 import { docOf, keep, sent } from "./note-doc.ts";
-import { textChange } from "./text-change.ts";
+import { fieldChange, type TextChange, textChange } from "./text-change.ts";
 
 /** What is to be kept of an edit that is not saved. */
 export interface KeptEdit {
@@ -37,8 +37,16 @@ export class NoteEdit {
 
   /** Makes the text another one, by the smallest replacement. To be called for each change by itself. */
   change(after: string): void {
+    this.#replace(textChange(this.text, after));
+  }
+
+  /** The same for what a person has made of the text in a field: the ends of the other lines stay. */
+  type(after: string): void {
+    this.#replace(fieldChange(this.text, after));
+  }
+
+  #replace({ at, removed, inserted }: TextChange): void {
     const text = this.#doc.getText("text");
-    const { at, removed, inserted } = textChange(text.toString(), after);
     transact(this.#doc, () => {
       if (removed > 0) text.delete(at, removed);
       if (inserted !== "") text.insert(at, inserted);

@@ -11,7 +11,7 @@ import { adopt } from "./earlier-entries.ts";
 import { docOf, markDeleted, markRestored, newDoc, sent } from "./note-doc.ts";
 import { NoteEdit } from "./note-edit.ts";
 import { newNoteName, noteNameOf } from "./note-names.ts";
-import { matches, type Note, noteOf } from "./notes.ts";
+import { matcher, type Note, noteOf } from "./notes.ts";
 import { OwnUpdates } from "./own-updates.ts";
 import { SortedNotes } from "./sorted-notes.ts";
 
@@ -127,7 +127,8 @@ export class Notebook {
 
   /** The notes that have all words of a query, newest first. */
   *search(query: string): Generator<Note, void, void> {
-    for (const note of this.newestFirst()) if (matches(note, query)) yield note;
+    const matches = matcher(query);
+    for (const note of this.newestFirst()) if (matches(note)) yield note;
   }
 
   /** A note that may be deleted. */
@@ -149,7 +150,7 @@ export class Notebook {
     return all;
   }
 
-  /** Writes a note. It is durable on this device once the promise is fulfilled. */
+  /** Writes a note. It is durable on this device once the promise is fulfilled, and not there if it fails. */
   async write(text: string): Promise<Note> {
     // Those of one device stay in the order in which they were written, however fast that was.
     this.#last = Math.max(this.#last + 1, Date.now());
@@ -189,15 +190,12 @@ export class Notebook {
     await this.#store(name, encodeStateAsUpdate(doc, before));
   }
 
-  /** Stores an update of a note. Throws a `DocumentError` if that fails: it is tried again then. */
+  /** Stores an update of a note. Where that fails, nothing is kept of it, so that it can be tried again. */
   async #store(name: string, update: Uint8Array): Promise<void> {
     await this.whenRead();
     const { client } = this.client;
     if (this.devices.find(client) === undefined) this.devices.set(client, this.#options.device);
-    const document = this.documents.open(name, { apply: () => undefined });
-    document.push(update);
-    document.close();
-    await this.documents.flush();
+    await this.documents.store(name, update);
     this.#changed([name], true);
   }
 

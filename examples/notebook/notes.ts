@@ -35,11 +35,12 @@ export function shortId({ id }: Pick<Note, "id">): string {
 }
 
 /** Whether a note has all words of a query, in any order and in any case. */
-export function matches({ text }: Pick<Note, "text">, query: string): boolean {
-  const comparable = folded(text);
-  return folded(query)
-    .split(" ")
-    .every((word) => comparable.includes(word));
+export function matcher(query: string): (note: Pick<Note, "text">) => boolean {
+  const words = folded(query).split(" ");
+  return ({ text }) => {
+    const comparable = folded(text);
+    return words.every((word) => comparable.includes(word));
+  };
 }
 
 /** A text as it is compared: in one case, one form of each character, and one kind of blank. */

@@ -26,6 +26,31 @@ export function textChange(before: string, after: string): TextChange {
 }
 
 /**
+ * The replacement in a text that a person has made in a field. A field gives each end of a line back as a
+ * line feed (HTML, “API value” of a textarea), so the ends of lines in between do not count as changed.
+ */
+export function fieldChange(before: string, field: string): TextChange {
+  if (!before.includes("\r")) return textChange(before, field);
+  const { at, removed, inserted } = textChange(before.replace(/\r\n?/g, "\n"), field);
+  let start = placeIn(before, at);
+  const end = placeIn(before, at + removed);
+  let text = inserted;
+  // A carriage return would become one end of a line with a line feed that comes to stand after it.
+  while (before[start - 1] === "\r" && (text || before.slice(end, end + 1)).startsWith("\n")) {
+    start--;
+    text = `\n${text}`;
+  }
+  return { at: start, removed: end - start, inserted: text };
+}
+
+/** Where in a text is what is at a place where all ends of lines are line feeds. */
+function placeIn(text: string, place: number): number {
+  let at = 0;
+  for (let left = place; left > 0; left--) at += text.startsWith("\r\n", at) ? 2 : 1;
+  return at;
+}
+
+/**
  * Where else a replacement that only inserts or only removes can begin, with the same outcome: where a word
  * begins, if it can. “the cat” becomes “then the cat” by “then ” before it, and not by “n the” in it, so the
  * words stay whole where another device removes “the” at the same time.

@@ -8,7 +8,7 @@ import { MemoryStore } from "../../client/memory.ts";
 import { NoteEdit } from "../../examples/notebook/note-edit.ts";
 import { Notebook, type NotebookOptions } from "../../examples/notebook/notebook.ts";
 import { shortId } from "../../examples/notebook/notes.ts";
-import { textChange } from "../../examples/notebook/text-change.ts";
+import { fieldChange, textChange } from "../../examples/notebook/text-change.ts";
 import { newIdentity } from "../support/private-keys.ts";
 import { SimulatedServer, URL_OF_SERVER } from "../support/simulated-network.ts";
 
@@ -39,12 +39,12 @@ class Devices {
     options: Partial<NotebookOptions> = {},
     isOnline = () => true,
   ): Promise<Notebook> {
-    const store = new MemoryStore();
+    const { store = new MemoryStore() } = options;
     const fetch = async (request: Request) => {
       if (!isOnline()) throw new TypeError("the connection broke");
       return this.#server.fetch(request);
     };
-    const notebook = await Notebook.open({ ...this.#options, store, fetch, device, ...options });
+    const notebook = await Notebook.open({ ...this.#options, fetch, device, ...options, store });
     this.#open.push(notebook);
     return notebook;
   }
@@ -228,6 +228,54 @@ describe("the notes of a notebook", () => {
     await phone.delete(name);
     await laptop.save(name, again);
     assert.deepEqual(await meet(), ["Now buy milk and bread, please."]);
+  });
+
+  it("have the words of both where lines end in CRLF, and a field gives line feeds back", async () => {
+    const { laptop, phone, name, meet } = await two("one\r\ntwo\r\nthree\r\nfour");
+    const typed = [
+      [laptop, "one, first\ntwo\nthree\nfour, last"],
+      [phone, "one\ntwo\nthree, third\nfour"],
+    ] as const;
+    for (const [notebook, text] of typed) {
+      const edit = NoteEdit.of(notebook.updates(name));
+      // A change for each place, as a person types.
+      const [first = "", ...rest] = text.split("\n");
+      edit.type([first, "two", "three", "four"].join("\n"));
+      edit.type([first, ...rest].join("\n"));
+      await notebook.save(name, edit);
+    }
+    assert.deepEqual(await meet(), ["one, first\r\ntwo\r\nthree, third\r\nfour, last"]);
+  });
+
+  it("are not there where they could not be stored, and once when that is tried again", async () => {
+    const devices = newDevices();
+    const memory = new MemoryStore();
+    let isFull = false;
+    const guarded =
+      <Given extends unknown[]>(work: (...given: Given) => Promise<void>) =>
+      async (...given: Given) => {
+        if (isFull) throw new Error("the disk is full");
+        return work.apply(memory, given);
+      };
+    const store: Store = Object.assign(memory, {
+      append: guarded(memory.append),
+      appendDraft: guarded(memory.appendDraft),
+    });
+    const laptop = await devices.open("laptop", { store });
+    const { name } = await laptop.write("Buy milk.");
+    isFull = true;
+    await assert.rejects(laptop.write("Feed the cat."), /^Error: the disk is full$/);
+    await assert.rejects(laptop.edit(name, "Buy bread."), /^Error: the disk is full$/);
+    await assert.rejects(laptop.delete(name), /^Error: the disk is full$/);
+    assert.deepEqual(texts(laptop), ["Buy milk."]);
+    isFull = false;
+    await laptop.write("Feed the cat.");
+    await laptop.edit(name, "Buy bread.");
+    await sync(laptop);
+    assert.deepEqual(texts(laptop), ["Buy bread.", "Feed the cat."]);
+    const phone = await devices.open("phone");
+    await sync(phone);
+    assert.deepEqual(texts(phone), ["Buy bread.", "Feed the cat."]);
   });
 
   it("leave entries alone that a later version of documents has written, and say so", async () => {
@@ -418,6 +466,22 @@ describe("the change between two texts", () => {
         }
       }),
     );
+  });
+
+  it("leaves the ends of lines in a text as they are, whatever a field makes of them", () => {
+    const line = fc.string({ unit: fc.constantFrom("a", "b", "\r\n", "\n", "\r", "🐈") });
+    const inField = (text: string) => text.replace(/\r\n?/g, "\n");
+    fc.assert(
+      fc.property(line, line, line, line, (start, before, after, end) => {
+        const [from, typed] = [start + before + end, inField(start + after + end)];
+        const { at, removed, inserted } = fieldChange(from, typed);
+        const to = from.slice(0, at) + inserted + from.slice(at + removed);
+        assert.equal(inField(to), typed);
+        assert.ok(removed <= 2 * before.length + start.length + 4, "no more is removed");
+      }),
+    );
+    const { at, removed, inserted } = fieldChange("a\r\nb\r\nc", "a\nbb\nc");
+    assert.deepEqual([at, removed, inserted], [3, 0, "b"]);
   });
 
   it("takes whole words where it can", () => {

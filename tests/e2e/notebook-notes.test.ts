@@ -176,6 +176,51 @@ describeNotebook("the notes of the notebook", (pages) => {
     assert.deepEqual(pages().errors, []);
   });
 
+  /** Has the browser store nothing in databases until it may again. */
+  const fill = (page: Page, isFull: boolean) =>
+    page.evaluate(`{
+      const { prototype } = IDBObjectStore;
+      window.put ??= prototype.put;
+      prototype.put = ${isFull} ? () => {
+        throw new DOMException("the disk is full", "QuotaExceededError"); } : window.put; }`);
+
+  it("stay in the field where they cannot be stored, and are there once when they can", async () => {
+    const page = await pages().openNew();
+    await pages().write(page, "a note");
+    await pages().state(page, "synced");
+    await fill(page, true);
+    await page.locator("#note").fill("another note");
+    await page.getByRole("button", { name: "Add note" }).click();
+    await page.getByText("the disk is full").waitFor();
+    assert.equal(await page.locator("#note").inputValue(), "another note");
+    await type(page, "a note", ", edited");
+    await save(page);
+    await page.getByText("the disk is full").waitFor();
+    assert.equal(await editor(page).inputValue(), "a note, edited");
+    await drafts(page, 2);
+    await fill(page, false);
+    await page.getByRole("button", { name: "Add note" }).click();
+    await save(page);
+    await pages().shows(page, ["another note", "a note, edited"]);
+    await drafts(page, 0);
+    await page.reload();
+    await pages().shows(page, ["another note", "a note, edited"]);
+  });
+
+  it("say of one with a draft that it was deleted meanwhile, and can be kept", async () => {
+    const [laptop, phone] = await two("Buy milk.");
+    await type(laptop, "Buy milk.", " And bread.");
+    await drafts(laptop, 1);
+    const context = laptop.context();
+    await laptop.close();
+    await note(phone, "Buy milk.").getByRole("button", { name: "Delete" }).click();
+    await pages().state(phone, "synced");
+    const again = await pages().open(context);
+    await again.getByText("Another device has deleted this note meanwhile.").waitFor();
+    await save(again);
+    for (const page of [again, phone]) await pages().shows(page, ["Buy milk. And bread."]);
+  });
+
   it("leave nothing typed behind when the device is forgotten", async () => {
     const page = await pages().openNew();
     await page.locator("#note").fill("a secret");

@@ -1,7 +1,7 @@
 /** The commands that write and show notes. */
 import { createInterface } from "node:readline";
 import { deviceText } from "../device-text.ts";
-import { matches, type Note } from "../notes.ts";
+import { matcher, type Note } from "../notes.ts";
 import type { Arguments } from "./command.ts";
 import { Device } from "./device.ts";
 import { InvalidArguments, isOfServer } from "./errors.ts";
@@ -35,7 +35,7 @@ export async function log({ folder, json }: Arguments): Promise<void> {
 
 export async function search({ folder, json, words }: Arguments): Promise<void> {
   if (words.length === 0) throw new InvalidArguments("search needs a word to look for");
-  await show(folder, json, (note) => matches(note, words.join(" ")));
+  await show(folder, json, matcher(words.join(" ")));
 }
 
 /** Prints notes, oldest first. */

@@ -121,13 +121,12 @@ export class Session {
     this.#changed.add(name);
   }
 
-  /** What cannot be stored fails for the reason behind it. */
   async #storing<Result>(work: () => Promise<Result>): Promise<Result> {
     try {
       return await work();
     } catch (error) {
       this.isUnstored = true;
-      throw error instanceof DocumentError ? error.cause : error;
+      throw error;
     }
   }
 

@@ -22,8 +22,8 @@ interface DraftKey {
 export class Drafts {
   readonly #identity: Identity;
   #key: Promise<DraftKey> | undefined;
-  /** The newest text of drafts that are being written. */
-  readonly #writing = new Map<string, string | undefined>();
+  /** The newest text of drafts that are being written: of a long one, it is made only when it is. */
+  readonly #writing = new Map<string, (() => string) | undefined>();
   /** Called when another tab has changed a draft: `undefined` if it has none any more. */
   onChange: (name: string, text: string | undefined) => void = () => undefined;
 
@@ -53,9 +53,16 @@ export class Drafts {
     return drafts;
   }
 
-  /** Keeps a draft. Throws what the browser throws where it has no room. */
-  async keep(name: string, text: string): Promise<void> {
-    await this.#write(name, text);
+  /** Keeps a draft. Throws an `Error` for the user where the browser has no room for it. */
+  async keep(name: string, text: () => string): Promise<void> {
+    try {
+      await this.#write(name, text);
+    } catch (error) {
+      const isFull = error instanceof DOMException && error.name === "QuotaExceededError";
+      if (!isFull) throw error;
+      const why = "this browser has no room to keep what is typed until it is saved: save it soon";
+      throw new Error(why, { cause: error });
+    }
   }
 
   /** Keeps it no longer. */
@@ -64,15 +71,18 @@ export class Drafts {
   }
 
   /** Writes the newest text of a draft, one after the other. */
-  async #write(name: string, text: string | undefined): Promise<void> {
+  async #write(name: string, text: (() => string) | undefined): Promise<void> {
     const isWriting = this.#writing.has(name);
     this.#writing.set(name, text);
     if (isWriting) return;
     try {
-      for (let written: string | undefined | null = null; written !== this.#writing.get(name); ) {
+      for (
+        let written: (() => string) | undefined | null = null;
+        written !== this.#writing.get(name);
+      ) {
         written = this.#writing.get(name);
         if (written === undefined) localStorage.removeItem(PREFIX + name);
-        else localStorage.setItem(PREFIX + name, await this.#sealed(name, written));
+        else localStorage.setItem(PREFIX + name, await this.#sealed(name, written()));
       }
     } finally {
       this.#writing.delete(name);

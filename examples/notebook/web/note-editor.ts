@@ -9,7 +9,7 @@ export interface EditorOptions {
   /** Saves the edit; what it throws is shown, and the editor stays. */
   readonly save: (edit: NoteEdit) => Promise<void>;
   /** Called with the edit each time something was typed. */
-  readonly keep: (draft: string) => Promise<void>;
+  readonly keep: (draft: () => string) => Promise<void>;
   /** Called once it is closed. */
   readonly close: () => void;
 }
@@ -24,6 +24,7 @@ export class NoteEditor {
   readonly #options: EditorOptions;
   #edit: NoteEdit;
   #isChanged = false;
+  #isSaving = false;
 
   constructor(options: EditorOptions) {
     this.#options = options;
@@ -84,8 +85,9 @@ export class NoteEditor {
 
   #type(): void {
     this.#isChanged = true;
-    this.#edit.change(this.#area.value);
-    this.#options.keep(draftOf(this.#edit)).catch(showError);
+    const edit = this.#edit;
+    edit.type(this.#area.value);
+    this.#options.keep(() => draftOf(edit)).catch(showError);
   }
 
   #press(event: KeyboardEvent): void {
@@ -99,13 +101,21 @@ export class NoteEditor {
   }
 
   async #save(): Promise<void> {
-    if (this.#area.readOnly || this.#area.value.trim() === "") return;
+    if (this.#isSaving || this.#area.readOnly || this.#area.value.trim() === "") return;
+    this.#isSaving = true;
     try {
       hideError();
-      if (this.#isChanged) await this.#options.save(this.#edit);
+      // What is typed while it is saved is saved as well.
+      while (this.#isChanged) {
+        this.#isChanged = false;
+        await this.#options.save(this.#edit);
+      }
       this.#options.close();
     } catch (error) {
+      this.#isChanged = true;
       showError(error);
+    } finally {
+      this.#isSaving = false;
     }
   }
 }

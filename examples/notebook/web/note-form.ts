@@ -10,6 +10,8 @@ export class NoteForm {
   readonly #note = find("note", HTMLTextAreaElement);
   readonly #drafts: Drafts;
   readonly #write: (text: string) => Promise<void>;
+  /** The notes that are being stored: they stay in the draft until then. */
+  readonly #storing: string[] = [];
 
   /** @param write stores a note; what it throws is shown, and the text stays */
   constructor(drafts: Drafts, write: (text: string) => Promise<void>) {
@@ -35,21 +37,34 @@ export class NoteForm {
     if (text === "" || this.#note.readOnly) return;
     this.#note.value = "";
     this.#note.focus();
+    this.#storing.push(text);
     try {
       hideError();
       await this.#write(text);
-      this.#keep();
+      this.#end(text);
     } catch (error) {
-      this.#note.value = text;
+      this.#end(text);
+      // The next one may have been begun.
+      this.#note.value = joined([text, this.#note.value]);
       showError(error);
     }
+    this.#keep();
+  }
+
+  #end(text: string): void {
+    this.#storing.splice(this.#storing.indexOf(text), 1);
   }
 
   #keep(): void {
-    const { value } = this.#note;
-    const kept = value === "" ? this.#drafts.drop(NEW) : this.#drafts.keep(NEW, value);
+    const draft = joined([...this.#storing, this.#note.value]);
+    const kept = draft === "" ? this.#drafts.drop(NEW) : this.#drafts.keep(NEW, () => draft);
     kept.catch(showError);
   }
+}
+
+/** Texts that become one draft. */
+function joined(texts: readonly string[]): string {
+  return texts.filter((text) => text !== "").join("\n\n");
 }
 
 /** Takes no more notes. What is typed stays, to be copied. */

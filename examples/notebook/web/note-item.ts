@@ -3,6 +3,7 @@
 import { NoteEdit } from "../note-edit.ts";
 import type { Notebook } from "../notebook.ts";
 import type { Note } from "../notes.ts";
+import { withStorage } from "./browser.ts";
 import { create, setText } from "./dom.ts";
 import type { Drafts } from "./drafts.ts";
 import { button, editOf, NoteEditor } from "./note-editor.ts";
@@ -98,7 +99,7 @@ export class NoteItem {
     this.#edited = this.#note;
     this.#editor = new NoteEditor({
       edit: draft === undefined ? NoteEdit.of(notebook.updates(name)) : editOf(draft),
-      save: (edit) => notebook.save(name, edit),
+      save: (edit) => withStorage(() => notebook.save(name, edit)),
       keep: (text) => drafts.keep(name, text),
       close: () => {
         void drafts.drop(name);
@@ -158,7 +159,7 @@ export class NoteItem {
     this.#foot.hidden = this.isEditing;
     this.#edit.hidden = !isText;
     this.#showText();
-    if (this.#note === this.#edited) return;
+    if (this.#note === this.#edited && !isDeleted) return;
     this.#editor?.hint(
       isDeleted
         ? "Another device has deleted this note meanwhile. If you save, it stays."
@@ -168,7 +169,7 @@ export class NoteItem {
 }
 
 /** The first lines of a text. */
-function beginningOf(text: string): string {
+export function beginningOf(text: string): string {
   const lines = text.slice(0, MOST_CHARACTERS).split("\n").slice(0, MOST_LINES).join("\n");
   // Not half of a character.
   return lines.isWellFormed() ? lines : lines.slice(0, -1);

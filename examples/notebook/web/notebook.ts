@@ -1,5 +1,4 @@
 /** The notebook as a web page. All devices with the same key share one notebook. */
-import { DocumentError } from "../../../client/documents.ts";
 import { type Status, StoreDamaged, type SyncClient } from "../../../client/index.ts";
 import { IndexedDbStore } from "../../../client/indexeddb.ts";
 import { Notebook } from "../notebook.ts";
@@ -152,19 +151,10 @@ async function openNotebook(key: UserKey, line: StatusLine): Promise<Notebook> {
   offerRecoverySheet(key, url);
   offerPairing(key, notebook.client, url);
   const form = new NoteForm(drafts, async (text) => {
-    await stored(notebook.write(text));
+    await withStorage(() => notebook.write(text));
   });
   await showDrafts(drafts, form, notebook, list);
   return notebook;
-}
-
-/** What cannot be stored is shown with the reason behind it. */
-function stored<Result>(work: Promise<Result>): Promise<Result> {
-  return withStorage(() =>
-    work.catch((error: unknown) => {
-      throw error instanceof DocumentError ? error.cause : error;
-    }),
-  );
 }
 
 /** Shows what was typed and not saved: at an earlier time, and from now on in other tabs. */

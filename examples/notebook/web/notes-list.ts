@@ -3,9 +3,10 @@
 import { compareNames } from "../note-names.ts";
 import type { Notebook } from "../notebook.ts";
 import type { Note } from "../notes.ts";
+import { withStorage } from "./browser.ts";
 import { beforeNextFrame, find, hideError, setText, showError } from "./dom.ts";
 import type { Drafts } from "./drafts.ts";
-import { type ItemContext, NoteItem } from "./note-item.ts";
+import { beginningOf, type ItemContext, NoteItem } from "./note-item.ts";
 
 /** How many notes the list has at first, and gets more when its end comes into sight. */
 const STEP = 50;
@@ -63,7 +64,7 @@ export class NotesList {
     for (const { name } of notes) this.#new.add(name);
     setText(
       this.#news,
-      more.length === 0 ? `New note: ${first.text}` : `${notes.length} new notes`,
+      more.length === 0 ? `New note: ${beginningOf(first.text)}` : `${notes.length} new notes`,
     );
     this.#render();
   }
@@ -78,10 +79,10 @@ export class NotesList {
   async #delete(note: Note): Promise<void> {
     try {
       hideError();
-      await this.#notebook.delete(note.name);
+      await withStorage(() => this.#notebook.delete(note.name));
       this.#deleted.hidden = false;
       this.#undo.onclick = () => void this.#restore(note);
-      this.#undo.focus();
+      this.#undo.focus({ preventScroll: true });
     } catch (error) {
       showError(error);
     }
@@ -90,7 +91,7 @@ export class NotesList {
   async #restore({ name }: Note): Promise<void> {
     this.#deleted.hidden = true;
     try {
-      await this.#notebook.restore(name);
+      await withStorage(() => this.#notebook.restore(name));
     } catch (error) {
       showError(error);
     }
