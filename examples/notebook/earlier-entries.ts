@@ -1,7 +1,7 @@
 /** Entries that are no updates of documents, as the notebook and other apps have written them: they are notes. */
 import type { NamedUpdate } from "../../client/documents.ts";
 import { type Entry, textOf } from "../../client/index.ts";
-import { adoptedDoc, type Written } from "./note-doc.ts";
+import { adoptedUpdate, type Written } from "./adopted-update.ts";
 import { adoptedNoteName } from "./note-names.ts";
 
 /** Formats of documents, of this version or of later ones (docs/documents.md, D-3). */
@@ -16,7 +16,7 @@ export function adopt({ data, ...place }: Entry): NamedUpdate | undefined {
   const { at, ...written } = writtenIn(data);
   return {
     name: adoptedNoteName(place, at, data),
-    update: adoptedDoc({ client: place.client, ...written }),
+    update: adoptedUpdate({ client: place.client, ...written }),
   };
 }
 

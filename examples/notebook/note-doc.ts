@@ -4,9 +4,8 @@
  */
 import { applyUpdate, Doc, encodeStateAsUpdate, encodeStateVector, transact } from "yjs";
 import type { Bytes } from "../../client/index.ts";
+import { ADOPTING, type Written } from "./adopted-update.ts";
 
-/** The client of Yjs that has written what an entry of an earlier form says: the same on all devices. */
-const ADOPTING = 1;
 /** The origin of changes that come from the log. */
 const LOG = "log";
 
@@ -27,26 +26,8 @@ export interface Content {
   readonly bytes: Uint8Array | undefined;
 }
 
-/** What a new note is made of. */
-export interface Written {
-  readonly client: string;
-  readonly text: string;
-  readonly bytes?: Uint8Array;
-}
-
 /** The only update of a new document. */
-export function newDoc(written: Written): Bytes {
-  return made(emptyDoc(), written);
-}
-
-/** The same for an entry of an earlier form: each device makes it of the entry, byte for byte alike. */
-export function adoptedDoc(written: Written): Bytes {
-  const doc = emptyDoc();
-  doc.clientID = ADOPTING;
-  return made(doc, written);
-}
-
-function made(doc: Doc, { client, text, bytes }: Written): Bytes {
+export function newDoc({ client, text, bytes }: Written, doc = emptyDoc()): Bytes {
   transact(doc, () => {
     doc.getMap("note").set("client", client);
     if (bytes !== undefined) doc.getMap("note").set("bytes", bytes);

@@ -2,9 +2,12 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import fc from "fast-check";
+import { Doc } from "yjs";
 import { entryOf, nameBytes } from "../../client/documents/entry.ts";
 import { type Identity, type Store, SyncClient } from "../../client/index.ts";
 import { MemoryStore } from "../../client/memory.ts";
+import { ADOPTING, adoptedUpdate } from "../../examples/notebook/adopted-update.ts";
+import { newDoc } from "../../examples/notebook/note-doc.ts";
 import { NoteEdit } from "../../examples/notebook/note-edit.ts";
 import { Notebook, type NotebookOptions } from "../../examples/notebook/notebook.ts";
 import { shortId } from "../../examples/notebook/notes.ts";
@@ -439,6 +442,22 @@ class World {
     return [...(this.#added.get(name) ?? [])].filter((word) => !this.#removed.has(word));
   }
 }
+
+describe("the update of a note that is made of an entry of the earlier form", () => {
+  it("is byte for byte what Yjs makes of it", () => {
+    const long = fc.nat(40_000).map((length) => "é".repeat(length));
+    const text = fc.oneof(fc.string({ unit: "binary" }), fc.constant("\ud83d cut"), long);
+    const bytes = fc.option(fc.uint8Array({ maxLength: 300 }), { nil: undefined });
+    fc.assert(
+      fc.property(fc.uuid(), text, bytes, (client, text, bytes) => {
+        const written = { client, text, ...(bytes && { bytes: bytes.slice() }) };
+        const doc = new Doc();
+        doc.clientID = ADOPTING;
+        assert.deepEqual(adoptedUpdate(written), newDoc(written, doc));
+      }),
+    );
+  });
+});
 
 describe("the change between two texts", () => {
   const text = fc.string({ unit: fc.constantFrom("a", "b", " ", "é", "🐈", "🐕", "\ud83d") });
