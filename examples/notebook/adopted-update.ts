@@ -28,28 +28,41 @@ const NAMED = 1;
 const INTEGER_0 = [125, 0];
 const TEXT_VALUE = 119;
 
+/** What each update has alike: made once, because there can be thousands of entries. */
+const CLIENT = concat(inMap(ANY, "client"), Uint8Array.of(1, TEXT_VALUE));
+const BYTES = inMap(BINARY, "bytes");
+const TEXT = named(STRING, "text");
+/** The last item, after which nothing is deleted. */
+const KEPT = concat(named(ANY, "kept"), Uint8Array.of(1, ...INTEGER_0, 0));
+
 export function adoptedUpdate({ client, text, bytes }: Written): Bytes {
-  const items = [concat(inMap(ANY, "client"), Uint8Array.of(1, TEXT_VALUE), sized(utf8(client)))];
-  if (bytes !== undefined) items.push(concat(inMap(BINARY, "bytes"), sized(bytes)));
-  if (text !== "") items.push(concat(named(STRING, "text"), sized(utf8(text))));
-  items.push(concat(named(ANY, "kept"), Uint8Array.of(1, ...INTEGER_0)));
-  // One client, whose first item has the clock 0; nothing is deleted.
-  return concat(Uint8Array.of(1, items.length, ADOPTING, 0), ...items, Uint8Array.of(0));
+  const parts = [CLIENT, ...sized(utf8(client))];
+  let items = 2;
+  if (bytes !== undefined) {
+    parts.push(BYTES, ...sized(bytes));
+    items++;
+  }
+  if (text !== "") {
+    parts.push(TEXT, ...sized(utf8(text)));
+    items++;
+  }
+  // Of one client, whose first item has the clock 0.
+  return concat(Uint8Array.of(1, items, ADOPTING, 0), ...parts, KEPT);
 }
 
 /** An item under a key of the map `note`. */
 function inMap(kind: number, key: string): Bytes {
-  return concat(named(kind | IN_MAP, "note"), sized(utf8(key)));
+  return concat(named(kind | IN_MAP, "note"), ...sized(utf8(key)));
 }
 
 function named(info: number, name: string): Bytes {
-  return concat(Uint8Array.of(info, NAMED), sized(utf8(name)));
+  return concat(Uint8Array.of(info, NAMED), ...sized(utf8(name)));
 }
 
 /** Bytes after their number, in seven bits a byte, the lowest first. */
-function sized(bytes: Bytes): Bytes {
+function sized(bytes: Bytes): [size: Bytes, bytes: Bytes] {
   const size: number[] = [];
   let left = bytes.length;
   for (; left > 0x7f; left = Math.floor(left / 0x80)) size.push(0x80 | (left & 0x7f));
-  return concat(Uint8Array.of(...size, left), bytes);
+  return [Uint8Array.of(...size, left), bytes];
 }
