@@ -1,7 +1,7 @@
 /** Reads the documents of the project, and runs the commands in their examples. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { commandFor, projectFolder } from "./process.ts";
@@ -68,11 +68,4 @@ export async function runInBash(
     env: { ...process.env, no_proxy: "*", TMPDIR: folder, ...variables },
   });
   return stdout.split("\x1e");
-}
-
-/** The paths of all files below a folder. */
-export function filesIn(folder: string): string[] {
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name));
 }

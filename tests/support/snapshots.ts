@@ -16,12 +16,3 @@ export async function signedSync(
   const body = JSON.stringify({ ...members, user: user.base64 });
   return sync(url, body, await signedHeaders(user, { url: new URL("/sync", url).href, body }));
 }
-
-/** The lines of an answer, each as the client, the index, and what it covers where it is a snapshot. */
-export function placesIn({ operations }: Pick<Answer, "operations">): unknown[] {
-  return operations.map(({ client_id, operation_index, snapshot }: Line) =>
-    snapshot === undefined
-      ? [client_id, operation_index]
-      : [client_id, operation_index, snapshot.covers],
-  );
-}
