@@ -21,7 +21,7 @@ export const MAX_CLOCK_SKEW_SECONDS = 300;
 /** The component that a signature must cover as well where the request has an invite. */
 export const INVITE_COMPONENT = "sync-invite";
 
-/** The component that it must cover where the request lets in a guest. */
+/** The component that it must cover if the request names a guest. */
 export const GUEST_COMPONENT = "sync-guest";
 
 /** Header fields that a signature must cover where the request has them. */

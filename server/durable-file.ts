@@ -1,4 +1,4 @@
-/** Small files that have their whole content before they have their name, and are durable when told of. */
+/** Small files that are written completely before they get their name, and are durable once that is reported. */
 import { randomUUID } from "node:crypto";
 import { open, rm } from "node:fs/promises";
 

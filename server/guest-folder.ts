@@ -1,6 +1,6 @@
 /**
  * The guests of the users on a list: a file for each in the folder with the uses of invites. The name of
- * the file is the fingerprint of the guest, and its content its host and until when it is let in.
+ * the file is the fingerprint of the guest, and its content its host and until when it is accepted.
  */
 import { readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -65,7 +65,7 @@ export class GuestFolder {
     return faults;
   }
 
-  /** Writes a guest down, durably. A process that is killed before has let it in, or not. Throws `StorageUnavailable`. */
+  /** Records a guest durably. A process that is killed may leave it recorded or not. Throws `StorageUnavailable`. */
   add(user: Fingerprint, guest: Guest): Promise<void> {
     return this.#queue.run("", () => this.#add(user, guest));
   }

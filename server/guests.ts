@@ -9,7 +9,7 @@ import type { InviteFolder } from "./invite-folder.ts";
 export interface GuestsOptions {
   /** Milliseconds of Unix time. */
   readonly time: () => number;
-  /** The users on the list as it is now: only their guests are let in. */
+  /** The users on the list as it is now: only their guests are accepted. */
   readonly users: () => ReadonlyMap<Fingerprint, UserLimits>;
   /** As `users`, read now. Rejects where the list, or the folder, cannot be read. */
   readonly usersNow: () => Promise<ReadonlyMap<Fingerprint, UserLimits>>;
@@ -22,15 +22,15 @@ export interface GuestStorage {
   readonly has: (guest: Fingerprint) => Promise<boolean>;
   /** Deletes all of it. */
   readonly clear: (guest: Fingerprint) => Promise<void>;
-  /** Called with each guest who is let in on this server. */
+  /** Called with each guest that this server admits. */
   readonly onLetIn: (guest: Fingerprint, host: Fingerprint) => void;
-  /** Called where something could not be deleted; it is tried again when the next guest is let in. */
+  /** Called when something could not be deleted; it is tried again when the next guest is admitted. */
   readonly onFailure: (guest: Fingerprint, error: unknown) => void;
 }
 
 /**
- * Keys that are let in for a short time. Whenever one is let in, what those of more than an hour ago have
- * stored is deleted, so that a user gets no room by guests.
+ * Keys that are accepted for a short time. Whenever one is admitted, what guests of more than an hour ago
+ * have stored is deleted, so that a user gets no room by guests.
  */
 export class Guests {
   readonly #options: GuestsOptions;
@@ -59,7 +59,7 @@ export class Guests {
     return this.#folder.read();
   }
 
-  /** Lets a guest in. Rejects with `GuestKnown`, `GuestsLimited` and `StorageUnavailable`. */
+  /** Admits a guest. Rejects with `GuestKnown`, `GuestsLimited` and `StorageUnavailable`. */
   letIn(guest: Fingerprint, host: Fingerprint): Promise<void> {
     return this.#queue.run("", async () => {
       const { stored } = this.#options;

@@ -237,7 +237,7 @@ export function wireService(options: ServiceWiringOptions): ServiceWiring {
             clear: (guest) => erasures.clear(guest),
             onLetIn: (guest, host) => {
               telemetry.count("users", "guest");
-              logger.info("a user has let in a guest", { user: host, guest });
+              logger.info("a guest was admitted", { user: host, guest });
             },
             onFailure: (guest, error) =>
               logger.error("what a guest has stored is not deleted yet", { user: guest, error }),

@@ -1,12 +1,12 @@
-/** Guests: keys that a user on the list has had let in for a short time, such as to add a device. */
+/** Guests: keys that the server accepts for a short time because a user on the list has asked for it. */
 import type { Fingerprint } from "../oplog/names.ts";
 import type { UserLimits } from "./user-limits.ts";
 
-/** A key that is let in, or was within the last hour. */
+/** A key that is admitted, or was within the last hour. */
 export interface Guest {
-  /** The user on the list who had it let in. */
+  /** The user on the list who asked for it. */
   readonly host: Fingerprint;
-  /** Until when it is let in, in milliseconds of Unix time. */
+  /** Until when it is accepted, in milliseconds of Unix time. */
   readonly until: number;
 }
 
@@ -16,11 +16,11 @@ export const GUEST_MS = 15 * 60_000;
 /** What a guest may store, in place of what the settings say. */
 export const GUEST_LIMITS: UserLimits = { bytes: 64 * 1024, clients: 2 };
 
-/** How many guests a user may have let in within this time, in milliseconds. */
+/** How many guests a user may have within `COUNTED_MS`, which is in milliseconds. */
 export const GUESTS_PER_USER = 6;
 const COUNTED_MS = 60 * 60_000;
 
-/** Refused: the user has had too many guests let in. */
+/** Refused: the user has had too many guests. */
 export class GuestsLimited extends Error {
   override name = "GuestsLimited";
   readonly code = "rate-limited";
@@ -28,9 +28,9 @@ export class GuestsLimited extends Error {
   readonly retryAfter: number;
   readonly detail: string;
   constructor(retryAfter: number) {
-    super("the user has had too many guests let in");
+    super("the user has had too many guests");
     this.retryAfter = retryAfter;
-    this.detail = `This user has had ${GUESTS_PER_USER} keys let in as guests within an hour. Nothing was stored. Try again in ${retryAfter} s.`;
+    this.detail = `This user has had ${GUESTS_PER_USER} guests within an hour. Nothing was stored. Try again in ${retryAfter} s.`;
   }
 }
 
@@ -45,15 +45,15 @@ export class GuestKnown extends Error {
   }
 }
 
-/** Whether a guest still counts against what its host may have let in. */
+/** Whether a guest still counts against the limit of its host. */
 export function isCounted({ until }: Guest, time: number): boolean {
   return until - GUEST_MS + COUNTED_MS > time;
 }
 
 /**
- * Throws `GuestsLimited` where a user may have no other key let in.
+ * Throws `GuestsLimited` if a user may have no other guest now.
  *
- * @param guests all that were let in within the last hour
+ * @param guests all that were admitted within the last hour
  * @param time milliseconds of Unix time
  */
 export function checkHost(guests: Iterable<Guest>, host: Fingerprint, time: number): void {

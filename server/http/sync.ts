@@ -35,7 +35,7 @@ export interface SyncEndpointOptions {
 interface ListChange {
   /** By which its user enters the list. */
   readonly invite: Invite | undefined;
-  /** Whom its user lets in. */
+  /** The guest that its user asks for. */
   readonly guest: Fingerprint | undefined;
   /** What the signature has to cover. */
   readonly covers: readonly string[];
@@ -45,7 +45,7 @@ interface ListChange {
 class ChangeUnsigned extends SignatureRequired {
   readonly covers: readonly string[];
   constructor(user: Fingerprint, { invite, covers }: ListChange) {
-    const what = invite === undefined ? "lets in a guest" : "has an invite";
+    const what = invite === undefined ? "names a guest" : "has an invite";
     super(user, `one that ${what} must be`);
     this.covers = covers;
   }

@@ -52,7 +52,7 @@ describe("a guest on several servers with one list", () => {
     }
   });
 
-  it("is let in where that was answered, although the server is killed", async () => {
+  it("stays admitted after the answer, although the server is killed", async () => {
     const folder = temporaryFolder();
     const path = join(folder.path, "users");
     const hosts = await Promise.all(Array.from({ length: 4 }, newSigningUser));

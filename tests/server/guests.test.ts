@@ -1,4 +1,4 @@
-/** Guests: keys that a user on the list has let in for a short time. */
+/** Guests: keys that the server accepts for a short time because a user on the list asks for it. */
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -113,7 +113,7 @@ describe("a guest", () => {
     assert.equal(await answerTo(key), 403);
   });
 
-  it("T-62 is let in by a signature that covers it, and by nobody who is not on the list", async () => {
+  it("T-62 is admitted by a signature that covers it, and not by a user who is not on the list", async () => {
     const user = ada ?? assert.fail();
     const guest = key?.fingerprint ?? "";
     const required = '"content-digest" "sync-guest");created';
@@ -134,7 +134,7 @@ describe("a guest", () => {
     assert.equal(await answerTo(key), 403);
   });
 
-  it("can be let in by the request with which its user enters the list", async () => {
+  it("can be admitted by the request with which its user enters the list", async () => {
     const code = addInvite(path, { now: time });
     const fields = { "sync-invite": code };
     const request = { fields, components: [...INVITE_COMPONENTS, "sync-guest"] };
@@ -201,7 +201,7 @@ describe("a guest", () => {
     assert.equal(await answerTo(key), 200);
   });
 
-  it("T-62 leaves nothing behind once the next one is let in, an hour later", async () => {
+  it("T-62 leaves nothing behind once the next one is admitted, an hour later", async () => {
     await letIn(ada, key?.fingerprint);
     assert.equal(await answerTo(key, append()), 200);
     const [erased, listed] = await Promise.all([newSigningUser(), newSigningUser()]);
@@ -337,7 +337,7 @@ describe("a guest", () => {
     assert.equal(await storedOf(key), 2);
   });
 
-  it("is not let in, and the log says why, where the server cannot record it", async () => {
+  it("is not admitted if the server cannot record it, and the log says why", async () => {
     writeFileSync(`${path}.invites`, "in the way");
     const { status, problem } = await letIn(ada, key?.fingerprint);
     assert.deepEqual([status, problem.type], [503, "urn:sync-server:storage-unavailable"]);
@@ -362,7 +362,7 @@ describe("a guest", () => {
   it("T-23 is in the log by the beginning of its fingerprint", async () => {
     await letIn(ada, key?.fingerprint);
     const log = server.log.join("");
-    assert.match(log, /a user has let in a guest/);
+    assert.match(log, /a guest was admitted/);
     for (const user of [ada, key]) assert.ok(!log.includes(user?.fingerprint ?? ""));
   });
 });

@@ -58,7 +58,7 @@ export const SIGNATURES: readonly Case[] = [
   },
   {
     rule: "R-11.20",
-    says: "ignores a guest who needs not be let in, and any if it has no list of users",
+    says: "ignores a guest that is on its list already, and any guest if it has no list of users",
     async run(server) {
       const user = await server.sharedUser();
       const body = JSON.stringify({ user: user.base64, client_id: newClient() });
