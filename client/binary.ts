@@ -60,7 +60,7 @@ export class Input {
 export function base64Bytes(text: string, length?: number): Bytes {
   const bytes = fromBase64url(text);
   if (bytes !== undefined && bytes.length === (length ?? bytes.length)) return bytes;
-  throw new TypeError(`this is no base64url of ${length ?? "any"} bytes`);
+  throw new TypeError(`this is not base64url of ${length ?? "any"} bytes`);
 }
 
 /** A whole number as bytes, the highest first. */

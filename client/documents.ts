@@ -221,7 +221,7 @@ export class SyncDocuments implements DocumentSource {
   #save(): Bytes | undefined {
     if (this.#hasUnknown || this.#options.receive !== undefined) return undefined;
     const documents = [...this.#documents.values()];
-    // What is in memory alone may never be stored: others would have it for ever, and this device not.
+    // What is only in memory may never be stored here, but other devices would keep it from the snapshot.
     if (documents.some(({ isPending }) => isPending)) return undefined;
     const { merge } = this.#options;
     return stateOf(documents.flatMap((document) => document.state(merge)));

@@ -1,4 +1,4 @@
-/** Brings the key to another device through the server, which learns nothing of it. README.md shows how. */
+/** Transfers the key to another device through the server, which cannot read it. README.md shows how. */
 
 export { endPairing } from "./pairing/end.ts";
 export { PairingFailed, type PairingFault } from "./pairing/errors.ts";

@@ -1,6 +1,6 @@
 /**
- * What two devices agree on, so that nobody else who has the link knows it: ECDH between keys of a moment,
- * the first of which was promised before the second was known. ENVELOPE.md says why the order matters.
+ * The secrets that two devices agree on, and that nobody else with the link knows: ECDH between ephemeral
+ * keys. The first device commits to its key before it knows the other. ENVELOPE.md says why that matters.
  */
 import { fromBase64url } from "../../protocol/base64.ts";
 import { type Bytes, concat, equal, randomBytes, sha256, utf8 } from "../../protocol/bytes.ts";
@@ -16,25 +16,25 @@ export const RANDOM_BYTES = 32;
 const DIGITS = 6;
 const NONCE_BYTES = 12;
 
-/** A key pair of a moment. */
+/** An ephemeral key pair, for one pairing. */
 export interface Moment {
   readonly privateKey: CryptoKey;
   readonly point: Bytes;
 }
 
-/** What the device with the key shows once another one has answered. */
+/** What the device with the key reveals once another one has answered. */
 export interface Revealed {
   readonly point: Bytes;
   readonly random: Bytes;
 }
 
-/** All that was said. */
+/** Everything that the devices have exchanged before they share a secret. */
 export interface Transcript {
-  /** The one-time key under which the devices talk. */
+  /** The one-time key, in whose log the devices exchange messages. */
   readonly identity: Identity;
   readonly commitment: Bytes;
   readonly revealed: Revealed;
-  /** Of the new device. */
+  /** The point of the new device. */
   readonly answer: Bytes;
 }
 
@@ -48,7 +48,7 @@ export function newRandom(): Bytes {
   return randomBytes(RANDOM_BYTES);
 }
 
-/** What is promised in the link. */
+/** The commitment in the link. */
 export async function commitmentTo(
   identity: Identity,
   { point, random }: Revealed,
@@ -57,7 +57,7 @@ export async function commitmentTo(
   return (await sha256(bytes)).slice(0, COMMITMENT_BYTES);
 }
 
-/** Whether what is shown is what was promised. */
+/** Whether what was revealed matches the commitment. */
 export async function isPromised({
   identity,
   commitment,
@@ -66,7 +66,7 @@ export async function isPromised({
   return equal(await commitmentTo(identity, revealed), commitment);
 }
 
-/** What the devices share. Nobody who has not one of the two private keys can compute any of it. */
+/** The shared secrets. Only a device with one of the two private keys can compute them. */
 export class Agreement {
   readonly #secret: CryptoKey;
   readonly #transcript: Bytes;
@@ -77,7 +77,7 @@ export class Agreement {
   }
 
   /**
-   * Throws `Malformed` where the point is none.
+   * Throws `Malformed` if the point is not on the curve.
    *
    * @param point of the other device
    */
@@ -106,7 +106,7 @@ export class Agreement {
     return number.toString().padStart(DIGITS, "0");
   }
 
-  /** Encrypts what only the other device is to read, under a key for this use alone. */
+  /** Encrypts content for the other device, under a key for this use only. */
   async seal(use: "key" | "taken", content: Bytes): Promise<Bytes> {
     const nonce = randomBytes(NONCE_BYTES);
     const algorithm = { name: "AES-GCM", iv: nonce };
@@ -114,7 +114,7 @@ export class Agreement {
     return concat(nonce, new Uint8Array(sealed));
   }
 
-  /** Decrypts it. Throws `Malformed` for what the other device has not sealed. */
+  /** Decrypts content. Throws `Malformed` if the other device has not sealed it. */
   async open(use: "key" | "taken", sealed: Bytes): Promise<Bytes> {
     const input = new Input(sealed);
     const algorithm = { name: "AES-GCM", iv: input.take(NONCE_BYTES) };
@@ -141,14 +141,14 @@ export class Agreement {
   }
 }
 
-/** A point may come from anyone. Throws `Malformed`. */
+/** Anyone may have sent the point. Throws `Malformed` if it is not on the curve. */
 async function pointOf(bytes: Bytes): Promise<CryptoKey> {
   // Some take a compressed one as well.
   if (bytes.length !== POINT_BYTES) throw new Malformed("a point has another length");
   try {
     return await crypto.subtle.importKey("raw", bytes, CURVE, false, []);
   } catch (error) {
-    throw new Malformed("this is no point of the curve", { cause: error });
+    throw new Malformed("the point is not on the curve", { cause: error });
   }
 }
 

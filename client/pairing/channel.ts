@@ -1,4 +1,4 @@
-/** The log of a one-time key, by which two devices talk. Whoever has the link can read it and write to it. */
+/** The log of a one-time key, in which two devices exchange messages. Anyone with the link can read it and write to it. */
 import type { Bytes } from "../../protocol/bytes.ts";
 import { SyncClient } from "../client.ts";
 import { systemClock } from "../clock.ts";
@@ -9,19 +9,19 @@ import type { Entry, Identity, Status } from "../types.ts";
 import { PairingFailed } from "./errors.ts";
 import { type Kind, messageBytes, messageOf } from "./message.ts";
 
-/** After this time a device gives up: a code that is seen later is worth nothing. */
+/** After this time a device gives up, so that a link that is seen later does not work. */
 const LIMIT_MS = 10 * 60_000;
 
 /** What an app can choose. */
 export interface ChannelOptions
   extends Pick<SyncOptions, "fetch" | "clock" | "random" | "idleTimeout" | "pollInterval"> {
-  /** Called when the status of the connection changes, for a person who waits. */
+  /** Called when the status of the connection changes, to tell a person why it takes time. */
   readonly onStatus?: (status: Status) => void;
   /** Ends the pairing when aborted. */
   readonly signal?: AbortSignal;
 }
 
-/** A message that is to come. */
+/** A message that is expected. */
 interface Awaited {
   readonly kind: Kind;
   readonly came: Promise<Bytes>;
@@ -29,8 +29,8 @@ interface Awaited {
 }
 
 /**
- * One end of the log. It takes messages of one other device, in their order, each once. Anything else
- * ends the pairing, and so does whatever keeps the devices from each other for too long.
+ * One end of the log. It accepts the messages of one other device, in their order, each once. Anything else
+ * ends the pairing, and so does the time limit.
  */
 export class Channel {
   /** Set before anything is received. */
@@ -39,7 +39,7 @@ export class Channel {
   readonly #options: ChannelOptions;
   readonly #over = new AbortController();
   readonly #awaited: readonly Awaited[];
-  /** How many of them have come. */
+  /** How many of them have arrived. */
   #count = 0;
   /** The client id of the other device. */
   #other: string | undefined;
@@ -115,20 +115,20 @@ export class Channel {
     return this.#other !== undefined;
   }
 
-  /** The body of a message that is to come. Rejects with what has ended the pairing. */
+  /** The body of an expected message. Rejects with what has ended the pairing. */
   next(kind: Kind): Promise<Bytes> {
     const awaited = this.#awaited.find((one) => one.kind === kind);
     return awaited === undefined ? this.#failed() : this.#orFailed(awaited.came);
   }
 
-  /** Writes a message, and resolves once the server has it and everything there has been taken. Rejects as `next`. */
+  /** Writes a message, and resolves once the server has it and everything there was received. Rejects as `next`. */
   async send(kind: Kind, body: Bytes): Promise<void> {
     this.#over.signal.throwIfAborted();
     await this.#orFailed(this.#client?.append(messageBytes({ kind, body })));
     await this.sync();
   }
 
-  /** Resolves once everything on the server has been taken. Rejects as `next`. */
+  /** Resolves once everything on the server was received. Rejects as `next`. */
   async sync(): Promise<void> {
     await this.#orFailed(this.#client?.sync(this.#over.signal));
     this.#over.signal.throwIfAborted();
@@ -181,7 +181,7 @@ export class Channel {
     }
   }
 
-  /** What was begun, unless the pairing ends before. */
+  /** The result of a step, unless the pairing ends first. */
   async #orFailed<Value>(begun: Promise<Value> | undefined): Promise<Value> {
     if (begun === undefined) throw new TypeError("the channel is not open");
     // Once the pairing has ended for another reason, nobody waits for it.
@@ -198,7 +198,7 @@ export class Channel {
   }
 }
 
-/** Whether nothing is left to be erased by a client: a guest whose time is over is erased by the server. */
+/** Whether a client has nothing left to erase: the server itself erases a guest whose time is over. */
 export function isGone(error: unknown): boolean {
   return error instanceof ServerRejected && error.code === "user-not-allowed";
 }

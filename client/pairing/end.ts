@@ -1,4 +1,4 @@
-/** The end of a pairing that was cut off. */
+/** Ends a pairing that was interrupted. */
 import { systemClock } from "../clock.ts";
 import { Transport } from "../transport.ts";
 import { type ChannelOptions, isGone } from "./channel.ts";
@@ -9,8 +9,8 @@ const IDLE_TIMEOUT_MS = 60_000;
 
 /**
  * Erases what a pairing has left on the server: for an app that was killed during one, and has stored its
- * link. Without effect where it was erased. Throws `PairingFailed` for what is no link, `ServerRejected` and
- * `ServerUnavailable`.
+ * link. Has no effect if it was erased already. Throws `PairingFailed` for a malformed link,
+ * `ServerRejected` and `ServerUnavailable`.
  */
 export async function endPairing(
   link: string,

@@ -1,14 +1,14 @@
 /** Why two devices did not pair. */
 const MESSAGES = {
-  link: "this is no link for adding a device: copy all of it again",
-  expired: "it has taken too long: begin again on the device that has the key",
+  link: "this is not a link for adding a device: copy the whole link again",
+  expired: "the pairing took too long: begin again on the device that has the key",
   ended:
     "the pairing was ended elsewhere, by the other device or by someone who has seen its code: begin again",
   stranger:
     "another device has answered as well, so someone has seen the code: begin again where nobody else sees it",
   code: "this is not the code that the new device shows, so the key was not sent: begin again",
-  altered: "what has come is not from the device that shows the code: begin again",
-  refused: "the server refuses",
+  altered: "a message is not from the other device: begin again",
+  refused: "the server refuses the pairing",
 } as const;
 
 /** What went wrong: see `MESSAGES`. */

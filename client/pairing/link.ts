@@ -1,4 +1,4 @@
-/** The link that the device with the key shows, most often as a QR code. ENVELOPE.md has its layout. */
+/** The link that the device with the key shows, usually as a QR code. ENVELOPE.md has its layout. */
 import { fromBase64url, toBase64url } from "../../protocol/base64.ts";
 import { type Bytes, concat } from "../../protocol/bytes.ts";
 import { PairingFailed } from "./errors.ts";
@@ -11,22 +11,22 @@ export const ONE_TIME_BITS = 2048;
 export const COMMITMENT_BYTES = 16;
 const PRIMES_BYTES = ONE_TIME_BITS / 8;
 
-/** What a link has behind the address of the server. */
+/** What a link contains after the address of the server. */
 export interface LinkContent {
-  /** Of the device that shows it, to the public key that it has not shown yet. */
+  /** The commitment of the device that shows the link, to its point. */
   readonly commitment: Bytes;
   /** Of the one-time key. */
   readonly primes: Bytes;
 }
 
-/** @param server its address, which the link opens; `#` and what follows it go to no server */
+/** @param server its address, which the link opens; `#` and what follows it are not sent to any server */
 export function linkOf(server: URL, { commitment, primes }: LinkContent): string {
   const link = new URL(server);
   link.hash = PARAMETER + toBase64url(concat(Uint8Array.of(VERSION), commitment, primes));
   return link.href;
 }
 
-/** Whether an address has what a link has. */
+/** Whether an address is a link for pairing. */
 export function isLink(address: string): boolean {
   return address.includes(`#${PARAMETER}`);
 }

@@ -1,4 +1,4 @@
-/** What the devices say to each other: each message is an entry of their log. ENVELOPE.md has the layout. */
+/** The messages of the devices: each is an entry of their log. ENVELOPE.md has the layout. */
 import { type Bytes, concat } from "../../protocol/bytes.ts";
 import { Malformed } from "../binary.ts";
 import { contentBytes, contentOf } from "../content.ts";
@@ -6,7 +6,7 @@ import { formOf, type PrivateKey, versionOf } from "../identity/key-text.ts";
 import type { Head } from "../types.ts";
 import { POINT_BYTES, RANDOM_BYTES, type Revealed } from "./agreement.ts";
 
-/** What a message is, by its first byte. */
+/** The kind of a message, by its first byte. */
 export const KINDS = { answer: 1, reveal: 2, key: 3, taken: 4 } as const;
 export type Kind = keyof typeof KINDS;
 
@@ -19,7 +19,7 @@ export function messageBytes({ kind, body }: Message): Bytes {
   return concat(Uint8Array.of(KINDS[kind]), body);
 }
 
-/** `undefined` for what is no message. */
+/** Returns `undefined` for bytes that are not a message. */
 export function messageOf(bytes: Bytes): Message | undefined {
   const body = bytes.slice(1);
   for (const kind of ["answer", "reveal", "key", "taken"] as const) {
@@ -38,13 +38,13 @@ export function revealedIn(body: Bytes): Revealed {
   return { point: body.slice(0, POINT_BYTES), random: body.slice(POINT_BYTES) };
 }
 
-/** The key, and what the device that gives it has. */
+/** The key, and the heads of the device that gives it. */
 export interface Given {
   readonly key: PrivateKey;
   readonly heads: readonly Head[];
 }
 
-/** What is sealed in the message with the key. The caller erases it. */
+/** The plaintext of the message with the key. The caller erases it. */
 export function givenBytes({ key: { form, bytes }, heads }: Given): Bytes {
   const entry = concat(Uint8Array.of(versionOf(form)), bytes);
   const content = contentBytes({ entries: [entry], heads });
@@ -52,7 +52,7 @@ export function givenBytes({ key: { form, bytes }, heads }: Given): Bytes {
   return content;
 }
 
-/** Throws `Malformed` for bytes that say no key. */
+/** Throws `Malformed` for bytes that do not contain a key. */
 export function givenIn(content: Bytes): Given {
   const { entries, heads = [] } = contentOf(content);
   const [entry, ...more] = entries;

@@ -25,7 +25,7 @@ export interface OfferOptions extends ChannelOptions {
   readonly heads: readonly Head[];
 }
 
-/** What was typed is no code: it has not six digits. Nothing has ended. */
+/** What was typed does not have six digits. The pairing goes on. */
 export class MistypedCode extends RangeError {
   override name = "MistypedCode";
 }
@@ -34,7 +34,7 @@ const IDLE_TIMEOUT_MS = 60_000;
 
 /** An offer of the key to one other device: a link, then a code to be typed here, then the key. */
 export class KeyOffer {
-  /** To be shown as a QR code. Whoever sees it can disturb the pairing, and learns nothing by it. */
+  /** To be shown as a QR code. Anyone who sees it can make the pairing fail, and learns nothing from it. */
   readonly link: string;
   readonly #channel: Channel;
   readonly #given: Promise<Agreement>;
@@ -58,8 +58,8 @@ export class KeyOffer {
   }
 
   /**
-   * Makes an offer, which ends after ten minutes. On a server with a list of its users, has it let the
-   * one-time key in. An app that may be killed stores the link, and calls `endPairing` with it at its next
+   * Makes an offer, which ends after ten minutes. On a server with a list of users, makes the
+   * one-time key a guest. An app that may be killed stores the link, and calls `endPairing` with it at its next
    * start.
    *
    * Throws `InvalidKey` for a wrong passphrase, or a text that is not the key of the identity,
@@ -94,13 +94,13 @@ export class KeyOffer {
     return new KeyOffer(link, channel, agree(), given);
   }
 
-  /** Aborted once the offer is over, with the reason: an app need not ask for a code any more. */
+  /** Aborted once the offer is over, with the reason: the app can then stop asking for the code. */
   get over(): AbortSignal {
     return this.#channel.over;
   }
 
   /**
-   * Resolves once a device has answered, which shows a code then: ask the person to type it here. Rejects
+   * Resolves once a device has answered. It then shows a code: ask the person to type it here. Rejects
    * with `PairingFailed`, or the reason of the signal.
    */
   async answered(): Promise<void> {
@@ -108,11 +108,11 @@ export class KeyOffer {
   }
 
   /**
-   * Sends the key if the code is that of the device which has answered. Resolves once that has stored it.
+   * Sends the key if the code is that of the device that has answered. Resolves once the device has stored it.
    * A wrong code ends the offer, so that nobody can try codes.
    *
-   * Throws `MistypedCode` for what has not six digits, which may be typed again, `PairingFailed`, and the
-   * reason of the signal.
+   * Throws `MistypedCode` for input without six digits, after which the person can type again,
+   * `PairingFailed`, and the reason of the signal.
    *
    * @param typed by the person who sees the other device; blanks and hyphens are ignored
    */
@@ -121,7 +121,7 @@ export class KeyOffer {
     if (!/^\d{6}$/.test(code)) throw new MistypedCode("a code has six digits: type it again");
     const channel = this.#channel;
     const agreement = await this.#given;
-    // Someone else may have answered, too.
+    // Someone else may have answered too.
     await channel.sync();
     if (code !== (await agreement.code())) channel.fail(new PairingFailed("code"));
     channel.over.throwIfAborted();
@@ -141,7 +141,7 @@ export class KeyOffer {
   }
 
   /**
-   * Ends the offer, whatever has come of it, and erases its log on the server. Rejects with `ServerRejected`
+   * Ends the offer, successful or not, and erases its log on the server. Rejects with `ServerRejected`
    * or `ServerUnavailable` if that fails: call `endPairing` with the link later.
    */
   close(): Promise<void> {
@@ -158,7 +158,7 @@ async function checkIsKey(key: PrivateKey, { fingerprint }: Identity): Promise<v
   if (found.fingerprint !== fingerprint) throw new InvalidKey("this is the key of another user");
 }
 
-/** Has the server let a key in, by a request of the user that reads nothing new. */
+/** Makes a key a guest, by a request of the user that reads nothing new. */
 async function letIn(guest: Identity, options: OfferOptions): Promise<void> {
   const { url, identity, heads, signal, clock = systemClock } = options;
   const transport = new Transport({
@@ -172,7 +172,7 @@ async function letIn(guest: Identity, options: OfferOptions): Promise<void> {
     { ...request, snapshots: true },
     signal ?? new AbortController().signal,
   );
-  // The first one says that the server has accepted the request.
+  // The first line shows that the server has accepted the request.
   await lines.next();
   await lines.return();
 }

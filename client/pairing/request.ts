@@ -17,7 +17,7 @@ export interface RequestOptions extends ChannelOptions {
   readonly url?: string | URL;
 }
 
-/** A request for the key of a link: a code to be shown here, then the key. */
+/** A request for the key that a link offers: first a code to show here, then the key. */
 export class KeyRequest {
   /** The address of the server in the link. */
   readonly server: URL;
@@ -33,8 +33,8 @@ export class KeyRequest {
   }
 
   /**
-   * Answers the link that another device shows. Throws `PairingFailed`, with the fault `link` for what is
-   * no link and `stranger` where another device has answered before, and the reason of the signal.
+   * Answers the link that another device shows. Throws `PairingFailed`, with the fault `link` for a
+   * malformed link and `stranger` if another device has answered before, and the reason of the signal.
    */
   static async open(link: string, options: RequestOptions = {}): Promise<KeyRequest> {
     const { server, commitment, primes } = contentOfLink(link);
@@ -49,7 +49,7 @@ export class KeyRequest {
       return new KeyRequest(server, channel, agree(channel, identity, commitment, moment));
     } catch (error) {
       channel.fail(error);
-      // That it could not be erased matters less than why it failed.
+      // Why the pairing failed matters more than that its log could not be erased.
       await channel.end().catch(() => undefined);
       throw error;
     }
@@ -66,8 +66,8 @@ export class KeyRequest {
   }
 
   /**
-   * Resolves once the other device has sent the key, to what `importIdentity` returns, with a text for this
-   * device to keep. Store either, and call `taken` then.
+   * Resolves once the other device has sent the key, to what `importIdentity` returns, and a text for this
+   * device to keep. Store one of them, then call `taken`.
    *
    * Throws `InvalidKey` for a passphrase of fewer than 8 characters, `PairingFailed`, and the reason of the
    * signal.
@@ -100,8 +100,8 @@ export class KeyRequest {
   }
 
   /**
-   * Tells the other device that this one has stored the key. Rejects as `code` does, and not where the other
-   * one has ended the pairing: it may have heard, and this device has the key.
+   * Tells the other device that this one has stored the key. Rejects as `code` does, but not if the other
+   * one has ended the pairing: it may have received the message, and this device has the key.
    */
   async taken(): Promise<void> {
     const agreement = await this.#agreed;
@@ -120,7 +120,7 @@ export class KeyRequest {
   }
 }
 
-/** Waits for what the other device has promised in the link. */
+/** Waits for what the other device reveals, and checks it against the commitment in the link. */
 async function agree(
   channel: Channel,
   identity: Identity,
@@ -131,7 +131,7 @@ async function agree(
   try {
     const revealed = revealedIn(body);
     const said = { identity, commitment, revealed, answer: moment.point };
-    if (!(await isPromised(said))) throw new Malformed("this is not what the link promises");
+    if (!(await isPromised(said))) throw new Malformed("the point does not match the link");
     return await Agreement.of(moment, revealed.point, said);
   } catch (error) {
     if (!(error instanceof Malformed)) throw error;

@@ -106,6 +106,6 @@ describe("pair of the notebook on the command line", () => {
       join(folder.path, "no"),
     ]);
     assert.equal(code, 1);
-    assert.match(stderr, /^Error: this is no link for adding a device/);
+    assert.match(stderr, /^Error: this is not a link for adding a device/);
   });
 });
