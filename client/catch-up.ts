@@ -1,4 +1,4 @@
-/** Delivers what this device has stored of others, where the app lacks it. */
+/** Delivers stored operations of other clients that the app has not received yet. */
 import type { Delivery } from "./delivery.ts";
 import { StoreDamaged } from "./errors.ts";
 import type { KeptSnapshot } from "./kept-snapshot.ts";
@@ -19,7 +19,7 @@ export interface CatchUpOptions {
   readonly clock: Clock;
   /** Whether this client talks to the server, and no other tab does for it. */
   readonly leads: () => boolean;
-  /** Gives the app the snapshot that is kept, where it needs that. */
+  /** Gives the app the kept snapshot, if the app needs it. */
   readonly load: () => Promise<void>;
   readonly app: Pick<SyncOptions, "snapshot">;
   readonly kept: KeptSnapshot;
@@ -33,11 +33,11 @@ export class CatchUp {
   }
 
   /**
-   * Goes on from the app's positions, instead of from what is stored.
+   * Continues from the app's positions, instead of from those in the store.
    *
    * @param cursors those of all clients of which something was delivered
-   * @param isNew whether the store is: then it begins at the positions. If not, it lacks what the app
-   *   had when a crash came, and receives that once more
+   * @param isNew whether the store is new: then it begins at the positions. If not, it lost in a crash what
+   *   the app has, and receives that once more
    */
   async startAt(cursors: readonly Cursor[], isNew: boolean): Promise<void> {
     const { app, kept, log, positions } = this.#options;
@@ -54,7 +54,7 @@ export class CatchUp {
     }
   }
 
-  /** Takes what other tabs have changed in the store. */
+  /** Takes over what other tabs have changed in the store. */
   take(state: StoreState): void {
     const { log, positions } = this.#options;
     for (const client of log.take(state)) positions.setStored(client, log.end(client));
@@ -64,13 +64,13 @@ export class CatchUp {
     }
   }
 
-  /** Delivers what is stored, and was not delivered. What cannot be read, the server has to send again. */
+  /** Delivers what is stored and was not delivered. The server has to send again what cannot be read. */
   async run(): Promise<void> {
     await this.#options.load();
     await this.deliverStored();
   }
 
-  /** The same, without the snapshot before it. */
+  /** The same, without loading the snapshot first. */
   async deliverStored(): Promise<void> {
     const { log, positions } = this.#options;
     for (const client of log.damaged) await this.#receiveAgain(client);
@@ -82,7 +82,7 @@ export class CatchUp {
     }
   }
 
-  /** The same of one client id. Returns false if the server has to send what was stored. */
+  /** The same for one client id. Returns false if the server has to send what was stored. */
   async deliverStoredOf(client: string): Promise<boolean> {
     const { load, log, positions } = this.#options;
     if (!positions.behind.includes(client)) return true;
@@ -103,19 +103,19 @@ export class CatchUp {
         return false;
       }
     }
-    // Another tab has put a snapshot in the place of what was to be read.
+    // Another tab has replaced what was to be read by a snapshot.
     await load();
     return this.deliverStoredOf(client);
   }
 
   /**
-   * Has the server send everything of a client again that was stored. It takes the place of that, and
-   * is not delivered again.
+   * Has the server send again everything of a client that was stored. It replaces what was stored, and is
+   * not delivered again.
    */
   async #receiveAgain(client: string): Promise<void> {
     const { leads, log, positions } = this.#options;
     const start = log.start(client);
-    // The tab that leads sees by that what it has to ask for.
+    // This tells the leading tab what to ask for.
     if (!leads()) await log.forget(client, start);
     positions.setStored(client, start);
     log.damaged.delete(client);
@@ -127,7 +127,7 @@ export class CatchUp {
     return stored?.index === cursor.index ? stored : cursor;
   }
 
-  /** Has the server send the operations of a client again that follow a position. */
+  /** Has the server send again the operations of a client after a position. */
   async #forget(client: string, position: Cursor | undefined): Promise<void> {
     const { log, positions } = this.#options;
     await log.forget(client, position);
@@ -135,8 +135,8 @@ export class CatchUp {
   }
 
   /**
-   * The app was given the state of a snapshot: what that does not stand for is to be delivered again. What
-   * is not kept of it, the server has to show once more.
+   * The app was given the state of a snapshot: what the snapshot does not stand for is to be delivered
+   * again. The server has to show again what is not kept here.
    */
   async restart(covered: Covered): Promise<void> {
     const { log, outbox, positions } = this.#options;
@@ -161,7 +161,7 @@ export class CatchUp {
     }
   }
 
-  /** What a client id has told that is missing, and what was here of it behind an index. */
+  /** The missing heads that a client id has reported, and what was here of it after an index. */
   #headsOf(client: string, index = -1): MissingHead[] {
     const { clock, positions } = this.#options;
     const last = positions.get(client);
@@ -172,7 +172,7 @@ export class CatchUp {
     return heads;
   }
 
-  /** Delivers what the app does not have of a run. */
+  /** Delivers the part of a run that the app does not have. */
   async deliver(run: VerifiedRun, cursor: Cursor): Promise<void> {
     const { delivery, positions } = this.#options;
     const { index: last = -1, entries: more = 0 } = positions.delivered(cursor.client) ?? {};

@@ -1,4 +1,4 @@
-/** Compares what other devices tell, and what snapshots name, with what is here. */
+/** Compares the heads that other devices and snapshots name with what this device has. */
 import { StoreDamaged } from "./errors.ts";
 import type { Heads } from "./heads.ts";
 import type { Covered, Operation, VerifiedRun } from "./operation.ts";
@@ -25,9 +25,9 @@ export class Comparison {
   }
 
   /**
-   * Compares the heads in operations, and the heads that name them, with what is here.
+   * Compares the heads in operations, and the heads that name these operations, with what is here.
    *
-   * @returns what they tell that is not here
+   * @returns the heads that are not here
    */
   async compare(client: string, { operations, tagOf, cursor }: VerifiedRun): Promise<Head[]> {
     const { heads, positions, refusals } = this.#options;
@@ -46,8 +46,8 @@ export class Comparison {
   }
 
   /**
-   * The tag of an operation that is here, and that the server has acknowledged or sent; `undefined` as
-   * well where the store has damaged it.
+   * The tag of an operation that is here, and that the server has acknowledged or sent; `undefined` also if
+   * it is damaged in the store.
    */
   async tagAt(client: string, index: number): Promise<string | undefined> {
     const { log, outbox, positions } = this.#options;
@@ -69,7 +69,7 @@ export class Comparison {
     let differs = false;
     for (const { client, index, tag } of covered.values()) {
       const own = await outbox.tagAt(client, index);
-      // What was not acknowledged is no fork: it goes on under another client id.
+      // An operation that was not acknowledged is not a fork: it goes on under another client id.
       differs ||= (own ?? tag) !== tag;
       const known = await this.tagAt(client, index);
       const told = heads.expected(client);

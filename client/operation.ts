@@ -1,4 +1,4 @@
-/** Operations as they are once they were verified and decrypted. */
+/** Verified and decrypted operations. */
 import type { Content } from "./content.ts";
 import type { Created, Cursor, Entry, Refusal } from "./types.ts";
 

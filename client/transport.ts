@@ -74,7 +74,7 @@ export class Transport {
     this.#options = options;
     this.#fields = options.fields ?? {};
     for (const value of Object.values(this.#fields)) {
-      if (!/^[!-~]+$/.test(value)) throw new TypeError("an invite has letters and digits only");
+      if (!/^[!-~]+$/.test(value)) throw new TypeError("an invite has visible ASCII only");
     }
     const address = String(options.url);
     // A host and a port alone are a URL too: its scheme is the host.

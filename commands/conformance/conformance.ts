@@ -25,8 +25,8 @@ export function conformanceWith(means: Means): Command {
         name: "invites",
         value: "FILE",
         meaning:
-          "for a server with a list of users: a file with a code of an invite in each line, about 60, of " +
-          "which each user of the suite uses one",
+          "for a server with a list of users: a file with about 60 invite codes, one on each line; each user " +
+          "of the suite uses one",
       },
     ],
     exitCodes: [
@@ -99,10 +99,10 @@ function codesIn(file: string | undefined): string[] | undefined {
     throw new WrongArgument(`The file of --invites could not be read: ${error.message}`);
   }
   const codes = text.split("\n").flatMap((line) => line.trim() || []);
-  // A code itself is not for the screen.
+  // The error does not show a code: it is a secret.
   const isCode = (code: string) => /^[!-~]{1,128}$/.test(code);
   if (codes.length > 0 && codes.every(isCode)) return codes;
-  throw new WrongArgument("The file of --invites has to have the code of an invite in each line.");
+  throw new WrongArgument("The file of --invites must have one invite code on each line.");
 }
 
 async function summarize(

@@ -54,8 +54,8 @@ function unusable(answer: Answer, href: string, hasInvites: boolean): string | u
   if (status === 403 && answer.isProblem("user-not-allowed")) {
     if (hasInvites) return undefined;
     return (
-      "The server has a list of its users, and the suite makes new ones: have sync-server users invite " +
-      "--count 60 make invites for them, and give the file that has the codes by --invites."
+      "The server has a list of users, and the suite makes new ones: make invites for them by sync-server " +
+      "users invite --count 60, and pass the file with the codes as --invites."
     );
   }
   const place = headers.get("location");

@@ -1,6 +1,6 @@
 /** What to change about a storage, by what was found. */
 export const STORAGE_CHANGES = {
-  storage: { what: "See the message: devices cannot store, or not read, until it is repaired." },
+  storage: { what: "See the message: until this is repaired, devices cannot store or cannot read." },
   consistency: {
     what:
       "Use another service, or another file system: an object that was stored has to be there and to be " +

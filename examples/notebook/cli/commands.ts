@@ -90,10 +90,10 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     name: "edit",
-    summary: "give a note another text: from the command line, a file, or standard input",
+    summary: "change the text of a note: from the command line, a file, or standard input",
     details:
       "What has changed of the text is stored on this device at once, and sent when the server can be\n" +
-      "reached. Where another device changes the note at the same time, it has the words of both.",
+      "reached. If another device changes the note at the same time, it has the words of both.",
     words: {
       name: "ID TEXT",
       help: "the id that log prints, or its beginning; then the text, joined by spaces",
@@ -105,14 +105,14 @@ export const COMMANDS: readonly Command[] = [
   {
     name: "delete",
     summary: "delete notes on all devices",
-    details: "Where another device edits a note at the same time, it stays.",
+    details: "If another device edits a note at the same time, the note stays.",
     words: { name: "ID", help: "the id that log prints, or its beginning", max: Infinity },
     options: [],
     run: remove,
   },
   {
     name: "rename",
-    summary: "call this device by another name than that of its host",
+    summary: "give this device a name, instead of that of its host",
     words: { name: "NAME", help: "the name; words are joined by spaces", max: Infinity },
     options: [],
     run: rename,

@@ -116,7 +116,7 @@ export class Drafts {
     } catch (error) {
       if (!(error instanceof DOMException || error instanceof TypeError)) throw error;
       localStorage.removeItem(PREFIX + name);
-      showError("this browser has damaged something that was typed here and not saved: it is lost");
+      showError("a draft in this browser is damaged, and cannot be restored");
       return undefined;
     }
   }

@@ -106,7 +106,7 @@ function offerBothWays(hasKey: boolean): void {
   input.addEventListener("change", async () => {
     const file = input.files?.[0];
     if (file === undefined) return;
-    if (file.size > MAX_FILE) throw new Error("the file is too large to be that of a key");
+    if (file.size > MAX_FILE) throw new Error("the file is too large for a key");
     const text = await file.text();
     // A recovery sheet of the command line has other words as well.
     find("import-key", HTMLTextAreaElement).value = withoutWords(text).trim() || text;

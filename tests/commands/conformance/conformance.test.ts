@@ -166,7 +166,7 @@ describe("conformance", () => {
       await withServer({ USERS: list }, async ({ url }) => {
         const { code, lines } = await runCommand(conformance, "", {}, [url]);
         assert.equal(code, 2);
-        assert.match(lines.join("\n"), /^The server has a list of its users, .* by --invites\.$/);
+        assert.match(lines.join("\n"), /^The server has a list of users, .* as --invites\.$/);
       });
       const wordsFor = async (url: string) => {
         const { code, lines } = await runCommand(conformance, "", {}, [url]);
