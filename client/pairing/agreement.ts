@@ -17,7 +17,7 @@ const DIGITS = 6;
 const NONCE_BYTES = 12;
 
 /** An ephemeral key pair, for one pairing. */
-export interface Moment {
+export interface KeyPair {
   readonly privateKey: CryptoKey;
   readonly point: Bytes;
 }
@@ -38,7 +38,7 @@ export interface Transcript {
   readonly answer: Bytes;
 }
 
-export async function newMoment(): Promise<Moment> {
+export async function newKeyPair(): Promise<KeyPair> {
   const pair = await crypto.subtle.generateKey(CURVE, false, ["deriveBits"]);
   const point = new Uint8Array(await crypto.subtle.exportKey("raw", pair.publicKey));
   return { privateKey: pair.privateKey, point };
@@ -81,7 +81,7 @@ export class Agreement {
    *
    * @param point of the other device
    */
-  static async of(own: Moment, point: Bytes, said: Transcript): Promise<Agreement> {
+  static async of(own: KeyPair, point: Bytes, said: Transcript): Promise<Agreement> {
     const { subtle } = crypto;
     const other = await pointOf(point);
     const shared = await subtle.deriveBits({ name: "ECDH", public: other }, own.privateKey, 256);

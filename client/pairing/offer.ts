@@ -8,7 +8,7 @@ import { generateKey, identityOf } from "../identity/identity.ts";
 import { openKey, type PrivateKey, wholeKey } from "../identity/key-text.ts";
 import { Transport } from "../transport.ts";
 import type { Head, Identity } from "../types.ts";
-import { Agreement, commitmentTo, newMoment, newRandom } from "./agreement.ts";
+import { Agreement, commitmentTo, newKeyPair, newRandom } from "./agreement.ts";
 import { Channel, type ChannelOptions } from "./channel.ts";
 import { PairingFailed } from "./errors.ts";
 import { linkOf, ONE_TIME_BITS } from "./link.ts";
@@ -70,8 +70,8 @@ export class KeyOffer {
     const key = await openKey(text, passphrase);
     await checkIsKey(key, identity);
     const { identity: oneTime, primes } = await generateKey(ONE_TIME_BITS);
-    const moment = await newMoment();
-    const revealed = { point: moment.point, random: newRandom() };
+    const keyPair = await newKeyPair();
+    const revealed = { point: keyPair.point, random: newRandom() };
     const commitment = await commitmentTo(oneTime, revealed);
     await letIn(oneTime, options);
     const channel = await Channel.open(oneTime, url, ["answer", "taken"], options);
@@ -79,7 +79,7 @@ export class KeyOffer {
       const answer = await channel.next("answer");
       try {
         const said = { identity: oneTime, commitment, revealed, answer };
-        const agreement = await Agreement.of(moment, answer, said);
+        const agreement = await Agreement.of(keyPair, answer, said);
         await channel.send("reveal", revealBody(revealed));
         return agreement;
       } catch (error) {

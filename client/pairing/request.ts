@@ -6,7 +6,7 @@ import { type CreateOptions, identityOf, type NewIdentity } from "../identity/id
 import { withHeads } from "../identity/key-heads.ts";
 import { checkProtection, encryptKey, type PrivateKey, wholeKey } from "../identity/key-text.ts";
 import type { Identity } from "../types.ts";
-import { Agreement, isPromised, type Moment, newMoment } from "./agreement.ts";
+import { Agreement, isPromised, type KeyPair, newKeyPair } from "./agreement.ts";
 import { Channel, type ChannelOptions } from "./channel.ts";
 import { PairingFailed } from "./errors.ts";
 import { contentOfLink } from "./link.ts";
@@ -44,9 +44,9 @@ export class KeyRequest {
     try {
       await channel.sync();
       if (channel.isUsed) channel.fail(new PairingFailed("stranger"));
-      const moment = await newMoment();
-      await channel.send("answer", moment.point);
-      return new KeyRequest(server, channel, agree(channel, identity, commitment, moment));
+      const keyPair = await newKeyPair();
+      await channel.send("answer", keyPair.point);
+      return new KeyRequest(server, channel, agree(channel, identity, commitment, keyPair));
     } catch (error) {
       channel.fail(error);
       // Why the pairing failed matters more than that its log could not be erased.
@@ -125,14 +125,14 @@ async function agree(
   channel: Channel,
   identity: Identity,
   commitment: Bytes,
-  moment: Moment,
+  keyPair: KeyPair,
 ): Promise<Agreement> {
   const body = await channel.next("reveal");
   try {
     const revealed = revealedIn(body);
-    const said = { identity, commitment, revealed, answer: moment.point };
+    const said = { identity, commitment, revealed, answer: keyPair.point };
     if (!(await isPromised(said))) throw new Malformed("the point does not match the link");
-    return await Agreement.of(moment, revealed.point, said);
+    return await Agreement.of(keyPair, revealed.point, said);
   } catch (error) {
     if (!(error instanceof Malformed)) throw error;
     channel.fail(new PairingFailed("altered", { cause: error }));

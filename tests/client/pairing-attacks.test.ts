@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { Malformed } from "../../client/binary.ts";
-import { Agreement, newMoment } from "../../client/pairing/agreement.ts";
+import { Agreement, newKeyPair } from "../../client/pairing/agreement.ts";
 import { contentOfLink } from "../../client/pairing/link.ts";
 import { KINDS, messageBytes, revealedIn } from "../../client/pairing/message.ts";
 import { oneTimeIdentity } from "../../client/pairing/request.ts";
@@ -22,14 +22,14 @@ describe("someone who has seen the code of a pairing", () => {
 
   /** What someone agrees on with the device that offers the key, who answers it in place of another one. */
   async function agreedBy(onlooker: Onlooker, link: string) {
-    const moment = await newMoment();
-    await onlooker.write(messageBytes({ kind: "answer", body: moment.point }));
+    const keyPair = await newKeyPair();
+    await onlooker.write(messageBytes({ kind: "answer", body: keyPair.point }));
     const shown = await onlooker.message(KINDS.reveal);
     const { commitment, primes } = contentOfLink(link);
     const identity = await oneTimeIdentity(primes);
     const revealed = revealedIn(shown.slice(1));
-    const said = { identity, commitment, revealed, answer: moment.point };
-    return { agreement: await Agreement.of(moment, revealed.point, said), shown };
+    const said = { identity, commitment, revealed, answer: keyPair.point };
+    return { agreement: await Agreement.of(keyPair, revealed.point, said), shown };
   }
 
   it("T-63 reads all that is said, and can neither compute the code nor open the key", async () => {
@@ -45,7 +45,7 @@ describe("someone who has seen the code of a pairing", () => {
     const answer = (await onlooker.message(KINDS.answer)).slice(1);
     const revealed = revealedIn((await onlooker.message(KINDS.reveal)).slice(1));
     const { commitment, primes } = contentOfLink(offer.link);
-    const own = await newMoment();
+    const own = await newKeyPair();
     for (const point of [revealed.point, answer]) {
       const said = {
         identity: await oneTimeIdentity(primes.slice()),
@@ -79,7 +79,7 @@ describe("someone who has seen the code of a pairing", () => {
     const request = await KeyRequest.open(offer.link);
     const code = await request.code();
     await offer.answered();
-    const { point } = await newMoment();
+    const { point } = await newKeyPair();
     await onlooker.write(messageBytes({ kind: "answer", body: point }));
     await assert.rejects(offer.confirm(code), failsBy("stranger", "ended"));
     await assert.rejects(request.key(OWN), failsBy("stranger", "ended"));
@@ -130,9 +130,9 @@ describe("someone who has seen the code of a pairing", () => {
     const split = await Onlooker.open(offer.link, { url: other.url });
     const request = await KeyRequest.open(offer.link, { url: other.url });
     await split.message(KINDS.answer);
-    const moment = await newMoment();
+    const keyPair = await newKeyPair();
     const random = crypto.getRandomValues(new Uint8Array(32));
-    const body = Uint8Array.from([...moment.point, ...random]);
+    const body = Uint8Array.from([...keyPair.point, ...random]);
     const refused = assert.rejects(request.code(), failsBy("altered"));
     await split.write(messageBytes({ kind: "reveal", body })).catch(() => undefined);
     await refused;

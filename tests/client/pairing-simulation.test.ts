@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 import { type Clock, type Fetch, ServerUnavailable } from "../../client/index.ts";
-import { newMoment } from "../../client/pairing/agreement.ts";
+import { newKeyPair } from "../../client/pairing/agreement.ts";
 import { contentOfLink } from "../../client/pairing/link.ts";
 import { KINDS, messageBytes } from "../../client/pairing/message.ts";
 import { oneTimeIdentity } from "../../client/pairing/request.ts";
@@ -98,7 +98,7 @@ async function run(seed: number): Promise<string> {
   const joins = async () => {
     if (onlooker === undefined) return;
     await new Promise((resolve) => setTimeout(resolve, random.between(0, 400)));
-    const { point } = await newMoment();
+    const { point } = await newKeyPair();
     const message = random.chance(0.7)
       ? messageBytes({ kind: "answer", body: point })
       : Uint8Array.of(random.between(0, 6), 1, 2);

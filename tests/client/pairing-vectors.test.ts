@@ -9,7 +9,7 @@ import {
   hkdfSync,
 } from "node:crypto";
 import { describe, it } from "node:test";
-import { Agreement, isPromised, type Moment } from "../../client/pairing/agreement.ts";
+import { Agreement, isPromised, type KeyPair } from "../../client/pairing/agreement.ts";
 import { contentOfLink, linkOf } from "../../client/pairing/link.ts";
 import { givenBytes, givenIn, messageOf, revealedIn } from "../../client/pairing/message.ts";
 import { oneTimeIdentity } from "../../client/pairing/request.ts";
@@ -32,7 +32,7 @@ const sha256 = (...parts: readonly (string | Buffer)[]) => {
 };
 
 /** The key pair of a device of the vectors. */
-async function momentOf(device: typeof vectors.old | typeof vectors.new): Promise<Moment> {
+async function keyPairOf(device: typeof vectors.old | typeof vectors.new): Promise<KeyPair> {
   const algorithm = { name: "ECDH", namedCurve: "P-256" };
   const { key_pair: jwk, point } = device;
   const privateKey = await crypto.subtle.importKey("jwk", jwk, algorithm, false, ["deriveBits"]);
@@ -54,8 +54,8 @@ describe("the vectors of a pairing", () => {
     assert.equal(toBase64url(revealed.random), vectors.old.random);
     assert.equal(toBase64url(said.answer), vectors.new.point);
     const agreements = [
-      await Agreement.of(await momentOf(vectors.old), said.answer, said),
-      await Agreement.of(await momentOf(vectors.new), revealed.point, said),
+      await Agreement.of(await keyPairOf(vectors.old), said.answer, said),
+      await Agreement.of(await keyPairOf(vectors.new), revealed.point, said),
     ];
     for (const agreement of agreements) {
       assert.equal(await agreement.code(), vectors.code);
