@@ -32,7 +32,7 @@ describe("someone who has seen the code of a pairing", () => {
     return { agreement: await Agreement.of(keyPair, revealed.point, said), shown };
   }
 
-  it("T-63 reads all that is said, and can neither compute the code nor open the key", async () => {
+  it("T-63 reads all messages, and can neither compute the code nor open the key", async () => {
     const { identity } = await madeKey();
     const offer = await offerAt(server.url);
     const onlooker = await Onlooker.open(offer.link);
@@ -62,7 +62,7 @@ describe("someone who has seen the code of a pairing", () => {
     await Promise.all([onlooker.close(), offer.close()]);
   });
 
-  it("T-64 answers first: the new device shows no code, and nothing that is typed has the key sent", async () => {
+  it("T-64 answers first: the new device shows no code, and no code that is typed sends the key", async () => {
     const offer = await offerAt(server.url);
     const onlooker = await Onlooker.open(offer.link);
     const { agreement } = await agreedBy(onlooker, offer.link);
@@ -125,7 +125,7 @@ describe("someone who has seen the code of a pairing", () => {
     await Promise.all([onlooker.close(), split.close(), offer.close(), request.close()]);
   });
 
-  it("T-65 gives the new device a key of theirs, with the server: it takes nothing that the link does not promise", async () => {
+  it("T-65 gives the new device their own key, with the server: it refuses what does not match the link", async () => {
     const offer = await offerAt(server.url);
     const split = await Onlooker.open(offer.link, { url: other.url });
     const request = await KeyRequest.open(offer.link, { url: other.url });
@@ -139,7 +139,7 @@ describe("someone who has seen the code of a pairing", () => {
     await Promise.all([split.close(), request.close(), offer.close()]);
   });
 
-  it("T-66 tries codes: the first wrong one ends the offer, and the right one is worth nothing then", async () => {
+  it("T-66 tries codes: the first wrong one ends the offer, and the right one does not work then", async () => {
     const offer = await offerAt(server.url);
     const request = await KeyRequest.open(offer.link);
     const code = await request.code();
@@ -149,7 +149,7 @@ describe("someone who has seen the code of a pairing", () => {
     await offer.close();
   });
 
-  it("T-67 sends what an earlier pairing has said: it opens nowhere else", async () => {
+  it("T-67 replays messages of an earlier pairing: they do not open", async () => {
     const first = await offerAt(server.url);
     const onlooker = await Onlooker.open(first.link);
     const request = await KeyRequest.open(first.link);

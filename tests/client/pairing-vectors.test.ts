@@ -40,7 +40,7 @@ async function keyPairOf(device: typeof vectors.old | typeof vectors.new): Promi
 }
 
 describe("the vectors of a pairing", () => {
-  it("are what the client makes of them, on either device", async () => {
+  it("match what the client computes, on either device", async () => {
     const { server, commitment, primes } = contentOfLink(vectors.link);
     assert.equal(server.href, vectors.server);
     assert.equal(toBase64url(commitment), vectors.commitment);
@@ -72,7 +72,7 @@ describe("the vectors of a pairing", () => {
     assert.equal(toBase64url(givenBytes({ key, heads })), given.content);
   });
 
-  it("are what ENVELOPE.md says", () => {
+  it("match the formulas of ENVELOPE.md", () => {
     const { one_time_key, old, code, transcript } = vectors;
     const [p, q] = [
       buffer(one_time_key.primes).subarray(0, 128),

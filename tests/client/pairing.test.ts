@@ -110,7 +110,7 @@ describe("a device that pairs", () => {
     await assert.rejects(offerAt(server.url, { identity: other }), /key of another user/);
   });
 
-  it("takes nothing else for a link", async () => {
+  it("refuses a malformed link", async () => {
     const offer = await offerAt(server.url);
     const start = offer.link.indexOf("=") + 1;
     const wrong = [
@@ -152,7 +152,7 @@ describe("a device that pairs", () => {
     await assert.rejects(KeyRequest.open(offer.link), failsBy("ended"));
   });
 
-  it("gives up after ten minutes, and then the link leads nowhere", async () => {
+  it("gives up after ten minutes, and then its link does not work", async () => {
     const clock = new AheadClock();
     const offer = await offerAt(server.url, { clock });
     const request = await KeyRequest.open(offer.link);
@@ -166,7 +166,7 @@ describe("a device that pairs", () => {
     await offer.close();
   });
 
-  it("says of a key that was sent, and not acknowledged, that the new device may have it", async () => {
+  it("says that the new device may have a key that was sent and not acknowledged", async () => {
     const offer = await offerAt(server.url);
     const request = await KeyRequest.open(offer.link);
     const refused = assert.rejects(offer.confirm(await request.code()), (error: unknown) => {
@@ -180,7 +180,7 @@ describe("a device that pairs", () => {
     await offer.close();
   });
 
-  it("is not found any more once an app that was killed has ended the pairing by its link", async () => {
+  it("leaves nothing on the server once an app that was killed has ended the pairing by its link", async () => {
     const stop = new AbortController();
     // The app is gone: nothing of it is sent any more.
     const cut = (request: Request, init?: RequestInit) =>

@@ -54,7 +54,7 @@ describe("snapshots for which there is no room", () => {
     assertHave([laptop, phone], texts);
   });
 
-  it("on the device are told once an hour, and what is smaller is stored and sent", async () => {
+  it("on the device are reported once an hour, and what is smaller is stored and sent", async () => {
     await begin();
     const [laptop, phone] = [stage.device(), stage.device(Infinity)];
     laptop.room = 4000;

@@ -41,7 +41,7 @@ const namesIn = async (storage: Driver) => (await storage.list("")).map(({ name 
 
 describe(`a command that is ended midway${note}`, { skip }, () => {
   onEachStorage("copy", ({ newPlace, open }) => {
-    it("goes on where it was killed or stopped, and is whole then", async () => {
+    it("continues after it was killed or stopped, and completes its copy", async () => {
       const [from, to] = [newPlace(), newPlace()];
       const source = await open(from);
       const user = someFingerprint();

@@ -44,7 +44,7 @@ describe("users invite", () => {
     assert.notEqual((await change(["invite"])).lines[0], code);
   });
 
-  it("prints so many codes as it is told to, and nothing else", async () => {
+  it("prints as many codes as --count asks for, and nothing else", async () => {
     writeFileSync(path, "# the family\n");
     const { lines } = await change(["invite"], { count: "3", note: "friends", quota: "1MiB" });
     assert.equal(new Set(lines).size, 3);

@@ -89,7 +89,7 @@ describe("notes on the command line", () => {
     assert.match(again.stderr, new RegExp(`^Error: there is no note ${id}: log prints the id`));
   });
 
-  it("are of devices that have names", async () => {
+  it("show the names of devices", async () => {
     const called = await run(["rename", "my", "laptop", "--folder", laptop]);
     assert.deepEqual(
       [called.code, called.stdout],

@@ -98,7 +98,7 @@ describe("pair of the notebook on the command line", () => {
     assert.equal((await third.ended).code, 1);
   });
 
-  it("refuses what is no link", async () => {
+  it("refuses a malformed link", async () => {
     const { code, stderr } = await run([
       "pair",
       "http://localhost/",

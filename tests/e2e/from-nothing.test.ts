@@ -132,7 +132,7 @@ describe(`from nothing to a server${why}`, { skip: skip || isMissing }, () => {
     assert.doesNotMatch(found, /^(?:note|wrong)/m);
   });
 
-  it("lets in who has the code, once", { timeout: 120_000 }, async () => {
+  it("accepts the first key with the code, and no other", { timeout: 120_000 }, async () => {
     process.env.NODE_EXTRA_CA_CERTS = authority;
     const [program = "", args = ""] = invite.trim().split(/(?<=cli\.ts) /);
     assert.equal(program, "node --import tsx examples/notebook/cli/cli.ts");

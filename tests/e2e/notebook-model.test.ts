@@ -157,7 +157,7 @@ describe("the notes of a notebook", () => {
     assert.deepEqual([laptop.unsent.size, laptop.status.pending], [0, 0]);
   });
 
-  it("are of devices whose names all devices know, which can be changed", async () => {
+  it("show device names that all devices know, and that can be changed", async () => {
     const { laptop, phone, name, meet } = await two("by the laptop");
     assert.equal(phone.devices.of(phone.note(name).client), "laptop");
     const id = phone.client.client;

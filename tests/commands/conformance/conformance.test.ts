@@ -102,7 +102,7 @@ describe("conformance", () => {
     });
   });
 
-  it("finds the same where there is a list of users, whom invites let in", async () => {
+  it("finds the same on a server with a list of users, who enter by invites", async () => {
     const [list, codes] = [join(folder.path, "listed"), join(folder.path, "codes")];
     const { lines } = await runCommand(users, "", { file: list, count: "60" }, ["invite"]);
     writeFileSync(codes, `${lines.join("\n")}\n\n`);
