@@ -41,7 +41,11 @@ export const users: Command = {
     },
     { name: "note", value: "TEXT", meaning: "for add and invite: a comment behind the user" },
     { name: "expires", value: "TIME", meaning: "for invite: how long it may be used; default 7d" },
-    { name: "count", value: "N", meaning: "for invite: prints N codes, one on each line, and nothing else" },
+    {
+      name: "count",
+      value: "N",
+      meaning: "for invite: prints N codes, one on each line, and nothing else",
+    },
     { name: "storage", value: "STORAGE", meaning: "for erase: in place of the setting STORAGE" },
     { name: "yes", meaning: "for erase: without it, nothing is erased" },
   ],

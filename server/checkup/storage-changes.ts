@@ -1,6 +1,8 @@
 /** What to change about a storage, by what was found. */
 export const STORAGE_CHANGES = {
-  storage: { what: "See the message: until this is repaired, devices cannot store or cannot read." },
+  storage: {
+    what: "See the message: until this is repaired, devices cannot store or cannot read.",
+  },
   consistency: {
     what:
       "Use another service, or another file system: an object that was stored has to be there and to be " +

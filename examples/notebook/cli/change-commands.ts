@@ -26,7 +26,8 @@ export async function edit({ folder, file, words }: Arguments): Promise<void> {
   await sending(session, folder, async () => {
     await receive(session);
     const note = find(session, id);
-    if (!note.isText) throw new UsageError(`note ${shortId(note)} is not text, and cannot be edited`);
+    if (!note.isText)
+      throw new UsageError(`note ${shortId(note)} is not text, and cannot be edited`);
     await session.change(note, (name) => session.notebook.edit(name, text));
   });
   console.error(`edited ${noteCount(1)}`);
