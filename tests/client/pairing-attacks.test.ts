@@ -88,7 +88,7 @@ describe("someone who has seen the code of a pairing", () => {
   });
 
   it("T-64 writes anything else, or erases the log: the pairing ends", async () => {
-    const { point } = await newMoment();
+    const { point } = await newKeyPair();
     const compressed = [2 + ((point.at(-1) ?? 0) & 1), ...point.subarray(1, 33)];
     const messages = [[9], [], [KINDS.reveal], [KINDS.key, 1, 2, 3], [KINDS.answer, 4, 5]];
     messages.push([KINDS.answer, ...compressed]);
