@@ -49,7 +49,7 @@ describe("conformance", () => {
       ["a 301 to nowhere", () => html(301), /answers with 301 \(text\/html\): it is no sync/],
       ["no more new users", () => refusal(429, "new-users-limited"), /takes no more new users/],
       ["nothing", lost, /: there is no whole answer: connect ECONNREFUSED\.$/],
-      ["a list of users", () => refusal(403, "user-not-allowed"), /by --invites\.$/],
+      ["a list of users", () => refusal(403, "user-not-allowed"), /as --invites\.$/],
     ];
     for (const [what, answering, says] of answers) {
       it(`says that there is ${what}`, async () => {
