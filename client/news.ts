@@ -13,8 +13,8 @@ export function waitSeconds(random: number): number {
 }
 
 /**
- * The outcome of a wait that failed before its answer began; `undefined` where it failed as any request
- * can.
+ * The outcome of a wait whose connection broke before the answer began. `undefined` for failures that any
+ * request can have.
  */
 export function endBy(error: unknown): Outcome | undefined {
   if (!(error instanceof ServerUnavailable) || error.limited) return undefined;

@@ -16,7 +16,7 @@ const LINE = 64;
 const VERSIONS = { pkcs8: 1, primes: 2 };
 export type KeyForm = keyof typeof VERSIONS;
 
-/** A private key as bytes, which whoever has them erases: in PKCS #8, or its primes. */
+/** The bytes of a private key, in PKCS #8 or as its primes. Their owner overwrites them after use. */
 export interface PrivateKey {
   readonly form: KeyForm;
   readonly bytes: Bytes;

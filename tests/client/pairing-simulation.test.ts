@@ -124,7 +124,7 @@ async function run(seed: number): Promise<string> {
     await request.close();
   };
   const joined = joins().catch(() => undefined);
-  // Whoever is killed says nothing any more: a person would not wait for ten minutes.
+  // A killed device sends nothing more: a person would not wait for ten minutes.
   const tooLong = setTimeout(() => stop.abort(new PairingFailed("expired")), 15_000);
   const watching = setInterval(() => {
     if (old.isGone || young.isGone) stop.abort(new PairingFailed("expired"));

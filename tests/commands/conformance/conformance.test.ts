@@ -203,7 +203,7 @@ describe("conformance", () => {
       assert.deepEqual(passed, ["R-15.1", "R-15.2", "R-15.3", "R-15.4", "R-15.8"]);
     });
 
-    it("refuses a file of invites that is not there, or has anything but codes", async () => {
+    it("refuses a file of invites that is missing, or has a line that is no code", async () => {
       const file = join(folder.path, "no-codes");
       for (const text of [undefined, "", "\n", "a code\n", `${"x".repeat(129)}\n`]) {
         if (text !== undefined) writeFileSync(file, text);
