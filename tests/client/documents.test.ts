@@ -14,6 +14,18 @@ import { DocumentDevices, JoinedTexts, Texts } from "../support/simulated-docume
 import { SimulatedServer } from "../support/simulated-network.ts";
 import { until } from "../support/socket.ts";
 
+/** A store in memory whose appends fail while the disk is full. */
+function storeOn(disk: { isFull: boolean }): Store {
+  const memory = new MemoryStore();
+  const append = memory.append.bind(memory);
+  return Object.assign(memory, {
+    append: async (...of: Parameters<Store["append"]>) => {
+      if (disk.isFull) throw new Error("the disk is full");
+      return append(...of);
+    },
+  });
+}
+
 describe("documents in one log", () => {
   let devices: DocumentDevices;
   beforeEach(async () => {
@@ -118,15 +130,8 @@ describe("documents in one log", () => {
   });
 
   it("keep what cannot be stored, say so once, and try again", async () => {
-    const memory = new MemoryStore();
-    let isFull = true;
-    const append = memory.append.bind(memory);
-    const store: Store = Object.assign(memory, {
-      append: async (...of: Parameters<Store["append"]>) => {
-        if (isFull) throw new Error("the disk is full");
-        return append(...of);
-      },
-    });
+    const disk = { isFull: true };
+    const store = storeOn(disk);
     const errors: unknown[] = [];
     const documents = await open({ store, onError: (error) => errors.push(error) });
     const document = documents.open("note", new Texts());
@@ -138,7 +143,7 @@ describe("documents in one log", () => {
     await assert.rejects(documents.flush(), /the disk is full/);
     await until(() => documents.status.state === "pending", "it is not synced");
     assert.equal(documents.status.pending, 1);
-    isFull = false;
+    disk.isFull = false;
     document.push(utf8("and more"));
     await documents.flush();
     await documents.client.sync();
@@ -151,22 +156,15 @@ describe("documents in one log", () => {
   });
 
   it("store an update at once with what was pushed, and keep nothing of one that fails", async () => {
-    const memory = new MemoryStore();
-    let isFull = true;
-    const append = memory.append.bind(memory);
-    const store: Store = Object.assign(memory, {
-      append: async (...of: Parameters<Store["append"]>) => {
-        if (isFull) throw new Error("the disk is full");
-        return append(...of);
-      },
-    });
+    const disk = { isFull: true };
+    const store = storeOn(disk);
     const documents = await open({ store, batch: 3600_000 });
     const [seen, others] = [new Texts(), new Texts()];
     documents.open("note", seen);
     documents.open("other", others).push(utf8("pushed"));
     await assert.rejects(documents.store("note", utf8("lost")), /^Error: the disk is full$/);
     assert.deepEqual([seen.texts, documents.status.pending], [[], 1]);
-    isFull = false;
+    disk.isFull = false;
     await documents.store("note", utf8("stored"));
     await documents.client.sync();
     assert.deepEqual([seen.texts, others.texts], [["stored"], []], "each comes once");

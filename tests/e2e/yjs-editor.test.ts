@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { it } from "node:test";
-import type { BrowserContextOptions, Page } from "playwright-core";
+import type { BrowserContextOptions, Locator, Page } from "playwright-core";
 import { shows, type } from "../support/editor-page.ts";
 import { exampleApp } from "../support/example-app.ts";
 import { temporaryFolder } from "../support/folder.ts";
@@ -40,6 +40,13 @@ describeNotebook("examples/yjs-editor", (pages) => {
     const key = readFileSync(await (await saved).path(), "utf8");
     await button(page, "I have kept the key").click();
     return { page, key };
+  }
+
+  /** Shares the note that is open. Returns the field with its link. */
+  async function share(page: Page): Promise<Locator> {
+    await button(page, "Share").click();
+    await button(page, "Make a link").click();
+    return page.getByRole("textbox", { name: "Link to the note" });
   }
 
   it("goes to a phone in the dark by a QR code, or to a device by the text of the key", async () => {
@@ -142,9 +149,7 @@ describeNotebook("examples/yjs-editor", (pages) => {
   it("shares a note with another person, and goes on without that person", async () => {
     const { page: ann } = await newUser();
     await type(ann, "Party\nballoons");
-    await button(ann, "Share").click();
-    await button(ann, "Make a link").click();
-    const field = ann.getByRole("textbox", { name: "Link to the note" });
+    const field = await share(ann);
     const link = await field.inputValue();
     await button(ann, "Close").click();
 
@@ -191,9 +196,7 @@ describeNotebook("examples/yjs-editor", (pages) => {
   it("loses nothing that is typed in another window while a note moves", async () => {
     const { page: ann } = await newUser();
     await type(ann, "Party ");
-    await button(ann, "Share").click();
-    await button(ann, "Make a link").click();
-    const field = ann.getByRole("textbox", { name: "Link to the note" });
+    const field = await share(ann);
     const link = await field.inputValue();
     const other = await pages().open(ann.context(), ann.url());
     await shows(other, "Party");
@@ -231,11 +234,7 @@ describeNotebook("examples/yjs-editor", (pages) => {
   it("ends a note under its old key also where that was interrupted", async () => {
     const { page: ann } = await newUser();
     await type(ann, "Party\nballoons");
-    await button(ann, "Share").click();
-    await button(ann, "Make a link").click();
-    const { page: ben } = await newUser(
-      await ann.getByRole("textbox", { name: "Link to the note" }).inputValue(),
-    );
+    const { page: ben } = await newUser(await (await share(ann)).inputValue());
     await shows(ben, "balloons");
     const context = ann.context();
     await context.route("**/sync", (route) =>
