@@ -19,6 +19,14 @@ const AGAIN_AFTER = 100;
  */
 const SPARE = 32;
 
+/**
+ * How often the time that a client may take has to pass until Deno gives up. Deno 2.8.3 to 2.9.6 never
+ * closes a connection whose request was answered before all of its body came, until the client does
+ * (https://github.com/denoland/deno/pull/34446 brought it): such connections could hold all files for
+ * ever, and who starts the server again frees them. All others have ended by then.
+ */
+const PATIENCE = 2;
+
 /** What srvx has of a server on each runtime. */
 export interface Served {
   readonly close: (force?: boolean) => Promise<void>;
@@ -27,6 +35,8 @@ export interface Served {
 }
 
 export interface KeepListeningOptions {
+  /** How long a client may take to send its request, in milliseconds. */
+  readonly clientTimeout: number;
   /** Listens on the same place as the first time. */
   readonly start: () => Promise<Served>;
   /** Called with the reason when it no longer accepts connections. It listens again later. */
@@ -35,10 +45,18 @@ export interface KeepListeningOptions {
   readonly onLost: (error: unknown) => void;
 }
 
+/** The open connections have held all files for too long. */
+class StillFull extends Error {
+  override name = "StillFull";
+  constructor() {
+    super("clients hold connections that use up the files: put a proxy in front");
+  }
+}
+
 /** Keeps a server listening. Returns what closes it. */
 export function keepListening(
   first: Served,
-  { start, onFull, onLost }: KeepListeningOptions,
+  { clientTimeout, start, onFull, onLost }: KeepListeningOptions,
 ): Served["close"] {
   const limit = fileLimit();
   const isKnown = limit !== Number.POSITIVE_INFINITY;
@@ -60,9 +78,11 @@ export function keepListening(
     ended.catch(onLost);
     onFull(reason);
     earlier = Promise.all([earlier, ended]);
+    const givesUp = onBun ? Number.POSITIVE_INFINITY : performance.now() + PATIENCE * clientTimeout;
     do await sleep(AGAIN_AFTER);
-    while (!closing && !hasRoom());
+    while (!closing && !hasRoom() && performance.now() < givesUp);
     if (closing) return;
+    if (!hasRoom()) throw new StillFull();
     server = await start();
     if (closing) await server.close(true);
     else watch();

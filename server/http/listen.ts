@@ -99,6 +99,7 @@ export async function listen(
     }
     const { url = "" } = await server.ready();
     const close = keepListening(server, {
+      clientTimeout: headersTimeout,
       start: async () => {
         if (path !== undefined) removeSocket(path);
         const port = Number(new URL(url).port);

@@ -10,6 +10,7 @@ function served(finished: Promise<void>, close = async () => undefined): Served 
 }
 
 describe("a server that has stopped accepting connections", () => {
+  const clientTimeout = 30_000;
   const full = () => Promise.reject(new Error("too many open files"));
 
   it("T-46 says why, listens again, and closes both servers at the end", async () => {
@@ -19,6 +20,7 @@ describe("a server that has stopped accepting connections", () => {
     const close = keepListening(
       served(full(), async () => void closed.push("first")),
       {
+        clientTimeout,
         start: async () => {
           started++;
           return served(Promise.resolve(), async () => void closed.push("second"));
@@ -36,6 +38,7 @@ describe("a server that has stopped accepting connections", () => {
   it("T-46 reports that it cannot listen again", async () => {
     const lost: string[] = [];
     keepListening(served(full()), {
+      clientTimeout,
       start: () => Promise.reject(new Error("the port is taken")),
       onFull: () => undefined,
       onLost: (reason) => void lost.push(String(reason)),
@@ -51,6 +54,7 @@ describe("a server that has stopped accepting connections", () => {
       again = () => reject(new Error("too many open files"));
     });
     const close = keepListening(served(end), {
+      clientTimeout,
       start: async () => {
         started++;
         return served(Promise.resolve());
@@ -70,6 +74,7 @@ describe("a server that has stopped accepting connections", () => {
     const close = keepListening(
       served(full(), async () => void closed.push("first")),
       {
+        clientTimeout,
         start: async () => {
           beginning.open();
           await begun.opened;

@@ -51,6 +51,8 @@ export interface ServerProcess {
   readonly pid: number;
   /** What it has printed to standard output and standard error. */
   readonly output: () => string;
+  /** Resolves when it has ended by itself: the exit code, or the signal. */
+  readonly ended: Promise<number | string | null>;
   /** Sends a signal to a process that has not ended, and waits for the end: the exit code, or the signal. */
   readonly end: (signal: NodeJS.Signals) => Promise<number | string | null>;
 }
@@ -77,6 +79,7 @@ export async function startServer(
     port: Number(new URL(url).port),
     pid: child.pid ?? 0,
     output,
+    ended: ended.then(([code, by]) => code ?? by),
     end: async (signal) => {
       const isRunning = child.exitCode === null && child.signalCode === null;
       // Not child.kill: Deno then reports the signal, whatever code the process ended with.
