@@ -9,7 +9,6 @@ import { oneTimeIdentity } from "../../client/pairing/request.ts";
 import { endPairing, type KeyOffer, KeyRequest, PairingFailed } from "../../client/pairing.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { madeKey, Onlooker, offerAt } from "../support/pairing.ts";
-import { sharedSeeds } from "../support/share.ts";
 import { inProcessServer } from "../support/signing.ts";
 import { Random } from "../support/simulation/random.ts";
 
@@ -164,7 +163,7 @@ describe("devices that pair", () => {
 
   it(`T-64 give the key to the device whose code was typed, or to nobody, in ${SEEDS} simulated pairings`, async () => {
     const outcomes = new Map<string, number>();
-    for (const seed of sharedSeeds(SEEDS)) {
+    for (let seed = 1; seed <= SEEDS; seed++) {
       const outcome = await run(seed).catch((error: unknown) => {
         throw new Error(`seed ${seed}: ${error}`, { cause: error });
       });

@@ -5,7 +5,7 @@ import { type Clock, type Entry, SyncClient, type SyncOptions } from "../../clie
 import { MemoryStore } from "../../client/memory.ts";
 import { contentOfLink } from "../../client/pairing/link.ts";
 import { oneTimeIdentity } from "../../client/pairing/request.ts";
-import { KeyOffer, PairingFailed } from "../../client/pairing.ts";
+import { KeyOffer, type KeyRequest, PairingFailed } from "../../client/pairing.ts";
 import type { Bytes } from "../../protocol/bytes.ts";
 
 export const PASSPHRASE = "of the old device";
@@ -28,6 +28,21 @@ export async function offerAt(
     heads: [],
     ...options,
   });
+}
+
+/** Goes on with a pairing, up to its end. Returns what the new device gets, under its passphrase. */
+export async function finishPairing(
+  offer: KeyOffer,
+  request: KeyRequest,
+  passphrase: string,
+): Promise<NewIdentity> {
+  await offer.answered();
+  const confirmed = offer.confirm(await request.code());
+  const got = await request.key(passphrase);
+  await request.taken();
+  await confirmed;
+  await Promise.all([offer.close(), request.close()]);
+  return got;
 }
 
 /** Checks that an error is a pairing that has failed for a reason. */
