@@ -5,8 +5,7 @@ import { createServer, type ServerResponse } from "node:http";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { temporaryFolder } from "../support/folder.ts";
-import { ONE_COMMAND_LINE, run } from "../support/notebook-cli.ts";
-import { onlyOn } from "../support/one-runtime.ts";
+import { run } from "../support/notebook-cli.ts";
 
 type Answer = (response: ServerResponse) => void;
 
@@ -42,9 +41,7 @@ const ANSWERS: readonly (readonly [what: string, answer: Answer, message: RegExp
   ["nothing", (response) => response.destroy(), /cannot be reached/],
 ];
 
-const { skip, note } = onlyOn("Bun", ONE_COMMAND_LINE);
-
-describe(`the notebook on the command line, whatever the server answers${note}`, { skip }, () => {
+describe("the notebook on the command line, whatever the server answers", () => {
   const folder = temporaryFolder();
   const device = join(folder.path, "device");
   let answer: Answer = (response) => response.destroy();

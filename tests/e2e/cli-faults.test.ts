@@ -7,13 +7,10 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { temporaryFolder } from "../support/folder.ts";
 import { type Serving, serveHere } from "../support/http.ts";
-import { logOf, ONE_COMMAND_LINE, openNotebook, run, start } from "../support/notebook-cli.ts";
-import { onlyOn } from "../support/one-runtime.ts";
+import { logOf, openNotebook, run, start } from "../support/notebook-cli.ts";
 import { until } from "../support/socket.ts";
 
-const { skip, note } = onlyOn("Bun", ONE_COMMAND_LINE);
-
-describe(`the notebook on the command line, while something fails${note}`, { skip }, () => {
+describe("the notebook on the command line, while something fails", () => {
   const folder = temporaryFolder();
   const [laptop, phone] = [join(folder.path, "laptop"), join(folder.path, "phone")];
   let server: Serving | undefined;

@@ -6,12 +6,9 @@ import { after, before, describe, it } from "node:test";
 import { temporaryFolder } from "../support/folder.ts";
 import { type Serving, serveHere } from "../support/http.ts";
 import { addInvite, listWithInvite } from "../support/invites.ts";
-import { logOf, ONE_COMMAND_LINE, run } from "../support/notebook-cli.ts";
-import { onlyOn } from "../support/one-runtime.ts";
+import { logOf, run } from "../support/notebook-cli.ts";
 
-const { skip, note } = onlyOn("Bun", ONE_COMMAND_LINE);
-
-describe(`the notebook on the command line, with an invite${note}`, { skip }, () => {
+describe("the notebook on the command line, with an invite", () => {
   const folder = temporaryFolder();
   const path = join(folder.path, "users");
   const at = (name: string) => join(folder.path, name);

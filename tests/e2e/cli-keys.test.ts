@@ -6,8 +6,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { temporaryFolder } from "../support/folder.ts";
 import { type Serving, serveHere } from "../support/http.ts";
-import { logOf, ONE_COMMAND_LINE, openNotebook, run } from "../support/notebook-cli.ts";
-import { onlyOn } from "../support/one-runtime.ts";
+import { logOf, openNotebook, run } from "../support/notebook-cli.ts";
 
 const RSA = ["-algorithm", "RSA", "-pkeyopt"] as const;
 
@@ -16,9 +15,7 @@ function openssl(...args: readonly string[]): string {
   return execFileSync("openssl", args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
 }
 
-const { skip, note } = onlyOn("Bun", ONE_COMMAND_LINE);
-
-describe(`the notebook on the command line, with a key in PEM${note}`, { skip }, () => {
+describe("the notebook on the command line, with a key in PEM", () => {
   const folder = temporaryFolder();
   let server: Serving | undefined;
   before(async () => {
@@ -77,7 +74,7 @@ describe(`the notebook on the command line, with a key in PEM${note}`, { skip },
   });
 });
 
-describe(`erase of the notebook on the command line${note}`, { skip }, () => {
+describe("erase of the notebook on the command line", () => {
   const folder = temporaryFolder();
   const [laptop, phone] = [join(folder.path, "laptop"), join(folder.path, "phone")];
   let server: Serving | undefined;

@@ -13,12 +13,9 @@ import { after, before, describe, it } from "node:test";
 import { temporaryFolder } from "../support/folder.ts";
 import { type Serving, serveHere } from "../support/http.ts";
 import { metricOf } from "../support/metrics.ts";
-import { logOf, ONE_COMMAND_LINE, openNotebook, run } from "../support/notebook-cli.ts";
-import { onlyOn } from "../support/one-runtime.ts";
+import { logOf, openNotebook, run } from "../support/notebook-cli.ts";
 
-const { skip, note } = onlyOn("Bun", ONE_COMMAND_LINE);
-
-describe(`what the notebook on the command line received${note}`, { skip }, () => {
+describe("what the notebook on the command line received", () => {
   const folder = temporaryFolder();
   const [laptop, phone] = [join(folder.path, "laptop"), join(folder.path, "phone")];
   const expected = ["Feed the cat.", "Buy milk.", "and the dog"];

@@ -6,12 +6,9 @@ import { after, before, describe, it } from "node:test";
 import { parseHTML } from "linkedom";
 import { temporaryFolder } from "../support/folder.ts";
 import { type Serving, serveHere } from "../support/http.ts";
-import { ONE_COMMAND_LINE, run } from "../support/notebook-cli.ts";
-import { onlyOn } from "../support/one-runtime.ts";
+import { run } from "../support/notebook-cli.ts";
 
-const { skip, note } = onlyOn("Bun", ONE_COMMAND_LINE);
-
-describe(`recovery on the command line${note}`, { skip }, () => {
+describe("recovery on the command line", () => {
   const folder = temporaryFolder();
   const at = (name: string) => join(folder.path, name);
   let server: Serving | undefined;

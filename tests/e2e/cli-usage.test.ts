@@ -4,12 +4,9 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { temporaryFolder } from "../support/folder.ts";
-import { ONE_COMMAND_LINE, type RunOptions, run } from "../support/notebook-cli.ts";
-import { onlyOn } from "../support/one-runtime.ts";
+import { type RunOptions, run } from "../support/notebook-cli.ts";
 
-const { skip, note } = onlyOn("Bun", ONE_COMMAND_LINE);
-
-describe(`the notebook on the command line, used wrongly${note}`, { skip }, () => {
+describe("the notebook on the command line, used wrongly", () => {
   const folder = temporaryFolder();
   const laptop = join(folder.path, "laptop");
   before(async () => {

@@ -21,7 +21,10 @@ const DIVIDED: Readonly<Record<string, readonly string[]>> = {
   commands: ["copy", "doctor", "usage", "users", "users-invites", "verify"],
   [join("commands", "conformance")]: ["conformance"],
   docs: ["dependencies", "links", "monitoring", "notebook", "openapi", "protocol", "security"],
-  e2e: ["sorted-notes", "stored-data"],
+  e2e: [
+    ...["cli-answers", "cli-changes", "cli-faults", "cli-invites", "cli-keys", "cli-received"],
+    ...["cli-recovery", "cli-usage", "notebook-model", "sorted-notes", "stored-data"],
+  ],
   oplog: [
     ...["anomalies", "appender", "change", "checksums", "client-listings"],
     ...["compaction-debt", "compaction-scheduler", "compaction-timing", "damaged-objects"],

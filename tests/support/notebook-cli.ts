@@ -8,9 +8,6 @@ import { commandFor, projectFolder } from "./process.ts";
 
 const PASSPHRASE = "a passphrase for tests";
 
-/** Why some of its suites run on one runtime. */
-export const ONE_COMMAND_LINE = "tests/e2e/cli.test.ts runs the same program on each runtime";
-
 export interface Run {
   readonly child: ChildProcess;
   readonly stdout: () => string;
