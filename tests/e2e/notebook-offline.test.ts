@@ -197,7 +197,7 @@ describeNotebook("the notebook without the network", (pages) => {
   });
 
   it("T-61 keeps in the browser nothing but the files of the page, and leaves other paths alone", async () => {
-    const page = await pages().openNew();
+    const page = await pages().openIn(await pages().device());
     await pages().write(page, "not there");
     await pages().state(page, "synced");
     await kept(page);
@@ -215,7 +215,7 @@ describeNotebook("the notebook without the network", (pages) => {
   });
 
   it("can be installed", async () => {
-    const page = await pages().openNew();
+    const page = await pages().openIn(await pages().device());
     await kept(page);
     const session = await page.context().newCDPSession(page);
     const { errors, url, manifest } = await session.send("Page.getAppManifest");

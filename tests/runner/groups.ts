@@ -9,16 +9,19 @@ import { pathToFileURL } from "node:url";
 /** Files of a group. Those of one folder take similarly long, and come into different groups. */
 const SIZE = 8;
 
-/** Groups that take longest. Files of the web page share a browser; floods need a process that does nothing else. */
+/** Groups that take longest. Files of a web page share a browser; floods need a process that does nothing else. */
 const LONG = [
-  [join("e2e", "notebook.test.ts"), join("e2e", "notebook-account.test.ts")],
-  ["notebook-devices", "notebook-faults", "notebook-live"].map((name) =>
-    join("e2e", `${name}.test.ts`),
-  ),
+  ["notebook", "notebook-account", "notebook-offline", "notebook-start", "documents"].map(e2e),
+  ["notebook-devices", "notebook-faults", "notebook-live", "notebook-pairing"].map(e2e),
+  ["notebook-notes", "notebook-recovery", "notebook-sheet", "tabs", "todo", "yjs-editor"].map(e2e),
   [join("server", "floods.test.ts")],
   [join("packages", "packages.test.ts")],
   [join("server", "response-memory.test.ts")],
 ];
+
+function e2e(name: string): string {
+  return join("e2e", `${name}.test.ts`);
+}
 
 /**
  * Short files that are started by themselves. Some replace timers of the process for a while: what others
