@@ -1,14 +1,11 @@
 /** The numbers behind `GET /metrics`, in the text format of Prometheus. None of them names a user. */
-import { collectDefaultMetrics, Registry } from "prom-client";
 import type { CounterName, ObservedName, Telemetry } from "../oplog/telemetry.ts";
 import type { RequestCounts } from "../storage/driver.ts";
 import { VERSION } from "./config.ts";
 import { Histogram, type Observations } from "./histogram.ts";
 import { METRICS, type Metric } from "./metric-table.ts";
+import { processMetrics } from "./process-metrics.ts";
 import { RequestDurations, type RouteDurations } from "./request-durations.ts";
-
-/** Metrics of prom-client that end as counters do and are none. The same is in others, by type. */
-const MISNAMED = ["handles", "requests", "resources"].map((what) => `nodejs_active_${what}_total`);
 
 /** The numbers of one metric, by the value of its label; under "" where it has none. */
 class Series {
@@ -42,8 +39,7 @@ class Series {
 
 /** All metrics. Counting is plain arithmetic: text is made of it when it is asked for. */
 export class Metrics implements Telemetry {
-  /** The metrics of the process itself. */
-  readonly #process = new Registry();
+  readonly #process = processMetrics();
   readonly #series = new Map<string, Series>();
   readonly #durations = new RequestDurations();
   readonly #waits = new Histogram({
@@ -71,8 +67,6 @@ export class Metrics implements Telemetry {
   readonly #batched = this.#batches.of();
 
   constructor() {
-    collectDefaultMetrics({ register: this.#process });
-    for (const name of MISNAMED) this.#process.removeSingleMetric(name);
     for (const [key, metric] of Object.entries(METRICS)) this.#series.set(key, new Series(metric));
   }
 

@@ -334,4 +334,18 @@ describe("GET /ready", () => {
     await ask();
     assert.equal(driver.requests.list, 2);
   });
+
+  it("has the metrics of the process from each server in it", async () => {
+    const options = () => ({
+      config: readConfig({}),
+      driver: new MemoryDriver(),
+      logger: createLogger("silent"),
+    });
+    const servers = [createHandler(options()), createHandler(options())];
+    for (const { fetch } of servers) {
+      const response = await fetch(new Request("http://localhost/metrics"));
+      const values = valuesIn(await response.text());
+      assert.ok((values.get("process_cpu_seconds_total") ?? 0) > 0);
+    }
+  });
 });
