@@ -34,6 +34,8 @@ export interface Handler {
   readonly isSettled: () => boolean;
   /** Resolves once compaction has nothing to do. */
   readonly compacted: () => Promise<void>;
+  /** Resolves once compaction has done what is due. */
+  readonly packed: () => Promise<void>;
   /** Resolves once retention has done what is due. */
   readonly trimmed: () => Promise<void>;
 }
@@ -135,6 +137,7 @@ export function createHandler(options: HandlerOptions): Handler {
     },
     isSettled: () => announcer?.isSettled ?? true,
     compacted: async () => compaction?.settled(),
+    packed: async () => compaction?.runDue(),
     trimmed: async () => retention?.sweepDue(),
   };
 }

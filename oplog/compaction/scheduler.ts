@@ -147,6 +147,13 @@ export class CompactionScheduler {
     }
   }
 
+  /** Does what is due by now, which timers have done otherwise; resolves once that is done. */
+  async runDue(): Promise<void> {
+    this.#tick();
+    await this.#running();
+    await this.#deleter.deleteAllDue();
+  }
+
   /** Begins nothing more; resolves once what is running has come to a point where it can stop. */
   async stop(): Promise<void> {
     this.#stop.abort();

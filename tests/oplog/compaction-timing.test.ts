@@ -4,6 +4,7 @@ import { beforeEach, describe, it } from "node:test";
 import { parseName } from "../../oplog/names.ts";
 import { ObjectMissing } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
+import { MANUAL_TIMING } from "../support/compaction-timing.ts";
 import { HookedDriver } from "../support/drivers.ts";
 import { processOn, storeRun } from "../support/logs.ts";
 import { until } from "../support/socket.ts";
@@ -135,6 +136,29 @@ describe("the compaction scheduler", () => {
     compactor.loaded(user, await listings.get(user));
     time = 10;
     await until(() => telemetry.value("compaction", "deleted") === 5);
+    await compactor.stop();
+  });
+
+  it("does at once what is due by its clock, when asked to", async () => {
+    await storeEach(a, 6);
+    let time = 0;
+    const { compactor, listings, telemetry } = processOn(driver, 0, {
+      now: () => time,
+      limits: { operations: 4 },
+      // Their timers would end long after the test.
+      timing: { ...MANUAL_TIMING, debounce: 1_000_000, deleteDelay: 1_000 },
+    });
+    const done = () => ["stored", "deleted"].map((event) => telemetry.value("compaction", event));
+    compactor.loaded(user, await listings.get(user));
+    await compactor.runDue();
+    assert.deepEqual(done(), [0, 0]);
+    time = 1_000_000;
+    await compactor.runDue();
+    assert.deepEqual(done(), [1, 0]);
+    time += 1_000;
+    await compactor.runDue();
+    assert.deepEqual(done(), [1, 5]);
+    assert.equal((await storage.list(user)).length, 2);
     await compactor.stop();
   });
 });
