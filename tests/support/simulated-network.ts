@@ -8,6 +8,14 @@ import { MemoryDriver } from "../../storage/memory.ts";
 
 export const URL_OF_SERVER = "http://sync.test";
 
+const MINUTE = 60_000;
+
+/**
+ * What a server does in the background is due by its clock, and is done when a simulation asks for it. A
+ * timer of the runtime waits for as long: until then, a simulation is over.
+ */
+const STEP = 10 * MINUTE;
+
 /** Lets everything else run that is ready. */
 export function nextTick(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
@@ -38,6 +46,7 @@ export class JumpingClock implements Clock {
 
 /** A server whose storage can be backed up and restored. */
 export class SimulatedServer {
+  requests = 0;
   /** How many requests had a snapshot. */
   snapshots = 0;
   readonly #settings: Readonly<Record<string, string>>;
@@ -54,6 +63,7 @@ export class SimulatedServer {
   }
 
   async fetch(request: Request): Promise<Response> {
+    this.requests++;
     const body = await request.clone().text();
     if (body.includes('"snapshot":{')) this.snapshots++;
     return this.#handler.fetch(request);
@@ -62,6 +72,16 @@ export class SimulatedServer {
   /** Deletes what it may, of the users that were seen since the last time. */
   async trim(): Promise<void> {
     await this.#handler.trimmed();
+  }
+
+  /** Packs what it may. */
+  async pack(): Promise<void> {
+    await this.#handler.packed();
+  }
+
+  /** Ends what it would do in the background. */
+  async stop(): Promise<void> {
+    await this.#handler.stop();
   }
 
   /** The number of objects that are stored. */
@@ -74,9 +94,10 @@ export class SimulatedServer {
     this.#copy = await copyOf(this.#driver);
   }
 
-  /** Continues from the copy, if there is one: what was stored since is lost. */
+  /** Starts again with the copy, if there is one: what was stored since is lost. */
   async restore(): Promise<void> {
     if (this.#copy === undefined) return;
+    await this.stop();
     this.#driver = await copyOf(this.#copy);
     this.#handler = this.#start();
   }
@@ -84,9 +105,17 @@ export class SimulatedServer {
   #start(): Handler {
     const config = readConfig({ RATE_LIMIT: "0", LOG: "silent", ...this.#settings });
     const clock = this.#clock;
-    const times = clock && { time: () => clock.now(), now: () => clock.now() };
+    const byClock = clock && {
+      time: () => clock.now(),
+      now: () => clock.now(),
+      compaction: {
+        limits: { operations: 4 },
+        timing: { debounce: STEP, scanStep: STEP, deleteDelay: config.PACKED_RETENTION },
+      },
+      retention: { step: STEP },
+    };
     const logger = createLogger(config.LOG);
-    return createHandler({ config, driver: this.#driver, logger, ...times });
+    return createHandler({ config, driver: this.#driver, logger, ...byClock });
   }
 }
 

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import type { Identity } from "../../client/index.ts";
 import { newIdentity } from "./private-keys.ts";
+import { withSimulatedCrypto } from "./simulated-crypto.ts";
 import { Device } from "./simulated-device.ts";
 import {
   JumpingClock,
@@ -18,7 +19,6 @@ const SETTINGS = {
   LISTING_TTL: "0",
   RETENTION: "1h",
   PACKED_RETENTION: "1m",
-  COMPACTION_MIN: "4",
 };
 const MOST_DEVICES = 5;
 /** Small, so that there are many snapshots. */
@@ -28,8 +28,11 @@ const EVERY = 6000;
 export interface SnapshotRun {
   readonly saved: number;
   readonly loaded: number;
-  /** How many operations the server sent no more. */
-  readonly restores: number;
+  readonly crashes: number;
+  /** How many requests the server has answered. */
+  readonly requests: number;
+  /** The next random number: the same as in another run if the same has happened in both. */
+  readonly next: number;
 }
 
 let identity: Promise<Identity> | undefined;
@@ -40,22 +43,30 @@ let identity: Promise<Identity> | undefined;
  * @param copies whether a device becomes a copy of another one at times, instead of restores of the server
  */
 export async function simulateSnapshots(seed: number, copies = false): Promise<SnapshotRun> {
-  identity ??= newIdentity();
-  const random = randomFrom(seed);
+  identity ??= withSimulatedCrypto(() => 0, newIdentity);
+  const user = await identity;
+  return withSimulatedCrypto(randomFrom(~seed), () => simulate(user, randomFrom(seed), copies));
+}
+
+async function simulate(
+  identity: Identity,
+  random: () => number,
+  copies: boolean,
+): Promise<SnapshotRun> {
   const clock = new JumpingClock();
   const server = new SimulatedServer(SETTINGS, clock);
   const network = new SimulatedNetwork(server, random);
-  const world = { identity: await identity, clock, fetch: network.fetch, random, every: EVERY };
+  const world = { identity, clock, fetch: network.fetch, random, every: EVERY };
   const devices = [new Device(world), new Device(world)];
   const below = (count: number) => Math.floor(random() * count);
   const any = () => devices[below(devices.length)] ?? assert.fail();
   let created = 0;
-  let restores = 0;
   const trim = async () => {
     // What lies below new floors is deleted the next time, when it is old enough.
     for (let times = 0; times < 2; times++) {
       clock.pass(HOUR);
       await any().sync();
+      await server.pack();
       await server.trim();
     }
   };
@@ -74,10 +85,8 @@ export async function simulateSnapshots(seed: number, copies = false): Promise<S
     else if (kind < 74) await any().stop();
     else if (kind < 82) await any().crashAfter(below(25));
     else if (kind < 88 && !copies) await server.backUp();
-    else if (kind < 92 && !copies) {
-      await server.restore();
-      restores++;
-    } else if (devices.length < MOST_DEVICES) devices.push(new Device(world));
+    else if (kind < 92 && !copies) await server.restore();
+    else if (devices.length < MOST_DEVICES) devices.push(new Device(world));
   };
   try {
     for (let steps = 20 + below(60); steps > 0; steps--) {
@@ -101,11 +110,18 @@ export async function simulateSnapshots(seed: number, copies = false): Promise<S
     devices.push(last);
     await last.sync();
     check(devices, copies);
-    const sum = (count: (of: Device["snapshots"]) => number) =>
-      devices.reduce((total, { snapshots }) => total + count(snapshots), 0);
-    return { saved: sum(({ saved }) => saved), loaded: sum(({ loaded }) => loaded), restores };
+    const sum = (count: (of: Device) => number) =>
+      devices.reduce((total, one) => total + count(one), 0);
+    return {
+      saved: sum(({ snapshots }) => snapshots.saved),
+      loaded: sum(({ snapshots }) => snapshots.loaded),
+      crashes: sum(({ crashes }) => crashes),
+      requests: server.requests,
+      next: random(),
+    };
   } finally {
     for (const one of devices) await one.stop();
+    await server.stop();
   }
 }
 
