@@ -1,33 +1,66 @@
 /**
- * Runs the simulations of the log, of the journals, of devices that make snapshots, and of devices that
- * are killed, of which each starts ten processes: `npm run simulate [-- SEEDS [FIRST]]`, 10,000 seeds
- * from 1 by default, and a hundredth of them for devices that are killed. Prints every seed that breaks an invariant; `npm run simulate -- 1 SEED`
- * runs it again.
+ * Runs simulations: of the log, of journals, of devices that make snapshots, of the same with copies of
+ * devices, and of devices that are killed.
+ *
+ *     npm run simulate [-- [SEEDS [FIRST]] [--only NAME] [--processes COUNT]]
+ *
+ * 10,000 seeds from 1 by default, on all cores. Prints each seed that breaks an invariant as soon as it
+ * does; `npm run simulate -- 1 SEED --only NAME` runs it again, and prints all of its error.
  */
-import { simulate as simulateJournals } from "./storage/journal/simulation.ts";
-import { killAgainAndAgain } from "./support/killed-store.ts";
-import { simulate as simulateLog } from "./support/simulation/world.ts";
-import { simulateSnapshots } from "./support/snapshot-simulation.ts";
+import { availableParallelism } from "node:os";
+import { parseArgs } from "node:util";
+import { runSeeds } from "./simulator/seeds.ts";
+import { simulations } from "./simulator/simulations.ts";
 
-const [most = 10_000, first = 1] = process.argv.slice(2).map(Number);
-for (const [what, seeds, simulate] of [
-  ["the log", most, simulateLog],
-  ["journals", most, simulateJournals],
-  ["snapshots", most, (seed: number) => simulateSnapshots(seed)],
-  ["snapshots, and copies of devices", most, (seed: number) => simulateSnapshots(seed, true)],
-  ["devices that are killed", Math.ceil(most / 100), (seed: number) => killAgainAndAgain(seed, 10)],
-] as const) {
-  let failed = 0;
-  for (let seed = first; seed < first + seeds; seed++) {
-    if (process.stderr.isTTY) process.stderr.write(`\r${what}: ${seed - first} of ${seeds} seeds `);
-    try {
-      await simulate(seed);
-    } catch (error) {
-      failed++;
-      console.error(`${what}, seed ${seed}:`, seeds === 1 ? error : String(error));
-    }
+const { values, positionals } = parseArgs({
+  options: { only: { type: "string" }, processes: { type: "string" } },
+  allowPositionals: true,
+});
+const { only } = values;
+const most = numberOf(positionals[0], 10_000);
+const first = numberOf(positionals[1], 1);
+const processes = numberOf(values.processes, availableParallelism());
+if (only !== undefined && !simulations.has(only)) {
+  throw new TypeError(`--only takes one of these: ${[...simulations.keys()].join(", ")}`);
+}
+
+const stopping = new AbortController();
+const { signal } = stopping;
+for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => stopping.abort());
+
+for (const [name, { share = 1 }] of simulations) {
+  if (signal.aborted || (only !== undefined && name !== only)) continue;
+  const seeds = Math.ceil(most * share);
+  let [run, failed] = [0, 0];
+  const end = await runSeeds({
+    ...{ name, first, end: first + seeds, processes, signal },
+    onOutcome: ({ seed, failure }) => {
+      run++;
+      if (failure !== undefined) {
+        failed++;
+        showProgress("");
+        console.error(`${name}, seed ${seed}: ${seeds === 1 ? failure.whole : failure.line}`);
+      }
+      showProgress(`${name}: ${run} of ${seeds} seeds, ${failed} failed`);
+    },
+  });
+  showProgress("");
+  console.log(`${name}: ${run} seeds from ${first}, ${failed} failed`);
+  const rest = first + seeds - end;
+  if (rest > 0) {
+    console.log(`to go on: npm run simulate -- ${rest} ${end} --only ${name}`);
   }
-  if (process.stderr.isTTY) process.stderr.write("\r");
-  console.log(`${what}: ${seeds} seeds from ${first}, ${failed} failed`);
-  if (failed > 0) process.exitCode = 1;
+  if (failed > 0 || signal.aborted) process.exitCode = 1;
+}
+
+/** Replaces the line of a terminal. */
+function showProgress(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
+}
+
+/** Throws a `TypeError` for anything but a whole number from 1. */
+function numberOf(text: string | undefined, byDefault: number): number {
+  const number = text === undefined ? byDefault : Number(text);
+  if (Number.isSafeInteger(number) && number > 0) return number;
+  throw new TypeError(`this takes a whole number from 1, not "${text}"`);
 }

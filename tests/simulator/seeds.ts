@@ -1,0 +1,81 @@
+/** Runs the seeds of a simulation in several processes. */
+import { type ChildProcess, fork } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import type { Outcome } from "./process.ts";
+
+const PROGRAM = fileURLToPath(new URL("process.ts", import.meta.url));
+
+/** A seed takes seconds. One that takes longer than this has got into a circle. */
+const LONGEST_MS = 10 * 60_000;
+
+export interface Seeds {
+  /** The name of a simulation. */
+  readonly name: string;
+  readonly first: number;
+  /** The seed after the last one. */
+  readonly end: number;
+  /** How many processes run them, each its own. */
+  readonly processes: number;
+  /** Once it is aborted, all processes are ended. */
+  readonly signal: AbortSignal;
+  readonly onOutcome: (outcome: Outcome) => void;
+  /** What runs in the processes, if that is not `process.ts`. */
+  readonly program?: string;
+}
+
+/** Resolves once all seeds were run, or all processes were stopped, with the first seed that was not run. */
+export async function runSeeds({ processes, ...seeds }: Seeds): Promise<number> {
+  const { first, end } = seeds;
+  const count = Math.min(processes, end - first);
+  const stopped = Array.from({ length: count }, (_, i) => runEach(seeds, first + i, count));
+  return Math.min(end, ...(await Promise.all(stopped)));
+}
+
+/** Runs every so manyth seed, in another process after one that broke down; returns the next seed. */
+async function runEach(
+  { name, end, signal, onOutcome, program = PROGRAM }: Omit<Seeds, "processes">,
+  first: number,
+  step: number,
+): Promise<number> {
+  let next = first;
+  while (next < end && !signal.aborted) {
+    const child = fork(program, [name, next, end, step].map(String));
+    const ended = await endOf(child, signal, (outcome) => {
+      next = outcome.seed + step;
+      onOutcome(outcome);
+    });
+    if (signal.aborted || next >= end) break;
+    onOutcome({ seed: next, failure: { line: ended, whole: ended } });
+    next += step;
+  }
+  return next;
+}
+
+/** Resolves with why a process has ended. */
+function endOf(
+  child: ChildProcess,
+  signal: AbortSignal,
+  onOutcome: (outcome: Outcome) => void,
+): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let why = "its process has ended by itself";
+    const stop = () => child.kill("SIGKILL");
+    const giveUp = () => {
+      why = `it did not end within ${LONGEST_MS / 60_000} minutes`;
+      stop();
+    };
+    let timer = setTimeout(giveUp, LONGEST_MS);
+    signal.addEventListener("abort", stop);
+    child.on("message", (outcome: Outcome) => {
+      clearTimeout(timer);
+      timer = setTimeout(giveUp, LONGEST_MS);
+      onOutcome(outcome);
+    });
+    child.once("error", reject);
+    child.once("exit", (code, by) => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", stop);
+      resolve(`${why} (${by ?? `exit code ${code}`})`);
+    });
+  });
+}
