@@ -2,11 +2,14 @@
  * Web Crypto for simulations whose seeds are to be run again. A runtime's own calculates in other threads,
  * whose results come in another order each time. Here `node:crypto` calculates at once, and the seed decides
  * how many turns of the event loop later the result comes. It also decides what is random, except for the
- * padding of RSA: payloads differ from run to run, their lengths do not.
+ * padding of RSA: payloads differ from run to run, their lengths do not. What goes by real time is left, such as
+ * the slices of a listing: on a busy machine a run differs from another now and then.
  */
 import assert from "node:assert/strict";
 import {
   constants,
+  createCipheriv,
+  createDecipheriv,
   createHash,
   hkdfSync,
   KeyObject,
@@ -23,8 +26,16 @@ import { nextTick } from "./simulated-network.ts";
 /** Results come within so many turns. */
 const TURNS = 16;
 
+/** The tag of AES-GCM, at the end of a ciphertext. */
+const TAG_BYTES = 16;
+
 type Key = webcrypto.CryptoKey;
-type Gcm = webcrypto.AesGcmParams;
+
+/** AES-GCM as the client has it. */
+interface Sealed {
+  readonly iv: Bytes;
+  readonly additionalData: Bytes;
+}
 
 interface Oaep {
   readonly label: Bytes;
@@ -68,13 +79,12 @@ export async function withSimulatedCrypto<Result>(
   }
 }
 
-/** The methods of `SubtleCrypto` that calculate in other threads; large contents are left to them. */
+/** The methods of `SubtleCrypto` that calculate in other threads. */
 function calculations(subtle: webcrypto.SubtleCrypto, random: () => number) {
   const importKey = subtle.importKey.bind(subtle);
-  const encrypt = subtle.encrypt.bind(subtle);
-  const decrypt = subtle.decrypt.bind(subtle);
-  /** What keys for HKDF are made of. */
+  /** What keys for HKDF and AES are made of. */
   const secrets = new WeakMap<Key, Bytes>();
+  const secretOf = (key: Key) => secrets.get(key) ?? assert.fail("a key that was not imported");
   /** Devices unwrap the same secrets again and again, which takes a millisecond each time. */
   const unwrapped = new Map<string, Uint8Array>();
   const later = async <Result>(calculate: () => Result): Promise<Result> => {
@@ -87,7 +97,7 @@ function calculations(subtle: webcrypto.SubtleCrypto, random: () => number) {
       const [format, data, algorithm, extractable, usages] = args;
       // `node:crypto` is not given an RSA key that cannot be exported.
       const key = await importKey(format, data, algorithm, extractable || format !== "raw", usages);
-      if (algorithm === "HKDF" && data instanceof Uint8Array) secrets.set(key, data.slice());
+      if (format === "raw" && data instanceof Uint8Array) secrets.set(key, data.slice());
       return key;
     },
     digest: (hash: string, data: Bytes) =>
@@ -96,12 +106,16 @@ function calculations(subtle: webcrypto.SubtleCrypto, random: () => number) {
       later(() => bufferOf(sign(hashOf(key), data, pssOf(key, saltLength)))),
     verify: ({ saltLength }: Pss, key: Key, signature: Bytes, data: Bytes) =>
       later(() => verify(hashOf(key), data, pssOf(key, saltLength), signature)),
-    encrypt: (algorithm: Oaep | Gcm, key: Key, data: Bytes) =>
-      "iv" in algorithm
-        ? encrypt(algorithm, key, data)
-        : later(() => bufferOf(publicEncrypt(oaepOf(key, algorithm), data))),
-    decrypt: (algorithm: Oaep | Gcm, key: Key, data: Bytes) => {
-      if ("iv" in algorithm) return decrypt(algorithm, key, data);
+    encrypt: (algorithm: Oaep | Sealed, key: Key, data: Bytes) =>
+      later(() =>
+        bufferOf(
+          "iv" in algorithm
+            ? seal(secretOf(key), algorithm, data)
+            : publicEncrypt(oaepOf(key, algorithm), data),
+        ),
+      ),
+    decrypt: (algorithm: Oaep | Sealed, key: Key, data: Bytes) => {
+      if ("iv" in algorithm) return later(() => bufferOf(open(secretOf(key), algorithm, data)));
       return later(() => {
         const name = toBase64(data);
         const secret = unwrapped.get(name) ?? unwrap(key, algorithm, data);
@@ -110,7 +124,7 @@ function calculations(subtle: webcrypto.SubtleCrypto, random: () => number) {
       });
     },
     deriveBits: ({ hash, salt, info }: Hkdf, key: Key, bits: number) =>
-      later(() => hkdfSync(nameOf(hash), secrets.get(key) ?? assert.fail(), salt, info, bits / 8)),
+      later(() => hkdfSync(nameOf(hash), secretOf(key), salt, info, bits / 8)),
   };
 }
 
@@ -136,6 +150,26 @@ function pssOf(key: Key, saltLength: number) {
 function oaepOf(key: Key, { label }: Oaep) {
   const padding = constants.RSA_PKCS1_OAEP_PADDING;
   return { key: KeyObject.from(key), padding, oaepHash: hashOf(key), oaepLabel: label };
+}
+
+function seal(secret: Bytes, { iv, additionalData }: Sealed, data: Bytes): Uint8Array {
+  const cipher = createCipheriv("aes-256-gcm", secret, iv);
+  cipher.setAAD(additionalData);
+  return Buffer.concat([cipher.update(data), cipher.final(), cipher.getAuthTag()]);
+}
+
+/** Throws as `decrypt` of Web Crypto does. */
+function open(secret: Bytes, { iv, additionalData }: Sealed, data: Bytes): Uint8Array {
+  const decipher = createDecipheriv("aes-256-gcm", secret, iv);
+  decipher.setAAD(additionalData);
+  decipher.setAuthTag(data.subarray(-TAG_BYTES));
+  const opened = decipher.update(data.subarray(0, -TAG_BYTES));
+  try {
+    decipher.final();
+  } catch (error) {
+    throw new DOMException(`it cannot be opened: ${String(error)}`, "OperationError");
+  }
+  return opened;
 }
 
 /** Throws as `decrypt` of Web Crypto does. */
