@@ -6,6 +6,11 @@ export interface StoredObject {
   readonly name: string;
   /** The size of its body in bytes. */
   readonly size: number;
+  /**
+   * When it was stored, in milliseconds of Unix time by the clock of the storage; only in a list that
+   * was asked for times. It may be later than the put, but no earlier.
+   */
+  readonly storedAt?: number | undefined;
 }
 
 /** An object, and another that holds the same data. */
@@ -60,8 +65,10 @@ export interface Driver {
   /**
    * All objects whose names begin with `prefix` (`""` for all), in byte order of their names. The
    * list is complete, or the call throws. Objects put or deleted during the call may be in it or not.
+   *
+   * @param withTimes shows when each object was stored; a driver that does not know ignores it
    */
-  list(prefix: string): Promise<StoredObject[]>;
+  list(prefix: string, withTimes?: boolean): Promise<StoredObject[]>;
   /**
    * The body of an object. The caller does not change it.
    *
@@ -81,10 +88,18 @@ export interface Driver {
    *   refuse any other body. A driver that keeps a stored body needs it to replace a damaged one.
    * @param fromReserve where there was no room: stores the body in the room that the driver keeps for
    *   objects that let others be deleted. A driver that keeps none takes it for any other put.
+   * @param storedAt of a copy: when the object was stored first, in milliseconds of Unix time, for
+   *   lists to show. A driver whose storage has no other time than its own ignores it.
    * @throws StorageFull when there is no room; a driver that cannot tell throws any other
    *   `StorageUnavailable`
    */
-  put(name: string, body: Uint8Array, md5?: string, fromReserve?: boolean): Promise<void>;
+  put(
+    name: string,
+    body: Uint8Array,
+    md5?: string,
+    fromReserve?: boolean,
+    storedAt?: number,
+  ): Promise<void>;
   /**
    * Deletes an object; resolves as well when no object has this name.
    *

@@ -9,6 +9,7 @@ import {
   fstatSync,
   fsync as fsyncCallback,
   ftruncateSync,
+  futimesSync,
   lstatSync,
   open as openCallback,
   openSync,
@@ -97,19 +98,25 @@ export class NewFile {
     this.#descriptor = descriptor;
   }
 
-  /** Creates a file that only this account can read. */
-  static create(path: string, bytes: Uint8Array): Promise<NewFile> {
+  /**
+   * Creates a file that only this account can read.
+   *
+   * @param storedAt its time of modification in milliseconds of Unix time, if not the present
+   */
+  static create(path: string, bytes: Uint8Array, storedAt?: number): Promise<NewFile> {
     return NewFile.#make(path, "wx", async (file) => {
       await writeAll(file, bytes);
+      setTime(file, storedAt);
     });
   }
 
-  /** Replaces the content of a file in place, in the blocks that it has. */
-  static over(path: string, bytes: Uint8Array): Promise<NewFile> {
+  /** As `create`, but replaces the content of a file in place, in the blocks that it has. */
+  static over(path: string, bytes: Uint8Array, storedAt?: number): Promise<NewFile> {
     return NewFile.#make(path, "r+", async (file) => {
       await writeAll(file, bytes);
       ftruncateSync(file, bytes.byteLength);
       fchmodSync(file, UNCOMMITTED_FILE);
+      setTime(file, storedAt);
     });
   }
 
@@ -146,6 +153,27 @@ async function writeAll(file: number, bytes: Uint8Array): Promise<void> {
     const rest = bytes.subarray(length);
     length +=
       rest.byteLength < LARGE ? writeSync(file, rest) : (await write(file, rest)).bytesWritten;
+  }
+}
+
+/** The errors by which systems say that a file cannot have this time, or any but the present. */
+const CANNOT_SET_TIMES: ReadonlySet<unknown> = new Set([
+  "EPERM",
+  "EINVAL",
+  "ENOSYS",
+  "ENOTSUP",
+  "EOPNOTSUPP",
+]);
+
+/** Dates a file. Where the system cannot, the file keeps the present, which is no earlier. */
+function setTime(file: number, time: number | undefined): void {
+  if (time === undefined) return;
+  // Deno cuts off what is below a millisecond, which the division would make of a whole one.
+  const seconds = (time + 0.01) / 1000;
+  try {
+    futimesSync(file, seconds, seconds);
+  } catch (error) {
+    if (!CANNOT_SET_TIMES.has(systemCodeOf(error))) throw error;
   }
 }
 
@@ -204,6 +232,8 @@ export interface FileFound {
   readonly size: number;
   /** False where nobody vouches that its name survives power loss. */
   readonly isCommitted: boolean;
+  /** Its time of modification, in milliseconds of Unix time. */
+  readonly storedAt: number;
 }
 
 /**
@@ -213,7 +243,9 @@ export interface FileFound {
 export function lookAt(path: string): FileFound | null | undefined {
   const entry = lstatSync(path, { throwIfNoEntry: false });
   if (entry === undefined) return undefined;
-  return entry.isFile() ? { size: entry.size, isCommitted: isCommitted(entry) } : null;
+  if (!entry.isFile()) return null;
+  const storedAt = Math.round(entry.mtimeMs);
+  return { size: entry.size, isCommitted: isCommitted(entry), storedAt };
 }
 
 /** The system's error code, such as ENOENT. */

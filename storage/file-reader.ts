@@ -32,13 +32,13 @@ export class FileReader {
     this.#options = options;
   }
 
-  async list(prefix: string): Promise<StoredObject[]> {
+  async list(prefix: string, withTimes = false): Promise<StoredObject[]> {
     if (prefix !== "") checkName(prefix);
     return guarded("list the storage folder", async () => {
       const partition = partitionOf(prefix);
       const folders = partition === prefix ? await this.#folders(prefix) : [partition];
       const found: StoredObject[][] = [];
-      for (const folder of folders) found.push(await this.#listFolder(folder, prefix));
+      for (const folder of folders) found.push(await this.#listFolder(folder, prefix, withTimes));
       const [only = []] = found;
       return found.length < 2 ? only : sortInSlices(found.flat(), (a, b) => a.name < b.name);
     });
@@ -82,13 +82,14 @@ export class FileReader {
       .filter((name) => name.startsWith(start));
   }
 
-  #listFolder(folder: string, prefix: string): Promise<StoredObject[]> {
+  #listFolder(folder: string, prefix: string, withTimes: boolean): Promise<StoredObject[]> {
     const { root, renew = async () => undefined } = this.#options;
     const path = join(root, folder);
     return listFolder({
       path,
       names: () => this.#namesIn(path),
       isListed: (name) => name.startsWith(prefix) && partitionOf(name) === folder,
+      withTimes,
       renew,
     });
   }

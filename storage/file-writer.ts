@@ -32,9 +32,14 @@ export interface FileWriterOptions {
   readonly reserve: Reserve;
 }
 
-interface PutOptions {
+/** As for `Driver.put`. */
+export interface PutOptions {
   readonly md5?: string | undefined;
-  readonly fromReserve?: boolean;
+  readonly fromReserve?: boolean | undefined;
+  readonly storedAt?: number | undefined;
+}
+
+interface WriteOptions extends PutOptions {
   /** Stores nothing where there is no file any more. */
   readonly isRenewal?: boolean;
 }
@@ -62,13 +67,8 @@ export class FileWriter {
   }
 
   /** As `Driver.put`. False where the object was stored already. */
-  put(
-    name: string,
-    body: Uint8Array,
-    md5: string | undefined,
-    fromReserve: boolean,
-  ): Promise<boolean> {
-    return this.#objectLocks.run(name, () => this.#put(name, body, { md5, fromReserve }));
+  put(name: string, body: Uint8Array, options: PutOptions): Promise<boolean> {
+    return this.#objectLocks.run(name, () => this.#put(name, body, options));
   }
 
   /** False if there was none. */
@@ -93,11 +93,12 @@ export class FileWriter {
         if (isNotFound(error)) return;
         throw error;
       }
+      const options = { isRenewal: true, storedAt: file.storedAt };
       try {
-        await this.#put(name, body, { isRenewal: true });
+        await this.#put(name, body, options);
       } catch (error) {
         if (!isFull(error)) throw error;
-        await this.#put(name, body, { isRenewal: true, fromReserve: true });
+        await this.#put(name, body, { ...options, fromReserve: true });
       }
     });
   }
@@ -107,7 +108,7 @@ export class FileWriter {
     this.#durableFolders.clear();
   }
 
-  async #put(name: string, body: Uint8Array, options: PutOptions): Promise<boolean> {
+  async #put(name: string, body: Uint8Array, options: WriteOptions): Promise<boolean> {
     const folder = partitionOf(name);
     for (let attempt = 1; ; attempt++) {
       await this.#makeFolder(folder);
@@ -137,7 +138,7 @@ export class FileWriter {
   async #write(
     name: string,
     body: Uint8Array,
-    { md5, fromReserve = false, isRenewal = false }: PutOptions,
+    { md5, fromReserve = false, storedAt, isRenewal = false }: WriteOptions,
   ): Promise<boolean | undefined> {
     const { root, temporary, reserve } = this.#options;
     const aside = join(temporary, randomUUID());
@@ -145,7 +146,8 @@ export class FileWriter {
     const isTaken = fromReserve && (await reserve.take(aside));
     const discard = () => (isTaken ? reserve.giveBack(aside) : remove(aside));
     try {
-      const file = await (isTaken ? NewFile.over(aside, body) : NewFile.create(aside, body));
+      const write = isTaken ? NewFile.over : NewFile.create;
+      const file = await write(aside, body, storedAt);
       try {
         const isMoved = await this.#syncs.cover(join(root, partitionOf(name)), async () => {
           // Only a retry finds the file there.

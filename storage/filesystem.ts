@@ -56,22 +56,35 @@ export class FilesystemDriver implements Driver {
     });
   }
 
-  list(prefix: string): Promise<StoredObject[]> {
-    return this.#reader.list(prefix);
+  list(prefix: string, withTimes?: boolean): Promise<StoredObject[]> {
+    return this.#reader.list(prefix, withTimes);
   }
 
   get(name: string, size?: number): Promise<Uint8Array> {
     return this.#reader.get(name, size);
   }
 
-  async put(name: string, body: Uint8Array, md5?: string, fromReserve = false): Promise<void> {
-    await this.store(name, body, md5, fromReserve);
+  async put(
+    name: string,
+    body: Uint8Array,
+    md5?: string,
+    fromReserve?: boolean,
+    storedAt?: number,
+  ): Promise<void> {
+    await this.store(name, body, md5, fromReserve, storedAt);
   }
 
   /** As `put`. False where the object was stored already. */
-  async store(name: string, body: Uint8Array, md5?: string, fromReserve = false): Promise<boolean> {
+  async store(
+    name: string,
+    body: Uint8Array,
+    md5?: string,
+    fromReserve?: boolean,
+    storedAt?: number,
+  ): Promise<boolean> {
     checkName(name);
-    return guarded("store an object", () => this.#files.put(name, body, md5, fromReserve));
+    const options = { md5, fromReserve, storedAt };
+    return guarded("store an object", () => this.#files.put(name, body, options));
   }
 
   /** Whether an object of this name is stored. */

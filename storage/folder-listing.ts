@@ -1,7 +1,7 @@
 /** Lists a partition's folder, however many files it has, while other requests are answered. */
 import { opendir, readdir } from "node:fs/promises";
 import type { StoredObject } from "./driver.ts";
-import { inFolder, lookAt } from "./durable-files.ts";
+import { type FileFound, inFolder, lookAt } from "./durable-files.ts";
 import { filterInSlices, Slices, sortInSlices } from "./slices.ts";
 
 /** The part of Deno that is used here: the project has types of Node and Bun only. */
@@ -25,21 +25,23 @@ export interface FolderListing {
   readonly names: () => Promise<readonly string[]>;
   /** Which of them are to be listed. */
   readonly isListed: (name: string) => boolean;
+  /** Whether it shows the time of each file. */
+  readonly withTimes?: boolean;
   /** Has a file committed that is not, or throws. A retry is acknowledged because a list shows it. */
   readonly renew: (name: string) => Promise<void>;
 }
 
-/** By name: the size of a file, `null` for what is no file, `undefined` where none was found. */
-type Sizes = Map<string, number | null | undefined>;
+/** By name: a file, `null` for what is no file, `undefined` where none was found. */
+type Known = Map<string, StoredObject | null | undefined>;
 
 /** The files of a folder that are to be listed, in byte order of their names. */
 export async function listFolder(listing: FolderListing): Promise<StoredObject[]> {
-  const known: Sizes = new Map();
+  const known: Known = new Map();
   for (;;) {
     const listed = await filterInSlices(await listing.names(), listing.isListed);
     const names = await sortInSlices(listed, (a, b) => a < b);
     const uncommitted: string[] = [];
-    const objects = await findSizes(listing.path, names, known, uncommitted);
+    const objects = await findFiles(listing, names, known, uncommitted);
     while (uncommitted.length > 0) {
       await Promise.all(uncommitted.splice(0, RENEWED_AT_ONCE).map((name) => listing.renew(name)));
     }
@@ -52,33 +54,37 @@ export async function listFolder(listing: FolderListing): Promise<StoredObject[]
  * The files with these names; `undefined` where one is gone, and what was found is `known`. Adds the
  * names of those that are not committed.
  */
-async function findSizes(
-  path: string,
+async function findFiles(
+  { path, withTimes = false }: FolderListing,
   names: readonly string[],
-  known: Sizes,
+  known: Known,
   uncommitted: string[],
 ): Promise<StoredObject[] | undefined> {
   const slices = new Slices();
   const objects: StoredObject[] = [];
   let isWhole = true;
   for (const name of names) {
-    let size = known.get(name);
-    if (size === undefined) {
+    let object = known.get(name);
+    if (object === undefined) {
       const file = lookAt(inFolder(path, name));
       if (file?.isCommitted === false) uncommitted.push(name);
-      size = file === null ? null : file?.size;
+      object = file && objectOf(name, file, withTimes);
       // Listed twice and missing twice: a name without a file, which must not keep the list going.
-      if (size === undefined && known.has(name)) size = null;
-      if (size === undefined) isWhole = false;
-      if (typeof size !== "number") known.set(name, size);
+      if (object === undefined && known.has(name)) object = null;
+      if (object === undefined) isWhole = false;
+      if (!object) known.set(name, object);
     }
-    if (typeof size === "number") objects.push({ name, size });
+    if (object) objects.push(object);
     const pause = slices.next();
     if (pause !== undefined) await pause;
   }
   if (isWhole) return objects;
-  for (const { name, size } of objects) known.set(name, size);
+  for (const object of objects) known.set(object.name, object);
   return undefined;
+}
+
+function objectOf(name: string, { size, storedAt }: FileFound, withTimes: boolean): StoredObject {
+  return withTimes ? { name, size, storedAt } : { name, size };
 }
 
 /**

@@ -20,8 +20,8 @@ export class InstrumentedDriver implements Driver {
     this.requests = driver.requests ?? this.#calls;
   }
 
-  list(prefix: string): Promise<StoredObject[]> {
-    return this.#count("list", this.#driver.list(prefix));
+  list(prefix: string, withTimes?: boolean): Promise<StoredObject[]> {
+    return this.#count("list", this.#driver.list(prefix, withTimes));
   }
 
   async get(name: string, size?: number): Promise<Uint8Array> {
@@ -30,8 +30,15 @@ export class InstrumentedDriver implements Driver {
     return body;
   }
 
-  put(name: string, body: Uint8Array, md5?: string, fromReserve?: boolean): Promise<void> {
-    return this.#count("put", this.#driver.put(name, body, md5, fromReserve), body.byteLength);
+  put(
+    name: string,
+    body: Uint8Array,
+    md5?: string,
+    fromReserve?: boolean,
+    storedAt?: number,
+  ): Promise<void> {
+    const put = this.#driver.put(name, body, md5, fromReserve, storedAt);
+    return this.#count("put", put, body.byteLength);
   }
 
   delete(name: string, heldBy?: string): Promise<void> {

@@ -143,7 +143,7 @@ async function openFolderToRead(path: string, onDamage: DamageListener): Promise
   const reader = new JournalReader(journals, new FileReader({ root, owners, present: root }));
   await reader.refresh();
   return {
-    list: (prefix) => reader.list(prefix),
+    list: (prefix, withTimes) => reader.list(prefix, withTimes),
     get: (name, size) => reader.get(name, size),
     close: async () => journals.close(),
   };

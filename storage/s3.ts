@@ -130,7 +130,7 @@ export class S3Driver implements Driver {
     return this.#client.config.systemClockOffset;
   }
 
-  async list(prefix: string): Promise<StoredObject[]> {
+  async list(prefix: string, withTimes = false): Promise<StoredObject[]> {
     if (prefix !== "") checkName(prefix);
     const found: StoredObject[] = [];
     let token: string | undefined;
@@ -139,13 +139,14 @@ export class S3Driver implements Driver {
         prefix,
         token === undefined ? {} : { ContinuationToken: token },
       );
-      for (const { Key, Size } of page.Contents ?? []) {
+      for (const { Key, Size, LastModified } of page.Contents ?? []) {
         const name = this.#nameOf(Key);
         const last = found.at(-1)?.name;
         if (name === undefined || Size === undefined || (last !== undefined && name <= last)) {
           throw this.#unavailable("list", new Error("a page of the list is out of order"));
         }
-        found.push({ name, size: Size });
+        const object = { name, size: Size };
+        found.push(withTimes ? { ...object, storedAt: LastModified?.getTime() } : object);
       }
       const next = page.NextContinuationToken;
       if (page.IsTruncated === true && (next === undefined || next === token)) {

@@ -17,6 +17,8 @@ export interface ObjectRecord {
   readonly journal: Journal;
   readonly name: string;
   readonly offset: number;
+  /** When it was committed, in milliseconds of Unix time, if that is known. */
+  readonly storedAt?: number | undefined;
 }
 
 /** How many objects become files at once. */
@@ -75,7 +77,7 @@ export class FileMaker {
     return this.#options.locks.run(record.name, async () => {
       const body = this.#isThere(record) ? read() : undefined;
       if (body === undefined) return;
-      if (await this.#store(record.name, body)) this.#unchecked.set(keyOf(record), record);
+      if (await this.#store(record, body)) this.#unchecked.set(keyOf(record), record);
       await this.#end(record);
     });
   }
@@ -98,16 +100,19 @@ export class FileMaker {
     return this.#options.journals.has(journal) && (state === "live" || state === "unread");
   }
 
-  /** In the room that is kept, where there is no other: what it holds is stored already. */
-  async #store(name: string, body: Uint8Array): Promise<boolean> {
+  /**
+   * In the room that is kept, where there is no other: what it holds is stored already. The file is
+   * dated as the record, which may be months old.
+   */
+  async #store({ name, storedAt }: ObjectRecord, body: Uint8Array): Promise<boolean> {
     const { files } = this.#options;
     // By its MD5 a damaged file of this name is found out, and replaced.
     const md5 = md5Of(body);
     try {
-      return await files.store(name, body, md5);
+      return await files.store(name, body, md5, false, storedAt);
     } catch (error) {
       if (!(error instanceof StorageFull)) throw error;
-      return files.store(name, body, md5, true);
+      return files.store(name, body, md5, true, storedAt);
     }
   }
 }

@@ -21,13 +21,13 @@ export class JournalReader {
     this.#files = files;
   }
 
-  async list(prefix: string): Promise<StoredObject[]> {
+  async list(prefix: string, withTimes?: boolean): Promise<StoredObject[]> {
     await this.refresh();
-    const held = this.#journals.list(prefix);
-    const files = await this.#files.list(prefix);
+    const held = this.#journals.list(prefix, withTimes);
+    const files = await this.#files.list(prefix, withTimes);
     // A file may be gone, packed into an object of a journal that this list came too early for.
     await this.refresh();
-    for (const [name, object] of this.#journals.list(prefix)) held.set(name, object);
+    for (const [name, object] of this.#journals.list(prefix, withTimes)) held.set(name, object);
     if (held.size === 0) return files;
     for (const { name } of files) held.delete(name);
     return sortInSlices([...files, ...held.values()], (a, b) => a.name < b.name);

@@ -7,6 +7,8 @@ import { RECORD_OVERHEAD } from "./record.ts";
 export interface Position {
   readonly offset: number;
   readonly size: number;
+  /** When the record was committed, in milliseconds of Unix time, if its journal says so. */
+  readonly storedAt?: number | undefined;
 }
 
 /**
@@ -135,13 +137,13 @@ export class Journal {
   }
 
   /** The live objects whose names begin with a prefix. */
-  *list(prefix: string): Generator<StoredObject, void, void> {
+  *list(prefix: string, withTimes: boolean): Generator<StoredObject, void, void> {
     const partition = partitionOf(prefix);
     const groups =
       partition === prefix ? this.#live : [[partition, this.#live.get(partition)] as const];
     for (const [, objects] of groups) {
-      for (const [name, { size }] of objects ?? []) {
-        if (name.startsWith(prefix)) yield { name, size };
+      for (const [name, { size, storedAt }] of objects ?? []) {
+        if (name.startsWith(prefix)) yield withTimes ? { name, size, storedAt } : { name, size };
       }
     }
   }

@@ -7,6 +7,7 @@ import {
   StorageUnavailable,
   type StoredObject,
 } from "../driver.ts";
+import type { PutOptions } from "../file-writer.ts";
 import { guarded } from "../folder-errors.ts";
 import { NameLocks } from "../name-locks.ts";
 import type { Change } from "./changes.ts";
@@ -37,6 +38,8 @@ export interface JournaledDriverOptions {
   readonly timing?: Partial<EmptierTiming>;
   /** Milliseconds of a clock that never goes back. */
   readonly now?: () => number;
+  /** The time of day, in milliseconds of Unix time. */
+  readonly clock?: () => number;
 }
 
 const MINUTE = 60_000;
@@ -89,9 +92,10 @@ export class JournaledDriver implements Driver {
       maxRecords: MAX_RECORDS,
       onBegun: (journal) => journals.addOwn(journal),
       onBatch: (records) => this.#onBatch(records),
-      onCommitted: (change, journal, offset) => journals.apply(change, journal, offset),
+      onCommitted: (change, journal, offset, at) => journals.apply(change, journal, offset, at),
       onSealed: (journal, claim) => this.#emptier.take(journal, claim),
       onLost: (journal) => journals.disown(journal),
+      clock: options.clock ?? Date.now,
     });
     const writer = this.#writer;
     const maker = new FileMaker({ journals, writer, locks: this.#locks, files });
@@ -114,10 +118,10 @@ export class JournaledDriver implements Driver {
     return driver;
   }
 
-  async list(prefix: string): Promise<StoredObject[]> {
+  async list(prefix: string, withTimes?: boolean): Promise<StoredObject[]> {
     if (prefix !== "") checkName(prefix);
     await this.#takeIn(prefix);
-    return this.#reader.list(prefix);
+    return this.#reader.list(prefix, withTimes);
   }
 
   async get(name: string, size?: number): Promise<Uint8Array> {
@@ -126,9 +130,16 @@ export class JournaledDriver implements Driver {
     return this.#reader.get(name, size);
   }
 
-  async put(name: string, body: Uint8Array, md5?: string, fromReserve?: boolean): Promise<void> {
+  /** @param storedAt ignored for what goes to a journal */
+  async put(
+    name: string,
+    body: Uint8Array,
+    md5?: string,
+    fromReserve?: boolean,
+    storedAt?: number,
+  ): Promise<void> {
     checkName(name);
-    await this.#locks.run(name, () => this.#put(name, body, md5, fromReserve));
+    await this.#locks.run(name, () => this.#put(name, body, { md5, fromReserve, storedAt }));
   }
 
   async delete(name: string, heldBy?: string): Promise<void> {
@@ -220,8 +231,7 @@ export class JournaledDriver implements Driver {
   async #put(
     name: string,
     body: Uint8Array,
-    md5: string | undefined,
-    fromReserve: boolean | undefined,
+    { md5, fromReserve, storedAt }: PutOptions,
   ): Promise<void> {
     const put: Change = { kind: "put", name, body };
     if (this.#journals.find(name) !== undefined) {
@@ -239,7 +249,7 @@ export class JournaledDriver implements Driver {
       body.byteLength >= MAX_BODY ||
       this.#emptier.waiting.length >= MAX_WAITING;
     const isFile = becomesFile || (await this.#hasFile(name));
-    const isNew = isFile && (await this.#files.store(name, body, md5, fromReserve));
+    const isNew = isFile && (await this.#files.store(name, body, md5, fromReserve, storedAt));
     // Also where it was a file: another process that has just made that may be about to find that the
     // record it made it from was deleted.
     const relies = isFile && !isNew && this.#isOn && body.byteLength < MAX_BODY;

@@ -91,18 +91,22 @@ export class Journals {
   }
 
   /** The live objects whose names begin with a prefix, each once, in no order. */
-  list(prefix: string): Map<string, StoredObject> {
+  list(prefix: string, withTimes = false): Map<string, StoredObject> {
     const found = new Map<string, StoredObject>();
     for (const journal of this.#journals.values()) {
-      for (const object of journal.list(prefix)) found.set(object.name, object);
+      for (const object of journal.list(prefix, withTimes)) found.set(object.name, object);
     }
     return found;
   }
 
-  /** To be called with each change of this process once it is committed. */
-  apply(change: Change, journal: Journal, offset: number): void {
+  /**
+   * To be called with each change of this process once it is committed.
+   *
+   * @param storedAt the time of the commit
+   */
+  apply(change: Change, journal: Journal, offset: number, storedAt: number): void {
     if (change.kind === "put") {
-      journal.add(change.name, { offset, size: change.body.byteLength });
+      journal.add(change.name, { offset, size: change.body.byteLength, storedAt });
     } else {
       const { name, journal: ended, ...target } = change;
       this.#end(journal, name, { ...target, id: ended.id });
@@ -244,10 +248,10 @@ export class Journals {
     const { records, damage, end } = scanFrom(journal, journal.readTo);
     for (const some of damage) this.#options.onDamage(journal.name, some);
     for (const record of records) {
-      const { kind, name, offset, size } = record;
+      const { kind, name, offset, size, committedAt: storedAt } = record;
       const target = kind === "delete" ? parseTarget(record.body) : undefined;
       if (target !== undefined) this.#found.push({ journal, name, target });
-      else if (kind === "put") journal.add(name, { offset, size });
+      else if (kind === "put") journal.add(name, { offset, size, storedAt });
     }
     journal.readTo = end;
     journal.sizeRead = size;

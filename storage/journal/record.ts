@@ -11,7 +11,8 @@
  * | 12 | | name, body |
  *
  * Numbers are unsigned, and the lowest byte comes first. A batch is some puts and deletes. Once they
- * are durable, a commit follows: only then do they count.
+ * are durable, a commit follows: only then do they count. The body of a commit is its time, 6 bytes
+ * of milliseconds of Unix time; earlier ones have none.
  */
 import { crc32 } from "node:zlib";
 
@@ -30,6 +31,8 @@ export class FoundRecord implements RecordData {
   readonly offset: number;
   /** The length of the body. */
   readonly size: number;
+  /** When its batch was committed, in milliseconds of Unix time; `undefined` if nothing says so. */
+  committedAt: number | undefined;
   readonly #bytes: Buffer;
   readonly #bodyAt: number;
 
@@ -56,13 +59,18 @@ export interface Damage {
 /** What a record takes beside its name and its body, in bytes. */
 export const RECORD_OVERHEAD = 12;
 
+const TIME_BYTES = 6;
+
+/** What a commit takes, in bytes. */
+export const COMMIT_BYTES = RECORD_OVERHEAD + TIME_BYTES;
+
 /** Bodies have fewer bytes: what seems to be longer is damaged. */
 export const MAX_BODY = 64 * 1024;
 
 const MARK = Buffer.from([0xff, 0xfe]);
 const CHECKED_FROM = 6;
 const KINDS = ["put", "delete", "commit"] as const;
-const NOTHING = new Uint8Array();
+const MAX_TIME = 2 ** (8 * TIME_BYTES) - 1;
 
 /** The records of a batch that begins at `base`, one after the other, and the offset of each. */
 export function encodeBatch(
@@ -81,10 +89,17 @@ export function encodeBatch(
   return { bytes, offsets };
 }
 
-/** The record that makes a batch count. */
-export function encodeCommit(seed: number, base: number): Buffer {
-  const bytes = Buffer.allocUnsafe(RECORD_OVERHEAD);
-  encode(bytes, 0, { seed, base, kind: "commit", name: "", body: NOTHING });
+/**
+ * The record that makes a batch count.
+ *
+ * @param time in milliseconds of Unix time
+ */
+export function encodeCommit(seed: number, base: number, time: number): Buffer {
+  const bytes = Buffer.allocUnsafe(COMMIT_BYTES);
+  const body = Buffer.alloc(TIME_BYTES);
+  // No clock, however wrong, keeps a batch from being stored.
+  body.writeUIntLE(Math.min(Math.max(0, Math.ceil(time)), MAX_TIME), 0, TIME_BYTES);
+  encode(bytes, 0, { seed, base, kind: "commit", name: "", body });
   return bytes;
 }
 
@@ -132,8 +147,12 @@ export function scan(seed: number, bytes: Buffer, base: number): Scan {
       batch.push(new FoundRecord(found.kind, found, offset, bytes));
       continue;
     }
+    const committedAt = timeOf(bytes, found);
     // Not all as arguments of one call: there may be more than a call takes.
-    for (const some of batch) records.push(some);
+    for (const some of batch) {
+      some.committedAt = committedAt;
+      records.push(some);
+    }
     for (const some of damaged) damage.push(some);
     [batch, damaged, end] = [[], [], at];
   }
@@ -190,6 +209,11 @@ function decode(seed: number, bytes: Buffer, at: number, base: number): Decoded 
   const found = checksum(seed, base + at, bytes.subarray(at + CHECKED_FROM, end));
   if (found !== bytes.readUInt32LE(at + 2)) return undefined;
   return { kind, name: bytes.toString("latin1", nameAt, bodyAt), bodyAt, end };
+}
+
+/** The time of a commit; `undefined` for one that has none. */
+function timeOf(bytes: Buffer, { bodyAt, end }: Decoded): number | undefined {
+  return end - bodyAt === TIME_BYTES ? bytes.readUIntLE(bodyAt, TIME_BYTES) : undefined;
 }
 
 /** Where the next record begins; `undefined` where none follows. */

@@ -3,7 +3,7 @@ import { type Change, recordOf } from "./changes.ts";
 import type { Claim, Created, JournalFolder } from "./folder.ts";
 import { encodeHeader, HEADER_BYTES } from "./header.ts";
 import { Journal } from "./journal.ts";
-import { encodeBatch, encodeCommit } from "./record.ts";
+import { COMMIT_BYTES, encodeBatch, encodeCommit } from "./record.ts";
 
 export interface WriterOptions {
   readonly folder: JournalFolder;
@@ -15,12 +15,14 @@ export interface WriterOptions {
   readonly onBegun: (journal: Journal) => void;
   /** Called with how many changes a batch has that was committed. */
   readonly onBatch: (records: number) => void;
-  /** Called with each change that is committed, and with where its record is. */
-  readonly onCommitted: (change: Change, journal: Journal, offset: number) => void;
+  /** Called with each change that is committed, with where its record is, and when that was. */
+  readonly onCommitted: (change: Change, journal: Journal, offset: number, at: number) => void;
   /** Called with a journal to which this process writes no more, and with its claim. */
   readonly onSealed: (journal: Journal, claim: Claim) => void;
   /** Called with a journal that another process has adopted, or that was removed again. */
   readonly onLost: (journal: Journal) => void;
+  /** The time of day, in milliseconds of Unix time. */
+  readonly clock: () => number;
 }
 
 interface Current {
@@ -182,7 +184,7 @@ export class JournalWriter {
     const { file, seed } = journal;
     const { bytes, offsets } = encodeBatch(seed, journal.readTo, changes.map(recordOf));
     const end = journal.readTo + bytes.byteLength;
-    const commit = encodeCommit(seed, end);
+    let committedAt: number;
     // Copies that are being made may need what is deleted here: it stays for a while from now on.
     for (const ended of journalsIn(changes)) ended.touch();
     try {
@@ -192,7 +194,8 @@ export class JournalWriter {
         this.#giveUp(journal, changes, offsets);
         return false;
       }
-      file.writeNow(commit, end);
+      committedAt = this.#options.clock();
+      file.writeNow(encodeCommit(seed, end, committedAt), end);
     } catch (error) {
       this.#leave(journal);
       const isEmpty = journal.readTo === HEADER_BYTES;
@@ -202,11 +205,11 @@ export class JournalWriter {
       }
       throw error;
     }
-    journal.readTo = end + commit.byteLength;
+    journal.readTo = end + COMMIT_BYTES;
     journal.records += changes.length;
     this.#options.onBatch(changes.length);
     for (const [i, change] of changes.entries()) {
-      this.#options.onCommitted(change, journal, offsets[i] ?? 0);
+      this.#options.onCommitted(change, journal, offsets[i] ?? 0, committedAt);
     }
     return this.#isHeld(current);
   }

@@ -225,3 +225,41 @@ export const acknowledgesWhatItIgnores: Broken = {
     "replaces no body by another with the same MD5, unless every put replaces what is stored",
   because: /Missing expected rejection/,
 };
+
+const TIMES = "shows when an object was stored, if it knows that, and the same each time";
+
+export const showsTheTimeOfTheList: Broken = {
+  open: async () => {
+    const driver = new MemoryDriver();
+    let time = Date.now();
+    const list = async (prefix: string, withTimes = false) => {
+      time += 1000;
+      const listed = await driver.list(prefix);
+      return withTimes ? listed.map((object) => ({ ...object, storedAt: time })) : listed;
+    };
+    return changed(driver, { list });
+  },
+  rejectedBy: TIMES,
+  because: /deep/,
+};
+
+export const datesCopiesByTheDay: Broken = {
+  open: async () => {
+    const driver = new MemoryDriver();
+    const times = new Map<string, number>();
+    const day = 24 * 3600 * 1000;
+    return changed(driver, {
+      put: (name, body, md5, _, storedAt) => {
+        times.set(name, storedAt === undefined ? Date.now() : storedAt - (storedAt % day));
+        return driver.put(name, body, md5);
+      },
+      list: async (prefix, withTimes = false) => {
+        const listed = await driver.list(prefix);
+        if (!withTimes) return listed;
+        return listed.map((object) => ({ ...object, storedAt: times.get(object.name) }));
+      },
+    });
+  },
+  rejectedBy: TIMES,
+  because: /is before/,
+};

@@ -7,6 +7,8 @@ import { sameMd5 } from "../../support/collision.ts";
 import { newClient, someFingerprint } from "../../support/users.ts";
 import { type Declare, text } from "./place.ts";
 
+const DAY = 24 * 3600 * 1000;
+
 export function declareObjects(it: Declare): void {
   it("returns the bytes that were put", async ({ driver }) => {
     const user = someFingerprint();
@@ -230,6 +232,29 @@ export function declareObjects(it: Declare): void {
     assert.deepEqual(await names(user), [`${user}.stays`]);
     await driver.put(`${user}.gone`, text("again"));
     assert.deepEqual(Buffer.from(await driver.get(`${user}.gone`)), Buffer.from("again"));
+  });
+
+  it("shows when an object was stored, if it knows that, and the same each time", async ({
+    driver,
+  }) => {
+    const user = someFingerprint();
+    const [name, copied] = [`${user}.a`, `${user}.b`];
+    await driver.put(name, text("a"));
+    const before = await driver.list(user, true);
+    const first = Date.UTC(2024, 1, 29, 12, 30, 15, 250);
+    await driver.put(copied, text("copied"), undefined, false, first);
+    const after = await driver.list(user, true);
+    assert.deepEqual(after.slice(0, 1), before);
+    const plain = after.map(({ name, size }) => ({ name, size }));
+    assert.deepEqual(plain, await driver.list(user));
+    const [{ storedAt } = assert.fail(), copy] = after;
+    if (storedAt === undefined) return;
+    // Clocks differ.
+    assert.ok(Math.abs(storedAt - Date.now()) < DAY, `${storedAt} is not now`);
+    // Of a copy, that of the first one or its own.
+    const copiedAt = copy?.storedAt ?? 0;
+    assert.ok(copiedAt >= first, `${copiedAt} is before ${first}`);
+    assert.ok(copiedAt < first + 1000 || copiedAt >= storedAt, `${copiedAt} is neither`);
   });
 
   it("deletes a name that does not exist without an error", async ({ driver }) => {

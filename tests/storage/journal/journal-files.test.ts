@@ -28,7 +28,7 @@ import {
   JournaledDriver,
   type JournaledDriverOptions,
 } from "../../../storage/journal/journaled-driver.ts";
-import type { Damage } from "../../../storage/journal/record.ts";
+import { COMMIT_BYTES, type Damage } from "../../../storage/journal/record.ts";
 import { openStorage, openToRead } from "../../../storage/open.ts";
 import { temporaryFolder } from "../../support/folder.ts";
 import { commandImporting, projectFolder } from "../../support/process.ts";
@@ -325,7 +325,7 @@ describe("journals on a disk", () => {
       const inOrder = [
         new RegExp(`${written}.*${user}.${i}`),
         /fdatasync\(\d+<\S+\.journal>|fdatasync resumed/,
-        new RegExp(`${written}.* 12, \\d+(\\) += 12| <unfinished)`),
+        new RegExp(`${written}.* ${COMMIT_BYTES}, \\d+(\\) += ${COMMIT_BYTES}| <unfinished)`),
         /stat\w*\(.*\.journal\.0"/,
       ];
       const last = inOrder.reduce((at, what) => find(what, at), begun);

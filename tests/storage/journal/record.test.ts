@@ -2,14 +2,15 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import {
+  COMMIT_BYTES,
   encodeBatch,
   encodeCommit,
-  RECORD_OVERHEAD,
   type RecordData,
   scan,
 } from "../../../storage/journal/record.ts";
 
 const SEED = 0x5eed;
+const TIME = Date.UTC(2026, 10, 28);
 
 const aRecord: fc.Arbitrary<RecordData> = fc.record({
   kind: fc.constantFrom("put", "delete"),
@@ -25,7 +26,7 @@ function encode(batches: readonly (readonly RecordData[])[]) {
   let base = 0;
   for (const batch of batches) {
     const { bytes } = encodeBatch(SEED, base, batch);
-    const commit = encodeCommit(SEED, base + bytes.byteLength);
+    const commit = encodeCommit(SEED, base + bytes.byteLength, TIME + ends.length);
     parts.push(bytes, commit);
     base += bytes.byteLength + commit.byteLength;
     ends.push(base);
@@ -73,8 +74,7 @@ describe("the records of a journal", () => {
       const next = batches[whole] ?? [];
       assert.deepEqual(plain(tail), plain(next.slice(0, tail.length)));
       // All that follows is whole but the commit.
-      if (cut + RECORD_OVERHEAD >= (ends[whole] ?? Infinity))
-        assert.equal(tail.length, next.length);
+      if (cut + COMMIT_BYTES >= (ends[whole] ?? Infinity)) assert.equal(tail.length, next.length);
     }
   });
 
@@ -82,7 +82,7 @@ describe("the records of a journal", () => {
     const batches = [[put("a", 20), put("b", 3)], [put("c", 30)], [put("d", 8), put("e", 1)]];
     const { bytes } = encode(batches);
     const all = plain(batches.flat()).map((record) => JSON.stringify(record));
-    const lastCommit = bytes.byteLength - RECORD_OVERHEAD;
+    const lastCommit = bytes.byteLength - COMMIT_BYTES;
     for (let at = 0; at < bytes.byteLength; at++) {
       for (let bit = 0; bit < 8; bit++) {
         const broken = Buffer.from(bytes);
@@ -98,6 +98,40 @@ describe("the records of a journal", () => {
         if (at < lastCommit) assert.deepEqual(tail, []);
         else assert.equal(found.length, all.length);
       }
+    }
+  });
+
+  it("have the time at which their batch was committed, whatever the clock says", () => {
+    const batches = [[put("a", 20), put("b", 3)], [put("c", 30)]];
+    const { bytes, ends } = encode(batches);
+    const { records } = scan(SEED, bytes, 0);
+    assert.deepEqual(
+      records.map(({ name, committedAt }) => [name, committedAt]),
+      [
+        ["a", TIME],
+        ["b", TIME],
+        ["c", TIME + 1],
+      ],
+    );
+    // Not of what no commit follows.
+    const { tail } = scan(
+      SEED,
+      bytes.subarray(ends[0], bytes.byteLength - COMMIT_BYTES),
+      ends[0] ?? 0,
+    );
+    assert.deepEqual(
+      tail.map(({ committedAt }) => committedAt),
+      [undefined],
+    );
+    for (const [time, found] of [
+      [-1, 0],
+      [0.25, 1],
+      [Number.MAX_SAFE_INTEGER, 2 ** 48 - 1],
+    ] as const) {
+      const batch = encodeBatch(SEED, 0, [put("a", 1)]).bytes;
+      const commit = encodeCommit(SEED, batch.byteLength, time);
+      const [record] = scan(SEED, Buffer.concat([batch, commit]), 0).records;
+      assert.equal(record?.committedAt, found);
     }
   });
 
