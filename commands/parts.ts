@@ -9,6 +9,7 @@ import { type Option, WrongArgument } from "./command.ts";
 export interface Part {
   /** How all names in it begin. */
   readonly prefix: string;
+  /** Their objects, with the times where the storage has them. */
   readonly users: ReadonlyMap<Fingerprint, readonly StoredObject[]>;
   /** Objects whose names begin with no fingerprint. */
   readonly foreign: readonly StoredObject[];
@@ -40,7 +41,7 @@ export async function* partsOf(
   const prefixes = user === "" ? PARTS : [isFingerprint(user) ? userPrefix(user) : user];
   const share = 1 / prefixes.length;
   for (const [i, prefix] of prefixes.entries()) {
-    const objects = await storage.list(prefix);
+    const objects = await storage.list(prefix, true);
     const isForeign = ({ name }: StoredObject) => !isFingerprint(partitionOf(name));
     const foreign = user === "" ? await filterInSlices(objects, isForeign) : [];
     yield { prefix, users: await byUser(objects), foreign, before: i * share, share };

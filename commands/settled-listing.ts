@@ -5,7 +5,7 @@ import type { StorageReader, StoredObject } from "../storage/driver.ts";
 
 export interface Settled {
   readonly listing: Listing;
-  /** What it was made of. */
+  /** What it was made of, with the times where the storage has them. */
   readonly objects: readonly StoredObject[];
 }
 
@@ -20,7 +20,7 @@ export async function listSettled(storage: StorageReader, user: Fingerprint): Pr
     took: 0,
     ask: undefined,
     list: async () => {
-      objects = await storage.list(userPrefix(user));
+      objects = await storage.list(userPrefix(user), true);
       return { listing: await Listing.inSlices(objects), lacks: false };
     },
     complete: (listing) => listing,

@@ -30,7 +30,7 @@ export async function copyObject(
   { from, to, pace, readBack }: ObjectCopyOptions,
   object: StoredObject,
 ): Promise<Outcome> {
-  const { name, size } = object;
+  const { name, size, storedAt } = object;
   await pace.take(size);
   let body: Uint8Array;
   try {
@@ -42,7 +42,7 @@ export async function copyObject(
     if (error instanceof ObjectUnreadable) return { kind: "damaged", what: "cannot be read" };
     throw error;
   }
-  await to.put(name, body, md5Of(body));
+  await to.put(name, body, md5Of(body), false, storedAt);
   if (readBack && !(await isStored(to, name, body))) {
     return { kind: "lost", what: "was stored, and reads otherwise" };
   }

@@ -68,6 +68,18 @@ onEachStorage("copy", ({ newPlace, open }) => {
     await Promise.all([storage.close(), restored.close()]);
   });
 
+  it("keeps in a folder when each object was stored", async () => {
+    const [place, folder] = [newPlace(), join(shared.path, newClient())];
+    const storage = await open(place);
+    await storeUser(storage);
+    assert.equal((await copyPlaces({ from: place, to: folder })).code, 0);
+    const copied = await openToRead(folder, () => undefined);
+    const times = await storage.list("", true);
+    assert.ok(times.every(({ storedAt }) => storedAt !== undefined));
+    assert.deepEqual(await copied.list("", true), times);
+    await Promise.all([storage.close(), copied.close()]);
+  });
+
   it("has every operation that was there before, though all is packed and deleted meanwhile", async () => {
     const storage = await open(newPlace());
     const [user, client] = [someFingerprint(), newClient()];
