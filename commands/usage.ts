@@ -5,6 +5,13 @@ import { lengthOf } from "../oplog/sequence.ts";
 import type { StoredObject } from "../storage/driver.ts";
 import { openToRead } from "../storage/open.ts";
 import { type Command, type Context, WrongArgument } from "./command.ts";
+import {
+  type LastWrite,
+  lastWriteJson,
+  lastWriteOf,
+  lastWriteText,
+  laterOf,
+} from "./last-write.ts";
 import { countText, type Output, sizeText } from "./output.ts";
 import { partsOf, USER_OPTION, userOf } from "./parts.ts";
 
@@ -15,6 +22,7 @@ interface Amounts {
   objects: number;
   operations: number;
   clients: number;
+  lastWrite: LastWrite;
 }
 
 interface Usage extends Amounts {
@@ -33,7 +41,7 @@ export const usage: Command = {
   details:
     "It reads names only: on S3, 64 lists, and one for each further 1000 objects. BYTES and OBJECTS " +
     "are what is stored, with packed objects that are about to be deleted. OPERATIONS are those that " +
-    "a new device gets.",
+    "a new device gets. LAST WRITE is when the newest one was stored, by the clock of the storage.",
   options: [
     { name: "top", value: "N", meaning: "only the N users who store most, the largest first" },
     USER_OPTION,
@@ -49,7 +57,7 @@ export const usage: Command = {
 async function run({ storage: location, options, output, progress }: Context): Promise<number> {
   const user = userOf(options);
   const top = topOf(options.get("top"));
-  const total = {
+  const total: Amounts & Record<"users" | "erased" | "foreign", number> = {
     users: 0,
     erased: 0,
     foreign: 0,
@@ -57,11 +65,13 @@ async function run({ storage: location, options, output, progress }: Context): P
     objects: 0,
     operations: 0,
     clients: 0,
+    lastWrite: undefined,
   };
   let done = 0;
   progress.begin(() => `${Math.floor(done * 100)}%, ${countText(total.users, "user")}`);
   const storage = await openToRead(location, () => undefined);
-  await output.text(row(output, "USER", ["BYTES", "OBJECTS", "OPERATIONS", "CLIENTS"]).trimEnd());
+  const columns = ["BYTES", "OBJECTS", "OPERATIONS", "CLIENTS", "LAST WRITE (UTC)"];
+  await output.text(row(output, "USER", columns).trimEnd());
   let largest: Usage[] = [];
   for await (const part of partsOf(storage, user)) {
     let count = 0;
@@ -88,7 +98,10 @@ async function run({ storage: location, options, output, progress }: Context): P
     ...(total.erased > 0 ? [`${total.erased} erased`] : []),
     ...(total.foreign > 0 ? [`${countText(total.foreign, "foreign object")} (see verify)`] : []),
   ];
-  await output.print({ total }, row(output, "total", amountsText(total), notes.join(", ")));
+  await output.print(
+    { total: jsonOf(total) },
+    row(output, "total", amountsText(total), notes.join(", ")),
+  );
   return user !== "" && total.users + total.erased === 0 ? 1 : 0;
 }
 
@@ -104,6 +117,7 @@ async function usageOf(user: Fingerprint, objects: readonly StoredObject[]): Pro
     objects: objects.length,
     operations,
     clients: clients.size,
+    lastWrite: lastWriteOf(user, clients, objects),
     signed,
     erased: erasedAt === undefined ? null : new Date(erasedAt * 1000).toISOString(),
   };
@@ -112,24 +126,30 @@ async function usageOf(user: Fingerprint, objects: readonly StoredObject[]): Pro
 function printUsage(output: Output, one: Usage): Promise<void> {
   const { user, signed, erased } = one;
   const note = erased === null ? (signed ? "signed" : "") : `erased ${erased}`;
-  return output.print(one, row(output, user, amountsText(one), note).trimEnd());
+  return output.print(jsonOf(one), row(output, user, amountsText(one), note).trimEnd());
+}
+
+function jsonOf<Some extends Amounts>({ lastWrite, ...others }: Some): object {
+  return { ...others, lastWrite: lastWriteJson(lastWrite) };
 }
 
 /** A fingerprint that is shortened afterwards has 9 characters. */
 function row({ isFull }: Output, name: string, amounts: readonly string[], note = ""): string {
-  const [bytes = "", objects = "", operations = "", clients = ""] = amounts;
+  const [bytes = "", objects = "", operations = "", clients = "", lastWrite = ""] = amounts;
   return [
     name.padEnd(isFull ? 43 : 9),
     bytes.padStart(11),
     objects.padStart(10),
     operations.padStart(11),
     clients.padStart(8),
+    lastWrite.padStart(20),
     ` ${note}`,
   ].join(" ");
 }
 
-function amountsText({ bytes, objects, operations, clients }: Amounts): string[] {
-  return [sizeText(bytes), String(objects), String(operations), String(clients)];
+function amountsText({ bytes, objects, operations, clients, lastWrite }: Amounts): string[] {
+  const counts = [objects, operations, clients].map(String);
+  return [sizeText(bytes), ...counts, lastWriteText(lastWrite)];
 }
 
 function add(total: Amounts, one: Amounts): void {
@@ -137,6 +157,7 @@ function add(total: Amounts, one: Amounts): void {
   total.objects += one.objects;
   total.operations += one.operations;
   total.clients += one.clients;
+  total.lastWrite = laterOf(total.lastWrite, one.lastWrite);
 }
 
 function sizeOf(objects: readonly StoredObject[]): number {

@@ -28,7 +28,7 @@ const LINE_OVERHEAD = 100;
  * is rewritten once because of their number, once because of their bytes, and at most
  * log2(`limits.operations`) times before that. The last object of a client always stays: a list
  * taken during a compaction then shows a hole, and never a log that ends too early (see
- * `oplog/listing-cache.ts`).
+ * `oplog/listing-cache.ts`). Its time also says when the client was last used.
  *
  * @param fewest from how many operations on a stretch is worth a segment that it does not fill
  */

@@ -1,14 +1,15 @@
 /** What versions before have stored in a folder or a bucket is read by this one. */
 import assert from "node:assert/strict";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { copy } from "../../commands/copy/copy.ts";
+import { usage } from "../../commands/usage.ts";
 import { verify } from "../../commands/verify/verify.ts";
 import type { Driver } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { openStorage } from "../../storage/open.ts";
-import { runCommand } from "../support/commands.ts";
+import { jsonOf, runCommand } from "../support/commands.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import {
   inProcessServer,
@@ -17,7 +18,7 @@ import {
   signingUserOf,
 } from "../support/signing.ts";
 import { newClient } from "../support/users.ts";
-import { bytes, CLIENT, read } from "../vectors/files.ts";
+import { bytes, CLIENT, OTHER, read } from "../vectors/files.ts";
 
 interface Stored {
   /** The private keys of two users, and the public key of one who was erased. */
@@ -89,6 +90,19 @@ describe("what version 0.1.0 has stored", () => {
     const driver = await openStorage(to, (warning) => assert.fail(warning));
     await check(driver);
     await driver.close();
+  });
+
+  it("has no time of what is in its journal, and the times of its files", async () => {
+    const place = restored("times");
+    const { objects } = await jsonOf(usage, place);
+    const of = ({ fingerprint }: SigningUser) =>
+      objects.find((one) => one.user === fingerprint)?.lastWrite;
+    assert.equal(of(log), null);
+    const [file = assert.fail()] = Object.keys(files).filter((name) =>
+      name.includes(`${snapshots.fingerprint}.${OTHER}.0000000000000006.`),
+    );
+    const { mtimeMs } = statSync(join(place, file));
+    assert.equal(of(snapshots), new Date(Math.round(mtimeMs)).toISOString());
   });
 
   it("is read from a bucket, where each file is an object of its name", async () => {

@@ -18,7 +18,7 @@ const DIVIDED: Readonly<Record<string, readonly string[]>> = {
     ...["told-heads", "withheld-operations", "yjs", "yjs-simulation"],
   ],
   cluster: ["claims", "leaving", "many-servers", "members", "memory", "services"],
-  commands: ["copy", "doctor", "usage", "users", "users-invites", "verify"],
+  commands: ["copy", "doctor", "last-write", "usage", "users", "users-invites", "verify"],
   [join("commands", "conformance")]: ["conformance"],
   docs: ["dependencies", "links", "monitoring", "notebook", "openapi", "protocol", "security"],
   e2e: [
