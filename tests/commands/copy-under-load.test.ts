@@ -11,20 +11,16 @@ import { contentsOf } from "../support/copies.ts";
 import { inTime } from "../support/deadline.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { storeEach } from "../support/logs.ts";
-import { onlyOn } from "../support/one-runtime.ts";
 import { fromSource, runToEnd } from "../support/process.ts";
 import { until } from "../support/socket.ts";
 import { newClient, someFingerprint } from "../support/users.ts";
 import { runRound } from "./simulation/round.ts";
 
-const { skip, note } = onlyOn("Bun", "`npm run simulate:copy` takes longer");
 const { path, remove } = temporaryFolder();
 after(remove);
 
 describe("copy", () => {
-  it(`has all that was acknowledged before, while devices append, pack, trim and leave${note}`, {
-    skip,
-  }, async () => {
+  it("has all that was acknowledged before, while devices append, pack, trim and leave", async () => {
     const newPlace = () => join(path, randomUUID());
     const lines: string[] = [];
     const say = (line: string) => void lines.push(line);

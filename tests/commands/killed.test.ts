@@ -7,12 +7,9 @@ import type { Driver } from "../../storage/driver.ts";
 import { onEachStorage } from "../support/commands.ts";
 import { inTime } from "../support/deadline.ts";
 import { storeEach } from "../support/logs.ts";
-import { onlyOn } from "../support/one-runtime.ts";
 import { fromSource, runToEnd } from "../support/process.ts";
 import { until } from "../support/socket.ts";
 import { newClient, someFingerprint } from "../support/users.ts";
-
-const { skip, note } = onlyOn("Bun", "the commands are the same, whatever runs them");
 
 const OBJECTS = 200;
 const PAYLOAD = "x".repeat(1000);
@@ -39,7 +36,7 @@ async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<unknown
 
 const namesIn = async (storage: Driver) => (await storage.list("")).map(({ name }) => name);
 
-describe(`a command that is ended midway${note}`, { skip }, () => {
+describe("a command that is ended midway", () => {
   onEachStorage("copy", ({ newPlace, open }) => {
     it("continues after it was killed or stopped, and completes its copy", async () => {
       const [from, to] = [newPlace(), newPlace()];

@@ -15,7 +15,6 @@ import { MemoryDriver } from "../../storage/memory.ts";
 import { fingerprintOf } from "../../sync/public-key.ts";
 import { serveHere, sync } from "../support/http.ts";
 import { metricOf } from "../support/metrics.ts";
-import { onlyOn } from "../support/one-runtime.ts";
 import { NO_LIMITS } from "../support/process.ts";
 import { until } from "../support/socket.ts";
 import { newClient, newUser } from "../support/users.ts";
@@ -37,9 +36,7 @@ const profile: Profile = {
 
 const DAYS = 365 / 12;
 
-const { skip, note } = onlyOn("Bun", "the server asks the same of storage, whatever runs it");
-
-describe(`the usage model, beside real servers${note}`, { skip }, () => {
+describe("the usage model, beside real servers", () => {
   const timing = { debounce: 0, maxDelay: 0, deleteDelay: 1, backoff: 1_000_000 };
   const compaction = { limits: LIMITS, timing };
 

@@ -7,7 +7,6 @@ import { PROFILES, type Profile, SETUPS, type Setup } from "../../bench/cost/pro
 import { type Usage, UsageModel } from "../../bench/cost/usage.ts";
 import { encodeSegment } from "../../oplog/segment.ts";
 import { generated, read } from "../support/documents.ts";
-import { onlyOn } from "../support/one-runtime.ts";
 import { commandFor, projectFolder } from "../support/process.ts";
 import { newClient } from "../support/users.ts";
 
@@ -38,9 +37,7 @@ const scan = 64;
 const stored =
   encodeSegment(newClient(), 0, Array<string>(256).fill("x".repeat(1000))).byteLength + 256 * 1000;
 
-const { skip, note } = onlyOn("Bun", "the costs are computed, whatever runtime does it");
-
-describe(`the usage model${note}`, { skip }, () => {
+describe("the usage model", () => {
   it("counts the objects that compaction leaves, and a LIST for each 1000 of them", () => {
     const model = new UsageModel(profile);
     assert.equal(model.operationsPerUser, 1024);
@@ -121,7 +118,7 @@ describe(`the usage model${note}`, { skip }, () => {
   });
 });
 
-describe(`the cost of a month${note}`, { skip }, () => {
+describe("the cost of a month", () => {
   it("charges usage above the free allowances", () => {
     const usage = {
       put: 1_000_000,
@@ -146,7 +143,7 @@ describe(`the cost of a month${note}`, { skip }, () => {
   });
 });
 
-describe(`npm run cost${note}`, { skip }, () => {
+describe("npm run cost", () => {
   it("prints the tables of docs/cost.md", async () => {
     const [command, ...args] = commandFor("bench/cost/cost.ts");
     const { stdout } = await promisify(execFile)(command, args, { cwd: projectFolder });

@@ -6,7 +6,6 @@ import fc from "fast-check";
 import schema from "../../protocol/sync-request.schema.json" with { type: "json" };
 import { fences, read, section } from "../support/documents.ts";
 import { type Serving, serveHere, sync } from "../support/http.ts";
-import { onlyOn } from "../support/one-runtime.ts";
 import { newClient, newUser } from "../support/users.ts";
 
 const validate = new Ajv2020({ strict: true }).compile(schema);
@@ -15,9 +14,7 @@ const validate = new Ajv2020({ strict: true }).compile(schema);
 const BEYOND_SCHEMA =
   /public key|PEM, base64|named twice|lone surrogates|is too high|member twice|must name the sender/;
 
-const { skip, note } = onlyOn("Bun", "no runtime reads a request in its own way");
-
-describe(`protocol/sync-request.schema.json${note}`, { skip }, () => {
+describe("protocol/sync-request.schema.json", () => {
   const user = newUser().base64;
   let server: Serving;
   before(async () => {

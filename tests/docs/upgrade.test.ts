@@ -8,15 +8,13 @@ import { copy } from "../../commands/copy/copy.ts";
 import { blocksOf, read, section, startedHere } from "../support/documents.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { sync } from "../support/http.ts";
-import { onlyOn } from "../support/one-runtime.ts";
 import { projectFolder, startServer } from "../support/process.ts";
 import { newPlace, removePlace, s3 } from "../support/s3.ts";
 import { newClient, newUser } from "../support/users.ts";
 
-const { skip, note } = onlyOn("Bun", "the commands are the same, whatever runs them");
 const document = read("docs/upgrade.md");
 
-describe(`docs/upgrade.md${note}`, () => {
+describe("docs/upgrade.md", () => {
   const folder = temporaryFolder();
   after(() => folder.remove());
   const user = newUser().base64;
@@ -42,7 +40,7 @@ describe(`docs/upgrade.md${note}`, () => {
     return operations.map(({ payload }) => payload);
   };
 
-  it("backs up while the server runs, and restores what was acknowledged", { skip }, async () => {
+  it("backs up while the server runs, and restores what was acknowledged", async () => {
     const data = join(folder.path, "data");
     const server = await serve(data);
     for (const index of [0, 1]) assert.equal(await append(server.url, index), 200);
@@ -62,7 +60,7 @@ describe(`docs/upgrade.md${note}`, () => {
   });
 
   it("moves to a bucket in two steps, with what came between them", {
-    skip: skip || (s3 === undefined && "there is no S3 server"),
+    skip: s3 === undefined && "there is no S3 server",
   }, async () => {
     const bucket = newPlace();
     const server = await serve(join(folder.path, "data"));

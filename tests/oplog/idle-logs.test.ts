@@ -10,14 +10,12 @@ import { StorageUnavailable } from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { HookedDriver } from "../support/drivers.ts";
 import { type Process, processOn, storeRun } from "../support/logs.ts";
-import { onlyOn } from "../support/one-runtime.ts";
 import { operationsOf } from "../support/operations.ts";
 import { until } from "../support/socket.ts";
 import { newClient, someFingerprint } from "../support/users.ts";
 
 const DAY = 24 * 60 * 60_000;
 const client = newClient();
-const { skip, note } = onlyOn("Bun", "what is packed is the same, whatever packs it");
 
 describe("a log that nothing is appended to for a day", () => {
   let storage: MemoryDriver;
@@ -47,9 +45,7 @@ describe("a log that nothing is appended to for a day", () => {
   const lists = (prefix: string) =>
     driver.calls.filter(({ kind, name }) => kind === "list" && name === prefix).length;
 
-  it(`is packed: 200 users of 40 operations become 400 objects, and have them all${note}`, {
-    skip,
-  }, async () => {
+  it("is packed: 200 users of 40 operations become 400 objects, and have them all", async () => {
     const process = start();
     const users = newUsers(200);
     for (const user of users) await append(user, process, 0, 40);
@@ -71,9 +67,7 @@ describe("a log that nothing is appended to for a day", () => {
     await process.compactor.stop();
   });
 
-  it(`is counted by the scan, and so is every other one, in use or not${note}`, {
-    skip,
-  }, async () => {
+  it("is counted by the scan, and so is every other one, in use or not", async () => {
     const users = newUsers(20);
     for (const user of users) await storeRun(storage, user, client, 0, "five!");
     const process = start();

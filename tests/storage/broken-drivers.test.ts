@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Driver } from "../../storage/driver.ts";
 import { temporaryFolder } from "../support/folder.ts";
-import { onlyOn } from "../support/one-runtime.ts";
 import * as broken from "./broken-drivers.ts";
 import { type Place, type Subject, subjectOf } from "./contract/place.ts";
 import { canWatch } from "./contract/processes.ts";
@@ -21,9 +20,7 @@ function placeOf(name: string, open: (folder: string) => Promise<Driver>, folder
   };
 }
 
-const here = onlyOn("Bun", "the contract is the same, whatever runs it");
-
-describe(`the driver contract${here.note}`, { skip: here.skip }, () => {
+describe("the driver contract", () => {
   for (const [name, { open, rejectedBy, because }] of Object.entries(broken)) {
     const skip = name === "neverSyncs" && !canWatch() && "there is no strace, or it may not";
     it(`rejects a driver that ${words(name)}`, { skip }, async () => {

@@ -9,7 +9,6 @@ import { openStorage } from "../../storage/open.ts";
 import { HookedDriver } from "../support/drivers.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { newPlace, s3 } from "../support/s3.ts";
-import { sharedPositions } from "../support/share.ts";
 import {
   type FullAnswer,
   type InProcessServer,
@@ -33,9 +32,7 @@ const STORAGES: [string, () => Promise<Driver>][] = [
 ];
 if (s3 !== undefined) STORAGES.push(["S3", () => openStorage(newPlace())]);
 
-// What is asked of a storage, and what it does then, has tests on each runtime.
-for (const at of sharedPositions(STORAGES.length)) {
-  const [where, open] = STORAGES[at] ?? assert.fail();
+for (const [where, open] of STORAGES) {
   describe(`a server with RETENTION on ${where}`, () => suite(open));
 }
 

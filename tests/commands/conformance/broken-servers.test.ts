@@ -3,11 +3,9 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { CASES } from "../../../commands/conformance/cases/cases.ts";
 import { type Fault, nothing, type Passing, tryBroken } from "../../support/broken-server.ts";
-import { onlyOn } from "../../support/one-runtime.ts";
 import { FAULTS } from "./faults.ts";
 import { LOG_FAULTS } from "./log-faults.ts";
 
-const { skip, note } = onlyOn("Bun", "no runtime changes what a case wants");
 const ALL = [...FAULTS, ...LOG_FAULTS];
 
 const sectionOf = ({ rule }: Fault) => rule.replace(/\.\d+$/, "");
@@ -22,7 +20,7 @@ function takingOne({ rule, what, takes }: Fault, which: number) {
   return { fault: { rule, what, begin: () => answer }, count: () => refused };
 }
 
-describe(`conformance, on a server that breaks a rule${note}`, { skip }, () => {
+describe("conformance, on a server that breaks a rule", () => {
   const failed = new Set<string>();
 
   for (const fault of ALL) {

@@ -15,7 +15,6 @@ import {
 import { runCommand } from "../../support/commands.ts";
 import { anotherKey } from "../../support/conformance.ts";
 import { inTime } from "../../support/deadline.ts";
-import { onlyOn } from "../../support/one-runtime.ts";
 import { fromSource } from "../../support/process.ts";
 
 type Answering = (request: Passing) => Reply | Promise<Reply>;
@@ -38,9 +37,7 @@ const lost: Answering = () => {
 };
 
 describe("conformance", () => {
-  const { skip, note } = onlyOn("Bun", "no runtime changes what is said of an answer");
-
-  describe(`where no sync server answers${note}`, { skip }, () => {
+  describe("where no sync server answers", () => {
     const answers: [string, Answering, RegExp][] = [
       ["a page", () => html(200), /answers with 200 \(text\/html\): it is no sync server, or a/],
       ["a proxy's 502", () => html(502), /answers with 502 \(text\/html\): it is no sync server/],
@@ -73,7 +70,7 @@ describe("conformance", () => {
     });
   });
 
-  describe(`where no signature can be right${note}`, { skip }, () => {
+  describe("where no signature can be right", () => {
     const signed = (answer: () => Reply): Answering => {
       return ({ headers, pass }) => (headers.has("signature") ? answer() : pass());
     };
@@ -105,7 +102,7 @@ describe("conformance", () => {
     });
   });
 
-  describe(`where a server goes away${note}`, { skip }, () => {
+  describe("where a server goes away", () => {
     it("ends, and blames no rule for it", async () => {
       for (const after of [2, 3, 9, 20]) {
         const { code, failed, error, left } = await tryThat(lost, after);
@@ -144,9 +141,7 @@ describe("conformance", () => {
     });
   });
 
-  it(`names nobody of whom nothing is stored, where new users are limited${note}`, {
-    skip,
-  }, async () => {
+  it("names nobody of whom nothing is stored, where new users are limited", async () => {
     const { code, left } = await tryThat(({ pass }) => pass(), 0, { NEW_USERS_PER_HOUR: "3" });
     assert.deepEqual([code, left], [0, []]);
     const none = await tryThat(({ pass }) => pass(), 0, { NEW_USERS_PER_HOUR: "1" });

@@ -9,16 +9,11 @@ import {
   type JournaledDriverOptions,
 } from "../../../storage/journal/journaled-driver.ts";
 import { scan } from "../../../storage/journal/record.ts";
-import { onlyOn } from "../../support/one-runtime.ts";
 import { Chance, type Process, SimulatedDisk, SimulatedFault } from "./simulated-disk.ts";
 
 const TIMING = { rest: 0, keep: 10, adoptAfter: 10 };
 
-const { skip, note } = onlyOn("Bun", "the disk is simulated");
-
-it(`a call of the system that fails loses nothing that is acknowledged, and the next put succeeds${note}`, {
-  skip,
-}, async () => {
+it("a call of the system that fails loses nothing that is acknowledged, and the next put succeeds", async () => {
   for (let failAt = 1; ; failAt++) {
     if (await runFailingAt(failAt)) return;
     assert.ok(failAt < 1000);
@@ -53,9 +48,7 @@ it("what was deleted stays deleted where a put of it had failed before one succe
   }
 });
 
-it(`what is deleted while a process makes a file of it stays deleted, whichever call fails${note}`, {
-  skip,
-}, async () => {
+it("what is deleted while a process makes a file of it stays deleted, whichever call fails", async () => {
   let left = 0;
   for (let steps = 1; steps <= 20; steps++) {
     for (let call = 1; call <= 6; call++) {

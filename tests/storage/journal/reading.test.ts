@@ -4,12 +4,9 @@ import { it } from "node:test";
 import type { JournalFile, JournalFolder } from "../../../storage/journal/folder.ts";
 import { JournaledDriver } from "../../../storage/journal/journaled-driver.ts";
 import { Journals } from "../../../storage/journal/journals.ts";
-import { onlyOn } from "../../support/one-runtime.ts";
 import { Chance, type Frame, SimulatedDisk } from "./simulated-disk.ts";
 
-const { skip, note } = onlyOn("Bun", "the disk is simulated");
-
-it(`a list misses nothing that becomes a file while it reads${note}`, { skip }, async () => {
+it("a list misses nothing that becomes a file while it reads", async () => {
   const frames = await framesOf(1, async (open, disk, done) => {
     const driver = await open();
     // The last one seals the journal.
@@ -21,9 +18,7 @@ it(`a list misses nothing that becomes a file while it reads${note}`, { skip }, 
   assert.ok(readAll(frames, isThere) > 1000);
 });
 
-it(`a list misses nothing that another process packs into an object of a journal while it reads${note}`, {
-  skip,
-}, async () => {
+it("a list misses nothing that another process packs into an object of a journal while it reads", async () => {
   // Of the two journals, either comes first.
   for (const seed of [1, 2, 3, 4]) {
     const frames = await framesOf(seed, async (open, disk, done) => {
