@@ -85,27 +85,6 @@ describe("an identity", () => {
     assert.equal((p ?? 0n) * (q ?? 0n), BigInt(`0x${Buffer.from(n, "base64url").toString("hex")}`));
   });
 
-  it("is read from the primes of any key with its exponent, and refused from others", async () => {
-    for (const bits of [2048, 3072]) {
-      const { privateKey } = generateKeyPairSync("rsa", { modulusLength: bits });
-      const { p = "", q = "" } = privateKey.export({ format: "jwk" });
-      const primes = Buffer.concat([Buffer.from(p, "base64url"), Buffer.from(q, "base64url")]);
-      const text = await encryptKey(Uint8Array.from(primes), PASSPHRASE, undefined, "primes");
-      const spki = createPublicKey(privateKey).export({ format: "der", type: "spki" });
-      const identity = await importIdentity(text, PASSPHRASE);
-      assert.equal(identity.publicKey, spki.toString("base64"));
-      assert.equal(identity.bits, bits);
-    }
-    for (const [what, wrong] of [
-      ["nothing", new Uint8Array(0)],
-      ["zeros", new Uint8Array(256)],
-      ["an odd number of bytes", new Uint8Array(255).fill(255)],
-    ] as const) {
-      const text = await encryptKey(wrong, PASSPHRASE, undefined, "primes");
-      await assert.rejects(importIdentity(text, PASSPHRASE), InvalidKey, what);
-    }
-  });
-
   it("cannot be created with a weak key or passphrase, or with parameters out of range", async () => {
     for (const bits of [1024, 2047, 2049, 2304.5, 4352, 8192, Number.NaN]) {
       await assert.rejects(createIdentity(PASSPHRASE, { bits }), InvalidKey, String(bits));
@@ -139,6 +118,29 @@ describe("the text of an identity", () => {
     ];
     for (const spelling of spellings) {
       assert.equal((await importIdentity(spelling, passphrase)).fingerprint, vectors.fingerprint);
+    }
+  });
+
+  it(`is read from the primes of any key with its exponent, and refused from others${note}`, {
+    skip,
+  }, async () => {
+    for (const bits of [2048, 3072]) {
+      const { privateKey } = generateKeyPairSync("rsa", { modulusLength: bits });
+      const { p = "", q = "" } = privateKey.export({ format: "jwk" });
+      const primes = Buffer.concat([Buffer.from(p, "base64url"), Buffer.from(q, "base64url")]);
+      const text = await encryptKey(Uint8Array.from(primes), PASSPHRASE, undefined, "primes");
+      const spki = createPublicKey(privateKey).export({ format: "der", type: "spki" });
+      const identity = await importIdentity(text, PASSPHRASE);
+      assert.equal(identity.publicKey, spki.toString("base64"));
+      assert.equal(identity.bits, bits);
+    }
+    for (const [what, wrong] of [
+      ["nothing", new Uint8Array(0)],
+      ["zeros", new Uint8Array(256)],
+      ["an odd number of bytes", new Uint8Array(255).fill(255)],
+    ] as const) {
+      const text = await encryptKey(wrong, PASSPHRASE, undefined, "primes");
+      await assert.rejects(importIdentity(text, PASSPHRASE), InvalidKey, what);
     }
   });
 

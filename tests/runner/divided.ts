@@ -31,7 +31,7 @@ const DIVIDED: Readonly<Record<string, string>> = {
     sequence superseded-objects`,
   runner: "divided turns",
   server: `
-    client-address concurrency-limiter config diagnosis guests invites json-guard logger
+    client-address concurrency-limiter config diagnosis guest-processes guests invites json-guard logger
     malformed-signatures metrics prefer required-signatures signatures status strangers`,
   storage: "broken-drivers",
   "storage/journal": "failures held-objects journal reading",
