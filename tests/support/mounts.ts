@@ -75,7 +75,8 @@ function mounted(mount: (path: string) => void): Mounted {
     path,
     remount: (options) => call("mount", "-o", `remount,${options}`, path),
     remove: () => {
-      call("umount", path);
+      // A process that was just killed can hold a file in it for a moment, while the machine is busy.
+      call("umount", "--lazy", path);
       folder.remove();
     },
   };
