@@ -11,7 +11,7 @@ import {
 } from "../protocol/limits.ts";
 import { parseMembers } from "../protocol/ndjson.ts";
 import { PROBLEM_TYPE } from "../protocol/problems.ts";
-import type { SignedFields } from "../protocol/signature.ts";
+import { MAX_CLOCK_SKEW_SECONDS, type SignedFields } from "../protocol/signature.ts";
 import type { Line } from "../protocol/types.ts";
 import { BoundedResponse } from "./bounded-response.ts";
 import { ServerUnavailable } from "./errors.ts";
@@ -134,8 +134,8 @@ export class Transport {
   }
 
   /**
-   * Returns an answer with the status of success. After a 401 that shows another time, signs once
-   * more with that time.
+   * Returns an answer with the status of success. After a 401 that shows another time, or that the
+   * request was late, signs once more with that time.
    */
   async #send(
     method: string,
@@ -148,6 +148,7 @@ export class Transport {
     for (let isRetry = false; ; isRetry = true) {
       // Another request may learn the time while this one is on its way.
       const assumed = this.#skew;
+      const signedAt = this.#options.clock.now() + assumed;
       const answer = await this.#sendOnce(method, body, sign, timeout, wait);
       if (answer.status === success) {
         this.#fields = {};
@@ -158,7 +159,9 @@ export class Transport {
       const now = this.#options.clock.now();
       const skew = date - now;
       const isClose = Math.abs(skew) <= MAX_CLOCK_SKEW_MS;
-      const mayHelp = isClose && Math.abs(skew - assumed) > 1000;
+      // Also where the clocks agree: a request may be on its way for too long.
+      const isLate = date - signedAt > MAX_CLOCK_SKEW_SECONDS * 1000;
+      const mayHelp = isClose && (isLate || Math.abs(skew - assumed) > 1000);
       if (isRetry || !sign || answer.status !== 401 || !mayHelp) {
         throw failureOf(answer, problem, this.#url, now, skew);
       }

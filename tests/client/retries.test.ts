@@ -163,6 +163,31 @@ describe("a client whose requests fail", () => {
     for (const at of created.slice(1)) assert.equal(at, Math.floor(truth / 1000), "it is kept");
   });
 
+  it("signs a request again that was on its way for longer than a signature is good for", async () => {
+    const clock = new JumpingClock();
+    const late = [301_000, 301_000, 0];
+    const created: number[] = [];
+    const transport = new Transport({
+      url: "http://localhost",
+      identity: await newIdentity(),
+      ...{ clock, sign: true, idleTimeout: NEVER },
+      fetch: async (request) => {
+        const at = Number(/created=(\d+)/.exec(request.headers.get("signature-input") ?? "")?.[1]);
+        created.push(at * 1000 - clock.now());
+        clock.pass(late.shift() ?? 0);
+        const headers = { Date: new Date(clock.now()).toUTCString() };
+        const isGood = at * 1000 >= clock.now() - 300_000;
+        return new Response(null, { status: isGood ? 204 : 401, headers });
+      },
+    });
+    const { signal } = new AbortController();
+    await assert.rejects(transport.erase(signal), ServerRejected);
+    assert.equal(created.length, 2, "once more, and not for ever");
+    late.unshift(301_000);
+    await transport.erase(signal);
+    assert.deepEqual(created, [0, 0, 0, 0], "by its own clock, which is right");
+  });
+
   it("signs both of two requests again that were under way with a wrong clock", async () => {
     const clock = new JumpingClock();
     const truth = clock.now() + 3600_000;
