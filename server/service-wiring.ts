@@ -50,9 +50,9 @@ export interface WiringOptions {
   /** Milliseconds of Unix time. */
   readonly time?: () => number;
   /** What is packed and when; the defaults of compaction otherwise. */
-  readonly compaction?: Pick<CompactionSchedulerOptions, "limits" | "timing">;
+  readonly compaction?: Pick<CompactionSchedulerOptions, "limits" | "timing" | "pause">;
   /** When retention looks and deletes; the defaults otherwise. */
-  readonly retention?: Partial<Pick<RetentionSchedulerOptions, "step" | "deleteDelay">>;
+  readonly retention?: Partial<Pick<RetentionSchedulerOptions, "step" | "deleteDelay" | "pause">>;
   /** When the status page has storage counted; the defaults otherwise. */
   readonly status?: Partial<StoredHistoryTiming>;
 }

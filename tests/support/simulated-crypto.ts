@@ -3,7 +3,7 @@
  * whose results come in another order each time. Here `node:crypto` calculates at once, and the seed decides
  * how many turns of the event loop later the result comes. It also decides what is random, except for the
  * padding of RSA: payloads differ from run to run, their lengths do not. What goes by real time is left, such as
- * the slices of a listing: on a busy machine a run differs from another now and then.
+ * the slices of a large listing.
  */
 import assert from "node:assert/strict";
 import {

@@ -110,9 +110,10 @@ export class SimulatedServer {
       now: () => clock.now(),
       compaction: {
         limits: { operations: 4 },
+        pause: nextTick,
         timing: { debounce: STEP, scanStep: STEP, deleteDelay: config.PACKED_RETENTION },
       },
-      retention: { step: STEP },
+      retention: { step: STEP, pause: nextTick },
     };
     const logger = createLogger(config.LOG);
     return createHandler({ config, driver: this.#driver, logger, ...byClock });
