@@ -11,14 +11,11 @@ import { readReport } from "./junit.ts";
 import type { Result } from "./result.ts";
 import type { Print } from "./turns.ts";
 
-/**
- * Files at once on Bun, which has the least to do: with one more it ends long before Node and Deno,
- * which then leave processors idle.
- */
-const ON_BUN = availableParallelism();
+/** Files at once on Bun, which has the divided files as well: one more than run, because most wait now and then. */
+const ON_BUN = availableParallelism() + 1;
 
-/** On Deno one more than run, because most of them wait now and then. */
-const ON_DENO = availableParallelism() + 1;
+/** On Deno, which has the least to do: with one more it ends long before the others. */
+const ON_DENO = availableParallelism();
 
 /** Runs test files on the Bun of the development dependencies. It prints dots and failures. */
 export function runOnBun(files: readonly string[], print: Print): Promise<Result> {

@@ -17,6 +17,9 @@ const LONG = [
   [join("server", "floods.test.ts")],
   [join("packages", "packages.test.ts")],
   [join("server", "response-memory.test.ts")],
+  [join("client", "snapshots-tabs.test.ts")],
+  [join("client", "snapshot-simulation.test.ts")],
+  [join("commands", "conformance", "conformance.test.ts")],
 ];
 
 function e2e(name: string): string {
