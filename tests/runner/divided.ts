@@ -8,7 +8,7 @@ import { join } from "node:path";
 /** By folder. */
 const DIVIDED: Readonly<Record<string, string>> = {
   client: `
-    abandoned-stores append closing damaged-received delivery devices documents
+    abandoned-stores append closing crashes damaged-received delivery devices documents
     documents-snapshots duplicate-client-id entries envelope equivocation errors expected-heads
     given-up-ids invite kept-heads key-heads lost-operations malicious-server moved-entries
     operation-size own-entries pairing-attacks pairing-ends pairing-simulation redelivery
