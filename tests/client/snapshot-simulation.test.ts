@@ -4,7 +4,7 @@ import { describe, it } from "node:test";
 import { sharedSeeds } from "../support/share.ts";
 import { simulateSnapshots } from "../support/snapshot-simulation.ts";
 
-const SEEDS = 18;
+const SEEDS = 30;
 
 describe("devices that make and take snapshots", () => {
   for (const [copies, what] of [
