@@ -1,5 +1,6 @@
 /** Runs the seeds of a simulation in several processes. */
 import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import type { Outcome } from "./process.ts";
 
@@ -31,7 +32,7 @@ export async function runSeeds({ processes, ...seeds }: Seeds): Promise<number> 
   return Math.min(end, ...(await Promise.all(stopped)));
 }
 
-/** Runs every so manyth seed, in another process after one that broke down; returns the next seed. */
+/** Runs every `step`-th seed, in another process after one that broke down. Returns the next seed. */
 async function runEach(
   { name, end, signal, onOutcome, program = PROGRAM }: Omit<Seeds, "processes">,
   first: number,
@@ -51,31 +52,31 @@ async function runEach(
   return next;
 }
 
-/** Resolves with why a process has ended. */
-function endOf(
+/** Resolves with why a process has ended, once all that it has said was heard. */
+async function endOf(
   child: ChildProcess,
   signal: AbortSignal,
   onOutcome: (outcome: Outcome) => void,
 ): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let why = "its process has ended by itself";
-    const stop = () => child.kill("SIGKILL");
-    const giveUp = () => {
-      why = `it did not end within ${LONGEST_MS / 60_000} minutes`;
-      stop();
-    };
-    let timer = setTimeout(giveUp, LONGEST_MS);
-    signal.addEventListener("abort", stop);
-    child.on("message", (outcome: Outcome) => {
-      clearTimeout(timer);
-      timer = setTimeout(giveUp, LONGEST_MS);
-      onOutcome(outcome);
-    });
-    child.once("error", reject);
-    child.once("exit", (code, by) => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", stop);
-      resolve(`${why} (${by ?? `exit code ${code}`})`);
-    });
+  let why = "its process has ended by itself";
+  const stop = () => child.kill("SIGKILL");
+  const giveUp = () => {
+    why = `it did not end within ${LONGEST_MS / 60_000} minutes`;
+    stop();
+  };
+  let timer = setTimeout(giveUp, LONGEST_MS);
+  signal.addEventListener("abort", stop);
+  child.on("message", (outcome: Outcome) => {
+    clearTimeout(timer);
+    timer = setTimeout(giveUp, LONGEST_MS);
+    onOutcome(outcome);
   });
+  try {
+    // Either comes first, and messages before the second one.
+    const [[code, by]] = await Promise.all([once(child, "exit"), once(child, "disconnect")]);
+    return `${why} (${by ?? `exit code ${code}`})`;
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", stop);
+  }
 }
