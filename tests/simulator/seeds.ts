@@ -6,8 +6,9 @@ import type { Outcome } from "./process.ts";
 
 const PROGRAM = fileURLToPath(new URL("process.ts", import.meta.url));
 
-/** A seed takes seconds. One that takes longer than this has got into a circle. */
-const LONGEST_MS = 10 * 60_000;
+/** A seed takes seconds. One that takes longer than this many looks at it has got into a circle. */
+const MOST_LOOKS = 60;
+const LOOK_MS = 10_000;
 
 export interface Seeds {
   /** The name of a simulation. */
@@ -60,15 +61,16 @@ async function endOf(
 ): Promise<string> {
   let why = "its process has ended by itself";
   const stop = () => child.kill("SIGKILL");
-  const giveUp = () => {
-    why = `it did not end within ${LONGEST_MS / 60_000} minutes`;
+  // Looks are counted, not the time, which goes on while all processes are suspended.
+  let looks = 0;
+  const timer = setInterval(() => {
+    if (++looks < MOST_LOOKS) return;
+    why = `it did not end within ${(MOST_LOOKS * LOOK_MS) / 60_000} minutes`;
     stop();
-  };
-  let timer = setTimeout(giveUp, LONGEST_MS);
+  }, LOOK_MS);
   signal.addEventListener("abort", stop);
   child.on("message", (outcome: Outcome) => {
-    clearTimeout(timer);
-    timer = setTimeout(giveUp, LONGEST_MS);
+    looks = 0;
     onOutcome(outcome);
   });
   try {
@@ -76,7 +78,7 @@ async function endOf(
     const [[code, by]] = await Promise.all([once(child, "exit"), once(child, "disconnect")]);
     return `${why} (${by ?? `exit code ${code}`})`;
   } finally {
-    clearTimeout(timer);
+    clearInterval(timer);
     signal.removeEventListener("abort", stop);
   }
 }
