@@ -4,7 +4,6 @@ import { before, describe, it } from "node:test";
 import fc from "fast-check";
 import type { Expected, Identity, Refusal } from "../../client/index.ts";
 import { newIdentity } from "../support/private-keys.ts";
-import { share } from "../support/share.ts";
 import { Device } from "../support/simulated-device.ts";
 import {
   JumpingClock,
@@ -120,7 +119,7 @@ describe("an honest server", () => {
           assert.deepEqual(left, []);
         },
       ),
-      { numRuns: share(60) },
+      { numRuns: 60 },
     );
   });
 
@@ -140,7 +139,7 @@ describe("an honest server", () => {
           assert.deepEqual(left, []);
         },
       ),
-      { numRuns: share(30) },
+      { numRuns: 30 },
     );
   });
 });
@@ -203,7 +202,7 @@ describe("a server that withholds a tail of a client from a device", () => {
           for (const one of [...writers, victim]) await one.client.close();
         },
       ),
-      { numRuns: share(40) },
+      { numRuns: 40 },
     );
   });
 });

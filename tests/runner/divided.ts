@@ -14,8 +14,8 @@ const DIVIDED: Readonly<Record<string, string>> = {
     operation-size own-entries pairing-attacks pairing-ends pairing-simulation redelivery
     refused-appends replaced-operations response sealer sent-heads snapshot-simulation snapshots
     snapshots-client-ids snapshots-crashes snapshots-lies snapshots-made snapshots-tabs
-    snapshots-unstored state status tinybase together told-heads withheld-operations yjs
-    yjs-simulation`,
+    snapshots-unstored state status tinybase together told-heads withheld-operations
+    withholding-simulation yjs yjs-simulation`,
   cluster: "claims leaving many-servers members memory redis-away services",
   commands: "copy copy-under-load doctor killed last-write usage users users-invites verify",
   "commands/conformance": "broken-servers conformance unwell",

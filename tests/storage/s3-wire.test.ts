@@ -73,13 +73,13 @@ if (s3 !== undefined && target?.startsWith("http://")) {
       // More than one page of a list, and more bytes than sockets buffer.
       await store(placeOfMany, Array<string>(MANY).fill("p".repeat(12_000)));
     });
-    beforeEach(async () => {
+    beforeEach(() => {
       place = newPlace();
-      await start();
     });
     afterEach(() => server.end("SIGTERM"));
 
     it("are none for a poll on a warm cache", async () => {
+      await start();
       await post({ client_id: a, operation_index: 0, payload: ["zero", "one"] });
       await post({ client_id: b });
       proxy.seen.length = 0;
@@ -89,6 +89,7 @@ if (s3 !== undefined && target?.startsWith("http://")) {
     });
 
     it("are one PUT for an append on a warm listing, and none more for the poll of another device", async () => {
+      await start();
       await post({ client_id: b });
       proxy.seen.length = 0;
       await post({ client_id: a, operation_index: 0, payload: "zero" });
@@ -98,11 +99,13 @@ if (s3 !== undefined && target?.startsWith("http://")) {
     });
 
     it("are one LIST and one PUT for an append on a cold listing", async () => {
+      await start();
       await post({ client_id: a, operation_index: 0, payload: "zero" });
       assert.deepEqual(proxy.count(), { list: 1, put: 1 });
     });
 
     it("are one LIST for a cold poll without news, and one GET for each new operation", async () => {
+      await start();
       await store(place, ["zero", "one", "two"]);
       await post({ client_id: b, sync_status: { [a]: 2 } });
       assert.deepEqual(proxy.count(), { list: 1 });
@@ -113,7 +116,6 @@ if (s3 !== undefined && target?.startsWith("http://")) {
     });
 
     it("are one LIST for each 1,000 operations and one GET for each that a device lacks on a cold server, and none on a warm one", async () => {
-      await server.end("SIGTERM");
       await start({ STORAGE: placeOfMany });
       const sync_status = { [a]: MANY - 101 };
       assert.equal((await post({ client_id: newClient(), sync_status })).length, 100);
@@ -124,6 +126,7 @@ if (s3 !== undefined && target?.startsWith("http://")) {
     });
 
     it("are one PUT for a batch, and one LIST and one GET for a new device on a cold server", async () => {
+      await start();
       const payloads = Array.from({ length: 500 }, (_, i) => `${i}`);
       await post({ client_id: a, operation_index: 0, payload: payloads });
       assert.deepEqual(proxy.count(), { list: 1, put: 1 });
@@ -135,7 +138,6 @@ if (s3 !== undefined && target?.startsWith("http://")) {
 
     it("are one GET and one DELETE for each operation that is packed, and one PUT; then one GET for a segment", async () => {
       await store(place, [...packed, "last"]);
-      await server.end("SIGTERM");
       await start({ COMPACTION: "on", PACKED_RETENTION: "0" });
       // A listing that shows work is enough to start compaction.
       await post({ client_id: b, sync_status: { [a]: packed.length } });
@@ -158,6 +160,7 @@ if (s3 !== undefined && target?.startsWith("http://")) {
     });
 
     it("are two PUTs for a snapshot, and two GETs for a new device that begins with it on a cold server", async () => {
+      await start();
       const signer = await newSigningUser();
       const signed = async (members: Record<string, unknown>) => {
         const answer = await signedSync(server.url, signer, members);
@@ -178,7 +181,6 @@ if (s3 !== undefined && target?.startsWith("http://")) {
     });
 
     it("are no GET for what is packed while its payload is cached", async () => {
-      await server.end("SIGTERM");
       await start({ COMPACTION: "on", PACKED_RETENTION: "0" });
       for (const [operation_index, payload] of [...packed, "last"].entries()) {
         await post({ client_id: a, operation_index, payload });
@@ -191,7 +193,6 @@ if (s3 !== undefined && target?.startsWith("http://")) {
     });
 
     it("are those that /metrics counts, each page and each attempt", async () => {
-      await server.end("SIGTERM");
       await start({ STORAGE: placeOfMany });
       let failures = 2;
       proxy.meddleAnswer = (_seen, answer) =>
@@ -207,7 +208,6 @@ if (s3 !== undefined && target?.startsWith("http://")) {
     });
 
     it("stop when the reader goes away", async () => {
-      await server.end("SIGTERM");
       await start({ STORAGE: placeOfMany, OBJECT_CACHE_BYTES: "0" });
       const response = postRaw(server.port, { user, client_id: b });
       await until(() => response.received() > 10_000);
