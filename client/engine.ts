@@ -180,7 +180,7 @@ export class SyncEngine implements Rounds {
     await this.#options.snapshots.settle();
   }
 
-  /** One request. False if the rest of its answer was left, for a snapshot with which it began. */
+  /** One request. False if something of its answer was left, and the server is to be asked again. */
   async #request(
     append: Append | undefined,
     wait: number,
@@ -228,6 +228,7 @@ export class SyncEngine implements Rounds {
       throw error;
     }
     await inbox.flush();
+    if (inbox.hasLeft) return false;
     if (isOurs) await inbox.endAnswer(at);
     return true;
   }

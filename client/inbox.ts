@@ -4,7 +4,7 @@ import type { CatchUp } from "./catch-up.ts";
 import type { Comparison } from "./comparison.ts";
 import { isSnapshot } from "./envelope.ts";
 import type { Heads } from "./heads.ts";
-import type { Positions } from "./positions.ts";
+import { lastOf, type Positions } from "./positions.ts";
 import type { ReceivedLog } from "./received-log.ts";
 import type { Refusals } from "./refusals.ts";
 import type { OwnClient } from "./stores/store.ts";
@@ -48,6 +48,10 @@ export class Inbox {
   taken = 0;
   /** The clients of which the server was asked for nothing. */
   #ignored: readonly string[] = [];
+  /** The last index of each client after which the answer goes on. */
+  #asked = new Map<string, number>();
+  /** Whether something of the answer was neither taken nor refused: the server is to be asked again. */
+  hasLeft = false;
 
   constructor(options: InboxOptions) {
     this.#options = options;
@@ -62,6 +66,8 @@ export class Inbox {
   versionVector(own: readonly OwnClient[], checks = false): Record<string, number> {
     const { heads, positions, refusals } = this.#options;
     this.#ignored = refusals.suspended;
+    this.#asked = positions.lasts;
+    this.hasLeft = false;
     return versionVector(positions.all, heads.ask(checks), this.#ignored, own);
   }
 
@@ -102,6 +108,8 @@ export class Inbox {
     if (client === undefined) return;
     if (!(await catchUp.deliverStoredOf(client))) return;
     const before = positions.get(client);
+    // Another tab may have changed meanwhile what is kept, and with it what is to be asked for.
+    const isAsAsked = lastOf(before) === (this.#asked.get(client) ?? -1);
     const run = await verifier.verify(client, lines, before);
     const { operations, unreadable, refusal } = run;
     const taken = operations.length + unreadable.length;
@@ -125,7 +133,10 @@ export class Inbox {
       for (const line of valid) if (isSnapshot(line.payload)) await snapshots.note(line);
     }
     this.taken += taken;
-    if (refusal !== undefined) refusals.suspend(refusal);
+    this.#asked.set(client, lastOf(run.cursor));
+    if (refusal === undefined) return;
+    if (isAsAsked) refusals.suspend(refusal);
+    else this.hasLeft = true;
   }
 
   /**

@@ -52,6 +52,12 @@ export class Positions {
     return [...this.#behind.keys()];
   }
 
+  /** The last index of each client id that is stored, or was created here. */
+  get lasts(): Map<string, number> {
+    const all = [...this.#created, ...this.#cursors];
+    return new Map(all.map(([client, { index }]) => [client, index]));
+  }
+
   /** Whether everything that is stored was delivered, and nothing else. */
   get isEven(): boolean {
     return this.clients.every((one) => this.delivered(one)?.index === this.get(one)?.index);

@@ -1,7 +1,13 @@
 /** Tabs that share one log while snapshots take the place of it: each has everything once, in order. */
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
-import { type Cursor, type Identity, SyncClient, textOf } from "../../client/index.ts";
+import {
+  type Cursor,
+  type Identity,
+  type SnapshotHandler,
+  SyncClient,
+  textOf,
+} from "../../client/index.ts";
 import { newIdentity } from "../support/private-keys.ts";
 import { SharedPlace, type TabStore } from "../support/shared-place.ts";
 import { Device } from "../support/simulated-device.ts";
@@ -83,7 +89,7 @@ class World {
     return device;
   }
 
-  async open(): Promise<OpenTab> {
+  async open(withSnapshots = true): Promise<OpenTab> {
     const slot = [0, 1, 2, 3].find((free) => this.tabs.every((tab) => tab.slot !== free)) ?? 0;
     const known = this.kept === "nothing" ? undefined : this.#slots.get(slot);
     const data: AppData = known ?? { texts: [], cursors: new Map() };
@@ -107,21 +113,7 @@ class World {
         data.texts.push(...texts);
         data.cursors.set(cursor.client, cursor);
       },
-      snapshot: {
-        every: EVERY,
-        save: () => {
-          this.snapshots.saved++;
-          return JSON.stringify(data.texts);
-        },
-        load: async (state, all) => {
-          await this.onLoad(store);
-          if (store.isGone) return;
-          this.snapshots.loaded++;
-          data.texts = JSON.parse(textOf(state));
-          data.cursors.clear();
-          for (const cursor of all) data.cursors.set(cursor.client, cursor);
-        },
-      },
+      ...(withSnapshots && { snapshot: this.#snapshotOf(data, store) }),
       onRefusal: (refusal) => {
         // A server that was restored withholds for a while.
         if (refusal.kind !== "withheld") this.refusals.push(JSON.stringify(refusal));
@@ -130,6 +122,25 @@ class World {
     const tab = { client, store, slot, data };
     this.tabs.push(tab);
     return tab;
+  }
+
+  /** Saves and loads the texts of an app. */
+  #snapshotOf(data: AppData, store: TabStore): SnapshotHandler {
+    return {
+      every: EVERY,
+      save: () => {
+        this.snapshots.saved++;
+        return JSON.stringify(data.texts);
+      },
+      load: async (state, all) => {
+        await this.onLoad(store);
+        if (store.isGone) return;
+        this.snapshots.loaded++;
+        data.texts = JSON.parse(textOf(state));
+        data.cursors.clear();
+        for (const cursor of all) data.cursors.set(cursor.client, cursor);
+      },
+    };
   }
 
   /** Ends a tab at once. */
@@ -322,6 +333,43 @@ describe("a tab that cannot take what follows a snapshot, and crashes", () => {
       await world.open();
       await world.sync();
       assert.ok(world.snapshots.loaded > 0);
+      world.check();
+    } finally {
+      await world.close();
+    }
+  });
+});
+
+describe("a tab that has the server send again what another one has put a snapshot in the place of", () => {
+  it("does not let that one refuse what the server was asked for before", async () => {
+    const world = new World(await identity(), "nothing");
+    try {
+      const tablet = world.device(NEVER);
+      const write = async (text: string) => {
+        await tablet.append([text]);
+        world.appended.push(text);
+        assert.ok(await tablet.sync());
+      };
+      const leading = await world.open();
+      await write("tablet 0");
+      for (const text of many("phone", 40)) {
+        await world.appendOnPhone([text]);
+        await leading.client.sync();
+      }
+      const { starts } = await world.place.memory.load();
+      assert.equal(starts.length, 2, "of both devices, something is trimmed");
+      await write("tablet 1");
+      await world.appendOnPhone(["phone later"]);
+      let opening: Promise<unknown> | undefined;
+      world.onReceive = async (tab) => {
+        if (tab !== leading.store) return;
+        // Its app takes no snapshots: it needs all operations, of both devices.
+        opening ??= world.open(false).then((other) => world.crash(other));
+        await opening;
+      };
+      await leading.client.sync();
+      assert.ok(opening !== undefined);
+      await world.sync();
       world.check();
     } finally {
       await world.close();
