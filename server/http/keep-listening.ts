@@ -20,10 +20,10 @@ const AGAIN_AFTER = 100;
 const SPARE = 32;
 
 /**
- * How often the time that a client may take has to pass until Deno gives up. Deno 2.8.3 to 2.9.6 never
- * closes a connection whose request was answered before all of its body came, until the client does
- * (https://github.com/denoland/deno/pull/34446 brought it): such connections could hold all files for
- * ever, and who starts the server again frees them. All others have ended by then.
+ * After how many times the client timeout Deno gives up. Deno 2.8.3 to 2.9.6 keeps a connection whose
+ * request was answered before all of its body came, until the client closes it
+ * (https://github.com/denoland/deno/pull/34446 brought that). Only the end of the process frees the files
+ * of such connections; all others have ended by then.
  */
 const PATIENCE = 2;
 

@@ -182,7 +182,7 @@ describe("a client whose requests fail", () => {
     });
     const { signal } = new AbortController();
     await assert.rejects(transport.erase(signal), ServerRejected);
-    assert.equal(created.length, 2, "once more, and not for ever");
+    assert.equal(created.length, 2, "only once more");
     late.unshift(301_000);
     await transport.erase(signal);
     assert.deepEqual(created, [0, 0, 0, 0], "by its own clock, which is right");

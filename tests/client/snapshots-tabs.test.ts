@@ -158,11 +158,16 @@ class World {
     }
   }
 
-  async appendOnPhone(texts: readonly string[]): Promise<void> {
+  appendOnPhone(texts: readonly string[]): Promise<void> {
+    return this.appendOn(this.phone, texts);
+  }
+
+  /** Appends on another device, which sends each text at once. */
+  async appendOn(device: Device, texts: readonly string[]): Promise<void> {
     for (const text of texts) {
-      await this.phone.append([text]);
+      await device.append([text]);
       this.appended.push(text);
-      assert.ok(await this.phone.sync());
+      assert.ok(await device.sync());
     }
   }
 
@@ -297,11 +302,7 @@ describe("a tab that cannot take what follows a snapshot, and crashes", () => {
     const world = new World(await identity(), "data");
     try {
       const tablet = world.device(NEVER);
-      const write = async (text: string) => {
-        await tablet.append([text]);
-        world.appended.push(text);
-        assert.ok(await tablet.sync());
-      };
+      const write = (text: string) => world.appendOn(tablet, [text]);
       await world.open();
       const other = await world.open();
       await world.appendOnPhone(["phone 0"]);
@@ -345,11 +346,7 @@ describe("a tab that has the server send again what another one has put a snapsh
     const world = new World(await identity(), "nothing");
     try {
       const tablet = world.device(NEVER);
-      const write = async (text: string) => {
-        await tablet.append([text]);
-        world.appended.push(text);
-        assert.ok(await tablet.sync());
-      };
+      const write = (text: string) => world.appendOn(tablet, [text]);
       const leading = await world.open();
       await write("tablet 0");
       for (const text of many("phone", 40)) {
