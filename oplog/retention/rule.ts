@@ -15,38 +15,106 @@ export interface RetentionTimes {
   readonly settled: number;
 }
 
+/** What can be known of the snapshots of a log. */
+export interface ReadableSnapshots {
+  /** Oldest first. */
+  readonly listed: readonly ListedSnapshot[];
+  /** What one covers; `undefined` where its marker is damaged, or gone. */
+  readonly coversOf: (snapshot: ListedSnapshot) => Promise<Covers | undefined>;
+  /** Whether a reader can go on from it. */
+  readonly isUsable: (snapshot: ListedSnapshot, covers: Covers) => boolean;
+}
+
+/** The snapshots that stay. */
+export interface KeptSnapshots {
+  readonly oldest: ListedSnapshot;
+  /** What each of them covers at least. All of that may be deleted, and a reader can go on from any. */
+  readonly covers: Covers;
+}
+
 /**
- * Which snapshots stay: the newest down to the first that is old enough, and at least two that all servers see:
- * one that does not may be storing floors by the others. What all that stay cover may be deleted, so each of
- * them stays one that a reader can go on from.
+ * Which snapshots stay: the newest down to the first that is old enough, and at least two that all servers see.
  *
- * @param usable those that a reader can go on from, the newest first; taken as far as needed
+ * Another server may have decided the same at any time before, by fewer snapshots, and store its floors only
+ * now. It had two at least, one of them old enough, so a snapshot that covers what two of these cover of each
+ * client is above its floors, whichever two it had. One that does not cover that much does not count.
+ *
  * @returns `undefined` where nothing may be deleted yet
  */
-export async function keptSnapshots<Some extends ListedSnapshot>(
-  usable: AsyncIterable<Some>,
+export async function keptSnapshots(
+  { listed, coversOf, isUsable }: ReadableSnapshots,
   { until, settled }: RetentionTimes,
-): Promise<readonly Some[] | undefined> {
-  const kept: Some[] = [];
+): Promise<KeptSnapshots | undefined> {
+  const highest = new Highest();
+  for (const snapshot of listed) {
+    const covers = await coversOf(snapshot);
+    if (covers !== undefined) highest.add(covers, snapshot.at <= until);
+  }
+  const floors = highest.coveredByTwo();
+  let covered: Covers | undefined;
   let isOldEnough = false;
   let seen = 0;
-  for await (const snapshot of usable) {
-    kept.push(snapshot);
+  for (const snapshot of listed.toReversed()) {
+    const covers = await coversOf(snapshot);
+    if (covers === undefined || !isUsable(snapshot, covers) || !includes(covers, floors)) continue;
+    covered = covered === undefined ? covers : inBoth(covered, covers);
     isOldEnough ||= snapshot.at <= until;
     if (snapshot.at <= settled) seen++;
-    if (isOldEnough && seen >= FEWEST_SNAPSHOTS) return kept;
+    if (isOldEnough && seen >= FEWEST_SNAPSHOTS) return { oldest: snapshot, covers: covered };
   }
   return undefined;
+}
+
+/** How far snapshots cover each client. */
+class Highest {
+  /** The two highest indexes of each client, `-1` for none. */
+  readonly #two = new Map<string, readonly [number, number]>();
+  /** The highest by snapshots that are old enough. */
+  readonly #old = new Map<string, number>();
+
+  add(covers: Covers, isOldEnough: boolean): void {
+    for (const [client, index] of covers) {
+      const [first, second] = this.#two.get(client) ?? [-1, -1];
+      if (index > first) this.#two.set(client, [index, first]);
+      else if (index > second) this.#two.set(client, [first, index]);
+      if (isOldEnough) this.#old.set(client, Math.max(index, this.#old.get(client) ?? -1));
+    }
+  }
+
+  /** Of each client, the last operation that two snapshots cover, one of which is old enough. */
+  coveredByTwo(): Covers {
+    const covers = new Map<string, number>();
+    for (const [client, old] of this.#old) {
+      const index = Math.min(old, this.#two.get(client)?.[1] ?? -1);
+      if (index >= 0) covers.set(client, index);
+    }
+    return covers;
+  }
+}
+
+/** Whether something covers at least what `other` does. */
+function includes(covers: Covers, other: Covers): boolean {
+  for (const [client, index] of other) if (index > (covers.get(client) ?? -1)) return false;
+  return true;
+}
+
+function inBoth(one: Covers, other: Covers): Covers {
+  const both = new Map<string, number>();
+  for (const [client, index] of one) {
+    const covered = other.get(client);
+    if (covered !== undefined) both.set(client, Math.min(index, covered));
+  }
+  return both;
 }
 
 /**
  * The new floors: of each client the last operation of the last object that the snapshots which stay cover
  * whole. Clients without such an object have none.
  */
-export function newFloors(listing: Listing, kept: readonly Covers[]): Map<string, number> {
+export function newFloors(listing: Listing, { covers }: KeptSnapshots): Map<string, number> {
   const floors = new Map<string, number>();
   for (const [client, { runs }] of listing.clients) {
-    const covered = Math.min(...kept.map((covers) => covers.get(client) ?? -1));
+    const covered = covers.get(client) ?? -1;
     const floor = runs.reduce(
       (most, { last }) => (last <= covered ? Math.max(most, last) : most),
       -1,
@@ -54,4 +122,22 @@ export function newFloors(listing: Listing, kept: readonly Covers[]): Map<string
     if (floor >= 0) floors.set(client, floor);
   }
   return floors;
+}
+
+/**
+ * The snapshots that may be deleted: those that are older than all that stay, and cover nothing that one of
+ * these does not. So what two snapshots cover is never less by a delete, and a floor that another server has
+ * yet to store stays within it.
+ */
+export async function spentSnapshots(
+  { listed, coversOf }: ReadableSnapshots,
+  kept: KeptSnapshots,
+): Promise<ListedSnapshot[]> {
+  const spent: ListedSnapshot[] = [];
+  for (const snapshot of listed) {
+    if (snapshot === kept.oldest) break;
+    const covers = await coversOf(snapshot);
+    if (covers === undefined || includes(kept.covers, covers)) spent.push(snapshot);
+  }
+  return spent;
 }

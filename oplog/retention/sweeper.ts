@@ -1,5 +1,5 @@
+import { ObjectMissing } from "../../storage/driver.ts";
 import type { Announcer } from "../announcer.ts";
-import type { Covers } from "../batch.ts";
 import type { ListedSnapshot } from "../listed-snapshots.ts";
 import type { Listing } from "../listing.ts";
 import type { ListingCache } from "../listing-cache.ts";
@@ -15,7 +15,7 @@ import { lengthOf } from "../sequence.ts";
 import { isUsable, type Snapshots } from "../snapshots.ts";
 import type { Telemetry } from "../telemetry.ts";
 import { forEachLimited } from "../workers.ts";
-import { keptSnapshots, newFloors } from "./rule.ts";
+import { keptSnapshots, newFloors, type ReadableSnapshots, spentSnapshots } from "./rule.ts";
 
 /** What a sweep has freed. */
 export interface Freed {
@@ -54,10 +54,6 @@ interface Deletable extends Freed {
   readonly name: string;
 }
 
-interface Kept extends ListedSnapshot {
-  readonly covers: Covers;
-}
-
 /** How many objects are stored or deleted at once, and between two pauses. */
 const AT_ONCE = 16;
 const WITHOUT_PAUSE = 128;
@@ -87,50 +83,48 @@ export class Sweeper {
     const now = time();
     const listing = await listings.fresh(user);
     if (listing.erasedAt !== undefined) return undefined;
-    const until = Math.floor((now - age) / 1000);
     const settled = Math.floor((now - deleteDelay) / 1000);
-    const kept = await keptSnapshots(this.#usable(listing), { until, settled });
-    const floors =
-      kept &&
-      newFloors(
-        listing,
-        kept.map(({ covers }) => covers),
-      );
-    if (floors !== undefined && floors.size > 0) await this.#storeFloors(user, floors, now);
-    await this.#delete(user, deletable(listing, kept?.at(-1), settled));
+    const readable = this.#readable(listing);
+    const kept = await keptSnapshots(readable, {
+      until: Math.floor((now - age) / 1000),
+      settled,
+    });
+    const floors = kept && newFloors(listing, kept);
+    if (floors !== undefined && floors.size > 0) await this.#storeFloors(user, floors);
+    const spent = kept === undefined ? [] : await spentSnapshots(readable, kept);
+    await this.#delete(user, deletable(listing, spent, settled));
     const times = listing.snapshots.flatMap(({ at }) => [at * 1000 + age, at * 1000 + deleteDelay]);
-    if (floors !== undefined && floors.size > 0) times.push(now + deleteDelay);
+    if (floors !== undefined && floors.size > 0) times.push(time() + deleteDelay);
     if (hasTrimmed(listing)) times.push(...listing.floors.map(({ at }) => at * 1000 + deleteDelay));
     const later = times.filter((at) => at > now - 1000);
     // A second later: times of objects are whole seconds.
     return later.length === 0 ? undefined : Math.min(...later) + 1000;
   }
 
-  /** The snapshots that a reader can go on from, the newest first. */
-  async *#usable(listing: Listing): AsyncGenerator<Kept, void, void> {
-    for (const snapshot of listing.snapshots.toReversed()) {
-      try {
-        const covers = await this.#options.snapshots.coversOf(snapshot);
-        if (isUsable(listing, snapshot, covers)) yield { ...snapshot, covers };
-      } catch (error) {
-        // Readers cannot use it either.
-        if (!(error instanceof ObjectDamaged)) throw error;
-      }
-    }
+  #readable(listing: Listing): ReadableSnapshots {
+    return {
+      listed: listing.snapshots,
+      coversOf: async (snapshot) => {
+        try {
+          return await this.#options.snapshots.coversOf(snapshot);
+        } catch (error) {
+          // Readers cannot use it either, or another server has found that it can go.
+          if (error instanceof ObjectDamaged || error instanceof ObjectMissing) return undefined;
+          throw error;
+        }
+      },
+      isUsable: (snapshot, covers) => isUsable(listing, snapshot, covers),
+    };
   }
 
-  async #storeFloors(
-    user: Fingerprint,
-    floors: ReadonlyMap<string, number>,
-    now: number,
-  ): Promise<void> {
-    const { listings, objects, announcer, pause, settle, signal } = this.#options;
+  async #storeFloors(user: Fingerprint, floors: ReadonlyMap<string, number>): Promise<void> {
+    const { listings, objects, announcer, pause, settle, signal, time } = this.#options;
     await pause();
     if (signal.aborted) return;
     announcer?.beforeStoring();
-    const at = Math.floor(now / 1000);
     try {
       await forEachLimited([...floors], AT_ONCE, async ([client, index]) => {
+        const at = Math.floor(time() / 1000);
         await objects.putMarker(formatFloor({ user, client, index, at }), new Uint8Array());
       });
       listings.invalidate(user);
@@ -175,17 +169,12 @@ export function hasTrimmed({ clients, floors }: Listing): boolean {
 }
 
 /**
- * The objects of a log that may be deleted: what lies below floors, floors below others, and snapshots older
- * than those that stay.
+ * The objects of a log that may be deleted: what lies below floors, floors below others, and snapshots.
  *
- * @param oldest the oldest of the snapshots that stay, where older ones may be deleted
+ * @param spent the snapshots among them
  * @param until floors that were stored by this time count, in seconds of Unix time
  */
-function deletable(
-  listing: Listing,
-  oldest: ListedSnapshot | undefined,
-  until: number,
-): Deletable[] {
+function deletable(listing: Listing, spent: readonly ListedSnapshot[], until: number): Deletable[] {
   const all: Deletable[] = [];
   const highest = new Map<string, FloorName>();
   const ripe = listing.floors.filter(({ at }) => at <= until);
@@ -203,10 +192,8 @@ function deletable(
     if (highest.get(floor.client) === floor) continue;
     all.push({ name: formatFloor(floor), objects: 1, bytes: 0, operations: 0 });
   }
-  const end = oldest === undefined ? "" : formatSnapshot(oldest);
-  for (const snapshot of listing.snapshots) {
-    const name = formatSnapshot(snapshot);
-    if (name < end) all.push({ name, objects: 1, bytes: snapshot.size, operations: 0 });
+  for (const snapshot of spent) {
+    all.push({ name: formatSnapshot(snapshot), objects: 1, bytes: snapshot.size, operations: 0 });
   }
   return all;
 }

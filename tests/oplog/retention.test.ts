@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import type { ListedSnapshot } from "../../oplog/listed-snapshots.ts";
 import { Listing } from "../../oplog/listing.ts";
 import {
   formatFloor,
@@ -11,7 +10,6 @@ import {
   parseName,
   parseSnapshot,
 } from "../../oplog/names.ts";
-import { keptSnapshots, newFloors } from "../../oplog/retention/rule.ts";
 import { Sequence } from "../../oplog/sequence.ts";
 import { newClient, someFingerprint } from "../support/users.ts";
 
@@ -85,62 +83,6 @@ describe("a sequence of which a part was trimmed", () => {
     const [overlap] = of(5, [3, 6], [4, 8]).overlaps();
     assert.deepEqual([overlap?.first, overlap?.last], [3, 8]);
     assert.deepEqual(of(5, [0, 4], [1, 3], [5]).overlaps(), []);
-  });
-});
-
-describe("the rule of retention", () => {
-  const kept = async (ages: readonly number[], until: number, settled: number) => {
-    const snapshots = ages.map(
-      (age): ListedSnapshot => ({ user, at: 1000 - age, client, index: 0, md5, size: 2 }),
-    );
-    async function* usable() {
-      yield* snapshots;
-    }
-    const times = { until: 1000 - until, settled: 1000 - settled };
-    return (await keptSnapshots(usable(), times))?.map(({ at }) => 1000 - at);
-  };
-
-  it("keeps snapshots down to the first that is old enough, and at least two", async () => {
-    assert.equal(await kept([], 100, 10), undefined);
-    assert.equal(await kept([500], 100, 10), undefined);
-    assert.equal(await kept([20, 50, 99], 100, 10), undefined);
-    assert.deepEqual(await kept([20, 50, 100, 200, 300], 100, 10), [20, 50, 100]);
-    assert.deepEqual(await kept([150, 200, 300], 100, 10), [150, 200]);
-  });
-
-  it("does not count one that other servers may not see yet", async () => {
-    assert.deepEqual(await kept([5, 200, 300], 100, 10), [5, 200, 300]);
-    assert.deepEqual(await kept([5, 6, 200, 300, 400], 100, 10), [5, 6, 200, 300]);
-    assert.equal(await kept([5, 200], 100, 10), undefined);
-  });
-
-  it("sets the floor of a client at the end of the last object that all of them cover whole", () => {
-    const [second, third] = [newClient(), newClient()];
-    const objects = [
-      ...[0, 1, 2].map((index) => formatName({ user, client, first: index, last: index, md5 })),
-      formatName({ user, client: second, first: 0, last: 3, md5, crc32: "e8b7be43" }),
-      formatName({ user, client: second, first: 4, last: 9, md5, crc32: "e8b7be43" }),
-      formatName({ user, client: third, first: 0, last: 0, md5 }),
-    ];
-    const listing = new Listing(objects.sort().map((name) => ({ name, size: 10 })));
-    const floors = newFloors(listing, [
-      new Map([
-        [client, 2],
-        [second, 8],
-        [third, 0],
-      ]),
-      new Map([
-        [client, 1],
-        [second, 9],
-      ]),
-    ]);
-    assert.deepEqual(
-      floors,
-      new Map([
-        [client, 1],
-        [second, 3],
-      ]),
-    );
   });
 });
 

@@ -28,7 +28,7 @@ const DIVIDED: Readonly<Record<string, string>> = {
   oplog: `
     anomalies appender change checksums client-listings compaction-debt compaction-scheduler
     compaction-timing damaged-objects idle-logs keyed-queue large-listings listing-cache
-    listing-versions missing-server names object-cache prefetch reader retention semaphore
+    listing-versions missing-server names object-cache prefetch reader retention retention-rule semaphore
     sequence superseded-objects`,
   runner: "divided turns",
   server: `

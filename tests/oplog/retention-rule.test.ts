@@ -1,0 +1,216 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import type { Covers } from "../../oplog/batch.ts";
+import type { ListedSnapshot } from "../../oplog/listed-snapshots.ts";
+import { Listing } from "../../oplog/listing.ts";
+import { formatName, formatSnapshot } from "../../oplog/names.ts";
+import {
+  keptSnapshots,
+  newFloors,
+  type ReadableSnapshots,
+  spentSnapshots,
+} from "../../oplog/retention/rule.ts";
+import { newClient, someFingerprint } from "../support/users.ts";
+
+const user = someFingerprint();
+const [client, second, third] = [newClient(), newClient(), newClient()];
+const md5 = "0cc175b9c0f1b6a831c399e269772661";
+
+/** A snapshot, and what it covers. */
+interface Stored {
+  readonly snapshot: ListedSnapshot;
+  readonly covers: Covers;
+}
+
+/** Stored by its age at the time 1000. */
+function stored(age: number, covers: Readonly<Record<string, number>> = {}): Stored {
+  const snapshot = { user, at: 1000 - age, client, index: age, md5, size: 2 };
+  return { snapshot, covers: new Map(Object.entries(covers)) };
+}
+
+/** Those of a log, in the order of their names, which begin with their times. */
+function readable(
+  all: readonly Stored[],
+  isUsable: (snapshot: ListedSnapshot, covers: Covers) => boolean = () => true,
+): ReadableSnapshots {
+  const names = new Map(all.map((one) => [formatSnapshot(one.snapshot), one]));
+  const sorted = [...names.keys()].sort().flatMap((name) => names.get(name) ?? []);
+  const coversOf = new Map(sorted.map(({ snapshot, covers }) => [snapshot, covers]));
+  return {
+    listed: sorted.map(({ snapshot }) => snapshot),
+    coversOf: async (snapshot) => coversOf.get(snapshot),
+    isUsable,
+  };
+}
+
+describe("the rule of retention", () => {
+  /** The ages of those that stay, where those of 100 are old enough, and all servers see those of 10. */
+  const keptOf = async (all: readonly Stored[]) => {
+    const kept = await keptSnapshots(readable(all), { until: 900, settled: 990 });
+    const ages = all.map(({ snapshot }) => 1000 - snapshot.at);
+    return ages.filter((age) => kept !== undefined && 1000 - age >= kept.oldest.at);
+  };
+  const ofAges = (...ages: readonly number[]) => keptOf(ages.map((age) => stored(age)));
+
+  it("keeps snapshots down to the first that is old enough, and at least two", async () => {
+    assert.deepEqual(await ofAges(), []);
+    assert.deepEqual(await ofAges(500), []);
+    assert.deepEqual(await ofAges(20, 50, 99), []);
+    assert.deepEqual(await ofAges(20, 50, 100, 200, 300), [20, 50, 100]);
+    assert.deepEqual(await ofAges(150, 200, 300), [150, 200]);
+  });
+
+  it("does not count one that other servers may not see yet", async () => {
+    assert.deepEqual(await ofAges(5, 200, 300), [5, 200, 300]);
+    assert.deepEqual(await ofAges(5, 6, 200, 300, 400), [5, 6, 200, 300]);
+    assert.deepEqual(await ofAges(5, 200), []);
+  });
+
+  it("does not count one that lacks what two others cover, of which one is old enough", async () => {
+    const [old, older] = [stored(200, { [client]: 5 }), stored(300, { [client]: 4 })];
+    assert.deepEqual(await keptOf([stored(50, { [client]: 4 }), old, older]), [50, 200]);
+    // By the two others, another server may be storing a floor of 4 just now.
+    const [behind, equal] = [stored(50, { [client]: 3 }), stored(60, { [client]: 4 })];
+    assert.deepEqual(await keptOf([behind, old, older]), [50, 200, 300]);
+    assert.deepEqual(await keptOf([behind, equal, old, older]), [50, 60, 200]);
+    const kept = await keptSnapshots(readable([behind, equal, old, older]), {
+      until: 900,
+      settled: 990,
+    });
+    assert.deepEqual(kept?.covers, new Map([[client, 4]]));
+  });
+
+  it("counts one that lacks only what is covered by one, or by none that is old enough", async () => {
+    const all = [
+      stored(20, { [client]: 3, [second]: 9 }),
+      stored(50, { [client]: 8, [second]: 5 }),
+      stored(60, { [client]: 9, [second]: 3 }),
+      stored(100, { [client]: 3, [second]: 3 }),
+    ];
+    assert.deepEqual(await keptOf(all), [20, 50, 60, 100]);
+  });
+
+  it("deletes snapshots that are older than those that stay, and cover no more than each of them", async () => {
+    const all = [
+      stored(50, { [client]: 7, [second]: 5 }),
+      stored(100, { [client]: 6, [second]: 6 }),
+      stored(200, { [client]: 6, [second]: 5 }),
+      stored(300, { [third]: 1 }),
+      stored(400, {}),
+    ];
+    const snapshots = readable(all);
+    const kept = (await keptSnapshots(snapshots, { until: 900, settled: 990 })) ?? assert.fail();
+    const spent = await spentSnapshots(snapshots, kept);
+    assert.deepEqual(
+      spent.map(({ at }) => 1000 - at),
+      [400, 200],
+    );
+  });
+
+  it("deletes markers that cannot be read, and counts them for nothing", async () => {
+    const snapshots = readable([stored(50), stored(100), stored(200)]);
+    const isDamaged = ({ at }: ListedSnapshot) => at === 800;
+    const some: ReadableSnapshots = {
+      ...snapshots,
+      coversOf: async (one) => (isDamaged(one) ? undefined : snapshots.coversOf(one)),
+    };
+    const kept = (await keptSnapshots(some, { until: 900, settled: 990 })) ?? assert.fail();
+    assert.equal(kept.oldest.at, 900);
+    assert.deepEqual((await spentSnapshots(some, kept)).map(isDamaged), [true]);
+    assert.equal(await keptSnapshots(some, { until: 850, settled: 990 }), undefined);
+  });
+
+  it("sets the floor of a client at the end of the last object that all of them cover whole", () => {
+    const objects = [
+      ...[0, 1, 2].map((index) => formatName({ user, client, first: index, last: index, md5 })),
+      formatName({ user, client: second, first: 0, last: 3, md5, crc32: "e8b7be43" }),
+      formatName({ user, client: second, first: 4, last: 9, md5, crc32: "e8b7be43" }),
+      formatName({ user, client: third, first: 0, last: 0, md5 }),
+    ];
+    const listing = new Listing(objects.sort().map((name) => ({ name, size: 10 })));
+    const covers = new Map([
+      [client, 1],
+      [second, 8],
+    ]);
+    const floors = newFloors(listing, { oldest: stored(0).snapshot, covers });
+    const expected = new Map([
+      [client, 1],
+      [second, 3],
+    ]);
+    assert.deepEqual(floors, expected);
+  });
+});
+
+describe("sweeps of any number of servers, each of which may end much later than it began", () => {
+  const CLIENTS = [client, second, third];
+  const step = fc.record({
+    kind: fc.constantFrom("snapshot", "snapshot", "sweep", "lands", "lands", "lands", "wait"),
+    /** What a snapshot covers of each client, or how far above the highest, as `isAhead` says. */
+    covers: fc.tuple(...CLIENTS.map(() => fc.nat(4))),
+    isAhead: fc.boolean(),
+    /** Which of the things under way lands. */
+    which: fc.nat(50),
+    wait: fc.nat(80),
+  });
+
+  it("leave two snapshots at least that cover all floors, at any time", async () => {
+    let floorsStored = 0;
+    const property = fc.asyncProperty(
+      fc.array(step, { minLength: 40, maxLength: 120 }),
+      async (steps) => {
+        let time = 1000;
+        let all: Stored[] = [];
+        const floors = new Map<string, number>();
+        const underWay: (() => void)[] = [];
+        const isUsable = (_: ListedSnapshot, covers: Covers) =>
+          [...floors].every(([name, floor]) => floor <= (covers.get(name) ?? -1));
+        for (const [index, { kind, covers: some, isAhead, which, wait }] of steps.entries()) {
+          if (kind === "wait") time += wait;
+          if (kind === "snapshot") {
+            const covers = new Map<string, number>();
+            for (const [i, name] of CLIENTS.entries()) {
+              const highest = Math.max(-1, ...all.map((one) => one.covers.get(name) ?? -1));
+              const covered = (isAhead ? highest : -1) + (some[i] ?? 0);
+              if (covered >= 0) covers.set(name, covered);
+            }
+            const snapshot = { user, at: time, client, index, md5, size: 2 };
+            // It is refused otherwise.
+            if (isUsable(snapshot, covers)) underWay.push(() => all.push({ snapshot, covers }));
+          }
+          if (kind === "sweep") {
+            const snapshots = readable(all, isUsable);
+            const kept = await keptSnapshots(snapshots, { until: time - 100, settled: time - 10 });
+            if (kept === undefined) continue;
+            const spent = new Set(await spentSnapshots(snapshots, kept));
+            const land = [...kept.covers].map(([name, covered]) => () => {
+              // Objects that compaction has packed since may end below, so the floor may be lower.
+              const floor = covered - (which % 2);
+              if (floor > (floors.get(name) ?? -1)) floors.set(name, floor);
+              floorsStored++;
+            });
+            // The floors land in any order, the deletes after all of them.
+            const rest = new Set(land);
+            const deletes = [...spent].map((one) => () => {
+              all = all.filter(({ snapshot }) => snapshot !== one);
+            });
+            for (const one of land) {
+              underWay.push(() => {
+                one();
+                rest.delete(one);
+                if (rest.size === 0) underWay.push(...deletes);
+              });
+            }
+            if (land.length === 0) underWay.push(...deletes);
+          }
+          if (kind === "lands") underWay.splice(which % (underWay.length || 1), 1)[0]?.();
+          const usable = all.filter(({ snapshot, covers }) => isUsable(snapshot, covers));
+          if (floors.size > 0) assert.ok(usable.length >= 2, `${usable.length} snapshots stay`);
+        }
+      },
+    );
+    await fc.assert(property, { numRuns: 3000 });
+    // Otherwise it proves nothing.
+    assert.ok(floorsStored > 1000, `${floorsStored} floors were stored`);
+  });
+});
