@@ -6,6 +6,9 @@ const INDEX_DIGITS = 16;
 const POSITION_DIGITS = 6;
 const ID_DIGITS = 16;
 
+/** The prefix, the time, a place where the note was made of an entry, and the id. */
+const NAME = /^note:(\d{16}):(?:.*:)?([0-9a-f]{16})$/s;
+
 /** The place of an entry in the log. */
 export interface Place {
   readonly client: string;
@@ -36,10 +39,8 @@ export function adoptedNoteName({ client, index, position }: Place, at: number, 
 
 /** What the name of a document says; `undefined` if it is not the name of a note. */
 export function noteNameOf(name: string): NoteName | undefined {
-  const [prefix, at = "", ...rest] = name.split(":");
-  const id = rest.at(-1) ?? "";
-  const isNote = prefix === PREFIX && /^\d{16}$/.test(at) && /^[0-9a-f]{16}$/.test(id);
-  return isNote ? { at: Number(at), id } : undefined;
+  const [, at, id] = NAME.exec(name) ?? [];
+  return at === undefined || id === undefined ? undefined : { at: Number(at), id };
 }
 
 /** Orders names by the time of writing, as far as the clocks of the devices agree. */
