@@ -8,15 +8,17 @@
  * run without a test are failures.
  */
 import { readdirSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import { runOnBun, runOnDeno } from "./runner/command.ts";
 import { dividedFiles, filesOf } from "./runner/divided.ts";
 import { runOnNode } from "./runner/node.ts";
 import { withPrograms } from "./runner/programs.ts";
+import { WorkQueue } from "./runner/queue.ts";
 import { type Result, tableOf } from "./runner/result.ts";
 import { inTurns, type Print } from "./runner/turns.ts";
 
-type Run = (files: readonly string[], print: Print) => Promise<Result>;
+type Run = (files: readonly string[], queue: WorkQueue, print: Print) => Promise<Result>;
 
 /** The first one has most files, and takes least CPU for each. The output follows this order. */
 const runtimes: ReadonlyMap<string, Run> = new Map([
@@ -25,21 +27,22 @@ const runtimes: ReadonlyMap<string, Run> = new Map([
   ["node", runOnNode],
 ]);
 
-/** It waits for a minute on Node, and the others end before it does if it comes late. */
-const LONGEST = join("client", "silence.test.ts");
+/** Processes at once: more than run, because most of them wait now and then. */
+const AT_ONCE = 4 * availableParallelism();
 
 const args = process.argv.slice(2);
 const chosen = args.filter((arg) => runtimes.has(arg));
 const given = args.filter((arg) => !runtimes.has(arg)).map((file) => resolve(file));
 const running = [...runtimes].filter(([name]) => chosen.length === 0 || chosen.includes(name));
 
+const queue = new WorkQueue(AT_ONCE);
 // Side by side, because tests wait as well as work.
 const results = await withPrograms(() =>
   inTurns(
     running.map(([name, run], i) => (print: Print) => {
       const files = given.length > 0 ? given : testsOf(i === 0);
       print(`\n${name}, ${files.length} files\n`);
-      return run(files, print);
+      return run(files, queue, print);
     }),
     (text) => process.stdout.write(text),
   ),
@@ -65,14 +68,11 @@ function isEmpty({ passed, failed, skipped }: Result): boolean {
   return passed + failed.length + skipped.length === 0;
 }
 
-/**
- * All tests that a runtime runs beside others. Backwards, because the client's files take least, and a
- * long one at the end would run alone.
- */
+/** All tests that a runtime runs beside others. Backwards, because the client's files take least. */
 function testsOf(isFirst: boolean): string[] {
   const names = readdirSync(import.meta.dirname, { recursive: true, encoding: "utf8" })
-    .filter((name) => name.endsWith(".test.ts") && name !== LONGEST)
+    .filter((name) => name.endsWith(".test.ts"))
     .sort()
     .reverse();
-  return filesOf([LONGEST, ...names], isFirst).map((name) => join(import.meta.dirname, name));
+  return filesOf(names, isFirst).map((name) => join(import.meta.dirname, name));
 }

@@ -1,94 +1,85 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { availableParallelism, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
-import { createInterface } from "node:readline";
 import manifest from "../../package.json" with { type: "json" };
 import { projectFolder } from "../support/process.ts";
 import { writeGroups } from "./groups.ts";
 import { readReport } from "./junit.ts";
+import type { WorkQueue } from "./queue.ts";
 import type { Result } from "./result.ts";
+import { type GroupReport, runSuite } from "./suite.ts";
 import type { Print } from "./turns.ts";
 
-/** Files at once on Bun, which has the divided files as well: one more than run, because most wait now and then. */
-const ON_BUN = availableParallelism() + 1;
-
-/** On Deno, which has the least to do: with one more it ends long before the others. */
-const ON_DENO = availableParallelism();
-
-/** Runs test files on the Bun of the development dependencies. It prints dots and failures. */
-export function runOnBun(files: readonly string[], print: Print): Promise<Result> {
-  return runCommand("Bun", print, (report, folder) => ({
-    command: [
-      ...["bun", "test", "--timeout", "600000", `--parallel=${ON_BUN}`],
-      ...["--dots", "--reporter", "junit", "--reporter-outfile", report],
-      ...writeGroups(files, folder, nameOf, { longAfter: 1 / 3 }).keys(),
-    ],
-    version: manifest.devDependencies.bun,
-  }));
+/** Runs test files on the Bun of the development dependencies. */
+export function runOnBun(files: readonly string[], queue: WorkQueue, print: Print) {
+  const runtime = `Bun ${manifest.devDependencies.bun}`;
+  return runByCommand({ runtime, files, floodsAfter: 1 / 3 }, queue, print, (module, report) => [
+    ...["bun", "test", "--timeout", "600000", "--dots"],
+    ...["--reporter", "junit", "--reporter-outfile", report, module],
+  ]);
 }
 
 /**
- * Runs test files on the Deno of the development dependencies. It prints dots and failures. It does
- * not check types, as `npm run typecheck` does that once for all.
+ * Runs test files on the Deno of the development dependencies. It does not check types, as
+ * `npm run typecheck` does that once for all.
  */
-export function runOnDeno(files: readonly string[], print: Print): Promise<Result> {
-  return runCommand("Deno", print, (report, folder) => ({
-    command: [
-      ...["deno", "test", "--allow-all", "--no-check", "--parallel"],
-      ...["--reporter", "dot", "--junit-path", report],
-      ...writeGroups(files, folder, nameOf, { longAfter: 2 / 3 }).keys(),
-    ],
-    version: manifest.devDependencies.deno,
-  }));
+export function runOnDeno(files: readonly string[], queue: WorkQueue, print: Print) {
+  const runtime = `Deno ${manifest.devDependencies.deno}`;
+  return runByCommand({ runtime, files, floodsAfter: 2 / 3 }, queue, print, (module, report) => [
+    ...["deno", "test", "--allow-all", "--no-check", "--reporter", "dot"],
+    ...["--junit-path", report, module],
+  ]);
 }
 
-function nameOf(file: string): string {
-  return relative(projectFolder, file);
+interface Given {
+  readonly runtime: string;
+  readonly files: readonly string[];
+  readonly floodsAfter: number;
 }
 
-async function runCommand(
-  name: string,
+async function runByCommand(
+  { runtime, files, floodsAfter }: Given,
+  queue: WorkQueue,
   print: Print,
-  how: (report: string, folder: string) => { command: readonly string[]; version: string },
+  commandFor: (module: string, report: string) => readonly string[],
 ): Promise<Result> {
-  const startedAt = performance.now();
   const folder = mkdtempSync(join(tmpdir(), "sync-server-tests-"));
+  const nameOf = (file: string) => relative(projectFolder, file);
   try {
-    const file = join(folder, "report.xml");
-    const { command, version } = how(file, folder);
-    const code = await printed(command, print);
-    const report = readReport(existsSync(file) ? readFileSync(file, "utf8") : "");
-    return {
-      runtime: `${name} ${version}`,
-      passed: report.passed,
-      // The report leaves out a runtime that broke down.
-      failed: report.failed.length === 0 && code !== 0 ? ["a file, see above"] : report.failed,
-      skipped: report.skipped,
-      seconds: (performance.now() - startedAt) / 1000,
+    const groups = writeGroups(files, folder, nameOf, { floodsAfter });
+    const runGroup = async (module: string, its: readonly string[]): Promise<GroupReport> => {
+      const file = `${module}.xml`;
+      const { code, output } = await run(commandFor(module, file));
+      const report = readReport(existsSync(file) ? readFileSync(file, "utf8") : "");
+      if (code === 0) return { ...report, failures: [] };
+      // The report leaves out a process that broke down.
+      const failed = report.failed.length > 0 ? report.failed : [its.map(nameOf).join(", ")];
+      return { ...report, failed, failures: [output] };
     };
+    return await runSuite({ runtime, groups, runGroup }, queue, print);
   } finally {
     rmSync(folder, { recursive: true });
   }
 }
 
-/** Runs a program of the development dependencies, prints its output, and gives its exit code. */
-async function printed([program = "", ...args]: readonly string[], print: Print): Promise<number> {
+/** Runs a program of the development dependencies. */
+async function run([program = "", ...args]: readonly string[]) {
   const child = spawn(join(projectFolder, "node_modules", ".bin", program), args, {
     cwd: projectFolder,
-    env: { ...process.env, NO_COLOR: "1", DENO_JOBS: String(ON_DENO) },
+    env: { ...process.env, NO_COLOR: "1" },
     stdio: ["ignore", "pipe", "pipe"],
   });
-  const closed = once(child, "close");
-  child.stderr.setEncoding("utf8").on("data", print);
-  let inDots = false;
-  for await (const line of createInterface({ input: child.stdout })) {
-    // Deno ends the line after each dot, where it does not write to a terminal.
-    const isDot = /^[.,!]$/.test(line);
-    print(isDot ? line : `${inDots ? "\n" : ""}${line}\n`);
-    inDots = isDot;
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8").on("data", (text: string) => {
+      output += text;
+    });
   }
-  const [code] = await closed;
-  return code ?? 1;
+  const [code]: (number | null)[] = await once(child, "close");
+  return { code: code ?? 1, output: output.replace(DOT_LINES, "") };
 }
+
+/** Deno ends the line after each dot, where it does not write to a terminal. */
+const DOT_LINES = /^[.,!]\n/gm;

@@ -30,7 +30,7 @@ const DIVIDED: Readonly<Record<string, string>> = {
     compaction-timing damaged-objects idle-logs keyed-queue large-listings listing-cache
     listing-versions missing-server names object-cache prefetch reader retention retention-rule semaphore
     sequence superseded-objects`,
-  runner: "divided turns",
+  runner: "divided queue turns",
   server: `
     client-address concurrency-limiter config diagnosis guest-processes guests invites json-guard logger
     malformed-signatures metrics prefer required-signatures signatures status strangers`,

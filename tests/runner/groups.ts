@@ -9,18 +9,21 @@ import { pathToFileURL } from "node:url";
 /** Files of a group. Those of one folder take similarly long, and come into different groups. */
 const SIZE = 8;
 
-/** Groups that take longest. Files of a web page share a browser; floods need a process that does nothing else. */
+/** Groups that take longest, which begin first: at the end, one would run alone. Files of a web page share a browser. */
 const LONG = [
+  [join("client", "silence.test.ts")],
+  ["notebook-notes", "notebook-recovery", "notebook-sheet", "tabs", "todo", "yjs-editor"].map(e2e),
   ["notebook", "notebook-account", "notebook-offline", "notebook-start", "documents"].map(e2e),
   ["notebook-devices", "notebook-faults", "notebook-live", "notebook-pairing"].map(e2e),
-  ["notebook-notes", "notebook-recovery", "notebook-sheet", "tabs", "todo", "yjs-editor"].map(e2e),
-  [join("server", "floods.test.ts")],
   [join("packages", "packages.test.ts")],
-  [join("server", "response-memory.test.ts")],
+  [join("commands", "conformance", "conformance.test.ts")],
+  [join("storage", "s3.test.ts")],
   [join("client", "snapshots-tabs.test.ts")],
   [join("client", "snapshot-simulation.test.ts")],
-  [join("commands", "conformance", "conformance.test.ts")],
 ];
+
+/** Groups that need a process that does nothing else. */
+const FLOODS = [[join("server", "floods.test.ts")], [join("server", "response-memory.test.ts")]];
 
 function e2e(name: string): string {
   return join("e2e", `${name}.test.ts`);
@@ -46,11 +49,9 @@ export const BEFORE = "file ";
 export type NameOf = (file: string) => string;
 
 /**
- * Puts a module for each group into a folder: the one with the first file, the others with those that
- * take longest among them, and at the end short ones.
+ * Puts a module for each group into a folder: those that take longest first, and at the end short ones.
  *
- * @param longAfter which part of the others comes before those that take longest: the floods of two
- * runtimes should not meet
+ * @param floodsAfter which part of the others comes before the floods: those of two runtimes should not meet
  * @param announced whether each file has a test before its own, by which they can be told apart
  * @returns the modules, with the files of each
  */
@@ -58,19 +59,27 @@ export function writeGroups(
   files: readonly string[],
   folder: string,
   nameOf: NameOf,
-  { longAfter, announced = false }: { longAfter: number; announced?: boolean },
+  { floodsAfter, announced = false }: { floodsAfter: number; announced?: boolean },
 ): Map<string, readonly string[]> {
   const find = (name: string) => files.filter((file) => nameOf(file).endsWith(join("tests", name)));
-  const long = LONG.map((names) => names.flatMap(find)).filter(({ length }) => length > 0);
+  const findAll = (groups: readonly (readonly string[])[]) =>
+    groups.map((names) => names.flatMap(find)).filter(({ length }) => length > 0);
+  const [long, floods] = [findAll(LONG), findAll(FLOODS)];
   const alone = ALONE.flatMap(find);
-  const placed = new Set([...long.flat(), ...alone]);
+  const placed = new Set([...long, ...floods, alone].flat());
   const others = files.filter((file) => !placed.has(file));
   const count = Math.ceil(others.length / SIZE);
+  const short = Array.from({ length: count }, (_, group) =>
+    others.filter((_, i) => i % count === group),
+  );
+  const floodsAt = Math.floor(floodsAfter * count);
   const groups = [
-    ...Array.from({ length: count }, (_, group) => others.filter((_, i) => i % count === group)),
+    ...long,
+    ...short.slice(0, floodsAt),
+    ...floods,
+    ...short.slice(floodsAt),
     ...alone.map((file) => [file]),
   ];
-  groups.splice(1 + Math.floor(longAfter * count), 0, ...long);
   return new Map(
     groups.map((its, i) => {
       const module = join(folder, `group-${i + 1}.test.mjs`);
