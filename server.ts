@@ -28,6 +28,7 @@ export {
   md5Of,
   ObjectMissing,
   ObjectUnreadable,
+  type PutOptions,
   partitionOf,
   type RequestCounts,
   StorageFull,

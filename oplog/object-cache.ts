@@ -117,17 +117,17 @@ export class ObjectCache {
   /** Stores a body and caches it, because other devices will soon read it; resolves once it is durable. */
   async put(name: ObjectName, body: Uint8Array): Promise<void> {
     const text = formatName(name);
-    await this.#driver.put(text, body, name.md5);
+    await this.#driver.put(text, body, { md5: name.md5 });
     this.#bodies.set(text, body);
   }
 
   /**
    * As `put`, and caches nothing: for a segment of objects that devices have read already.
    *
-   * @param fromReserve where there was no room: see `Driver.put`
+   * @param fromReserve where there was no room: see `PutOptions`
    */
   async putUncached(name: ObjectName, body: Uint8Array, fromReserve = false): Promise<void> {
-    await this.#driver.put(formatName(name), body, name.md5, fromReserve);
+    await this.#driver.put(formatName(name), body, { md5: name.md5, fromReserve });
   }
 
   /** The body of an object that holds no operations, by the text of its name. Throws as `get` does. */
@@ -137,7 +137,7 @@ export class ObjectCache {
 
   /** Stores an object that holds no operations; resolves once it is durable. */
   async putMarker(text: string, body: Uint8Array, md5?: string): Promise<void> {
-    await this.#driver.put(text, body, md5);
+    await this.#driver.put(text, body, { md5 });
   }
 
   /**

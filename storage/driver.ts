@@ -19,6 +19,27 @@ export interface HeldObject {
   readonly heldBy: string;
 }
 
+/** What else a driver may be given with an object to store. */
+export interface PutOptions {
+  /**
+   * MD5 of the one body that this name stands for, in lower-case hex, where the caller knows it. A
+   * driver that sends the body over a network passes it on, so that the service refuses bytes damaged
+   * on the way. A driver whose put replaces the stored body needs it to refuse any other body. A
+   * driver that keeps a stored body needs it to replace a damaged one.
+   */
+  readonly md5?: string | undefined;
+  /**
+   * Where there was no room: stores the body in the room that the driver keeps for objects that let
+   * others be deleted. A driver that keeps none takes it for any other put.
+   */
+  readonly fromReserve?: boolean | undefined;
+  /**
+   * Of a copy: when the object was stored first, in milliseconds of Unix time, for lists to show. A
+   * driver whose storage has no other time than its own ignores it.
+   */
+  readonly storedAt?: number | undefined;
+}
+
 /** How many requests of each kind were made. */
 export interface RequestCounts {
   list: number;
@@ -82,24 +103,10 @@ export interface Driver {
   /**
    * Stores a body; resolves once it is durable. The driver keeps its own copy of the bytes.
    *
-   * @param md5 MD5 of the one body that this name stands for, in lower-case hex, where the caller
-   *   knows it. A driver that sends the body over a network passes it on, so that the service
-   *   refuses bytes damaged on the way. A driver whose put replaces the stored body needs it to
-   *   refuse any other body. A driver that keeps a stored body needs it to replace a damaged one.
-   * @param fromReserve where there was no room: stores the body in the room that the driver keeps for
-   *   objects that let others be deleted. A driver that keeps none takes it for any other put.
-   * @param storedAt of a copy: when the object was stored first, in milliseconds of Unix time, for
-   *   lists to show. A driver whose storage has no other time than its own ignores it.
    * @throws StorageFull when there is no room; a driver that cannot tell throws any other
    *   `StorageUnavailable`
    */
-  put(
-    name: string,
-    body: Uint8Array,
-    md5?: string,
-    fromReserve?: boolean,
-    storedAt?: number,
-  ): Promise<void>;
+  put(name: string, body: Uint8Array, options?: PutOptions): Promise<void>;
   /**
    * Deletes an object; resolves as well when no object has this name.
    *

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { makeCommitted, type Owners } from "./data-folder.ts";
-import { isDamaged, partitionOf } from "./driver.ts";
+import { isDamaged, type PutOptions, partitionOf } from "./driver.ts";
 import {
   inFolder,
   isNotFound,
@@ -30,13 +30,6 @@ export interface FileWriterOptions {
   readonly temporary: string;
   readonly owners: Owners;
   readonly reserve: Reserve;
-}
-
-/** As for `Driver.put`. */
-export interface PutOptions {
-  readonly md5?: string | undefined;
-  readonly fromReserve?: boolean | undefined;
-  readonly storedAt?: number | undefined;
 }
 
 interface WriteOptions extends PutOptions {

@@ -1,7 +1,14 @@
 import { statfs } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { checkWritable, type Owners, openDataFolder, TEMPORARY_FOLDER } from "./data-folder.ts";
-import { checkName, type Driver, type Room, type StoredObject, type Warn } from "./driver.ts";
+import {
+  checkName,
+  type Driver,
+  type PutOptions,
+  type Room,
+  type StoredObject,
+  type Warn,
+} from "./driver.ts";
 import { lookAt } from "./durable-files.ts";
 import { FileReader } from "./file-reader.ts";
 import { FileWriter } from "./file-writer.ts";
@@ -64,26 +71,13 @@ export class FilesystemDriver implements Driver {
     return this.#reader.get(name, size);
   }
 
-  async put(
-    name: string,
-    body: Uint8Array,
-    md5?: string,
-    fromReserve?: boolean,
-    storedAt?: number,
-  ): Promise<void> {
-    await this.store(name, body, md5, fromReserve, storedAt);
+  async put(name: string, body: Uint8Array, options?: PutOptions): Promise<void> {
+    await this.store(name, body, options);
   }
 
   /** As `put`. False where the object was stored already. */
-  async store(
-    name: string,
-    body: Uint8Array,
-    md5?: string,
-    fromReserve?: boolean,
-    storedAt?: number,
-  ): Promise<boolean> {
+  async store(name: string, body: Uint8Array, options: PutOptions = {}): Promise<boolean> {
     checkName(name);
-    const options = { md5, fromReserve, storedAt };
     return guarded("store an object", () => this.#files.put(name, body, options));
   }
 

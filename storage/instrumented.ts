@@ -1,4 +1,4 @@
-import type { Driver, RequestCounts, StoredObject } from "./driver.ts";
+import type { Driver, PutOptions, RequestCounts, StoredObject } from "./driver.ts";
 
 /** Takes the kind of a call and how many milliseconds it took. */
 export type CallListener = (kind: keyof RequestCounts, milliseconds: number) => void;
@@ -30,15 +30,8 @@ export class InstrumentedDriver implements Driver {
     return body;
   }
 
-  put(
-    name: string,
-    body: Uint8Array,
-    md5?: string,
-    fromReserve?: boolean,
-    storedAt?: number,
-  ): Promise<void> {
-    const put = this.#driver.put(name, body, md5, fromReserve, storedAt);
-    return this.#count("put", put, body.byteLength);
+  put(name: string, body: Uint8Array, options?: PutOptions): Promise<void> {
+    return this.#count("put", this.#driver.put(name, body, options), body.byteLength);
   }
 
   delete(name: string, heldBy?: string): Promise<void> {

@@ -1,4 +1,11 @@
-import { checkName, type Driver, isDamaged, ObjectMissing, type StoredObject } from "./driver.ts";
+import {
+  checkName,
+  type Driver,
+  isDamaged,
+  ObjectMissing,
+  type PutOptions,
+  type StoredObject,
+} from "./driver.ts";
 import { Slices, sortInSlices } from "./slices.ts";
 
 /** Keeps objects in memory, for tests and demonstrations. They are lost when the process ends. */
@@ -22,7 +29,7 @@ export class MemoryDriver implements Driver {
     return body;
   }
 
-  async put(name: string, body: Uint8Array, md5?: string): Promise<void> {
+  async put(name: string, body: Uint8Array, { md5 }: PutOptions = {}): Promise<void> {
     checkName(name);
     const stored = this.#objects.get(name);
     if (stored !== undefined && (md5 === undefined || !isDamaged(stored, body, md5))) return;

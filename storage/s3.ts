@@ -13,6 +13,7 @@ import {
   isName,
   md5Of,
   ObjectMissing,
+  type PutOptions,
   partitionOf,
   type RequestCounts,
   StorageUnavailable,
@@ -179,7 +180,7 @@ export class S3Driver implements Driver {
    * Keeps what is stored, unless it is damaged. A service without conditional writes has every put
    * replace it; with an MD5, it refuses a body of another MD5.
    */
-  async put(name: string, body: Uint8Array, md5?: string): Promise<void> {
+  async put(name: string, body: Uint8Array, { md5 }: PutOptions = {}): Promise<void> {
     checkName(name);
     for (let attempt = 1; ; attempt++) {
       const refusal = await this.#create(name, body, md5);

@@ -155,9 +155,7 @@ export class Erasures {
     const at = Math.floor(time() / 1000);
     const name = formatMarker({ kind: "erased", user, at });
     const put = (fromReserve = false) =>
-      driver
-        .put(name, new Uint8Array(), undefined, fromReserve)
-        .finally(() => listings.invalidate(user));
+      driver.put(name, new Uint8Array(), { fromReserve }).finally(() => listings.invalidate(user));
     try {
       await put().catch(async (error: unknown) => {
         if (!(error instanceof StorageFull)) throw error;

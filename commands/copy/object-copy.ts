@@ -42,7 +42,7 @@ export async function copyObject(
     if (error instanceof ObjectUnreadable) return { kind: "damaged", what: "cannot be read" };
     throw error;
   }
-  await to.put(name, body, md5Of(body), false, storedAt);
+  await to.put(name, body, { md5: md5Of(body), storedAt });
   if (readBack && !(await isStored(to, name, body))) {
     return { kind: "lost", what: "was stored, and reads otherwise" };
   }

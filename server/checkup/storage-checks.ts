@@ -55,7 +55,7 @@ export async function* checkStorage(
     for (let round = 0; round < ROUNDS; round++) {
       if (signal?.aborted === true) return;
       const name = `doctor.${randomUUID()}`;
-      await timed("put", () => storage.put(name, BODY, md5Of(BODY)));
+      await timed("put", () => storage.put(name, BODY, { md5: md5Of(BODY) }));
       try {
         const listed = await timed("list", () => storage.list(name));
         if (listed[0]?.size !== BODY.byteLength)

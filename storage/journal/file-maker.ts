@@ -109,10 +109,10 @@ export class FileMaker {
     // By its MD5 a damaged file of this name is found out, and replaced.
     const md5 = md5Of(body);
     try {
-      return await files.store(name, body, md5, false, storedAt);
+      return await files.store(name, body, { md5, storedAt });
     } catch (error) {
       if (!(error instanceof StorageFull)) throw error;
-      return files.store(name, body, md5, true, storedAt);
+      return files.store(name, body, { md5, storedAt, fromReserve: true });
     }
   }
 }

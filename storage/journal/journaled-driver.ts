@@ -4,10 +4,10 @@ import {
   type HeldObject,
   md5Of,
   ObjectUnreadable,
+  type PutOptions,
   StorageUnavailable,
   type StoredObject,
 } from "../driver.ts";
-import type { PutOptions } from "../file-writer.ts";
 import { guarded } from "../folder-errors.ts";
 import { NameLocks } from "../name-locks.ts";
 import type { Change } from "./changes.ts";
@@ -130,16 +130,10 @@ export class JournaledDriver implements Driver {
     return this.#reader.get(name, size);
   }
 
-  /** @param storedAt ignored for what goes to a journal */
-  async put(
-    name: string,
-    body: Uint8Array,
-    md5?: string,
-    fromReserve?: boolean,
-    storedAt?: number,
-  ): Promise<void> {
+  /** Ignores `storedAt` for what goes to a journal. */
+  async put(name: string, body: Uint8Array, options: PutOptions = {}): Promise<void> {
     checkName(name);
-    await this.#locks.run(name, () => this.#put(name, body, { md5, fromReserve, storedAt }));
+    await this.#locks.run(name, () => this.#put(name, body, options));
   }
 
   async delete(name: string, heldBy?: string): Promise<void> {
@@ -228,11 +222,8 @@ export class JournaledDriver implements Driver {
     });
   }
 
-  async #put(
-    name: string,
-    body: Uint8Array,
-    { md5, fromReserve, storedAt }: PutOptions,
-  ): Promise<void> {
+  async #put(name: string, body: Uint8Array, options: PutOptions): Promise<void> {
+    const { md5, fromReserve } = options;
     const put: Change = { kind: "put", name, body };
     if (this.#journals.find(name) !== undefined) {
       // It may be gone, deleted by another process, or with the folder itself.
@@ -249,7 +240,7 @@ export class JournaledDriver implements Driver {
       body.byteLength >= MAX_BODY ||
       this.#emptier.waiting.length >= MAX_WAITING;
     const isFile = becomesFile || (await this.#hasFile(name));
-    const isNew = isFile && (await this.#files.store(name, body, md5, fromReserve, storedAt));
+    const isNew = isFile && (await this.#files.store(name, body, options));
     // Also where it was a file: another process that has just made that may be about to find that the
     // record it made it from was deleted.
     const relies = isFile && !isNew && this.#isOn && body.byteLength < MAX_BODY;

@@ -4,7 +4,12 @@ import { beforeEach, describe, it } from "node:test";
 import { OperationGap } from "../../oplog/append-plan.ts";
 import { DamagedObjects, RETRY_AFTER_MS } from "../../oplog/damaged-objects.ts";
 import { ObjectDamaged } from "../../oplog/object-cache.ts";
-import { type Driver, ObjectMissing, ObjectUnreadable } from "../../storage/driver.ts";
+import {
+  type Driver,
+  ObjectMissing,
+  ObjectUnreadable,
+  type PutOptions,
+} from "../../storage/driver.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { fingerprintOf } from "../../sync/public-key.ts";
 import { serveHere, sync } from "../support/http.ts";
@@ -31,8 +36,8 @@ class FaultyDriver extends MemoryDriver {
     return super.get(name);
   }
 
-  override async put(name: string, body: Uint8Array, md5?: string): Promise<void> {
-    await super.put(name, body, md5);
+  override async put(name: string, body: Uint8Array, options?: PutOptions): Promise<void> {
+    await super.put(name, body, options);
     this.faults.delete(name);
   }
 }

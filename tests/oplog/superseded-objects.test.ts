@@ -92,9 +92,9 @@ describe("objects that were packed", () => {
     const { compactor } = start();
     const storage: Driver = driver;
     const put = driver.put.bind(driver);
-    storage.put = async (name, body, md5, fromReserve) => {
-      if (fromReserve !== true) throw new StorageFull("the disk is full");
-      await put(name, body, md5);
+    storage.put = async (name, body, options) => {
+      if (options?.fromReserve !== true) throw new StorageFull("the disk is full");
+      await put(name, body, options);
     };
     assert.equal(await compactor.compact(user), true);
     assert.equal((await names()).length, 2);
@@ -136,9 +136,9 @@ describe("objects that were packed", () => {
     assert.equal((await server.signed(owner, append)).status, 200);
     const storage: Driver = driver;
     const put = driver.put.bind(driver);
-    storage.put = async (name, body, md5, fromReserve) => {
-      if (fromReserve !== true) throw new StorageFull("the disk is full");
-      await put(name, body, md5);
+    storage.put = async (name, body, options) => {
+      if (options?.fromReserve !== true) throw new StorageFull("the disk is full");
+      await put(name, body, options);
     };
     const next = { ...append, operation_index: payloads.length + 1 };
     assert.equal((await server.signed(owner, next)).status, 503);

@@ -42,7 +42,7 @@ function changed(driver: Driver, change: Partial<Driver>): Driver {
   return {
     list: (prefix) => driver.list(prefix),
     get: (name, size) => driver.get(name, size),
-    put: (name, body, md5) => driver.put(name, body, md5),
+    put: (name, body, options) => driver.put(name, body, options),
     delete: (name) => driver.delete(name),
     close: () => driver.close(),
     ...change,
@@ -218,7 +218,7 @@ export const acknowledgesWhatItIgnores: Broken = {
   open: async () => {
     const driver = new MemoryDriver();
     return changed(driver, {
-      put: (name, body, md5) => unless(driver.put(name, body, md5), () => undefined),
+      put: (name, body, options) => unless(driver.put(name, body, options), () => undefined),
     });
   },
   rejectedBy:
@@ -249,9 +249,9 @@ export const datesCopiesByTheDay: Broken = {
     const times = new Map<string, number>();
     const day = 24 * 3600 * 1000;
     return changed(driver, {
-      put: (name, body, md5, _, storedAt) => {
+      put: (name, body, { md5, storedAt } = {}) => {
         times.set(name, storedAt === undefined ? Date.now() : storedAt - (storedAt % day));
-        return driver.put(name, body, md5);
+        return driver.put(name, body, { md5 });
       },
       list: async (prefix, withTimes = false) => {
         const listed = await driver.list(prefix);

@@ -80,13 +80,13 @@ describe("the filesystem driver", () => {
     skip: process.platform !== "linux",
   }, async () => {
     const md5 = md5Of(body);
-    await driver.put(`${user}.a`, body, md5);
+    await driver.put(`${user}.a`, body, { md5 });
     const path = join(root, user, `${user}.b`);
     // Reading this file fails with EIO.
     symlinkSync("/proc/self/mem", path);
     await assert.rejects(driver.get(`${user}.b`), ObjectUnreadable);
     assert.deepEqual(Buffer.from(await driver.get(`${user}.a`)), Buffer.from(body));
-    await driver.put(`${user}.b`, body, md5);
+    await driver.put(`${user}.b`, body, { md5 });
     assert.deepEqual(Buffer.from(await driver.get(`${user}.b`)), Buffer.from(body));
     // The fault is of the disk where nothing can be stored either.
     unlinkSync(path);

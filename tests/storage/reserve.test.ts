@@ -106,7 +106,7 @@ for (const { disk, mount, begin } of disks) {
         begin(path);
         const tooLarge = new Uint8Array(size + 2 ** 20);
         const put = (driver: FilesystemDriver | undefined, name: string, body: Uint8Array) =>
-          driver?.put(`${user}.${name}`, body, md5Of(body), true);
+          driver?.put(`${user}.${name}`, body, { md5: md5Of(body), fromReserve: true });
         await assert.rejects(async () => put(drivers[0], "large", tooLarge), StorageFull);
         const body = new Uint8Array(size).fill(1);
         const results = await Promise.allSettled(drivers.map((one, i) => put(one, `${i}`, body)));
@@ -149,7 +149,7 @@ describe("the reserve of a data folder", () => {
       const driver = await FilesystemDriver.open(root);
       const name = `${someFingerprint()}.deleted`;
       const path = join(root, ".tmp", "reserve");
-      await driver.put(name, new Uint8Array(), undefined, true);
+      await driver.put(name, new Uint8Array(), { fromReserve: true });
       mkdirSync(path);
       await driver.delete(name);
       assert.deepEqual(await driver.list(""), []);
@@ -170,7 +170,7 @@ describe("the reserve of a data folder", () => {
       for (const link of [linkSync, symlinkSync]) {
         rmSync(path);
         link(precious, path);
-        await driver.put(`${user}.${link.name}`, new Uint8Array(3), undefined, true);
+        await driver.put(`${user}.${link.name}`, new Uint8Array(3), { fromReserve: true });
         await FilesystemDriver.open(root);
         assert.equal(readFileSync(precious, "utf8"), "kept");
         assert.equal(statSync(join(root, user, `${user}.${link.name}`)).size, 3);

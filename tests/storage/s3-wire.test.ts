@@ -237,7 +237,7 @@ if (s3 !== undefined && target?.startsWith("http://")) {
     it("sends the MD5 that it is given, or else the body's, and none of the newer checksums", async () => {
       const md5 = md5Of(body);
       proxy.seen.length = 0;
-      await driver.put(name, body, md5);
+      await driver.put(name, body, { md5 });
       await driver.put(`${stored.user}.other`, body);
       const headers = proxy.seen[0]?.headers ?? {};
       assert.equal(headers["content-md5"], Buffer.from(md5, "hex").toString("base64"));
@@ -258,7 +258,9 @@ if (s3 !== undefined && target?.startsWith("http://")) {
         return { status, body: unknown ? Buffer.from(NOT_IMPLEMENTED) : answer.body };
       };
       const puts = (names: readonly string[]) =>
-        Promise.all(names.map((name) => driver.put(`${stored.user}.${name}`, body, md5Of(body))));
+        Promise.all(
+          names.map((name) => driver.put(`${stored.user}.${name}`, body, { md5: md5Of(body) })),
+        );
       await puts(["a", "b"]);
       assert.deepEqual(answers.toSorted(), [200, 200, 501, 501]);
       answers.length = 0;
@@ -279,7 +281,7 @@ if (s3 !== undefined && target?.startsWith("http://")) {
         return isConditional ? problem(412, "PreconditionFailed") : answer;
       };
       proxy.seen.length = 0;
-      await driver.put(`${stored.user}.taken`, body, md5Of(body));
+      await driver.put(`${stored.user}.taken`, body, { md5: md5Of(body) });
       assert.deepEqual(proxy.count(), { put: 2, get: 1 });
       await driver.close();
     });
@@ -309,7 +311,7 @@ if (s3 !== undefined && target?.startsWith("http://")) {
           { misses: 2, requests: { put: 3, get: 3 } },
         ]) {
           conflicting(misses + 1, misses);
-          await driver.put(`${stored.user}.at-once`, body, md5);
+          await driver.put(`${stored.user}.at-once`, body, { md5 });
           assert.deepEqual(proxy.count(), requests);
           for (const { kind, headers } of proxy.seen)
             if (kind === "put") assert.equal(headers["if-none-match"], "*");
@@ -320,7 +322,7 @@ if (s3 !== undefined && target?.startsWith("http://")) {
       it(`fails a put of ${of} that S3 calls under way and does not show`, async () => {
         const driver = await open();
         conflicting(Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY);
-        await assert.rejects(driver.put(`${stored.user}.under-way`, body, md5), {
+        await assert.rejects(driver.put(`${stored.user}.under-way`, body, { md5 }), {
           name: "StorageUnavailable",
           reason: "another request for the same object is under way",
         });
@@ -333,7 +335,7 @@ if (s3 !== undefined && target?.startsWith("http://")) {
       const other = formatName({ ...stored, first: 1, last: 1, md5: md5Of(body) });
       proxy.meddleRequest = (_seen, sent) =>
         Buffer.from(sent.map((byte, i) => (i === 3 ? 0 : byte)));
-      await assert.rejects(driver.put(other, body, md5Of(body)), StorageUnavailable);
+      await assert.rejects(driver.put(other, body, { md5: md5Of(body) }), StorageUnavailable);
       proxy.meddleRequest = (_seen, sent) => sent;
       await assert.rejects(driver.get(other), ObjectMissing);
     });

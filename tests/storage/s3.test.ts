@@ -72,15 +72,15 @@ if (s3 === undefined) {
       assert.deepEqual(Buffer.from(await a.get(`${user}.kept`)), one);
       for (const name of names) {
         const [first, second] = await Promise.allSettled([
-          a.put(name, one, md5),
-          b.put(name, other, md5),
+          a.put(name, one, { md5 }),
+          b.put(name, other, { md5 }),
         ]);
         const [stored, refused] = first.status === "fulfilled" ? [one, second] : [other, first];
         assert.deepEqual(Buffer.from(await a.get(name)), stored);
         assert.equal(refused.status, "rejected");
         assert.match(String(refused.reason), /another body with this MD5 is stored/);
         // A retry is acknowledged, by whichever server it comes.
-        await Promise.all([a.put(name, stored, md5), b.put(name, stored, md5)]);
+        await Promise.all([a.put(name, stored, { md5 }), b.put(name, stored, { md5 })]);
       }
     });
   });

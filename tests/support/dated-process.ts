@@ -3,5 +3,5 @@ import { FilesystemDriver } from "../../storage/filesystem.ts";
 
 const [folder = "", name = "", time = ""] = process.argv.slice(2);
 const driver = await FilesystemDriver.open(folder);
-await driver.put(name, new TextEncoder().encode("dated"), undefined, false, Number(time));
+await driver.put(name, new TextEncoder().encode("dated"), { storedAt: Number(time) });
 await driver.close();

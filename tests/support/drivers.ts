@@ -1,4 +1,9 @@
-import { type Driver, StorageUnavailable, type StoredObject } from "../../storage/driver.ts";
+import {
+  type Driver,
+  type PutOptions,
+  StorageUnavailable,
+  type StoredObject,
+} from "../../storage/driver.ts";
 import { startDeadline } from "./deadline.ts";
 
 export interface Call {
@@ -33,10 +38,8 @@ export class HookedDriver implements Driver {
     return this.#around({ kind: "get", name }, () => this.#driver.get(name, size));
   }
 
-  put(name: string, body: Uint8Array, md5?: string, fromReserve?: boolean): Promise<void> {
-    return this.#around({ kind: "put", name }, () =>
-      this.#driver.put(name, body, md5, fromReserve),
-    );
+  put(name: string, body: Uint8Array, options?: PutOptions): Promise<void> {
+    return this.#around({ kind: "put", name }, () => this.#driver.put(name, body, options));
   }
 
   delete(name: string): Promise<void> {

@@ -1,4 +1,4 @@
-import type { Driver, StoredObject } from "../../storage/driver.ts";
+import type { Driver, PutOptions, StoredObject } from "../../storage/driver.ts";
 
 const LIST_PAGE = 3;
 
@@ -27,8 +27,8 @@ export class PagedDriver implements Driver {
     return this.#driver.get(name);
   }
 
-  put(name: string, body: Uint8Array, md5?: string): Promise<void> {
-    return this.#driver.put(name, body, md5);
+  put(name: string, body: Uint8Array, options?: PutOptions): Promise<void> {
+    return this.#driver.put(name, body, options);
   }
 
   delete(name: string): Promise<void> {

@@ -12,6 +12,7 @@ import {
   isDamaged,
   ObjectMissing,
   openStorage,
+  type PutOptions,
   readConfig,
   StorageUnavailable,
   type StoredObject,
@@ -39,7 +40,7 @@ class MapDriver implements Driver {
     return body;
   }
 
-  async put(name: string, body: Uint8Array, md5?: string): Promise<void> {
+  async put(name: string, body: Uint8Array, { md5 }: PutOptions = {}): Promise<void> {
     checkName(name);
     const stored = this.objects.get(name);
     if (stored !== undefined && (md5 === undefined || !isDamaged(stored, body, md5))) return;

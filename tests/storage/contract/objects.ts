@@ -120,7 +120,7 @@ export function declareObjects(it: Declare): void {
     for (const damaged of ["WHOLE", "who", "", "whole and more"]) {
       await driver.delete(name);
       await driver.put(name, text(damaged));
-      await driver.put(name, text("whole"), md5);
+      await driver.put(name, text("whole"), { md5 });
       assert.deepEqual(Buffer.from(await driver.get(name)), Buffer.from("whole"));
       assert.deepEqual(await names(`${user}.`), [name]);
     }
@@ -130,11 +130,11 @@ export function declareObjects(it: Declare): void {
     const [user, client] = [someFingerprint(), newClient()];
     const md5 = md5Of(text("first"));
     const name = formatName({ user, client, first: 0, last: 0, md5 });
-    await driver.put(name, text("first"), md5);
-    await driver.put(name, text("first"), md5);
+    await driver.put(name, text("first"), { md5 });
+    await driver.put(name, text("first"), { md5 });
     await driver.put(name, text("first"));
     // Not the body that the name stands for: ignored, or refused.
-    await driver.put(name, text("second, longer"), md5).catch((error: unknown) => {
+    await driver.put(name, text("second, longer"), { md5 }).catch((error: unknown) => {
       assert.ok(error instanceof StorageUnavailable, String(error));
     });
     assert.deepEqual(Buffer.from(await driver.get(name)), Buffer.from("first"));
@@ -153,10 +153,10 @@ export function declareObjects(it: Declare): void {
     // S3 without conditional writes cannot tell.
     if ((await bodyOf(`${user}.kept`)) === "other") return;
     const name = formatName({ user, client: newClient(), first: 0, last: 0, md5 });
-    await driver.put(name, one, md5);
-    await driver.put(name, one, md5);
+    await driver.put(name, one, { md5 });
+    await driver.put(name, one, { md5 });
     // A put that is ignored would be acknowledged.
-    await assert.rejects(driver.put(name, other, md5), StorageUnavailable);
+    await assert.rejects(driver.put(name, other, { md5 }), StorageUnavailable);
     assert.equal(await bodyOf(name), sameMd5[0]);
   });
 
@@ -242,7 +242,7 @@ export function declareObjects(it: Declare): void {
     await driver.put(name, text("a"));
     const before = await driver.list(user, true);
     const first = Date.UTC(2024, 1, 29, 12, 30, 15, 250);
-    await driver.put(copied, text("copied"), undefined, false, first);
+    await driver.put(copied, text("copied"), { storedAt: first });
     const after = await driver.list(user, true);
     assert.deepEqual(after.slice(0, 1), before);
     const plain = after.map(({ name, size }) => ({ name, size }));

@@ -113,7 +113,8 @@ describe("journals on a disk", () => {
   it("serve all records but a damaged one, report it, and take it when it is put again", async () => {
     const names = [1, 2, 3].map((i) => `${user}.${i}`);
     const first = await open();
-    for (const name of names) await first.put(name, Buffer.from(name), md5Of(Buffer.from(name)));
+    for (const name of names)
+      await first.put(name, Buffer.from(name), { md5: md5Of(Buffer.from(name)) });
     await first.close();
     const [file = ""] = journalsIn(journals());
     const whole = readFileSync(join(journals(), file));
@@ -132,7 +133,7 @@ describe("journals on a disk", () => {
     }
     const driver = await open();
     for (const name of names) {
-      await driver.put(name, Buffer.from(name), md5Of(Buffer.from(name)));
+      await driver.put(name, Buffer.from(name), { md5: md5Of(Buffer.from(name)) });
       assert.equal(Buffer.from(await driver.get(name)).toString(), name);
     }
     await driver.close();

@@ -390,7 +390,7 @@ class Simulation {
     const known = this.#newObject();
     this.#objects.set(segment, known);
     try {
-      await some.driver.put(segment, known.body, undefined, this.#chance.next() < 0.5);
+      await some.driver.put(segment, known.body, { fromReserve: this.#chance.next() < 0.5 });
       known.stored = true;
     } catch (error) {
       if (!isFault(error)) throw error;
