@@ -103,6 +103,7 @@ export class TabStore implements Store {
           (refusal) => app.onRefusal?.(refusal),
           (onNews) => {
             this.members = new MemberTabs(place, this, tab, onNews);
+            this.members.greet();
             return this.members;
           },
         );
@@ -238,7 +239,8 @@ export class MemberTabs implements Tabs {
   readonly #tab: Tab;
   readonly #onNews: (news: News) => void;
   #isWaiting = false;
-  #news: News | undefined;
+  /** What it has shown as the leading one. */
+  news: News | undefined;
   readonly #asked = new Map<object, () => void>();
 
   constructor(place: SharedPlace, store: TabStore, tab: Tab, onNews: (news: News) => void) {
@@ -268,9 +270,17 @@ export class MemberTabs implements Tabs {
     // All are shown.
   }
 
+  /** Asks the leading tab what it shows. */
+  greet(): void {
+    setImmediate(() => {
+      const news = this.#place.leading.holder?.members?.news;
+      if (news !== undefined) this.#hear((_, onNews) => onNews(news));
+    });
+  }
+
   tell(news: News): void {
-    if (!this.leads || JSON.stringify(news) === JSON.stringify(this.#news)) return;
-    this.#news = news;
+    if (!this.leads || JSON.stringify(news) === JSON.stringify(this.news)) return;
+    this.news = news;
     this.say((_, onNews) => onNews(news));
   }
 
@@ -300,20 +310,23 @@ export class MemberTabs implements Tabs {
 
   async answer(request: Request): Promise<void> {
     await nextTick();
-    const answer = this.#tab.answer(request).catch((error) => {
-      if (!this.#store.isGone) throw error;
-      return new Promise<void>(() => undefined);
-    });
-    await answer;
-    if (this.#store.isGone) await new Promise(() => undefined);
+    try {
+      await this.#tab.answer(request);
+    } finally {
+      if (this.#store.isGone) await new Promise(() => undefined);
+      // What it has shown before arrives first.
+      await nextTick();
+    }
   }
 
   say(what: (tab: Tab, onNews: (news: News) => void) => void): void {
-    for (const other of this.#others()) {
-      setImmediate(() => {
-        if (!other.#store.isGone) what(other.#tab, other.#onNews);
-      });
-    }
+    for (const other of this.#others()) other.#hear(what);
+  }
+
+  #hear(what: (tab: Tab, onNews: (news: News) => void) => void): void {
+    setImmediate(() => {
+      if (!this.#store.isGone) what(this.#tab, this.#onNews);
+    });
   }
 
   #others(): MemberTabs[] {
