@@ -4,8 +4,6 @@
  */
 import assert from "node:assert/strict";
 import type { Identity } from "../../client/index.ts";
-import { newIdentity } from "./private-keys.ts";
-import { withSimulatedCrypto } from "./simulated-crypto.ts";
 import { Device } from "./simulated-device.ts";
 import {
   JumpingClock,
@@ -13,6 +11,7 @@ import {
   SimulatedNetwork,
   SimulatedServer,
 } from "./simulated-network.ts";
+import { withSimulatedUser } from "./simulated-user.ts";
 
 const HOUR = 3_600_000;
 const SETTINGS = {
@@ -35,17 +34,13 @@ export interface SnapshotRun {
   readonly next: number;
 }
 
-let identity: Promise<Identity> | undefined;
-
 /**
  * Runs one seed. Throws an `AssertionError` where an invariant breaks.
  *
  * @param copies whether a device becomes a copy of another one at times, instead of restores of the server
  */
-export async function simulateSnapshots(seed: number, copies = false): Promise<SnapshotRun> {
-  identity ??= withSimulatedCrypto(() => 0, newIdentity);
-  const user = await identity;
-  return withSimulatedCrypto(randomFrom(~seed), () => simulate(user, randomFrom(seed), copies));
+export function simulateSnapshots(seed: number, copies = false): Promise<SnapshotRun> {
+  return withSimulatedUser(seed, (user) => simulate(user, randomFrom(seed), copies));
 }
 
 async function simulate(
