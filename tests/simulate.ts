@@ -1,6 +1,6 @@
 /**
  * Runs simulations: of the log, of journals, of devices that make snapshots, of the same with copies of
- * devices, and of devices that are killed.
+ * devices, of tabs, of tabs that make snapshots, and of devices that are killed.
  *
  *     npm run simulate [-- [SEEDS [FIRST]] [--only NAME] [--processes COUNT]]
  *

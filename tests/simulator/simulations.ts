@@ -3,6 +3,8 @@ import { simulate as simulateJournals } from "../storage/journal/simulation.ts";
 import { killAgainAndAgain } from "../support/killed-store.ts";
 import { simulate as simulateLog } from "../support/simulation/world.ts";
 import { simulateSnapshots } from "../support/snapshot-simulation.ts";
+import { simulateSnapshotTabs } from "../support/snapshot-tabs-simulation.ts";
+import { simulateTabs } from "../support/tabs-simulation.ts";
 
 export interface Simulation {
   readonly run: (seed: number) => Promise<unknown>;
@@ -15,6 +17,8 @@ export const simulations: ReadonlyMap<string, Simulation> = new Map<string, Simu
   ["journals", { run: simulateJournals }],
   ["snapshots", { run: (seed) => simulateSnapshots(seed) }],
   ["copies", { run: (seed) => simulateSnapshots(seed, true) }],
+  ["tabs", { run: simulateTabs }],
+  ["snapshot-tabs", { run: simulateSnapshotTabs }],
   // Each starts ten processes.
   ["kills", { run: (seed) => killAgainAndAgain(seed, 10), share: 0.01 }],
 ]);
