@@ -11,6 +11,11 @@ export const FEWEST_SNAPSHOTS = 2;
 export interface RetentionTimes {
   /** Snapshots that were stored by this time are old enough for what they cover to be deleted. */
   readonly until: number;
+  /**
+   * Snapshots that were stored by this time can be old enough for another server that has listed before: a
+   * list takes a while, and clocks differ.
+   */
+  readonly untilElsewhere: number;
   /** What was stored by this time, all servers see. */
   readonly settled: number;
 }
@@ -28,7 +33,7 @@ export interface ReadableSnapshots {
 /** The snapshots that stay. */
 export interface KeptSnapshots {
   readonly oldest: ListedSnapshot;
-  /** What each of them covers at least. All of that may be deleted, and a reader can go on from any. */
+  /** What all of them cover. That may be deleted, and a reader can go on from any. */
   readonly covers: Covers;
 }
 
@@ -36,31 +41,32 @@ export interface KeptSnapshots {
  * Which snapshots stay: the newest down to the first that is old enough, and at least two that all servers see.
  *
  * Another server may have decided the same at any time before, by fewer snapshots, and store its floors only
- * now. It had two at least, one of them old enough, so a snapshot that covers what two of these cover of each
- * client is above its floors, whichever two it had. One that does not cover that much does not count.
+ * now. It had two at least, one of them old enough, so its floors are within the bound: what two snapshots
+ * cover of each client, one of which is old enough. A snapshot that covers less than the bound does not count.
+ *
+ * Among those that stay are two such snapshots, so all of them together cover nothing above the bound either.
+ * The bound is just what may be deleted.
  *
  * @returns `undefined` where nothing may be deleted yet
  */
 export async function keptSnapshots(
   { listed, coversOf, isUsable }: ReadableSnapshots,
-  { until, settled }: RetentionTimes,
+  { until, untilElsewhere, settled }: RetentionTimes,
 ): Promise<KeptSnapshots | undefined> {
   const highest = new Highest();
   for (const snapshot of listed) {
     const covers = await coversOf(snapshot);
-    if (covers !== undefined) highest.add(covers, snapshot.at <= until);
+    if (covers !== undefined) highest.add(covers, snapshot.at <= untilElsewhere);
   }
-  const floors = highest.coveredByTwo();
-  let covered: Covers | undefined;
+  const bound = highest.coveredByTwo();
   let isOldEnough = false;
   let seen = 0;
   for (const snapshot of listed.toReversed()) {
     const covers = await coversOf(snapshot);
-    if (covers === undefined || !isUsable(snapshot, covers) || !includes(covers, floors)) continue;
-    covered = covered === undefined ? covers : inBoth(covered, covers);
+    if (covers === undefined || !isUsable(snapshot, covers) || !includes(covers, bound)) continue;
     isOldEnough ||= snapshot.at <= until;
     if (snapshot.at <= settled) seen++;
-    if (isOldEnough && seen >= FEWEST_SNAPSHOTS) return { oldest: snapshot, covers: covered };
+    if (isOldEnough && seen >= FEWEST_SNAPSHOTS) return { oldest: snapshot, covers: bound };
   }
   return undefined;
 }
@@ -96,15 +102,6 @@ class Highest {
 function includes(covers: Covers, other: Covers): boolean {
   for (const [client, index] of other) if (index > (covers.get(client) ?? -1)) return false;
   return true;
-}
-
-function inBoth(one: Covers, other: Covers): Covers {
-  const both = new Map<string, number>();
-  for (const [client, index] of one) {
-    const covered = other.get(client);
-    if (covered !== undefined) both.set(client, Math.min(index, covered));
-  }
-  return both;
 }
 
 /**

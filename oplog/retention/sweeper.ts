@@ -65,7 +65,7 @@ const WITHOUT_PAUSE = 128;
  *   whether it is still there or not. So the order of the deletes does not matter.
  * - Deleting is a look at what a list shows below a floor, and knows nothing else. What another server has
  *   stored there since, by an older listing, is found like the rest.
- * - Every snapshot that stays covers all floors. So a reader can go on from each of them.
+ * - Two snapshots at least cover all floors, however late these come (`keptSnapshots`). So a reader can go on.
  */
 export class Sweeper {
   readonly #options: SweeperOptions;
@@ -87,6 +87,7 @@ export class Sweeper {
     const readable = this.#readable(listing);
     const kept = await keptSnapshots(readable, {
       until: Math.floor((now - age) / 1000),
+      untilElsewhere: Math.floor((time() - age + deleteDelay) / 1000),
       settled,
     });
     const floors = kept && newFloors(listing, kept);

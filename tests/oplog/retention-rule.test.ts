@@ -17,6 +17,9 @@ const user = someFingerprint();
 const [client, second, third] = [newClient(), newClient(), newClient()];
 const md5 = "0cc175b9c0f1b6a831c399e269772661";
 
+/** At the time 1000, snapshots of 100 are old enough, and all servers see those of 10. */
+const TIMES = { until: 900, untilElsewhere: 905, settled: 990 };
+
 /** A snapshot, and what it covers. */
 interface Stored {
   readonly snapshot: ListedSnapshot;
@@ -47,7 +50,7 @@ function readable(
 describe("the rule of retention", () => {
   /** The ages of those that stay, where those of 100 are old enough, and all servers see those of 10. */
   const keptOf = async (all: readonly Stored[]) => {
-    const kept = await keptSnapshots(readable(all), { until: 900, settled: 990 });
+    const kept = await keptSnapshots(readable(all), TIMES);
     const ages = all.map(({ snapshot }) => 1000 - snapshot.at);
     return ages.filter((age) => kept !== undefined && 1000 - age >= kept.oldest.at);
   };
@@ -74,11 +77,32 @@ describe("the rule of retention", () => {
     const [behind, equal] = [stored(50, { [client]: 3 }), stored(60, { [client]: 4 })];
     assert.deepEqual(await keptOf([behind, old, older]), [50, 200, 300]);
     assert.deepEqual(await keptOf([behind, equal, old, older]), [50, 60, 200]);
-    const kept = await keptSnapshots(readable([behind, equal, old, older]), {
-      until: 900,
-      settled: 990,
-    });
+    const kept = await keptSnapshots(readable([behind, equal, old, older]), TIMES);
     assert.deepEqual(kept?.covers, new Map([[client, 4]]));
+  });
+
+  it("does not count one that lacks what two others cover, of which one may be old enough elsewhere", async () => {
+    const [behind, equal] = [stored(50, { [client]: 3 }), stored(60, { [client]: 4 })];
+    const young = stored(94, { [client]: 4 });
+    assert.deepEqual(await keptOf([behind, equal, young, stored(300)]), [50, 60, 94, 300]);
+    const almost = stored(95, { [client]: 4 });
+    assert.deepEqual(await keptOf([behind, equal, almost, stored(300)]), []);
+  });
+
+  it("leaves two above all floors where a server looks by an earlier time than the one before it", async () => {
+    const [x, y] = [{ [client]: 9 }, { [second]: 9 }];
+    const all = [stored(400, y), stored(99, x), stored(50, x)];
+    const first = await keptSnapshots(readable(all), {
+      until: 901,
+      untilElsewhere: 906,
+      settled: 991,
+    });
+    assert.deepEqual(first?.covers, new Map(Object.entries(x)));
+    // Its floor is not stored yet. Another snapshot was on its way meanwhile.
+    const late = stored(20, y);
+    const next = await keptSnapshots(readable([...all, late]), TIMES);
+    // By a floor of the other client, none of the four would be above both.
+    assert.equal(next, undefined);
   });
 
   it("counts one that lacks only what is covered by one, or by none that is old enough", async () => {
@@ -100,7 +124,7 @@ describe("the rule of retention", () => {
       stored(400, {}),
     ];
     const snapshots = readable(all);
-    const kept = (await keptSnapshots(snapshots, { until: 900, settled: 990 })) ?? assert.fail();
+    const kept = (await keptSnapshots(snapshots, TIMES)) ?? assert.fail();
     const spent = await spentSnapshots(snapshots, kept);
     assert.deepEqual(
       spent.map(({ at }) => 1000 - at),
@@ -115,10 +139,10 @@ describe("the rule of retention", () => {
       ...snapshots,
       coversOf: async (one) => (isDamaged(one) ? undefined : snapshots.coversOf(one)),
     };
-    const kept = (await keptSnapshots(some, { until: 900, settled: 990 })) ?? assert.fail();
+    const kept = (await keptSnapshots(some, TIMES)) ?? assert.fail();
     assert.equal(kept.oldest.at, 900);
     assert.deepEqual((await spentSnapshots(some, kept)).map(isDamaged), [true]);
-    assert.equal(await keptSnapshots(some, { until: 850, settled: 990 }), undefined);
+    assert.equal(await keptSnapshots(some, { ...TIMES, until: 850 }), undefined);
   });
 
   it("sets the floor of a client at the end of the last object that all of them cover whole", () => {
@@ -142,7 +166,7 @@ describe("the rule of retention", () => {
   });
 });
 
-describe("sweeps of any number of servers, each of which may end much later than it began", () => {
+describe("sweeps of any number of servers, each part of which may come much later than the one before", () => {
   const CLIENTS = [client, second, third];
   const step = fc.record({
     kind: fc.constantFrom("snapshot", "snapshot", "sweep", "lands", "lands", "lands", "wait"),
@@ -162,7 +186,7 @@ describe("sweeps of any number of servers, each of which may end much later than
         let time = 1000;
         let all: Stored[] = [];
         const floors = new Map<string, number>();
-        const underWay: (() => void)[] = [];
+        const underWay: (() => unknown)[] = [];
         const isUsable = (_: ListedSnapshot, covers: Covers) =>
           [...floors].every(([name, floor]) => floor <= (covers.get(name) ?? -1));
         for (const [index, { kind, covers: some, isAhead, which, wait }] of steps.entries()) {
@@ -179,31 +203,37 @@ describe("sweeps of any number of servers, each of which may end much later than
             if (isUsable(snapshot, covers)) underWay.push(() => all.push({ snapshot, covers }));
           }
           if (kind === "sweep") {
-            const snapshots = readable(all, isUsable);
-            const kept = await keptSnapshots(snapshots, { until: time - 100, settled: time - 10 });
-            if (kept === undefined) continue;
-            const spent = new Set(await spentSnapshots(snapshots, kept));
-            const land = [...kept.covers].map(([name, covered]) => () => {
-              // Objects that compaction has packed since may end below, so the floor may be lower.
-              const floor = covered - (which % 2);
-              if (floor > (floors.get(name) ?? -1)) floors.set(name, floor);
-              floorsStored++;
-            });
-            // The floors land in any order, the deletes after all of them.
-            const rest = new Set(land);
-            const deletes = [...spent].map((one) => () => {
-              all = all.filter(({ snapshot }) => snapshot !== one);
-            });
-            for (const one of land) {
-              underWay.push(() => {
-                one();
-                rest.delete(one);
-                if (rest.size === 0) underWay.push(...deletes);
+            // Clocks differ, and a list comes long after the time that its sweep goes by.
+            const skew = (which % 11) - 5;
+            const began = time + skew;
+            underWay.push(async () => {
+              const snapshots = readable(all, isUsable);
+              const kept = await keptSnapshots(snapshots, {
+                until: began - 100,
+                untilElsewhere: time + skew - 90,
+                settled: began - 10,
               });
-            }
-            if (land.length === 0) underWay.push(...deletes);
+              if (kept === undefined) return;
+              const spent = await spentSnapshots(snapshots, kept);
+              const deletes = spent.map((one) => () => {
+                all = all.filter(({ snapshot }) => snapshot !== one);
+              });
+              // The floors land in any order, the deletes after all of them.
+              let left = kept.covers.size;
+              if (left === 0) underWay.push(...deletes);
+              for (const [name, covered] of kept.covers) {
+                underWay.push(() => {
+                  // Objects that compaction has packed since may end below, so the floor may be lower.
+                  const floor = covered - (which % 2);
+                  if (floor > (floors.get(name) ?? -1)) floors.set(name, floor);
+                  floorsStored++;
+                  left--;
+                  if (left === 0) underWay.push(...deletes);
+                });
+              }
+            });
           }
-          if (kind === "lands") underWay.splice(which % (underWay.length || 1), 1)[0]?.();
+          if (kind === "lands") await underWay.splice(which % (underWay.length || 1), 1)[0]?.();
           const usable = all.filter(({ snapshot, covers }) => isUsable(snapshot, covers));
           if (floors.size > 0) assert.ok(usable.length >= 2, `${usable.length} snapshots stay`);
         }
