@@ -47,6 +47,8 @@ export interface KeptSnapshots {
  * Among those that stay are two such snapshots, so all of them together cover nothing above the bound either.
  * The bound is just what may be deleted.
  *
+ * A snapshot can have two markers, where a retry came to another server. It counts once, by the older one.
+ *
  * @returns `undefined` where nothing may be deleted yet
  */
 export async function keptSnapshots(
@@ -54,14 +56,18 @@ export async function keptSnapshots(
   { until, untilElsewhere, settled }: RetentionTimes,
 ): Promise<KeptSnapshots | undefined> {
   const highest = new Highest();
+  const counted = new Map<string, ListedSnapshot>();
   for (const snapshot of listed) {
     const covers = await coversOf(snapshot);
-    if (covers !== undefined) highest.add(covers, snapshot.at <= untilElsewhere);
+    const key = `${snapshot.client} ${snapshot.index} ${snapshot.md5}`;
+    if (covers === undefined || counted.has(key)) continue;
+    counted.set(key, snapshot);
+    highest.add(covers, snapshot.at <= untilElsewhere);
   }
   const bound = highest.coveredByTwo();
   let isOldEnough = false;
   let seen = 0;
-  for (const snapshot of listed.toReversed()) {
+  for (const snapshot of [...counted.values()].reverse()) {
     const covers = await coversOf(snapshot);
     if (covers === undefined || !isUsable(snapshot, covers) || !includes(covers, bound)) continue;
     isOldEnough ||= snapshot.at <= until;

@@ -134,6 +134,21 @@ function suite(open: () => Promise<Driver>): void {
     assert.equal((await stored()).a.length, 2);
   });
 
+  it("deletes nothing for one snapshot, also where a retry had a second server store it again", async () => {
+    const other = serverWith({ LISTING_TTL: "1h" });
+    await sync({ client_id: newClient() }, other);
+    const covers = { [a]: 4, [b]: 4 };
+    assert.equal((await snapshot(b, 5, covers)).status, 200);
+    time += 3000;
+    assert.equal((await snapshot(b, 5, covers, other)).status, 200);
+    const [first] = await driver.list(`${user.fingerprint}.snapshot.`);
+    await driver.delete(first?.name ?? assert.fail());
+    time += 31 * DAY;
+    await sweep();
+    const { a: operations, snapshots } = await stored();
+    assert.deepEqual([operations.length, snapshots], [5, 2]);
+  });
+
   it("stores the floors first, and deletes what is below them once PACKED_RETENTION has passed", async () => {
     await snapshot(a, 5, { [a]: 4, [b]: 4 });
     time += 31 * DAY;
