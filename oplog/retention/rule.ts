@@ -30,51 +30,51 @@ export interface ReadableSnapshots {
   readonly isUsable: (snapshot: ListedSnapshot, covers: Covers) => boolean;
 }
 
-/** The snapshots that stay. */
-export interface KeptSnapshots {
-  readonly oldest: ListedSnapshot;
-  /** What all of them cover. That may be deleted, and a reader can go on from any. */
+/** What may be deleted of a log. */
+export interface Trimmable {
+  /** Of each client, the last operation that may be. */
   readonly covers: Covers;
+  /** The oldest snapshot that is needed for that; `undefined` where all are. */
+  readonly oldest: ListedSnapshot | undefined;
 }
 
 /**
- * Which snapshots stay: the newest down to the first that is old enough, and at least two that all servers see.
+ * What may be deleted: of each client, what two snapshots cover, one of them old enough. Two snapshots at least
+ * that all servers see have to cover all of it.
  *
- * Another server may have decided the same at any time before, by fewer snapshots, and store its floors only
- * now. It had two at least, one of them old enough, so its floors are within the bound: what two snapshots
- * cover of each client, one of which is old enough. A snapshot that covers less than the bound does not count.
- *
- * Among those that stay are two such snapshots, so all of them together cover nothing above the bound either.
- * The bound is just what may be deleted.
+ * Any number of servers decide this by themselves, by what each sees, and may store their floors much later.
+ * None of these is above what two snapshots cover at any later time, one of them old enough for some server.
+ * So two that cover as much as that are above every floor, those that are on their way as well.
  *
  * A snapshot can have two markers, where a retry came to another server. It counts once, by the older one.
  *
- * @returns `undefined` where nothing may be deleted yet
+ * @returns `undefined` where there are no two such snapshots: nothing may be deleted yet
  */
-export async function keptSnapshots(
+export async function trimmable(
   { listed, coversOf, isUsable }: ReadableSnapshots,
   { until, untilElsewhere, settled }: RetentionTimes,
-): Promise<KeptSnapshots | undefined> {
-  const highest = new Highest();
+): Promise<Trimmable | undefined> {
+  const [here, elsewhere] = [new Highest(), new Highest()];
   const counted = new Map<string, ListedSnapshot>();
   for (const snapshot of listed) {
     const covers = await coversOf(snapshot);
     const key = `${snapshot.client} ${snapshot.index} ${snapshot.md5}`;
     if (covers === undefined || counted.has(key)) continue;
     counted.set(key, snapshot);
-    highest.add(covers, snapshot.at <= untilElsewhere);
+    here.add(covers, snapshot.at <= until);
+    elsewhere.add(covers, snapshot.at <= untilElsewhere);
   }
-  const bound = highest.coveredByTwo();
-  let isOldEnough = false;
-  let seen = 0;
+  const [covers, bound] = [here.coveredByTwo(), elsewhere.coveredByTwo()];
+  let staying = 0;
+  let hasOldEnough = false;
   for (const snapshot of [...counted.values()].reverse()) {
-    const covers = await coversOf(snapshot);
-    if (covers === undefined || !isUsable(snapshot, covers) || !includes(covers, bound)) continue;
-    isOldEnough ||= snapshot.at <= until;
-    if (snapshot.at <= settled) seen++;
-    if (isOldEnough && seen >= FEWEST_SNAPSHOTS) return { oldest: snapshot, covers: bound };
+    const its = await coversOf(snapshot);
+    if (its === undefined || !isUsable(snapshot, its)) continue;
+    if (snapshot.at <= settled && includes(its, bound)) staying++;
+    hasOldEnough ||= snapshot.at <= until && includes(its, covers);
+    if (staying >= FEWEST_SNAPSHOTS && hasOldEnough) return { covers, oldest: snapshot };
   }
-  return undefined;
+  return staying >= FEWEST_SNAPSHOTS ? { covers, oldest: undefined } : undefined;
 }
 
 /** How far snapshots cover each client. */
@@ -110,11 +110,8 @@ function includes(covers: Covers, other: Covers): boolean {
   return true;
 }
 
-/**
- * The new floors: of each client the last operation of the last object that the snapshots which stay cover
- * whole. Clients without such an object have none.
- */
-export function newFloors(listing: Listing, { covers }: KeptSnapshots): Map<string, number> {
+/** The new floors: of each client the last operation of the last object that may be deleted whole. */
+export function newFloors(listing: Listing, { covers }: Trimmable): Map<string, number> {
   const floors = new Map<string, number>();
   for (const [client, { runs }] of listing.clients) {
     const covered = covers.get(client) ?? -1;
@@ -128,19 +125,18 @@ export function newFloors(listing: Listing, { covers }: KeptSnapshots): Map<stri
 }
 
 /**
- * The snapshots that may be deleted: those that are older than all that stay, and cover nothing that one of
- * these does not. So what two snapshots cover is never less by a delete, and a floor that another server has
- * yet to store stays within it.
+ * The snapshots that may be deleted: those that are older, and cover nothing else. What two snapshots cover,
+ * one of them old enough, is the same without them, so that it bounds floors that are on their way as before.
  */
 export async function spentSnapshots(
   { listed, coversOf }: ReadableSnapshots,
-  kept: KeptSnapshots,
+  { covers, oldest }: Trimmable,
 ): Promise<ListedSnapshot[]> {
   const spent: ListedSnapshot[] = [];
-  for (const snapshot of listed) {
-    if (snapshot === kept.oldest) break;
-    const covers = await coversOf(snapshot);
-    if (covers === undefined || includes(kept.covers, covers)) spent.push(snapshot);
+  for (const snapshot of oldest === undefined ? [] : listed) {
+    if (snapshot === oldest) break;
+    const its = await coversOf(snapshot);
+    if (its === undefined || includes(covers, its)) spent.push(snapshot);
   }
   return spent;
 }

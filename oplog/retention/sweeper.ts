@@ -15,7 +15,7 @@ import { lengthOf } from "../sequence.ts";
 import { isUsable, type Snapshots } from "../snapshots.ts";
 import type { Telemetry } from "../telemetry.ts";
 import { forEachLimited } from "../workers.ts";
-import { keptSnapshots, newFloors, type ReadableSnapshots, spentSnapshots } from "./rule.ts";
+import { newFloors, type ReadableSnapshots, spentSnapshots, trimmable } from "./rule.ts";
 
 /** What a sweep has freed. */
 export interface Freed {
@@ -65,7 +65,7 @@ const WITHOUT_PAUSE = 128;
  *   whether it is still there or not. So the order of the deletes does not matter.
  * - Deleting is a look at what a list shows below a floor, and knows nothing else. What another server has
  *   stored there since, by an older listing, is found like the rest.
- * - Two snapshots at least cover all floors, however late these come (`keptSnapshots`). So a reader can go on.
+ * - Two snapshots at least cover all floors, however late these come (`trimmable`). So a reader can go on.
  */
 export class Sweeper {
   readonly #options: SweeperOptions;
@@ -85,17 +85,17 @@ export class Sweeper {
     if (listing.erasedAt !== undefined) return undefined;
     const settled = Math.floor((now - deleteDelay) / 1000);
     const readable = this.#readable(listing);
-    const kept = await keptSnapshots(readable, {
+    const may = await trimmable(readable, {
       until: Math.floor((now - age) / 1000),
       untilElsewhere: Math.floor((time() - age + deleteDelay) / 1000),
       settled,
     });
-    const floors = kept && newFloors(listing, kept);
-    if (floors !== undefined && floors.size > 0) await this.#storeFloors(user, floors);
-    const spent = kept === undefined ? [] : await spentSnapshots(readable, kept);
+    const floors = may === undefined ? new Map<string, number>() : newFloors(listing, may);
+    if (floors.size > 0) await this.#storeFloors(user, floors);
+    const spent = may === undefined ? [] : await spentSnapshots(readable, may);
     await this.#delete(user, deletable(listing, spent, settled));
     const times = listing.snapshots.flatMap(({ at }) => [at * 1000 + age, at * 1000 + deleteDelay]);
-    if (floors !== undefined && floors.size > 0) times.push(time() + deleteDelay);
+    if (floors.size > 0) times.push(time() + deleteDelay);
     if (hasTrimmed(listing)) times.push(...listing.floors.map(({ at }) => at * 1000 + deleteDelay));
     const later = times.filter((at) => at > now - 1000);
     // A second later: times of objects are whole seconds.

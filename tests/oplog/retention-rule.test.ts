@@ -6,10 +6,10 @@ import type { ListedSnapshot } from "../../oplog/listed-snapshots.ts";
 import { Listing } from "../../oplog/listing.ts";
 import { formatName, formatSnapshot } from "../../oplog/names.ts";
 import {
-  keptSnapshots,
   newFloors,
   type ReadableSnapshots,
   spentSnapshots,
+  trimmable,
 } from "../../oplog/retention/rule.ts";
 import { newClient, someFingerprint } from "../support/users.ts";
 
@@ -48,15 +48,15 @@ function readable(
 }
 
 describe("the rule of retention", () => {
-  /** The ages of those that stay, where those of 100 are old enough, and all servers see those of 10. */
-  const keptOf = async (all: readonly Stored[]) => {
-    const kept = await keptSnapshots(readable(all), TIMES);
+  /** The ages of those that are needed; none where older ones are as well. */
+  const neededOf = async (all: readonly Stored[]) => {
+    const oldest = (await trimmable(readable(all), TIMES))?.oldest;
     const ages = all.map(({ snapshot }) => 1000 - snapshot.at);
-    return ages.filter((age) => kept !== undefined && 1000 - age >= kept.oldest.at);
+    return ages.filter((age) => oldest !== undefined && 1000 - age >= oldest.at);
   };
-  const ofAges = (...ages: readonly number[]) => keptOf(ages.map((age) => stored(age)));
+  const ofAges = (...ages: readonly number[]) => neededOf(ages.map((age) => stored(age)));
 
-  it("keeps snapshots down to the first that is old enough, and at least two", async () => {
+  it("needs the newest that is old enough, and at least two", async () => {
     assert.deepEqual(await ofAges(), []);
     assert.deepEqual(await ofAges(500), []);
     assert.deepEqual(await ofAges(20, 50, 99), []);
@@ -64,7 +64,7 @@ describe("the rule of retention", () => {
     assert.deepEqual(await ofAges(150, 200, 300), [150, 200]);
   });
 
-  it("does not count one that other servers may not see yet", async () => {
+  it("does not count one that other servers may not see yet among the two", async () => {
     assert.deepEqual(await ofAges(5, 200, 300), [5, 200, 300]);
     assert.deepEqual(await ofAges(5, 6, 200, 300, 400), [5, 6, 200, 300]);
     assert.deepEqual(await ofAges(5, 200), []);
@@ -72,35 +72,42 @@ describe("the rule of retention", () => {
 
   it("does not count one that lacks what two others cover, of which one is old enough", async () => {
     const [old, older] = [stored(200, { [client]: 5 }), stored(300, { [client]: 4 })];
-    assert.deepEqual(await keptOf([stored(50, { [client]: 4 }), old, older]), [50, 200]);
+    assert.deepEqual(await neededOf([stored(50, { [client]: 4 }), old, older]), [50, 200]);
     // By the two others, another server may be storing a floor of 4 just now.
     const [behind, equal] = [stored(50, { [client]: 3 }), stored(60, { [client]: 4 })];
-    assert.deepEqual(await keptOf([behind, old, older]), [50, 200, 300]);
-    assert.deepEqual(await keptOf([behind, equal, old, older]), [50, 60, 200]);
-    const kept = await keptSnapshots(readable([behind, equal, old, older]), TIMES);
-    assert.deepEqual(kept?.covers, new Map([[client, 4]]));
+    assert.deepEqual(await neededOf([behind, old, older]), [50, 200, 300]);
+    assert.deepEqual(await neededOf([behind, equal, old, older]), [50, 60, 200]);
+    const { covers } = (await trimmable(readable([behind, equal, old, older]), TIMES)) ?? {};
+    assert.deepEqual(covers, new Map([[client, 4]]));
   });
 
   it("does not count one that lacks what two others cover, of which one may be old enough elsewhere", async () => {
-    const [behind, equal] = [stored(50, { [client]: 3 }), stored(60, { [client]: 4 })];
-    const young = stored(94, { [client]: 4 });
-    assert.deepEqual(await keptOf([behind, equal, young, stored(300)]), [50, 60, 94, 300]);
-    const almost = stored(95, { [client]: 4 });
-    assert.deepEqual(await keptOf([behind, equal, almost, stored(300)]), []);
+    const with3 = (age: number) => [
+      stored(5, { [client]: 5 }),
+      stored(50, { [client]: 3 }),
+      stored(age, { [client]: 5 }),
+      stored(300, { [client]: 1 }),
+    ];
+    assert.deepEqual(await neededOf(with3(94)), [5, 50, 94, 300]);
+    assert.deepEqual(await neededOf(with3(95)), []);
   });
 
-  it("leaves two above all floors where a server looks by an earlier time than the one before it", async () => {
+  it("goes on where there is always one that may be old enough elsewhere", async () => {
+    const covered = (age: number) => ({ [client]: 1000 - age });
+    const all = Array.from({ length: 500 }, (_, age) => stored(age, covered(age)));
+    const { covers, oldest } = (await trimmable(readable(all), TIMES)) ?? {};
+    assert.deepEqual([covers?.get(client), oldest?.at], [900, 900]);
+  });
+
+  it("leaves two above all floors where a server goes by an earlier time than the one before it", async () => {
     const [x, y] = [{ [client]: 9 }, { [second]: 9 }];
     const all = [stored(400, y), stored(99, x), stored(50, x)];
-    const first = await keptSnapshots(readable(all), {
-      until: 901,
-      untilElsewhere: 906,
-      settled: 991,
-    });
+    const later = { until: 901, untilElsewhere: 906, settled: 991 };
+    const first = await trimmable(readable(all), later);
     assert.deepEqual(first?.covers, new Map(Object.entries(x)));
     // Its floor is not stored yet. Another snapshot was on its way meanwhile.
     const late = stored(20, y);
-    const next = await keptSnapshots(readable([...all, late]), TIMES);
+    const next = await trimmable(readable([...all, late]), TIMES);
     // By a floor of the other client, none of the four would be above both.
     assert.equal(next, undefined);
   });
@@ -112,7 +119,7 @@ describe("the rule of retention", () => {
       stored(60, { [client]: 9, [second]: 3 }),
       stored(100, { [client]: 3, [second]: 3 }),
     ];
-    assert.deepEqual(await keptOf(all), [20, 50, 60, 100]);
+    assert.deepEqual(await neededOf(all), [20, 50, 60, 100]);
   });
 
   it("counts a snapshot once that two servers have stored, by its older marker", async () => {
@@ -120,10 +127,10 @@ describe("the rule of retention", () => {
       return { ...one, snapshot: { ...one.snapshot, at: 1000 - age } };
     };
     const [one, other] = [stored(200, { [client]: 4 }), stored(300, { [client]: 4 })];
-    assert.deepEqual(await keptOf([again(one, 150), one]), []);
-    assert.deepEqual(await keptOf([again(one, 50), one, other]), [50, 200, 300]);
+    assert.deepEqual(await neededOf([again(one, 150), one]), []);
+    assert.deepEqual(await neededOf([again(one, 50), one, other]), [50, 200, 300]);
     assert.deepEqual(
-      await keptOf([stored(60), stored(70), again(one, 50), one]),
+      await neededOf([stored(60), stored(70), again(one, 50), one]),
       [60, 70, 50, 200],
     );
   });
@@ -137,8 +144,8 @@ describe("the rule of retention", () => {
       stored(400, {}),
     ];
     const snapshots = readable(all);
-    const kept = (await keptSnapshots(snapshots, TIMES)) ?? assert.fail();
-    const spent = await spentSnapshots(snapshots, kept);
+    const decided = (await trimmable(snapshots, TIMES)) ?? assert.fail();
+    const spent = await spentSnapshots(snapshots, decided);
     assert.deepEqual(
       spent.map(({ at }) => 1000 - at),
       [400, 200],
@@ -152,13 +159,14 @@ describe("the rule of retention", () => {
       ...snapshots,
       coversOf: async (one) => (isDamaged(one) ? undefined : snapshots.coversOf(one)),
     };
-    const kept = (await keptSnapshots(some, TIMES)) ?? assert.fail();
-    assert.equal(kept.oldest.at, 900);
-    assert.deepEqual((await spentSnapshots(some, kept)).map(isDamaged), [true]);
-    assert.equal(await keptSnapshots(some, { ...TIMES, until: 850 }), undefined);
+    const decided = (await trimmable(some, TIMES)) ?? assert.fail();
+    assert.equal(decided.oldest?.at, 900);
+    assert.deepEqual((await spentSnapshots(some, decided)).map(isDamaged), [true]);
+    const earlier = (await trimmable(some, { ...TIMES, until: 850 })) ?? assert.fail();
+    assert.deepEqual([earlier.covers.size, earlier.oldest], [0, undefined]);
   });
 
-  it("sets the floor of a client at the end of the last object that all of them cover whole", () => {
+  it("sets the floor of a client at the end of the last object that may be deleted whole", () => {
     const objects = [
       ...[0, 1, 2].map((index) => formatName({ user, client, first: index, last: index, md5 })),
       formatName({ user, client: second, first: 0, last: 3, md5, crc32: "e8b7be43" }),
@@ -225,20 +233,20 @@ describe("sweeps of any number of servers, each part of which may come much late
             const began = time + skew;
             underWay.push(async () => {
               const snapshots = readable(all, isUsable);
-              const kept = await keptSnapshots(snapshots, {
+              const decided = await trimmable(snapshots, {
                 until: began - 100,
                 untilElsewhere: time + skew - 90,
                 settled: began - 10,
               });
-              if (kept === undefined) return;
-              const spent = await spentSnapshots(snapshots, kept);
+              if (decided === undefined) return;
+              const spent = await spentSnapshots(snapshots, decided);
               const deletes = spent.map((one) => () => {
                 all = all.filter(({ snapshot }) => snapshot !== one);
               });
               // The floors land in any order, the deletes after all of them.
-              let left = kept.covers.size;
+              let left = decided.covers.size;
               if (left === 0) underWay.push(...deletes);
-              for (const [name, covered] of kept.covers) {
+              for (const [name, covered] of decided.covers) {
                 underWay.push(() => {
                   // Objects that compaction has packed since may end below, so the floor may be lower.
                   const floor = covered - (which % 2);
