@@ -6,7 +6,6 @@ import { after, before, beforeEach, describe, it } from "node:test";
 import { temporaryFolder } from "../support/folder.ts";
 import { type Serving, serveHere } from "../support/http.ts";
 import { logOf, type Run, run, start } from "../support/notebook-cli.ts";
-import { onlyOn } from "../support/one-runtime.ts";
 import { otherThan } from "../support/pairing.ts";
 import { until } from "../support/socket.ts";
 
@@ -65,8 +64,7 @@ describe("pair of the notebook on the command line", () => {
     assert.deepEqual(await logOf(laptop), ["Buy milk."]);
   });
 
-  const { skip, note } = onlyOn("Bun", "the rest is the same program");
-  it(`sends nothing for a wrong code, and makes no device${note}`, { skip }, async () => {
+  it("sends nothing for a wrong code, and makes no device", async () => {
     const phone = join(folder.path, "wrong");
     const { old, young, code } = await begun(phone);
     old.child.stdin?.end(`${otherThan(code)}\n`);
@@ -90,7 +88,7 @@ describe("pair of the notebook on the command line", () => {
     assert.match(took.stderr, /ended elsewhere/);
   });
 
-  it(`ends on both devices when it is run again after it was killed${note}`, { skip }, async () => {
+  it("ends on both devices when it is run again after it was killed", async () => {
     const { old, young } = await begun(join(folder.path, "killed"));
     process.kill(old.child.pid ?? 0, "SIGKILL");
     await old.ended;
@@ -102,7 +100,7 @@ describe("pair of the notebook on the command line", () => {
     assert.equal((await again.ended).code, 1);
   });
 
-  it(`refuses a malformed link${note}`, { skip }, async () => {
+  it("refuses a malformed link", async () => {
     const { code, stderr } = await run([
       "pair",
       "http://localhost/",

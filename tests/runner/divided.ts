@@ -23,8 +23,8 @@ const DIVIDED: Readonly<Record<string, string>> = {
     cost cost-at-servers dependencies links monitoring notebook openapi protocol schema security
     upgrade`,
   e2e: `
-    cli-answers cli-changes cli-faults cli-invites cli-keys cli-received cli-recovery cli-usage
-    notebook-model sorted-notes stored-data`,
+    cli-answers cli-changes cli-faults cli-invites cli-keys cli-pairing cli-received cli-recovery
+    cli-usage notebook-model sorted-notes stored-data`,
   oplog: `
     anomalies appender change checksums client-listings compaction-debt compaction-scheduler
     compaction-timing damaged-objects idle-logs keyed-queue large-listings listing-cache
