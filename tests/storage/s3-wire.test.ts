@@ -6,10 +6,10 @@ import { md5Of, ObjectMissing, StorageUnavailable } from "../../storage/driver.t
 import { S3Driver } from "../../storage/s3.ts";
 import { fingerprintOf } from "../../sync/public-key.ts";
 import { type CountingProxy, countingProxy } from "../support/counting-proxy.ts";
-import { sync } from "../support/http.ts";
+import { type Serving, serveHere, sync } from "../support/http.ts";
 import { storeEach } from "../support/logs.ts";
 import { onlyOn } from "../support/one-runtime.ts";
-import { runToEnd, type ServerProcess, startServer } from "../support/process.ts";
+import { runToEnd, startServer } from "../support/process.ts";
 import { newPlace, s3, skipS3 } from "../support/s3.ts";
 import { newSigningUser } from "../support/signing.ts";
 import { signedSync } from "../support/snapshots.ts";
@@ -51,16 +51,18 @@ if (s3 !== undefined && target?.startsWith("http://")) {
     // As many as fill a segment, and the last, which stays single: each request takes CPU.
     const packed = Array<string>(11).fill("p".repeat(100_000));
     let place: string;
-    let server: ServerProcess;
-    const start = async (settings: Record<string, string> = {}) => {
-      const environment = {
-        STORAGE: place,
-        AWS_ENDPOINT_URL: proxy.url,
-        COMPACTION: "off",
-        // However slow the machine is, no listing is read again because of its age.
-        LISTING_TTL: "forever",
+    let server: Serving;
+    let end: () => Promise<void>;
+    /** Starts a server in this process: each of its own would load the AWS SDK, for a second. */
+    const start = async (settings: Record<string, string> = {}, storage = place) => {
+      const driver = await S3Driver.open(storage, { endpoint: proxy.url });
+      // However slow the machine is, no listing is read again because of its age.
+      const environment = { COMPACTION: "off", LISTING_TTL: "forever", ...settings };
+      server = await serveHere(environment, driver);
+      end = async () => {
+        await server.close();
+        await driver.close();
       };
-      server = await startServer({ ...environment, ...settings });
       proxy.seen.length = 0;
     };
     const post = async (body: Record<string, unknown>) => {
@@ -76,7 +78,7 @@ if (s3 !== undefined && target?.startsWith("http://")) {
     beforeEach(() => {
       place = newPlace();
     });
-    afterEach(() => server.end("SIGTERM"));
+    afterEach(() => end());
 
     it("are none for a poll on a warm cache", async () => {
       await start();
@@ -109,14 +111,14 @@ if (s3 !== undefined && target?.startsWith("http://")) {
       await store(place, ["zero", "one", "two"]);
       await post({ client_id: b, sync_status: { [a]: 2 } });
       assert.deepEqual(proxy.count(), { list: 1 });
-      await server.end("SIGTERM");
+      await end();
       await start();
       assert.equal((await post({ client_id: b, sync_status: { [a]: 0 } })).length, 2);
       assert.deepEqual(proxy.count(), { list: 1, get: 2 });
     });
 
     it("are one LIST for each 1,000 operations and one GET for each that a device lacks on a cold server, and none on a warm one", async () => {
-      await start({ STORAGE: placeOfMany });
+      await start({}, placeOfMany);
       const sync_status = { [a]: MANY - 101 };
       assert.equal((await post({ client_id: newClient(), sync_status })).length, 100);
       assert.deepEqual(proxy.count(), { list: 2, get: 100 });
@@ -130,7 +132,7 @@ if (s3 !== undefined && target?.startsWith("http://")) {
       const payloads = Array.from({ length: 500 }, (_, i) => `${i}`);
       await post({ client_id: a, operation_index: 0, payload: payloads });
       assert.deepEqual(proxy.count(), { list: 1, put: 1 });
-      await server.end("SIGTERM");
+      await end();
       await start();
       assert.equal((await post({ client_id: b })).length, 500);
       assert.deepEqual(proxy.count(), { list: 1, get: 1 });
@@ -142,7 +144,7 @@ if (s3 !== undefined && target?.startsWith("http://")) {
       // A listing that shows work is enough to start compaction.
       await post({ client_id: b, sync_status: { [a]: packed.length } });
       await until(() => (proxy.count().delete ?? 0) >= packed.length);
-      await server.end("SIGTERM");
+      await end();
       // The last operation stays single. The second list checks whether the user was erased, the
       // third whether the segment is still there.
       assert.deepEqual(proxy.count(), {
@@ -172,7 +174,7 @@ if (s3 !== undefined && target?.startsWith("http://")) {
       const snapshot = { covers: { [a]: 8 } };
       await signed({ client_id: a, operation_index: 9, payload: "state", snapshot });
       assert.deepEqual(proxy.count(), { put: 2 });
-      await server.end("SIGTERM");
+      await end();
       await start();
       assert.equal(await signed({ client_id: b, snapshots: true }), 1);
       assert.deepEqual(proxy.count(), { list: 1, get: 2 });
@@ -193,7 +195,7 @@ if (s3 !== undefined && target?.startsWith("http://")) {
     });
 
     it("are those that /metrics counts, each page and each attempt", async () => {
-      await start({ STORAGE: placeOfMany });
+      await start({}, placeOfMany);
       let failures = 2;
       proxy.meddleAnswer = (_seen, answer) =>
         failures-- > 0 ? { ...answer, status: 500 } : answer;
@@ -208,7 +210,7 @@ if (s3 !== undefined && target?.startsWith("http://")) {
     });
 
     it("stop when the reader goes away", async () => {
-      await start({ STORAGE: placeOfMany, OBJECT_CACHE_BYTES: "0" });
+      await start({ OBJECT_CACHE_BYTES: "0" }, placeOfMany);
       const response = postRaw(server.port, { user, client_id: b });
       await until(() => response.received() > 10_000);
       response.socket.destroy();
