@@ -11,7 +11,7 @@ import { readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import { runOnBun, runOnDeno } from "./runner/command.ts";
-import { dividedFiles, filesOf } from "./runner/divided.ts";
+import { dividedFiles, filesOf, filesOfNode } from "./runner/divided.ts";
 import { runOnNode } from "./runner/node.ts";
 import { withPrograms } from "./runner/programs.ts";
 import { WorkQueue } from "./runner/queue.ts";
@@ -39,8 +39,8 @@ const queue = new WorkQueue(AT_ONCE);
 // Side by side, because tests wait as well as work.
 const results = await withPrograms(() =>
   inTurns(
-    running.map(([name, run], i) => (print: Print) => {
-      const files = given.length > 0 ? given : testsOf(i === 0);
+    running.map(([name, run]) => (print: Print) => {
+      const files = given.length > 0 ? given : testsOf(name);
       print(`\n${name}, ${files.length} files\n`);
       return run(files, queue, print);
     }),
@@ -57,6 +57,11 @@ if (given.length === 0 && running.length > 1) {
   console.log(
     `${dividedFiles.length} files ran on ${running[0]?.[0]} alone: no runtime changes their logic`,
   );
+  if (running.some(([name]) => name === "node")) {
+    console.log(
+      `${filesOfNode.length} files ran on node alone: what they start is the same on each`,
+    );
+  }
 }
 console.log(
   `${sum((result) => result.passed)} passed, ${failed} failed, ${sum((result) => result.skipped.length)} skipped`,
@@ -69,10 +74,11 @@ function isEmpty({ passed, failed, skipped }: Result): boolean {
 }
 
 /** All tests that a runtime runs beside others. Backwards, because the client's files take least. */
-function testsOf(isFirst: boolean): string[] {
+function testsOf(runtime: string): string[] {
   const names = readdirSync(import.meta.dirname, { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".test.ts"))
     .sort()
     .reverse();
-  return filesOf(names, isFirst).map((name) => join(import.meta.dirname, name));
+  const all = running.map(([name]) => name);
+  return filesOf(names, runtime, all).map((name) => join(import.meta.dirname, name));
 }

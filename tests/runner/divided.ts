@@ -1,11 +1,11 @@
-/**
- * Files that `npm test` runs on the first of the runtimes alone: they are about logic that no runtime changes.
- * What they build on, such as streams, crypto, drivers and stores, has tests that run on each, and so
- * have the simulations that put all of it together.
- */
+/** The files that `npm test` runs on one of the runtimes alone. */
 import { join } from "node:path";
 
-/** By folder. */
+/**
+ * Files that the first runtime runs, by folder: they are about logic that no runtime changes. What they
+ * build on, such as streams, crypto, drivers and stores, has tests that run on each, and so have the
+ * simulations that put all of it together.
+ */
 const DIVIDED: Readonly<Record<string, string>> = {
   client: `
     abandoned-stores append closing crashes damaged-received delivery devices documents
@@ -41,23 +41,54 @@ const DIVIDED: Readonly<Record<string, string>> = {
     shared-rate-limiter snapshots waiters`,
 };
 
-/** Their names, below `tests/`. */
-export const dividedFiles: readonly string[] = Object.entries(DIVIDED).flatMap(([folder, names]) =>
-  names
-    .trim()
-    .split(/\s+/)
-    .map((name) => join(folder, `${name}.test.ts`)),
-);
+/**
+ * Files that Node runs for all of them: what they start, such as a browser, a proxy or npm, is the same
+ * on each. Where Node is not asked for, they say so.
+ */
+const OF_NODE: Readonly<Record<string, string>> = {
+  client: "folder-io-errors",
+  docs: "containerfile prometheus sbom systemd workflows",
+  e2e: `
+    browser demo deploy doctor documents from-nothing home nginx notebook notebook-account
+    notebook-devices notebook-faults notebook-live notebook-notes notebook-offline notebook-pairing
+    notebook-recovery notebook-sheet notebook-start proxies several-servers status tabs todo
+    yjs-editor`,
+  packages: "packages",
+  runner: "run",
+};
+
+/** Names below `tests/`. */
+export const dividedFiles = namesIn(DIVIDED);
+export const filesOfNode = namesIn(OF_NODE);
+
+function namesIn(folders: Readonly<Record<string, string>>): readonly string[] {
+  return Object.entries(folders).flatMap(([folder, names]) =>
+    names
+      .trim()
+      .split(/\s+/)
+      .map((name) => join(folder, `${name}.test.ts`)),
+  );
+}
 
 const divided = new Set(dividedFiles);
+const ofNode = new Set(filesOfNode);
 
 /**
  * The files that a runtime runs beside others, in their order.
  *
  * @param files names below `tests/`
- * @param isFirst whether it has what they divide: that takes Bun, with which `tests/run.ts` begins, half
- * the CPU of any other. One runtime alone is the first.
+ * @param runtime one of the running ones
+ * @param running all that run. The first one has what they divide: that takes Bun, with which
+ * `tests/run.ts` begins, half the CPU of any other
  */
-export function filesOf(files: readonly string[], isFirst: boolean): string[] {
-  return files.filter((file) => isFirst || !divided.has(file));
+export function filesOf(
+  files: readonly string[],
+  runtime: string,
+  running: readonly string[],
+): string[] {
+  const isFirst = runtime === running[0];
+  const isLeftToNode = runtime !== "node" && running.includes("node");
+  return files.filter(
+    (file) => (isFirst || !divided.has(file)) && !(isLeftToNode && ofNode.has(file)),
+  );
 }
