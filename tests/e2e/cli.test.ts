@@ -5,9 +5,11 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { temporaryFolder } from "../support/folder.ts";
 import { type Serving, serveHere } from "../support/http.ts";
-import { logOf, openNotebook, run, start } from "../support/notebook-cli.ts";
+import { notebook } from "../support/notebook-cli.ts";
 import { onlyOn } from "../support/one-runtime.ts";
 import { until } from "../support/socket.ts";
+
+const { logOf, openNotebook, run, start } = notebook;
 
 describe("the notebook on the command line", () => {
   const folder = temporaryFolder();

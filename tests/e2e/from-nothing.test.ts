@@ -9,7 +9,7 @@ import { promisify } from "node:util";
 import { blocksOf, read, section } from "../support/documents.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { metricsOf } from "../support/metrics.ts";
-import { run as notebook } from "../support/notebook-cli.ts";
+import { notebook } from "../support/notebook-cli.ts";
 import { onlyOn } from "../support/one-runtime.ts";
 import { projectFolder, type ServerProcess, startServer } from "../support/process.ts";
 import { caddyHome, freePort, isInstalled } from "../support/proxies.ts";
@@ -141,11 +141,11 @@ describe(`from nothing to a server${why}`, { skip: skip || isMissing }, () => {
       .replace("CODE", code)
       .split(" ");
     const init = (name: string) =>
-      notebook([...words, "--bits", "2048", "--folder", join(folder.path, name)]);
+      notebook.run([...words, "--bits", "2048", "--folder", join(folder.path, name)]);
     const ada = await init("ada");
     assert.equal(ada.code, 0, ada.stderr);
     assert.match(ada.stderr, /has accepted the key$/m);
-    const sent = await notebook(["send", "hello", "--folder", join(folder.path, "ada")]);
+    const sent = await notebook.run(["send", "hello", "--folder", join(folder.path, "ada")]);
     assert.equal(sent.code, 0, sent.stderr);
     const other = await init("other");
     assert.equal(other.code, 1);

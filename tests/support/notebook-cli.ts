@@ -26,58 +26,71 @@ export interface RunOptions {
   readonly zone?: string;
 }
 
-/** Starts a command. */
-export function start(
-  args: readonly string[],
-  { passphrase = PASSPHRASE, input = "", output, zone = "UTC" }: RunOptions = {},
-): Run {
-  const [command, ...rest] = commandFor(join("examples", "notebook", "cli", "cli.ts"));
-  const file = output === undefined ? undefined : openSync(output, "w");
-  const child = spawn(command, [...rest, ...args], {
-    cwd: projectFolder,
-    env: { ...process.env, NO_COLOR: "1", TZ: zone, SYNC_PASSPHRASE: passphrase },
-    stdio: ["pipe", file ?? "pipe", "pipe"],
-  });
-  if (file !== undefined) closeSync(file);
-  const kill = () => child.kill("SIGKILL");
-  process.once("exit", kill);
-  let stdout = "";
-  let stderr = "";
-  child.stdout?.on("data", (data) => {
-    stdout += data;
-  });
-  child.stderr?.on("data", (data) => {
-    stderr += data;
-  });
-  if (input !== null) child.stdin?.end(input);
-  const ended = once(child, "close").then(([code]) => {
-    process.off("exit", kill);
-    return { code, stdout, stderr };
-  });
-  return { child, stdout: () => stdout, stderr: () => stderr, ended };
+/** Runs commands, as processes of a program. */
+function commandsOf(program: string) {
+  /** Starts a command. */
+  function start(
+    args: readonly string[],
+    { passphrase = PASSPHRASE, input = "", output, zone = "UTC" }: RunOptions = {},
+  ): Run {
+    const [command, ...rest] = commandFor(program);
+    const file = output === undefined ? undefined : openSync(output, "w");
+    const child = spawn(command, [...rest, ...args], {
+      cwd: projectFolder,
+      env: { ...process.env, NO_COLOR: "1", TZ: zone, SYNC_PASSPHRASE: passphrase },
+      stdio: ["pipe", file ?? "pipe", "pipe"],
+    });
+    if (file !== undefined) closeSync(file);
+    const kill = () => child.kill("SIGKILL");
+    process.once("exit", kill);
+    let stdout = "";
+    let stderr = "";
+    child.stdout?.on("data", (data) => {
+      stdout += data;
+    });
+    child.stderr?.on("data", (data) => {
+      stderr += data;
+    });
+    if (input !== null) child.stdin?.end(input);
+    const ended = once(child, "close").then(([code]) => {
+      process.off("exit", kill);
+      return { code, stdout, stderr };
+    });
+    return { child, stdout: () => stdout, stderr: () => stderr, ended };
+  }
+
+  /** Runs a command to its end. */
+  function run(args: readonly string[], options: RunOptions = {}) {
+    return start(args, options).ended;
+  }
+
+  /** Makes a notebook, with a device in each of two folders; gives the text of its key. */
+  async function openNotebook(url: string, first: string, second: string): Promise<string> {
+    const made = await run(["init", "--bits", "2048", "--server", url, "--folder", first]);
+    assert.equal(made.code, 0, made.stderr);
+    const { stdout: key } = await run(["export", "--folder", first]);
+    const copied = await run(["import", "--server", url, "--folder", second], { input: key });
+    assert.equal(copied.code, 0, copied.stderr);
+    return key;
+  }
+
+  /** The texts that `log` prints. */
+  async function logOf(folder: string): Promise<string[]> {
+    const { code, stdout, stderr } = await run(["log", "--json", "--folder", folder]);
+    assert.equal(code, 0, stderr);
+    return stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line).text);
+  }
+
+  return { start, run, openNotebook, logOf };
 }
 
-/** Runs a command to its end. */
-export function run(args: readonly string[], options: RunOptions = {}) {
-  return start(args, options).ended;
-}
+/** The notebook as people run it. */
+export const notebook = commandsOf(join("examples", "notebook", "cli", "cli.ts"));
 
-/** Makes a notebook, with a device in each of two folders; gives the text of its key. */
-export async function openNotebook(url: string, first: string, second: string): Promise<string> {
-  const made = await run(["init", "--bits", "2048", "--server", url, "--folder", first]);
-  assert.equal(made.code, 0, made.stderr);
-  const { stdout: key } = await run(["export", "--folder", first]);
-  const copied = await run(["import", "--server", url, "--folder", second], { input: key });
-  assert.equal(copied.code, 0, copied.stderr);
-  return key;
-}
-
-/** The texts that `log` prints. */
-export async function logOf(folder: string): Promise<string[]> {
-  const { code, stdout, stderr } = await run(["log", "--json", "--folder", folder]);
-  assert.equal(code, 0, stderr);
-  return stdout
-    .trimEnd()
-    .split("\n")
-    .map((line) => JSON.parse(line).text);
-}
+/** The same with fewer rounds for each passphrase. */
+export const { start, run, openNotebook, logOf } = commandsOf(
+  join("tests", "support", "notebook-process.ts"),
+);
