@@ -35,6 +35,9 @@ const FILES = {
       it("ends the process", () => new Promise(() => setTimeout(() => process.exit(3), 500)));
       it("is never reached", () => {});
     });`,
+  "leaving.test.ts": `
+    import { it } from "node:test";
+    it("ends the process as if all were well", () => process.exit(0));`,
   "stray.test.ts": `
     import { describe, it } from "node:test";
     describe("a suite", () => {
@@ -110,6 +113,13 @@ describe("tests/run.ts", () => {
     const { code, stdout } = await run("node", "ending.test.ts");
     assert.equal(code, 1, stdout);
     assert.match(stdout, /^failed on Node \S+: \S+ending\.test\.ts > a suite > ends the process$/m);
+  });
+
+  it("names the files where a test ends the process of Bun or Deno, even with the code 0", async () => {
+    const { code, stdout } = await run("bun", "deno", "good.test.ts", "leaving.test.ts");
+    assert.equal(code, 1, stdout);
+    assert.match(stdout, /^failed on Bun \S+: \S+good\.test\.ts, \S+leaving\.test\.ts$/m);
+    assert.match(stdout, /^failed on Deno \S+: /m);
   });
 
   it("fails on Node, and says why, where an error is left that no test handles", async () => {
