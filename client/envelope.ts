@@ -241,6 +241,11 @@ export function isSnapshot(payload: string): boolean {
   return payload.startsWith("gg");
 }
 
+/** How many characters payloads have together, without those that are snapshots. */
+export function sizeWithoutSnapshots(payloads: readonly string[]): number {
+  return payloads.reduce((sum, one) => sum + (isSnapshot(one) ? 0 : one.length), 0);
+}
+
 /** The key of a session. It depends on the place of the session, as its signature does. */
 function contentKey(origin: Bytes, first: number, secret: Bytes): Promise<ContentKey> {
   return ContentKey.derive(secret, concat(KEY_CONTEXT, origin, numberBytes(first, INDEX_BYTES)));

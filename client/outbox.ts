@@ -9,7 +9,7 @@ import type { Bytes } from "../protocol/bytes.ts";
 import type { Line } from "../protocol/types.ts";
 import type { Content, SnapshotContent } from "./content.ts";
 import { bytesOf, divide } from "./draft.ts";
-import { isSnapshot, NO_PREVIOUS } from "./envelope.ts";
+import { isSnapshot, NO_PREVIOUS, sizeWithoutSnapshots } from "./envelope.ts";
 import { StoreDamaged } from "./errors.ts";
 import type { Heads } from "./heads.ts";
 import type { OwnEntries, Page } from "./operation.ts";
@@ -327,11 +327,13 @@ export class Outbox implements OwnHistory {
     return this.#log.continuedBy(client);
   }
 
-  /** The characters of own operations from an index on, as far as one piece goes, and the index after them. */
+  /**
+   * The characters of own operations from an index on, without snapshots, as far as one piece goes, and the
+   * index after them.
+   */
   async measure(client: string, index: number): Promise<{ characters: number; next: number }> {
     const payloads = await this.#store.read(client, index, PIECE_OPERATIONS, RECENT_BYTES);
-    const characters = payloads.reduce((sum, { length }) => sum + length, 0);
-    return { characters, next: index + payloads.length };
+    return { characters: sizeWithoutSnapshots(payloads), next: index + payloads.length };
   }
 
   /** The last position of each client id that was given up. The app has what was created here. */

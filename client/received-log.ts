@@ -1,5 +1,5 @@
 import { toBase64url } from "../protocol/base64.ts";
-import { type Envelope, parseEnvelope, positionAt } from "./envelope.ts";
+import { type Envelope, parseEnvelope, positionAt, sizeWithoutSnapshots } from "./envelope.ts";
 import { StoreDamaged, unreadableAt } from "./errors.ts";
 import type { VerifiedRun } from "./operation.ts";
 import { lastOf } from "./positions.ts";
@@ -170,15 +170,14 @@ export class ReceivedLog {
   }
 
   /**
-   * The characters of the operations from an index on, as far as one piece goes, and the index after
-   * them; the same index at the end. Throws `StoreDamaged`.
+   * The characters of the operations from an index on, without snapshots, as far as one piece goes, and
+   * the index after them; the same index at the end. Throws `StoreDamaged`.
    */
   async measure(client: string, index: number): Promise<{ characters: number; next: number }> {
     const next = Math.max(index, this.first(client));
     if (next > lastOf(this.#ends.get(client))) return { characters: 0, next };
     const { first, payloads } = await this.#read(client, next, PAGE_CHARACTERS);
-    const characters = payloads.reduce((sum, { length }) => sum + length, 0);
-    return { characters, next: first + payloads.length };
+    return { characters: sizeWithoutSnapshots(payloads), next: first + payloads.length };
   }
 
   /** The tag of an operation, as in a cursor; `undefined` where that is not kept. */

@@ -73,7 +73,10 @@ export class SnapshotMaker {
     return !isWaiting && own.every(({ length, acknowledged }) => length === acknowledged);
   }
 
-  /** Whether more than a snapshot takes has come since the last one. */
+  /**
+   * Whether more than a snapshot takes has come since the last one. Other snapshots do not count: devices
+   * that made theirs at the same time would find the next ones due by them, again and again.
+   */
   async #isDue(): Promise<boolean> {
     const { app, kept, log, outbox } = this.#options;
     const { name, covered, characters } = kept;

@@ -5,7 +5,7 @@ import { type Store, SyncClient, textOf } from "../../client/index.ts";
 import { MemoryStore } from "../../client/memory.ts";
 import { newIdentity } from "../support/private-keys.ts";
 import { nextTick, URL_OF_SERVER } from "../support/simulated-network.ts";
-import { assertHave, many, SnapshotStage, write } from "../support/snapshot-stage.ts";
+import { assertHave, many, problem, SnapshotStage, write } from "../support/snapshot-stage.ts";
 
 /** Calls a task, once, before it reads operations of others. */
 class HookedStore extends MemoryStore {
@@ -87,6 +87,26 @@ describe("a snapshot", () => {
     } finally {
       await client.close();
     }
+  });
+
+  it("is not made because other devices have made theirs at the same time", async () => {
+    const laptop = stage.device(Infinity);
+    const others = [stage.device(), stage.device(), stage.device(), stage.device()];
+    const made = new Set();
+    // The server is too busy to store one until each device has made its own.
+    stage.refuse = ({ client_id, snapshot }) => {
+      if (snapshot !== undefined) made.add(client_id);
+      const isBusy = snapshot !== undefined && made.size < others.length;
+      return isBusy ? problem(503, "storage-unavailable") : undefined;
+    };
+    await write(laptop, many("of the laptop"));
+    await Promise.all(others.map((one) => one.sync()));
+    for (let round = 0; round < 3; round++) for (const one of others) assert.ok(await one.sync());
+    assert.deepEqual(
+      others.map(({ snapshots }) => snapshots.saved),
+      [1, 1, 1, 1],
+    );
+    assertHave(others, laptop.appended);
   });
 
   it("leaves out of what a device reads what it stands for, also where the device has more behind it", async () => {
