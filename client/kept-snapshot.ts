@@ -65,8 +65,7 @@ export class KeptSnapshot {
 
   /** Takes what other tabs have changed in the store. */
   take({ snapshot }: StoreState): void {
-    const isSame = snapshot?.client === this.name?.client && snapshot?.index === this.name?.index;
-    if (!isSame) this.#set(snapshot);
+    if (!isSame(snapshot, this.name)) this.#set(snapshot);
     this.name = snapshot;
   }
 
@@ -77,25 +76,35 @@ export class KeptSnapshot {
 
   /** Reads and opens it. Throws `StoreDamaged`. */
   async open(): Promise<OpenSnapshot> {
-    const name = this.name;
-    const payload = name && (await this.#store.readSnapshot());
-    const opened = payload && (await openSnapshot(this.#verifier, { ...name, payload }));
-    if (!opened) throw new StoreDamaged("the snapshot cannot be read");
-    this.#set(name, opened.covered, payload.length);
-    return opened;
+    for (;;) {
+      const name = this.name;
+      const payload = name && (await this.#store.readSnapshot());
+      const opened = payload && (await openSnapshot(this.#verifier, { ...name, payload }));
+      // Another tab may have put another one in its place, before it was read or after that.
+      await this.#writes.refresh();
+      if (!isSame(name, this.name)) continue;
+      if (!opened) throw new StoreDamaged("the snapshot cannot be read");
+      this.#set(this.name, opened.covered, payload.length);
+      return opened;
+    }
   }
 
   /** Keeps another one; see `Store.keepSnapshot`. */
   async keep(line: Line, covered: Covered, isLoaded: boolean): Promise<void> {
     const { client, index, payload } = line;
-    await this.#writes.run(() => this.#store.keepSnapshot({ client, index, payload }, isLoaded));
-    this.#set({ client, index, isLoaded }, covered, payload.length);
+    await this.#writes.run(async () => {
+      await this.#store.keepSnapshot({ client, index, payload }, isLoaded);
+      this.#set({ client, index, isLoaded }, covered, payload.length);
+    });
   }
 
-  /** Keeps none. */
-  async drop(): Promise<void> {
-    await this.#writes.run(() => this.#store.keepSnapshot(undefined, true));
-    this.#set(undefined);
+  /** Keeps none, unless another tab has put another one in the place of the one with a name. */
+  async drop(name: StoredSnapshot | undefined): Promise<void> {
+    await this.#writes.run(async () => {
+      if (!isSame(name, this.name)) return;
+      await this.#store.keepSnapshot(undefined, true);
+      this.#set(undefined);
+    });
   }
 
   /** As `Store.snapshotLoaded`. */
@@ -110,4 +119,8 @@ export class KeptSnapshot {
     this.#covered = covered;
     this.characters = characters;
   }
+}
+
+function isSame(one: OperationName | undefined, other: OperationName | undefined): boolean {
+  return one?.client === other?.client && one?.index === other?.index;
 }

@@ -156,11 +156,12 @@ export class Snapshots {
   /** The snapshot cannot be read: the server has to send it again, or what it stands for. */
   async #drop(): Promise<void> {
     const { kept, log, positions } = this.#options;
+    const { name } = kept;
     for (const { client } of log.starts) {
       await log.forget(client, undefined);
       positions.setStored(client, undefined);
     }
-    await kept.drop();
+    await kept.drop(name);
   }
 
   /** Takes note of a snapshot that was received as an operation, or was acknowledged. */

@@ -161,6 +161,47 @@ describe("a tab that has the server send again what another one has put a snapsh
   });
 });
 
+describe("a tab that reads a snapshot while another one puts the next one in its place", () => {
+  for (const when of ["before", "after"]) {
+    it(`is given the next one, which stays, where that comes ${when} what is read`, async () => {
+      const world = new Browser(await identity(), "nothing");
+      try {
+        const leading = await world.open();
+        const write = async (texts: readonly string[]) => {
+          for (const text of texts) {
+            await world.appendOnPhone([text]);
+            await leading.client.sync();
+          }
+          return (await world.place.memory.load()).snapshot;
+        };
+        const first = await write(many("phone"));
+        assert.ok(first !== undefined);
+        const { memory } = world.place;
+        const keep = memory.keepSnapshot.bind(memory);
+        let dropped = 0;
+        memory.keepSnapshot = async (snapshot, isLoaded) => {
+          if (snapshot === undefined) dropped++;
+          await keep(snapshot, isLoaded);
+        };
+        let next = first;
+        world.place.onReadSnapshot = async (read) => {
+          if (next !== first) return read();
+          const payload = await read();
+          next = (await write(many("phone later", 60))) ?? first;
+          return when === "before" ? read() : payload;
+        };
+        await world.open();
+        await world.sync();
+        assert.ok(next.index > first.index, "it has another one in its place");
+        assert.equal(dropped, 0, "none is dropped");
+        world.check();
+      } finally {
+        await world.close();
+      }
+    });
+  }
+});
+
 describe("tabs that make and take snapshots, in a simulation", () => {
   for (let seed = 1; seed <= 20; seed++) {
     it(`have each entry once, and lose none, with the seed ${seed}`, async () => {

@@ -38,6 +38,8 @@ export class SharedPlace {
   /** What was delivered in each slot. */
   readonly slots: { places: Map<string, Place>; cursors: Map<string, Cursor> }[] = [];
   changes = 0;
+  /** Called where a tab reads the snapshot. */
+  onReadSnapshot = (read: () => Promise<string | undefined>) => read();
 
   readonly random: () => number;
 
@@ -179,7 +181,7 @@ export class TabStore implements Store {
 
   async readSnapshot(): Promise<string | undefined> {
     await this.#access();
-    return this.#place.memory.readSnapshot();
+    return this.#place.onReadSnapshot(() => this.#place.memory.readSnapshot());
   }
 
   move(move: Move): Promise<void> {
