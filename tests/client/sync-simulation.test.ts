@@ -1,9 +1,8 @@
 /** Several devices, the real handler and a bad network: everything arrives, once and in order. */
 import assert from "node:assert/strict";
-import { before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import fc from "fast-check";
 import type { Identity } from "../../client/index.ts";
-import { newIdentity } from "../support/private-keys.ts";
 import { share } from "../support/share.ts";
 import { Device } from "../support/simulated-device.ts";
 import {
@@ -14,6 +13,7 @@ import {
   SimulatedServer,
   URL_OF_SERVER,
 } from "../support/simulated-network.ts";
+import { withSimulatedUser } from "../support/simulated-user.ts";
 
 const DEVICES = 3;
 const RUNS = share(18);
@@ -53,19 +53,19 @@ function steps(...kinds: fc.Arbitrary<Step>[]): fc.Arbitrary<Step[][]> {
 }
 
 describe("several devices of one user", () => {
-  let identity: Identity;
   const struck = new Set<string>();
-  before(async () => {
-    identity = await newIdentity();
-  });
 
   /** Runs the steps, repairs the network, and lets every device restart and sync. */
-  async function run(plan: readonly (readonly Step[])[], seed: number) {
+  function run(plan: readonly (readonly Step[])[], seed: number) {
+    return withSimulatedUser(seed, (identity) => runAs(identity, plan, seed));
+  }
+
+  async function runAs(identity: Identity, plan: readonly (readonly Step[])[], seed: number) {
     const random = randomFrom(seed);
-    // Small, so that batches must be halved.
-    const server = new SimulatedServer({ MAX_BODY: "8KiB", LISTING_TTL: "0" });
-    const network = new SimulatedNetwork(server, random);
     const clock = new JumpingClock();
+    // Small, so that batches must be halved.
+    const server = new SimulatedServer({ MAX_BODY: "8KiB", LISTING_TTL: "0" }, clock);
+    const network = new SimulatedNetwork(server, random);
     const world = { identity, clock, fetch: network.fetch, random };
     const devices = Array.from({ length: DEVICES }, () => new Device(world));
     const at = (index: number) => devices[index] ?? assert.fail();
@@ -100,6 +100,7 @@ describe("several devices of one user", () => {
       return { devices, held: await Promise.all(devices.map((one) => one.held())) };
     } finally {
       for (const one of devices) await one.stop();
+      await server.stop();
     }
   }
 

@@ -1,9 +1,8 @@
 /** Several devices in any order: an honest server is never accused, and one that withholds always is. */
 import assert from "node:assert/strict";
-import { before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import fc from "fast-check";
 import type { Expected, Identity, Refusal } from "../../client/index.ts";
-import { newIdentity } from "../support/private-keys.ts";
 import { Device } from "../support/simulated-device.ts";
 import {
   JumpingClock,
@@ -11,6 +10,7 @@ import {
   SimulatedNetwork,
   SimulatedServer,
 } from "../support/simulated-network.ts";
+import { withSimulatedUser } from "../support/simulated-user.ts";
 import { HOUR, MINUTE, PATIENCE, Stage } from "../support/stage.ts";
 import { useApps } from "../support/sync-app.ts";
 
@@ -53,21 +53,25 @@ function accuses({ kind, by }: Refusal): boolean {
 }
 
 describe("an honest server", () => {
-  let identity: Identity;
-  before(async () => {
-    identity = await newIdentity();
-  });
-
   /**
    * Runs the steps; then all devices restart and sync, hours pass, and they sync again. With them, the new
    * devices to which the text of the key was given, once the faults of the network are over.
    */
-  async function run(plan: readonly (readonly Step[])[], seed: number, faulty: number) {
+  function run(plan: readonly (readonly Step[])[], seed: number, faulty: number) {
+    return withSimulatedUser(seed, (identity) => runAs(identity, plan, seed, faulty));
+  }
+
+  async function runAs(
+    identity: Identity,
+    plan: readonly (readonly Step[])[],
+    seed: number,
+    faulty: number,
+  ) {
     const random = randomFrom(seed);
-    const server = new SimulatedServer({ MAX_BODY: "8KiB", LISTING_TTL: "0" });
+    const clock = new JumpingClock();
+    const server = new SimulatedServer({ MAX_BODY: "8KiB", LISTING_TTL: "0" }, clock);
     const network = new SimulatedNetwork(server, random);
     network.faulty = faulty;
-    const clock = new JumpingClock();
     const world = { identity, clock, fetch: network.fetch, random };
     const devices = Array.from({ length: DEVICES }, () => new Device(world));
     const at = (index: number) => devices[index] ?? assert.fail();
@@ -104,6 +108,7 @@ describe("an honest server", () => {
       return { devices, left: (await Promise.all(devices.map((one) => one.refused()))).flat() };
     } finally {
       for (const one of devices) await one.stop();
+      await server.stop();
     }
   }
 

@@ -1,12 +1,11 @@
 /** Five devices that edit the same documents of Yjs at the same time, over a bad network. */
 import assert from "node:assert/strict";
-import { before, describe, it } from "node:test";
-import { type Doc, encodeStateAsUpdate, mergeUpdates } from "yjs";
+import { describe, it } from "node:test";
+import { Doc, encodeStateAsUpdate, mergeUpdates } from "yjs";
 import type { SyncDocuments } from "../../client/documents.ts";
 import type { Identity } from "../../client/index.ts";
 import { MemoryStore } from "../../client/memory.ts";
 import { YjsProvider } from "../../client/yjs.ts";
-import { newIdentity } from "../support/private-keys.ts";
 import { openDocuments } from "../support/simulated-documents.ts";
 import {
   JumpingClock,
@@ -15,6 +14,7 @@ import {
   SimulatedNetwork,
   SimulatedServer,
 } from "../support/simulated-network.ts";
+import { withSimulatedUser } from "../support/simulated-user.ts";
 
 const DEVICES = 5;
 const STEPS = 60;
@@ -29,12 +29,14 @@ type Random = () => number;
 /** A device with two documents, which can be restarted. */
 class Editor {
   readonly #open: (store: MemoryStore) => Promise<SyncDocuments>;
+  readonly #random: Random;
   readonly #store = new MemoryStore();
   #documents: SyncDocuments | undefined;
   #providers: readonly YjsProvider[] = [];
 
-  constructor(open: (store: MemoryStore) => Promise<SyncDocuments>) {
+  constructor(open: (store: MemoryStore) => Promise<SyncDocuments>, random: Random) {
     this.#open = open;
+    this.#random = random;
   }
 
   get documents(): SyncDocuments {
@@ -44,7 +46,12 @@ class Editor {
   async start(): Promise<void> {
     const documents = await this.#open(this.#store);
     this.#documents = documents;
-    this.#providers = NAMES.map((name) => new YjsProvider(documents, name));
+    this.#providers = NAMES.map((name) => {
+      const doc = new Doc();
+      // Yjs decides by it which of two edits at the same time comes first.
+      doc.clientID = below(this.#random, 2 ** 32);
+      return new YjsProvider(documents, name, doc);
+    });
   }
 
   async stop(): Promise<void> {
@@ -52,7 +59,8 @@ class Editor {
   }
 
   /** Edits the text, a map or an array of a document. */
-  edit(random: Random): void {
+  edit(): void {
+    const random = this.#random;
     const { doc } = this.#providers[below(random, NAMES.length)] ?? assert.fail();
     const text = doc.getText("text");
     const kind = random();
@@ -65,7 +73,8 @@ class Editor {
   }
 
   /** Leaves a document for a while, or comes back to it. */
-  toggle(random: Random): void {
+  toggle(): void {
+    const random = this.#random;
     const provider = this.#providers[below(random, NAMES.length)] ?? assert.fail();
     if (provider.status === "disconnected") provider.connect();
     else provider.disconnect();
@@ -94,74 +103,74 @@ function below(random: Random, limit: number): number {
   return Math.floor(random() * limit);
 }
 
-describe("five devices that edit documents of Yjs", () => {
-  let identity: Identity;
-  before(async () => {
-    identity = await newIdentity();
-  });
-
-  for (let seed = 1; seed <= SEEDS; seed++) {
-    it(`hold equal documents in the end, after edits at the same time, faults and restarts: seed ${seed}`, async () => {
-      const random = randomFrom(seed);
-      const clock = new JumpingClock();
-      const server = new SimulatedServer(SETTINGS, clock);
-      const network = new SimulatedNetwork(server, random);
-      const newEditor = () =>
-        new Editor((store) => {
-          const options = { store, clock, random, batch: 200, sign: true, snapshotEvery: 1500 };
-          return openDocuments({ identity, fetch: network.fetch }, { ...options, merge });
-        });
-      const editors = Array.from({ length: DEVICES }, newEditor);
-      /** What snapshots stand for is deleted, while no device asks for anything. */
-      const trim = async () => {
-        for (let times = 0; times < 2; times++) {
-          clock.pass(HOUR);
-          await editors[below(random, DEVICES)]?.documents.client.sync();
-          await server.trim();
-        }
-      };
-      try {
-        for (const editor of editors) await editor.start();
-        for (let step = 0; step < STEPS; step++) {
-          const editor = editors[below(random, DEVICES)] ?? assert.fail();
-          const kind = random();
-          if (kind < 0.7) editor.edit(random);
-          else if (kind < 0.8) await editor.documents.client.sync();
-          else if (kind < 0.87) editor.toggle(random);
-          else if (kind < 0.9) await trim();
-          else if (kind < 0.95) {
-            editor.connect();
-            await editor.stop();
-            await editor.start();
-          } else await nextTick();
-        }
-        network.faulty = 0;
-        for (const editor of editors) editor.connect();
-        for (let round = 0; round < 2; round++) {
-          for (const { documents } of editors) {
-            await documents.flush();
-            await documents.client.sync();
-          }
-        }
-        const [first, ...others] = editors.map(({ content }) => content);
-        for (const content of others) assert.deepEqual(content, first);
-        assert.ok(server.snapshots > 0, "there are snapshots");
-        // A new device makes the same of the newest snapshot, and the log behind it.
-        const fresh = newEditor();
-        await fresh.start();
-        await fresh.documents.client.sync();
-        assert.deepEqual(fresh.content, first);
-        const sizes = fresh.states.map(({ length }) => length);
-        for (const { states } of editors) {
-          assert.deepEqual(
-            states.map(({ length }) => length),
-            sizes,
-          );
-        }
-        await fresh.stop();
-      } finally {
-        for (const editor of editors) await editor.stop();
+/** Runs one seed. */
+async function simulate(identity: Identity, seed: number): Promise<void> {
+  const random = randomFrom(seed);
+  const clock = new JumpingClock();
+  const server = new SimulatedServer(SETTINGS, clock);
+  const network = new SimulatedNetwork(server, random);
+  const newEditor = () =>
+    new Editor((store) => {
+      const options = { store, clock, random, batch: 200, sign: true, snapshotEvery: 1500 };
+      return openDocuments({ identity, fetch: network.fetch }, { ...options, merge });
+    }, random);
+  const editors = Array.from({ length: DEVICES }, newEditor);
+  /** What snapshots stand for is deleted, while no device asks for anything. */
+  const trim = async () => {
+    for (let times = 0; times < 2; times++) {
+      clock.pass(HOUR);
+      await editors[below(random, DEVICES)]?.documents.client.sync();
+      await server.trim();
+    }
+  };
+  try {
+    for (const editor of editors) await editor.start();
+    for (let step = 0; step < STEPS; step++) {
+      const editor = editors[below(random, DEVICES)] ?? assert.fail();
+      const kind = random();
+      if (kind < 0.7) editor.edit();
+      else if (kind < 0.8) await editor.documents.client.sync();
+      else if (kind < 0.87) editor.toggle();
+      else if (kind < 0.9) await trim();
+      else if (kind < 0.95) {
+        editor.connect();
+        await editor.stop();
+        await editor.start();
+      } else await nextTick();
+    }
+    network.faulty = 0;
+    for (const editor of editors) editor.connect();
+    for (let round = 0; round < 2; round++) {
+      for (const { documents } of editors) {
+        await documents.flush();
+        await documents.client.sync();
       }
-    });
+    }
+    const [first, ...others] = editors.map(({ content }) => content);
+    for (const content of others) assert.deepEqual(content, first);
+    assert.ok(server.snapshots > 0, "there are snapshots");
+    // A new device makes the same of the newest snapshot, and the log behind it.
+    const fresh = newEditor();
+    await fresh.start();
+    await fresh.documents.client.sync();
+    assert.deepEqual(fresh.content, first);
+    const sizes = fresh.states.map(({ length }) => length);
+    for (const { states } of editors) {
+      assert.deepEqual(
+        states.map(({ length }) => length),
+        sizes,
+      );
+    }
+    await fresh.stop();
+  } finally {
+    for (const editor of editors) await editor.stop();
+    await server.stop();
+  }
+}
+
+describe("five devices that edit documents of Yjs", () => {
+  for (let seed = 1; seed <= SEEDS; seed++) {
+    it(`hold equal documents in the end, after edits at the same time, faults and restarts: seed ${seed}`, () =>
+      withSimulatedUser(seed, (identity) => simulate(identity, seed)));
   }
 });
