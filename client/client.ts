@@ -174,10 +174,11 @@ export class SyncClient {
   ): Promise<readonly Created[]> {
     this.#parts.closing.signal.throwIfAborted();
     if (data.length === 0) return [];
-    const { identity, loop, outbox } = this.#parts;
+    const { app, identity, loop, outbox } = this.#parts;
     const { maxBody } = loop;
     const entries = entryData(data, identity, maxBody);
-    const created = await outbox.append(entries, bytesPerOperation(maxBody), signal);
+    const limit = bytesPerOperation(maxBody);
+    const created = await outbox.append(entries, limit, signal, (app.gather ?? 0) > 0);
     loop.onOwn();
     return created;
   }

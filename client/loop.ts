@@ -18,7 +18,7 @@ const LONG_ANSWER = 1000;
 
 /** What a loop works with. */
 export interface SyncLoopOptions {
-  readonly app: Pick<SyncOptions, "store" | "onStatus" | "onRefusal">;
+  readonly app: Pick<SyncOptions, "store" | "gather" | "onStatus" | "onRefusal">;
   readonly clock: Clock;
   readonly rounds: Rounds;
   readonly sending: Sending;
@@ -40,6 +40,8 @@ export class SyncLoop {
   #status: Status;
   /** Whether `sync` was called since the round began. */
   #syncRequested = false;
+  /** Whether what waits is sent after a while. */
+  #isGathering = false;
   /** Whether the last round left nothing to do. */
   #isIdle = false;
 
@@ -110,7 +112,20 @@ export class SyncLoop {
     if (this.#status.state === "synced") {
       this.#setStatus({ ...this.#status, state: "pending", pending });
     } else this.#setStatus({ ...this.#status, pending });
-    if (this.#isIdle && (this.follows || !sending.isHeld)) this.#cut();
+    if (this.#isIdle && (this.follows || !sending.isHeld)) this.#sendSoon();
+  }
+
+  /** Sends what waits, after what is gathered with it. A tab that leads does so for those that follow. */
+  #sendSoon(): void {
+    const { app, clock, sending, signal } = this.#options;
+    if (this.follows || !app.gather) this.#cut();
+    else if (!this.#isGathering) {
+      this.#isGathering = true;
+      void clock.sleep(app.gather, signal).then(() => {
+        this.#isGathering = false;
+        if (this.#isIdle && (this.follows || sending.isUrgent)) this.#cut();
+      });
+    }
   }
 
   /** Shows how much of an answer has come, if it takes a while. */

@@ -52,6 +52,11 @@ export interface SyncOptions {
    */
   readonly pollInterval?: number;
   /**
+   * For how many milliseconds entries are gathered before they are sent, in one operation; 0 by default. Each
+   * is durable on this device at once. `sync` sends what was gathered.
+   */
+  readonly gather?: number;
+  /**
    * Milliseconds without a byte from the server after which a request is given up, and that it may
    * take to send its body or its answer; 60,000 by default. Each 4 KiB of a body adds a second, and
    * a wait for news its own time.

@@ -162,15 +162,21 @@ export class Outbox implements OwnHistory {
    * Creates entries. Returns their places once they are durable.
    *
    * @param limit the most bytes of entries in an operation; see `bytesPerOperation`
+   * @param isGathered whether others are to join them in their operation
    */
-  append(entries: readonly Bytes[], limit: number, signal?: AbortSignal): Promise<Created[]> {
+  append(
+    entries: readonly Bytes[],
+    limit: number,
+    signal?: AbortSignal,
+    isGathered = false,
+  ): Promise<Created[]> {
     return this.#writes.run(async () => {
       signal?.throwIfAborted();
       const { client, length: first, acknowledged } = this.#current;
       const waiting = this.#waiting.entries.length;
       const [joining = [], ...others] = divide(this.#waiting.bytes, entries, limit);
       // Nothing is gained by waiting, for an operation that is sent at once or is large.
-      const isFree = acknowledged === first;
+      const isFree = !isGathered && acknowledged === first;
       const isLarge = others.length > 0 || bytesOf(entries) > limit / 2;
       if (isFree || isLarge)
         await this.#appendEntries([[...this.#waiting.entries, ...joining], ...others]);

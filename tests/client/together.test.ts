@@ -1,7 +1,7 @@
 /** Entries that are appended while the server has not acknowledged what came before: sent together. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { Created, Store } from "../../client/index.ts";
+import type { Clock, Created, Store, SyncOptions } from "../../client/index.ts";
 import { MemoryStore } from "../../client/memory.ts";
 import { offline } from "../support/app-data.ts";
 import { places, placesOn } from "../support/places.ts";
@@ -65,6 +65,73 @@ describe("entries that are appended while an operation is on its way", () => {
       await placesOn(apps, (request) => server.fetch(request)),
       created.map((one, i) => [one, texts[i]]),
     );
+  });
+});
+
+describe("entries of a client that gathers", () => {
+  /** A client that is synced, and whose time passes where the test has it pass. */
+  async function openGathering(options: Partial<SyncOptions> = {}) {
+    const { server, fetch, counts } = countingServer();
+    let end: (() => void) | undefined;
+    const sleeps: number[] = [];
+    const clock: Clock = {
+      now: () => 1_800_000_000_000,
+      sleep: (milliseconds, signal) =>
+        new Promise((resolve) => {
+          signal.addEventListener("abort", () => resolve());
+          if (milliseconds !== 200) return;
+          sleeps.push(milliseconds);
+          end = resolve;
+        }),
+    };
+    const store = new MemoryStore();
+    const app = await apps.open(fetch, { clock, store, gather: 200, ...options });
+    await app.client.sync();
+    return { app, counts, fetch, server, sleeps, store, pass: () => end?.() };
+  }
+
+  it("are durable at once, and sent in one operation after a while", async () => {
+    const { app, counts, fetch, pass, sleeps, store } = await openGathering();
+    const { client } = app;
+    const created = [await client.append("a")];
+    assert.deepEqual((await store.load()).drafts.length, 1);
+    assert.deepEqual([client.status.state, client.status.pending], ["pending", 1]);
+    created.push(await client.append("b"), ...(await client.appendAll(["c", "d"])));
+    await until(() => sleeps.length === 1);
+    assert.deepEqual(created, places(app, [0, 0], [0, 1], [0, 2], [0, 3]));
+    assert.deepEqual(counts, []);
+    pass();
+    await until(() => client.status.state === "synced");
+    assert.deepEqual([counts, sleeps.length], [[1], 1]);
+    await client.append("e");
+    pass();
+    await until(() => counts.length === 2 && client.status.state === "synced");
+    const texts = ["a", "b", "c", "d"];
+    assert.deepEqual(
+      (await placesOn(apps, fetch)).slice(0, 4),
+      created.map((one, i) => [one, texts[i]]),
+    );
+  });
+
+  it("are sent at once by a call of sync, and not once more when the time has passed", async () => {
+    const { app, counts, pass, server } = await openGathering();
+    await app.client.append("a");
+    await app.client.sync();
+    assert.deepEqual(counts, [1]);
+    const { requests } = server;
+    pass();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.equal(server.requests, requests);
+  });
+
+  it("are there after a restart in between, and are sent then", async () => {
+    const { app, counts, fetch, store } = await openGathering();
+    const created = await app.client.append("a");
+    await app.client.close();
+    assert.deepEqual(counts, []);
+    const again = await apps.open(fetch, { store, gather: 200 });
+    await again.client.sync();
+    assert.deepEqual(await placesOn(apps, fetch), [[created, "a"]]);
   });
 });
 

@@ -38,7 +38,7 @@ const TSC = join(projectFolder, "node_modules", ".bin", "tsc");
  * on what a lying server can have a client do, a log that tabs share, Node's own cipher where it is
  * there, decoding in pieces, snapshots, and invites.
  */
-const CLIENT_BUDGET = 27_780;
+const CLIENT_BUDGET = 27_880;
 /** The most that an entry may add to the client, and what it stands on. */
 const ENTRY_BUDGETS: readonly { entry: string; on: readonly string[]; budget: number }[] = [
   { entry: "pairing", on: ["identity", "memory"], budget: 3584 },

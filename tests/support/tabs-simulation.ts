@@ -37,11 +37,14 @@ class World {
   readonly #slots = new Map<number, string[]>();
   /** Whether tabs have everything delivered anew, instead of what their slot has not had. */
   readonly anew: boolean;
+  /** For how long clients gather what they send. */
+  readonly gather: number;
   #next = 0;
 
   constructor(identity: Identity, seed: number) {
     this.identity = identity;
     this.anew = seed % 2 === 0;
+    this.gather = seed % 3 === 0 ? 200 : 0;
     this.random = randomFrom(seed);
     this.network = new SimulatedNetwork(this.server, this.random);
     this.place = new SharedPlace(this.random);
@@ -56,6 +59,7 @@ class World {
       sign: false,
       pollInterval: NEVER,
       idleTimeout: NEVER,
+      gather: this.gather,
       fetch: this.network.fetch,
       random: this.random,
     };
