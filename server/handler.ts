@@ -3,7 +3,7 @@ import type { ServerRequest } from "srvx";
 import type { Cluster } from "../cluster/cluster.ts";
 import { MAX_BODY, REQUEST_ID, SYNC_PATH } from "../protocol/limits.ts";
 import { PROBLEMS } from "../protocol/problems.ts";
-import { type Cors, corsFor } from "./http/cors.ts";
+import { type Cors, corsFor, isPreflight } from "./http/cors.ts";
 import { hasMore } from "./http/incoming-body.ts";
 import { Problem, problemOf, problemReply } from "./http/problems.ts";
 import { json, type Reply, type ReplyEnd, type ResponseClass } from "./http/response.ts";
@@ -110,7 +110,9 @@ export function createHandler(options: HandlerOptions): Handler {
     if (stopped) return problemReply(new Problem("stopping"), time);
     try {
       checkTarget(request, path);
-      return await routes.find(method, path)(request);
+      // Without it, a browser keeps the 404 from a page that has a wrong address.
+      const isStray = isPreflight(method, request) && !routes.has(path);
+      return await routes.find(method, isStray ? SYNC_PATH : path)(request);
     } catch (error) {
       const problem = problemOf(error);
       const status = PROBLEMS[problem.code];

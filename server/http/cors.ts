@@ -17,6 +17,11 @@ export interface Cors {
   readonly withPreflight: (methods: Methods) => Methods;
 }
 
+/** Whether a browser asks what a page may send (Fetch Standard, "CORS-preflight request"). */
+export function isPreflight(method: string, { headers }: Request): boolean {
+  return method === "OPTIONS" && headers.has("access-control-request-method");
+}
+
 /** @param origins the allowed origins, or `*` for all */
 export function corsFor(origins: "*" | readonly string[]): Cors {
   const any = origins === "*";

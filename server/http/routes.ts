@@ -54,6 +54,10 @@ export class Routes {
     throw new Problem("method-not-allowed", detail, { headers: { Allow: allow } });
   }
 
+  has(path: string): boolean {
+    return this.#table.has(path);
+  }
+
   /** All paths that have an answer. */
   get paths(): readonly string[] {
     return [...this.#table.keys()];

@@ -182,6 +182,22 @@ describe("a request of a web page", () => {
       assert.equal(headers.get("access-control-max-age"), "86400");
     });
   });
+
+  it("reads the 404 of an address that is wrong, since the preflight succeeds there too", async () => {
+    await withServer({}, async ({ url }) => {
+      const wrong = new URL("/sync/sync", url);
+      const asked = { Origin: page, "Access-Control-Request-Method": "POST" };
+      const preflight = await fetch(wrong, { method: "OPTIONS", headers: asked });
+      assert.equal(preflight.status, 204);
+      assert.equal(preflight.headers.get("access-control-allow-origin"), "*");
+      assert.equal(preflight.headers.get("access-control-allow-methods"), "POST, DELETE");
+      const { status, headers } = await fetch(wrong, { method: "POST", headers: { Origin: page } });
+      assert.equal(status, 404);
+      assert.equal(headers.get("access-control-allow-origin"), "*");
+      const other = await fetch(wrong, { method: "OPTIONS", headers: { Origin: page } });
+      assert.equal(other.status, 404, "this is no preflight");
+    });
+  });
 });
 
 describe("a request of a user without tokens", () => {
