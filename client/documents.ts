@@ -93,10 +93,7 @@ export class SyncDocuments implements DocumentSource {
         load: (state) => documents.#load(updatesIn(state)),
       },
       receive: (entries, _, isOwn) => documents.#receive(entries, isOwn),
-      onStatus: (status) => {
-        options.onStatus?.(status);
-        documents.#changed();
-      },
+      onStatus: () => documents.#changed(),
       onDelivered: () => {
         documents.#loaded();
         options.onDelivered?.();
@@ -117,7 +114,10 @@ export class SyncDocuments implements DocumentSource {
     return this.#client;
   }
 
-  /** The status of the client; changes that are not stored yet count as pending. */
+  /**
+   * The status of the client; changes that are not stored yet count as pending. It is `refused` while there
+   * are some that could not be stored.
+   */
   get status(): Status {
     return this.#status.current;
   }
@@ -250,9 +250,16 @@ export class SyncDocuments implements DocumentSource {
     const status = this.#client?.status;
     if (status === undefined) return;
     const unstored = [...this.#documents.values()].filter(({ isPending }) => isPending).length;
-    const hasChanged = this.#status.set(status, unstored);
+    const hasChanged = this.#status.set(status, unstored, this.#batches.failure);
     if (this.#status.current.state === "synced") this.#resolveSynced();
-    if (hasChanged) this.#status.notify();
+    if (!hasChanged) return;
+    this.#status.notify();
+    try {
+      this.#options.onStatus?.(this.#status.current);
+    } catch (error) {
+      // A fault of the app is not one of storing: the runtime reports it as uncaught.
+      uncaught(error);
+    }
   }
 
   /** A page that is hidden may never be shown again. */
@@ -267,10 +274,12 @@ export class SyncDocuments implements DocumentSource {
   #report(error: unknown): void {
     const { onError } = this.#options;
     if (onError !== undefined) onError(error);
-    else {
-      queueMicrotask(() => {
-        throw error;
-      });
-    }
+    else uncaught(error);
   }
+}
+
+function uncaught(error: unknown): void {
+  queueMicrotask(() => {
+    throw error;
+  });
 }

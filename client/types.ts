@@ -234,7 +234,7 @@ export type Status = Activity & {
  * - `busy`: the server cannot answer now.
  * - `rate`: the server limits the rate, of requests or of new users.
  * - `quota`: the user has no room left on the server.
- * - `too-large`: operations that are larger than the server accepts stay on this device.
+ * - `too-large`: what is larger than the server accepts stays on this device.
  * - `not-allowed`: the server does not accept the user.
  * - `clock`: the clocks of this device and the server are too far apart.
  * - `signature`: the server does not accept the signature, or its address is another one for it.
@@ -267,9 +267,13 @@ export interface Reason {
 /** What a client does. `pending` counts the entries that the server has not acknowledged. */
 export type Activity =
   /** At the last contact with the server, everything was sent and everything read. */
-  | { readonly state: "synced"; readonly pending: 0 }
+  | ({ readonly state: "synced"; readonly pending: 0 } & {
+      readonly [Name in keyof Reason]?: undefined;
+    })
   /** Operations are being sent or read. The reason is there while the server limits the rate. */
-  | ({ readonly state: "pending"; readonly pending: number } & Partial<Reason>)
+  | ({ readonly state: "pending"; readonly pending: number } & {
+      readonly [Name in keyof Reason]?: Reason[Name] | undefined;
+    })
   /** The server does not answer. The client retries. */
   | ({ readonly state: "offline"; readonly pending: number } & Reason)
   /** The server refuses, or the app's `receive` or the store fails. Retried unless `final`. */

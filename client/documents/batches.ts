@@ -3,7 +3,7 @@ import type { Bytes } from "../../protocol/bytes.ts";
 import { SerialQueue } from "../serial-queue.ts";
 import type { Clock } from "../types.ts";
 import type { Document } from "./document.ts";
-import { notStored } from "./errors.ts";
+import { type DocumentError, notStored } from "./errors.ts";
 
 /** What could not be stored is tried again. */
 const RETRY_MS = 5000;
@@ -28,8 +28,10 @@ export class Batches {
   readonly #queue = new SerialQueue();
   /** Whether a batch is being gathered. */
   #isGathering = false;
-  /** The last failure to store: the same one is reported once. */
-  #failure: string | undefined;
+  /** Why what was pushed is not stored, if that was tried. */
+  failure: DocumentError | undefined;
+  /** The last failure that was reported: the same one is not reported again. */
+  #reported: string | undefined;
 
   constructor(options: BatchesOptions) {
     this.#options = options;
@@ -52,10 +54,10 @@ export class Batches {
     const { onError, signal } = this.#options;
     try {
       await this.flush();
-      this.#failure = undefined;
+      this.#reported = undefined;
     } catch (error) {
-      if (this.#failure !== String(error)) onError(error);
-      this.#failure = String(error);
+      if (this.#reported !== String(error)) onError(error);
+      this.#reported = String(error);
       if (!signal.aborted) this.gather(RETRY_MS);
     }
   }
@@ -99,14 +101,13 @@ export class Batches {
   async #store(): Promise<void> {
     const pending = this.#pending();
     if (pending.length === 0) return;
-    try {
-      await this.#append(pending);
-    } finally {
-      this.#options.onChange();
-    }
+    this.failure = await this.#append(pending);
+    this.#options.onChange();
+    if (this.failure !== undefined) throw this.failure;
   }
 
-  async #append(documents: readonly Document[]): Promise<void> {
+  /** Returns why not all of what was pushed is stored, if that is so. */
+  async #append(documents: readonly Document[]): Promise<DocumentError | undefined> {
     const entries = documents.flatMap((document) => document.take());
     try {
       await this.#options.append(entries, () => {
@@ -117,15 +118,17 @@ export class Batches {
       // One that is too large does not hold up the others.
       if (error instanceof RangeError && documents.length > 1) return this.#appendEach(documents);
       const names = documents.map(({ name }) => name);
-      throw notStored(names, error);
+      return notStored(names, error);
     }
+    return undefined;
   }
 
-  async #appendEach(documents: readonly Document[]): Promise<void> {
-    const failures: unknown[] = [];
+  async #appendEach(documents: readonly Document[]): Promise<DocumentError | undefined> {
+    let failure: DocumentError | undefined;
     for (const document of documents) {
-      await this.#append([document]).catch((error: unknown) => failures.push(error));
+      const next = await this.#append([document]);
+      failure ??= next;
     }
-    if (failures.length > 0) throw failures[0];
+    return failure;
   }
 }

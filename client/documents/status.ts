@@ -1,11 +1,12 @@
 /** The status of documents, and who is told when it changes. */
 import type { Status } from "../types.ts";
+import type { DocumentError } from "./errors.ts";
 
 export class DocumentsStatus {
   #current: Status = { state: "pending", pending: 0, refused: 0, live: false };
   readonly #listeners = new Set<() => void>();
 
-  /** The status of the client; changes that are not stored yet count as pending. */
+  /** The status of the client, with what it does not know of: changes that are not stored yet. */
   get current(): Status {
     return this.#current;
   }
@@ -20,9 +21,10 @@ export class DocumentsStatus {
    * Takes the status of the client. Returns whether that of the documents is another one now.
    *
    * @param unstored how many documents have changes that are not stored yet
+   * @param failure why they could not be stored, if that was tried
    */
-  set(client: Status, unstored: number): boolean {
-    const next = withPending(client, unstored);
+  set(client: Status, unstored: number, failure?: DocumentError): boolean {
+    const next = withUnstored(client, unstored, failure);
     if (JSON.stringify(next) === JSON.stringify(this.#current)) return false;
     this.#current = next;
     return true;
@@ -33,9 +35,15 @@ export class DocumentsStatus {
   }
 }
 
-/** @param count of entries that the client does not know of yet */
-function withPending(status: Status, count: number): Status {
+function withUnstored(status: Status, count: number, failure?: DocumentError): Status {
   if (count === 0) return status;
-  if (status.state !== "synced") return { ...status, pending: status.pending + count };
-  return { ...status, state: "pending", pending: count };
+  const pending = status.pending + count;
+  // Whatever the client says: these changes are lost if the app is closed.
+  if (failure !== undefined) {
+    const code = failure.cause instanceof RangeError ? "too-large" : "device";
+    return { ...status, state: "refused", pending, final: false, code, why: failure.message };
+  }
+  return status.state === "synced"
+    ? { ...status, state: "pending", pending }
+    : { ...status, pending };
 }

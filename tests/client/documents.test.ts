@@ -141,7 +141,7 @@ describe("documents in one log", () => {
     assert.match(errors[0].message, /"note".*not stored.*the disk is full/);
     assert.deepEqual(errors[0].documents, ["note"]);
     await assert.rejects(documents.flush(), /the disk is full/);
-    await until(() => documents.status.state === "pending", "it is not synced");
+    await until(() => documents.status.state === "refused", "it is not synced");
     assert.equal(documents.status.pending, 1);
     disk.isFull = false;
     document.push(utf8("and more"));
@@ -153,6 +153,33 @@ describe("documents in one log", () => {
     );
     assert.equal(documents.status.state, "synced");
     assert.equal(errors.length, 1);
+  });
+
+  it("show in the status what is not stored, and why it could not be", async () => {
+    const disk = { isFull: true };
+    const shown: string[] = [];
+    const documents = await open({
+      store: storeOn(disk),
+      onError: () => undefined,
+      onStatus: ({ state, pending, why = "" }) => shown.push(`${state} ${pending} ${why}`),
+    });
+    await documents.client.sync();
+    await until(() => shown.at(-1) === "synced 0 ", "it is synced");
+    const document = documents.open("note", new Texts());
+    document.push(utf8("kept"));
+    assert.equal(shown.at(-1), "pending 1 ");
+    await until(() => documents.status.state === "refused", "it is tried");
+    assert.match(
+      shown.at(-1) ?? "",
+      /^refused 1 changes of "note" are not stored.*the disk is full/,
+    );
+    assert.equal(documents.status.code, "device");
+    await documents.client.sync();
+    assert.match(shown.at(-1) ?? "", /^refused 1 /, "whatever the client says");
+    disk.isFull = false;
+    await documents.flush();
+    await documents.client.sync();
+    await until(() => shown.at(-1) === "synced 0 ", "it is stored and sent");
   });
 
   it("store an update at once with what was pushed, and keep nothing of one that fails", async () => {

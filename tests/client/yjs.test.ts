@@ -94,6 +94,20 @@ describe("a provider for Yjs", () => {
     assert.deepEqual(events, ["disconnected", "connected", true, "once", "disconnected", false]);
   });
 
+  it("is not synced while an edit could not be stored", async () => {
+    const documents = await open({ onError: () => undefined });
+    const provider = new YjsProvider(documents, "note");
+    await documents.client.sync();
+    await provider.whenSynced;
+    const events: boolean[] = [];
+    provider.on("synced", (isSynced) => events.push(isSynced));
+    textIn(provider).insert(0, "x".repeat(13_000_000));
+    await until(() => !provider.synced, "it is too large");
+    assert.deepEqual(events, [false]);
+    assert.equal(documents.status.code, "too-large");
+    assert.match(documents.status.why ?? "", /"note" are not stored.*too large/);
+  });
+
   it("adds what a document had before, and what was edited while disconnected, once", async () => {
     const [laptop, phone] = [await open({ batch: 3600_000 }), await open()];
     const doc = new Doc();
