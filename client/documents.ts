@@ -62,7 +62,6 @@ export class SyncDocuments implements DocumentSource {
     this.#options = options;
     this.#batches = new Batches({
       clock: options.clock ?? systemClock,
-      batch: options.batch ?? DEFAULT_BATCH_MS,
       signal: this.#closing.signal,
       documents: () => [...this.#documents.values()],
       append: (entries, onStored) =>
@@ -85,6 +84,7 @@ export class SyncDocuments implements DocumentSource {
     const documents = new SyncDocuments(options);
     documents.#client = await SyncClient.open({
       ...options,
+      gather: options.batch ?? DEFAULT_BATCH_MS,
       // What is not open is in memory alone, so each start gets everything from the device's log.
       cursors: [],
       snapshot: {
@@ -152,7 +152,7 @@ export class SyncDocuments implements DocumentSource {
     return this.#batches.store(this.#document(name), update.slice());
   }
 
-  /** Stores what was pushed, without waiting for the batch. Throws a `DocumentError` if that fails. */
+  /** Resolves once what was pushed is stored. Throws a `DocumentError` if that fails. */
   flush(): Promise<void> {
     return this.#batches.flush();
   }
@@ -241,7 +241,7 @@ export class SyncDocuments implements DocumentSource {
   }
 
   #onPush(name: string): void {
-    if (!this.#closing.signal.aborted) this.#batches.gather();
+    if (!this.#closing.signal.aborted) this.#batches.pushed();
     else this.#report(notStored([name], new Error("the documents are closed")));
   }
 

@@ -1,4 +1,4 @@
-/** Stores what was pushed in batches: gathered for a while, and tried again where that fails. */
+/** Stores what was pushed: all of a moment together, and again where that fails. */
 import type { Bytes } from "../../protocol/bytes.ts";
 import { SerialQueue } from "../serial-queue.ts";
 import type { Clock } from "../types.ts";
@@ -11,9 +11,7 @@ const RETRY_MS = 5000;
 /** What batches work with. */
 export interface BatchesOptions {
   readonly clock: Clock;
-  /** For how many milliseconds updates are gathered. */
-  readonly batch: number;
-  /** Ends the gathering. */
+  /** Ends it. */
   readonly signal: AbortSignal;
   readonly documents: () => readonly Document[];
   /** Makes entries durable; calls `onStored` before they are delivered. */
@@ -26,8 +24,8 @@ export interface BatchesOptions {
 export class Batches {
   readonly #options: BatchesOptions;
   readonly #queue = new SerialQueue();
-  /** Whether a batch is being gathered. */
-  #isGathering = false;
+  /** Whether it stores soon, or tries again. */
+  #isDue = false;
   /** Why what was pushed is not stored, if that was tried. */
   failure: DocumentError | undefined;
   /** The last failure that was reported: the same one is not reported again. */
@@ -37,28 +35,31 @@ export class Batches {
     this.#options = options;
   }
 
-  /** Waits for the rest of a batch. */
-  gather(milliseconds = this.#options.batch): void {
-    const { clock, onChange, signal } = this.#options;
-    onChange();
-    if (this.#isGathering) return;
-    this.#isGathering = true;
-    void clock.sleep(milliseconds, signal).then(() => {
-      this.#isGathering = false;
-      if (!signal.aborted) void this.storeSoon();
+  /** Something was pushed. It is stored with what follows in the same task. */
+  pushed(): void {
+    this.#options.onChange();
+    this.#storeAfter(Promise.resolve());
+  }
+
+  #storeAfter(moment: Promise<void>): void {
+    if (this.#isDue) return;
+    this.#isDue = true;
+    void moment.then(() => {
+      this.#isDue = false;
+      if (!this.#options.signal.aborted) void this.storeSoon();
     });
   }
 
   /** Stores what was pushed; what fails is reported, and tried again later. */
   async storeSoon(): Promise<void> {
-    const { onError, signal } = this.#options;
+    const { clock, onError, signal } = this.#options;
     try {
       await this.flush();
       this.#reported = undefined;
     } catch (error) {
       if (this.#reported !== String(error)) onError(error);
       this.#reported = String(error);
-      if (!signal.aborted) this.gather(RETRY_MS);
+      this.#storeAfter(clock.sleep(RETRY_MS, signal));
     }
   }
 

@@ -5,8 +5,9 @@ import type { Entry } from "../types.ts";
 import type { NamedUpdate } from "./entry.ts";
 
 /** What `SyncDocuments.open` needs: the options of a `SyncClient`, and these. */
-export interface DocumentsOptions extends Omit<SyncOptions, "receive" | "cursors" | "snapshot"> {
-  /** For how many milliseconds updates are gathered before they are stored and sent; 200 by default. */
+export interface DocumentsOptions
+  extends Omit<SyncOptions, "receive" | "cursors" | "gather" | "snapshot"> {
+  /** For how many milliseconds updates are gathered before they are sent; they are stored at once. 200 by default. */
   readonly batch?: number;
   /** Joins updates of a document that is not open into one, for snapshots: `Y.mergeUpdates` for Yjs. */
   readonly merge?: DocumentHandler["merge"];

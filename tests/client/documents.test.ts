@@ -17,11 +17,18 @@ import { until } from "../support/socket.ts";
 /** A store in memory whose appends fail while the disk is full. */
 function storeOn(disk: { isFull: boolean }): Store {
   const memory = new MemoryStore();
-  const append = memory.append.bind(memory);
+  const [append, appendDraft] = [memory.append.bind(memory), memory.appendDraft.bind(memory)];
+  const check = () => {
+    if (disk.isFull) throw new Error("the disk is full");
+  };
   return Object.assign(memory, {
     append: async (...of: Parameters<Store["append"]>) => {
-      if (disk.isFull) throw new Error("the disk is full");
+      check();
       return append(...of);
+    },
+    appendDraft: async (...of: Parameters<Store["appendDraft"]>) => {
+      check();
+      return appendDraft(...of);
     },
   });
 }
@@ -97,7 +104,7 @@ describe("documents in one log", () => {
     await until(() => again.status.state === "offline", "the server is away");
   });
 
-  it("store the updates of a batch as one entry, where the handler joins them", async () => {
+  it("store the updates of a moment as one entry, where the handler joins them", async () => {
     const documents = await open({ batch: 3600_000 });
     const joined = documents.open("joined", new JoinedTexts());
     const plain = documents.open("plain", new Texts());
@@ -105,7 +112,6 @@ describe("documents in one log", () => {
       joined.push(utf8(text));
       plain.push(utf8(text));
     }
-    assert.deepEqual(await entriesOf(documents), []);
     assert.equal(documents.status.pending, 2);
     await documents.flush();
     const texts = (await entriesOf(documents)).map(({ data }) => {
@@ -113,6 +119,28 @@ describe("documents in one log", () => {
       return `${name}: ${textOf(update)}`;
     });
     assert.deepEqual(texts, ["joined: a+b+c", "plain: a", "plain: b", "plain: c"]);
+  });
+
+  it("store what was pushed at once, and send what comes within a batch in one operation", async () => {
+    const store = new MemoryStore();
+    const documents = await open({ batch: 3600_000, store });
+    await documents.client.sync();
+    const document = documents.open("note", new Texts());
+    for (const [count, text] of ["a", "b", "c"].entries()) {
+      document.push(utf8(text));
+      await until(async () => (await store.load()).drafts.length === count + 1, "it is stored");
+    }
+    assert.deepEqual([documents.status.state, documents.status.pending], ["pending", 3]);
+    await documents.client.sync();
+    const entries = await entriesOf(documents);
+    assert.deepEqual(
+      entries.map(({ index, position }) => [index, position]),
+      [
+        [0, 0],
+        [0, 1],
+        [0, 2],
+      ],
+    );
   });
 
   it("store what was pushed when they are closed", async () => {
@@ -185,7 +213,7 @@ describe("documents in one log", () => {
   it("store an update at once with what was pushed, and keep nothing of one that fails", async () => {
     const disk = { isFull: true };
     const store = storeOn(disk);
-    const documents = await open({ store, batch: 3600_000 });
+    const documents = await open({ store, batch: 3600_000, onError: () => undefined });
     const [seen, others] = [new Texts(), new Texts()];
     documents.open("note", seen);
     documents.open("other", others).push(utf8("pushed"));
@@ -206,7 +234,8 @@ describe("documents in one log", () => {
 
   it("store an update where what was pushed is too large", async () => {
     const server = new SimulatedServer({ MAX_BODY: "64KiB" });
-    const documents = await devices.open({ batch: 3600_000 }, (request) => server.fetch(request));
+    const options = { batch: 3600_000, onError: () => undefined };
+    const documents = await devices.open(options, (request) => server.fetch(request));
     await documents.store("note", utf8("the server says what it takes"));
     await documents.client.sync();
     documents.open("large", new Texts()).push(new Uint8Array(64 * 1024));
@@ -219,7 +248,7 @@ describe("documents in one log", () => {
   it("store the other documents where an update of one is too large", async () => {
     const server = new SimulatedServer({ MAX_BODY: "64KiB" });
     const fetch = (request: Request) => server.fetch(request);
-    const documents = await devices.open({ batch: 3600_000 }, fetch);
+    const documents = await devices.open({ batch: 3600_000, onError: () => undefined }, fetch);
     const other = documents.open("other", new Texts());
     other.push(utf8("the server says what it takes"));
     await documents.flush();
