@@ -128,7 +128,7 @@ export class Browser {
       every: EVERY,
       save: () => {
         this.snapshots.saved++;
-        return JSON.stringify(data.texts);
+        return JSON.stringify(this.#onceEach(data.texts));
       },
       load: async (state, all) => {
         await this.onLoad(store);
@@ -139,6 +139,11 @@ export class Browser {
         for (const cursor of all) data.cursors.set(cursor.client, cursor);
       },
     };
+  }
+
+  /** Where the store remembers what was delivered, what came last before a crash comes again. */
+  #onceEach(texts: readonly string[]): readonly string[] {
+    return this.kept === "data" ? [...new Set(texts)] : texts;
   }
 
   /** Ends a tab at once. */
@@ -190,8 +195,7 @@ export class Browser {
     const all = this.appended.toSorted();
     assert.deepEqual(this.phone.texts.toSorted(), all, "what the phone has");
     for (const { slot, data } of this.tabs) {
-      // Where the store remembers what was delivered, what came last before a crash comes again.
-      const texts = this.kept === "data" ? [...new Set(data.texts)] : data.texts;
+      const texts = this.#onceEach(data.texts);
       assert.deepEqual(texts.toSorted(), all, `what the tab ${slot} has`);
       assert.deepEqual(ofPhone(texts), ofPhone(this.appended), `in order in the tab ${slot}`);
     }
