@@ -19,6 +19,8 @@ export interface YjsEvents {
   status: [event: { readonly status: YjsStatus }];
   /** True once everything that the server has is in the document, and false once it is out of reach. */
   synced: [isSynced: boolean];
+  /** The same, by the name that bindings of `y-websocket` listen to. */
+  sync: [isSynced: boolean];
 }
 
 type Listeners = { [Name in keyof YjsEvents]: Set<(...args: YjsEvents[Name]) => void> };
@@ -38,7 +40,11 @@ export class YjsProvider {
   #open: OpenDocument | undefined;
   /** What the log has of a document that had content before: the rest is to be stored. */
   #stored: Doc | undefined;
-  readonly #listeners: Listeners = { status: new Set(), synced: new Set() };
+  readonly #listeners: Listeners = {
+    status: new Set(),
+    synced: new Set(),
+    sync: new Set(),
+  };
   readonly #unsubscribe: () => void;
 
   /**
@@ -109,7 +115,12 @@ export class YjsProvider {
     for (const listeners of Object.values(this.#listeners)) listeners.clear();
   }
 
+  /** Throws a `TypeError` for another event, such as one of a binding that needs what is not here. */
   on<Name extends keyof YjsEvents>(name: Name, listener: (...args: YjsEvents[Name]) => void): void {
+    if (!Object.hasOwn(this.#listeners, name)) {
+      const names = Object.keys(this.#listeners).join(", ");
+      throw new TypeError(`a YjsProvider has no event "${name}", only ${names}`);
+    }
     this.#listeners[name].add(listener);
   }
 
@@ -117,7 +128,7 @@ export class YjsProvider {
     name: Name,
     listener: (...args: YjsEvents[Name]) => void,
   ): void {
-    this.#listeners[name].delete(listener);
+    this.#listeners[name]?.delete(listener);
   }
 
   once<Name extends keyof YjsEvents>(
@@ -151,7 +162,10 @@ export class YjsProvider {
       this.#onSynced();
       this.doc.emit("sync", [true, this.doc]);
     }
-    if (this.synced || before === "connected") this.#emit("synced", this.synced);
+    if (this.synced || before === "connected") {
+      this.#emit("synced", this.synced);
+      this.#emit("sync", this.synced);
+    }
   }
 
   #next(): YjsStatus {

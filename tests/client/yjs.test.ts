@@ -81,6 +81,7 @@ describe("a provider for Yjs", () => {
     provider.on("status", ({ status }) => events.push(status));
     provider.on("synced", (isSynced) => events.push(isSynced));
     provider.once("synced", () => events.push("once"));
+    provider.on("sync", (isSynced) => events.push(`sync ${isSynced}`));
     assert.equal(provider.status, "connecting");
     await until(() => provider.status === "disconnected", "the server is away");
     devices.isOffline = false;
@@ -91,7 +92,19 @@ describe("a provider for Yjs", () => {
     assert.ok(provider.synced);
     devices.isOffline = true;
     await until(() => provider.status === "disconnected", "the server is away again");
-    assert.deepEqual(events, ["disconnected", "connected", true, "once", "disconnected", false]);
+    assert.deepEqual(events, [
+      ...["disconnected", "connected", true, "once", "sync true"],
+      ...["disconnected", false, "sync false"],
+    ]);
+  });
+
+  it("names the events that it has to who listens to another one", async () => {
+    const provider: { on(name: string, listener: () => void): void } = new YjsProvider(
+      await open(),
+      "note",
+    );
+    const message = 'a YjsProvider has no event "reload", only status, synced, sync';
+    assert.throws(() => provider.on("reload", assert.fail), { name: "TypeError", message });
   });
 
   it("is not synced while an edit could not be stored", async () => {
