@@ -12,6 +12,7 @@ import type { Identity } from "../types.ts";
 import { headsIn } from "./key-heads.ts";
 import { checkProtection, decryptKey, encryptKey } from "./key-text.ts";
 import { primesOf } from "./primes.ts";
+import { checkSecure } from "./secure-context.ts";
 
 /** A new identity, and the text that brings it to other devices. */
 export interface NewIdentity {
@@ -35,7 +36,8 @@ const MAX_BITS = 4096;
  * Creates an identity. Its private key cannot be exported afterwards, so keep the text: only it
  * adds another device, and only it is left when this device is lost.
  *
- * Throws `InvalidKey` for a passphrase of fewer than 8 characters and for options out of range.
+ * Throws `InvalidKey` for a passphrase of fewer than 8 characters and for options out of range, and an
+ * `Error` in a page that is no secure context.
  */
 export async function createIdentity(
   passphrase: string,
@@ -52,6 +54,7 @@ export async function createIdentity(
 
 /** A new key. The caller erases its primes. */
 export async function generateKey(bits: number): Promise<{ identity: Identity; primes: Bytes }> {
+  checkSecure();
   const { privateKey } = await crypto.subtle.generateKey(
     {
       name: "RSA-PSS",
@@ -74,7 +77,8 @@ export async function generateKey(bits: number): Promise<{ identity: Identity; p
  * text and words around it are ignored. What the text says that there is, is `expected` of the identity:
  * the client reports what the server does not show of that. An app that stores the identity keeps it.
  *
- * Throws `InvalidKey`; its message says what is wrong with the text or the passphrase.
+ * Throws `InvalidKey`; its message says what is wrong with the text or the passphrase. In a page that is no
+ * secure context, it throws an `Error`.
  *
  * @param since when the text came to this device, in milliseconds of Unix time; for an app that stores
  *   the text and imports it at each start
@@ -96,6 +100,7 @@ export async function importIdentity(
  * them.
  */
 export async function identityOf(pkcs8: Bytes): Promise<Identity> {
+  checkSecure();
   const { subtle } = crypto;
   const oaep = { name: "RSA-OAEP", hash: "SHA-256" };
   const pss = { name: "RSA-PSS", hash: "SHA-256" };

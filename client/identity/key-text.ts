@@ -6,6 +6,7 @@ import { fromBase64url, toBase64url } from "../../protocol/base64.ts";
 import { type Bytes, concat, randomBytes, utf8 } from "../../protocol/bytes.ts";
 import { InvalidKey } from "../errors.ts";
 import { keyOfPrimes } from "./primes.ts";
+import { checkSecure } from "./secure-context.ts";
 
 /** The parts of a text, by the name in the lines around them. */
 export type Part = "KEY" | "HEADS";
@@ -79,6 +80,7 @@ export async function decryptKey(text: string, passphrase: string): Promise<Byte
 
 /** Decrypts a text into the private key as it is in it. Throws as `decryptKey` does. */
 export async function openKey(text: string, passphrase: string): Promise<PrivateKey> {
+  checkSecure();
   const bytes = bytesOfKey(text);
   const form = formOf(bytes[0]);
   if (form === undefined) {

@@ -5,6 +5,7 @@ import { InvalidKey } from "../errors.ts";
 import { type CreateOptions, identityOf, type NewIdentity } from "../identity/identity.ts";
 import { withHeads } from "../identity/key-heads.ts";
 import { checkProtection, encryptKey, type PrivateKey, wholeKey } from "../identity/key-text.ts";
+import { checkSecure } from "../identity/secure-context.ts";
 import type { Identity } from "../types.ts";
 import { Agreement, isPromised, type KeyPair, newKeyPair } from "./agreement.ts";
 import { Channel, type ChannelOptions } from "./channel.ts";
@@ -140,8 +141,9 @@ async function agree(
   }
 }
 
-/** The identity of a one-time key, whose primes it erases. Throws `PairingFailed`. */
+/** The identity of a one-time key, whose primes it erases. Throws `PairingFailed`, and as `checkSecure` does. */
 export async function oneTimeIdentity(primes: Bytes): Promise<Identity> {
+  checkSecure();
   try {
     return await identityOfKey({ form: "primes", bytes: primes });
   } catch (error) {
