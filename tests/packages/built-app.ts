@@ -5,7 +5,12 @@ import { build, type PreviewServer, preview } from "vite";
 import { chromium } from "../support/chromium.ts";
 
 export const PASSPHRASE = "correct horse battery staple";
-const FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run"];
+/** A host of this machine that is no secure context for the browser. */
+export const PLAIN_HOST = "sync.example";
+const FLAGS = [
+  ...["--no-sandbox", "--disable-gpu", "--no-first-run"],
+  `--host-resolver-rules=MAP ${PLAIN_HOST} localhost`,
+];
 const TIMEOUT_MS = 60_000;
 
 /** The manifest of an example. */
@@ -49,7 +54,8 @@ export async function inChromium(
   let browser: Browser | undefined;
   try {
     await build({ root, configFile: false, logLevel: "error" });
-    pages = await preview({ root, configFile: false, preview: { port: 0 } });
+    const allowedHosts = [PLAIN_HOST];
+    pages = await preview({ root, configFile: false, preview: { port: 0, allowedHosts } });
     browser = await driver.launch({ executablePath: chromium ?? "", args: FLAGS });
     const stop = async () => {
       await pages?.close();

@@ -3,18 +3,45 @@ import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { it } from "node:test";
-import type { BrowserContext, Page } from "playwright-core";
+import type { Browser, BrowserContext, Page } from "playwright-core";
 import example from "../../examples/yjs-editor/package.json" with { type: "json" };
 import { chromium } from "../support/chromium.ts";
 import { blocksOf, read } from "../support/documents.ts";
 import { shows, type } from "../support/editor-page.ts";
+import { until } from "../support/socket.ts";
 import type { Prepared } from "./bindings-suite.ts";
-import { device, inChromium, librariesIn, PASSPHRASE } from "./built-app.ts";
+import { device, inChromium, librariesIn, PASSPHRASE, PLAIN_HOST } from "./built-app.ts";
 import { install } from "./install.ts";
+
+/** What else a page may load: what it asks its own server for, and a file of an extension. */
+const OTHERS =
+  'fetch("/sync", { method: "POST" }); new Image().src = "http://127.0.0.1:9/icon.png";';
 
 async function open(context: BrowserContext, address: string): Promise<Page> {
   const page = await context.newPage();
   await page.goto(address);
+  return page;
+}
+
+async function enter(page: Page, passphrase = PASSPHRASE): Promise<void> {
+  await page.locator('[name="passphrase"]').fill(passphrase);
+  await page.locator("button").click();
+}
+
+/** Waits until the page says something about its state. */
+async function says(page: Page, words: string): Promise<void> {
+  await page.locator("#status", { hasText: words }).waitFor();
+}
+
+/** The app on a new device, built with another address of the server. */
+async function openWith(browser: Browser, address: string, right: string, wrong: string) {
+  const context = await device(browser);
+  await context.route("**/assets/*.js", async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, body: (await response.text()).replace(right, wrong) });
+  });
+  const page = await open(context, address);
+  await enter(page);
   return page;
 }
 
@@ -36,30 +63,39 @@ export function testEditor(prepared: () => Prepared): void {
     writeFileSync(join(app, "public", "worker.js"), worker);
     await inChromium(app, async (browser, address, stop) => {
       const laptop = await device(browser);
+      await laptop.addInitScript(OTHERS);
       const one = await open(laptop, address);
-      await one.locator('[name="passphrase"]').fill(PASSPHRASE);
-      await one.locator("button").click();
+      await enter(one);
       await one.locator(".cm-content").waitFor();
       const textOfKey = (await one.locator("#text").textContent()) ?? "";
       await type(one, "Buy milk. ");
       const other = await open(laptop, address);
       await shows(other, "Buy milk.");
       const phone = await open(await device(browser), address);
-      await phone.locator('[name="passphrase"]').fill("not the passphrase");
       await phone.locator('[name="text"]').fill(textOfKey);
-      await phone.locator("button").click();
-      await phone.waitForFunction('document.querySelector("#status").textContent !== ""');
-      await phone.locator('[name="passphrase"]').fill(PASSPHRASE);
-      await phone.locator("button").click();
+      await enter(phone, "not the passphrase");
+      await says(phone, "the passphrase is wrong");
+      await enter(phone);
       await shows(phone, "Buy milk.");
-      await one.waitForFunction("caches.match('./').then((page) => page !== undefined)");
+      assert.doesNotMatch((await phone.locator("#status").textContent()) ?? "", /passphrase/);
+      const kept = "caches.match('./').then((page) => page !== undefined)";
+      await until(() => one.evaluate<boolean>(kept), "the app is kept");
       await laptop.route("**/sync", (route) => route.abort());
       await type(one, "Feed the cat. ");
       await shows(other, "Feed the cat.");
       await type(phone, "Water the plants. ");
+      await says(await openWith(browser, address, url, "sync.example"), "use a url such as");
+      const twice = await openWith(browser, address, url, `${url}sync`);
+      await says(twice, "There is nothing at /sync/sync.");
+      const { port } = new URL(address);
+      const plain = await open(await device(browser), `http://${PLAIN_HOST}:${port}`);
+      await enter(plain);
+      await says(plain, "browsers encrypt only in a secure context");
       await stop();
       await one.reload();
       await shows(one, "Feed the cat.");
+      const third = await open(laptop, `${address}notes/1?from=mail`);
+      await shows(third, "Feed the cat.");
       await laptop.unroute("**/sync");
       await other.reload();
       for (const page of [one, phone, other]) {
