@@ -80,6 +80,12 @@ export function testEditor(prepared: () => Prepared): void {
       assert.doesNotMatch((await phone.locator("#status").textContent()) ?? "", /passphrase/);
       const kept = "caches.match('./').then((page) => page !== undefined)";
       await until(() => one.evaluate<boolean>(kept), "the app is kept");
+      await one.evaluate(
+        "caches.open('app').then((cache) => cache.put('assets/earlier.js', new Response()))",
+      );
+      await other.reload();
+      const isGone = "caches.match('assets/earlier.js').then((file) => file === undefined)";
+      await until(() => other.evaluate<boolean>(isGone), "the file of an earlier build is gone");
       await laptop.route("**/sync", (route) => route.abort());
       await type(one, "Feed the cat. ");
       await shows(other, "Feed the cat.");

@@ -15,11 +15,9 @@ async function respond(request) {
   try {
     return await fetch(request);
   } catch (error) {
-    // The address of the page may name a server, and a script is asked for with an origin.
-    const kept = await cache.match(request, {
-      ignoreSearch: request.mode === "navigate",
-      ignoreVary: true,
-    });
+    // Whatever the path and the query of a page, the app is one page. A script is asked for with an origin.
+    const file = request.mode === "navigate" ? registration.scope : request;
+    const kept = await cache.match(file, { ignoreVary: true });
     if (kept === undefined) throw error;
     return kept;
   }
