@@ -39,4 +39,5 @@ createRoot(document.getElementById("app")).render(
     <App />
   </StrictMode>,
 );
-if (import.meta.env.PROD) void keepForOffline();
+// Elsewhere, the first page says that browsers do not encrypt there.
+if (import.meta.env.PROD && isSecureContext) void keepForOffline();

@@ -18,7 +18,8 @@ addEventListener("error", ({ error }) => error && showTrouble(error.message));
 addEventListener("unhandledrejection", ({ reason }) => showTrouble(reason.message));
 // A link that is opened where the app is already changes nothing but what is behind `#`.
 addEventListener("hashchange", () => location.reload());
-if (import.meta.env.PROD) void keepForOffline();
+// Elsewhere, the first page says that browsers do not encrypt there.
+if (import.meta.env.PROD && isSecureContext) void keepForOffline();
 
 const link = takeLink();
 const user = await enteredUser(link.text);
