@@ -12,6 +12,11 @@ export interface DocumentHandler {
   apply(updates: readonly Bytes[]): void;
   /** Joins updates into one that does the same. Without it, each update is an entry of its own. */
   merge?(updates: readonly Bytes[]): Uint8Array;
+  /**
+   * Makes an update that was pushed smaller, as it is too large for the server: what it returns does the
+   * same on other devices, with what was pushed since, and without what has been deleted since.
+   */
+  shrink?(update: Bytes): Uint8Array;
   /** An update that stands for everything that was applied and pushed. */
   state?(): Uint8Array;
 }

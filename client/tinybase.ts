@@ -45,6 +45,7 @@ export class TinyBaseProvider {
     this.#open = documents.open(name, {
       apply: (updates) => this.#apply(updates),
       merge: (updates) => bytesOf(updates.flatMap(changesOf)),
+      shrink: (update) => bytesOf([contentOf(changesOf(update))]),
       state: () => bytesOf([store.getMergeableContent()]),
     });
     this.#listener = store.addDidFinishTransactionListener(() => this.#push());
@@ -105,6 +106,13 @@ function timesOf([[tables], [values]]: Changes[number]): string[] {
     }
   }
   return times;
+}
+
+/** What changes make up, without what others of them replace. */
+function contentOf(all: Changes): Changes[number] {
+  const store = createMergeableStore();
+  for (const changes of all) store.applyMergeableChanges(changes);
+  return store.getMergeableContent();
 }
 
 function hashesOf(store: MergeableStore): string {

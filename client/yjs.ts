@@ -6,6 +6,7 @@ import {
   encodeStateVector,
   equalSnapshots,
   mergeUpdates,
+  parseUpdateMeta,
   snapshot,
   transact,
 } from "yjs";
@@ -92,6 +93,7 @@ export class YjsProvider {
         apply(doc, updates, this);
       },
       merge: (updates) => mergeUpdates([...updates]),
+      shrink: (update) => stateSince(doc, update),
       state: () => encodeStateAsUpdate(doc),
     });
     doc.on("update", this.#onUpdate);
@@ -195,6 +197,16 @@ export class YjsProvider {
   #emit<Name extends keyof YjsEvents>(name: Name, ...args: YjsEvents[Name]): void {
     for (const listener of [...this.#listeners[name]]) listener(...args);
   }
+}
+
+/** What a document has from the beginning of an update on, without the content of what is deleted. */
+function stateSince(doc: Doc, update: Uint8Array): Uint8Array {
+  // An undo manager keeps that content in the document itself.
+  const copy = new Doc();
+  const state = encodeStateAsUpdate(doc);
+  applyUpdate(copy, state);
+  const before = new Map([...parseUpdateMeta(state).to, ...parseUpdateMeta(update).from]);
+  return encodeStateAsUpdate(copy, encodeStateVector(before));
 }
 
 /** Applies updates in one transaction: thousands take no longer than one of their size. */

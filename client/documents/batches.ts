@@ -3,7 +3,7 @@ import type { Bytes } from "../../protocol/bytes.ts";
 import { SerialQueue } from "../serial-queue.ts";
 import type { Clock } from "../types.ts";
 import type { Document } from "./document.ts";
-import { type DocumentError, notStored } from "./errors.ts";
+import { type DocumentError, notStored, tooLarge } from "./errors.ts";
 
 /** What could not be stored is tried again. */
 const RETRY_MS = 5000;
@@ -116,8 +116,13 @@ export class Batches {
       });
     } catch (error) {
       for (const document of documents) document.putBack();
-      // One that is too large does not hold up the others.
-      if (error instanceof RangeError && documents.length > 1) return this.#appendEach(documents);
+      if (error instanceof RangeError) {
+        const [document, ...others] = documents;
+        // One that is too large does not hold up the others.
+        if (others.length > 0) return this.#appendEach(documents);
+        if (document?.shrink()) return this.#append(documents);
+        if (document?.canShrink) return tooLarge(document.name, error);
+      }
       const names = documents.map(({ name }) => name);
       return notStored(names, error);
     }

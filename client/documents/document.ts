@@ -16,6 +16,8 @@ export class Document {
   #pending: Bytes[] = [];
   /** Those that are being stored. */
   #storing: readonly Bytes[] = [];
+  /** What waits and is as small as it can be. */
+  #shrunk: Bytes | undefined;
   readonly #open = new Set<Attached>();
   readonly #onError: (error: unknown, document: string) => void;
 
@@ -95,6 +97,31 @@ export class Document {
   putBack(): void {
     this.#pending = [...this.#storing, ...this.#pending];
     this.#storing = [];
+  }
+
+  /** Whether a handler can make updates smaller. */
+  get canShrink(): boolean {
+    return this.#shrinking !== undefined;
+  }
+
+  /** Makes what waits smaller. Returns whether that was possible since the last time. */
+  shrink(): boolean {
+    const [update, ...others] = this.#merged(this.#pending);
+    if (update === undefined || others.length > 0 || update === this.#shrunk) return false;
+    try {
+      const smaller = this.#shrinking?.handler.shrink?.(update).slice() ?? update;
+      const isSmaller = smaller.length < update.length;
+      this.#shrunk = isSmaller ? smaller : update;
+      this.#pending = [this.#shrunk];
+      return isSmaller;
+    } catch (error) {
+      this.#onError(error, this.name);
+      return false;
+    }
+  }
+
+  get #shrinking(): Attached | undefined {
+    return [...this.#open].find(({ handler, isWhole }) => isWhole && handler.shrink);
   }
 
   #merged(updates: readonly Bytes[]): readonly Bytes[] {

@@ -23,6 +23,12 @@ export function notStored(documents: readonly string[], cause: unknown): Documen
   return new DocumentError(message, documents, cause);
 }
 
+/** Updates that are in memory alone until what makes them too large is deleted. */
+export function tooLarge(document: string, cause: RangeError): DocumentError {
+  const { message } = notStored([document], cause);
+  return new DocumentError(`${message}; delete what is large in it`, [document], cause);
+}
+
 /** Entries of another version of the app, or of another app. */
 export function unknownEntries(): DocumentError {
   const message =

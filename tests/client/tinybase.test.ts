@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 import { createMergeableStore, type MergeableStore } from "tinybase/mergeable-store";
-import type { SyncDocuments } from "../../client/documents.ts";
+import type { DocumentsOptions, SyncDocuments } from "../../client/documents.ts";
 import type { Identity } from "../../client/index.ts";
 import { MemoryStore } from "../../client/memory.ts";
 import { TinyBaseProvider } from "../../client/tinybase.ts";
@@ -33,11 +33,37 @@ async function syncAll(...devices: readonly SyncDocuments[]): Promise<void> {
 }
 
 describe("a provider for TinyBase", () => {
-  const open = (server: SimulatedServer, store = new MemoryStore()) =>
+  const open = (
+    server: SimulatedServer,
+    store = new MemoryStore(),
+    options: Partial<DocumentsOptions> = {},
+  ) =>
     openDocuments(
       { identity, fetch: (request) => server.fetch(request) },
-      { store, batch: 3600_000 },
+      { store, batch: 3600_000, ...options },
     );
+
+  it("stores what was changed beside a cell that is too large, once that is deleted", async () => {
+    const server = new SimulatedServer({ LISTING_TTL: "0" });
+    const errors: string[] = [];
+    const onError = (error: unknown) => errors.push(String(error));
+    const laptop = await open(server, new MemoryStore(), { onError });
+    const phone = await open(server);
+    const { store: one } = new TinyBaseProvider(laptop, "todo");
+    const { store: other } = new TinyBaseProvider(phone, "todo");
+    // It learns what the server takes.
+    await laptop.client.sync();
+    one.setRow("todos", "a", { title: "x".repeat(13_000_000) });
+    await assert.rejects(laptop.flush(), /"todo" are not stored.*too large.*delete what is large/);
+    one.setRow("todos", "b", { title: "Feed the cat" });
+    await assert.rejects(laptop.flush(), /too large/);
+    one.delRow("todos", "a");
+    await syncAll(laptop, phone);
+    assert.equal(other.getJson(), '[{"todos":{"b":{"title":"Feed the cat"}}},{}]');
+    assert.deepEqual(other.getMergeableContent(), one.getMergeableContent());
+    assert.match(errors.join(), /^DocumentError: [^,]*"todo"[^,]*too large[^,]*$/);
+    for (const documents of [laptop, phone]) await documents.close();
+  });
 
   it("syncs tables, values and deletions, and stores a batch as one entry", async () => {
     const server = new SimulatedServer({ LISTING_TTL: "0" });

@@ -1,7 +1,7 @@
 /** The provider for Yjs: devices at the real handler, with stores in memory. */
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
-import { Doc, encodeStateAsUpdate } from "yjs";
+import { Doc, encodeStateAsUpdate, UndoManager } from "yjs";
 import type { DocumentsOptions, SyncDocuments } from "../../client/documents.ts";
 import { MemoryStore } from "../../client/memory.ts";
 import { YjsProvider } from "../../client/yjs.ts";
@@ -119,6 +119,38 @@ describe("a provider for Yjs", () => {
     assert.deepEqual(events, [false]);
     assert.equal(documents.status.code, "too-large");
     assert.match(documents.status.why ?? "", /"note" are not stored.*too large/);
+  });
+
+  it("stores what was edited around a text that is too large, once that is deleted", async () => {
+    const store = new MemoryStore();
+    const errors: string[] = [];
+    const options = { batch: 3600_000, onError: (error: unknown) => errors.push(String(error)) };
+    const [laptop, phone] = [await open({ ...options, store }), await open()];
+    const provider = new YjsProvider(laptop, "note");
+    const text = textIn(provider);
+    const undo = new UndoManager(text);
+    text.insert(0, "before ");
+    // It learns what the server takes.
+    await syncAll(laptop);
+    undo.stopCapturing();
+    text.insert(7, "x".repeat(13_000_000));
+    await assert.rejects(laptop.flush(), /"note" are not stored.*too large.*delete what is large/);
+    text.insert(text.length, "after");
+    await assert.rejects(laptop.flush(), /too large/);
+    text.delete(7, 13_000_000);
+    text.insert(0, "right ");
+    await laptop.flush();
+    assert.equal(laptop.status.pending, laptop.client.status.pending);
+    assert.equal(errors.length, 1, String(errors));
+    assert.match(errors[0] ?? "", /"note" are not stored.*too large/);
+    const other = new YjsProvider(phone, "note");
+    await syncAll(laptop, phone);
+    assert.equal(read(other), "right before after");
+    assert.equal(other.doc.store.pendingStructs, null);
+    await laptop.close();
+    const again = new YjsProvider(await open({ store }), "note");
+    await again.whenLoaded;
+    assert.equal(read(again), "right before after");
   });
 
   it("adds what a document had before, and what was edited while disconnected, once", async () => {
