@@ -118,8 +118,9 @@ export class SyncClient {
   }
 
   /**
-   * Gives up an operation that is too large for the server, with all entries in it. Throws a
-   * `RangeError` for one that is not among `tooLarge`, and what the store throws.
+   * Gives up an operation that is too large for the server, with all entries in it, on which later ones may
+   * build: see `SyncDocuments.drop`. Throws a `RangeError` for one that is not among `tooLarge`, and what the
+   * store throws.
    */
   drop(operation: OperationName): Promise<void> {
     return this.#parts.loop.drop(operation);

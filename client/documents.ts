@@ -14,9 +14,10 @@ import { Echo } from "./documents/echo.ts";
 import { type NamedUpdate, updateOf } from "./documents/entry.ts";
 import { notApplied, notStored, unknownEntries } from "./documents/errors.ts";
 import type { DocumentsOptions } from "./documents/options.ts";
+import { replacementOf } from "./documents/replacement.ts";
 import { stateOf, updatesIn } from "./documents/state.ts";
 import { DocumentsStatus } from "./documents/status.ts";
-import type { Entry, Status } from "./types.ts";
+import type { Entry, OperationName, Status } from "./types.ts";
 
 export type {
   DocumentHandler,
@@ -53,7 +54,6 @@ export class SyncDocuments implements DocumentSource {
   readonly whenSynced = new Promise<void>((resolve) => {
     this.#resolveSynced = resolve;
   });
-
   readonly whenClosing = new Promise<void>((resolve) => {
     this.#resolveClosing = resolve;
   });
@@ -64,13 +64,7 @@ export class SyncDocuments implements DocumentSource {
       clock: options.clock ?? systemClock,
       signal: this.#closing.signal,
       documents: () => [...this.#documents.values()],
-      append: (entries, onStored) =>
-        this.#echo.append(async () => {
-          const places = await this.client.appendAll(entries);
-          // Before they come from the log.
-          onStored();
-          return places;
-        }),
+      append: (entries, onStored) => this.#append(entries, onStored),
       onChange: () => this.#changed(),
       onError: (error) => this.#report(error),
     });
@@ -171,6 +165,29 @@ export class SyncDocuments implements DocumentSource {
     }
   }
 
+  /**
+   * Gives up an operation of `client.tooLarge`, and stores first what its documents, which have to be open,
+   * have in its place: without what was deleted since. Throws a `RangeError` for another operation, and
+   * where what takes its place is too large, and what the store throws: then it is not given up.
+   */
+  async drop(operation: OperationName): Promise<void> {
+    const entries = await replacementOf(operation, this.client, (data) => {
+      const named = updateOf(data);
+      return named === undefined ? data : this.#document(named.name).smaller(named.update);
+    });
+    await this.#append(entries);
+    await this.client.drop(operation);
+  }
+
+  /** @param onStored called before the entries come from the log */
+  #append(entries: readonly Bytes[], onStored?: () => void): Promise<void> {
+    return this.#echo.append(async () => {
+      const places = await this.client.appendAll(entries);
+      onStored?.();
+      return places;
+    });
+  }
+
   #document(name: string): Document {
     const known = this.#documents.get(name);
     if (known !== undefined) return known;
@@ -257,8 +274,7 @@ export class SyncDocuments implements DocumentSource {
     try {
       this.#options.onStatus?.(this.#status.current);
     } catch (error) {
-      // A fault of the app is not one of storing: the runtime reports it as uncaught.
-      uncaught(error);
+      this.#report(error);
     }
   }
 
@@ -274,12 +290,10 @@ export class SyncDocuments implements DocumentSource {
   #report(error: unknown): void {
     const { onError } = this.#options;
     if (onError !== undefined) onError(error);
-    else uncaught(error);
+    else {
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
   }
-}
-
-function uncaught(error: unknown): void {
-  queueMicrotask(() => {
-    throw error;
-  });
 }

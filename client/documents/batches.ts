@@ -3,7 +3,7 @@ import type { Bytes } from "../../protocol/bytes.ts";
 import { SerialQueue } from "../serial-queue.ts";
 import type { Clock } from "../types.ts";
 import type { Document } from "./document.ts";
-import { type DocumentError, notStored, tooLarge } from "./errors.ts";
+import { type DocumentError, notStored } from "./errors.ts";
 
 /** What could not be stored is tried again. */
 const RETRY_MS = 5000;
@@ -83,6 +83,7 @@ export class Batches {
         for (const one of pending) one.stored();
         document.receive([update]);
       });
+      if (pending.length > 0) this.failure = undefined;
     } catch (error) {
       for (const one of pending) one.putBack();
       // What was pushed may be too large, and does not hold up this.
@@ -116,13 +117,10 @@ export class Batches {
       });
     } catch (error) {
       for (const document of documents) document.putBack();
-      if (error instanceof RangeError) {
-        const [document, ...others] = documents;
-        // One that is too large does not hold up the others.
-        if (others.length > 0) return this.#appendEach(documents);
-        if (document?.shrink()) return this.#append(documents);
-        if (document?.canShrink) return tooLarge(document.name, error);
-      }
+      const isTooLarge = error instanceof RangeError;
+      // One that is too large does not hold up the others.
+      if (isTooLarge && documents.length > 1) return this.#appendEach(documents);
+      if (isTooLarge && documents[0]?.shrink()) return this.#append(documents);
       const names = documents.map(({ name }) => name);
       return notStored(names, error);
     }

@@ -16,8 +16,6 @@ export class Document {
   #pending: Bytes[] = [];
   /** Those that are being stored. */
   #storing: readonly Bytes[] = [];
-  /** What waits and is as small as it can be. */
-  #shrunk: Bytes | undefined;
   readonly #open = new Set<Attached>();
   readonly #onError: (error: unknown, document: string) => void;
 
@@ -66,18 +64,15 @@ export class Document {
    */
   state(merge: DocumentHandler["merge"]): Bytes[] {
     const whole = [...this.#open].find(({ handler, isWhole }) => isWhole && handler.state);
-    try {
-      const isOne = this.#updates.length < 2;
-      const joined = isOne ? undefined : (whole?.handler.state?.() ?? merge?.(this.#updates));
-      if (joined !== undefined) this.#updates = [joined.slice()];
-    } catch (error) {
-      this.#onError(error, this.name);
-    }
+    const isOne = this.#updates.length < 2;
+    const join = () => (whole?.handler.state?.() ?? merge?.(this.#updates))?.slice();
+    const joined = isOne ? undefined : this.#made(join);
+    if (joined !== undefined) this.#updates = [joined];
     return this.#updates.map((update) => this.entry(update));
   }
 
   /** The entry of an update. */
-  entry(update: Bytes): Bytes {
+  entry(update: Uint8Array): Bytes {
     return entryOf(this.#name, update);
   }
 
@@ -99,40 +94,40 @@ export class Document {
     this.#storing = [];
   }
 
-  /** Whether a handler can make updates smaller. */
-  get canShrink(): boolean {
-    return this.#shrinking !== undefined;
-  }
-
-  /** Makes what waits smaller. Returns whether that was possible since the last time. */
+  /** Makes what waits smaller. Returns whether that was possible. */
   shrink(): boolean {
     const [update, ...others] = this.#merged(this.#pending);
-    if (update === undefined || others.length > 0 || update === this.#shrunk) return false;
-    try {
-      const smaller = this.#shrinking?.handler.shrink?.(update).slice() ?? update;
-      const isSmaller = smaller.length < update.length;
-      this.#shrunk = isSmaller ? smaller : update;
-      this.#pending = [this.#shrunk];
-      return isSmaller;
-    } catch (error) {
-      this.#onError(error, this.name);
-      return false;
-    }
+    if (update === undefined || others.length > 0) return false;
+    const smaller = this.#made(() => this.#smaller(update)?.slice());
+    if (smaller === undefined || smaller.length >= update.length) return false;
+    this.#pending = [smaller];
+    return true;
   }
 
-  get #shrinking(): Attached | undefined {
-    return [...this.#open].find(({ handler, isWhole }) => isWhole && handler.shrink);
+  /** The entry of an update, made smaller where a handler can do that. */
+  smaller(update: Bytes): Bytes {
+    return this.entry(this.#smaller(update) ?? update);
+  }
+
+  #smaller(update: Bytes): Uint8Array | undefined {
+    const shrinking = [...this.#open].find(({ handler, isWhole }) => isWhole && handler.shrink);
+    return shrinking?.handler.shrink?.(update);
   }
 
   #merged(updates: readonly Bytes[]): readonly Bytes[] {
     if (updates.length < 2) return updates;
     const merging = [...this.#open].find(({ handler }) => handler.merge !== undefined);
+    const merged = this.#made(() => merging?.handler.merge?.(updates).slice());
+    return merged === undefined ? updates : [merged];
+  }
+
+  /** What a handler makes of updates; `undefined` if it fails. */
+  #made(make: () => Bytes | undefined): Bytes | undefined {
     try {
-      const merged = merging?.handler.merge?.(updates);
-      return merged === undefined ? updates : [merged.slice()];
+      return make();
     } catch (error) {
       this.#onError(error, this.name);
-      return updates;
+      return undefined;
     }
   }
 

@@ -19,14 +19,10 @@ export function notApplied(document: string, cause: unknown): DocumentError {
 /** Updates that are in memory alone. */
 export function notStored(documents: readonly string[], cause: unknown): DocumentError {
   const what = documents.map((name) => `"${name}"`).join(", ");
-  const message = `changes of ${what} are not stored on this device and will be lost if the app is closed: ${cause}`;
+  // Later changes wait with it: see `shrink`.
+  const advice = cause instanceof RangeError ? "; delete what is large in it" : "";
+  const message = `changes of ${what} are not stored on this device and will be lost if the app is closed: ${cause}${advice}`;
   return new DocumentError(message, documents, cause);
-}
-
-/** Updates that are in memory alone until what makes them too large is deleted. */
-export function tooLarge(document: string, cause: RangeError): DocumentError {
-  const { message } = notStored([document], cause);
-  return new DocumentError(`${message}; delete what is large in it`, [document], cause);
 }
 
 /** Entries of another version of the app, or of another app. */

@@ -6,6 +6,7 @@ import type { DocumentsOptions, SyncDocuments } from "../../client/documents.ts"
 import { MemoryStore } from "../../client/memory.ts";
 import { YjsProvider } from "../../client/yjs.ts";
 import { DocumentDevices } from "../support/simulated-documents.ts";
+import { SimulatedServer } from "../support/simulated-network.ts";
 import { until } from "../support/socket.ts";
 
 describe("a provider for Yjs", () => {
@@ -151,6 +152,41 @@ describe("a provider for Yjs", () => {
     const again = new YjsProvider(await open({ store }), "note");
     await again.whenLoaded;
     assert.equal(read(again), "right before after");
+  });
+
+  it("stores what takes the place of an operation that the server does not take", async () => {
+    const server = new SimulatedServer({ LISTING_TTL: "0", MAX_BODY: "64KiB" });
+    let isAway = true;
+    const fetch = async (request: Request) => {
+      if (isAway) throw new TypeError("offline");
+      return server.fetch(request);
+    };
+    const store = new MemoryStore();
+    const laptop = await devices.open({ store, batch: 3600_000 }, fetch);
+    const text = textIn(new YjsProvider(laptop, "note"));
+    for (const part of ["before ", "x".repeat(200_000), "after"]) {
+      text.insert(text.length, part);
+      await laptop.flush();
+    }
+    isAway = false;
+    await assert.rejects(laptop.client.sync(), { code: "body-too-large" });
+    const phone = await devices.open({}, fetch);
+    const other = new YjsProvider(phone, "note");
+    await phone.client.sync();
+    assert.equal(read(other), "before ");
+    const [tooLarge = assert.fail("nothing was too large")] = laptop.client.tooLarge;
+    await assert.rejects(laptop.drop(tooLarge), /RangeError: \d+ bytes are too large/);
+    assert.deepEqual(laptop.client.tooLarge, [tooLarge], "nothing is lost");
+    text.delete(7, 200_000);
+    await laptop.drop(tooLarge);
+    await assert.rejects(laptop.drop(tooLarge), /not too large/);
+    await syncAll(laptop, phone);
+    assert.equal(read(other), "before after");
+    assert.equal(other.doc.store.pendingStructs, null);
+    await laptop.close();
+    const again = new YjsProvider(await devices.open({ store }, fetch), "note");
+    await again.whenLoaded;
+    assert.equal(read(again), "before after");
   });
 
   it("adds what a document had before, and what was edited while disconnected, once", async () => {
