@@ -38,6 +38,7 @@ export class YjsProvider {
   #onLoaded: () => void = () => undefined;
   #onSynced: () => void = () => undefined;
   #status: YjsStatus = "disconnected";
+  #isOver = false;
   #open: OpenDocument | undefined;
   /** What the log has of a document that had content before: the rest is to be stored. */
   #stored: Doc | undefined;
@@ -82,8 +83,12 @@ export class YjsProvider {
     return this.#status === "connected";
   }
 
-  /** Brings what was stored meanwhile into the document, and stores what was edited meanwhile. */
+  /**
+   * Brings what was stored meanwhile into the document, and stores what was edited meanwhile. Throws after
+   * `destroy`.
+   */
   connect(): void {
+    if (this.#isOver) throw new TypeError("the provider was destroyed: make a new one");
     if (this.#open !== undefined) return;
     const { doc } = this;
     if (doc.store.clients.size > 0) this.#stored = new Doc();
@@ -111,6 +116,7 @@ export class YjsProvider {
 
   /** Ends the provider for good. What was edited is stored; the document stays usable. */
   destroy(): void {
+    this.#isOver = true;
     this.disconnect();
     this.#unsubscribe();
     this.doc.off("destroy", this.#onDestroy);
@@ -171,10 +177,10 @@ export class YjsProvider {
   }
 
   #next(): YjsStatus {
-    const { state } = this.documents.status;
-    if (this.#open === undefined || state === "offline" || state === "refused") {
-      return "disconnected";
-    }
+    const { isClosing, status } = this.documents;
+    const { state } = status;
+    const isAway = isClosing || state === "offline" || state === "refused";
+    if (this.#open === undefined || isAway) return "disconnected";
     // Of a document that is being edited, something is always pending.
     return state === "synced" || this.synced ? "connected" : "connecting";
   }

@@ -242,6 +242,20 @@ describe("a provider for Yjs", () => {
     assert.equal(read(third), "still shared at once");
   });
 
+  it("is disconnected once the documents are closed, and does not come back after its end", async () => {
+    const documents = await open();
+    const provider = new YjsProvider(documents, "note");
+    await documents.client.sync();
+    await provider.whenSynced;
+    const events: unknown[] = [];
+    provider.on("status", ({ status }) => events.push(status));
+    provider.on("synced", (isSynced) => events.push(isSynced));
+    await documents.close();
+    assert.deepEqual(events, ["disconnected", false]);
+    provider.destroy();
+    assert.throws(() => provider.connect(), /was destroyed/);
+  });
+
   it("takes a thousand updates in one transaction", async () => {
     const documents = await open();
     const provider = new YjsProvider(documents, "note");
