@@ -176,7 +176,8 @@ export class Outbox implements OwnHistory {
       const waiting = this.#waiting.entries.length;
       const [joining = [], ...others] = divide(this.#waiting.bytes, entries, limit);
       // Nothing is gained by waiting, for an operation that is sent at once or is large.
-      const isFree = !isGathered && acknowledged === first;
+      // Drafts follow an operation.
+      const isFree = acknowledged === first && !(isGathered && first > 0);
       const isLarge = others.length > 0 || bytesOf(entries) > limit / 2;
       if (isFree || isLarge)
         await this.#appendEntries([[...this.#waiting.entries, ...joining], ...others]);

@@ -28,6 +28,6 @@ export function notStored(documents: readonly string[], cause: unknown): Documen
 /** Entries of another version of the app, or of another app. */
 export function unknownEntries(): DocumentError {
   const message =
-    "the log has entries that are no updates of documents: a newer version of the app made them, or an app that handles them with `receive`";
+    "the log has entries that are no updates of documents: a newer version of the app made them, or one with `receive`";
   return new DocumentError(message, []);
 }

@@ -1,7 +1,14 @@
 /** Entries that are appended while the server has not acknowledged what came before: sent together. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { Clock, Created, Store, SyncOptions } from "../../client/index.ts";
+import {
+  type Clock,
+  type Created,
+  type Receive,
+  type Store,
+  type SyncOptions,
+  textOf,
+} from "../../client/index.ts";
 import { MemoryStore } from "../../client/memory.ts";
 import { offline } from "../support/app-data.ts";
 import { places, placesOn } from "../support/places.ts";
@@ -86,7 +93,9 @@ describe("entries of a client that gathers", () => {
     };
     const store = new MemoryStore();
     const app = await apps.open(fetch, { clock, store, gather: 200, ...options });
+    await app.client.append("first");
     await app.client.sync();
+    counts.length = 0;
     return { app, counts, fetch, server, sleeps, store, pass: () => end?.() };
   }
 
@@ -98,7 +107,7 @@ describe("entries of a client that gathers", () => {
     assert.deepEqual([client.status.state, client.status.pending], ["pending", 1]);
     created.push(await client.append("b"), ...(await client.appendAll(["c", "d"])));
     await until(() => sleeps.length === 1);
-    assert.deepEqual(created, places(app, [0, 0], [0, 1], [0, 2], [0, 3]));
+    assert.deepEqual(created, places(app, [1, 0], [1, 1], [1, 2], [1, 3]));
     assert.deepEqual(counts, []);
     pass();
     await until(() => client.status.state === "synced");
@@ -108,7 +117,7 @@ describe("entries of a client that gathers", () => {
     await until(() => counts.length === 2 && client.status.state === "synced");
     const texts = ["a", "b", "c", "d"];
     assert.deepEqual(
-      (await placesOn(apps, fetch)).slice(0, 4),
+      (await placesOn(apps, fetch)).slice(1, 5),
       created.map((one, i) => [one, texts[i]]),
     );
   });
@@ -131,7 +140,30 @@ describe("entries of a client that gathers", () => {
     assert.deepEqual(counts, []);
     const again = await apps.open(fetch, { store, gather: 200 });
     await again.client.sync();
-    assert.deepEqual(await placesOn(apps, fetch), [[created, "a"]]);
+    assert.deepEqual((await placesOn(apps, fetch)).slice(1), [[created, "a"]]);
+  });
+
+  it("are an operation each where there is none before, as the app is given them at once", async () => {
+    const { fetch, counts } = countingServer();
+    const own: string[] = [];
+    const receive: Receive = (entries) => {
+      own.push(...entries.map(({ data }) => textOf(data)));
+    };
+    const { client } = await apps.open(fetch, {
+      gather: 3600_000,
+      receive,
+      clock: new StoppedClock(),
+    });
+    await client.sync();
+    for (const text of ["a", "b", "c"]) {
+      await client.append(text);
+      await until(() => own.at(-1) === text);
+    }
+    await client.sync();
+    assert.equal(
+      counts.reduce((sum, count) => sum + count, 0),
+      2,
+    );
   });
 });
 
