@@ -8,6 +8,9 @@ import { formatNumber, table } from "./table.ts";
 /** A smaller difference is noise, even where all rounds agree on its sign. */
 const NOISE = 1.05;
 
+/** Bodies of one kind differ by so much at most: in times, and in the digits of indexes. */
+const SAME = 0.01;
+
 /** The figure of one version divided by that of the other. */
 export interface Ratio {
   /** Of the ratios by round. */
@@ -71,6 +74,7 @@ export async function compareScenario(
 }
 
 function compare(scenario: string, subject: ServerSubject, other: ServerSubject): Comparison {
+  requireSameAnswers(subject, other);
   const ratio = (metric: Metric, better: "less" | "more") =>
     compareSamples(metric, better, subject.samples, other.samples);
   return {
@@ -81,6 +85,23 @@ function compare(scenario: string, subject: ServerSubject, other: ServerSubject)
     p50: ratio(p50, "less"),
     p99: ratio(p99, "less"),
   };
+}
+
+/**
+ * Throws where two versions send bodies of different sizes for the same requests: one of them answers with an
+ * error, or cannot read what was stored in the format of the other, and its figures mean nothing.
+ */
+export function requireSameAnswers(
+  { work, samples }: Pick<ServerSubject, "work" | "samples">,
+  other: Pick<ServerSubject, "samples">,
+): void {
+  const perRequest: Metric = ({ megabytes, requests }) => (megabytes * 1e6) / requests;
+  const [here, there] = [samples, other.samples].map((all) => median(all.map(perRequest)));
+  if (here === undefined || there === undefined || Math.abs(here - there) <= SAME * here) return;
+  throw new Error(
+    `${work}: this version sends ${here.toFixed(0)} bytes for a request, and the other ${there.toFixed(0)}. ` +
+      "Compare with a version that reads the same storage, or leave this scenario out by --scenarios",
+  );
 }
 
 /** Whether a version does less work in the same time, or needs more CPU for it. */

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { promisify } from "node:util";
-import { compareSamples } from "../../bench/lib/comparison.ts";
+import { compareSamples, requireSameAnswers } from "../../bench/lib/comparison.ts";
 import { HELP, InvalidArguments, readOptions } from "../../bench/lib/options.ts";
 import { type Report, RUNTIME_TITLES } from "../../bench/lib/report.ts";
 import type { Result } from "../../bench/lib/result.ts";
@@ -120,6 +120,16 @@ describe("a comparison", () => {
     assert.deepEqual(worse(99, 110, 120), [false, false]);
     assert.deepEqual(worse(101, 102, 120), [false, false]);
     assert.deepEqual(worse(80, 90, 95), [false, false]);
+  });
+
+  it("fails where the other version answers with something else, whose figures mean nothing", () => {
+    const some = samples(1, 2, 3);
+    requireSameAnswers({ work: "a poll", samples: some }, { samples: samples(3, 4, 5) });
+    const other = some.map((sample) => ({ ...sample, megabytes: 0.0002 }));
+    assert.throws(
+      () => requireSameAnswers({ work: "a poll", samples: some }, { samples: other }),
+      /^Error: a poll: this version sends 1000000 bytes for a request, and the other 200\. /,
+    );
   });
 });
 
