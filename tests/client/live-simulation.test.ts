@@ -4,7 +4,7 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import type { Identity } from "../../client/index.ts";
 import { share } from "../support/share.ts";
-import { Device } from "../support/simulated-device.ts";
+import { type Device, Devices } from "../support/simulated-device.ts";
 import {
   JumpingClock,
   nextTick,
@@ -69,14 +69,12 @@ describe("several devices of one user that wait for news", () => {
       return network.fetch(request);
     };
     const world = { identity, clock, fetch, random, isLive: true };
-    const devices = Array.from({ length: DEVICES }, () => new Device(world));
-    const at = (index: number) => devices[index] ?? assert.fail();
-    let created = 0;
+    const simulated = new Devices(world, DEVICES);
+    const { all: devices } = simulated;
+    const at = (index: number) => simulated.at(index);
     const take = async (step: Step): Promise<void> => {
-      if (step.kind === "append") {
-        const texts = Array.from({ length: step.count }, () => `operation ${created++}`);
-        await at(step.device).append(texts);
-      } else if (step.kind === "turns") await waitFor(step.count);
+      if (step.kind === "append") await simulated.append(step.device, step.count);
+      else if (step.kind === "turns") await waitFor(step.count);
       else if (step.kind === "stop") await at(step.device).stop();
       else await at(step.device).crashAfter(step.steps);
     };

@@ -4,7 +4,7 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import type { Identity } from "../../client/index.ts";
 import { share } from "../support/share.ts";
-import { Device } from "../support/simulated-device.ts";
+import { Devices } from "../support/simulated-device.ts";
 import {
   FAULTS,
   JumpingClock,
@@ -67,14 +67,12 @@ describe("several devices of one user", () => {
     const server = new SimulatedServer({ MAX_BODY: "8KiB", LISTING_TTL: "0" }, clock);
     const network = new SimulatedNetwork(server, random);
     const world = { identity, clock, fetch: network.fetch, random };
-    const devices = Array.from({ length: DEVICES }, () => new Device(world));
-    const at = (index: number) => devices[index] ?? assert.fail();
-    let created = 0;
+    const simulated = new Devices(world, DEVICES);
+    const { all: devices } = simulated;
+    const at = (index: number) => simulated.at(index);
     const take = async (step: Step): Promise<void> => {
-      if (step.kind === "append") {
-        const texts = Array.from({ length: step.count }, () => `operation ${created++}`);
-        await at(step.device).append(texts);
-      } else if (step.kind === "sync") await at(step.device).sync();
+      if (step.kind === "append") await simulated.append(step.device, step.count);
+      else if (step.kind === "sync") await at(step.device).sync();
       else if (step.kind === "stop") await at(step.device).stop();
       else if (step.kind === "crash") await at(step.device).crashAfter(step.steps);
       else if (step.kind === "back up") await server.backUp();

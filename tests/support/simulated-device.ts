@@ -29,6 +29,26 @@ export interface World {
   readonly sign?: boolean;
 }
 
+/** The devices of a simulation, by their numbers; no text is appended twice. */
+export class Devices {
+  readonly all: readonly Device[];
+  #created = 0;
+
+  constructor(world: World, count: number) {
+    this.all = Array.from({ length: count }, () => new Device(world));
+  }
+
+  at(index: number): Device {
+    return this.all[index] ?? assert.fail();
+  }
+
+  /** Appends operations on a device. */
+  append(index: number, count: number): Promise<void> {
+    const texts = Array.from({ length: count }, () => `operation ${this.#created++}`);
+    return this.at(index).append(texts);
+  }
+}
+
 class Crashed extends Error {
   override name = "Crashed";
 }
