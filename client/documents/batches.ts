@@ -11,7 +11,7 @@ const RETRY_MS = 5000;
 /** What batches work with. */
 export interface BatchesOptions {
   readonly clock: Clock;
-  /** Ends it. */
+  /** Nothing is stored after it is aborted. */
   readonly signal: AbortSignal;
   readonly documents: () => readonly Document[];
   /** Makes entries durable; calls `onStored` before they are delivered. */

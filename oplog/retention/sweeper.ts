@@ -85,14 +85,14 @@ export class Sweeper {
     if (listing.erasedAt !== undefined) return undefined;
     const settled = Math.floor((now - deleteDelay) / 1000);
     const readable = this.#readable(listing);
-    const may = await trimmable(readable, {
+    const decided = await trimmable(readable, {
       until: Math.floor((now - age) / 1000),
       untilElsewhere: Math.floor((time() - age + deleteDelay) / 1000),
       settled,
     });
-    const floors = may === undefined ? new Map<string, number>() : newFloors(listing, may);
+    const floors = decided === undefined ? new Map<string, number>() : newFloors(listing, decided);
     if (floors.size > 0) await this.#storeFloors(user, floors);
-    const spent = may === undefined ? [] : await spentSnapshots(readable, may);
+    const spent = decided === undefined ? [] : await spentSnapshots(readable, decided);
     await this.#delete(user, deletable(listing, spent, settled));
     const times = listing.snapshots.flatMap(({ at }) => [at * 1000 + age, at * 1000 + deleteDelay]);
     if (floors.size > 0) times.push(time() + deleteDelay);

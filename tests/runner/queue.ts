@@ -1,21 +1,18 @@
-/**
- * What waits for its turn. The runtimes share one, so that all cores have something to do until the
- * last of them ends.
- */
+/** Limits how many tasks run at once. The runtimes share one, so that no core is idle until the last ends. */
 export class WorkQueue {
   readonly #waiting: { readonly rank: number; readonly start: () => void }[] = [];
   #free: number;
 
-  /** @param atOnce how many works run at a time */
+  /** @param atOnce how many tasks run at a time */
   constructor(atOnce: number) {
     this.#free = atOnce;
   }
 
-  /** Does a work in its turn: the one of the lowest rank is next, and of several the first. */
-  async run<Value>(rank: number, work: () => Promise<Value>): Promise<Value> {
+  /** Runs a task when there is room. The one of the lowest rank is next, and of several the first. */
+  async run<Value>(rank: number, task: () => Promise<Value>): Promise<Value> {
     await this.#turn(rank);
     try {
-      return await work();
+      return await task();
     } finally {
       this.#free++;
       this.#startNext();
