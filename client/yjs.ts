@@ -5,12 +5,13 @@ import {
   encodeStateAsUpdate,
   encodeStateVector,
   equalSnapshots,
-  mergeUpdates,
   parseUpdateMeta,
   snapshot,
-  transact,
 } from "yjs";
 import type { DocumentSource, OpenDocument } from "./document-source.ts";
+import { applyUpdates, joinUpdates } from "./yjs/updates.ts";
+
+export { applyUpdates, mergeUpdates } from "./yjs/updates.ts";
 
 /** Whether the server is reached: not whether a document can be edited, which it always can. */
 export type YjsStatus = "connecting" | "connected" | "disconnected";
@@ -94,10 +95,10 @@ export class YjsProvider {
     if (doc.store.clients.size > 0) this.#stored = new Doc();
     this.#open = this.documents.open(this.name, {
       apply: (updates) => {
-        if (this.#stored !== undefined) apply(this.#stored, updates, this);
-        apply(doc, updates, this);
+        if (this.#stored !== undefined) applyUpdates(this.#stored, updates);
+        applyUpdates(doc, updates, this);
       },
-      merge: (updates) => mergeUpdates([...updates]),
+      merge: joinUpdates,
       shrink: (update) => stateSince(doc, update),
       state: () => encodeStateAsUpdate(doc),
     });
@@ -154,7 +155,7 @@ export class YjsProvider {
 
   readonly #onUpdate = (update: Uint8Array, origin: unknown) => {
     if (origin === this) return;
-    if (this.#stored !== undefined) apply(this.#stored, [update], this);
+    if (this.#stored !== undefined) applyUpdate(this.#stored, update);
     this.#open?.push(update);
   };
 
@@ -213,16 +214,4 @@ function stateSince(doc: Doc, update: Uint8Array): Uint8Array {
   applyUpdate(copy, state);
   const before = new Map([...parseUpdateMeta(state).to, ...parseUpdateMeta(update).from]);
   return encodeStateAsUpdate(copy, encodeStateVector(before));
-}
-
-/** Applies updates in one transaction: thousands take no longer than one of their size. */
-function apply(doc: Doc, updates: readonly Uint8Array[], origin: unknown): void {
-  transact(
-    doc,
-    () => {
-      for (const update of updates) applyUpdate(doc, update, origin);
-    },
-    origin,
-    false,
-  );
 }

@@ -9,7 +9,7 @@ export interface DocumentsOptions
   extends Omit<SyncOptions, "receive" | "cursors" | "gather" | "snapshot"> {
   /** For how many milliseconds updates are gathered before they are sent; they are stored at once. 200 by default. */
   readonly batch?: number;
-  /** Joins updates of a document that is not open into one, for snapshots: `Y.mergeUpdates` for Yjs. */
+  /** Joins the updates of a document that is not open into one, for snapshots: `mergeUpdates` of `/yjs`. */
   readonly merge?: DocumentHandler["merge"];
   /**
    * After how many characters of operations a snapshot of all documents is made, at least; 1,048,576 by

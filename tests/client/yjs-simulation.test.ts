@@ -1,11 +1,11 @@
 /** Five devices that edit the same documents of Yjs at the same time, over a bad network. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { Doc, encodeStateAsUpdate, mergeUpdates } from "yjs";
+import { Doc, encodeStateAsUpdate } from "yjs";
 import type { SyncDocuments } from "../../client/documents.ts";
 import type { Identity } from "../../client/index.ts";
 import { MemoryStore } from "../../client/memory.ts";
-import { YjsProvider } from "../../client/yjs.ts";
+import { mergeUpdates, YjsProvider } from "../../client/yjs.ts";
 import { openDocuments } from "../support/simulated-documents.ts";
 import {
   JumpingClock,
@@ -22,7 +22,6 @@ const SEEDS = 12;
 const NAMES = ["one", "two"];
 const HOUR = 3_600_000;
 const SETTINGS = { LISTING_TTL: "0", RETENTION: "1h", PACKED_RETENTION: "1m" };
-const merge = (updates: readonly Uint8Array[]) => mergeUpdates([...updates]);
 
 type Random = () => number;
 
@@ -112,7 +111,7 @@ async function simulate(identity: Identity, seed: number): Promise<void> {
   const newEditor = () =>
     new Editor((store) => {
       const options = { store, clock, random, batch: 200, sign: true, snapshotEvery: 1500 };
-      return openDocuments({ identity, fetch: network.fetch }, { ...options, merge });
+      return openDocuments({ identity, fetch: network.fetch }, { ...options, merge: mergeUpdates });
     }, random);
   const editors = Array.from({ length: DEVICES }, newEditor);
   /** What snapshots stand for is deleted, while no device asks for anything. */
