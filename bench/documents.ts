@@ -41,6 +41,7 @@ interface Place {
 const NAME = "document";
 const APPENDED_AT_ONCE = 1000;
 const ROUNDS = 5;
+const EDITS_IN_A_TURN = 20;
 /** The share of updates that the older one of two snapshots stands for. */
 const BEFORE_THE_FIRST = 0.8;
 const HOUR = 3_600_000;
@@ -75,6 +76,12 @@ async function measure(name: string, trace: Trace): Promise<void> {
     const all = await newDevice(place, user, text);
     row("new device, all updates", `${all.ms.toFixed(0)} ms, ${kib(all.bytes)}`);
     row("  beside Yjs alone", `${(all.ms / alone).toFixed(1)} times (goal: 3)`);
+    const { identity: other } = await createIdentity("a passphrase for the bench");
+    const logs = inTurns(trace, Number(most));
+    for (const log of logs) await append(place, other, log);
+    const both = await newDevice(place, other, text);
+    row("new device, of two in turns", `${both.ms.toFixed(0)} ms, ${kib(both.bytes)}`);
+    row("  beside Yjs alone", `${(both.ms / alone).toFixed(1)} times`);
     await makeSnapshot(place, user);
     const some = await newDevice(place, user, text);
     row("new device, with a snapshot", `${some.ms.toFixed(0)} ms (goal: 300), ${kib(some.bytes)}`);
@@ -121,14 +128,41 @@ async function afterRetention(updates: readonly Uint8Array[], text: string): Pro
 }
 
 /** The updates of the first edits, and the text after them. */
-function updatesOf({ startContent, txns }: Trace, count: number) {
+function updatesOf(trace: Trace, count: number) {
   const doc = new Y.Doc();
-  const text = doc.getText("text");
   const updates: Uint8Array[] = [];
   doc.on("update", (update: Uint8Array) => updates.push(update));
-  if (startContent !== "") text.insert(0, startContent);
-  for (const { patches } of txns) {
-    if (updates.length >= count) break;
+  write(trace, count, () => doc);
+  return { updates, text: doc.getText("text").toString() };
+}
+
+/** The updates of two devices that make the same edits in turns, each with what the other has made. */
+function inTurns(trace: Trace, count: number): Uint8Array[][] {
+  const docs = [new Y.Doc(), new Y.Doc()] as const;
+  const logs = docs.map((doc, i) => {
+    const log: Uint8Array[] = [];
+    doc.on("update", (update: Uint8Array, origin: unknown) => {
+      if (origin === "other") return;
+      log.push(update);
+      Y.applyUpdate(docs[1 - i] ?? doc, update, "other");
+    });
+    return log;
+  });
+  write(trace, count, (edit) => docs[Math.floor(edit / EDITS_IN_A_TURN) % 2 === 0 ? 0 : 1]);
+  return logs;
+}
+
+/** Makes the first edits, each in the document that is chosen for it. */
+function write(
+  { startContent, txns }: Trace,
+  count: number,
+  docFor: (edit: number) => Y.Doc,
+): void {
+  if (startContent !== "") docFor(0).getText("text").insert(0, startContent);
+  const edits = startContent === "" ? count : count - 1;
+  for (const [i, { patches }] of txns.slice(0, edits).entries()) {
+    const doc = docFor(i);
+    const text = doc.getText("text");
     doc.transact(() => {
       for (const [at, deleted, inserted] of patches) {
         if (deleted > 0) text.delete(at, deleted);
@@ -136,7 +170,6 @@ function updatesOf({ startContent, txns }: Trace, count: number) {
       }
     });
   }
-  return { updates, text: text.toString() };
 }
 
 /** Words that are typed one after the other, in places that jump, with corrections. */

@@ -1,8 +1,8 @@
 /** Runs in a page of Chromium, for `bench/notebook.ts`: reads the documents of a notebook, and shows nothing. */
-import { mergeUpdates } from "yjs";
 import { SyncDocuments } from "../client/documents.ts";
 import { importIdentity } from "../client/identity.ts";
 import { IndexedDbStore } from "../client/indexeddb.ts";
+import { mergeUpdates } from "../client/yjs.ts";
 
 declare const given: { readonly url: string; readonly key: string; readonly passphrase: string };
 
@@ -20,7 +20,7 @@ async function read(): Promise<{ readonly ms: number; readonly count: number }> 
     url: given.url,
     identity,
     store: await IndexedDbStore.open("read", identity),
-    merge: (updates) => mergeUpdates([...updates]),
+    merge: mergeUpdates,
     onUpdates: (updates) => {
       for (const { name } of updates) names.add(name);
     },

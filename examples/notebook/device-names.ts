@@ -1,6 +1,7 @@
 /** How the devices of a notebook are called: in a document of the log, so that all of them know it. */
-import { Doc, encodeStateAsUpdate, mergeUpdates } from "yjs";
+import { Doc, encodeStateAsUpdate } from "yjs";
 import type { OpenDocument, SyncDocuments } from "../../client/documents.ts";
+import { mergeUpdates } from "../../client/yjs.ts";
 import { merge } from "./note-doc.ts";
 
 const DOCUMENT = "devices";
@@ -14,7 +15,7 @@ export class DeviceNames {
   constructor(documents: SyncDocuments) {
     this.#open = documents.open(DOCUMENT, {
       apply: (updates) => merge(this.#doc, updates),
-      merge: (updates) => mergeUpdates([...updates]),
+      merge: mergeUpdates,
       state: () => encodeStateAsUpdate(this.#doc),
     });
     this.#doc.on("update", (update: Uint8Array, origin: unknown) => {

@@ -2,8 +2,9 @@
  * The document of a note, in Yjs: what is in it, and how it changes so that devices which change it at the
  * same time come to the same note with the words of both. README.md says what other software has to know.
  */
-import { applyUpdate, Doc, encodeStateAsUpdate, encodeStateVector, transact } from "yjs";
+import { Doc, encodeStateAsUpdate, encodeStateVector, transact } from "yjs";
 import type { Bytes } from "../../client/index.ts";
+import { applyUpdates } from "../../client/yjs.ts";
 import { ADOPTING, type Written } from "./adopted-update.ts";
 
 /** The origin of changes that come from the log. */
@@ -46,10 +47,7 @@ export function docOf(updates: readonly Uint8Array[]): Doc {
 
 /** Adds updates to a document: to Yjs, their origin is "log". */
 export function merge(doc: Doc, updates: readonly Uint8Array[]): void {
-  const add = () => {
-    for (const update of updates) applyUpdate(doc, update, LOG);
-  };
-  transact(doc, add, LOG);
+  applyUpdates(doc, updates, LOG);
 }
 
 export function contentOf(doc: Doc): Content {

@@ -1,11 +1,12 @@
 /** A notebook: the notes in the log of a user, in documents. The page and the command line share it. */
-import { type Doc, encodeStateAsUpdate, mergeUpdates } from "yjs";
+import { type Doc, encodeStateAsUpdate } from "yjs";
 import {
   type DocumentsOptions,
   type DocumentUpdate,
   SyncDocuments,
 } from "../../client/documents.ts";
 import type { Bytes, ClientChange, Status, SyncClient } from "../../client/index.ts";
+import { mergeUpdates } from "../../client/yjs.ts";
 import { DeviceNames } from "./device-names.ts";
 import { adopt } from "./earlier-entries.ts";
 import { docOf, markDeleted, markRestored, newDoc, sent } from "./note-doc.ts";
@@ -55,7 +56,7 @@ export class Notebook {
     const documents = await SyncDocuments.open({
       ...options,
       adopt,
-      merge: (updates) => mergeUpdates([...updates]),
+      merge: mergeUpdates,
       onUpdates: (updates, isOwn) => notebook.#take(updates, isOwn),
       onStatus: (status) => {
         if (status.state !== "pending" || status.why !== undefined) notebook.#tried();

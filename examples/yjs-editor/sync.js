@@ -1,7 +1,7 @@
 /** The documents of a key: those of the user, and those of each space. */
 import { SyncDocuments } from "@sync-server/client/documents";
 import { IndexedDbStore } from "@sync-server/client/indexeddb";
-import { mergeUpdates } from "yjs";
+import { mergeUpdates } from "@sync-server/client/yjs";
 
 const url = new URLSearchParams(location.search).get("server") ?? "http://localhost:8080";
 
@@ -11,7 +11,7 @@ export async function openDocuments(identity) {
     identity,
     store: await IndexedDbStore.open(`notes ${identity.fingerprint}`, identity),
     // In a snapshot, notes that are not open are joined as well.
-    merge: (updates) => mergeUpdates([...updates]),
+    merge: mergeUpdates,
   });
 }
 
