@@ -179,7 +179,7 @@ export class SyncClient {
     const { maxBody } = loop;
     const entries = entryData(data, identity, maxBody);
     const limit = bytesPerOperation(maxBody);
-    const created = await outbox.append(entries, limit, signal, (app.gather ?? 0) > 0);
+    const created = await outbox.append(entries, limit, signal, app.gather);
     loop.onOwn();
     return created;
   }

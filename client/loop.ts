@@ -115,15 +115,15 @@ export class SyncLoop {
     if (this.#isIdle && (this.follows || !sending.isHeld)) this.#sendSoon();
   }
 
-  /** Sends what waits, after what is gathered with it. A tab that leads does so for those that follow. */
+  /** Sends what waits, with what is gathered meanwhile, unless a call of `sync` waits for it. */
   #sendSoon(): void {
-    const { app, clock, sending, signal } = this.#options;
-    if (this.follows || !app.gather) this.#cut();
+    const { app, clock, signal } = this.#options;
+    if (!app.gather || this.#calls.now().length > 0) this.#cut();
     else if (!this.#isGathering) {
       this.#isGathering = true;
       void clock.sleep(app.gather, signal).then(() => {
+        if (this.#isIdle && this.#isGathering) this.#cut();
         this.#isGathering = false;
-        if (this.#isIdle && (this.follows || sending.isUrgent)) this.#cut();
       });
     }
   }
@@ -168,13 +168,16 @@ export class SyncLoop {
       // What is held is tried again later, by whichever tab leads.
       const rests = outcome.kind === "failed" || (isOver && !sending.isHeld);
       if (rests) this.#following?.tabs.rest();
-      if (next.pause !== undefined) await this.#wait(next.pause, isFinal(next));
+      // What was appended meanwhile is sent with what is gathered with it: that cuts the pause short.
+      const pause = this.#isIdle && this.#isGathering ? Infinity : next.pause;
+      if (pause !== undefined) await this.#wait(pause, isFinal(next));
     }
     this.#calls.end(signal.reason);
   }
 
   /** The next round comes at once. */
   #cut(): void {
+    this.#isGathering = false;
     this.#pause.cut();
   }
 

@@ -67,7 +67,9 @@ export function nextStep(
     return refused(tooLarge.error, pending, pause, reason);
   }
   if (state.abandonedFailure !== undefined) return refused(state.abandonedFailure, pending, pause);
-  const status: Activity = { state: "synced", pending: 0 };
+  const status: Activity = context.isDone
+    ? { state: "synced", pending: 0 }
+    : { state: "pending", pending };
   return { status, calls: "resolve", pause };
 }
 

@@ -162,13 +162,13 @@ export class Outbox implements OwnHistory {
    * Creates entries. Returns their places once they are durable.
    *
    * @param limit the most bytes of entries in an operation; see `bytesPerOperation`
-   * @param isGathered whether others are to join them in their operation
+   * @param gather for how many milliseconds others may join them in their operation
    */
   append(
     entries: readonly Bytes[],
     limit: number,
     signal?: AbortSignal,
-    isGathered = false,
+    gather = 0,
   ): Promise<Created[]> {
     return this.#writes.run(async () => {
       signal?.throwIfAborted();
@@ -177,7 +177,7 @@ export class Outbox implements OwnHistory {
       const [joining = [], ...others] = divide(this.#waiting.bytes, entries, limit);
       // Nothing is gained by waiting, for an operation that is sent at once or is large.
       // Drafts follow an operation.
-      const isFree = acknowledged === first && !(isGathered && first > 0);
+      const isFree = acknowledged === first && !(gather > 0 && first > 0);
       const isLarge = others.length > 0 || bytesOf(entries) > limit / 2;
       if (isFree || isLarge)
         await this.#appendEntries([[...this.#waiting.entries, ...joining], ...others]);

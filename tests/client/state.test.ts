@@ -267,7 +267,7 @@ describe("the end of a round", () => {
       initialState,
       { kind: "cut", retryAfter: 77_000 },
       { pending: 1, isDone: false },
-      { status: { state: "synced", pending: 0 }, calls: "resolve", pause: undefined },
+      { status: { state: "pending", pending: 1 }, calls: "resolve", pause: undefined },
     ],
     [
       "with nothing left resolves the calls and waits for the next poll",
@@ -286,7 +286,7 @@ describe("the end of a round", () => {
       { kind: "complete" },
       { pending: 1, isDone: false },
       {
-        status: { state: "synced", pending: 0 },
+        status: { state: "pending", pending: 1 },
         calls: "resolve",
         pause: undefined,
       },

@@ -77,7 +77,10 @@ describe("entries that are appended while an operation is on its way", () => {
 
 describe("entries of a client that gathers", () => {
   /** A client that is synced, and whose time passes where the test has it pass. */
-  async function openGathering(options: Partial<SyncOptions> = {}) {
+  async function openGathering(
+    options: Partial<SyncOptions> = {},
+    answered: () => Promise<void> | undefined = () => undefined,
+  ) {
     const { server, fetch, counts } = countingServer();
     let end: (() => void) | undefined;
     const sleeps: number[] = [];
@@ -92,7 +95,12 @@ describe("entries of a client that gathers", () => {
         }),
     };
     const store = new MemoryStore();
-    const app = await apps.open(fetch, { clock, store, gather: 200, ...options });
+    const slowly: Fetch = async (request) => {
+      const response = await fetch(request);
+      await answered();
+      return response;
+    };
+    const app = await apps.open(slowly, { clock, store, gather: 200, ...options });
     await app.client.append("first");
     await app.client.sync();
     counts.length = 0;
@@ -131,6 +139,38 @@ describe("entries of a client that gathers", () => {
     pass();
     await new Promise((resolve) => setTimeout(resolve, 50));
     assert.equal(server.requests, requests);
+  });
+
+  it("are gathered as well while an operation is on its way, but not from a call of sync", async () => {
+    let answered: Promise<void> | undefined;
+    const { app, counts, pass, server, sleeps } = await openGathering({}, () => answered);
+    const { client } = app;
+    let answer: () => void = () => undefined;
+    const hold = () => {
+      answered = new Promise((resolve) => {
+        answer = resolve;
+      });
+    };
+    hold();
+    await client.append("a");
+    pass();
+    await until(() => counts.length === 1);
+    await client.append("b");
+    answer();
+    await until(() => client.status.pending === 1);
+    assert.equal(client.status.state, "pending");
+    const { requests } = server;
+    await client.append("c");
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.deepEqual([server.requests, sleeps.length], [requests, 2]);
+    hold();
+    pass();
+    await until(() => counts.length === 2);
+    const synced = client.sync();
+    await client.append("d");
+    answer();
+    await synced;
+    assert.deepEqual([counts, sleeps.length], [[1, 1, 1], 2]);
   });
 
   it("are there after a restart in between, and are sent then", async () => {
