@@ -38,7 +38,7 @@ export class SyncDocuments implements DocumentSource {
   readonly #options: DocumentsOptions;
   readonly #documents = new Map<string, Document>();
   readonly #echo = new Echo();
-  readonly #status = new DocumentsStatus();
+  readonly #status = new DocumentsStatus((error) => this.#report(error));
   readonly #closing = new AbortController();
   readonly #batches: Batches;
   #client: SyncClient | undefined;
@@ -97,7 +97,6 @@ export class SyncDocuments implements DocumentSource {
         options.onClientChange?.(change);
       },
     });
-    documents.#listen();
     documents.#changed();
     return documents;
   }
@@ -268,23 +267,9 @@ export class SyncDocuments implements DocumentSource {
     if (status === undefined) return;
     const unstored = [...this.#documents.values()].filter(({ isPending }) => isPending).length;
     const hasChanged = this.#status.set(status, unstored, this.#batches.failure);
-    if (this.#status.current.state === "synced") this.#resolveSynced();
-    if (!hasChanged) return;
-    this.#status.notify();
-    try {
-      this.#options.onStatus?.(this.#status.current);
-    } catch (error) {
-      this.#report(error);
-    }
-  }
-
-  /** A page that is hidden may never be shown again. */
-  #listen(): void {
-    if (!(globalThis instanceof EventTarget)) return;
-    const { signal } = this.#closing;
-    for (const type of ["visibilitychange", "pagehide"]) {
-      globalThis.addEventListener(type, () => void this.#batches.storeSoon(), { signal });
-    }
+    const { current } = this.#status;
+    if (current.state === "synced") this.#resolveSynced();
+    if (hasChanged) this.#status.notify(() => this.#options.onStatus?.(current));
   }
 
   #report(error: unknown): void {

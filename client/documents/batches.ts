@@ -24,8 +24,10 @@ export interface BatchesOptions {
 export class Batches {
   readonly #options: BatchesOptions;
   readonly #queue = new SerialQueue();
-  /** Whether it stores soon, or tries again. */
+  /** Whether it stores at the end of this task. */
   #isDue = false;
+  /** Whether it waits to try again. */
+  #isRetrying = false;
   /** Why what was pushed is not stored, if that was tried. */
   failure: DocumentError | undefined;
   /** The last failure that was reported: the same one is not reported again. */
@@ -37,33 +39,36 @@ export class Batches {
 
   /** Something was pushed. It is stored with what follows in the same task. */
   pushed(): void {
+    if (!this.#isDue) void this.#storeSoon();
     this.#options.onChange();
-    this.#storeAfter(Promise.resolve());
   }
 
-  #storeAfter(moment: Promise<void>): void {
-    if (this.#isDue) return;
+  /** Stores what was pushed; what fails is tried again later, and reported. */
+  async #storeSoon(): Promise<void> {
     this.#isDue = true;
-    void moment.then(() => {
-      this.#isDue = false;
-      if (!this.#options.signal.aborted) void this.storeSoon();
-    });
-  }
-
-  /** Stores what was pushed; what fails is reported, and tried again later. */
-  async storeSoon(): Promise<void> {
-    const { clock, onError, signal } = this.#options;
+    await undefined;
+    this.#isDue = false;
     try {
       await this.flush();
       this.#reported = undefined;
     } catch (error) {
-      if (this.#reported !== String(error)) onError(error);
-      this.#reported = String(error);
-      this.#storeAfter(clock.sleep(RETRY_MS, signal));
+      if (!this.#isRetrying) void this.#retry();
+      const message = String(error);
+      if (this.#reported === message) return;
+      this.#reported = message;
+      this.#options.onError(error);
     }
   }
 
-  /** Stores what was pushed. Throws a `DocumentError` if that fails. */
+  async #retry(): Promise<void> {
+    const { clock, signal } = this.#options;
+    this.#isRetrying = true;
+    await clock.sleep(RETRY_MS, signal);
+    this.#isRetrying = false;
+    if (!signal.aborted) await this.#storeSoon();
+  }
+
+  /** Stores what was pushed, and what is pushed meanwhile. Throws a `DocumentError` if that fails. */
   flush(): Promise<void> {
     return this.#queue.run(() => this.#store());
   }
@@ -73,27 +78,21 @@ export class Batches {
    * nothing is kept of the update, and what was pushed waits as before.
    */
   store(document: Document, update: Bytes): Promise<void> {
-    return this.#queue.run(() => this.#storeWith(this.#pending(), document, update));
-  }
-
-  async #storeWith(pending: readonly Document[], document: Document, update: Bytes): Promise<void> {
-    const entries = [...pending.flatMap((one) => one.take()), document.entry(update)];
-    try {
-      await this.#options.append(entries, () => {
-        for (const one of pending) one.stored();
-        document.receive([update]);
-      });
-      if (pending.length > 0) this.failure = undefined;
-    } catch (error) {
-      for (const one of pending) one.putBack();
-      // What was pushed may be too large, and does not hold up this.
-      if (error instanceof RangeError && pending.length > 0) {
-        return this.#storeWith([], document, update);
+    return this.#queue.run(async () => {
+      const pending = this.#pending();
+      const append = (documents: readonly Document[]) =>
+        this.#append(documents, [document.entry(update)], () => document.receive([update]));
+      try {
+        await append(pending);
+        this.failure = undefined;
+      } catch (error) {
+        // What was pushed may be too large, and does not hold up this.
+        if (!(error instanceof RangeError) || pending.length === 0) throw error;
+        await append([]);
+      } finally {
+        this.#options.onChange();
       }
-      throw error;
-    } finally {
-      this.#options.onChange();
-    }
+    });
   }
 
   #pending(): readonly Document[] {
@@ -101,38 +100,52 @@ export class Batches {
   }
 
   async #store(): Promise<void> {
-    const pending = this.#pending();
-    if (pending.length === 0) return;
-    this.failure = await this.#append(pending);
-    this.#options.onChange();
-    if (this.failure !== undefined) throw this.failure;
+    for (let pending = this.#pending(); pending.length > 0; pending = this.#pending()) {
+      this.failure = await this.#tryAll(pending);
+      this.#options.onChange();
+      if (this.failure !== undefined) throw this.failure;
+    }
   }
 
   /** Returns why not all of what was pushed is stored, if that is so. */
-  async #append(documents: readonly Document[]): Promise<DocumentError | undefined> {
-    const entries = documents.flatMap((document) => document.take());
+  async #tryAll(documents: readonly Document[]): Promise<DocumentError | undefined> {
     try {
-      await this.#options.append(entries, () => {
-        for (const document of documents) document.stored();
-      });
+      await this.#append(documents);
     } catch (error) {
-      for (const document of documents) document.putBack();
       const isTooLarge = error instanceof RangeError;
       // One that is too large does not hold up the others.
-      if (isTooLarge && documents.length > 1) return this.#appendEach(documents);
-      if (isTooLarge && documents[0]?.shrink()) return this.#append(documents);
+      if (isTooLarge && documents.length > 1) return this.#tryEach(documents);
+      if (isTooLarge && documents[0]?.shrink()) return this.#tryAll(documents);
       const names = documents.map(({ name }) => name);
       return notStored(names, error);
     }
     return undefined;
   }
 
-  async #appendEach(documents: readonly Document[]): Promise<DocumentError | undefined> {
+  async #tryEach(documents: readonly Document[]): Promise<DocumentError | undefined> {
     let failure: DocumentError | undefined;
     for (const document of documents) {
-      const next = await this.#append([document]);
+      const next = await this.#tryAll([document]);
       failure ??= next;
     }
     return failure;
+  }
+
+  /** Stores what was pushed to documents, and other entries with it: all or nothing. */
+  async #append(
+    documents: readonly Document[],
+    others: readonly Bytes[] = [],
+    onStored?: () => void,
+  ): Promise<void> {
+    const entries = [...documents.flatMap((document) => document.take()), ...others];
+    try {
+      await this.#options.append(entries, () => {
+        for (const document of documents) document.stored();
+        onStored?.();
+      });
+    } catch (error) {
+      for (const document of documents) document.putBack();
+      throw error;
+    }
   }
 }

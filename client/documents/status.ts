@@ -5,6 +5,12 @@ import type { DocumentError } from "./errors.ts";
 export class DocumentsStatus {
   #current: Status = { state: "pending", pending: 0, refused: 0, live: false };
   readonly #listeners = new Set<() => void>();
+  readonly #onError: (error: unknown) => void;
+
+  /** @param onError called with what a listener throws: it keeps nothing from the others */
+  constructor(onError: (error: unknown) => void) {
+    this.#onError = onError;
+  }
 
   /** The status of the client, with what it does not know of: changes that are not stored yet. */
   get current(): Status {
@@ -30,8 +36,15 @@ export class DocumentsStatus {
     return true;
   }
 
-  notify(): void {
-    for (const listener of this.#listeners) listener();
+  /** @param last called after the listeners */
+  notify(last: () => void = () => undefined): void {
+    for (const listener of [...this.#listeners, last]) {
+      try {
+        listener();
+      } catch (error) {
+        this.#onError(error);
+      }
+    }
   }
 }
 

@@ -8,30 +8,11 @@ import {
   type DocumentsOptions,
   type SyncDocuments,
 } from "../../client/documents.ts";
-import { type Entry, type Store, textOf, utf8 } from "../../client/index.ts";
+import { type Entry, textOf, utf8 } from "../../client/index.ts";
 import { MemoryStore } from "../../client/memory.ts";
-import { DocumentDevices, JoinedTexts, Texts } from "../support/simulated-documents.ts";
+import { DocumentDevices, JoinedTexts, storeOn, Texts } from "../support/simulated-documents.ts";
 import { SimulatedServer } from "../support/simulated-network.ts";
 import { until } from "../support/socket.ts";
-
-/** A store in memory whose appends fail while the disk is full. */
-function storeOn(disk: { isFull: boolean }): Store {
-  const memory = new MemoryStore();
-  const [append, appendDraft] = [memory.append.bind(memory), memory.appendDraft.bind(memory)];
-  const check = () => {
-    if (disk.isFull) throw new Error("the disk is full");
-  };
-  return Object.assign(memory, {
-    append: async (...of: Parameters<Store["append"]>) => {
-      check();
-      return append(...of);
-    },
-    appendDraft: async (...of: Parameters<Store["appendDraft"]>) => {
-      check();
-      return appendDraft(...of);
-    },
-  });
-}
 
 describe("documents in one log", () => {
   let devices: DocumentDevices;

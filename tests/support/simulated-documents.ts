@@ -63,6 +63,25 @@ export class DocumentDevices implements DocumentsWorld {
   }
 }
 
+/** A store in memory whose appends fail while the disk is full. */
+export function storeOn(disk: { isFull: boolean }): Store {
+  const memory = new MemoryStore();
+  const [append, appendDraft] = [memory.append.bind(memory), memory.appendDraft.bind(memory)];
+  const check = () => {
+    if (disk.isFull) throw new Error("the disk is full");
+  };
+  return Object.assign(memory, {
+    append: async (...of: Parameters<Store["append"]>) => {
+      check();
+      return append(...of);
+    },
+    appendDraft: async (...of: Parameters<Store["appendDraft"]>) => {
+      check();
+      return appendDraft(...of);
+    },
+  });
+}
+
 /** A document of texts, in the order in which they came. */
 export class Texts implements DocumentHandler {
   /** What was applied, each call by itself. */
