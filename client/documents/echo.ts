@@ -4,7 +4,7 @@ import type { ClientChange, Created, Entry } from "../types.ts";
 export class Echo {
   readonly #expected = new Set<string>();
   readonly #changes: ClientChange[] = [];
-  /** The append under way: an entry can come before the app knows its place. */
+  /** The appends under way: an entry can come before the app knows its place. */
   #appending: Promise<unknown> = Promise.resolve();
 
   /** Appends, and remembers what was appended. */
@@ -12,7 +12,12 @@ export class Echo {
     const appending = work().then((places) => {
       for (const place of places) this.#expected.add(keyOf(this.#moved(place)));
     });
-    this.#appending = appending.catch(() => undefined);
+    // One that fails at once does not end the wait for those before it.
+    const before = this.#appending;
+    this.#appending = appending.then(
+      () => before,
+      () => before,
+    );
     await appending;
   }
 

@@ -392,6 +392,28 @@ describe("the echo of what an app appended", () => {
     assert.deepEqual(await echo.without([entry]), [entry]);
   });
 
+  it("is told from other entries also where a later append fails at once", async () => {
+    const echo = new Echo();
+    let end: () => void = () => undefined;
+    const stored = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    const appending = echo.append(async () => {
+      await stored;
+      return [place("a", 1)];
+    });
+    const failed = new RangeError("too large");
+    await assert.rejects(
+      echo.append(() => Promise.reject(failed)),
+      failed,
+    );
+    const left = echo.without([{ ...place("a", 1), data }]);
+    await new Promise((resolve) => setImmediate(resolve));
+    end();
+    await appending;
+    assert.deepEqual(await left, []);
+  });
+
   it("has its new name where it was moved, before or after the append returned", async () => {
     const echo = new Echo();
     await echo.append(async () => [place("a", 4), place("a", 5)]);
