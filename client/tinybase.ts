@@ -45,7 +45,7 @@ export class TinyBaseProvider {
     this.#open = documents.open(name, {
       apply: (updates) => this.#apply(updates),
       merge: (updates) => bytesOf(updates.flatMap(changesOf)),
-      shrink: (update) => bytesOf([contentOf(changesOf(update))]),
+      shrink: (update) => bytesOf([presentOf(store, changesOf(update))]),
       state: () => bytesOf([store.getMergeableContent()]),
     });
     this.#listener = store.addDidFinishTransactionListener(() => this.#push());
@@ -58,6 +58,7 @@ export class TinyBaseProvider {
   destroy(): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    this.#pushRest();
     this.store.delListener(this.#listener);
     this.#open.close();
   }
@@ -89,7 +90,7 @@ export class TinyBaseProvider {
   #pushRest(): this {
     const stored = this.#stored;
     this.#stored = undefined;
-    if (stored !== undefined && !this.#isOver && hashesOf(stored) !== hashesOf(this.store)) {
+    if (stored !== undefined && hashesOf(stored) !== hashesOf(this.store)) {
       this.#open.push(bytesOf([this.store.getMergeableContent()]));
     }
     return this;
@@ -108,11 +109,27 @@ function timesOf([[tables], [values]]: Changes[number]): string[] {
   return times;
 }
 
-/** What changes make up, without what others of them replace. */
-function contentOf(all: Changes): Changes[number] {
-  const store = createMergeableStore();
-  for (const changes of all) store.applyMergeableChanges(changes);
-  return store.getMergeableContent();
+/** What a store has now of the cells and values that were changed. */
+function presentOf(store: MergeableStore, all: Changes): Changes[number] {
+  const changed = createMergeableStore();
+  for (const changes of all) changed.applyMergeableChanges(changes);
+  const content = changed.getMergeableContent();
+  const [[tables], [values]] = content;
+  const [[tablesNow], [valuesNow]] = store.getMergeableContent();
+  for (const [table, [rows]] of Object.entries(tables)) {
+    for (const [row, [cells]] of Object.entries(rows)) {
+      replace(cells, tablesNow[table]?.[0][row]?.[0]);
+    }
+  }
+  replace(values, valuesNow);
+  return content;
+}
+
+function replace<Cell>(old: Record<string, Cell>, now: Record<string, Cell> = {}): void {
+  for (const id in old) {
+    const cell = now[id];
+    if (cell !== undefined) old[id] = cell;
+  }
 }
 
 function hashesOf(store: MergeableStore): string {

@@ -106,9 +106,10 @@ export class YjsProvider {
     this.#update();
   }
 
-  /** Leaves the document as it is until `connect`: it is neither stored nor synced. */
+  /** Leaves the document as it is from now until `connect`: it is neither stored nor synced. */
   disconnect(): void {
     this.doc.off("update", this.#onUpdate);
+    this.#pushRest();
     this.#open?.close();
     this.#open = undefined;
     this.#stored = undefined;
@@ -202,7 +203,16 @@ export class YjsProvider {
   }
 
   #emit<Name extends keyof YjsEvents>(name: Name, ...args: YjsEvents[Name]): void {
-    for (const listener of [...this.#listeners[name]]) listener(...args);
+    for (const listener of [...this.#listeners[name]]) {
+      try {
+        listener(...args);
+      } catch (error) {
+        // A fault of the app keeps nothing from the others: the runtime reports it as uncaught.
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
   }
 }
 

@@ -65,6 +65,51 @@ describe("a provider for TinyBase", () => {
     for (const documents of [laptop, phone]) await documents.close();
   });
 
+  it("stores what takes the place of an operation that the server does not take", async () => {
+    const server = new SimulatedServer({ LISTING_TTL: "0", MAX_BODY: "64KiB" });
+    let isAway = true;
+    const fetch = async (request: Request) => {
+      if (isAway) throw new TypeError("offline");
+      return server.fetch(request);
+    };
+    const options = { store: new MemoryStore(), batch: 3600_000 };
+    const laptop = await openDocuments({ identity, fetch }, options);
+    const { store: one } = new TinyBaseProvider(laptop, "todo");
+    for (const row of ["a", "b", "c"]) {
+      one.setRow("todos", row, { title: row === "b" ? "x".repeat(200_000) : row, done: false });
+      if (row === "b") one.setValue("last", "b");
+      await laptop.flush();
+    }
+    isAway = false;
+    await assert.rejects(laptop.client.sync(), { code: "body-too-large" });
+    const [tooLarge = assert.fail("nothing was too large")] = laptop.client.tooLarge;
+    await assert.rejects(laptop.drop(tooLarge), /RangeError: \d+ bytes are too large/);
+    one.delCell("todos", "b", "title");
+    await laptop.drop(tooLarge);
+    const phone = await open(server);
+    const { store: other } = new TinyBaseProvider(phone, "todo");
+    await syncAll(laptop, phone);
+    assert.deepEqual(other.getMergeableContent(), one.getMergeableContent());
+    assert.deepEqual({ ...other.getRow("todos", "b") }, { done: false });
+    assert.equal(other.getValue("last"), "b");
+    for (const documents of [laptop, phone]) await documents.close();
+  });
+
+  it("stores what a store had before, also where it ends before it is loaded", async () => {
+    const server = new SimulatedServer({ LISTING_TTL: "0" });
+    const disk = new MemoryStore();
+    const first = await open(server, disk);
+    const store = createMergeableStore();
+    store.setValue("before", 1);
+    new TinyBaseProvider(first, "todo", store).destroy();
+    assert.ok(!first.isLoaded);
+    await first.close();
+    const again = await open(server, disk);
+    const loaded = await new TinyBaseProvider(again, "todo").whenLoaded;
+    assert.deepEqual({ ...loaded.store.getValues() }, { before: 1 });
+    await again.close();
+  });
+
   it("syncs tables, values and deletions, and stores a batch as one entry", async () => {
     const server = new SimulatedServer({ LISTING_TTL: "0" });
     const [laptop, phone] = [await open(server), await open(server)];

@@ -1,10 +1,13 @@
 /** The provider for Yjs: devices at the real handler, with stores in memory. */
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { Doc, encodeStateAsUpdate, UndoManager } from "yjs";
 import type { DocumentsOptions, SyncDocuments } from "../../client/documents.ts";
 import { MemoryStore } from "../../client/memory.ts";
 import { YjsProvider } from "../../client/yjs.ts";
+import { serveHere } from "../support/http.ts";
+import { commandFor, projectFolder, runToEnd } from "../support/process.ts";
 import { DocumentDevices } from "../support/simulated-documents.ts";
 import { SimulatedServer } from "../support/simulated-network.ts";
 import { until } from "../support/socket.ts";
@@ -74,6 +77,19 @@ describe("a provider for Yjs", () => {
     assert.match(read(again), /kept/);
   });
 
+  it("stores what a document had before, also where it ends before that is loaded", async () => {
+    const store = new MemoryStore();
+    const first = await open({ store });
+    const doc = new Doc();
+    doc.getText("text").insert(0, "brought along");
+    new YjsProvider(first, "note", doc).destroy();
+    assert.ok(!first.isLoaded);
+    await first.close();
+    const again = new YjsProvider(await open({ store }), "note");
+    await again.whenLoaded;
+    assert.equal(read(again), "brought along");
+  });
+
   it("tells the status and that it is synced, as other providers do", async () => {
     devices.isOffline = true;
     const documents = await open();
@@ -97,6 +113,22 @@ describe("a provider for Yjs", () => {
       ...["disconnected", "connected", true, "once", "sync true"],
       ...["disconnected", false, "sync false"],
     ]);
+  });
+
+  it("tells all listeners that it is synced, whatever one of them throws", async () => {
+    const server = await serveHere();
+    try {
+      const command = commandFor(join("tests", "support", "faulty-listener.ts"));
+      const program = { command, folder: projectFolder };
+      const { code, stdout, stderr } = await runToEnd([server.url], {}, program);
+      assert.equal(code, 0, stderr);
+      assert.deepEqual(JSON.parse(stdout), {
+        events: ["connected", true],
+        uncaught: ["a fault of the app"],
+      });
+    } finally {
+      await server.close();
+    }
   });
 
   it("names the events that it has to who listens to another one", async () => {

@@ -55,6 +55,7 @@ const PROGRAMS = [
   join("scripts", "demo.ts"),
   ...PROCESSES.map((name) => join("tests", "support", `${name}-process.ts`)),
   join("tests", "support", "faulty-app.ts"),
+  join("tests", "support", "faulty-listener.ts"),
   join("storage", "filesystem.ts"),
   join("storage", "s3.ts"),
   join("tests", "storage", "broken-drivers.ts"),
