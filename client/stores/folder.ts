@@ -49,6 +49,7 @@ export class FolderStore implements Store {
   /** One change at a time, so that none is lost. */
   readonly #queue = new SerialQueue();
   readonly #options: Required<FolderOptions>;
+  #isClosed = false;
   /** Slots that were reported. */
   readonly #leftAlone = new Set<string>();
 
@@ -125,7 +126,7 @@ export class FolderStore implements Store {
   }
 
   load(): Promise<StoreState> {
-    return this.#queue.run(() => this.#contents.load());
+    return this.#run((contents) => contents.load());
   }
 
   begin(client: string): Promise<void> {
@@ -141,7 +142,7 @@ export class FolderStore implements Store {
   }
 
   read(client: string, first: number, count: number, bytes: number): Promise<string[]> {
-    return this.#queue.run(() => this.#contents.read(client, first, count, bytes));
+    return this.#run((contents) => contents.read(client, first, count, bytes));
   }
 
   acknowledge(client: string, acknowledged: number, delivered?: Place): Promise<void> {
@@ -153,7 +154,7 @@ export class FolderStore implements Store {
   }
 
   readReceived(client: string, first: number, characters: number): Promise<Received> {
-    return this.#queue.run(() => this.#contents.readReceived(client, first, characters));
+    return this.#run((contents) => contents.readReceived(client, first, characters));
   }
 
   forget(client: string, start: Cursor | undefined): Promise<void> {
@@ -169,7 +170,7 @@ export class FolderStore implements Store {
   }
 
   readSnapshot(): Promise<string | undefined> {
-    return this.#queue.run(() => this.#contents.readSnapshot());
+    return this.#run((contents) => contents.readSnapshot());
   }
 
   move(move: Move): Promise<void> {
@@ -208,6 +209,7 @@ export class FolderStore implements Store {
     // Where that fails, all that counts is in the list of changes.
     await this.#change((contents) => contents.settle()).catch(() => undefined);
     await this.#queue.run(async () => {
+      this.#isClosed = true;
       await this.#contents.close();
       await this.#lock.release();
     });
@@ -221,10 +223,17 @@ export class FolderStore implements Store {
   }
 
   #change(change: (contents: SlotContents) => Promise<void>): Promise<void> {
-    return this.#queue.run(async () => {
+    return this.#run(async (contents) => {
       await this.#lock.check();
-      await this.#contents.settleLeft();
-      await change(this.#contents);
+      await contents.settleLeft();
+      await change(contents);
+    });
+  }
+
+  #run<Result>(task: (contents: SlotContents) => Promise<Result>): Promise<Result> {
+    return this.#queue.run(() => {
+      if (this.#isClosed) throw new Error(`the store in ${this.#folder} is closed: open it again`);
+      return task(this.#contents);
     });
   }
 }

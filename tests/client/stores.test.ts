@@ -66,6 +66,22 @@ describe("a store in a folder", () => {
     );
   }
 
+  it("says that it is closed, whatever is asked of it then", () =>
+    inFolder(async (path) => {
+      const store = await FolderStore.open(path, user);
+      await store.begin(CLIENT);
+      await store.append(CLIENT, 0, ["zero"]);
+      await store.close();
+      const closed = /^Error: the store in \S+ is closed: open it again$/;
+      await assert.rejects(store.load(), closed);
+      await assert.rejects(store.append(CLIENT, 1, ["one"]), closed);
+      await assert.rejects(store.read(CLIENT, 0, 1, 1000), closed);
+      await store.close();
+      const again = await FolderStore.open(path, user);
+      assert.deepEqual(await again.read(CLIENT, 0, 9, 1000), ["zero"]);
+      await again.close();
+    }));
+
   it("keeps users apart", () =>
     inFolder(async (path) => {
       const mine = await FolderStore.open(path, user);
