@@ -1,3 +1,4 @@
+import { setImmediate as turn } from "node:timers/promises";
 import { ObjectUnreadable, type StorageReader, type StoredObject } from "../driver.ts";
 import { isUnreadable } from "../durable-files.ts";
 import { guarded } from "../folder-errors.ts";
@@ -52,10 +53,13 @@ export class JournalReader {
     });
   }
 
-  /** Reads what was committed before this call. Calls at the same moment share it. */
+  /**
+   * Reads what was committed before this call. Calls in one turn of the event loop share it, because it
+   * reads a folder, twice for each list.
+   */
   refresh(): Promise<void> {
     this.#refreshing ??= guarded("read the journals", async () => {
-      await undefined;
+      await turn();
       this.#refreshing = undefined;
       this.#journals.refresh();
     });
