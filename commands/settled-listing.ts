@@ -1,5 +1,5 @@
 import { Listing } from "../oplog/listing.ts";
-import { ListingLoad } from "../oplog/listing-load.ts";
+import { ListingLoad, type LoadSource } from "../oplog/listing-load.ts";
 import { type Fingerprint, userPrefix } from "../oplog/names.ts";
 import type { StorageReader, StoredObject } from "../storage/driver.ts";
 
@@ -13,20 +13,17 @@ export interface Settled {
 export async function listSettled(storage: StorageReader, user: Fingerprint): Promise<Settled> {
   let objects: readonly StoredObject[] = [];
   const nothing = () => undefined;
-  const load = new ListingLoad({
-    order: 0,
-    at: 0,
-    time: 0,
-    took: 0,
+  const source: LoadSource = {
     ask: undefined,
     list: async () => {
       objects = await storage.list(userPrefix(user), true);
       return { listing: await Listing.inSlices(objects), lacks: false };
     },
-    complete: (listing) => listing,
-    onEnd: nothing,
-    onSettled: nothing,
-  });
+    complete: (_user, listing) => listing,
+    ended: nothing,
+    settled: nothing,
+  };
+  const load = new ListingLoad({ user, order: 0, at: 0, time: 0, took: 0, source });
   const listing = await load.listing;
   return { listing, objects };
 }

@@ -54,8 +54,8 @@ export class ListingAges {
   }
 
   /** The times of a load that ends now. */
-  end(load: LoadTimes): LoadTimes {
-    return { ...load, took: this.#now() - load.at };
+  end({ at, time }: LoadTimes): LoadTimes {
+    return { at, time, took: this.#now() - at };
   }
 
   /**

@@ -12,6 +12,7 @@ import {
   type Asked,
   type Listed,
   ListingLoad,
+  type LoadSource,
   listUsable,
   type NumberedLoad,
   showsAsked,
@@ -48,6 +49,7 @@ export class ListingCache {
   readonly #loads = new Map<Fingerprint, ListingLoad>();
   readonly #invalidated = lruOf<Fingerprint, true>(REMEMBERED);
   readonly #listeners: ListingListeners;
+  readonly #source: LoadSource;
   /** How many loads have begun. */
   #begun = 0;
 
@@ -55,10 +57,16 @@ export class ListingCache {
     this.#options = options;
     this.#telemetry = options.telemetry;
     this.#ages = new ListingAges(options);
-    this.#damaged =
-      options.damaged ?? new DamagedObjects({ now: options.now, telemetry: options.telemetry });
+    this.#damaged = options.damaged ?? new DamagedObjects(options);
     this.#cached = new CachedListings(options.maxRuns);
     this.#listeners = options.listeners ?? new ListingListeners();
+    this.#source = {
+      ask: options.version,
+      list: (user) => this.#list(userPrefix(user)),
+      complete: (user, listed) => this.#superseded.without(user, listed),
+      ended: (load, listing) => this.#loaded(load, listing),
+      settled: ({ user }) => this.#loads.delete(user),
+    };
     this.#telemetry.observe("listing_cache_runs", () => this.#cached.runs);
   }
 
@@ -271,30 +279,22 @@ export class ListingCache {
   }
 
   #load(user: Fingerprint): ListingLoad {
-    const { version } = this.#options;
     const start = { order: ++this.#begun, ...this.#ages.begin() };
     this.#telemetry.count("listing_cache", "load");
-    const load = new ListingLoad({
-      ...start,
-      ask: version && (() => version(user)),
-      list: () => this.#list(userPrefix(user)),
-      complete: (listed) => this.#superseded.without(user, listed),
-      onEnd: (listing, versions) => {
-        // A listing that is older than one that was handed out is never served again.
-        const { lacks } = load;
-        const entry = { listing, ...start, ...this.#ages.end(start), versions, lacks };
-        const known = this.current(user);
-        this.#cached.set(user, load.cacheable ? entry : undefined);
-        this.#listeners.loaded(user, listing);
-        const mayShowMore = load.cacheable && this.#invalidated.delete(user);
-        // Not where none was known: a listing that is never cached would be news each time.
-        if (mayShowMore || (known !== undefined && listing.showsMoreThan(known))) {
-          this.#listeners.news(user);
-        }
-      },
-      onSettled: () => this.#loads.delete(user),
-    });
+    const load = new ListingLoad({ user, ...start, source: this.#source });
     this.#loads.set(user, load);
     return load;
+  }
+
+  #loaded(load: ListingLoad, listing: Listing): void {
+    const { user, order, versions, lacks } = load;
+    // A listing that is older than one that was handed out is never served again.
+    const entry = { listing, order, ...this.#ages.end(load), versions, lacks };
+    const known = this.current(user);
+    this.#cached.set(user, load.cacheable ? entry : undefined);
+    this.#listeners.loaded(user, listing);
+    const mayShowMore = load.cacheable && this.#invalidated.delete(user);
+    // Not where none was known: a listing that is never cached would be news each time.
+    if (mayShowMore || (known && listing.showsMoreThan(known))) this.#listeners.news(user);
   }
 }

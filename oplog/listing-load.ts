@@ -4,6 +4,7 @@ import type { DamagedObjects } from "./damaged-objects.ts";
 import { Listing } from "./listing.ts";
 import type { LoadTimes } from "./listing-age.ts";
 import { type AnnouncedChange, Versions } from "./listing-versions.ts";
+import type { Fingerprint } from "./names.ts";
 
 /** A load, and its number among all loads. */
 export interface NumberedLoad extends LoadTimes {
@@ -52,21 +53,31 @@ export function holesIn({ clients }: Listing): string | undefined {
   return some.length > 0 ? JSON.stringify(some) : undefined;
 }
 
-export interface LoadOptions extends LoadTimes {
-  readonly order: number;
-  /** The version of the log before it is listed; absent where there is no cluster. */
-  readonly ask: (() => Promise<Version | undefined>) | undefined;
-  readonly list: () => Promise<Listed>;
+/**
+ * Where loads get listings from, and who takes these. One object for all loads: where tsx runs the source, it
+ * sets the name of each closure that is made, which takes as long as parsing the names of a short log.
+ */
+export interface LoadSource {
+  /** The version of a log before it is listed; absent where there is no cluster. */
+  readonly ask: ((user: Fingerprint) => Promise<Version | undefined>) | undefined;
+  list(user: Fingerprint): Promise<Listed>;
   /** Called with what was listed, at once, before anything else is changed. */
-  readonly complete: (listed: Listing) => Listing;
-  /** Called with the listing and its versions, from one moment to the next. */
-  readonly onEnd: (listing: Listing, versions: Versions) => void;
+  complete(user: Fingerprint, listed: Listing): Listing;
+  /** Called with the listing of a load, from one moment to the next. */
+  ended(load: ListingLoad, listing: Listing): void;
   /** Called last, however it ended. */
-  readonly onSettled: () => void;
+  settled(load: ListingLoad): void;
+}
+
+export interface LoadOptions extends LoadTimes {
+  readonly user: Fingerprint;
+  readonly order: number;
+  readonly source: LoadSource;
 }
 
 /** A listing that is being read from storage. */
 export class ListingLoad implements NumberedLoad {
+  readonly user: Fingerprint;
   readonly order: number;
   readonly at: number;
   readonly time: number;
@@ -75,7 +86,7 @@ export class ListingLoad implements NumberedLoad {
   /** False once something happened that it may have missed. */
   cacheable = true;
   lacks = false;
-  readonly #options: LoadOptions;
+  readonly #source: LoadSource;
   /**
    * What has changed since the load began, in order: by this process, or announced by another. Storage
    * may have listed too early for it, or after it: each makes the same listing of both.
@@ -85,12 +96,13 @@ export class ListingLoad implements NumberedLoad {
   /** Those of the listing, once there is one. */
   #versions: Versions | undefined;
 
-  constructor(options: LoadOptions) {
-    this.#options = options;
-    this.order = options.order;
-    this.at = options.at;
-    this.time = options.time;
-    this.took = options.took;
+  constructor({ user, order, at, time, took, source }: LoadOptions) {
+    this.#source = source;
+    this.user = user;
+    this.order = order;
+    this.at = at;
+    this.time = time;
+    this.took = took;
     // The read begins later, so that the load is registered before it can end.
     this.listing = Promise.resolve().then(() => this.#read());
   }
@@ -117,24 +129,25 @@ export class ListingLoad implements NumberedLoad {
    * as a log that ends too early.
    */
   async #read(): Promise<Listing> {
-    const { ask, list, complete, onEnd, onSettled } = this.#options;
+    const { user } = this;
+    const source = this.#source;
     try {
-      this.#asked = await ask?.();
+      if (source.ask !== undefined) this.#asked = await source.ask(user);
       let holes: string | undefined;
       for (;;) {
-        const listed = await list();
+        const listed = await source.list(user);
         this.lacks = listed.lacks;
         // No await from here on: a change that is recorded in between would be lost.
-        const { listing, versions } = this.#changed(complete(listed.listing));
+        const { listing, versions } = this.#changed(source.complete(user, listed.listing));
         const before = holes;
         holes = holesIn(listing);
         if (holes !== undefined && holes !== before) continue;
         this.#versions = versions;
-        onEnd(listing, versions);
+        source.ended(this, listing);
         return listing;
       }
     } finally {
-      onSettled();
+      source.settled(this);
     }
   }
 
