@@ -51,15 +51,22 @@ export interface DocumentSource extends StatusSource {
   readonly isLoaded: boolean;
   /** Whether they are being closed, or are. */
   readonly isClosing: boolean;
-  /** Fulfilled once all that is on this device was handed to the documents that are open. */
+  /**
+   * Fulfilled once all that is on this device was handed to the documents that are open. Rejected if they
+   * are closed before.
+   */
   readonly whenLoaded: Promise<void>;
-  /** Fulfilled once everything on the server was handed to them as well, and everything here is there. */
+  /**
+   * Fulfilled once everything on the server was handed to them as well, and everything here is there.
+   * Rejected as `whenLoaded` is.
+   */
   readonly whenSynced: Promise<void>;
   /** Fulfilled when they begin to close: bindings push what they have held back. */
   readonly whenClosing: Promise<void>;
   /**
    * Opens a document, which need not exist yet. The handler gets all updates that are there at once, and
-   * the others as they come. A document can be open several times.
+   * the others as they come. A document can be open several times. Throws an `Error` where the documents are
+   * closed.
    *
    * @param name 1 to 255 bytes in UTF-8. Throws a `RangeError` or a `TypeError` for another one
    */

@@ -1,5 +1,6 @@
 /** Many named documents in the log of one user: what bindings to other libraries stand on. */
 import type { Bytes } from "../protocol/bytes.ts";
+import { LinkedAbort } from "./abort.ts";
 import { SyncClient } from "./client.ts";
 import { systemClock } from "./clock.ts";
 import type {
@@ -9,10 +10,11 @@ import type {
   OpenDocument,
 } from "./document-source.ts";
 import { Batches } from "./documents/batches.ts";
+import { Deferred } from "./documents/deferred.ts";
 import { Document } from "./documents/document.ts";
 import { Echo } from "./documents/echo.ts";
 import { type NamedUpdate, updateOf } from "./documents/entry.ts";
-import { notApplied, notStored, unknownEntries } from "./documents/errors.ts";
+import { closed, notApplied, notStored, unknownEntries } from "./documents/errors.ts";
 import type { DocumentsOptions } from "./documents/options.ts";
 import { replacementOf } from "./documents/replacement.ts";
 import { stateOf, updatesIn } from "./documents/state.ts";
@@ -39,27 +41,26 @@ export class SyncDocuments implements DocumentSource {
   readonly #documents = new Map<string, Document>();
   readonly #echo = new Echo();
   readonly #status = new DocumentsStatus((error) => this.#report(error));
-  readonly #closing = new AbortController();
+  readonly #closing: LinkedAbort;
   readonly #batches: Batches;
   #client: SyncClient | undefined;
   #isLoaded = false;
   #isClosing = false;
   #hasUnknown = false;
-  #resolveClosing: () => void = () => undefined;
-  #resolveLoaded: () => void = () => undefined;
-  #resolveSynced: () => void = () => undefined;
-  readonly whenLoaded = new Promise<void>((resolve) => {
-    this.#resolveLoaded = resolve;
-  });
-  readonly whenSynced = new Promise<void>((resolve) => {
-    this.#resolveSynced = resolve;
-  });
-  readonly whenClosing = new Promise<void>((resolve) => {
-    this.#resolveClosing = resolve;
-  });
+  readonly #loaded = new Deferred();
+  readonly #synced = new Deferred();
+  readonly #begunToClose = new Deferred();
+  readonly whenLoaded = this.#loaded.promise;
+  readonly whenSynced = this.#synced.promise;
+  readonly whenClosing = this.#begunToClose.promise;
 
   private constructor(options: DocumentsOptions) {
     this.#options = options;
+    this.#closing = new LinkedAbort(options.signal);
+    this.#closing.signal.addEventListener("abort", () => {
+      for (const { reject } of [this.#loaded, this.#synced]) reject(closed());
+      this.#changed();
+    });
     this.#batches = new Batches({
       clock: options.clock ?? systemClock,
       signal: this.#closing.signal,
@@ -89,7 +90,7 @@ export class SyncDocuments implements DocumentSource {
       receive: (entries, _, isOwn) => documents.#receive(entries, isOwn),
       onStatus: () => documents.#changed(),
       onDelivered: () => {
-        documents.#loaded();
+        documents.#onLoaded();
         options.onDelivered?.();
       },
       onClientChange: (change) => {
@@ -103,7 +104,7 @@ export class SyncDocuments implements DocumentSource {
 
   /** The client that has the log: for `sync()`, `stateCode()`, `devices` and what else it does. */
   get client(): SyncClient {
-    if (this.#client === undefined) throw new TypeError("the client is not open yet");
+    if (this.#client === undefined) throw new TypeError("the documents are not open");
     return this.#client;
   }
 
@@ -133,6 +134,7 @@ export class SyncDocuments implements DocumentSource {
   }
 
   open(name: string, handler: DocumentHandler): OpenDocument {
+    if (this.#closing.signal.aborted) throw closed();
     return this.#document(name).open(handler, () => this.#onPush(name));
   }
 
@@ -153,7 +155,7 @@ export class SyncDocuments implements DocumentSource {
   /** Stores what was pushed, and closes the client, even if storing fails: it throws then as `flush`. */
   async close(): Promise<void> {
     this.#isClosing = true;
-    this.#resolveClosing();
+    this.#begunToClose.resolve();
     this.#status.notify();
     await this.whenClosing;
     try {
@@ -188,11 +190,11 @@ export class SyncDocuments implements DocumentSource {
   }
 
   #document(name: string): Document {
-    const known = this.#documents.get(name);
-    if (known !== undefined) return known;
-    const onError = (error: unknown) => this.#report(notApplied(name, error));
-    const document = new Document(name, onError);
-    this.#documents.set(name, document);
+    let document = this.#documents.get(name);
+    if (document === undefined) {
+      document = new Document(name, (error) => this.#report(notApplied(name, error)));
+      this.#documents.set(name, document);
+    }
     return document;
   }
 
@@ -226,9 +228,9 @@ export class SyncDocuments implements DocumentSource {
   #take(updates: readonly NamedUpdate[]): void {
     const lists = new Map<string, Bytes[]>();
     for (const { name, update } of updates) {
-      const list = lists.get(name);
-      if (list === undefined) lists.set(name, [update]);
-      else list.push(update);
+      const list = lists.get(name) ?? [];
+      list.push(update);
+      lists.set(name, list);
     }
     for (const [name, list] of lists) this.#document(name).receive(list);
   }
@@ -249,26 +251,30 @@ export class SyncDocuments implements DocumentSource {
     this.#hasUnknown = true;
   }
 
-  #loaded(): void {
+  #onLoaded(): void {
     if (this.#isLoaded) return;
     this.#isLoaded = true;
-    this.#resolveLoaded();
+    this.#loaded.resolve();
     this.#status.notify();
   }
 
   #onPush(name: string): void {
     if (!this.#closing.signal.aborted) this.#batches.pushed();
-    else this.#report(notStored([name], new Error("the documents are closed")));
+    else this.#report(notStored([name], closed()));
   }
 
   /** The status of the client, or what is not stored, may have changed. */
   #changed(): void {
-    const status = this.#client?.status;
+    let status = this.#client?.status;
     if (status === undefined) return;
+    if (this.#closing.signal.aborted) {
+      const why = closed().message;
+      status = { ...status, state: "offline", live: false, code: "offline", why };
+    }
     const unstored = [...this.#documents.values()].filter(({ isPending }) => isPending).length;
     const hasChanged = this.#status.set(status, unstored, this.#batches.failure);
     const { current } = this.#status;
-    if (current.state === "synced") this.#resolveSynced();
+    if (current.state === "synced") this.#synced.resolve();
     if (hasChanged) this.#status.notify(() => this.#options.onStatus?.(current));
   }
 

@@ -98,7 +98,7 @@ export class SyncLoop {
   async drop(operation: OperationName): Promise<void> {
     if (this.#followed !== undefined) return this.#followed.tabs.ask({ drop: operation });
     if (!(await this.#options.sending.drop(operation))) {
-      throw new RangeError(`operation ${operation.index} of ${operation.client} is not too large`);
+      throw new RangeError("the operation is not too large");
     }
     this.#cut();
   }

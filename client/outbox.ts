@@ -177,7 +177,7 @@ export class Outbox implements OwnHistory {
       const [joining = [], ...others] = divide(this.#waiting.bytes, entries, limit);
       // Nothing is gained by waiting, for an operation that is sent at once or is large.
       // Drafts follow an operation.
-      const isFree = acknowledged === first && !(gather > 0 && first > 0);
+      const isFree = acknowledged === first && !(gather && first);
       const isLarge = others.length > 0 || bytesOf(entries) > limit / 2;
       if (isFree || isLarge)
         await this.#appendEntries([[...this.#waiting.entries, ...joining], ...others]);

@@ -89,9 +89,13 @@ export function useDocument<Documents extends object, Document extends Binding>(
     if (documents === undefined) return;
     let isShown = true;
     const document = open(documents, name);
-    void document.whenLoaded.then(() => {
-      if (isShown) setLoaded({ documents, name, document });
-    });
+    document.whenLoaded.then(
+      () => {
+        if (isShown) setLoaded({ documents, name, document });
+      },
+      // It was destroyed, or the documents were closed: what was waited for is not shown any more.
+      () => undefined,
+    );
     return () => {
       isShown = false;
       document.destroy();

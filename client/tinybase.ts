@@ -17,9 +17,12 @@ export class TinyBaseProvider {
   readonly documents: DocumentSource;
   readonly name: string;
   readonly store: MergeableStore;
-  /** Fulfilled once what is on this device is in the store; the server is not needed for that. */
+  /**
+   * Fulfilled once what is on this device is in the store; the server is not needed for that. Rejected if
+   * the documents are closed before.
+   */
   readonly whenLoaded: Promise<this>;
-  /** Fulfilled once what is on the server is in it as well. */
+  /** Fulfilled once what is on the server is in it as well. Rejected as `whenLoaded` is. */
   readonly whenSynced: Promise<this>;
   readonly #open: OpenDocument;
   readonly #listener: string;
@@ -30,6 +33,8 @@ export class TinyBaseProvider {
   #isOver = false;
 
   /**
+   * Throws an `Error` where the documents are closed.
+   *
    * @param name names the store on all devices: 1 to 255 bytes in UTF-8. Throws a `RangeError` or a
    *   `TypeError` for another one
    * @param store what it already contains is added to the one of this name
@@ -52,6 +57,8 @@ export class TinyBaseProvider {
     void documents.whenClosing.then(() => this.#pushRest());
     this.whenLoaded = documents.whenLoaded.then(() => this.#pushRest());
     this.whenSynced = documents.whenSynced.then(() => this.#pushRest());
+    // Nobody has to wait for them.
+    for (const one of [this.whenLoaded, this.whenSynced]) one.catch(() => undefined);
   }
 
   /** Ends the provider for good. What was changed is stored; the store stays usable. */

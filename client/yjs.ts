@@ -9,6 +9,7 @@ import {
   snapshot,
 } from "yjs";
 import type { DocumentSource, OpenDocument } from "./document-source.ts";
+import { Deferred } from "./documents/deferred.ts";
 import { applyUpdates, joinUpdates } from "./yjs/updates.ts";
 
 export { applyUpdates, mergeUpdates } from "./yjs/updates.ts";
@@ -32,12 +33,15 @@ export class YjsProvider {
   readonly documents: DocumentSource;
   readonly name: string;
   readonly doc: Doc;
-  /** Fulfilled once what is on this device is in the document; the server is not needed for that. */
-  readonly whenLoaded: Promise<this>;
-  /** Fulfilled once what is on the server is in the document as well. */
-  readonly whenSynced: Promise<this>;
-  #onLoaded: () => void = () => undefined;
-  #onSynced: () => void = () => undefined;
+  readonly #loaded = new Deferred<this>();
+  readonly #synced = new Deferred<this>();
+  /**
+   * Fulfilled once what is on this device is in the document; the server is not needed for that. Rejected
+   * if the provider is destroyed before, or the documents are closed.
+   */
+  readonly whenLoaded = this.#loaded.promise;
+  /** Fulfilled once what is on the server is in the document as well. Rejected as `whenLoaded` is. */
+  readonly whenSynced = this.#synced.promise;
   #status: YjsStatus = "disconnected";
   #isOver = false;
   #open: OpenDocument | undefined;
@@ -51,6 +55,8 @@ export class YjsProvider {
   readonly #unsubscribe: () => void;
 
   /**
+   * Throws an `Error` where the documents are closed.
+   *
    * @param name names the document on all devices: 1 to 255 bytes in UTF-8. Throws a `RangeError` or a
    *   `TypeError` for another one
    * @param doc what it already contains is added to the document of this name
@@ -64,14 +70,9 @@ export class YjsProvider {
     this.documents = documents;
     this.name = name;
     this.doc = doc;
-    this.whenLoaded = new Promise((resolve) => {
-      this.#onLoaded = () => resolve(this);
-    });
-    this.whenSynced = new Promise((resolve) => {
-      this.#onSynced = () => resolve(this);
-    });
     if (connect) this.connect();
     this.#unsubscribe = documents.subscribe(() => this.#update());
+    documents.whenSynced.catch(this.#fail);
     doc.on("destroy", this.#onDestroy);
   }
 
@@ -86,7 +87,7 @@ export class YjsProvider {
 
   /**
    * Brings what was stored meanwhile into the document, and stores what was edited meanwhile. Throws after
-   * `destroy`.
+   * `destroy`, and where the documents are closed.
    */
   connect(): void {
     if (this.#isOver) throw new TypeError("the provider was destroyed: make a new one");
@@ -121,6 +122,7 @@ export class YjsProvider {
     this.#isOver = true;
     this.disconnect();
     this.#unsubscribe();
+    this.#fail(new Error("the provider was destroyed"));
     this.doc.off("destroy", this.#onDestroy);
     for (const listeners of Object.values(this.#listeners)) listeners.clear();
   }
@@ -154,6 +156,11 @@ export class YjsProvider {
 
   readonly #onDestroy = () => this.destroy();
 
+  /** Nothing is loaded any more. */
+  readonly #fail = (reason: unknown) => {
+    for (const { reject } of [this.#loaded, this.#synced]) reject(reason);
+  };
+
   readonly #onUpdate = (update: Uint8Array, origin: unknown) => {
     if (origin === this) return;
     if (this.#stored !== undefined) applyUpdate(this.#stored, update);
@@ -169,7 +176,7 @@ export class YjsProvider {
     if (this.#status === before) return;
     this.#emit("status", { status: this.#status });
     if (this.synced) {
-      this.#onSynced();
+      this.#synced.resolve(this);
       this.doc.emit("sync", [true, this.doc]);
     }
     if (this.synced || before === "connected") {
@@ -198,7 +205,7 @@ export class YjsProvider {
 
   /** All that is on this device is in the document. */
   #load(): void {
-    this.#onLoaded();
+    this.#loaded.resolve(this);
     if (!this.doc.isLoaded) this.doc.emit("load", [this.doc]);
   }
 

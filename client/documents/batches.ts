@@ -87,7 +87,7 @@ export class Batches {
         this.failure = undefined;
       } catch (error) {
         // What was pushed may be too large, and does not hold up this.
-        if (!(error instanceof RangeError) || pending.length === 0) throw error;
+        if (!(error instanceof RangeError)) throw error;
         await append([]);
       } finally {
         this.#options.onChange();
@@ -100,7 +100,9 @@ export class Batches {
   }
 
   async #store(): Promise<void> {
-    for (let pending = this.#pending(); pending.length > 0; pending = this.#pending()) {
+    for (;;) {
+      const pending = this.#pending();
+      if (pending.length === 0) return;
       this.failure = await this.#tryAll(pending);
       this.#options.onChange();
       if (this.failure !== undefined) throw this.failure;

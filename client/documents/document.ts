@@ -17,9 +17,9 @@ export class Document {
   /** Those that are being stored. */
   #storing: readonly Bytes[] = [];
   readonly #open = new Set<Attached>();
-  readonly #onError: (error: unknown, document: string) => void;
+  readonly #onError: (error: unknown) => void;
 
-  constructor(name: string, onError: (error: unknown, document: string) => void) {
+  constructor(name: string, onError: (error: unknown) => void) {
     this.name = name;
     this.#name = nameBytes(name);
     this.#onError = onError;
@@ -126,7 +126,7 @@ export class Document {
     try {
       return make();
     } catch (error) {
-      this.#onError(error, this.name);
+      this.#onError(error);
       return undefined;
     }
   }
@@ -142,7 +142,7 @@ export class Document {
       attached.handler.apply(updates);
     } catch (error) {
       attached.isWhole = false;
-      this.#onError(error, this.name);
+      this.#onError(error);
     }
   }
 

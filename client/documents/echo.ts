@@ -2,7 +2,7 @@ import type { ClientChange, Created, Entry } from "../types.ts";
 
 /** Which of the entries that come were appended by this app, and are not to come to it again. */
 export class Echo {
-  readonly #expected = new Set<string>();
+  readonly #expected = new Map<string, Created>();
   readonly #changes: ClientChange[] = [];
   /** The appends under way: an entry can come before the app knows its place. */
   #appending: Promise<unknown> = Promise.resolve();
@@ -10,7 +10,7 @@ export class Echo {
   /** Appends, and remembers what was appended. */
   async append(work: () => Promise<readonly Created[]>): Promise<void> {
     const appending = work().then((places) => {
-      for (const place of places) this.#expected.add(keyOf(this.#moved(place)));
+      for (const place of places) this.#expect(this.#changes.reduce(moved, place));
     });
     // One that fails at once does not end the wait for those before it.
     const before = this.#appending;
@@ -30,14 +30,14 @@ export class Echo {
 
   /** Entries have other names from now on. */
   change(change: ClientChange): void {
-    const expected = [...this.#expected].map(placeOf);
+    const expected = [...this.#expected.values()];
     this.#changes.push(change);
     this.#expected.clear();
-    for (const place of expected) this.#expected.add(keyOf(moved(place, change)));
+    for (const place of expected) this.#expect(moved(place, change));
   }
 
-  #moved(place: Created): Created {
-    return this.#changes.reduce(moved, place);
+  #expect(place: Created): void {
+    this.#expected.set(keyOf(place), place);
   }
 }
 
@@ -48,9 +48,4 @@ function moved(place: Created, { from, to, first }: ClientChange): Created {
 
 function keyOf({ client, index, position }: Created): string {
   return `${client} ${index} ${position}`;
-}
-
-function placeOf(key: string): Created {
-  const [client = "", index, position] = key.split(" ");
-  return { client, index: Number(index), position: Number(position) };
 }

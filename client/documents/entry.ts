@@ -15,13 +15,14 @@ export interface NamedUpdate {
 
 /** The bytes of a name. Throws a `TypeError` or a `RangeError` for one that no document can have. */
 export function nameBytes(name: string): Bytes {
-  if (!name.isWellFormed()) throw new TypeError("the name of a document has a lone surrogate");
+  // Programs without types call this as well.
+  if (typeof name !== "string" || !name.isWellFormed()) {
+    throw new TypeError("the name of a document is no well-formed text");
+  }
   const bytes = utf8(name);
-  if (bytes.length === 0) throw new RangeError("the name of a document is empty");
-  if (bytes.length > MAX_NAME_BYTES) {
-    throw new RangeError(
-      `the name of a document has ${bytes.length} bytes in UTF-8, and ${MAX_NAME_BYTES} at most`,
-    );
+  const { length } = bytes;
+  if (length === 0 || length > MAX_NAME_BYTES) {
+    throw new RangeError(`the name of a document has 1 to ${MAX_NAME_BYTES} bytes, not ${length}`);
   }
   return bytes;
 }

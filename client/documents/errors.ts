@@ -21,13 +21,18 @@ export function notStored(documents: readonly string[], cause: unknown): Documen
   const what = documents.map((name) => `"${name}"`).join(", ");
   // Later changes wait with it: see `shrink`.
   const advice = cause instanceof RangeError ? "; delete what is large in it" : "";
-  const message = `changes of ${what} are not stored on this device and will be lost if the app is closed: ${cause}${advice}`;
+  const message = `changes of ${what} are not stored on this device and are lost if the app is closed: ${cause}${advice}`;
   return new DocumentError(message, documents, cause);
+}
+
+/** What is asked of documents that are closed. */
+export function closed(): Error {
+  return new Error("the documents are closed");
 }
 
 /** Entries of another version of the app, or of another app. */
 export function unknownEntries(): DocumentError {
   const message =
-    "the log has entries that are no updates of documents: a newer version of the app made them, or one with `receive`";
+    "the log has entries that are no updates: a newer version of the app made them, or one with `receive`";
   return new DocumentError(message, []);
 }

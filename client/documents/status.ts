@@ -37,10 +37,10 @@ export class DocumentsStatus {
   }
 
   /** @param last called after the listeners */
-  notify(last: () => void = () => undefined): void {
+  notify(last?: () => void): void {
     for (const listener of [...this.#listeners, last]) {
       try {
-        listener();
+        listener?.();
       } catch (error) {
         this.#onError(error);
       }

@@ -339,6 +339,9 @@ describe("documents in one log", () => {
       assert.throws(() => documents.open(name, new Texts()), /the name of a document/);
     }
     documents.open("é".repeat(127), new Texts());
+    const untyped: { open(name: unknown, handler: Texts): unknown } = documents;
+    const message = "the name of a document is no well-formed text";
+    assert.throws(() => untyped.open(undefined, new Texts()), { name: "TypeError", message });
   });
 
   it("keep the state of a document that is closed in the place of its updates", async () => {
