@@ -120,6 +120,8 @@ async function openNotebook(key: UserKey, line: StatusLine): Promise<Notebook> {
     },
     onStatus: (now) => {
       showStatus(now);
+      // What was lost is said already, and nothing can be read any more.
+      if (closing.signal.aborted) return;
       // A store that fails is reported by `onLost`.
       ciphertexts.refresh().catch(() => undefined);
       if (now.state === "refused" && now.final) onErased();
