@@ -38,6 +38,8 @@ function Lists({ user, documents, store, shared }) {
     sharedList(shared).then(add, (error) => setWrong(error.message));
   }, []);
 
+  // Else the browser may delete the lists when space is short.
+  useEffect(() => void navigator.storage.persist(), []);
   // biome-ignore lint/correctness/useExhaustiveDependencies: where a move was interrupted, at the start
   useEffect(() => {
     endMoved(documents, store).catch((error) => setWrong(error.message));

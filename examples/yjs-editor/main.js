@@ -23,6 +23,8 @@ if (import.meta.env.PROD && isSecureContext) void keepForOffline();
 
 const link = takeLink();
 const user = await enteredUser(link.text);
+// Else the browser may delete the notes when space is short.
+void navigator.storage.persist();
 const own = await openDocuments(user.identity);
 const index = await new YjsProvider(own, "index").whenLoaded;
 /** The titles of notes, and the spaces of those that are shared, by their names. */

@@ -1,17 +1,18 @@
-/** Keeps the files of the app, by which the service worker starts it without the network. */
+/** Keeps the page with its files, all of one build, by which the service worker starts it without the network. */
 export async function keepForOffline() {
   const { scope } = await navigator.serviceWorker.register("worker.js");
-  // Neither what the app asks a server for, nor what an extension adds.
-  const own = performance
-    .getEntriesByType("resource")
-    .filter(({ name, initiatorType }) => name.startsWith(scope) && initiatorType !== "fetch");
-  const names = [scope, "app.webmanifest", "icon.svg", ...own.map(({ name }) => name)];
-  const files = new Set(names.map((name) => new URL(name, scope).href));
+  const page = await fetch(scope);
+  if (!page.ok) return;
+  const { head } = new DOMParser().parseFromString(await page.clone().text(), "text/html");
+  const links = [...head.querySelectorAll("[src], [href]")].map(({ src, href }) => src ?? href);
+  const files = links.filter((file) => file.startsWith(scope));
   const cache = await caches.open("notes");
-  await cache.addAll([...files]);
-  // Those of earlier versions.
+  // The page comes last: its files are there then.
+  await cache.addAll(files);
+  await cache.put(scope, page);
+  // Those of earlier builds.
   for (const request of await cache.keys()) {
-    if (!files.has(request.url)) await cache.delete(request);
+    if (![scope, ...files].includes(request.url)) await cache.delete(request);
   }
   await navigator.serviceWorker.ready;
   document.documentElement.dataset.offline = "ready";

@@ -1,6 +1,6 @@
 /** What docs/yjs.md tells a developer to do, done from the packed packages in an empty folder. */
 import assert from "node:assert/strict";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { it } from "node:test";
 import type { Browser, BrowserContext, Page } from "playwright-core";
@@ -16,6 +16,23 @@ import { install } from "./install.ts";
 /** What else a page may load: what it asks its own server for, and a file of an extension. */
 const OTHERS =
   'fetch("/sync", { method: "POST" }); new Image().src = "http://127.0.0.1:9/icon.png";';
+
+/** Holds up a page that starts to keep its files, until `goOn` is called. */
+const HELD = `
+  const { register } = ServiceWorkerContainer.prototype;
+  const held = new Promise((resolve) => { globalThis.goOn = resolve; });
+  ServiceWorkerContainer.prototype.register = async function (...of) {
+    await held;
+    return register.apply(this, of);
+  };`;
+
+/** Puts the same app in the place of a built one, under another name of its script. */
+function deployAgain(app: string): void {
+  const page = join(app, "dist", "index.html");
+  const [, script = ""] = /assets\/([^"]{1,100}\.js)/.exec(readFileSync(page, "utf8")) ?? [];
+  renameSync(join(app, "dist", "assets", script), join(app, "dist", "assets", "later.js"));
+  writeFileSync(page, readFileSync(page, "utf8").replaceAll(script, "later.js"));
+}
 
 async function open(context: BrowserContext, address: string): Promise<Page> {
   const page = await context.newPage();
@@ -86,6 +103,14 @@ export function testEditor(prepared: () => Prepared): void {
       await other.reload();
       const isGone = "caches.match('assets/earlier.js').then((file) => file === undefined)";
       await until(() => other.evaluate<boolean>(isGone), "the file of an earlier build is gone");
+      const held = await laptop.newPage();
+      await held.addInitScript(HELD);
+      await held.goto(address);
+      deployAgain(app);
+      await held.evaluate("goOn()");
+      const isWhole = `caches.match('./').then((page) => page.text()).then((text) =>
+        text.includes('assets/later.js') && caches.match('assets/later.js').then(Boolean))`;
+      await until(() => held.evaluate<boolean>(isWhole), "the page is kept with its own script");
       await laptop.route("**/sync", (route) => route.abort());
       await type(one, "Feed the cat. ");
       await shows(other, "Feed the cat.");
