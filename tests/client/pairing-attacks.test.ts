@@ -8,11 +8,19 @@ import { KINDS, messageBytes, revealedIn } from "../../client/pairing/message.ts
 import { oneTimeIdentity } from "../../client/pairing/request.ts";
 import { KeyRequest } from "../../client/pairing.ts";
 import { type Serving, serveHere } from "../support/http.ts";
-import { failsBy, madeKey, Onlooker, offerAt, otherThan } from "../support/pairing.ts";
+import {
+  declareFewRounds,
+  failsBy,
+  madeKey,
+  Onlooker,
+  offerAt,
+  otherThan,
+} from "../support/pairing.ts";
 
 const OWN = "of the new device";
 
 describe("someone who has seen the code of a pairing", () => {
+  declareFewRounds();
   let server: Serving;
   let other: Serving;
   before(async () => {

@@ -8,11 +8,19 @@ import { ServerRejected } from "../../client/index.ts";
 import { endPairing, KeyRequest, MistypedCode, PairingFailed } from "../../client/pairing.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { type Serving, serveHere, withServer } from "../support/http.ts";
-import { AheadClock, failsBy, finishPairing, madeKey, offerAt } from "../support/pairing.ts";
+import {
+  AheadClock,
+  declareFewRounds,
+  failsBy,
+  finishPairing,
+  madeKey,
+  offerAt,
+} from "../support/pairing.ts";
 
 const OWN = "of the new device";
 
 describe("a device that pairs", () => {
+  declareFewRounds();
   let server: Serving;
   before(async () => {
     server = await serveHere();
@@ -112,6 +120,7 @@ describe("a device that pairs", () => {
 });
 
 describe("a device that pairs on a server with a list of its users", () => {
+  declareFewRounds();
   const folder = temporaryFolder();
   after(() => folder.remove());
 

@@ -9,11 +9,18 @@ import { MemoryStore } from "../../client/memory.ts";
 import { isPairingLink, KeyRequest, MistypedCode } from "../../client/pairing.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { type Serving, serveHere } from "../support/http.ts";
-import { finishPairing, madeKey, offerAt, PASSPHRASE } from "../support/pairing.ts";
+import {
+  declareFewRounds,
+  finishPairing,
+  madeKey,
+  offerAt,
+  PASSPHRASE,
+} from "../support/pairing.ts";
 
 const OWN = "of the new device";
 
 describe("a device that pairs", () => {
+  declareFewRounds();
   let server: Serving;
   const driver = new MemoryDriver();
   before(async () => {

@@ -6,6 +6,7 @@ import { encryptKey } from "../../client/identity/key-text.ts";
 import { toBase64url } from "../../protocol/base64.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
 import { bundled, chromium } from "./chromium.ts";
+import { deriveInFewRounds, FEW_ROUNDS } from "./few-rounds.ts";
 import { type Serving, serveHere } from "./http.ts";
 import { buildPage } from "./page.ts";
 import { newPrivateKey } from "./private-keys.ts";
@@ -62,10 +63,15 @@ export function describeNotebook(
       return pages;
     };
     const { start, end } = shared.declare();
+    let deriveInAll: (() => void) | undefined;
     before(async () => {
+      deriveInAll = deriveInFewRounds();
       pages = await start();
     });
-    after(end);
+    after(async () => {
+      deriveInAll?.();
+      await end();
+    });
     beforeEach(() => started().reset());
     declareTests(started);
   });
@@ -174,12 +180,12 @@ export class NotebookPages {
   /**
    * A new browser profile, which is another device.
    *
-   * @param hasShortKeys whether pages create shorter keys than by default
+   * @param isCheap whether pages create shorter keys than by default, and derive keys in fewer rounds
    */
-  async device(options: BrowserContextOptions = {}, hasShortKeys = true): Promise<BrowserContext> {
+  async device(options: BrowserContextOptions = {}, isCheap = true): Promise<BrowserContext> {
     const context = await this.browser.newContext(options);
     context.setDefaultTimeout(TIMEOUT_MS);
-    if (hasShortKeys) await context.addInitScript(SHORT_KEYS);
+    if (isCheap) for (const script of [SHORT_KEYS, FEW_ROUNDS]) await context.addInitScript(script);
     return context;
   }
 

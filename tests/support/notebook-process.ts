@@ -1,18 +1,6 @@
-/**
- * The notebook on the command line, which derives keys from passphrases in a thousandth of the rounds: they
- * take half the CPU of a command. The texts of its keys name all of the rounds, and open here alone.
- */
-const { subtle } = globalThis.crypto;
-const deriveKey = subtle.deriveKey.bind(subtle);
+/** The notebook on the command line, in a process that derives keys from passphrases in few rounds. */
+import { deriveInFewRounds } from "./few-rounds.ts";
 
-/** Of what the client asks for. */
-const derive: typeof deriveKey = (algorithm, ...rest) => {
-  const isByRounds = typeof algorithm === "object" && "iterations" in algorithm;
-  return deriveKey(
-    isByRounds ? { ...algorithm, iterations: algorithm.iterations / 1000 } : algorithm,
-    ...rest,
-  );
-};
-
-Object.defineProperty(subtle, "deriveKey", { value: derive });
+// They take half the CPU of a command.
+deriveInFewRounds();
 await import("../../examples/notebook/cli/cli.ts");

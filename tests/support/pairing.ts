@@ -1,5 +1,6 @@
 /** Devices that pair, and someone who has seen the code of one. */
 import assert from "node:assert/strict";
+import { after, before } from "node:test";
 import { createIdentity, type NewIdentity } from "../../client/identity.ts";
 import { type Clock, type Entry, SyncClient, type SyncOptions } from "../../client/index.ts";
 import { MemoryStore } from "../../client/memory.ts";
@@ -7,10 +8,20 @@ import { contentOfLink } from "../../client/pairing/link.ts";
 import { oneTimeIdentity } from "../../client/pairing/request.ts";
 import { KeyOffer, type KeyRequest, PairingFailed } from "../../client/pairing.ts";
 import type { Bytes } from "../../protocol/bytes.ts";
+import { deriveInFewRounds } from "./few-rounds.ts";
 
 export const PASSPHRASE = "of the old device";
 
-/** The key of the old device. */
+/** Has passphrases take few rounds while a suite runs, which calls this before anything else. */
+export function declareFewRounds(): void {
+  let end: (() => void) | undefined;
+  before(() => {
+    end = deriveInFewRounds();
+  });
+  after(() => end?.());
+}
+
+/** The key of the old device, for suites with few rounds. */
 let made: Promise<NewIdentity> | undefined;
 export function madeKey(): Promise<NewIdentity> {
   made ??= createIdentity(PASSPHRASE, { bits: 2048 });
