@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { cpSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer, type RequestListener } from "node:http";
 import { join, sep } from "node:path";
-import { it } from "node:test";
+import { after, it } from "node:test";
 import { promisify } from "node:util";
 import type { Page } from "playwright-core";
 import { temporaryFolder } from "../support/folder.ts";
@@ -57,6 +57,14 @@ describeNotebook("the notebook without the network", (pages) => {
     }
   }
 
+  const copy = temporaryFolder();
+  after(copy.remove);
+  let making: Promise<Program> | undefined;
+  const updatedProgram = () => {
+    making ??= makeUpdated(copy.path);
+    return making;
+  };
+
   /** Waits until the browser keeps the page. */
   async function kept(page: Page): Promise<void> {
     await page.getByText("This browser keeps the page").waitFor({ state: "attached" });
@@ -105,58 +113,48 @@ describeNotebook("the notebook without the network", (pages) => {
   });
 
   it("is the page of an updated server from the first visit on, also without the network after it", async () => {
-    const copy = temporaryFolder();
-    try {
-      const updated = await updatedProgram(copy.path);
-      await withServer(async (url, replace, stop) => {
-        const page = await pages().openIn(await pages().device(), url);
-        await kept(page);
-        const open = await pages().open(page.context(), url);
-        await open.locator("#note").waitFor();
-        await replace({}, updated);
-        await page.reload();
-        await page.getByRole("heading", { name: "Updated notebook" }).waitFor();
-        await page.locator("#note").waitFor();
-        assert.equal(await styleOf(page), "updated");
-        // The browser looks for a new worker after a visit.
-        await until(async () => (await page.evaluate<string[]>(KEPT)).includes("updated"), "kept");
-        assert.equal(await page.evaluate("caches.keys().then(({ length }) => length)"), 1);
-        assert.equal(await page.locator("#updated").isVisible(), false);
-        await open.getByRole("button", { name: "Reload" }).click();
-        await open.getByRole("heading", { name: "Updated notebook" }).waitFor();
-        await open.locator("#note").waitFor();
-        assert.equal(await open.locator("#updated").isVisible(), false);
-        await stop();
-        await page.reload();
-        await page.getByRole("heading", { name: "Updated notebook" }).waitFor();
-        await page.locator("#note").waitFor();
-        assert.equal(await styleOf(page), "updated");
-      });
-    } finally {
-      copy.remove();
-    }
+    const updated = await updatedProgram();
+    await withServer(async (url, replace, stop) => {
+      const page = await pages().openIn(await pages().device(), url);
+      await kept(page);
+      const open = await pages().open(page.context(), url);
+      await open.locator("#note").waitFor();
+      await replace({}, updated);
+      await page.reload();
+      await page.getByRole("heading", { name: "Updated notebook" }).waitFor();
+      await page.locator("#note").waitFor();
+      assert.equal(await styleOf(page), "updated");
+      // The browser looks for a new worker after a visit.
+      await until(async () => (await page.evaluate<string[]>(KEPT)).includes("updated"), "kept");
+      assert.equal(await page.evaluate("caches.keys().then(({ length }) => length)"), 1);
+      assert.equal(await page.locator("#updated").isVisible(), false);
+      await open.getByRole("button", { name: "Reload" }).click();
+      await open.getByRole("heading", { name: "Updated notebook" }).waitFor();
+      await open.locator("#note").waitFor();
+      assert.equal(await open.locator("#updated").isVisible(), false);
+      await stop();
+      await page.reload();
+      await page.getByRole("heading", { name: "Updated notebook" }).waitFor();
+      await page.locator("#note").waitFor();
+      assert.equal(await styleOf(page), "updated");
+    });
     assert.deepEqual(pages().errors, []);
   });
 
   it("is found to be updated in a window that stays open, once it is seen again", async () => {
-    const copy = temporaryFolder();
-    try {
-      const updated = await updatedProgram(copy.path);
-      await withServer(async (url, replace) => {
-        const page = await pages().openIn(await pages().device(), url);
-        await kept(page);
-        const look = () =>
-          page.evaluate("void document.dispatchEvent(new Event('visibilitychange'))");
-        await look();
-        await replace({}, updated);
-        await look();
-        await page.getByText("This page was updated").waitFor();
-        await page.getByRole("button", { name: "Reload" }).click();
-        await page.getByRole("heading", { name: "Updated notebook" }).waitFor();
-      });
-    } finally {
-      copy.remove();
-    }
+    const updated = await updatedProgram();
+    await withServer(async (url, replace) => {
+      const page = await pages().openIn(await pages().device(), url);
+      await kept(page);
+      const look = () =>
+        page.evaluate("void document.dispatchEvent(new Event('visibilitychange'))");
+      await look();
+      await replace({}, updated);
+      await look();
+      await page.getByText("This page was updated").waitFor();
+      await page.getByRole("button", { name: "Reload" }).click();
+      await page.getByRole("heading", { name: "Updated notebook" }).waitFor();
+    });
   });
 
   it("is not kept where its files are of two versions, and says so", async () => {
@@ -240,7 +238,7 @@ const KEPT = `caches.match(location.href).then((page) => page.text()).then((text
   text.toLowerCase().split(/\\W+/))`;
 
 /** Copies the project, changes the page there, and builds it as an operator does. */
-async function updatedProgram(folder: string): Promise<Program> {
+async function makeUpdated(folder: string): Promise<Program> {
   const parts = ["client", "cluster", "commands", "examples", "oplog", "protocol", "scripts"];
   for (const part of [
     ...parts,
@@ -267,5 +265,5 @@ async function updatedProgram(folder: string): Promise<Program> {
   change("base.css", "color-scheme: light dark;", "color-scheme: light dark; --version: updated;");
   const bun = join(projectFolder, "node_modules", ".bin", "bun");
   await promisify(execFile)(bun, ["scripts/page.ts"], { cwd: folder });
-  return { command: [process.execPath, "--import", "tsx", "server.ts"], folder };
+  return { command: [bun, "server.ts"], folder };
 }
