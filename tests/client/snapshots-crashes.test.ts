@@ -4,7 +4,7 @@ import { afterEach, describe, it } from "node:test";
 import type { Identity } from "../../client/index.ts";
 import { newIdentity } from "../support/private-keys.ts";
 import type { Device } from "../support/simulated-device.ts";
-import { assertHave, many, SnapshotStage, write } from "../support/snapshot-stage.ts";
+import { assertHave, few, many, SnapshotStage, write } from "../support/snapshot-stage.ts";
 
 let made: Promise<Identity> | undefined;
 
@@ -22,10 +22,13 @@ describe("a crash of a device", () => {
   /**
    * Runs a part of a device's life again and again, with a crash after more and more accesses to its
    * disk until there are none, and asserts that all devices have everything then.
+   *
+   * @param isDone whether a device that did not crash has done what this is about
    */
   const everywhere = async (
     prepare: () => Promise<Device>,
     part: (device: Device) => Promise<unknown>,
+    isDone: (device: Device) => boolean | Promise<boolean>,
   ) => {
     made ??= newIdentity();
     let crashes = -1;
@@ -36,6 +39,7 @@ describe("a crash of a device", () => {
       await part(device).catch((error: unknown) => assert.match(String(error), /Crashed/));
       await syncAtLast(device);
       const isOver = device.crashes === 0;
+      if (isOver) assert.ok(await isDone(device));
       crashes++;
       const later = stage.device();
       for (let times = 0; times < 2; times++) {
@@ -56,7 +60,7 @@ describe("a crash of a device", () => {
     await everywhere(
       async () => {
         const laptop = stage.device();
-        await write(laptop, many("note", 12));
+        await write(laptop, few("note", 4));
         assert.equal(laptop.snapshots.saved, 0);
         return laptop;
       },
@@ -65,6 +69,7 @@ describe("a crash of a device", () => {
         await laptop.sync();
         await laptop.append(["later"]);
       },
+      ({ snapshots }) => snapshots.saved === 1,
     );
   });
 
@@ -81,6 +86,7 @@ describe("a crash of a device", () => {
         await phone.append(["not sent"]);
         await phone.sync();
       },
+      ({ snapshots }) => snapshots.loaded === 1,
     );
   });
 
@@ -88,13 +94,14 @@ describe("a crash of a device", () => {
     await everywhere(
       async () => {
         const [laptop, phone] = [stage.device(), stage.device(Infinity)];
-        await write(laptop, many("note", 12));
+        await write(laptop, few("note", 4));
         assert.ok(await phone.sync());
-        await write(laptop, many("more", 6));
+        await write(laptop, few("more", 2));
         assert.equal(laptop.snapshots.saved, 1);
         return phone;
       },
       (phone) => phone.sync(),
+      async (phone) => (await phone.kept()).snapshot,
     );
   });
 });

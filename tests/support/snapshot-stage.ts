@@ -91,6 +91,11 @@ export function many(name: string, count = 20): string[] {
   return Array.from({ length: count }, (_, i) => `${name} ${i} ${"x".repeat(400)}`);
 }
 
+/** Texts of three times as many characters each, for what is done again and again. */
+export function few(name: string, count: number): string[] {
+  return many(name, count).map((text) => text + "x".repeat(800));
+}
+
 /** Appends, each text in an operation of its own, and syncs. */
 export async function write(device: Device, texts: readonly string[]): Promise<void> {
   for (const text of texts) {
