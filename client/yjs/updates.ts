@@ -4,7 +4,18 @@
  * all that wait already; in `mergeUpdates`, which sorts all for each; and in a transaction that inserts and
  * deletes much in a large document, as each deletion moves what was inserted.
  */
-import { applyUpdate, Doc, encodeStateAsUpdate, transact, mergeUpdates as yjsMerge } from "yjs";
+import {
+  applyUpdate,
+  applyUpdateV2,
+  Doc,
+  decodeStateVector,
+  encodeStateAsUpdate,
+  encodeStateVector,
+  transact,
+  mergeUpdates as yjsMerge,
+} from "yjs";
+
+type State = ReadonlyMap<number, number>;
 
 /** A transaction ends after so many updates. */
 const APPLIED_AT_ONCE = 1000;
@@ -26,7 +37,10 @@ export function applyUpdates(
     }
   };
   while (next < updates.length && !isWaiting(doc)) transact(doc, applySome, origin, false);
-  if (next < updates.length) applyUpdate(doc, joinUpdates(updates.slice(next)), origin);
+  if (next === updates.length) return;
+  const before = stateOf(doc);
+  applyUpdate(doc, joinUpdates(updates.slice(next)), origin);
+  applyWaiting(doc, before, origin);
 }
 
 /**
@@ -49,6 +63,27 @@ export function joinUpdates(updates: readonly Uint8Array[]): Uint8Array {
     joined = groups.map((group) => yjsMerge(group));
   }
   return yjsMerge(joined);
+}
+
+/**
+ * Applies what waits once more as long as something came of a device that it waits for. Yjs does so only
+ * once that device is at the place that it has noted: of an update of two devices of which one waits for the
+ * beginning of the other, it notes a later place.
+ */
+function applyWaiting(doc: Doc, before: State, origin: unknown): void {
+  const { store } = doc;
+  const { pendingStructs: waiting } = store;
+  const now = stateOf(doc);
+  const isAhead = (client: number) => (now.get(client) ?? 0) > (before.get(client) ?? 0);
+  if (waiting === null || ![...waiting.missing.keys()].some(isAhead)) return;
+  store.pendingStructs = null;
+  applyUpdateV2(doc, waiting.update, origin);
+  applyWaiting(doc, now, origin);
+}
+
+/** How much a document has of each of its clients. */
+function stateOf(doc: Doc): State {
+  return decodeStateVector(encodeStateVector(doc));
 }
 
 /** Whether updates wait for others that the document does not have. */

@@ -96,6 +96,12 @@ function inParts(updates: readonly Uint8Array[], sizes: readonly number[]) {
   return parts;
 }
 
+function docOf(updates: readonly Uint8Array[]): Doc {
+  const doc = new Doc();
+  applyUpdates(doc, updates);
+  return doc;
+}
+
 function textOf(doc: Doc): string {
   return doc.getText("text").toString();
 }
@@ -136,6 +142,49 @@ describe("updates of a document of Yjs", () => {
         }
       }),
     );
+  });
+
+  it("make the same document where those of one device come in any order as well", () => {
+    // As where a document has other providers, which bring the updates of a device by way of another one.
+    const ranks = fc.array(fc.nat(), { minLength: 1, maxLength: 60 });
+    const sizes = fc.array(fc.nat(9), { minLength: 1, maxLength: 5 });
+    const edits = fc.array(edit, { maxLength: 60 });
+    fc.assert(
+      fc.property(edits, ranks, sizes, (edits, ranks, sizes) => {
+        const { logs, whole } = written(edits, 3);
+        const updates = logs
+          .flat()
+          .map((update, i) => ({ update, rank: ranks[i % ranks.length] ?? 0 }))
+          .sort((a, b) => a.rank - b.rank)
+          .map(({ update }) => update);
+        const parts = inParts(updates, sizes);
+        const applied = new Doc();
+        for (const part of parts) applyUpdates(applied, part);
+        const joined = new Doc();
+        for (const part of parts) applyUpdates(joined, [joinUpdates(part)]);
+        for (const doc of [applied, joined, docOf([mergeUpdates(updates)])]) {
+          assert.equal(textOf(doc), textOf(whole));
+          assert.ok(equalSnapshots(snapshot(doc), snapshot(whole)));
+        }
+      }),
+    );
+  });
+
+  it("are applied once what they wait for is there, where Yjs goes on waiting", () => {
+    const step = (device: number, isSeen: boolean) => {
+      return { device, at: 0, deleted: 0, inserted: "a", isSeen };
+    };
+    const { logs } = written([step(0, true), step(1, true), step(0, true), step(0, false)], 2);
+    const [[first, second, third] = [], [other] = []] = logs;
+    const doc = new Doc();
+    for (const one of [
+      [third, other],
+      [first, second],
+    ]) {
+      applyUpdates(doc, [joinUpdates(one.map((update) => update ?? assert.fail()))]);
+    }
+    assert.equal(textOf(doc), "aaaa");
+    assert.equal(doc.store.pendingStructs, null);
   });
 
   it("are one that is as small as the state of the document once they are merged", () => {
