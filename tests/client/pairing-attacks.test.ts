@@ -9,7 +9,7 @@ import { oneTimeIdentity } from "../../client/pairing/request.ts";
 import { KeyRequest } from "../../client/pairing.ts";
 import { type Serving, serveHere } from "../support/http.ts";
 import {
-  declareFewRounds,
+  declareCheapKeys,
   failsBy,
   madeKey,
   Onlooker,
@@ -20,7 +20,7 @@ import {
 const OWN = "of the new device";
 
 describe("someone who has seen the code of a pairing", () => {
-  declareFewRounds();
+  declareCheapKeys();
   let server: Serving;
   let other: Serving;
   before(async () => {

@@ -10,7 +10,7 @@ import { temporaryFolder } from "../support/folder.ts";
 import { type Serving, serveHere, withServer } from "../support/http.ts";
 import {
   AheadClock,
-  declareFewRounds,
+  declareCheapKeys,
   failsBy,
   finishPairing,
   madeKey,
@@ -20,7 +20,7 @@ import {
 const OWN = "of the new device";
 
 describe("a device that pairs", () => {
-  declareFewRounds();
+  declareCheapKeys();
   let server: Serving;
   before(async () => {
     server = await serveHere();
@@ -120,7 +120,7 @@ describe("a device that pairs", () => {
 });
 
 describe("a device that pairs on a server with a list of its users", () => {
-  declareFewRounds();
+  declareCheapKeys();
   const folder = temporaryFolder();
   after(() => folder.remove());
 

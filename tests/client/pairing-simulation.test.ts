@@ -8,7 +8,7 @@ import { KINDS, messageBytes } from "../../client/pairing/message.ts";
 import { oneTimeIdentity } from "../../client/pairing/request.ts";
 import { endPairing, type KeyOffer, KeyRequest, PairingFailed } from "../../client/pairing.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
-import { declareFewRounds, madeKey, Onlooker, offerAt } from "../support/pairing.ts";
+import { declareCheapKeys, madeKey, Onlooker, offerAt } from "../support/pairing.ts";
 import { inProcessServer } from "../support/signing.ts";
 import { Random } from "../support/simulation/random.ts";
 
@@ -159,7 +159,7 @@ async function run(seed: number): Promise<string> {
 }
 
 describe("devices that pair", () => {
-  declareFewRounds();
+  declareCheapKeys();
   before(madeKey);
 
   it(`T-64 give the key to the device whose code was typed, or to nobody, in ${SEEDS} simulated pairings`, async () => {

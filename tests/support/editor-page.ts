@@ -5,6 +5,8 @@ import type { Page } from "playwright-core";
 export function shows(page: Page, text: string): Promise<unknown> {
   return page.waitForFunction(
     `document.querySelector(".cm-content")?.innerText.includes(${JSON.stringify(text)})`,
+    null,
+    { polling: 100 },
   );
 }
 

@@ -9,14 +9,26 @@ import { oneTimeIdentity } from "../../client/pairing/request.ts";
 import { KeyOffer, type KeyRequest, PairingFailed } from "../../client/pairing.ts";
 import type { Bytes } from "../../protocol/bytes.ts";
 import { deriveInFewRounds } from "./few-rounds.ts";
+import { generatePreparedKeys } from "./private-keys.ts";
 
 export const PASSPHRASE = "of the old device";
 
 /** Has passphrases take few rounds while a suite runs, which calls this before anything else. */
 export function declareFewRounds(): void {
+  declareWhileItRuns(deriveInFewRounds);
+}
+
+/** The same, with one-time keys that are prepared. */
+export function declareCheapKeys(): void {
+  declareFewRounds();
+  declareWhileItRuns(generatePreparedKeys);
+}
+
+/** @param begin returns what ends it */
+function declareWhileItRuns(begin: () => () => void): void {
   let end: (() => void) | undefined;
   before(() => {
-    end = deriveInFewRounds();
+    end = begin();
   });
   after(() => end?.());
 }

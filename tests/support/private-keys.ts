@@ -20,11 +20,33 @@ function* pairs(): Generator<readonly [bigint, bigint]> {
 const unused = pairs();
 const EXPONENT = 65_537n;
 const ALGORITHM = { name: "RSA-PSS", hash: "SHA-512" };
+const { subtle } = globalThis.crypto;
+/** The runtime's own. */
+const generateKey = subtle.generateKey.bind(subtle);
 
 /** A private key of 2048 bits, in PKCS #8, that nothing else in this process has. */
 export async function newPrivateKey(): Promise<Bytes> {
   const { value } = unused.next();
   return value === undefined ? generate() : keyOf(value);
+}
+
+/**
+ * Has the client "generate" prepared keys of 2048 bits in this process, where it asks Web Crypto for an RSA key
+ * to sign with. Returns what ends it.
+ */
+export function generatePreparedKeys(): () => void {
+  const prepared = async (algorithm: unknown, ...rest: readonly unknown[]) => {
+    const isRsa =
+      typeof algorithm === "object" && algorithm !== null && "modulusLength" in algorithm;
+    if (!isRsa) return Reflect.apply(generateKey, subtle, [algorithm, ...rest]);
+    const pkcs8 = await newPrivateKey();
+    const sha256 = { name: "RSA-PSS", hash: "SHA-256" };
+    return { privateKey: await subtle.importKey("pkcs8", pkcs8, sha256, true, ["sign"]) };
+  };
+  Object.defineProperty(subtle, "generateKey", { value: prepared, configurable: true });
+  return () => {
+    Reflect.deleteProperty(subtle, "generateKey");
+  };
 }
 
 async function keyOf([p, q]: readonly [bigint, bigint]): Promise<Bytes> {
@@ -34,7 +56,6 @@ async function keyOf([p, q]: readonly [bigint, bigint]): Promise<Bytes> {
   const texts = Object.entries({ ...numbersOfKey, ...ofRemainders }).map(
     ([name, number]) => [name, textOf(number)] as const,
   );
-  const { subtle } = globalThis.crypto;
   const jwk = { kty: "RSA", ...Object.fromEntries(texts) };
   const key = await subtle.importKey("jwk", jwk, ALGORITHM, true, ["sign"]);
   return new Uint8Array(await subtle.exportKey("pkcs8", key));
@@ -42,10 +63,9 @@ async function keyOf([p, q]: readonly [bigint, bigint]): Promise<Bytes> {
 
 /** For a simulation that needs more of them. */
 async function generate(): Promise<Bytes> {
-  const { subtle } = globalThis.crypto;
   const publicExponent = Uint8Array.of(1, 0, 1);
   const algorithm = { ...ALGORITHM, modulusLength: 2048, publicExponent };
-  const { privateKey } = await subtle.generateKey(algorithm, true, ["sign", "verify"]);
+  const { privateKey } = await generateKey(algorithm, true, ["sign", "verify"]);
   return new Uint8Array(await subtle.exportKey("pkcs8", privateKey));
 }
 
