@@ -5,11 +5,13 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { temporaryFolder } from "../support/folder.ts";
 import { type Serving, serveHere } from "../support/http.ts";
-import { notebook } from "../support/notebook-cli.ts";
+import { cheapNotebook, notebook } from "../support/notebook-cli.ts";
 import { onlyOn } from "../support/one-runtime.ts";
 import { until } from "../support/socket.ts";
 
-const { logOf, openNotebook, run, start } = notebook;
+const { skip, note } = onlyOn("Bun", "the rest is the same program");
+// All rounds of a passphrase take Node and Deno a quarter of a second, for each command.
+const { logOf, openNotebook, run, start } = skip ? cheapNotebook : notebook;
 
 describe("the notebook on the command line", () => {
   const folder = temporaryFolder();
@@ -63,7 +65,6 @@ describe("the notebook on the command line", () => {
     );
   });
 
-  const { skip, note } = onlyOn("Bun", "the rest is the same program");
   it(`shows the progress of a long transfer, and the state of a device${note}`, {
     skip,
   }, async () => {

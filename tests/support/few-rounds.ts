@@ -1,7 +1,8 @@
 /**
  * Keys that are derived from passphrases in a thousandth of the rounds, where these are not what is
  * tested: all of them take an eighth of a second of CPU for each text. The texts of such keys name all rounds, and
- * open here alone. `tests/client/identity.test.ts` and `tests/e2e/cli.test.ts` derive in all of them.
+ * open here alone. `tests/client/identity.test.ts` derives in all of them on each runtime, and so does the
+ * command line in `tests/e2e/cli.test.ts` on Bun and in `tests/e2e/from-nothing.test.ts` on Node.
  */
 const DIVISOR = 1000;
 

@@ -91,6 +91,5 @@ function commandsOf(program: string) {
 export const notebook = commandsOf(join("examples", "notebook", "cli", "cli.ts"));
 
 /** The same with fewer rounds for each passphrase. */
-export const { start, run, openNotebook, logOf } = commandsOf(
-  join("tests", "support", "notebook-process.ts"),
-);
+export const cheapNotebook = commandsOf(join("tests", "support", "notebook-process.ts"));
+export const { start, run, openNotebook, logOf } = cheapNotebook;
