@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import type { Browser, BrowserContextOptions } from "playwright-core";
 import { MemoryDriver } from "../../storage/memory.ts";
-import { chromium } from "../support/chromium.ts";
+import { chromium, FLAGS } from "../support/chromium.ts";
 import { type Serving, serveHere } from "../support/http.ts";
 import { onlyOn } from "../support/one-runtime.ts";
 
@@ -27,7 +27,7 @@ describe(`the status page in Chromium${why}`, { skip: skip || isMissing }, () =>
   before(async () => {
     server = await serveHere({ STATUS_TOKEN: TOKEN }, new MemoryDriver());
     const { chromium: driver } = await import("playwright-core");
-    browser = await driver.launch({ executablePath: chromium ?? "", args: ["--no-sandbox"] });
+    browser = await driver.launch({ executablePath: chromium ?? "", args: [...FLAGS] });
   });
   after(async () => {
     await browser.close();

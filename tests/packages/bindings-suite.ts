@@ -14,6 +14,8 @@ const TSC = join(projectFolder, "node_modules", ".bin", "tsc");
 export interface Prepared {
   /** The tarball of the client. */
   readonly client: string;
+  /** An app in which both packages are installed. */
+  readonly app: string;
   /** The address of a server. */
   readonly url: string;
   /** Where apps can be made. */

@@ -2,15 +2,11 @@
 import assert from "node:assert/strict";
 import type { Browser, BrowserContext } from "playwright-core";
 import { build, type PreviewServer, preview } from "vite";
-import { chromium } from "../support/chromium.ts";
+import { chromium, FLAGS } from "../support/chromium.ts";
 
 export const PASSPHRASE = "correct horse battery staple";
 /** A host of this machine that is no secure context for the browser. */
 export const PLAIN_HOST = "sync.example";
-const FLAGS = [
-  ...["--no-sandbox", "--disable-gpu", "--no-first-run"],
-  `--host-resolver-rules=MAP ${PLAIN_HOST} localhost`,
-];
 const TIMEOUT_MS = 60_000;
 
 /** The manifest of an example. */
@@ -56,7 +52,8 @@ export async function inChromium(
     await build({ root, configFile: false, logLevel: "error" });
     const allowedHosts = [PLAIN_HOST];
     pages = await preview({ root, configFile: false, preview: { port: 0, allowedHosts } });
-    browser = await driver.launch({ executablePath: chromium ?? "", args: FLAGS });
+    const args = [...FLAGS, `--host-resolver-rules=MAP ${PLAIN_HOST} localhost`];
+    browser = await driver.launch({ executablePath: chromium ?? "", args });
     const stop = async () => {
       await pages?.close();
       pages = undefined;

@@ -17,8 +17,9 @@ export function testDocuments(prepared: () => Prepared): void {
   const text = read("docs/documents.md");
 
   it("bring documents to another device by the program in docs/documents.md", async () => {
-    const { client, url, folder } = prepared();
-    const one = await install(join(folder, "tags"), [client]);
+    const { app, url } = prepared();
+    const one = join(app, "tags");
+    mkdirSync(one);
     const [program = ""] = blocksOf(text, "js");
     assert.ok(program.includes(SERVER));
     writeFileSync(join(one, "tags.mjs"), program.replace(SERVER, url));

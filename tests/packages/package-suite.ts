@@ -13,7 +13,7 @@ import { publint } from "publint";
 import { build, preview } from "vite";
 import clientManifest from "../../client/package.json" with { type: "json" };
 import manifest from "../../package.json" with { type: "json" };
-import { chromium } from "../support/chromium.ts";
+import { chromium, FLAGS } from "../support/chromium.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { metricOf } from "../support/metrics.ts";
 import {
@@ -208,15 +208,13 @@ export function testPackages(): void {
       if (chromium === undefined) return;
       await build({ root: app, configFile: false, logLevel: "error" });
       const pages = await preview({ root: app, configFile: false, preview: { port: 0 } });
-      const browser = await driver.launch({
-        executablePath: chromium,
-        args: ["--no-sandbox", "--disable-gpu", "--no-first-run"],
-      });
+      const browser = await driver.launch({ executablePath: chromium, args: [...FLAGS] });
       try {
         const page = await browser.newPage();
         const [address = ""] = pages.resolvedUrls?.local ?? [];
         await page.goto(`${address}?server=${encodeURIComponent(server.url)}`);
-        await page.waitForFunction('document.title !== "running"', null, { timeout: 60_000 });
+        const polling = { polling: 100, timeout: 60_000 };
+        await page.waitForFunction('document.title !== "running"', null, polling);
         assert.equal(await page.title(), "received: Buy milk.");
       } finally {
         await browser.close();
@@ -226,6 +224,7 @@ export function testPackages(): void {
 
     const prepared = () => ({
       client: tarballs.client,
+      app,
       url: server.url,
       folder: folder.path,
     });

@@ -5,7 +5,7 @@ import type { Browser, BrowserContext, BrowserContextOptions, Page } from "playw
 import { encryptKey } from "../../client/identity/key-text.ts";
 import { toBase64url } from "../../protocol/base64.ts";
 import { MemoryDriver } from "../../storage/memory.ts";
-import { bundled, chromium } from "./chromium.ts";
+import { bundled, chromium, FLAGS } from "./chromium.ts";
 import { deriveInFewRounds, FEW_ROUNDS } from "./few-rounds.ts";
 import { type Serving, serveHere } from "./http.ts";
 import { buildPage } from "./page.ts";
@@ -14,18 +14,6 @@ import { newPrivateKey } from "./private-keys.ts";
 export const PASSPHRASE = "correct horse battery staple";
 /** A name for the server under which a browser lets a page do less than on localhost. */
 const PLAIN_HOST = "notebook.test";
-const FLAGS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-software-rasterizer",
-  // A process less.
-  "--in-process-gpu",
-  // Pages of a profile share a process.
-  "--renderer-process-limit=1",
-  "--disable-quic",
-  "--no-first-run",
-  `--host-resolver-rules=MAP ${PLAIN_HOST} 127.0.0.1`,
-];
 /** Has a page that can create keys create them of 2048 bits, which takes a third of the CPU of 3072, the default. */
 const SHORT_KEYS = `if (globalThis.isSecureContext) {
   const generateKey = SubtleCrypto.prototype.generateKey;
@@ -135,7 +123,8 @@ export class NotebookPages {
     const server = await serve(new MemoryDriver());
     // Loaded only where the tests run, which takes as long as many of them.
     const { chromium: driver } = await import("playwright-core");
-    const browser = await driver.launch({ executablePath: chromium ?? "", args: FLAGS });
+    const args = [...FLAGS, `--host-resolver-rules=MAP ${PLAIN_HOST} 127.0.0.1`];
+    const browser = await driver.launch({ executablePath: chromium ?? "", args });
     const pkcs8 = await newPrivateKey();
     const key = await encryptKey(pkcs8, PASSPHRASE);
     const given = [toBase64url(pkcs8), key].map((text) => JSON.stringify(text));
