@@ -5,7 +5,7 @@
  */
 
 import { textOf, utf8 } from "../protocol/bytes.ts";
-import { formatLine } from "../protocol/ndjson.ts";
+import { formatLines } from "../protocol/ndjson.ts";
 import { formatName, type ObjectName } from "./names.ts";
 import { ObjectDamaged } from "./object-cache.ts";
 import { lengthOf } from "./sequence.ts";
@@ -22,7 +22,7 @@ const LINE_FEED = 0x0a;
 
 /** The body of the segment that holds these payloads, the first under the index `first`. */
 export function encodeSegment(client: string, first: number, payloads: readonly string[]) {
-  return utf8(payloads.map((payload, i) => formatLine(client, first + i, payload)).join(""));
+  return utf8(formatLines(client, first, payloads));
 }
 
 /** The body of a segment, with an index of its lines. */

@@ -4,7 +4,32 @@ import type { Line } from "./types.ts";
 
 /** Formats the line of an operation, with its line feed. The server escapes line separators later. */
 export function formatLine(client: string, index: number, payload: string): string {
-  return `{"client_id":"${client}","operation_index":${index},"payload":${JSON.stringify(payload)}}\n`;
+  return lineOf(client, index, JSON.stringify(payload));
+}
+
+/** Formats the lines of consecutive operations, the first under the index `first`. */
+export function formatLines(client: string, first: number, payloads: readonly string[]): string {
+  const isQuoted = areOnlyQuoted(payloads);
+  let lines = "";
+  for (const [i, payload] of payloads.entries()) {
+    lines += lineOf(client, first + i, isQuoted ? `"${payload}"` : JSON.stringify(payload));
+  }
+  return lines;
+}
+
+/**
+ * Whether nothing in some texts is escaped in JSON, as in base64. An escape is longer than what it stands
+ * for, so the length shows it. On Node, a call for all takes half as long as one for each.
+ */
+function areOnlyQuoted(texts: readonly string[]): boolean {
+  let length = "[]".length;
+  for (const text of texts) length += text.length + '"",'.length;
+  return JSON.stringify(texts).length === length - ",".length;
+}
+
+/** @param json the payload in JSON */
+function lineOf(client: string, index: number, json: string): string {
+  return `{"client_id":"${client}","operation_index":${index},"payload":${json}}\n`;
 }
 
 /** The members of a JSON object; none for another JSON value. Throws a `SyntaxError` for other text. */

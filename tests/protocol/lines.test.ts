@@ -4,7 +4,7 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { utf8 } from "../../protocol/bytes.ts";
 import { isClientId, isOperationIndex } from "../../protocol/ids.ts";
-import { formatLine, LineSplitter, parseLine } from "../../protocol/ndjson.ts";
+import { formatLine, formatLines, LineSplitter, parseLine } from "../../protocol/ndjson.ts";
 import type { Line } from "../../protocol/types.ts";
 
 const CLIENT = "5f0c1a52-7f7e-4d35-a9a5-0d8b8c1d8b11";
@@ -82,6 +82,18 @@ describe("a line", () => {
         const line = formatLine(CLIENT, at, text).slice(0, -1);
         assert.deepEqual(parseLine(line), { client: CLIENT, index: at, payload: text });
       }),
+    );
+  });
+
+  it("is the same among several, whether or not some of them have escapes", () => {
+    const plain = fc.string({ unit: fc.constantFrom(..."aZ09_-+/=\u2028\u00e9") });
+    const some = fc.oneof(fc.array(plain), fc.array(payload), fc.array(fc.oneof(plain, payload)));
+    fc.assert(
+      fc.property(fc.nat(), some, (first, payloads) => {
+        const each = payloads.map((payload, i) => formatLine(CLIENT, first + i, payload));
+        assert.equal(formatLines(CLIENT, first, payloads), each.join(""));
+      }),
+      { numRuns: 1000 },
     );
   });
 
