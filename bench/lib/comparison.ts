@@ -89,7 +89,8 @@ function compare(scenario: string, subject: ServerSubject, other: ServerSubject)
 
 /**
  * Throws where two versions send bodies of different sizes for the same requests: one of them answers with an
- * error, or cannot read what was stored in the format of the other, and its figures mean nothing.
+ * error, cannot read what was stored in the format of the other, or lacks what the scenario is about, and its
+ * figures mean nothing.
  */
 export function requireSameAnswers(
   { work, samples }: Pick<ServerSubject, "work" | "samples">,
@@ -100,7 +101,7 @@ export function requireSameAnswers(
   if (here === undefined || there === undefined || Math.abs(here - there) <= SAME * here) return;
   throw new Error(
     `${work}: this version sends ${here.toFixed(0)} bytes for a request, and the other ${there.toFixed(0)}. ` +
-      "Compare with a version that reads the same storage, or leave this scenario out by --scenarios",
+      "Compare with a version that does the same with this storage, or leave this scenario out by --scenarios",
   );
 }
 

@@ -36,6 +36,7 @@ export function lineLoad({ key: user }: User): LineLoad {
     const writer = await Connection.open(server.url);
     const reader = await Connection.open(other.url);
     const [appends, lines]: [number[], number[]] = [[], []];
+    let bytes = 0;
     const cpuBefore = server.cpu();
     const since = performance.now();
     do {
@@ -44,13 +45,16 @@ export function lineLoad({ key: user }: User): LineLoad {
       await sleep(SETTLED_MS);
       const append = await writer.request(appendRequest(user, index++));
       appends.push(append.endedAt - append.sentAt);
-      lines.push((await news).endedAt - append.sentAt);
+      const line = await news;
+      lines.push(line.endedAt - append.sentAt);
+      // None where the server did not wait: then the time above is negative.
+      bytes += line.bytes;
     } while (performance.now() - since < seconds * 1000);
     const all = {
       requests: lines.length,
       seconds: (performance.now() - since) / 1000,
       cpu: server.cpu() - cpuBefore,
-      megabytes: 0,
+      megabytes: bytes / 1e6,
     };
     for (const connection of [writer, reader]) connection.close();
     const sampleOf = (times: number[]): Sample => {
