@@ -42,7 +42,7 @@ const REQUIRE =
   'import { createRequire as requireFrom } from "node:module"; const require = requireFrom(import.meta.url);';
 
 const PROCESSES = [
-  ...["append", "client", "cluster", "durable", "envelope", "kill", "notebook"],
+  ...["append", "client", "cluster", "dated", "durable", "envelope", "invite", "kill", "notebook"],
   ...["put", "receive", "retrying", "store"],
 ];
 
