@@ -251,7 +251,6 @@ describeNotebook("the notebook in Chromium", (pages) => {
   });
 
   it("explains what is wrong with a key or a passphrase, and takes another attempt", async () => {
-    await pages().openNew();
     const page = await pages().open(await pages().device());
     await pages().importKey(page, "not the passphrase");
     const alert = page.getByRole("alert");
@@ -264,7 +263,6 @@ describeNotebook("the notebook in Chromium", (pages) => {
   });
 
   it("shows a passphrase as it is typed, and hides it once it is submitted", async () => {
-    await pages().openNew();
     const page = await pages().open(await pages().device());
     for (const form of ["create", "import"] as const) {
       await pages().showForm(page, form);
@@ -284,7 +282,6 @@ describeNotebook("the notebook in Chromium", (pages) => {
   });
 
   it("shows an error within the screen of a phone, and no hidden element", async () => {
-    await pages().openNew();
     const viewport = { width: 360, height: 640 };
     const context = await pages().browser.newContext({ viewport, isMobile: true, hasTouch: true });
     const page = await pages().open(context);
