@@ -132,8 +132,9 @@ export class Document {
   }
 
   #add(updates: readonly Bytes[], from?: Attached): void {
-    for (const update of updates) this.#updates.push(update);
     for (const one of this.#open) if (one !== from) this.#hand(one, updates);
+    // Only now: a handler that is closed meanwhile may lack them, and one that is opened is handed them here.
+    for (const update of updates) this.#updates.push(update);
   }
 
   #hand(attached: Attached, updates: readonly Bytes[]): void {

@@ -344,6 +344,38 @@ describe("documents in one log", () => {
     assert.throws(() => untyped.open(undefined, new Texts()), { name: "TypeError", message });
   });
 
+  it("keep an update that comes while a handler that lacks it is closed", async () => {
+    const [laptop, phone] = [await open(), await open()];
+    let close: () => void = () => undefined;
+    laptop.open("note", { apply: () => close() });
+    const seen: string[] = [];
+    const second = laptop.open("note", {
+      apply: (updates) => seen.push(...updates.map((update) => textOf(update))),
+      state: () => utf8(seen.join()),
+    });
+    for (const text of ["one", "two"]) await laptop.store("note", utf8(text));
+    close = () => second.close();
+    await phone.store("note", utf8("three"));
+    await phone.client.sync();
+    await laptop.client.sync();
+    const later = new Texts();
+    laptop.open("note", later);
+    assert.match(later.texts.join(), /one,two.*three/);
+  });
+
+  it("hand an update once to a handler that is opened while it comes", async () => {
+    const documents = await open();
+    const later = new Texts();
+    let opens = 0;
+    documents.open("note", {
+      apply: () => {
+        if (opens++ === 0) documents.open("note", later);
+      },
+    });
+    await documents.store("note", utf8("one"));
+    assert.deepEqual(later.texts, ["one"]);
+  });
+
   it("keep the state of a document that is closed in the place of its updates", async () => {
     const documents = await open();
     const document = documents.open("note", {
