@@ -44,7 +44,11 @@ export class YjsProvider {
   readonly whenSynced = this.#synced.promise;
   #status: YjsStatus = "disconnected";
   #isOver = false;
+  /** Whether it is connected, or about to be. */
+  #isWanted = false;
   #open: OpenDocument | undefined;
+  /** What listeners of the document have edited while it was being opened. */
+  #held: Uint8Array[] = [];
   /** What the log has of a document that had content before: the rest is to be stored. */
   #stored: Doc | undefined;
   readonly #listeners: Listeners = {
@@ -70,10 +74,15 @@ export class YjsProvider {
     this.documents = documents;
     this.name = name;
     this.doc = doc;
-    if (connect) this.connect();
     this.#unsubscribe = documents.subscribe(() => this.#update());
     documents.whenSynced.catch(this.#fail);
     doc.on("destroy", this.#onDestroy);
+    try {
+      if (connect) this.connect();
+    } catch (error) {
+      this.destroy();
+      throw error;
+    }
   }
 
   get status(): YjsStatus {
@@ -91,10 +100,26 @@ export class YjsProvider {
    */
   connect(): void {
     if (this.#isOver) throw new TypeError("the provider was destroyed: make a new one");
-    if (this.#open !== undefined) return;
+    if (this.#isWanted) return;
     const { doc } = this;
     if (doc.store.clients.size > 0) this.#stored = new Doc();
-    this.#open = this.documents.open(this.name, {
+    this.#isWanted = true;
+    doc.on("update", this.#onUpdate);
+    try {
+      this.#open = this.#opened();
+    } catch (error) {
+      this.disconnect();
+      throw error;
+    }
+    for (const update of this.#held.splice(0)) this.#open.push(update);
+    // What was brought into the document may have called for that.
+    if (this.#isWanted) this.#update();
+    else this.disconnect();
+  }
+
+  #opened(): OpenDocument {
+    const { doc } = this;
+    return this.documents.open(this.name, {
       apply: (updates) => {
         if (this.#stored !== undefined) applyUpdates(this.#stored, updates);
         applyUpdates(doc, updates, this);
@@ -103,12 +128,11 @@ export class YjsProvider {
       shrink: (update) => stateSince(doc, update),
       state: () => encodeStateAsUpdate(doc),
     });
-    doc.on("update", this.#onUpdate);
-    this.#update();
   }
 
   /** Leaves the document as it is from now until `connect`: it is neither stored nor synced. */
   disconnect(): void {
+    this.#isWanted = false;
     this.doc.off("update", this.#onUpdate);
     this.#pushRest();
     this.#open?.close();
@@ -164,7 +188,8 @@ export class YjsProvider {
   readonly #onUpdate = (update: Uint8Array, origin: unknown) => {
     if (origin === this) return;
     if (this.#stored !== undefined) applyUpdate(this.#stored, update);
-    this.#open?.push(update);
+    if (this.#open === undefined) this.#held.push(update);
+    else this.#open.push(update);
   };
 
   #update(): void {

@@ -259,6 +259,40 @@ describe("a provider for Yjs", () => {
     assert.equal(read(other), "x".repeat(50));
   });
 
+  it("stores what a listener adds to what it brings into the document", async () => {
+    const [laptop, phone] = [await open(), await open()];
+    textIn(new YjsProvider(laptop, "note")).insert(0, "before");
+    const doc = new Doc();
+    const title = doc.getText("title");
+    doc.getText("text").observe(() => title.length === 0 && title.insert(0, "by a listener"));
+    const provider = new YjsProvider(laptop, "note", doc);
+    assert.equal(title.toString(), "by a listener");
+    title.insert(title.length, ", and more");
+    const other = new YjsProvider(phone, "note");
+    await syncAll(laptop, phone);
+    assert.equal(other.doc.getText("title").toString(), "by a listener, and more");
+    assert.deepEqual(other.doc.store.pendingStructs, provider.doc.store.pendingStructs);
+  });
+
+  it("ends where that is called for by what it brings into the document", async () => {
+    const documents = await open();
+    const writer = new YjsProvider(documents, "note");
+    textIn(writer).insert(0, "before");
+    const doc = new Doc();
+    doc.getText("text").observe(() => doc.destroy());
+    const provider = new YjsProvider(documents, "note", doc);
+    assert.equal(read(provider), "before");
+    textIn(writer).insert(0, "not ");
+    assert.equal(read(provider), "before");
+    await assert.rejects(provider.whenLoaded, /was destroyed/);
+    assert.throws(() => provider.connect(), /was destroyed/);
+    const last = new YjsProvider(documents, "note", undefined, { connect: false });
+    last.doc.getText("text").observe(() => last.disconnect());
+    last.connect();
+    textIn(writer).insert(0, "still ");
+    assert.equal(read(last), "not before");
+  });
+
   it("ends with its document, which stays stored and can be opened again", async () => {
     const documents = await open();
     const first = new YjsProvider(documents, "note");
