@@ -57,10 +57,7 @@ export class SyncDocuments implements DocumentSource {
   private constructor(options: DocumentsOptions) {
     this.#options = options;
     this.#closing = new LinkedAbort(options.signal);
-    this.#closing.signal.addEventListener("abort", () => {
-      for (const { reject } of [this.#loaded, this.#synced]) reject(closed());
-      this.#changed();
-    });
+    this.#closing.signal.addEventListener("abort", () => this.#changed());
     this.#batches = new Batches({
       clock: options.clock ?? systemClock,
       signal: this.#closing.signal,
@@ -268,8 +265,9 @@ export class SyncDocuments implements DocumentSource {
     let status = this.#client?.status;
     if (status === undefined) return;
     if (this.#closing.signal.aborted) {
-      const why = closed().message;
-      status = { ...status, state: "offline", live: false, code: "offline", why };
+      const error = closed();
+      for (const { reject } of [this.#loaded, this.#synced]) reject(error);
+      status = { ...status, state: "offline", live: false, code: "offline", why: error.message };
     }
     const unstored = [...this.#documents.values()].filter(({ isPending }) => isPending).length;
     const hasChanged = this.#status.set(status, unstored, this.#batches.failure);

@@ -63,6 +63,13 @@ describe("documents that are closed", () => {
     await closing;
   });
 
+  it("are so from the beginning where their signal was aborted before", async () => {
+    const documents = await open({ signal: AbortSignal.abort() });
+    assert.equal(documents.status.state, "offline");
+    await assert.rejects(documents.whenSynced, /the documents are closed/);
+    assert.throws(() => documents.open("note", new Texts()), /the documents are closed/);
+  });
+
   it("try nothing again once their signal is aborted", async () => {
     const stopped = new StoppedClock();
     let retries = 0;
