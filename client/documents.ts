@@ -14,7 +14,7 @@ import { Deferred } from "./documents/deferred.ts";
 import { Document } from "./documents/document.ts";
 import { Echo } from "./documents/echo.ts";
 import { type NamedUpdate, updateOf } from "./documents/entry.ts";
-import { closed, notApplied, notStored, unknownEntries } from "./documents/errors.ts";
+import { closed, failedOn, notStored, unknownEntries } from "./documents/errors.ts";
 import type { DocumentsOptions } from "./documents/options.ts";
 import { replacementOf } from "./documents/replacement.ts";
 import { stateOf, updatesIn } from "./documents/state.ts";
@@ -101,7 +101,7 @@ export class SyncDocuments implements DocumentSource {
 
   /** The client that has the log: for `sync()`, `stateCode()`, `devices` and what else it does. */
   get client(): SyncClient {
-    if (this.#client === undefined) throw new TypeError("the documents are not open");
+    if (this.#client === undefined) throw closed();
     return this.#client;
   }
 
@@ -189,7 +189,7 @@ export class SyncDocuments implements DocumentSource {
   #document(name: string): Document {
     let document = this.#documents.get(name);
     if (document === undefined) {
-      document = new Document(name, (error) => this.#report(notApplied(name, error)));
+      document = new Document(name, (error) => this.#report(failedOn(name, error)));
       this.#documents.set(name, document);
     }
     return document;

@@ -141,7 +141,7 @@ export class YjsProvider {
     this.#update();
   }
 
-  /** Ends the provider for good. What was edited is stored; the document stays usable. */
+  /** Ends the provider for good. What was edited while it was connected is stored; the document stays usable. */
   destroy(): void {
     this.#isOver = true;
     this.disconnect();

@@ -1,6 +1,7 @@
 import type { Bytes } from "../../protocol/bytes.ts";
 import type { DocumentHandler, OpenDocument } from "../document-source.ts";
 import { entryOf, nameBytes } from "./entry.ts";
+import type { DocumentsOptions } from "./options.ts";
 
 /** A handler of a document, and whether it has everything. */
 interface Attached {
@@ -17,6 +18,8 @@ export class Document {
   /** Those that are being stored. */
   #storing: readonly Bytes[] = [];
   readonly #open = new Set<Attached>();
+  /** How many calls of `#add` are under way: a handler that gets updates may push some itself. */
+  #handing = 0;
   readonly #onError: (error: unknown) => void;
 
   constructor(name: string, onError: (error: unknown) => void) {
@@ -60,12 +63,12 @@ export class Document {
   /**
    * Returns the entries of updates that hold the whole document: a single one if they can be joined.
    *
-   * @param merge joins the updates of a document that is not open
+   * @param merge joins the updates of a document that is not open, if it can
    */
-  state(merge: DocumentHandler["merge"]): Bytes[] {
+  state(merge: DocumentsOptions["merge"]): Bytes[] {
     const whole = [...this.#open].find(({ handler, isWhole }) => isWhole && handler.state);
     const isOne = this.#updates.length < 2;
-    const join = () => (whole?.handler.state?.() ?? merge?.(this.#updates))?.slice();
+    const join = () => (whole?.handler.state?.() ?? merge?.(this.#updates, this.name))?.slice();
     const joined = isOne ? undefined : this.#made(join);
     if (joined !== undefined) this.#updates = [joined];
     return this.#updates.map((update) => this.entry(update));
@@ -132,9 +135,13 @@ export class Document {
   }
 
   #add(updates: readonly Bytes[], from?: Attached): void {
-    for (const one of this.#open) if (one !== from) this.#hand(one, updates);
-    // Only now: a handler that is closed meanwhile may lack them, and one that is opened is handed them here.
     for (const update of updates) this.#updates.push(update);
+    this.#handing++;
+    // One that is opened meanwhile has them, and one that is closed gets no more.
+    for (const one of [...this.#open]) {
+      if (one !== from && this.#open.has(one)) this.#hand(one, updates);
+    }
+    this.#handing--;
   }
 
   #hand(attached: Attached, updates: readonly Bytes[]): void {
@@ -149,6 +156,8 @@ export class Document {
 
   #close(attached: Attached): void {
     if (!this.#open.delete(attached) || !attached.isWhole || this.#updates.length < 2) return;
+    // It may not have been handed all of them yet.
+    if (this.#handing > 0) return;
     const state = attached.handler.state?.();
     if (state !== undefined) this.#updates = [state.slice()];
   }

@@ -10,9 +10,9 @@ export class DocumentError extends Error {
   }
 }
 
-/** An update that the app's handler did not take. */
-export function notApplied(document: string, cause: unknown): DocumentError {
-  const message = `the document "${document}" does not show an update, which stays stored: ${cause}`;
+/** Updates on which a handler of the app failed, or its `merge`. */
+export function failedOn(document: string, cause: unknown): DocumentError {
+  const message = `the app failed on updates of "${document}", which stay stored: ${cause}`;
   return new DocumentError(message, [document], cause);
 }
 

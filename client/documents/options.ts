@@ -1,5 +1,6 @@
 /** What an app opens documents with. */
-import type { DocumentHandler, DocumentUpdate } from "../document-source.ts";
+import type { Bytes } from "../../protocol/bytes.ts";
+import type { DocumentUpdate } from "../document-source.ts";
 import type { SyncOptions } from "../options.ts";
 import type { Entry } from "../types.ts";
 import type { NamedUpdate } from "./entry.ts";
@@ -9,8 +10,13 @@ export interface DocumentsOptions
   extends Omit<SyncOptions, "receive" | "cursors" | "gather" | "snapshot"> {
   /** For how many milliseconds updates are gathered before they are sent; they are stored at once. 200 by default. */
   readonly batch?: number;
-  /** Joins the updates of a document that is not open into one, for snapshots: `mergeUpdates` of `/yjs`. */
-  readonly merge?: DocumentHandler["merge"];
+  /**
+   * Joins the updates of a document that is not open into one, for snapshots: `mergeUpdates` of `/yjs`, where
+   * all documents of the user are of Yjs. They stay apart where it returns nothing.
+   */
+  readonly merge?:
+    | ((updates: readonly Bytes[], name: string) => Uint8Array | undefined)
+    | undefined;
   /**
    * After how many characters of operations a snapshot of all documents is made, at least; 1,048,576 by
    * default. With `Infinity`, none is.

@@ -1,5 +1,5 @@
 /** The state of all documents, as a snapshot carries it: docs/documents.md has the format. */
-import { type Bytes, concat } from "../../protocol/bytes.ts";
+import { type Bytes, join } from "../../protocol/bytes.ts";
 import { type NamedUpdate, updateOf } from "./entry.ts";
 
 /** The first byte, as that of an entry. */
@@ -8,14 +8,12 @@ const LENGTH_BYTES = 4;
 
 /** The state that entries make up. */
 export function stateOf(entries: readonly Bytes[]): Bytes {
-  return concat(
-    Uint8Array.of(FORMAT),
-    ...entries.flatMap((entry) => {
-      const length = new Uint8Array(LENGTH_BYTES);
-      new DataView(length.buffer).setUint32(0, entry.length);
-      return [length, entry];
-    }),
-  );
+  const parts = entries.flatMap((entry) => {
+    const length = new Uint8Array(LENGTH_BYTES);
+    new DataView(length.buffer).setUint32(0, entry.length);
+    return [length, entry];
+  });
+  return join([Uint8Array.of(FORMAT), ...parts]);
 }
 
 /** The updates in a state, in order. Throws a `TypeError` for one of another format. */

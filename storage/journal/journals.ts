@@ -126,7 +126,7 @@ export class Journals {
     try {
       this.#readAll();
     } catch (error) {
-      this.#found.unshift(...deletes);
+      this.#found = [...deletes, ...this.#found];
       throw error;
     }
     for (const { journal, name, target } of deletes) this.#end(journal, name, target);

@@ -82,6 +82,31 @@ describe("snapshots of documents", () => {
     assert.deepEqual(new Set(diary.texts), new Set(texts));
   });
 
+  it("have the updates of a document apart that the app does not join, by its name", async () => {
+    const names: string[] = [];
+    const merge: DocumentsOptions["merge"] = (updates, name) => {
+      names.push(name);
+      return name === "diary" ? utf8(updates.map((update) => textOf(update)).join("+")) : undefined;
+    };
+    const laptop = await open({ merge });
+    for (const name of ["list", "diary"]) await write(laptop, name, texts);
+    const phone = await open({ merge });
+    await phone.client.sync();
+    const [diary, list] = [new Texts(), new Texts()];
+    phone.open("diary", diary);
+    phone.open("list", list);
+    assert.deepEqual(new Set(names), new Set(["list", "diary"]));
+    assert.ok(diary.texts.length < texts.length);
+    assert.deepEqual(new Set(diary.texts.join("+").split("+")), new Set(texts));
+    assert.deepEqual(new Set(list.texts), new Set(texts));
+  });
+
+  it("hold as many updates as there are", () => {
+    const count = 150_000;
+    const entry = entryOf(nameBytes("diary"), utf8("a"));
+    assert.equal(updatesIn(stateOf(Array(count).fill(entry))).length, count);
+  });
+
   it("have the state of a document that is open from its handler", async () => {
     const laptop = await open({ merge: undefined });
     class Whole extends JoinedTexts {

@@ -260,7 +260,10 @@ describe("documents in one log", () => {
     await laptop.client.sync();
     await phone.client.sync();
     assert.deepEqual(seen.texts, ["two"]);
-    assert.match(String(errors), /"broken" does not show an update.*no such thing/);
+    assert.match(
+      String(errors),
+      /failed on updates of "broken", which stay stored: .*no such thing/,
+    );
   });
 
   it("leave other entries of the log to the app, and say so where it does not take them", async () => {
@@ -361,6 +364,20 @@ describe("documents in one log", () => {
     const later = new Texts();
     laptop.open("note", later);
     assert.match(later.texts.join(), /one,two.*three/);
+  });
+
+  it("keep what a handler pushes in answer to an update behind that update", async () => {
+    const documents = await open();
+    const first = documents.open("note", new Texts());
+    const answering = documents.open("note", {
+      apply: (updates) => {
+        if (updates.some((update) => textOf(update) === "one")) answering.push(utf8("two"));
+      },
+    });
+    first.push(utf8("one"));
+    const later = new Texts();
+    documents.open("note", later);
+    assert.deepEqual(later.texts, ["one", "two"]);
   });
 
   it("hand an update once to a handler that is opened while it comes", async () => {
