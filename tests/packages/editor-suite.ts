@@ -47,7 +47,7 @@ async function enter(page: Page, passphrase = PASSPHRASE): Promise<void> {
 
 /** Waits until the page says something about its state. */
 async function says(page: Page, words: string): Promise<void> {
-  await page.locator("#status", { hasText: words }).waitFor();
+  await page.locator("#status, #problem", { hasText: words }).waitFor();
 }
 
 /** The app on a new device, built with another address of the server. */
@@ -95,6 +95,7 @@ export function testEditor(prepared: () => Prepared): void {
       await enter(phone);
       await shows(phone, "Buy milk.");
       assert.doesNotMatch((await phone.locator("#status").textContent()) ?? "", /passphrase/);
+      assert.equal(await phone.locator("#problem").textContent(), "");
       const kept = "caches.match('./').then((page) => page !== undefined)";
       await until(() => one.evaluate<boolean>(kept), "the app is kept");
       await one.evaluate(
