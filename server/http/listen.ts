@@ -124,7 +124,9 @@ export async function listen(
     if (hostname === "localhost") named.hostname = hostname;
     return { url: named.href, close };
   } catch (error) {
-    throw new CannotListen(`could not listen on ${place}: ${reasonOf(error)}; set HOST or PORT`);
+    throw new CannotListen(
+      `could not listen on ${place}: ${reasonOf(error)}; choose another place by --host and --port, or HOST and PORT`,
+    );
   }
 }
 
