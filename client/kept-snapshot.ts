@@ -107,11 +107,14 @@ export class KeptSnapshot {
     });
   }
 
-  /** As `Store.snapshotLoaded`. */
-  async setLoaded(): Promise<void> {
-    if (this.name?.isLoaded !== false) return;
-    await this.#writes.run(() => this.#store.snapshotLoaded());
-    this.name = { ...this.name, isLoaded: true };
+  /** As `Store.snapshotLoaded`, unless another tab has put another one in the place of the one with a name. */
+  async setLoaded(name: StoredSnapshot | undefined): Promise<void> {
+    if (name?.isLoaded !== false) return;
+    await this.#writes.run(async () => {
+      if (!isSame(name, this.name)) return;
+      await this.#store.snapshotLoaded();
+      this.name = { ...name, isLoaded: true };
+    });
   }
 
   #set(name: StoredSnapshot | undefined, covered?: Covered, characters = 0): void {

@@ -111,6 +111,7 @@ export class Snapshots {
     const { kept, log, outbox, positions, catchUp, delivery } = this.#options;
     const opened = await this.#open();
     if (opened === undefined) return;
+    const { name } = kept;
     await delivery.load(opened.state, opened.covered);
     await catchUp.restart(opened.covered);
     // Others last: without them, the next start loads it again.
@@ -118,7 +119,7 @@ export class Snapshots {
     await log.restartDelivered(positions.allDelivered);
     await delivery.own();
     await catchUp.deliverStored();
-    await kept.setLoaded();
+    await kept.setLoaded(name);
   }
 
   /** The snapshot that the app needs, if it needs one. */
