@@ -164,16 +164,23 @@ describe("a request with strange signature fields", () => {
 });
 
 /**
- * True when a field still means the same: white space around it, the case of a host, and unused bits
- * of base64 do not matter.
+ * True when a field still means the same: white space around it, spaces between the items of a list, the case
+ * of a host, and unused bits of base64 do not matter.
  */
 function isSame(name: string, changed: string, old: string): boolean {
   const plain = (text: string) => {
     const trimmed = text.replace(/^[\t ]+|[\t ]+$/g, "");
     if (name === "Signature") return Buffer.from(trimmed.slice("sig=:".length), "base64").join();
+    if (name === "Signature-Input") return withoutSpaces(trimmed);
     return name === "Host" ? trimmed.toLowerCase() : trimmed;
   };
   return plain(changed) === plain(old);
+}
+
+/** A list without the spaces that may stand in it (RFC 8941, sections 4.2.1.2 and 4.2.3.2). */
+function withoutSpaces(list: string): string {
+  const words = list.split(" ").filter((word) => word !== "");
+  return words.join(" ").replaceAll("( ", "(").replaceAll(" )", ")").replaceAll("; ", ";");
 }
 
 /** Without characters that would end the header. */
