@@ -126,7 +126,8 @@ describeNotebook("the notebook without the network", (pages) => {
       assert.equal(await styleOf(page), "updated");
       // The browser looks for a new worker after a visit.
       await until(async () => (await page.evaluate<string[]>(KEPT)).includes("updated"), "kept");
-      assert.equal(await page.evaluate("caches.keys().then(({ length }) => length)"), 1);
+      const caches = () => page.evaluate<string[]>("caches.keys()");
+      await until(async () => (await caches()).length === 1, "the earlier page is deleted");
       assert.equal(await page.locator("#updated").isVisible(), false);
       await open.getByRole("button", { name: "Reload" }).click();
       await open.getByRole("heading", { name: "Updated notebook" }).waitFor();
