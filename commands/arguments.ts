@@ -1,6 +1,10 @@
 /** Reads the arguments of a command. */
 import { parseArgs } from "node:util";
+import { isFingerprint } from "../oplog/names.ts";
 import { type Given, type Option, WrongArgument } from "./command.ts";
+
+/** Stands before a fingerprint, which may begin with a hyphen and is no option. No argument can contain it. */
+const NO_OPTION = "\0";
 
 /**
  * `parseArgs` of `node:util` takes the arguments apart on all three runtimes. What is wrong with them
@@ -16,7 +20,7 @@ export function parseArguments(
 ): Given {
   const known = new Map(options.map((option) => [option.name, option]));
   const { tokens } = parseArgs({
-    args: [...args],
+    args: args.map((one) => (isFingerprint(one) ? NO_OPTION + one : one)),
     strict: false,
     tokens: true,
     allowPositionals: true,
@@ -33,7 +37,7 @@ export function parseArguments(
   const positionals: string[] = [];
   const found = new Map<string, string>();
   for (const token of tokens) {
-    if (token.kind === "positional") positionals.push(token.value);
+    if (token.kind === "positional") positionals.push(plain(token.value));
     if (token.kind !== "option") continue;
     const { name, rawName, value, inlineValue } = token;
     const option = known.get(name);
@@ -47,9 +51,13 @@ export function parseArguments(
           `--${name}=${option.value}.`,
       );
     }
-    found.set(name, value ?? "");
+    found.set(name, plain(value ?? ""));
   }
   const extra = positionals[most];
   if (extra !== undefined) throw new WrongArgument(`There is no argument ${extra}: see ${help}.`);
   return { positionals, options: found };
+}
+
+function plain(value: string): string {
+  return value.startsWith(NO_OPTION) ? value.slice(NO_OPTION.length) : value;
 }

@@ -35,6 +35,15 @@ describe("parseArguments", () => {
     assert.deepEqual(parse(), [[], {}]);
   });
 
+  it("takes a fingerprint for what it is, whatever it begins with", () => {
+    for (const start of ["-", "--", "-j", "--top", "--json"]) {
+      const user = start.padEnd(43, "x");
+      assert.deepEqual(parse(user, "-j"), [[user], { json: "" }]);
+      assert.deepEqual(parse("--top", user, "./data"), [["./data"], { top: user }]);
+      assert.deepEqual(parse(`--top=${user}`, "--", user), [[user], { top: user }]);
+    }
+  });
+
   it("refuses what there is not, and says where to look", () => {
     const refused: [string[], RegExp][] = [
       [["--tpo", "5"], /^There is no argument --tpo: see --help\.$/],
