@@ -1,23 +1,19 @@
 /** The end of documents, and of providers: clients at the real handler. */
 import assert from "node:assert/strict";
-import { afterEach, beforeEach, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import type { DocumentsOptions, SyncDocuments } from "../../client/documents.ts";
 import { type Clock, utf8 } from "../../client/index.ts";
 import { TinyBaseProvider } from "../../client/tinybase.ts";
 import type { Status } from "../../client/types.ts";
 import { YjsProvider } from "../../client/yjs.ts";
-import { DocumentDevices, storeOn, Texts } from "../support/simulated-documents.ts";
+import { DocumentDevices, declareDevices, storeOn, Texts } from "../support/simulated-documents.ts";
 import { until } from "../support/socket.ts";
 import { StoppedClock } from "../support/stopped-clock.ts";
 
 describe("documents that are closed", () => {
-  let devices: DocumentDevices;
-  beforeEach(async () => {
-    devices = await DocumentDevices.create();
-  });
-  afterEach(() => devices.close());
+  const devices = declareDevices();
 
-  const open = (options?: Partial<DocumentsOptions>) => devices.open(options);
+  const open = (options?: Partial<DocumentsOptions>) => devices().open(options);
   const bindings = [
     (documents: SyncDocuments) => new YjsProvider(documents, "note"),
     (documents: SyncDocuments) => new TinyBaseProvider(documents, "note"),
@@ -51,7 +47,7 @@ describe("documents that are closed", () => {
   });
 
   it("end the wait for what they have not loaded", async () => {
-    devices.isOffline = true;
+    devices().isOffline = true;
     const documents = await open();
     assert.ok(!documents.isLoaded);
     const providers = bindings.map((bind) => bind(documents));

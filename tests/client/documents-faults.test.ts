@@ -1,29 +1,25 @@
 /** Documents of an app with faults, on a device with faults: clients at the real handler. */
 import assert from "node:assert/strict";
-import { afterEach, beforeEach, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import type { DocumentsOptions } from "../../client/documents.ts";
 import { type Clock, type Store, utf8 } from "../../client/index.ts";
 import { MemoryStore } from "../../client/memory.ts";
-import { DocumentDevices, storeOn, Texts } from "../support/simulated-documents.ts";
+import { declareDevices, storeOn, Texts } from "../support/simulated-documents.ts";
 import { SimulatedServer } from "../support/simulated-network.ts";
 import { until } from "../support/socket.ts";
 import { StoppedClock } from "../support/stopped-clock.ts";
 
 describe("documents on a device with faults", () => {
-  let devices: DocumentDevices;
-  beforeEach(async () => {
-    devices = await DocumentDevices.create();
-  });
-  afterEach(() => devices.close());
+  const devices = declareDevices();
 
-  const open = (options?: Partial<DocumentsOptions>) => devices.open(options);
+  const open = (options?: Partial<DocumentsOptions>) => devices().open(options);
 
   it("store at once what is pushed while an update of another one is too large", async () => {
     const server = new SimulatedServer({ LISTING_TTL: "0", MAX_BODY: "64KiB" });
     const store = new MemoryStore();
     // No time passes: what is tried again later is not tried.
     const options = { store, batch: 200, clock: new StoppedClock(), onError: () => undefined };
-    const documents = await devices.open(options, (request) => server.fetch(request));
+    const documents = await devices().open(options, (request) => server.fetch(request));
     await documents.store("note", utf8("the server says what it takes"));
     await documents.client.sync();
     documents.open("large", new Texts()).push(new Uint8Array(64 * 1024));

@@ -1,6 +1,6 @@
 /** Snapshots of all documents: what a new device begins with, and what is not in them. */
 import assert from "node:assert/strict";
-import { afterEach, beforeEach, describe, it } from "node:test";
+import { beforeEach, describe, it } from "node:test";
 import * as fc from "fast-check";
 import { entryOf, nameBytes, updateOf } from "../../client/documents/entry.ts";
 import { stateOf, updatesIn } from "../../client/documents/state.ts";
@@ -8,23 +8,21 @@ import type { DocumentsOptions, SyncDocuments } from "../../client/documents.ts"
 import { textOf, utf8 } from "../../client/index.ts";
 import { MemoryStore } from "../../client/memory.ts";
 import type { Bytes } from "../../protocol/bytes.ts";
-import { DocumentDevices, JoinedTexts, Texts } from "../support/simulated-documents.ts";
+import { declareDevices, JoinedTexts, Texts } from "../support/simulated-documents.ts";
 
 /** Joins texts, as `JoinedTexts` does. */
 const merge = (updates: readonly Uint8Array[]) => utf8(updates.map((one) => textOf(one)).join("+"));
 
 describe("snapshots of documents", () => {
-  let devices: DocumentDevices;
+  const devices = declareDevices();
   let payloads: number;
-  beforeEach(async () => {
-    devices = await DocumentDevices.create();
+  beforeEach(() => {
     payloads = 0;
   });
-  afterEach(() => devices.close());
 
   const open = (options: Partial<DocumentsOptions> = {}) =>
-    devices.open({ sign: true, snapshotEvery: 1000, merge, ...options }, async (request) => {
-      const response = await devices.fetch(request);
+    devices().open({ sign: true, snapshotEvery: 1000, merge, ...options }, async (request) => {
+      const response = await devices().fetch(request);
       payloads += Number(response.headers.get("operation-count") ?? 0);
       return response;
     });
@@ -63,7 +61,7 @@ describe("snapshots of documents", () => {
     const laptop = await open({ store });
     await write(laptop, "diary", texts);
     await laptop.close();
-    devices.isOffline = true;
+    devices().isOffline = true;
     const again = await open({ store });
     await again.whenLoaded;
     const diary = new Texts();

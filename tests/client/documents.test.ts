@@ -1,6 +1,7 @@
 /** Many named documents in one log: clients at the real handler, with stores in memory. */
 import assert from "node:assert/strict";
-import { afterEach, beforeEach, describe, it } from "node:test";
+import { describe, it } from "node:test";
+import { Deferred } from "../../client/documents/deferred.ts";
 import { Echo } from "../../client/documents/echo.ts";
 import { entryOf, nameBytes, updateOf } from "../../client/documents/entry.ts";
 import {
@@ -10,18 +11,14 @@ import {
 } from "../../client/documents.ts";
 import { type Entry, textOf, utf8 } from "../../client/index.ts";
 import { MemoryStore } from "../../client/memory.ts";
-import { DocumentDevices, JoinedTexts, storeOn, Texts } from "../support/simulated-documents.ts";
+import { declareDevices, JoinedTexts, storeOn, Texts } from "../support/simulated-documents.ts";
 import { SimulatedServer } from "../support/simulated-network.ts";
 import { until } from "../support/socket.ts";
 
 describe("documents in one log", () => {
-  let devices: DocumentDevices;
-  beforeEach(async () => {
-    devices = await DocumentDevices.create();
-  });
-  afterEach(() => devices.close());
+  const devices = declareDevices();
 
-  const open = (options?: Partial<DocumentsOptions>) => devices.open(options);
+  const open = (options?: Partial<DocumentsOptions>) => devices().open(options);
 
   /** What the log of a device holds. */
   async function entriesOf(documents: SyncDocuments): Promise<Entry[]> {
@@ -75,7 +72,7 @@ describe("documents in one log", () => {
       await one.client.sync();
     }
     await laptop.close();
-    devices.isOffline = true;
+    devices().isOffline = true;
     const again = await open({ store });
     const seen = new Texts();
     again.open("note", seen);
@@ -216,7 +213,7 @@ describe("documents in one log", () => {
   it("store an update where what was pushed is too large", async () => {
     const server = new SimulatedServer({ MAX_BODY: "64KiB" });
     const options = { batch: 3600_000, onError: () => undefined };
-    const documents = await devices.open(options, (request) => server.fetch(request));
+    const documents = await devices().open(options, (request) => server.fetch(request));
     await documents.store("note", utf8("the server says what it takes"));
     await documents.client.sync();
     documents.open("large", new Texts()).push(new Uint8Array(64 * 1024));
@@ -229,7 +226,7 @@ describe("documents in one log", () => {
   it("store the other documents where an update of one is too large", async () => {
     const server = new SimulatedServer({ MAX_BODY: "64KiB" });
     const fetch = (request: Request) => server.fetch(request);
-    const documents = await devices.open({ batch: 3600_000, onError: () => undefined }, fetch);
+    const documents = await devices().open({ batch: 3600_000, onError: () => undefined }, fetch);
     const other = documents.open("other", new Texts());
     other.push(utf8("the server says what it takes"));
     await documents.flush();
@@ -425,17 +422,19 @@ describe("the entry of an update", () => {
 describe("the echo of what an app appended", () => {
   const data = new Uint8Array();
   const place = (client: string, index: number) => ({ client, index, position: 0 });
+  /** An append of one entry that returns once `end` is called. */
+  const beginAppend = (echo: Echo) => {
+    const stored = new Deferred();
+    const appending = echo.append(async () => {
+      await stored.promise;
+      return [place("a", 1)];
+    });
+    return { appending, end: stored.resolve };
+  };
 
   it("is told from other entries, once, also before the append has returned", async () => {
     const echo = new Echo();
-    let end: () => void = () => undefined;
-    const stored = new Promise<void>((resolve) => {
-      end = resolve;
-    });
-    const appending = echo.append(async () => {
-      await stored;
-      return [place("a", 1)];
-    });
+    const { appending, end } = beginAppend(echo);
     const entry = { ...place("a", 1), data };
     const left = echo.without([entry, { ...place("b", 1), data }]);
     end();
@@ -446,14 +445,7 @@ describe("the echo of what an app appended", () => {
 
   it("is told from other entries also where a later append fails at once", async () => {
     const echo = new Echo();
-    let end: () => void = () => undefined;
-    const stored = new Promise<void>((resolve) => {
-      end = resolve;
-    });
-    const appending = echo.append(async () => {
-      await stored;
-      return [place("a", 1)];
-    });
+    const { appending, end } = beginAppend(echo);
     const failed = new RangeError("too large");
     await assert.rejects(
       echo.append(() => Promise.reject(failed)),

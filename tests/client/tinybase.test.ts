@@ -7,7 +7,7 @@ import type { Identity } from "../../client/index.ts";
 import { MemoryStore } from "../../client/memory.ts";
 import { TinyBaseProvider } from "../../client/tinybase.ts";
 import { newIdentity } from "../support/private-keys.ts";
-import { openDocuments } from "../support/simulated-documents.ts";
+import { DocumentDevices, openDocuments } from "../support/simulated-documents.ts";
 import {
   JumpingClock,
   randomFrom,
@@ -66,33 +66,28 @@ describe("a provider for TinyBase", () => {
   });
 
   it("stores what takes the place of an operation that the server does not take", async () => {
-    const server = new SimulatedServer({ LISTING_TTL: "0", MAX_BODY: "64KiB" });
-    let isAway = true;
-    const fetch = async (request: Request) => {
-      if (isAway) throw new TypeError("offline");
-      return server.fetch(request);
-    };
-    const options = { store: new MemoryStore(), batch: 3600_000 };
-    const laptop = await openDocuments({ identity, fetch }, options);
+    const small = await DocumentDevices.create({ MAX_BODY: "64KiB" });
+    small.isOffline = true;
+    const laptop = await small.open({ batch: 3600_000 });
     const { store: one } = new TinyBaseProvider(laptop, "todo");
     for (const row of ["a", "b", "c"]) {
       one.setRow("todos", row, { title: row === "b" ? "x".repeat(200_000) : row, done: false });
       if (row === "b") one.setValue("last", "b");
       await laptop.flush();
     }
-    isAway = false;
+    small.isOffline = false;
     await assert.rejects(laptop.client.sync(), { code: "body-too-large" });
     const [tooLarge = assert.fail("nothing was too large")] = laptop.client.tooLarge;
     await assert.rejects(laptop.drop(tooLarge), /RangeError: \d+ bytes are too large/);
     one.delCell("todos", "b", "title");
     await laptop.drop(tooLarge);
-    const phone = await open(server);
+    const phone = await small.open();
     const { store: other } = new TinyBaseProvider(phone, "todo");
     await syncAll(laptop, phone);
     assert.deepEqual(other.getMergeableContent(), one.getMergeableContent());
     assert.deepEqual({ ...other.getRow("todos", "b") }, { done: false });
     assert.equal(other.getValue("last"), "b");
-    for (const documents of [laptop, phone]) await documents.close();
+    await small.close();
   });
 
   it("stores what a store had before, also where it ends before it is loaded", async () => {

@@ -1,25 +1,20 @@
 /** The provider for Yjs: devices at the real handler, with stores in memory. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { Doc, encodeStateAsUpdate, UndoManager } from "yjs";
 import type { DocumentsOptions, SyncDocuments } from "../../client/documents.ts";
 import { MemoryStore } from "../../client/memory.ts";
 import { YjsProvider } from "../../client/yjs.ts";
 import { serveHere } from "../support/http.ts";
 import { commandFor, projectFolder, runToEnd } from "../support/process.ts";
-import { DocumentDevices } from "../support/simulated-documents.ts";
-import { SimulatedServer } from "../support/simulated-network.ts";
+import { DocumentDevices, declareDevices } from "../support/simulated-documents.ts";
 import { until } from "../support/socket.ts";
 
 describe("a provider for Yjs", () => {
-  let devices: DocumentDevices;
-  beforeEach(async () => {
-    devices = await DocumentDevices.create();
-  });
-  afterEach(() => devices.close());
+  const devices = declareDevices();
 
-  const open = (options?: Partial<DocumentsOptions>) => devices.open(options);
+  const open = (options?: Partial<DocumentsOptions>) => devices().open(options);
 
   /** Stores and syncs on each device, in turn. */
   async function syncAll(...all: readonly SyncDocuments[]): Promise<void> {
@@ -52,7 +47,7 @@ describe("a provider for Yjs", () => {
     const first = await open({ store });
     textIn(new YjsProvider(first, "note")).insert(0, "kept");
     await first.close();
-    devices.isOffline = true;
+    devices().isOffline = true;
     const again = new YjsProvider(await open({ store }), "note");
     assert.equal(await again.whenLoaded, again);
     assert.equal(read(again), "kept");
@@ -91,7 +86,7 @@ describe("a provider for Yjs", () => {
   });
 
   it("tells the status and that it is synced, as other providers do", async () => {
-    devices.isOffline = true;
+    devices().isOffline = true;
     const documents = await open();
     const provider = new YjsProvider(documents, "note");
     const events: unknown[] = [];
@@ -101,13 +96,13 @@ describe("a provider for Yjs", () => {
     provider.on("sync", (isSynced) => events.push(`sync ${isSynced}`));
     assert.equal(provider.status, "connecting");
     await until(() => provider.status === "disconnected", "the server is away");
-    devices.isOffline = false;
+    devices().isOffline = false;
     await documents.client.sync();
     assert.equal(await provider.whenSynced, provider);
     await provider.doc.whenSynced;
     textIn(provider).insert(0, "pending, and connected all the same");
     assert.ok(provider.synced);
-    devices.isOffline = true;
+    devices().isOffline = true;
     await until(() => provider.status === "disconnected", "the server is away again");
     assert.deepEqual(events, [
       ...["disconnected", "connected", true, "once", "sync true"],
@@ -187,22 +182,18 @@ describe("a provider for Yjs", () => {
   });
 
   it("stores what takes the place of an operation that the server does not take", async () => {
-    const server = new SimulatedServer({ LISTING_TTL: "0", MAX_BODY: "64KiB" });
-    let isAway = true;
-    const fetch = async (request: Request) => {
-      if (isAway) throw new TypeError("offline");
-      return server.fetch(request);
-    };
+    const small = await DocumentDevices.create({ MAX_BODY: "64KiB" });
+    small.isOffline = true;
     const store = new MemoryStore();
-    const laptop = await devices.open({ store, batch: 3600_000 }, fetch);
+    const laptop = await small.open({ store, batch: 3600_000 });
     const text = textIn(new YjsProvider(laptop, "note"));
     for (const part of ["before ", "x".repeat(200_000), "after"]) {
       text.insert(text.length, part);
       await laptop.flush();
     }
-    isAway = false;
+    small.isOffline = false;
     await assert.rejects(laptop.client.sync(), { code: "body-too-large" });
-    const phone = await devices.open({}, fetch);
+    const phone = await small.open();
     const other = new YjsProvider(phone, "note");
     await phone.client.sync();
     assert.equal(read(other), "before ");
@@ -216,9 +207,10 @@ describe("a provider for Yjs", () => {
     assert.equal(read(other), "before after");
     assert.equal(other.doc.store.pendingStructs, null);
     await laptop.close();
-    const again = new YjsProvider(await devices.open({ store }, fetch), "note");
+    const again = new YjsProvider(await small.open({ store }), "note");
     await again.whenLoaded;
     assert.equal(read(again), "before after");
+    await small.close();
   });
 
   it("adds what a document had before, and what was edited while disconnected, once", async () => {

@@ -1,5 +1,6 @@
 /** Devices with documents at a simulated server. */
-
+import assert from "node:assert/strict";
+import { afterEach, beforeEach } from "node:test";
 import type { DocumentsOptions } from "../../client/documents.ts";
 import { type DocumentHandler, SyncDocuments } from "../../client/documents.ts";
 import { type Identity, type Store, textOf, utf8 } from "../../client/index.ts";
@@ -34,15 +35,17 @@ export function openDocuments(
 export class DocumentDevices implements DocumentsWorld {
   readonly identity: Identity;
   isOffline = false;
-  readonly #server = new SimulatedServer({ LISTING_TTL: "0" });
+  readonly #server: SimulatedServer;
   readonly #opened: SyncDocuments[] = [];
 
-  private constructor(identity: Identity) {
+  private constructor(identity: Identity, settings: Readonly<Record<string, string>>) {
     this.identity = identity;
+    this.#server = new SimulatedServer({ LISTING_TTL: "0", ...settings });
   }
 
-  static async create(): Promise<DocumentDevices> {
-    return new DocumentDevices(await newIdentity());
+  /** @param settings those of the server */
+  static async create(settings: Readonly<Record<string, string>> = {}): Promise<DocumentDevices> {
+    return new DocumentDevices(await newIdentity(), settings);
   }
 
   readonly fetch = async (request: Request): Promise<Response> => {
@@ -61,6 +64,16 @@ export class DocumentDevices implements DocumentsWorld {
   async close(): Promise<void> {
     for (const documents of this.#opened) await documents.close().catch(() => undefined);
   }
+}
+
+/** Gives each test of a suite devices of its own, and closes them after it. To be called where the suite begins. */
+export function declareDevices(): () => DocumentDevices {
+  let devices: DocumentDevices | undefined;
+  beforeEach(async () => {
+    devices = await DocumentDevices.create();
+  });
+  afterEach(() => devices?.close());
+  return () => devices ?? assert.fail("no test runs");
 }
 
 /** A store in memory whose appends fail while the disk is full. */
