@@ -204,8 +204,9 @@ describe("updates of a document of Yjs", () => {
       assert.equal(textOf(doc), textOf(whole));
       return waits();
     });
-    assert.ok((counts[0] ?? 0) > 0);
-    assert.equal(counts[1], counts[0]);
+    const [count = 0, again] = counts;
+    assert.ok(count > 0 && count < 100, `${count} times`);
+    assert.equal(again, count);
   });
 
   it("are applied with the origin that is named, in transactions of a thousand", () => {
