@@ -106,14 +106,27 @@ function textOf(doc: Doc): string {
   return doc.getText("text").toString();
 }
 
-/** Counts how often Yjs keeps anew what has to wait in a document. */
+/** Counts how often Yjs keeps what waits in a document, and joins it with what comes. */
 function countWaits(doc: Doc): () => number {
   let count = 0;
   let waiting = doc.store.pendingStructs;
+  const counted = (next: NonNullable<typeof waiting>): typeof waiting => {
+    let { update } = next;
+    return {
+      missing: next.missing,
+      get update() {
+        return update;
+      },
+      set update(joined) {
+        update = joined;
+        count++;
+      },
+    };
+  };
   Object.defineProperty(doc.store, "pendingStructs", {
     get: () => waiting,
     set: (next: typeof waiting) => {
-      waiting = next;
+      waiting = next && counted(next);
       count++;
     },
   });
