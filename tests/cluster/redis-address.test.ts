@@ -8,8 +8,9 @@ import { after, before, describe, it } from "node:test";
 import { promisify } from "node:util";
 import { openCluster } from "../../cluster/open.ts";
 import { temporaryFolder } from "../support/folder.ts";
+import { portOf } from "../support/ports.ts";
 import { commandFor, projectFolder } from "../support/process.ts";
-import { hasRedis, portOf, type Redis, skipRedis, startRedis } from "../support/redis.ts";
+import { hasRedis, type Redis, skipRedis, startRedis } from "../support/redis.ts";
 import { until } from "../support/socket.ts";
 import { closeAll, join } from "./servers.ts";
 

@@ -19,6 +19,7 @@ import { examine, wrongIn } from "../support/doctor.ts";
 import { HookedDriver } from "../support/drivers.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { serveHere, withServer } from "../support/http.ts";
+import { portOf } from "../support/ports.ts";
 
 const folder = temporaryFolder();
 after(() => folder.remove());
@@ -97,8 +98,7 @@ describe("doctor, on a server", () => {
   it("says that no Sync-Server answers, of what is none and of what is not there", async () => {
     const other = http.createServer((_, response) => response.end("hello")).listen(0, "127.0.0.1");
     await once(other, "listening");
-    const address = other.address();
-    const port = typeof address === "object" ? address?.port : 0;
+    const port = portOf(other);
     const none = await examine(`http://127.0.0.1:${port}`);
     assert.deepEqual([none.code, wrongIn(none.levels)], [1, ["answer"]]);
     other.close();

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { temporaryFolder } from "../support/folder.ts";
 import { run } from "../support/notebook-cli.ts";
+import { portOf } from "../support/ports.ts";
 
 type Answer = (response: ServerResponse) => void;
 
@@ -52,9 +53,7 @@ describe("the notebook on the command line, whatever the server answers", () => 
 
   before(async () => {
     await once(server.listen(0, "127.0.0.1"), "listening");
-    const address = server.address();
-    assert.ok(typeof address === "object" && address !== null);
-    const url = `http://127.0.0.1:${address.port}`;
+    const url = `http://127.0.0.1:${portOf(server)}`;
     await run(["init", "--bits", "2048", "--server", url, "--folder", device]);
     await run(["send", "written here", "--folder", device]);
   });

@@ -8,6 +8,7 @@ import { after, before, describe, it } from "node:test";
 import { temporaryFolder } from "../support/folder.ts";
 import { type Serving, serveHere } from "../support/http.ts";
 import { logOf, openNotebook, run, start } from "../support/notebook-cli.ts";
+import { portOf } from "../support/ports.ts";
 import { until } from "../support/socket.ts";
 
 describe("the notebook on the command line, while something fails", () => {
@@ -111,10 +112,8 @@ describe("the notebook on the command line, while something fails", () => {
     });
     await once(refusing.listen(0, "127.0.0.1"), "listening");
     try {
-      const address = refusing.address();
-      assert.ok(typeof address === "object" && address !== null);
       const barred = join(folder.path, "barred");
-      const server = `http://127.0.0.1:${address.port}`;
+      const server = `http://127.0.0.1:${portOf(refusing)}`;
       await run(["import", "--server", server, "--folder", barred], { input: key });
       const sent = await run(["send", "kept", "--folder", barred]);
       assert.equal(sent.code, 1);

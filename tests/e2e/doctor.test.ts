@@ -7,13 +7,8 @@ import { examine, wrongIn } from "../support/doctor.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { type Serving, serveHere } from "../support/http.ts";
 import { onlyOn } from "../support/one-runtime.ts";
-import {
-  freePort,
-  isInstalled,
-  type RunningProxy,
-  startCaddy,
-  startNginx,
-} from "../support/proxies.ts";
+import { freePort } from "../support/ports.ts";
+import { isInstalled, type RunningProxy, startCaddy, startNginx } from "../support/proxies.ts";
 
 const { skip, note } = onlyOn("Node", "a proxy shows the same on each");
 

@@ -11,8 +11,9 @@ import { temporaryFolder } from "../support/folder.ts";
 import { metricsOf } from "../support/metrics.ts";
 import { notebook } from "../support/notebook-cli.ts";
 import { onlyOn } from "../support/one-runtime.ts";
+import { freePort } from "../support/ports.ts";
 import { projectFolder, type ServerProcess, startServer } from "../support/process.ts";
-import { caddyHome, freePort, isInstalled } from "../support/proxies.ts";
+import { caddyHome, isInstalled } from "../support/proxies.ts";
 import { until } from "../support/socket.ts";
 
 const { skip, note } = onlyOn("Node", "the units start Node");

@@ -11,9 +11,9 @@ import { read } from "../support/documents.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { type Serving, serveHere, sync } from "../support/http.ts";
 import { onlyOn } from "../support/one-runtime.ts";
+import { freePort } from "../support/ports.ts";
 import { runToEnd } from "../support/process.ts";
 import {
-  freePort,
   isInstalled,
   newCertificate,
   type RunningProxy,

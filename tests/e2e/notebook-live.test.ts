@@ -6,6 +6,7 @@ import type { Page } from "playwright-core";
 import { temporaryFolder } from "../support/folder.ts";
 import { metricOf } from "../support/metrics.ts";
 import { describeNotebook } from "../support/notebook-pages.ts";
+import { freePort } from "../support/ports.ts";
 import { startServer } from "../support/process.ts";
 import { until } from "../support/socket.ts";
 
@@ -97,10 +98,11 @@ describeNotebook("the notebook in Chromium, live", (pages) => {
 
   it("shows notes again after the server was stopped or killed, and started again", async () => {
     const folder = temporaryFolder();
-    const settings = { STORAGE: folder.path, LISTING_TTL: "0" };
+    const PORT = String(await freePort());
+    const settings = { STORAGE: folder.path, LISTING_TTL: "0", PORT };
     let server = await startServer(settings);
     try {
-      const { url, port } = server;
+      const { url } = server;
       const open = async () => {
         const context = await pages().device();
         // Pages come back within a minute, and these at the beginning of it.
@@ -113,7 +115,7 @@ describeNotebook("the notebook in Chromium, live", (pages) => {
         await server.end(signal);
         await pages().write(laptop, `before ${signal}`);
         await pages().state(laptop, "offline");
-        server = await startServer({ ...settings, PORT: String(port) });
+        server = await startServer(settings);
         await pages().shows(phone, await laptop.locator("#notes > li > p").allTextContents());
         for (const page of [laptop, phone]) await live(page);
       }

@@ -10,8 +10,8 @@ import { promisify } from "node:util";
 import type { Page } from "playwright-core";
 import { temporaryFolder } from "../support/folder.ts";
 import { describeNotebook } from "../support/notebook-pages.ts";
+import { freePort } from "../support/ports.ts";
 import { fromSource, type Program, projectFolder, startServer } from "../support/process.ts";
-import { freePort } from "../support/proxies.ts";
 import { until } from "../support/socket.ts";
 
 describeNotebook("the notebook without the network", (pages) => {
@@ -24,9 +24,10 @@ describeNotebook("the notebook without the network", (pages) => {
     ) => Promise<void>,
   ): Promise<void> {
     const folder = temporaryFolder();
-    const always = { STORAGE: folder.path, LISTING_TTL: "0" };
+    const PORT = String(await freePort());
+    const always = { STORAGE: folder.path, LISTING_TTL: "0", PORT };
     let server = await startServer(always);
-    const { url, port } = server;
+    const { url } = server;
     const stop = async () => {
       await server.end("SIGTERM");
     };
@@ -35,7 +36,7 @@ describeNotebook("the notebook without the network", (pages) => {
         url,
         async (settings = {}, program = fromSource) => {
           await stop();
-          server = await startServer({ ...always, ...settings, PORT: `${port}` }, program);
+          server = await startServer({ ...always, ...settings }, program);
         },
         stop,
       );

@@ -5,13 +5,8 @@ import http2 from "node:http2";
 import { after, before, describe, it } from "node:test";
 import { type Serving, serveHere, sync } from "../support/http.ts";
 import { onlyOn } from "../support/one-runtime.ts";
-import {
-  freePort,
-  isInstalled,
-  type RunningProxy,
-  startCaddy,
-  startNginx,
-} from "../support/proxies.ts";
+import { freePort } from "../support/ports.ts";
+import { isInstalled, type RunningProxy, startCaddy, startNginx } from "../support/proxies.ts";
 import { newClient, newUser } from "../support/users.ts";
 import { ended, LONG, untilWaiting, waitFor } from "../support/waiting.ts";
 

@@ -13,15 +13,10 @@ import { temporaryFolder } from "../support/folder.ts";
 import { sync } from "../support/http.ts";
 import { metricOf } from "../support/metrics.ts";
 import { onlyOn } from "../support/one-runtime.ts";
+import { freePort } from "../support/ports.ts";
 import { newIdentity } from "../support/private-keys.ts";
 import { NO_LIMITS, projectFolder } from "../support/process.ts";
-import {
-  caddyHome,
-  freePort,
-  isInstalled,
-  type RunningProxy,
-  startNginx,
-} from "../support/proxies.ts";
+import { caddyHome, isInstalled, type RunningProxy, startNginx } from "../support/proxies.ts";
 import { until } from "../support/socket.ts";
 import { textsOf } from "../support/sync-app.ts";
 import { newClient, newUser } from "../support/users.ts";

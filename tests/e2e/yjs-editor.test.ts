@@ -7,6 +7,7 @@ import { shows, type } from "../support/editor-page.ts";
 import { exampleApp } from "../support/example-app.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { describeNotebook, PASSPHRASE } from "../support/notebook-pages.ts";
+import { freePort } from "../support/ports.ts";
 import { startServer } from "../support/process.ts";
 import { scan } from "../support/scan.ts";
 
@@ -118,8 +119,8 @@ describeNotebook("examples/yjs-editor", (pages) => {
 
   it("starts and is written in while the server and the app's own files are out of reach", async () => {
     const folder = temporaryFolder();
-    let server = await startServer({ STORAGE: folder.path });
-    const { port } = server;
+    const settings = { STORAGE: folder.path, PORT: String(await freePort()) };
+    let server = await startServer(settings);
     try {
       const { page } = await newUser(`${app.address()}?server=${server.url}`);
       await type(page, "Packing\n");
@@ -137,7 +138,7 @@ describeNotebook("examples/yjs-editor", (pages) => {
       await shows(other, "map tent Packing");
       await Promise.all([page.reload(), other.close()]);
       await shows(page, "map tent Packing");
-      server = await startServer({ STORAGE: folder.path, PORT: String(port) });
+      server = await startServer(settings);
       await page.getByText(SYNCED).waitFor();
     } finally {
       await Promise.all([server.end("SIGTERM"), app.start()]);

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { connect, createServer } from "node:net";
 import { describe, it } from "node:test";
 import { filterInSlices, Slices, sortInSlices } from "../../storage/slices.ts";
+import { portOf } from "../support/ports.ts";
 import { turnsDuring } from "../support/turns-during.ts";
 
 const isBefore = (a: string, b: string) => a < b;
@@ -51,9 +52,7 @@ describe("work in slices", () => {
   it("answers what comes from the network after a few slices", async () => {
     const server = createServer((socket) => socket.pipe(socket)).listen(0, "127.0.0.1");
     await once(server, "listening");
-    const address = server.address();
-    assert.ok(typeof address === "object" && address !== null);
-    const socket = connect(address.port, "127.0.0.1");
+    const socket = connect(portOf(server), "127.0.0.1");
     let answers = 0;
     let isOver = false;
     socket.on("data", () => {

@@ -3,11 +3,11 @@ import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { delimiter, join } from "node:path";
 import { text } from "node:stream/consumers";
 import { promisify } from "node:util";
 import { temporaryFolder } from "./folder.ts";
+import { portOf } from "./ports.ts";
 import { projectFolder } from "./process.ts";
 import { until } from "./socket.ts";
 
@@ -72,7 +72,7 @@ export async function runInChromium(
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
-  const { port }: Pick<AddressInfo, "port"> = portOf(server.address());
+  const port = portOf(server);
   const child = spawn(
     chromium,
     [
@@ -128,9 +128,4 @@ function later<Value>(): { promise: Promise<Value>; resolve: (value: Value) => v
     resolve = settle;
   });
   return { promise, resolve };
-}
-
-function portOf(address: string | AddressInfo | null): Pick<AddressInfo, "port"> {
-  if (address === null || typeof address === "string") throw new Error("it has no port");
-  return address;
 }

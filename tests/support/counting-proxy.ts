@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import http from "node:http";
+import { portOf } from "./ports.ts";
 
 /** One request as it passed, at the wire. */
 export interface Seen {
@@ -71,11 +72,9 @@ export async function countingProxy(target: string): Promise<CountingProxy> {
   server.keepAliveTimeout = 0;
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
-  const address = server.address();
-  const listening = typeof address === "object" ? address?.port : undefined;
 
   const proxy: CountingProxy = {
-    url: `http://127.0.0.1:${listening}`,
+    url: `http://127.0.0.1:${portOf(server)}`,
     seen: [],
     most: () => most,
     meddleRequest: (_seen, body) => body,

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { after, before } from "node:test";
 import type { PreviewServer } from "vite";
 import { temporaryFolder } from "./folder.ts";
+import { freePort } from "./ports.ts";
 import { projectFolder } from "./process.ts";
 
 export interface ExampleApp {
@@ -21,11 +22,12 @@ export function exampleApp(name: string): ExampleApp {
   const outDir = folder.path;
   let served: PreviewServer | undefined;
   let address = "";
+  let port = 0;
   const start = async () => {
     // Loaded only where the tests run.
     const { preview } = await import("vite");
-    const port = address === "" ? 0 : Number(new URL(address).port);
-    const options = { port, strictPort: port !== 0 };
+    port = port === 0 ? await freePort() : port;
+    const options = { port, strictPort: true };
     served = await preview({ root, configFile: false, build: { outDir }, preview: options });
     address = served.resolvedUrls?.local[0] ?? "";
   };

@@ -1,5 +1,6 @@
-import type { AddressInfo, Socket } from "node:net";
+import type { Socket } from "node:net";
 import { createServer } from "node:net";
+import { portOf } from "./ports.ts";
 
 /** A server that answers requests with bytes of a test's choice. */
 export interface RawServer {
@@ -44,7 +45,7 @@ export async function serveRaw(answer: (socket: Socket) => void): Promise<RawSer
     });
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = portOf(server.address());
+  const port = portOf(server);
   return {
     url: `http://127.0.0.1:${port}`,
     connections,
@@ -56,9 +57,4 @@ export async function serveRaw(answer: (socket: Socket) => void): Promise<RawSer
       await new Promise((resolve) => server.close(resolve));
     },
   };
-}
-
-function portOf(address: AddressInfo | string | null): AddressInfo {
-  if (typeof address === "string" || address === null) throw new Error("the server has no port");
-  return address;
 }

@@ -4,6 +4,7 @@ import net from "node:net";
 import { it } from "node:test";
 import { createClient } from "@redis/client";
 import { temporaryFolder } from "./folder.ts";
+import { freePort, portOf } from "./ports.ts";
 import { until } from "./socket.ts";
 
 const PROGRAM = "redis-server";
@@ -159,29 +160,4 @@ export async function openPath(port: number): Promise<Path> {
     },
   };
   return path;
-}
-
-/**
- * Below those that a system gives to outgoing connections: one of these could take the port while Redis
- * is away, and be connected with itself.
- */
-async function freePort(): Promise<number> {
-  for (;;) {
-    const port = 20_000 + Math.floor(12_000 * Math.random());
-    const server = net.createServer();
-    const isFree = await new Promise<boolean>((resolve) => {
-      server.once("error", () => resolve(false));
-      server.listen(port, "127.0.0.1", () => resolve(true));
-    });
-    if (!isFree) continue;
-    await new Promise((resolve) => server.close(resolve));
-    return port;
-  }
-}
-
-/** The port on which a server listens. */
-export function portOf(server: net.Server): number {
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("it has no port");
-  return address.port;
 }

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import net from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { portOf } from "../../support/redis.ts";
+import { portOf } from "../../support/ports.ts";
 
 /** One server's way to Redis, which may be slow, cut, or swallow what is sent. */
 export interface Link {

@@ -18,6 +18,7 @@ import { inTime } from "../../support/deadline.ts";
 import { blocksOf, read, startedHere } from "../../support/documents.ts";
 import { temporaryFolder } from "../../support/folder.ts";
 import { type Serving, serveHere, withServer } from "../../support/http.ts";
+import { portOf } from "../../support/ports.ts";
 import { fromSource, projectFolder } from "../../support/process.ts";
 import { someFingerprint } from "../../support/users.ts";
 
@@ -156,8 +157,7 @@ describe("conformance", () => {
         response.setHeader("Location", "https://sync.example/sync").end();
       });
       await once(other.listen(0, "127.0.0.1"), "listening");
-      const place = other.address();
-      address = `http://127.0.0.1:${typeof place === "object" ? place?.port : 0}`;
+      address = `http://127.0.0.1:${portOf(other)}`;
     });
 
     it("says why, and that there is nothing to report", async () => {

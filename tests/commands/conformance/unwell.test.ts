@@ -15,6 +15,7 @@ import {
 import { runCommand } from "../../support/commands.ts";
 import { anotherKey } from "../../support/conformance.ts";
 import { inTime } from "../../support/deadline.ts";
+import { portOf } from "../../support/ports.ts";
 import { fromSource } from "../../support/process.ts";
 
 type Answering = (request: Passing) => Reply | Promise<Reply>;
@@ -160,8 +161,7 @@ describe("conformance", () => {
     });
     await once(relayed.listen(0, "127.0.0.1"), "listening");
     test.after(() => relayed.close().closeAllConnections());
-    const place = relayed.address();
-    const url = `http://127.0.0.1:${typeof place === "object" ? place?.port : 0}`;
+    const url = `http://127.0.0.1:${portOf(relayed)}`;
     const [file, ...args] = fromSource.command;
     const child = spawn(file, [...args, "conformance", url], { cwd: fromSource.folder });
     let stdout = "";
