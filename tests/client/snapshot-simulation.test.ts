@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { simulateSnapshots } from "../support/snapshot-simulation.ts";
 
-const SEEDS = 8;
+const SEEDS = 5;
 
 describe("devices that make and take snapshots", () => {
   for (const [copies, what] of [
