@@ -3,6 +3,7 @@ import type { Bytes } from "../protocol/bytes.ts";
 import { LinkedAbort } from "./abort.ts";
 import { SyncClient } from "./client.ts";
 import { systemClock } from "./clock.ts";
+import { Deferred } from "./deferred.ts";
 import type {
   DocumentHandler,
   DocumentSource,
@@ -10,7 +11,6 @@ import type {
   OpenDocument,
 } from "./document-source.ts";
 import { Batches } from "./documents/batches.ts";
-import { Deferred } from "./documents/deferred.ts";
 import { Document } from "./documents/document.ts";
 import { Echo } from "./documents/echo.ts";
 import { type NamedUpdate, updateOf } from "./documents/entry.ts";

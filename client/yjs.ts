@@ -8,8 +8,8 @@ import {
   parseUpdateMeta,
   snapshot,
 } from "yjs";
+import { Deferred } from "./deferred.ts";
 import type { DocumentSource, OpenDocument } from "./document-source.ts";
-import { Deferred } from "./documents/deferred.ts";
 import { applyUpdates, joinUpdates } from "./yjs/updates.ts";
 
 export { applyUpdates, mergeUpdates } from "./yjs/updates.ts";

@@ -1,7 +1,7 @@
 /** Many named documents in one log: clients at the real handler, with stores in memory. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { Deferred } from "../../client/documents/deferred.ts";
+import { Deferred } from "../../client/deferred.ts";
 import { Echo } from "../../client/documents/echo.ts";
 import { entryOf, nameBytes, updateOf } from "../../client/documents/entry.ts";
 import {
