@@ -3,10 +3,10 @@ import type { ServerRequest } from "srvx";
 import { textOf } from "../../protocol/bytes.ts";
 import { MIN_BYTES_PER_MS, REQUEST_TYPE } from "../../protocol/limits.ts";
 import { InvalidRequest } from "../../sync/request.ts";
+import { afterReading } from "./after-reading.ts";
 import type { Permit } from "./concurrency-limiter.ts";
 import { readBody } from "./incoming-body.ts";
 import { hiddenIssue, inspectJson } from "./json-guard.ts";
-import { afterReading } from "./overdue.ts";
 import { Problem } from "./problems.ts";
 
 /** The JSON of a request, and its bytes. */

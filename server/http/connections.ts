@@ -1,8 +1,8 @@
 /** Limits of connections on Node. Bun and Deno have none: see `keepListening`. */
 import type { IncomingMessage, Server } from "node:http";
 import type { Duplex } from "node:stream";
+import { afterReading } from "./after-reading.ts";
 import { fileLimit } from "./open-files.ts";
-import { afterReading } from "./overdue.ts";
 
 /** Files that are open without any connection: the program, its log, the sockets it listens on. */
 export const BASE = 32;

@@ -1,5 +1,5 @@
+import { afterReading } from "./after-reading.ts";
 import { characterEnd, escapeLineSeparators, hasLineSeparators } from "./line-separators.ts";
-import { afterReading } from "./overdue.ts";
 
 /** How the sending of a response's lines ended. */
 export interface StreamEnd {
