@@ -5,6 +5,7 @@
  */
 import { type Bytes, concat } from "../protocol/bytes.ts";
 
+/** The length of the tag that AES-GCM puts behind a ciphertext. */
 export const TAG_BYTES = 16;
 const KEY_BITS = 256;
 /** HKDF needs no salt where its input is random (RFC 5869, section 3.1). */

@@ -53,6 +53,7 @@ export interface Session {
   readonly key: ContentKey;
 }
 
+/** The header of a session, which its first payload carries (ENVELOPE.md, E-2.1). */
 export interface SessionHeader {
   /** The secret, encrypted under the user's public key. */
   readonly wrapped: Bytes;

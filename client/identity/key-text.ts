@@ -15,6 +15,7 @@ const LINE = 64;
 
 /** What a text holds, by its version: a key in PKCS #8, or the primes of one. */
 const VERSIONS = { pkcs8: 1, primes: 2 };
+/** How a text holds a private key: in PKCS #8, or as its primes. */
 export type KeyForm = keyof typeof VERSIONS;
 
 /** The bytes of a private key, in PKCS #8 or as its primes. Their owner overwrites them after use. */
@@ -25,6 +26,7 @@ export interface PrivateKey {
 
 const SALT_BYTES = 16;
 const NONCE_BYTES = 12;
+/** The length of the tag that AES-GCM puts behind the key. */
 export const TAG_BYTES = 16;
 const HEAD_BYTES = 1 + 4 + SALT_BYTES + NONCE_BYTES;
 

@@ -12,6 +12,7 @@ const CONTEXT = "sync-server pairing 1";
 const CURVE = { name: "ECDH", namedCurve: "P-256" };
 /** An uncompressed point of P-256. */
 export const POINT_BYTES = 65;
+/** The length of the random bytes that the device with the key reveals. */
 export const RANDOM_BYTES = 32;
 const DIGITS = 6;
 const NONCE_BYTES = 12;
@@ -38,12 +39,14 @@ export interface Transcript {
   readonly answer: Bytes;
 }
 
+/** Returns a new key pair for one pairing. The private key cannot be exported. */
 export async function newKeyPair(): Promise<KeyPair> {
   const pair = await crypto.subtle.generateKey(CURVE, false, ["deriveBits"]);
   const point = new Uint8Array(await crypto.subtle.exportKey("raw", pair.publicKey));
   return { privateKey: pair.privateKey, point };
 }
 
+/** Returns `RANDOM_BYTES` random bytes. */
 export function newRandom(): Bytes {
   return randomBytes(RANDOM_BYTES);
 }

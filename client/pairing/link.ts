@@ -8,6 +8,7 @@ const VERSION = 1;
 
 /** The length of the one-time key, which lives for minutes. */
 export const ONE_TIME_BITS = 2048;
+/** The length of the commitment in a link. */
 export const COMMITMENT_BYTES = 16;
 const PRIMES_BYTES = ONE_TIME_BITS / 8;
 

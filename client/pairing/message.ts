@@ -8,13 +8,16 @@ import { POINT_BYTES, RANDOM_BYTES, type Revealed } from "./agreement.ts";
 
 /** The kind of a message, by its first byte. */
 export const KINDS = { answer: 1, reveal: 2, key: 3, taken: 4 } as const;
+/** The name of a kind of message. */
 export type Kind = keyof typeof KINDS;
 
+/** A message: its kind, and what follows the first byte. */
 export interface Message {
   readonly kind: Kind;
   readonly body: Bytes;
 }
 
+/** Returns the bytes of a message, which `messageOf` reads. */
 export function messageBytes({ kind, body }: Message): Bytes {
   return concat(Uint8Array.of(KINDS[kind]), body);
 }
@@ -28,6 +31,7 @@ export function messageOf(bytes: Bytes): Message | undefined {
   return undefined;
 }
 
+/** Returns the body of *reveal*, which `revealedIn` reads: the point, then the random bytes. */
 export function revealBody({ point, random }: Revealed): Bytes {
   return concat(point, random);
 }

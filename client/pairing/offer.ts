@@ -14,6 +14,7 @@ import { PairingFailed } from "./errors.ts";
 import { linkOf, ONE_TIME_BITS } from "./link.ts";
 import { givenBytes, revealBody } from "./message.ts";
 
+/** What an offer needs. */
 export interface OfferOptions extends ChannelOptions {
   /** The server's address, which the link opens. */
   readonly url: string | URL;

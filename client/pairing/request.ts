@@ -13,6 +13,7 @@ import { PairingFailed } from "./errors.ts";
 import { contentOfLink } from "./link.ts";
 import { givenIn, revealedIn } from "./message.ts";
 
+/** What a request for a key needs. */
 export interface RequestOptions extends ChannelOptions {
   /** The server's address; that of the link by default. */
   readonly url?: string | URL;

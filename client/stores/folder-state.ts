@@ -7,6 +7,7 @@ import { hasCode } from "./folder-files.ts";
 import type { Move, OwnClient, Place, StoredSnapshot } from "./store.ts";
 import { isCursor, isOwnClient, isStoredSnapshot } from "./stored-values.ts";
 
+/** The name of the file with the state of a slot. */
 export const STATE_FILE = "state.json";
 
 /** The own client ids. `length` is set for one that was given up. The log has that of the one in use. */
@@ -39,6 +40,7 @@ export interface ReceivedState {
   readonly bytes: number;
 }
 
+/** The state of a slot in which nothing was stored. */
 export const EMPTY: State = { version: 3, own: [], received: [] };
 
 /** Those that this software reads. It writes the last one. */

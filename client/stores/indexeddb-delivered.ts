@@ -12,6 +12,7 @@ export interface Delivered {
   readonly cursors: readonly Cursor[];
 }
 
+/** Reads what was delivered in a tab. */
 export async function readDelivered(table: Tables, tab: string): Promise<Delivered> {
   const rows: DeliveredRow[] = await result(table("delivered").getAll(rangeOf(tab)));
   const places = rows.flatMap(({ client, place }) =>

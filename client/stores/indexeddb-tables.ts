@@ -9,12 +9,14 @@ export interface OwnRow extends OwnClient {
   readonly place: number;
 }
 
+/** An operation of an own client id, or a draft. */
 export interface OperationRow {
   readonly client: string;
   readonly index: number;
   readonly payload: string;
 }
 
+/** Up to where a slot has the operations of another client. */
 export interface CursorRow extends Cursor {
   readonly slot: string;
   /** The position before what is kept, where that does not begin with the first operation. */
@@ -52,6 +54,7 @@ export type SnapshotRow =
   | (StoredSnapshot & { readonly slot: string; readonly part: "name" })
   | { readonly slot: string; readonly part: "payload"; readonly payload: string };
 
+/** The name of a table. */
 export type Table =
   | "own"
   | "operations"
@@ -74,6 +77,7 @@ const KEYS: Readonly<Record<Table, readonly string[]>> = {
   snapshots: ["slot", "part"],
 };
 
+/** The names of all tables. */
 export const TABLES: readonly Table[] = [
   "own",
   "operations",
@@ -91,6 +95,7 @@ export type Tables = (name: Table) => IDBObjectStore;
 /** How many operations one request reads: a bound on memory. */
 export const READ_AT_ONCE = 256;
 
+/** Stores payloads of an own client id, from the index `first` on. */
 export function putPayloads(
   table: Tables,
   client: string,
@@ -103,6 +108,10 @@ export function putPayloads(
   }
 }
 
+/**
+ * Opens the database of this name, and makes the tables that it does not have. `onLost` is called if the
+ * browser closes it.
+ */
 export function openTables(
   name: string,
   onLost?: (error: Error) => void,

@@ -52,6 +52,7 @@ export function checkFollows(cursor: Cursor | undefined, index: number, count: n
   if (index - count + 1 !== next) throw new RangeError(`the next operation is ${next}`);
 }
 
+/** Whether a value that was read is a `StoredSnapshot`. */
 export function isStoredSnapshot(value: unknown): value is StoredSnapshot {
   if (!isObject(value)) return false;
   const { client, index, isLoaded } = value;
@@ -63,6 +64,7 @@ export function storedSnapshot({ client, index, isLoaded }: StoredSnapshot): Sto
   return { client, index, isLoaded };
 }
 
+/** Whether a value that was read is a `Place`. */
 export function isPlace(value: unknown): value is Place {
   return isObject(value) && isOperationIndex(value.index) && isOperationIndex(value.position);
 }
