@@ -29,7 +29,8 @@ async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<unknown
   // It may have come to its end before.
   if (child.exitCode !== null) return child.exitCode;
   const ended = once(child, "close");
-  child.kill(signal);
+  // Not child.kill: Deno then reports the signal, whatever code the process ended with.
+  process.kill(child.pid ?? 0, signal);
   const [code, by] = await inTime(ended, () => `it ends by ${signal}`);
   return code ?? by;
 }
