@@ -1,6 +1,8 @@
 /** The parts of the wire as JSON Schema, as OpenAPI 3.1 has it. */
+import { CLIENT_ID } from "../../protocol/ids.ts";
 import request from "../../protocol/sync-request.schema.json" with { type: "json" };
 
+/** A schema, as its JSON. */
 export type Schema = Readonly<Record<string, unknown>>;
 
 const COMPONENTS = "#/components/schemas/";
@@ -10,10 +12,12 @@ export function ref(name: string): Schema {
   return { $ref: COMPONENTS + name };
 }
 
+/** The schema of a string. */
 export function text(description: string, more: Schema = {}): Schema {
   return { description, type: "string", ...more };
 }
 
+/** The schema of a whole number of at least `minimum`. */
 export function whole(description: string, minimum = 0): Schema {
   return { description, type: "integer", minimum };
 }
@@ -48,7 +52,7 @@ function rebased(schema: typeof request): typeof request {
 }
 
 const sentClient = text("A client id, in lower case.", {
-  pattern: "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
+  pattern: `^${CLIENT_ID}$`,
 });
 
 /** The schemas of requests and of answers that are no problem. */
