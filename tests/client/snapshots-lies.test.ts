@@ -9,11 +9,11 @@ import {
   assertHave,
   HOUR,
   many,
-  problem,
   type ServerLine,
   SnapshotStage,
   write,
 } from "../support/snapshot-stage.ts";
+import { problem } from "../support/sync-app.ts";
 
 const YEAR = 365 * 24 * HOUR;
 
@@ -115,7 +115,7 @@ describe("a server that lies about snapshots", () => {
     const texts = ["one", "two"];
     await laptop.append(texts);
     const before = stage.requests.length;
-    await assert.rejects(laptop.sync(), /no/);
+    await assert.rejects(laptop.sync(), /So it is\./);
     assert.ok(stage.requests.length - before < 10, `${stage.requests.length - before} requests`);
     assert.ok(laptop.changes.length < 3, `${laptop.changes.length} client ids`);
     stage.refuse = () => undefined;

@@ -5,7 +5,8 @@ import { type Store, SyncClient, textOf } from "../../client/index.ts";
 import { MemoryStore } from "../../client/memory.ts";
 import { newIdentity } from "../support/private-keys.ts";
 import { nextTick, URL_OF_SERVER } from "../support/simulated-network.ts";
-import { assertHave, many, problem, SnapshotStage, write } from "../support/snapshot-stage.ts";
+import { assertHave, many, SnapshotStage, write } from "../support/snapshot-stage.ts";
+import { problem } from "../support/sync-app.ts";
 
 /** Calls a task, once, before it reads operations of others. */
 class HookedStore extends MemoryStore {

@@ -2,14 +2,8 @@
 import assert from "node:assert/strict";
 import { afterEach, describe, it } from "node:test";
 import { newIdentity } from "../support/private-keys.ts";
-import {
-  assertHave,
-  HOUR,
-  many,
-  problem,
-  SnapshotStage,
-  write,
-} from "../support/snapshot-stage.ts";
+import { assertHave, HOUR, many, SnapshotStage, write } from "../support/snapshot-stage.ts";
+import { problem } from "../support/sync-app.ts";
 
 describe("snapshots for which there is no room", () => {
   let stage: SnapshotStage;

@@ -8,11 +8,11 @@ import {
   assertHave,
   HOUR,
   many,
-  problem,
   type ServerLine,
   SnapshotStage,
   write,
 } from "../support/snapshot-stage.ts";
+import { problem } from "../support/sync-app.ts";
 
 describe("snapshots", () => {
   let stage: SnapshotStage;

@@ -26,6 +26,7 @@ export function cursor(client: string, index: number): Cursor {
   return { client, index, tag, previous, session: { first: 0, secret: "c2VjcmV0" } };
 }
 
+/** Throws unless two values are the same as JSON: for suites that run in browsers as well. */
 export function same(actual: unknown, expected: unknown): void {
   const [a, b] = [JSON.stringify(actual), JSON.stringify(expected)];
   if (a !== b) throw new Error(`got ${a}, expected ${b}`);

@@ -2,8 +2,9 @@
 import type { Identity } from "../../client/index.ts";
 import { type IndexedDbDamage, IndexedDbStore } from "../../client/indexeddb.ts";
 import { toBase64url } from "../../protocol/base64.ts";
+import { same } from "../client/store-case.ts";
 import { someCursor } from "./cursors.ts";
-import { change, includes, putLog, rowsOf, same, type Tables } from "./slot-rows.ts";
+import { change, includes, putLog, rowsOf, type Tables } from "./slot-rows.ts";
 
 type User = Pick<Identity, "fingerprint">;
 

@@ -64,8 +64,3 @@ function done<Value>(request: IDBRequest<Value>): Promise<Value> {
 export function includes(range: unknown, key: IDBValidKey): boolean {
   return range instanceof IDBKeyRange && range.includes(key);
 }
-
-export function same(actual: unknown, expected: unknown): void {
-  const [a, b] = [JSON.stringify(actual), JSON.stringify(expected)];
-  if (a !== b) throw new Error(`got ${a}, expected ${b}`);
-}

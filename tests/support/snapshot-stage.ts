@@ -79,13 +79,6 @@ export class SnapshotStage {
   }
 }
 
-/** What a server answers that stores nothing. */
-export function problem(status: number, type: string, members: object = {}): Response {
-  const body = { type: `urn:sync-server:${type}`, status, detail: "no", ...members };
-  const headers = { "Content-Type": "application/problem+json" };
-  return new Response(JSON.stringify(body), { status, headers });
-}
-
 /** Texts whose operations have more characters than `EVERY`. */
 export function many(name: string, count = 20): string[] {
   return Array.from({ length: count }, (_, i) => `${name} ${i} ${"x".repeat(400)}`);
