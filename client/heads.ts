@@ -27,7 +27,7 @@ const CHECK_INTERVAL_MS = 3600_000;
 /** So many heads that have come stay in a cursor until its device writes again. */
 const MAX_SETTLED = 16;
 
-/** A head, and the device that was the first to tell it. */
+/** A head, and the device that was the first to name it. */
 type Claim = MissingHead & { readonly by: string };
 
 /** What `Heads` has to know of the client. */
@@ -52,7 +52,7 @@ export interface HeadsOptions {
 
 export class Heads {
   readonly #options: HeadsOptions;
-  /** The last index of each client that an operation of ours has told. */
+  /** The last index of each client that an operation of ours has named. */
   readonly #said = new Map<string, number>();
   /** When the server was last asked to show the operation of a client once more, and has not. */
   readonly #askedAt = new Map<string, number>();
@@ -92,15 +92,15 @@ export class Heads {
   }
 
   /**
-   * Takes what operations of another device tell.
+   * Takes the heads that operations of another device name.
    *
-   * @returns what of that is not here, or was created here, with what it had told before, to be kept in
+   * @returns what of that is not here, or was created here, with what it had named before, to be kept in
    *   its cursor
    */
   hear(client: string, operations: readonly Operation[]): MissingHead[] {
     const { positions, clock } = this.#options;
     const told = operations.flatMap(({ content }) => content.heads ?? []);
-    // Most operations tell none, and there can be many claims.
+    // Most operations name none, and there can be many claims.
     const known = told.length > 0 ? this.#claims() : [];
     const isKnown = (head: Head) =>
       known.some((one) => isFor(head)(one) && one.tag === head.tag && one.index === head.index);
@@ -222,7 +222,7 @@ export class Heads {
       // What was asked for at once, a server may not have listed yet.
       const isLate = at - since >= PATIENCE_MS;
       if (isLate && found.get(client)?.by === undefined) {
-        // What this device has had itself, no other one has told.
+        // What this device has had itself, no other one has named.
         found.set(client, { kind: "withheld", client, index, ...(by !== client && { by }) });
       }
     }

@@ -422,7 +422,7 @@ export class Outbox implements OwnHistory {
     const pages = (first: number) => {
       const recent = own === this.#current ? this.#recent : undefined;
       if (recent === undefined || first < recent.first) return this.#log.pages(own, first);
-      // Who reads them may change them.
+      // The reader may change them.
       this.#recent = undefined;
       return [recent];
     };

@@ -157,7 +157,7 @@ export type Receive = (
  * - `fork`: made by the user, and another one was received under the same index: the client id is in
  *   use twice. With `by`, another device has received another one: the server shows devices different
  *   histories. Nothing is held back or missing then, and nothing can undo it: it is in `refusals` until
- *   the client is closed, and again once a device has told it again, as each does at its start.
+ *   the client is closed, and again once a device has named it again, as each does at its start.
  * - `withheld`: the server does not show an operation that it has stored: another device of the user has
  *   received it (`by`), or this one has, earlier. It is no longer in `refusals` once it comes.
  * - `other version`: it says that it is of a version of the envelope that this software does not read.

@@ -39,7 +39,7 @@ export const PREFERENCE_APPLIED = "Preference-Applied";
 /** The request header with the code of an invite, of a user who is not on the server's list. */
 export const SYNC_INVITE = "Sync-Invite";
 
-/** The request header with the fingerprint of a key that a user on the server's list has let in for a while. */
+/** The request header with the fingerprint of a key that a user on the server's list has asked to accept for a while. */
 export const SYNC_GUEST = "Sync-Guest";
 
 /** The request header by which a proxy can give a user's devices to the same server. */

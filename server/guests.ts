@@ -1,4 +1,4 @@
-/** Who is a guest, and what becomes of what a guest has stored. */
+/** The guests of users on the list, and what becomes of the data that they have stored. */
 import { KeyedQueue } from "../oplog/keyed-queue.ts";
 import type { Fingerprint } from "../oplog/names.ts";
 import { checkHost, GUEST_LIMITS, GUEST_MS, GuestKnown, isCounted } from "../sync/guests.ts";

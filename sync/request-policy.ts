@@ -35,7 +35,7 @@ export interface RequestContext {
   readonly bytes: number;
   /** True when it has a valid signature of its user. */
   readonly signed: boolean;
-  /** Whom its user lets in, as its signature says. */
+  /** The guest that its user accepts, as its signature says. */
   readonly guest?: Fingerprint | undefined;
   /** Memory for the operations that are read ahead. */
   readonly budget: MemoryBudget;

@@ -5,7 +5,7 @@ import type { Sample } from "./sample.ts";
 import { PAYLOAD_BYTES, payloadOf } from "./seed.ts";
 import { clientOf, type User, userOf } from "./users.ts";
 
-/** Whose clients append at once. */
+/** The users whose clients append at once. */
 export type Users = "different users" | "one user";
 
 /** A client that appends one operation after the other. */

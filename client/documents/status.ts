@@ -1,4 +1,4 @@
-/** The status of documents, and who is told when it changes. */
+/** The status of documents, and its listeners. */
 import type { Status } from "../types.ts";
 import type { DocumentError } from "./errors.ts";
 

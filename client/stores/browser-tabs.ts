@@ -9,7 +9,7 @@ const CLOSED = new DOMException("the client was closed", "AbortError");
 /** What tabs say to each other. */
 type Message =
   | { readonly type: "changed" }
-  /** Who leads? */
+  /** Asks which tab leads. */
   | { readonly type: "hello" }
   | { readonly type: "leads"; readonly from: string; readonly news: News | undefined }
   | { readonly type: "ask"; readonly id: string; readonly request: Request }

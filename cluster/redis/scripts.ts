@@ -34,7 +34,7 @@ return values
 `);
 
 /**
- * A new version of a log, told to all servers, and the end of a claim.
+ * Stores a new version of a log, announces it to all servers, and ends a claim.
  *
  * KEYS: the epoch, the version, the claims of the log. ARGV: the new version, how long it is kept in
  * seconds, the channel, the log, the change, the claim or "". Returns the epoch and the version before,

@@ -31,7 +31,7 @@ export async function look(server: TestedServer): Promise<void> {
     const reason = unusable(answer, href, server.hasInvites);
     if (reason !== undefined) throw new NothingToTry(reason);
     server.acceptsUnsigned = answer.status === 200;
-    // Who is on the list has entered it by a signed request.
+    // A user on the list has entered it by a signed request.
     server.hasList = answer.status === 403;
     const { status, headers, text } = server.hasList
       ? await server.enter(outsider)

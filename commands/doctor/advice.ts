@@ -1,7 +1,7 @@
 /** What a doctor may find, and what to change. */
 import { STORAGE_CHANGES } from "../../server/checkup/storage-changes.ts";
 
-/** How a proxy is told; `caddy` and `traefik` may have nothing to change. */
+/** What to change, and how in each proxy; `caddy` and `traefik` may need no change. */
 interface Change {
   readonly what: string;
   readonly nginx?: string;

@@ -20,8 +20,8 @@ export function onDisconnect(request: ServerRequest, callback: () => void): void
 }
 
 /**
- * Whether Node has taken a request behind another one of its connection that has no answer yet: it is
- * not told when the client closes that. Bun and Deno take no such request.
+ * Whether Node has taken a request behind another one of its connection that has no answer yet: it does
+ * not learn when the client closes that. Bun and Deno take no such request.
  */
 export function isPipelined({ runtime }: ServerRequest): boolean {
   return runtime?.node?.res?.socket === null;

@@ -124,7 +124,7 @@ async function tell(request: KeyRequest): Promise<void> {
     await request.taken();
   } catch (error) {
     if (!(error instanceof PairingFailed || isOfServer(error))) throw error;
-    console.error(printable(`Warning: the other device could not be told: ${error.message}`));
+    console.error(printable(`Warning: the other device was not informed: ${error.message}`));
   }
 }
 

@@ -4,7 +4,7 @@ import { isPairingLink, KeyRequest } from "../../../client/pairing.ts";
 import { find, hideError, setText, showError, showWhileChecked } from "./dom.ts";
 
 const NOT_TOLD =
-  "This browser has the key. The other device could not be told, and may say that nothing has come of it.";
+  "This browser has the key. The other device could not be informed, and may report that the transfer failed.";
 
 /** A link that is opened in this tab changes the address alone: begins again with it. */
 export function takeLaterPairingLinks(): void {
