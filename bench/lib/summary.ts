@@ -20,23 +20,33 @@ export function summary(results: readonly Result[]): string {
     [
       "Poll with nothing new",
       `no storage request; ${poll("cpu")} µs of CPU, ${polls("cpu")} times bare HTTP`,
+      linkTo("poll"),
     ],
     [
       "Durable append, alone",
       `${alone("rate")} a second, ${alones("rate")} times bare HTTP that appends to one file`,
+      linkTo("append"),
     ],
     [
       "Durable appends, 64 in flight",
       `${append("rate")} a second, ${appends("rate")} times the same`,
+      linkTo("append"),
     ],
     [
       "First sync of 100,000 operations",
       `${sync("p50")} ms, ${syncs("throughput")} times the rate of a bare file; first byte after ${sync("firstByte")} ms`,
+      linkTo("first-sync"),
     ],
     [
       "Upload of 100,000 operations",
       `${upload("throughput")} MB a second, ${uploads("throughput")} times bare HTTP that appends to one file`,
+      linkTo("bulk-upload"),
     ],
   ];
-  return table(["On Node, storage in a folder", ""], lines, 2);
+  return table(["On Node, storage in a folder", "", ""], lines, 3);
+}
+
+/** Where README.md says what a scenario is. */
+function linkTo(scenario: string): string {
+  return `[${scenario}](bench/README.md#what-the-scenarios-do)`;
 }
