@@ -10,11 +10,11 @@ const DIVIDED: Readonly<Record<string, string>> = {
   client: `
     abandoned-stores append closing crashes damaged-received delivery devices documents
     documents-snapshots duplicate-client-id entries envelope equivocation errors expected-heads
-    given-up-ids invite kept-heads key-heads lost-operations malicious-server moved-entries
+    given-up-ids invite kept-heads key-heads lost-operations malicious-server moved-entries named-heads
     operation-size own-entries pairing-attacks pairing-ends pairing-simulation redelivery
     refused-appends replaced-operations response sealer sent-heads snapshot-simulation snapshots
     snapshots-client-ids snapshots-crashes snapshots-lies snapshots-made snapshots-tabs
-    snapshots-unstored state status tinybase together told-heads withheld-operations
+    snapshots-unstored state status tinybase together withheld-operations
     withholding-simulation yjs yjs-simulation`,
   cluster: "claims leaving many-servers members memory redis-away services",
   commands: "copy copy-under-load doctor killed last-write usage users users-invites verify",
