@@ -63,7 +63,7 @@ const MAX_WAITING = 4;
 
 /**
  * Keeps small objects in a journal, where many of them become durable by one write and one sync, and
- * all others as files. `docs/decisions/journal.md` says why nothing is ever lost between the two.
+ * all others as files. `README.md` says by which rules nothing is ever lost between the two.
  */
 export class JournaledDriver implements Driver {
   readonly listsCheaply = true;
