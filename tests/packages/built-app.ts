@@ -1,6 +1,6 @@
 /** Apps that a developer makes of the packed packages, built and shown in Chromium. */
 import assert from "node:assert/strict";
-import type { Browser, BrowserContext } from "playwright-core";
+import type { Browser, BrowserContext, BrowserContextOptions } from "playwright-core";
 import { build, type PreviewServer, preview } from "vite";
 import { chromium, FLAGS } from "../support/chromium.ts";
 
@@ -30,8 +30,11 @@ export function librariesIn(commands: string, example: Example): string[] {
 }
 
 /** A device: a profile of the browser. */
-export async function device(browser: Browser): Promise<BrowserContext> {
-  const context = await browser.newContext();
+export async function device(
+  browser: Browser,
+  options: BrowserContextOptions = {},
+): Promise<BrowserContext> {
+  const context = await browser.newContext(options);
   context.setDefaultTimeout(TIMEOUT_MS);
   return context;
 }

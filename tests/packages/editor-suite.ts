@@ -62,6 +62,16 @@ async function openWith(browser: Browser, address: string, right: string, wrong:
   return page;
 }
 
+/** How light the text and the cursor are, from 0 to 255. */
+function lightness(page: Page): Promise<number[]> {
+  return page.evaluate<number[]>(`[[".cm-content", "color"], [".cm-cursor", "borderLeftColor"]].map(
+    ([element, property]) => {
+      const color = getComputedStyle(document.querySelector(element))[property];
+      return Math.max(...color.match(/\\d+/g).map(Number));
+    },
+  )`);
+}
+
 export function testEditor(prepared: () => Prepared): void {
   it("make an encrypted editor of what docs/yjs.md prints, which works offline", {
     skip: chromium === undefined && "there is no Chromium",
@@ -88,12 +98,14 @@ export function testEditor(prepared: () => Prepared): void {
       await type(one, "Buy milk. ");
       const other = await open(laptop, address);
       await shows(other, "Buy milk.");
-      const phone = await open(await device(browser), address);
+      const phone = await open(await device(browser, { colorScheme: "dark" }), address);
       await phone.locator('[name="text"]').fill(textOfKey);
       await enter(phone, "not the passphrase");
       await says(phone, "the passphrase is wrong");
       await enter(phone);
       await shows(phone, "Buy milk.");
+      for (const light of await lightness(phone)) assert.ok(light > 150, `${light} in the dark`);
+      for (const light of await lightness(one)) assert.ok(light < 100, `${light} by day`);
       assert.doesNotMatch((await phone.locator("#status").textContent()) ?? "", /passphrase/);
       assert.equal(await phone.locator("#problem").textContent(), "");
       const kept = "caches.match('./').then((page) => page !== undefined)";
