@@ -1,14 +1,18 @@
 /** Ports of loopback. */
 import net from "node:net";
 
+const [FIRST, COUNT] = [20_000, 12_000];
+/** Several processes run at once, and each begins elsewhere. */
+let next = Math.floor(COUNT * Math.random());
+
 /**
  * A port that is free now, for a program that will listen on it. It is below those that a system gives to
- * outgoing connections and to who listens on port 0: one of these could take it before the program does, or
- * while it is away.
+ * outgoing connections and to servers on port 0: one of these could take it before the program does, or
+ * while it is away. No process is given a port twice.
  */
 export async function freePort(): Promise<number> {
   for (;;) {
-    const port = 20_000 + Math.floor(12_000 * Math.random());
+    const port = FIRST + (next++ % COUNT);
     const server = net.createServer();
     const isFree = await new Promise<boolean>((resolve) => {
       server.once("error", () => resolve(false));
